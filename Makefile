@@ -1,0 +1,77 @@
+# The commands people type. `make help` lists them. Set-up happens by itself: what is missing is installed.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+APT := $(if $(filter 0,$(shell id -u)),,sudo )env DEBIAN_FRONTEND=noninteractive apt-get
+UI_SOURCES := $(shell find ui -type f -not -path '*/node_modules/*' -not -path '*/dist/*' -not -path '*/test-results/*' 2>/dev/null)
+
+# $(call packages,COMMAND:PACKAGE ...) installs each Debian package whose command is missing.
+define packages
+missing=""; for pair in $(1); do command -v "$${pair%%:*}" >/dev/null || missing="$$missing $${pair##*:}"; done; \
+if [ -n "$$missing" ]; then echo "Installing Debian packages:$$missing"; \
+$(APT) update -qq && $(APT) install -y -qq --no-install-recommends $$missing >/dev/null; fi
+endef
+
+.PHONY: help
+help: ## List these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: build-tools ui ## Set up, build and start everything: https://localhost:8443
+	cargo build --package gatehouse
+	exec target/debug/gatehouse
+
+.PHONY: test
+test: test-tools ui ## Set up and run every test: Rust, UI, browser, whole processes
+	cargo build --workspace --bins
+	cargo nextest run --workspace
+	npm --prefix ui run check
+	npm --prefix ui test
+
+.PHONY: lint
+lint: lint-tools ui ## Formatting, clippy, dependency licences and sources, UI checks
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	cargo deny --offline --log-level error check bans licenses sources
+	npm --prefix ui run check
+	npm --prefix ui run audit
+
+.PHONY: format
+format: ui/node_modules/.installed ## Format everything
+	cargo fmt --all
+	npm --prefix ui run format
+
+.PHONY: generate
+generate: ## Rewrite what is generated: TypeScript of the wire types, the API snapshot, the configuration schema
+	UPDATE_GENERATED=1 INSTA_UPDATE=always cargo nextest run --package backend-protocol --package backend --package gateway-config
+
+.PHONY: ui
+ui: ui/dist/index.html ## Build the web page
+
+ui/node_modules/.installed: ui/package-lock.json ui/package.json
+	npm --prefix ui ci --no-audit --no-fund
+	touch $@
+
+ui/dist/index.html: ui/node_modules/.installed $(filter-out ui/package-lock.json,$(UI_SOURCES))
+	npm --prefix ui run build
+	touch $@
+
+.PHONY: build-tools test-tools lint-tools
+build-tools:
+	@$(call packages,cmake:cmake cc:gcc c++:g++ pkg-config:pkg-config)
+
+test-tools: build-tools
+	@$(call packages,redis-server:redis-server chromium:chromium certutil:libnss3-tools openssl:openssl \
+	  promtool:prometheus curl:curl python3:python3)
+	@command -v cargo-nextest >/dev/null || cargo install --locked --quiet cargo-nextest
+
+lint-tools: build-tools
+	@command -v cargo-deny >/dev/null || cargo install --locked --quiet cargo-deny
+
+.PHONY: clean
+clean: ## Remove what was built; data and certificates stay
+	cargo clean
+	rm -rf ui/dist ui/node_modules

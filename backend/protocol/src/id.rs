@@ -1,0 +1,190 @@
+//! Names of things. An id is a name, never a secret: knowing one gives no right to what it names.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// An id was refused: what was expected, and of which kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidId {
+    /// The kind of id, as a reader of the API knows it: `session_id`, `cid` …
+    pub kind: &'static str,
+}
+
+impl fmt::Display for InvalidId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} must be 1 to 64 letters, digits, `-` or `_`", self.kind)
+    }
+}
+
+impl std::error::Error for InvalidId {}
+
+/// The longest id, in characters.
+pub const MAX_ID_LENGTH: usize = 64;
+
+fn is_valid(text: &str) -> bool {
+    (1..=MAX_ID_LENGTH).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident, $kind:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[cfg_attr(test, derive(ts_rs::TS))]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+        #[serde(try_from = "String", into = "String")]
+        #[cfg_attr(test, ts(type = "string"))]
+        #[cfg_attr(feature = "openapi", schema(value_type = String, pattern = "^[A-Za-z0-9_-]{1,64}$"))]
+        pub struct $name(String);
+
+        impl $name {
+            /// Parses an id: 1 to 64 letters, digits, `-` or `_`.
+            pub fn parse(text: impl Into<String>) -> Result<Self, InvalidId> {
+                let text = text.into();
+                if is_valid(&text) { Ok(Self(text)) } else { Err(InvalidId { kind: $kind }) }
+            }
+
+            /// The id as it stands on the wire.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidId;
+            fn try_from(text: String) -> Result<Self, InvalidId> {
+                Self::parse(text)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = InvalidId;
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                Self::parse(text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> String {
+                id.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+id!(
+    /// Who owns things: one per person, made at the first visit.
+    AccountId,
+    "account_id"
+);
+id!(
+    /// One conversation with the assistant. A client may choose it; it is scoped to its owner.
+    SessionId,
+    "session_id"
+);
+id!(
+    /// One generation of an answer by the model.
+    RunId,
+    "run_id"
+);
+id!(
+    /// One message of an assistant session.
+    MessageId,
+    "message_id"
+);
+id!(
+    /// One browser profile with its own keys.
+    DeviceId,
+    "device"
+);
+id!(
+    /// Chosen by the client for each private message, so that a retry is recognised.
+    ClientMessageId,
+    "cid"
+);
+id!(
+    /// One WebSocket connection, for presence.
+    ConnectionId,
+    "connection"
+);
+
+/// A conversation between two people: both account ids in ascending order, joined by `.`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(try_from = "String", into = "String")]
+#[cfg_attr(test, ts(type = "string"))]
+#[cfg_attr(feature = "openapi", schema(value_type = String))]
+pub struct ConversationId {
+    text: String,
+    split: usize,
+}
+
+impl ConversationId {
+    /// The one conversation of these two accounts, whoever asks.
+    pub fn between(a: &AccountId, b: &AccountId) -> Self {
+        let (low, high) = if a <= b { (a, b) } else { (b, a) };
+        Self { text: format!("{low}.{high}"), split: low.as_str().len() }
+    }
+
+    /// Parses `low.high`, both account ids in ascending order.
+    pub fn parse(text: impl Into<String>) -> Result<Self, InvalidId> {
+        let text = text.into();
+        let invalid = InvalidId { kind: "conversation" };
+        let (low, high) = text.split_once('.').ok_or(invalid.clone())?;
+        if !is_valid(low) || !is_valid(high) || low > high {
+            return Err(invalid);
+        }
+        let split = low.len();
+        Ok(Self { text, split })
+    }
+
+    /// As it stands on the wire.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Both members, in ascending order; the same account twice for notes to oneself.
+    pub fn members(&self) -> [AccountId; 2] {
+        let (low, high) = self.text.split_at(self.split);
+        [AccountId(low.to_owned()), AccountId(high.trim_start_matches('.').to_owned())]
+    }
+
+    /// The other member, or nothing when `me` is not a member.
+    pub fn peer_of(&self, me: &AccountId) -> Option<AccountId> {
+        let [low, high] = self.members();
+        if low == *me {
+            Some(high)
+        } else if high == *me {
+            Some(low)
+        } else {
+            None
+        }
+    }
+}
+
+impl TryFrom<String> for ConversationId {
+    type Error = InvalidId;
+    fn try_from(text: String) -> Result<Self, InvalidId> {
+        Self::parse(text)
+    }
+}
+
+impl From<ConversationId> for String {
+    fn from(id: ConversationId) -> String {
+        id.text
+    }
+}
+
+impl fmt::Display for ConversationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}

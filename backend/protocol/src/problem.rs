@@ -1,0 +1,110 @@
+//! Errors of `/api`: problem details (RFC 9457) with stable types.
+
+use serde::{Deserialize, Serialize};
+
+/// `application/problem+json`: what went wrong, and what would mend it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Problem {
+    /// Stable and machine readable.
+    #[serde(rename = "type")]
+    pub kind: ProblemType,
+    /// The same in a few words.
+    pub title: String,
+    /// The HTTP status, again.
+    pub status: u16,
+    /// What was expected and what came, for a person.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(test, ts(optional))]
+    pub detail: Option<String>,
+    /// Seconds after which a retry makes sense.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(test, ts(optional))]
+    pub retry_after: Option<u32>,
+}
+
+macro_rules! problem_types {
+    ($($(#[$doc:meta])* $name:ident = $status:literal $title:literal),+ $(,)?) => {
+        /// The stable types of problems.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[cfg_attr(test, derive(ts_rs::TS))]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+        #[serde(rename_all = "kebab-case")]
+        pub enum ProblemType { $($(#[$doc])* $name),+ }
+
+        impl ProblemType {
+            /// The HTTP status that goes with it.
+            pub fn status(self) -> u16 {
+                match self { $(Self::$name => $status),+ }
+            }
+
+            /// The type in a few words.
+            pub fn title(self) -> &'static str {
+                match self { $(Self::$name => $title),+ }
+            }
+        }
+    };
+}
+
+problem_types! {
+    /// The request does not have the expected form.
+    BadRequest = 400 "The request is malformed",
+    /// No account, or one that was signed out.
+    Unauthenticated = 401 "No account",
+    /// A write from another origin.
+    CrossOrigin = 403 "Writes from another origin are refused",
+    /// Not there, or not yours.
+    NotFound = 404 "Not found",
+    /// The path exists, the method does not.
+    MethodNotAllowed = 405 "Method not allowed",
+    /// Somebody has this username.
+    UsernameTaken = 409 "This username is taken",
+    /// An answer is still being written in this session.
+    RunActive = 409 "An answer is still being written",
+    /// Something of the account's own limits is full.
+    LimitReached = 409 "A limit is reached",
+    /// The run's events are no longer kept.
+    RunExpired = 410 "The run has expired",
+    /// The body is larger than the limit.
+    TooLarge = 413 "The body is too large",
+    /// The content type is not the expected one.
+    UnsupportedMediaType = 415 "Unsupported media type",
+    /// Well-formed, but a value is not acceptable.
+    InvalidValue = 422 "A value is not acceptable",
+    /// The same idempotency key with another body.
+    IdempotencyConflict = 422 "The idempotency key was used with another body",
+    /// The conversation no longer fits the model's context.
+    ContextTooLong = 422 "The conversation is too long for the model",
+    /// The model provider refused the content.
+    ContentFiltered = 422 "The model provider refused the content",
+    /// Too many requests at once.
+    RateLimited = 429 "Too many requests",
+    /// The token budget is used up.
+    QuotaExhausted = 429 "The token budget is used up",
+    /// A fault of ours.
+    Internal = 500 "Internal error",
+    /// The model provider does not answer.
+    UpstreamUnavailable = 502 "The model provider is unavailable",
+    /// The store does not answer; nothing was lost.
+    StoreUnavailable = 503 "The store is unavailable",
+}
+
+impl Problem {
+    /// A problem of this type, with its title and status.
+    pub fn new(kind: ProblemType) -> Self {
+        Self { kind, title: kind.title().into(), status: kind.status(), detail: None, retry_after: None }
+    }
+
+    /// What was expected and what came.
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    /// Seconds after which a retry makes sense.
+    pub fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+}

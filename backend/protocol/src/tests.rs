@@ -1,0 +1,207 @@
+//! The shapes of the wire, and the TypeScript generated from them.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{from_value, json, to_value};
+use ts_rs::{Config, TS};
+
+use crate::api::{self, Message, Role, SessionPatch};
+use crate::envelope::{Envelope, WrappedKey};
+use crate::id::{AccountId, ConversationId, SessionId};
+use crate::live::{self, ClientFrame, Request};
+use crate::problem::{Problem, ProblemType};
+use crate::run::{self, RunEvent};
+
+/// Set to rewrite the generated TypeScript instead of comparing it.
+const UPDATE: &str = "UPDATE_GENERATED";
+
+#[test]
+fn the_typescript_of_the_ui_is_up_to_date() {
+    let expected = typescript();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../ui/src/protocol/wire.ts");
+    if std::env::var_os(UPDATE).is_some() {
+        fs::create_dir_all(path.parent().expect("it has a folder")).expect("the folder can be made");
+        fs::write(&path, &expected).expect("the file can be written");
+    }
+    let found = fs::read_to_string(&path).unwrap_or_default();
+    assert!(found == expected, "{} is stale: run `make generate`", path.display());
+}
+
+fn typescript() -> String {
+    let config = Config::new().with_large_int("number");
+    let mut out = String::from("// Generated from backend/protocol by `make generate`. Do not edit.\n");
+    macro_rules! declare {
+        ($($ty:ty),+ $(,)?) => { $(
+            if let Some(docs) = <$ty as TS>::docs() { out.push('\n'); out.push_str(docs.trim_end()); }
+            out.push_str(&format!("\nexport {}\n", <$ty as TS>::decl(&config)));
+        )+ };
+    }
+    declare![
+        crate::id::AccountId,
+        crate::id::SessionId,
+        crate::id::RunId,
+        crate::id::MessageId,
+        crate::id::DeviceId,
+        crate::id::ClientMessageId,
+        crate::id::ConnectionId,
+        ConversationId,
+        ProblemType,
+        Problem,
+        Envelope,
+        WrappedKey,
+        api::ChatRequest,
+        api::ChatAnswer,
+        api::Usage,
+        api::Message,
+        api::Role,
+        api::SessionList,
+        api::Session,
+        api::SessionPatch,
+        api::History,
+        api::ModelList,
+        api::Model,
+        api::Me,
+        api::ClaimUsername,
+        api::User,
+        api::DeviceKeys,
+        api::Device,
+        api::DeviceList,
+        api::ConversationList,
+        api::Conversation,
+        api::ConversationPage,
+        api::PrivateMessage,
+        RunEvent,
+        run::RunStarted,
+        run::Delta,
+        run::Title,
+        ClientFrame,
+        Request,
+        live::ServerFrame,
+        live::Sent,
+        live::Limits,
+        live::InboxEvent,
+        live::ReceiptState,
+        live::Notice,
+        live::ErrorCode,
+    ];
+    out.push_str(&constants());
+    out
+}
+
+/// Limits and close codes, for both ends to agree on.
+fn constants() -> String {
+    use crate::limits::{
+        HELLO_SECONDS, MAX_CHAT_MESSAGE, MAX_CIPHERTEXT, MAX_DEVICES, MAX_FRAME, MAX_PAGE, MAX_REPLAY, MAX_USERNAME,
+        MAX_WATCHED, PING_SECONDS, PONG_SECONDS, SUBPROTOCOL,
+    };
+    use crate::live::close;
+    format!(
+        "\n/** Sizes and counts that both ends agree on. */\nexport const LIMITS = {{\n  maxFrame: {MAX_FRAME},\n  \
+         maxCiphertext: {MAX_CIPHERTEXT},\n  maxDevices: {MAX_DEVICES},\n  maxChatMessage: {MAX_CHAT_MESSAGE},\n  \
+         maxUsername: {MAX_USERNAME},\n  maxWatched: {MAX_WATCHED},\n  maxReplay: {MAX_REPLAY},\n  \
+         maxPage: {MAX_PAGE},\n  helloSeconds: {HELLO_SECONDS},\n  pingSeconds: {PING_SECONDS},\n  \
+         pongSeconds: {PONG_SECONDS},\n}} as const;\n\n/** The subprotocol of `/ws`. */\nexport const SUBPROTOCOL = \
+         \"{SUBPROTOCOL}\";\n\n/** Close codes: 4000–4499 reconnect, 4500–4999 do not. */\nexport const CLOSE = {{\n  \
+         drain: {},\n  slow: {},\n  positionLost: {},\n  noPong: {},\n  rate: {},\n  badFrame: {},\n  noHello: {},\n  \
+         revoked: {},\n  tooMany: {},\n}} as const;\n",
+        close::DRAIN,
+        close::SLOW,
+        close::POSITION_LOST,
+        close::NO_PONG,
+        close::RATE,
+        close::BAD_FRAME,
+        close::NO_HELLO,
+        close::REVOKED,
+        close::TOO_MANY,
+    )
+}
+
+#[test]
+fn ids_are_letters_digits_dash_and_underscore() {
+    assert!(SessionId::parse("My_session-1").is_ok());
+    for bad in ["", "a b", "ä", "a/b", &"x".repeat(65)] {
+        let refused = SessionId::parse(bad).expect_err("it is not an id");
+        assert_eq!(refused.to_string(), "session_id must be 1 to 64 letters, digits, `-` or `_`");
+    }
+}
+
+#[test]
+fn a_conversation_is_the_same_for_both_members() {
+    let (ada, bob) = (AccountId::parse("ada").unwrap(), AccountId::parse("bob").unwrap());
+    let id = ConversationId::between(&bob, &ada);
+    assert_eq!(id, ConversationId::between(&ada, &bob));
+    assert_eq!(id.as_str(), "ada.bob");
+    assert_eq!(id.members(), [ada.clone(), bob.clone()]);
+    assert_eq!(id.peer_of(&ada), Some(bob));
+    assert_eq!(id.peer_of(&AccountId::parse("eve").unwrap()), None);
+    assert_eq!(ConversationId::parse("ada.bob").unwrap(), id);
+    for bad in ["bob.ada", "ada", "ada.", ".bob", "a.b.c"] {
+        assert!(ConversationId::parse(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn run_events_carry_their_name_and_data() {
+    let delta = RunEvent::Text(run::Delta { text: "Hi".into() });
+    assert_eq!(to_value(&delta).unwrap(), json!({"event": "text.delta", "data": {"text": "Hi"}}));
+    assert_eq!(delta.name(), "text.delta");
+    assert!(!delta.is_last());
+    assert!(RunEvent::Failed(Problem::new(ProblemType::UpstreamUnavailable)).is_last());
+}
+
+#[test]
+fn a_problem_names_its_type_title_and_status() {
+    let problem = Problem::new(ProblemType::StoreUnavailable).detail("Redis does not answer").retry_after(2);
+    assert_eq!(
+        to_value(problem).unwrap(),
+        json!({"type": "store-unavailable", "title": "The store is unavailable", "status": 503,
+               "detail": "Redis does not answer", "retry_after": 2})
+    );
+}
+
+#[test]
+fn client_frames_are_strict() {
+    let hello: ClientFrame = from_value(json!({"id": 1, "do": {"type": "hello", "device": "d1"}})).unwrap();
+    assert!(matches!(hello.request, Request::Hello { resume: None, .. }));
+    assert!(from_value::<ClientFrame>(json!({"id": 1, "do": {"type": "hello", "device": "d1", "x": 1}})).is_err());
+    assert!(from_value::<ClientFrame>(json!({"id": 1, "do": {"type": "sing"}})).is_err());
+}
+
+#[test]
+fn messages_and_patches_have_the_documented_shape() {
+    let message = Message {
+        id: crate::id::MessageId::parse("m1").unwrap(),
+        role: Role::User,
+        content: "Hello".into(),
+        created_at: "2026-01-01T00:00:00Z".into(),
+    };
+    assert_eq!(
+        to_value(message).unwrap(),
+        json!({"id": "m1", "role": "user", "content": "Hello", "created_at": "2026-01-01T00:00:00Z"})
+    );
+    assert_eq!(from_value::<SessionPatch>(json!({})).unwrap(), SessionPatch::default());
+    assert!(from_value::<SessionPatch>(json!({"colour": "red"})).is_err());
+}
+
+#[test]
+fn an_envelope_is_checked_for_shape_and_size() {
+    let good = Envelope {
+        suite: "rsa-aes-1".into(),
+        header: "aGVhZA".into(),
+        nonce: "bm9uY2U".into(),
+        ciphertext: "Y2lwaGVy".into(),
+        keys: vec![WrappedKey { device: crate::id::DeviceId::parse("d1").unwrap(), key: "a2V5".into() }],
+        signature: "c2ln".into(),
+    };
+    assert_eq!(good.check(), Ok(()));
+    let with = |change: fn(&mut Envelope)| {
+        let mut envelope = good.clone();
+        change(&mut envelope);
+        envelope.check().expect_err("it is malformed")
+    };
+    assert!(with(|e| e.keys.clear()).starts_with("keys"));
+    assert!(with(|e| e.ciphertext = "a=".into()).starts_with("ciphertext"));
+    assert!(with(|e| e.ciphertext = "a".repeat(50_000)).starts_with("ciphertext"));
+    assert!(with(|e| e.signature = String::new()).starts_with("signature"));
+}
