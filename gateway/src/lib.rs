@@ -1,1 +1,7 @@
-//! Being built.
+//! The front door: terminates TLS, routes, protects, serves the static UI, carries WebSockets, and changes its mind
+//! without dropping a connection.
+//!
+//! A request flows: listener → tls → (tunnel | proxy) → router → filters → static files | upstream → access log, metrics.
+
+pub mod access_log;
+pub mod metrics;

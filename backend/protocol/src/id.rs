@@ -27,15 +27,30 @@ fn is_valid(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
+/// The schema of a type that is a string on the wire: the derive would describe the struct instead.
+#[cfg(feature = "openapi")]
+macro_rules! openapi_string {
+    ($name:ident, $pattern:literal) => {
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+                utoipa::openapi::ObjectBuilder::new()
+                    .schema_type(utoipa::openapi::schema::Type::String)
+                    .pattern(Some($pattern))
+                    .into()
+            }
+        }
+
+        impl utoipa::ToSchema for $name {}
+    };
+}
+
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $kind:literal) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[cfg_attr(test, derive(ts_rs::TS))]
-        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
         #[serde(try_from = "String", into = "String")]
         #[cfg_attr(test, ts(type = "string"))]
-        #[cfg_attr(feature = "openapi", schema(value_type = String, pattern = "^[A-Za-z0-9_-]{1,64}$"))]
         pub struct $name(String);
 
         impl $name {
@@ -76,6 +91,9 @@ macro_rules! id {
                 f.write_str(&self.0)
             }
         }
+
+        #[cfg(feature = "openapi")]
+        openapi_string!($name, "^[A-Za-z0-9_-]{1,64}$");
     };
 }
 
@@ -118,14 +136,15 @@ id!(
 /// A conversation between two people: both account ids in ascending order, joined by `.`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(try_from = "String", into = "String")]
 #[cfg_attr(test, ts(type = "string"))]
-#[cfg_attr(feature = "openapi", schema(value_type = String))]
 pub struct ConversationId {
     text: String,
     split: usize,
 }
+
+#[cfg(feature = "openapi")]
+openapi_string!(ConversationId, r"^[A-Za-z0-9_-]{1,64}\.[A-Za-z0-9_-]{1,64}$");
 
 impl ConversationId {
     /// The one conversation of these two accounts, whoever asks.

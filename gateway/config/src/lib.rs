@@ -1,1 +1,23 @@
-//! Being built.
+//! The gateway's configuration: TOML text in, a validated [`Config`] out, or every problem with file, line and reason.
+//!
+//! text → `outside` (serde, spans) → `validate` → [`Config`]. No sockets, no files of the configuration's are opened.
+
+mod certificate;
+mod config;
+mod limits;
+mod listener;
+mod name;
+mod operation;
+mod route;
+mod site;
+mod upstream;
+
+pub use certificate::{Certificate, CertificateSource, ServerName, TlsPolicy, TlsVersion};
+pub use config::Config;
+pub use limits::Limits;
+pub use listener::{ListenAddress, Listener, Protocol};
+pub use name::Name;
+pub use operation::{Admin, Drain, Log, LogFormat, LogLevel, Trust};
+pub use route::{Action, HostPattern, PathMatch, RateLimit, Route, RouteTimeouts};
+pub use site::{Site, SiteRoot};
+pub use upstream::{Balance, CircuitBreaker, Ejection, HealthCheck, Retries, Target, Upstream};

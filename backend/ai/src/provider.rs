@@ -1,0 +1,98 @@
+//! The model provider: OpenAI, Azure OpenAI or any compatible server, all through async-openai and one code path.
+//!
+//! ```text
+//! ask ──> attempt ──> endpoint.rs (URL, key) ──> http.rs (one request, its deadline, its refusal)
+//!   └─ retry.rs: again? only before the first token        └─> answer.rs (pieces, idle deadline)
+//! ```
+
+mod answer;
+mod endpoint;
+mod failure;
+mod http;
+mod retry;
+mod wire;
+
+use std::time::Duration;
+
+use async_openai::Client;
+use backend_protocol::api::Model;
+use tokio::time::timeout;
+
+pub use answer::{Answer, Piece};
+pub use endpoint::{Endpoint, SetupError};
+pub use failure::{Failure, FailureKind};
+pub use wire::{Turn, TurnRole};
+
+use crate::metrics::AssistantMetrics;
+use crate::settings::ProviderSettings;
+use endpoint::Connection;
+use wire::{Chunk, Completion};
+
+/// Where answers come from.
+#[derive(Debug)]
+pub struct Provider {
+    models: Vec<(Model, Client<Connection>)>,
+    settings: ProviderSettings,
+    metrics: AssistantMetrics,
+}
+
+impl Provider {
+    /// Prepares clients for the endpoint's models; connects to nothing yet.
+    ///
+    /// The process must have installed a rustls `CryptoProvider`.
+    pub fn new(
+        endpoint: &Endpoint,
+        settings: ProviderSettings,
+        metrics: AssistantMetrics,
+    ) -> Result<Self, SetupError> {
+        let http = http::client(endpoint, settings.connect_deadline)?;
+        let models = endpoint
+            .connections()?
+            .into_iter()
+            .map(|(model, connection)| {
+                let service = http::service(http.clone(), settings.first_token_deadline);
+                (model, Client::build(http.clone(), connection).with_http_service(service))
+            })
+            .collect();
+        Ok(Self { models, settings, metrics })
+    }
+
+    /// What the picker offers; the first one is the default.
+    pub fn models(&self) -> impl Iterator<Item = &Model> {
+        self.models.iter().map(|(model, _)| model)
+    }
+
+    /// Asks a model, until its first token. Dropping the future or the answer drops the request at the provider.
+    pub async fn ask(&self, model: &str, turns: &[Turn], max_tokens: u32) -> Result<Answer, Failure> {
+        let Some((_, client)) = self.models.iter().find(|(known, _)| known.id == model) else {
+            return Err(Failure::new(FailureKind::Misconfigured, format!("there is no model `{model}`")));
+        };
+        let completion = Completion::new(model, turns, max_tokens);
+        let mut attempt = 0;
+        loop {
+            let failure = match self.attempt(client, &completion).await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => failure,
+            };
+            let Some(pause) = retry::pause(&failure, attempt, &self.settings) else { return Err(failure) };
+            tracing::warn!(model, attempt, pause_ms = pause.as_millis() as u64, %failure, "asking the model again");
+            self.metrics.retries.with_label_values(&[failure.kind.name()]).inc();
+            tokio::time::sleep(pause).await;
+            attempt += 1;
+        }
+    }
+
+    async fn attempt(&self, client: &Client<Connection>, completion: &Completion<'_>) -> Result<Answer, Failure> {
+        let first_token = async {
+            let chunks = client.chat().create_stream_byot::<_, Chunk>(completion).await.map_err(Failure::from)?;
+            Answer::begin(chunks, self.settings.idle_deadline).await
+        };
+        let deadline = self.settings.first_token_deadline;
+        timeout(deadline, first_token).await.unwrap_or_else(|_elapsed| Err(Failure::silent(deadline)))
+    }
+}
+
+/// Whole seconds, rounded up: what `retry_after` of a problem holds.
+fn whole_seconds(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis().div_ceil(1000)).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,52 @@
+//! Values as they are kept: JSON for what is never searched, milliseconds for times, text for ids.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{Result, StoreError};
+
+/// JSON to be kept.
+pub(crate) fn encode<T: Serialize>(place: &str, value: &T) -> Result<String> {
+    serde_json::to_string(value).map_err(|error| corrupt(place, &error))
+}
+
+/// JSON that was kept; `place` says where, for the operator.
+pub(crate) fn decode<T: DeserializeOwned>(place: &str, text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|error| corrupt(place, &error))
+}
+
+/// An id or another checked text that was kept.
+pub(crate) fn parsed<T>(place: &str, text: String) -> Result<T>
+where
+    T: TryFrom<String>,
+    T::Error: Display,
+{
+    T::try_from(text).map_err(|error| corrupt(place, &error))
+}
+
+/// What is kept cannot be understood.
+pub(crate) fn corrupt(place: &str, reason: &impl Display) -> StoreError {
+    StoreError::Corrupt { place: place.to_owned(), reason: reason.to_string() }
+}
+
+/// Milliseconds since 1970, UTC.
+pub(crate) fn now() -> i64 {
+    Timestamp::now().as_millisecond()
+}
+
+/// RFC 3339 in UTC, always with milliseconds, so that texts sort like times.
+pub(crate) fn rfc3339(millis: i64) -> String {
+    let clamped = millis.clamp(0, Timestamp::MAX.as_millisecond());
+    let time = Timestamp::from_millisecond(clamped).unwrap_or(Timestamp::UNIX_EPOCH);
+    format!("{time:.3}")
+}
+
+/// A length of time in milliseconds, far below overflow.
+pub(crate) fn millis(duration: Duration) -> i64 {
+    const CENTURY: i64 = 100 * 366 * 24 * 60 * 60 * 1000;
+    i64::try_from(duration.as_millis()).unwrap_or(CENTURY).min(CENTURY)
+}

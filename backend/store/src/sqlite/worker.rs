@@ -1,0 +1,96 @@
+//! One thread with one connection: SQLite blocks, so it never runs on the threads of the async runtime.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::error::{Result, StoreError};
+
+type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+
+/// Jobs that may wait for the thread.
+const QUEUE: usize = 1024;
+/// How long a caller waits for a place in the queue, and then for its answer.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// A thread that works off transactions, one at a time. Dropping it finishes those that wait.
+pub(super) struct Worker {
+    queue: Option<mpsc::Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+    behavior: TransactionBehavior,
+}
+
+impl Worker {
+    /// Starts the thread that owns `connection` from now on.
+    pub(super) fn start(name: &str, connection: Connection, behavior: TransactionBehavior) -> Result<Self> {
+        let (queue, jobs) = mpsc::channel(QUEUE);
+        let thread = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || work_off(connection, jobs))
+            .map_err(|error| StoreError::Setup(format!("cannot start the thread {name}: {error}")))?;
+        Ok(Self { queue: Some(queue), thread: Some(thread), behavior })
+    }
+
+    /// Runs `work` in a transaction of its own, committed when it returns `Ok`.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let behavior = self.behavior;
+        let (answer, answered) = oneshot::channel();
+        let job: Job = Box::new(move |connection| {
+            // The caller may have gone; what was committed stays committed.
+            let _ = answer.send(transact(connection, behavior, work));
+        });
+        let queue = self.queue.as_ref().ok_or_else(ended)?;
+        let through = async {
+            queue.send(job).await.map_err(|_| ended())?;
+            answered.await.map_err(|_| ended())?
+        };
+        tokio::time::timeout(DEADLINE, through).await.unwrap_or_else(|_| {
+            Err(unavailable(format!("SQLite did not answer within {} s", DEADLINE.as_secs())))
+        })
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("a thread of the store panicked");
+        }
+    }
+}
+
+fn work_off(mut connection: Connection, mut jobs: mpsc::Receiver<Job>) {
+    while let Some(job) = jobs.blocking_recv() {
+        // The transaction rolls back while unwinding, and the connection stays usable for the next job.
+        if catch_unwind(AssertUnwindSafe(|| job(&mut connection))).is_err() {
+            tracing::error!("a transaction of the store panicked and was rolled back");
+        }
+    }
+}
+
+fn transact<T>(
+    connection: &mut Connection,
+    behavior: TransactionBehavior,
+    work: impl FnOnce(&Transaction<'_>) -> Result<T>,
+) -> Result<T> {
+    let tx = connection.transaction_with_behavior(behavior)?;
+    let value = work(&tx)?;
+    tx.commit()?;
+    Ok(value)
+}
+
+fn ended() -> StoreError {
+    unavailable("the store's thread gave no answer".into())
+}
+
+fn unavailable(reason: String) -> StoreError {
+    StoreError::Unavailable { reason, retry_after: Duration::from_secs(1) }
+}

@@ -1,0 +1,65 @@
+//! Fan-out of wake-ups inside one process. The embedded store needs nothing else; with Redis it is the last step.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::broadcast;
+
+use crate::broker::{Payload, Subscription, Topic};
+
+/// The topics somebody in this process listens to.
+#[derive(Debug, Default)]
+pub(crate) struct Topics {
+    channels: Mutex<Channels>,
+}
+
+#[derive(Debug, Default)]
+struct Channels {
+    by_topic: HashMap<Topic, broadcast::Sender<Payload>>,
+    /// Topics left after the last clean-up; twice as many start the next one.
+    settled: usize,
+}
+
+/// Clean-up is not worth it below this many topics.
+const FEW: usize = 64;
+
+impl Topics {
+    /// Listens to a topic; true when nobody in this process did before.
+    pub(crate) fn listen(&self, topic: &Topic) -> (Subscription, bool) {
+        let mut channels = self.lock();
+        if channels.by_topic.len() >= FEW.max(2 * channels.settled) {
+            channels.by_topic.retain(|_, sender| sender.receiver_count() > 0);
+            channels.settled = channels.by_topic.len();
+        }
+        if let Some(sender) = channels.by_topic.get(topic) {
+            return (sender.subscribe(), false);
+        }
+        let (sender, receiver) = broadcast::channel(capacity(topic));
+        channels.by_topic.insert(topic.clone(), sender);
+        (receiver, true)
+    }
+
+    /// Wakes the listeners of this process. A topic without listeners is forgotten.
+    pub(crate) fn wake(&self, topic: &Topic, payload: Payload) {
+        let mut channels = self.lock();
+        if let Some(sender) = channels.by_topic.get(topic)
+            && sender.send(payload).is_err()
+        {
+            channels.by_topic.remove(topic);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Channels> {
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How many words a slow listener may be behind. One that has no payload says the same however often it is said.
+fn capacity(topic: &Topic) -> usize {
+    match topic {
+        Topic::Inbox(_) | Topic::Run(_) | Topic::RunStop(_) | Topic::Revoked(_) => 1,
+        Topic::Presence(_) => 8,
+        Topic::Notice(_) => 32,
+        Topic::Lobby => 128,
+    }
+}

@@ -1,0 +1,97 @@
+//! Certificates and the TLS policy they are used with.
+
+use crate::Name;
+use std::{fmt, net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
+
+/// One `[[certificate]]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificate {
+    /// Its name, unique among certificates.
+    pub name: Name,
+    /// Where it comes from.
+    pub source: CertificateSource,
+}
+
+/// Where a certificate comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CertificateSource {
+    /// Issued by the local certificate authority, which is made on first use.
+    SelfSigned {
+        /// The directory of the authority and of what it issued.
+        directory: PathBuf,
+        /// The names in the certificate; never empty.
+        names: Vec<ServerName>,
+    },
+    /// PEM files, watched for change.
+    Files {
+        /// The chain, leaf first.
+        cert: PathBuf,
+        /// The private key of the leaf.
+        key: PathBuf,
+    },
+}
+
+/// A name that a certificate can be valid for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ServerName {
+    /// A DNS name in lower case, perhaps with a leading `*.`.
+    Dns(String),
+    /// An IP address.
+    Ip(IpAddr),
+}
+
+impl FromStr for ServerName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(ip) = text.parse() {
+            return Ok(Self::Ip(ip));
+        }
+        let lower = text.to_ascii_lowercase();
+        if is_dns_name(lower.strip_prefix("*.").unwrap_or(&lower)) {
+            return Ok(Self::Dns(lower));
+        }
+        Err("expected a DNS name such as `chat.example.org` or `*.example.org`, or an IP address".to_owned())
+    }
+}
+
+impl fmt::Display for ServerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dns(name) => f.write_str(name),
+            Self::Ip(ip) => ip.fmt(f),
+        }
+    }
+}
+
+/// `[tls]`: what every https listener demands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsPolicy {
+    /// The oldest protocol version accepted.
+    pub min_version: TlsVersion,
+    /// `Strict-Transport-Security` max-age; zero: the header is not sent.
+    pub hsts_max_age: Duration,
+    /// Whether HSTS covers subdomains.
+    pub hsts_include_subdomains: bool,
+}
+
+/// A TLS protocol version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TlsVersion {
+    /// TLS 1.2 (RFC 5246), AEAD suites with forward secrecy only.
+    Tls12,
+    /// TLS 1.3 (RFC 8446).
+    Tls13,
+}
+
+/// Letters, digits and inner hyphens in labels of 1 to 63 (RFC 1123 section 2.1), at most 253 in all; underscores are
+/// let through because service names inside clusters use them.
+pub(crate) fn is_dns_name(text: &str) -> bool {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    };
+    text.len() <= 253 && text.split('.').all(label)
+}

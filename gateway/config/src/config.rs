@@ -1,0 +1,49 @@
+//! The validated configuration: whoever holds a [`Config`] needs to check nothing more.
+
+use crate::{Admin, Certificate, Drain, Limits, Listener, Log, Name, Route, Site, TlsPolicy, Trust, Upstream};
+
+/// A configuration that holds together: names are unique, every reference is to something that exists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where to listen; at least one.
+    pub listeners: Vec<Listener>,
+    /// What TLS demands.
+    pub tls: TlsPolicy,
+    /// Certificates; at least one when a listener speaks https.
+    pub certificates: Vec<Certificate>,
+    /// Which request goes where; at least one.
+    pub routes: Vec<Route>,
+    /// Internal services.
+    pub upstreams: Vec<Upstream>,
+    /// Static sites.
+    pub sites: Vec<Site>,
+    /// General protection.
+    pub limits: Limits,
+    /// Where metrics, health and reload are served; `None`: nowhere.
+    pub admin: Option<Admin>,
+    /// Logs.
+    pub log: Log,
+    /// How to stop.
+    pub drain: Drain,
+    /// Who is believed.
+    pub trust: Trust,
+    /// SHA-256 of the text it was read from, in hexadecimal.
+    pub hash: String,
+}
+
+impl Config {
+    /// The upstream of this name.
+    pub fn upstream(&self, name: &Name) -> Option<&Upstream> {
+        self.upstreams.iter().find(|upstream| upstream.name == *name)
+    }
+
+    /// The site of this name.
+    pub fn site(&self, name: &Name) -> Option<&Site> {
+        self.sites.iter().find(|site| site.name == *name)
+    }
+
+    /// The certificate of this name.
+    pub fn certificate(&self, name: &Name) -> Option<&Certificate> {
+        self.certificates.iter().find(|certificate| certificate.name == *name)
+    }
+}

@@ -1,0 +1,46 @@
+// What a person wrote, and its padding: the size of a ciphertext tells only a bucket.
+
+import { type Bytes } from "./bytes";
+import { MalformedError, Reader, Writer } from "./canonical";
+
+/** Plaintext sizes, in bytes. The largest one bounds a message. */
+export const BUCKETS = [256, 512, 1024, 2048, 4096, 8192, 16384] as const;
+
+const VERSION = 1;
+const KIND_TEXT = 1;
+/** Length prefix, version, kind, time and text length. */
+const OVERHEAD = 4 + 1 + 1 + 8 + 4;
+
+/** The longest text of one message, in UTF-8 bytes. */
+export const MAX_TEXT = 16384 - OVERHEAD;
+
+export interface Content {
+  /** When the sender wrote it, by the sender's clock: milliseconds since 1970. */
+  readonly writtenAt: number;
+  readonly text: string;
+}
+
+export function encodeContent(content: Content): Bytes {
+  const body = new Writer().u8(VERSION).u8(KIND_TEXT).u64(content.writtenAt).text(content.text).finish();
+  return new Writer().bytes(body).raw(padding(body.length)).finish();
+}
+
+export function decodeContent(plaintext: Bytes): Content {
+  const padded = new Reader(plaintext);
+  const body = padded.bytes();
+  const expected = padding(body.length);
+  if (padded.raw(expected.length).some((byte) => byte !== 0)) throw new MalformedError("the padding is not zero");
+  padded.end();
+  const reader = new Reader(body);
+  if (reader.u8() !== VERSION) throw new MalformedError("the content has an unknown version");
+  if (reader.u8() !== KIND_TEXT) throw new MalformedError("the content is of an unknown kind");
+  const content = { writtenAt: reader.u64(), text: reader.text() };
+  reader.end();
+  return content;
+}
+
+function padding(bodyLength: number): Bytes {
+  const bucket = BUCKETS.find((size) => size >= bodyLength + 4);
+  if (bucket === undefined) throw new MalformedError(`a message holds at most ${MAX_TEXT} bytes of text`);
+  return new Uint8Array(bucket - bodyLength - 4);
+}

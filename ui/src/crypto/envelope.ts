@@ -1,0 +1,196 @@
+// Sealing and opening an envelope of suite rsa-aes-1. Byte by byte: docs/E2E.md.
+
+import type { AccountId, ClientMessageId, ConversationId, Envelope } from "../protocol/wire";
+import { type Bytes, equal, fromBase64url, toBase64url } from "./bytes";
+import { MalformedError, Writer } from "./canonical";
+import { type Content, decodeContent, encodeContent } from "./content";
+import { type Header, decodeHeader, encodeHeader, inOrder } from "./header";
+import { type Identity, RSA, SUITE, sha256 } from "./identity";
+import type { OwnKeys } from "./keys";
+
+const NONCE_LENGTH = 12;
+
+/** Why an envelope was refused. Nothing of it is shown. */
+export type Refusal =
+  /** Another suite, a field that is missing, or an encoding that is not canonical. */
+  | "malformed"
+  /** The header names another conversation, sender, device or cid than the server does. */
+  | "misdirected"
+  /** The signature is not the sender device's. */
+  | "forged"
+  /** The message key or the ciphertext does not open. */
+  | "undecryptable";
+
+export class RefusedError extends Error {
+  override readonly name = "RefusedError";
+  constructor(readonly reason: Refusal) {
+    super(`the envelope was refused: ${reason}`);
+  }
+}
+
+export interface Sealed {
+  readonly envelope: Envelope;
+  /** What the next envelope of this device in this conversation names as its previous one. */
+  readonly hash: Bytes;
+}
+
+/** Where a message goes and what came before it. */
+export interface Place {
+  readonly conversation: ConversationId;
+  readonly account: AccountId;
+  readonly cid: ClientMessageId;
+  readonly counter: number;
+  readonly previous: Bytes;
+}
+
+/** Randomness, so that the test vectors can be reproduced. */
+export interface Fresh {
+  readonly messageKey: Bytes;
+  readonly nonce: Bytes;
+}
+
+export function fresh(): Fresh {
+  return {
+    messageKey: crypto.getRandomValues(new Uint8Array(32)),
+    nonce: crypto.getRandomValues(new Uint8Array(NONCE_LENGTH)),
+  };
+}
+
+/** Encrypts once, wraps the key for every recipient (this device too), signs everything. */
+export async function seal(
+  own: Pick<OwnKeys, "device" | "signing">,
+  place: Place,
+  recipients: readonly Identity[],
+  content: Content,
+  random: Fresh = fresh(),
+): Promise<Sealed> {
+  const ordered = inOrder(recipients);
+  const header = encodeHeader({ ...place, sender: place.account, device: own.device, recipients: ordered });
+  const key = await crypto.subtle.importKey("raw", random.messageKey, "AES-GCM", false, ["encrypt"]);
+  const algorithm = { name: "AES-GCM", iv: random.nonce, additionalData: header };
+  const ciphertext = new Uint8Array(await crypto.subtle.encrypt(algorithm, key, encodeContent(content)));
+  const keys = await Promise.all(
+    ordered.map(async ({ device, encryption }) => ({
+      device,
+      key: new Uint8Array(await crypto.subtle.encrypt(RSA, encryption, random.messageKey)),
+    })),
+  );
+  random.messageKey.fill(0);
+  const signed = signedBytes(header, random.nonce, ciphertext, keys);
+  const signature = new Uint8Array(await crypto.subtle.sign("Ed25519", own.signing.privateKey, signed));
+  return {
+    envelope: {
+      suite: SUITE,
+      header: toBase64url(header),
+      nonce: toBase64url(random.nonce),
+      ciphertext: toBase64url(ciphertext),
+      keys: keys.map(({ device, key }) => ({ device, key: toBase64url(key) })),
+      signature: toBase64url(signature),
+    },
+    hash: await sha256(signed),
+  };
+}
+
+/** An envelope whose sender is proved; it may not be for this device. */
+export interface Verified {
+  readonly header: Header;
+  readonly hash: Bytes;
+  readonly parts: Parts;
+}
+
+interface Parts {
+  readonly headerBytes: Bytes;
+  readonly nonce: Bytes;
+  readonly ciphertext: Bytes;
+  readonly keys: readonly { device: string; key: Bytes }[];
+}
+
+/** What the server says about an envelope; the signed header must say the same. */
+export interface Claimed {
+  readonly conversation: ConversationId;
+  readonly sender: AccountId;
+  readonly device: string;
+  readonly cid: ClientMessageId;
+}
+
+/** Checks form, names and signature. Throws `RefusedError`. */
+export async function verify(envelope: Envelope, claimed: Claimed, sender: Identity): Promise<Verified> {
+  const { parts, header, signature } = parse(envelope);
+  const named =
+    header.conversation === claimed.conversation &&
+    header.sender === claimed.sender &&
+    header.device === claimed.device &&
+    header.cid === claimed.cid &&
+    sender.account === claimed.sender &&
+    sender.device === claimed.device;
+  if (!named) throw new RefusedError("misdirected");
+  const signed = signedBytes(parts.headerBytes, parts.nonce, parts.ciphertext, parts.keys);
+  if (!(await crypto.subtle.verify("Ed25519", sender.signing, signature, signed))) throw new RefusedError("forged");
+  return { header, hash: await sha256(signed), parts };
+}
+
+/** The content, or undefined when it was not encrypted for this device. Throws `RefusedError`. */
+export async function open(
+  verified: Verified,
+  account: AccountId,
+  own: Pick<OwnKeys, "device" | "encryption">,
+  ownFingerprint: Bytes,
+): Promise<Content | undefined> {
+  const { header, parts } = verified;
+  const at = header.recipients.findIndex((to) => to.account === account && to.device === own.device);
+  const recipient = header.recipients[at];
+  const wrapped = parts.keys[at];
+  if (!recipient || !wrapped) return undefined;
+  if (!equal(recipient.fingerprint, ownFingerprint)) throw new RefusedError("undecryptable");
+  try {
+    const messageKey = await crypto.subtle.decrypt(RSA, own.encryption.privateKey, wrapped.key);
+    if (messageKey.byteLength !== 32) throw new MalformedError("a message key has 32 bytes");
+    const key = await crypto.subtle.importKey("raw", messageKey, "AES-GCM", false, ["decrypt"]);
+    const algorithm = { name: "AES-GCM", iv: parts.nonce, additionalData: parts.headerBytes };
+    return decodeContent(new Uint8Array(await crypto.subtle.decrypt(algorithm, key, parts.ciphertext)));
+  } catch {
+    throw new RefusedError("undecryptable");
+  }
+}
+
+function parse(envelope: Envelope): { parts: Parts; header: Header; signature: Bytes } {
+  if (envelope.suite !== SUITE) throw new RefusedError("malformed");
+  const field = (text: string): Bytes => {
+    const bytes = fromBase64url(text);
+    if (!bytes) throw new RefusedError("malformed");
+    return bytes;
+  };
+  const parts = {
+    headerBytes: field(envelope.header),
+    nonce: field(envelope.nonce),
+    ciphertext: field(envelope.ciphertext),
+    keys: envelope.keys.map(({ device, key }) => ({ device, key: field(key) })),
+  };
+  const header = readHeader(parts.headerBytes);
+  const inStep =
+    header.recipients.length === parts.keys.length &&
+    header.recipients.every(({ device }, at) => parts.keys[at]?.device === device);
+  if (!inStep || parts.nonce.length !== NONCE_LENGTH) throw new RefusedError("malformed");
+  return { parts, header, signature: field(envelope.signature) };
+}
+
+function readHeader(bytes: Bytes): Header {
+  try {
+    return decodeHeader(bytes);
+  } catch (error) {
+    if (error instanceof MalformedError) throw new RefusedError("malformed");
+    throw error;
+  }
+}
+
+function signedBytes(
+  header: Bytes,
+  nonce: Bytes,
+  ciphertext: Bytes,
+  keys: readonly { device: string; key: Bytes }[],
+): Bytes {
+  const writer = new Writer().text("gatehouse/envelope/1").bytes(header).bytes(nonce).bytes(ciphertext);
+  writer.u32(keys.length);
+  for (const { device, key } of keys) writer.text(device).bytes(key);
+  return writer.finish();
+}

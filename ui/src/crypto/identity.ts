@@ -1,0 +1,65 @@
+// What a device is: its two public keys, and the fingerprint that names both of them at once.
+
+import type { AccountId, DeviceId } from "../protocol/wire";
+import { type Bytes, fromBase64url } from "./bytes";
+import { Writer } from "./canonical";
+
+export const SUITE = "rsa-aes-1";
+
+/** A device as the server lists it. */
+export interface ListedDevice {
+  readonly device: DeviceId;
+  readonly suite: string;
+  readonly encryption_key: string;
+  readonly signing_key: string;
+}
+
+/** A device whose keys could be read. */
+export interface Identity {
+  readonly account: AccountId;
+  readonly device: DeviceId;
+  readonly encryption: CryptoKey;
+  readonly signing: CryptoKey;
+  /** SHA-256 over account, device, suite and both keys. */
+  readonly fingerprint: Bytes;
+}
+
+/** Undefined when the device speaks another suite or its keys are not keys of this one. */
+export async function readIdentity(account: AccountId, listed: ListedDevice): Promise<Identity | undefined> {
+  const encryptionKey = fromBase64url(listed.encryption_key);
+  const signingKey = fromBase64url(listed.signing_key);
+  if (listed.suite !== SUITE || !encryptionKey || !signingKey) return undefined;
+  try {
+    const encryption = await crypto.subtle.importKey("spki", encryptionKey, RSA, false, ["encrypt"]);
+    const signing = await crypto.subtle.importKey("spki", signingKey, "Ed25519", false, ["verify"]);
+    const { modulusLength } = encryption.algorithm as RsaHashedKeyAlgorithm;
+    if (modulusLength !== 3072) return undefined;
+    const fingerprint = await fingerprintOf(account, listed.device, encryptionKey, signingKey);
+    return { account, device: listed.device, encryption, signing, fingerprint };
+  } catch {
+    return undefined;
+  }
+}
+
+export const RSA = { name: "RSA-OAEP", hash: "SHA-256" } as const;
+
+export async function fingerprintOf(
+  account: AccountId,
+  device: DeviceId,
+  encryptionKey: Bytes,
+  signingKey: Bytes,
+): Promise<Bytes> {
+  const named = new Writer()
+    .text("gatehouse/device/1")
+    .text(SUITE)
+    .text(account)
+    .text(device)
+    .bytes(encryptionKey)
+    .bytes(signingKey)
+    .finish();
+  return sha256(named);
+}
+
+export async function sha256(bytes: Bytes): Promise<Bytes> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+}

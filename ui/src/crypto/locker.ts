@@ -1,0 +1,25 @@
+// What is kept on this device: encrypted under a key that cannot leave the browser profile.
+
+import { type Bytes, fromUtf8, utf8 } from "./bytes";
+
+export interface Locked {
+  readonly nonce: Bytes;
+  readonly data: Bytes;
+}
+
+/** Binds the text to its place: moved elsewhere, it does not open. */
+export async function lock(key: CryptoKey, place: string, text: string): Promise<Locked> {
+  const nonce = crypto.getRandomValues(new Uint8Array(12));
+  const algorithm = { name: "AES-GCM", iv: nonce, additionalData: utf8(place) };
+  return { nonce, data: new Uint8Array(await crypto.subtle.encrypt(algorithm, key, utf8(text))) };
+}
+
+/** Undefined when it was not locked with this key for this place. */
+export async function unlock(key: CryptoKey, place: string, locked: Locked): Promise<string | undefined> {
+  const algorithm = { name: "AES-GCM", iv: locked.nonce, additionalData: utf8(place) };
+  try {
+    return fromUtf8(new Uint8Array(await crypto.subtle.decrypt(algorithm, key, locked.data)));
+  } catch {
+    return undefined;
+  }
+}
