@@ -74,7 +74,8 @@ async fn measure(arguments: &Arguments) -> Result<Vec<Row>, Box<dyn Error>> {
         for peer in &arguments.peers {
             progress(&format!("round {} of {}: {peer}", round + 1, arguments.rounds));
             let proxy = peer.start(&site).await?;
-            let plain = [(Protocol::Http1, "/api/bench"), (Protocol::Http2, "/api/bench"), (Protocol::Http1, "/1k.txt")];
+            let plain =
+                [(Protocol::Http1, "/api/bench"), (Protocol::Http2, "/api/bench"), (Protocol::Http1, "/1k.txt")];
             for (row, (protocol, path)) in rows.iter_mut().zip(plain) {
                 let is_static = path.ends_with(".txt");
                 if is_static && !peer.serves_files() {

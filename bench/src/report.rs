@@ -26,7 +26,8 @@ impl Row {
     }
 
     fn median(&self, peer: Peer) -> Option<f64> {
-        let mut figures: Vec<f64> = self.figures.iter().filter(|(of, _)| *of == peer).map(|(_, value)| *value).collect();
+        let mut figures: Vec<f64> =
+            self.figures.iter().filter(|(of, _)| *of == peer).map(|(_, value)| *value).collect();
         figures.sort_by(f64::total_cmp);
         figures.get(figures.len() / 2).copied()
     }

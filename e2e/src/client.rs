@@ -57,6 +57,17 @@ impl Visitor {
         Self { base, http, tls: Arc::new(tls), cookie: None }
     }
 
+    /// The same visitor, now of another https port.
+    pub fn move_to(&mut self, https_port: u16) {
+        self.base = format!("https://localhost:{https_port}");
+    }
+
+    /// The same visitor past the gateway: straight to a backend, in plain HTTP.
+    pub fn directly(mut self, backend_port: u16) -> Self {
+        self.base = format!("http://localhost:{backend_port}");
+        self
+    }
+
     /// A request with the visitor's cookie.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.base));
@@ -99,7 +110,7 @@ impl Visitor {
 
     /// Opens `/ws` with the visitor's cookie.
     pub async fn live(&self) -> Live {
-        let url = format!("{}/ws", self.base.replacen("https", "wss", 1));
+        let url = format!("{}/ws", self.base.replacen("http", "ws", 1));
         let mut request = url.into_client_request().expect("the address is valid");
         let headers = request.headers_mut();
         headers.insert("sec-websocket-protocol", "gatehouse.v1".parse().expect("it is a header value"));

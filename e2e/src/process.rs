@@ -89,7 +89,15 @@ impl Process {
     /// # Panics
     /// With the log, when it does not.
     pub fn wait(&mut self) -> ExitStatus {
-        let deadline = Instant::now() + PATIENCE;
+        self.wait_within(PATIENCE)
+    }
+
+    /// The same, for programs that take their time.
+    ///
+    /// # Panics
+    /// With the log, when it does not end.
+    pub fn wait_within(&mut self, patience: Duration) -> ExitStatus {
+        let deadline = Instant::now() + patience;
         loop {
             if let Some(status) = self.child.try_wait().expect("a child can be asked") {
                 for reader in self.readers.drain(..) {
@@ -104,6 +112,7 @@ impl Process {
 }
 
 impl Drop for Process {
+    #[expect(clippy::print_stderr, reason = "a failed test shows what the program said")]
     fn drop(&mut self) {
         // Both fail only when the program has ended already, which is what is wanted.
         let _ = self.child.kill();

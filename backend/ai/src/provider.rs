@@ -29,11 +29,16 @@ use endpoint::Connection;
 use wire::{Chunk, Completion};
 
 /// Where answers come from.
-#[derive(Debug)]
 pub struct Provider {
     models: Vec<(Model, Client<Connection>)>,
     settings: ProviderSettings,
     metrics: AssistantMetrics,
+}
+
+impl std::fmt::Debug for Provider {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.models()).finish()
+    }
 }
 
 impl Provider {

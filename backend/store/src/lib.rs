@@ -17,7 +17,12 @@ pub mod mailboxes;
 pub mod presence;
 pub mod runs;
 pub mod sessions;
+pub mod sqlite;
 pub mod username;
+
+mod canary;
+mod codec;
+mod topics;
 
 use std::time::Duration;
 
@@ -35,6 +40,12 @@ pub trait Store:
 
     /// The kind of store, for logs and metrics: `sqlite` or `redis`.
     fn kind(&self) -> &'static str;
+
+    /// Removes what has expired; how many things. Nothing expired is ever answered, swept or not: this only gives
+    /// the space back. Call it every few minutes; a store that expires by itself has nothing to do.
+    async fn sweep(&self) -> Result<u64> {
+        Ok(0)
+    }
 }
 
 /// How long and how much is kept.

@@ -41,3 +41,9 @@ pub trait Presence: Send + Sync {
     /// Everyone in the lobby, in order of name.
     async fn lobby(&self) -> Result<Vec<User>>;
 }
+
+/// The order of the lobby: by name as people read it, then by account, so that it never jumps.
+pub(crate) fn by_name(mut users: Vec<User>) -> Vec<User> {
+    users.sort_by_cached_key(|user| (user.username.to_lowercase(), user.account_id.clone()));
+    users
+}

@@ -57,7 +57,7 @@ impl Topics {
 /// How many words a slow listener may be behind. One that has no payload says the same however often it is said.
 fn capacity(topic: &Topic) -> usize {
     match topic {
-        Topic::Inbox(_) | Topic::Run(_) | Topic::RunStop(_) | Topic::Revoked(_) => 1,
+        Topic::Inbox(_) | Topic::Run(_) | Topic::RunStop(_) | Topic::Revoked(_) => 4,
         Topic::Presence(_) => 8,
         Topic::Notice(_) => 32,
         Topic::Lobby => 128,

@@ -1,6 +1,10 @@
 //! The validated configuration: whoever holds a [`Config`] needs to check nothing more.
 
-use crate::{Admin, Certificate, Drain, Limits, Listener, Log, Name, Route, Site, TlsPolicy, Trust, Upstream};
+use crate::{
+    Admin, Certificate, Drain, Limits, Listener, Log, Name, Problems, Route, Site, TlsPolicy, Trust, Upstream,
+    problem::Collector, read, validate,
+};
+use std::path::Path;
 
 /// A configuration that holds together: names are unique, every reference is to something that exists.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +36,16 @@ pub struct Config {
 }
 
 impl Config {
+    /// Reads and validates a configuration. `origin` names the text in problems; relative paths in it are below `base`.
+    pub fn parse(text: &str, origin: &str, base: &Path) -> Result<Self, Problems> {
+        let mut problems = Collector::new(text);
+        let sections = read::sections(text, &mut problems);
+        match validate::config(text, base, sections, &mut problems) {
+            Some(config) if problems.is_empty() => Ok(config),
+            _ => Err(problems.into_problems(origin)),
+        }
+    }
+
     /// The upstream of this name.
     pub fn upstream(&self, name: &Name) -> Option<&Upstream> {
         self.upstreams.iter().find(|upstream| upstream.name == *name)

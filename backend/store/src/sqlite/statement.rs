@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rusqlite::{ErrorCode, OptionalExtension, Params, Row, Transaction};
 
+use crate::codec::corrupt;
 use crate::error::{Result, StoreError};
 
 /// Runs a statement; how many rows it changed.
@@ -35,6 +36,17 @@ pub(super) fn all<T>(
         found.push(read(row)?);
     }
     Ok(found)
+}
+
+/// A number that is never negative.
+pub(super) fn count(row: &Row<'_>, column: usize) -> Result<u64> {
+    let found: i64 = row.get(column)?;
+    u64::try_from(found).map_err(|error| corrupt("the SQLite file", &error))
+}
+
+/// SQLite's integers have a sign.
+pub(super) fn bind(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
 }
 
 impl From<rusqlite::Error> for StoreError {

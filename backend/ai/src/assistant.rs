@@ -1,0 +1,218 @@
+//! The assistant: starts runs, lets them be read and stopped, and drains them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use backend_protocol::api::{ChatRequest, Message, Model, Role};
+use backend_protocol::id::{AccountId, MessageId, RunId, SessionId};
+use backend_protocol::limits::MAX_CHAT_MESSAGE;
+use backend_store::broker::{Payload, Topic};
+use backend_store::runs::{NewRun, Opened};
+use backend_store::{Store, StoreError};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use crate::tail::{Tail, TailError};
+
+use crate::metrics::AssistantMetrics;
+use crate::provider::Provider;
+use crate::reaper::reap;
+use crate::run::{self, Run, name};
+use crate::settings::AssistantSettings;
+use crate::slots::Slots;
+
+/// The assistant. Clones are the same one.
+#[derive(Clone)]
+pub struct Assistant {
+    shared: Arc<Shared>,
+}
+
+/// What the assistant and its runs share.
+pub(crate) struct Shared {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) provider: Provider,
+    pub(crate) settings: AssistantSettings,
+    pub(crate) metrics: AssistantMetrics,
+    slots: Slots,
+    tasks: TaskTracker,
+    draining: CancellationToken,
+    /// Ends what the drain did not see end by itself.
+    pub(crate) abort: CancellationToken,
+}
+
+/// A run that was started, now or by an earlier request with the same idempotency key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Started {
+    /// To be read and stopped.
+    pub run: RunId,
+    /// Where it belongs.
+    pub session: SessionId,
+}
+
+/// No run was started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Nothing was asked, or too much.
+    #[error("message must have 1 to {MAX_CHAT_MESSAGE} bytes, this one has {0}")]
+    Message(usize),
+    /// The picker does not offer it.
+    #[error("model must be one of `GET /api/models`, there is no `{0}`")]
+    Model(String),
+    /// One answer at a time in a session.
+    #[error("run {run} is still writing in this session")]
+    Active {
+        /// To be read or stopped.
+        run: RunId,
+    },
+    /// The account's other answers have to end first.
+    #[error("at most {0} answers at a time")]
+    TooMany(usize),
+    /// The same key with another body.
+    #[error("this Idempotency-Key was used with another body")]
+    IdempotencyConflict,
+    /// This process is about to end: another one takes over.
+    #[error("the server is restarting")]
+    Draining,
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Assistant {
+    /// An assistant over this store and provider. Must be called within a tokio runtime: it starts the task that
+    /// closes the runs of dead nodes.
+    pub fn new(
+        store: Arc<dyn Store>,
+        provider: Provider,
+        settings: AssistantSettings,
+        metrics: AssistantMetrics,
+    ) -> Self {
+        let shared = Arc::new(Shared {
+            slots: Slots::new(settings.runs_per_account),
+            store,
+            provider,
+            settings,
+            metrics,
+            tasks: TaskTracker::new(),
+            draining: CancellationToken::new(),
+            abort: CancellationToken::new(),
+        });
+        let for_reaper = Arc::clone(&shared);
+        shared.tasks.spawn(async move {
+            let Shared { store, settings, metrics, draining, .. } = &*for_reaper;
+            reap(&**store, settings, metrics, draining).await;
+        });
+        Self { shared }
+    }
+
+    /// What the picker offers; the first one is the default.
+    pub fn models(&self) -> Vec<Model> {
+        self.shared.provider.models().cloned().collect()
+    }
+
+    /// True when the picker offers this model.
+    pub fn offers(&self, model: &str) -> bool {
+        self.shared.provider.models().any(|offered| offered.id == model)
+    }
+
+    /// Starts a run. `idempotency` is the client's key and a hash of the request.
+    pub async fn start(
+        &self,
+        account: &AccountId,
+        request: ChatRequest,
+        idempotency: Option<(String, [u8; 32])>,
+    ) -> Result<Started, StartError> {
+        let shared = &self.shared;
+        if shared.draining.is_cancelled() {
+            return Err(StartError::Draining);
+        }
+        if request.message.trim().is_empty() || request.message.len() > MAX_CHAT_MESSAGE {
+            return Err(StartError::Message(request.message.len()));
+        }
+        let model = self.choose_model(account, &request).await?;
+        let limit = shared.settings.runs_per_account;
+        let slot = shared.slots.take(account).ok_or(StartError::TooMany(limit))?;
+
+        let new = NewRun {
+            account: account.clone(),
+            session: request.session_id.unwrap_or_else(name::session),
+            run: name::run(),
+            title: run::title(&request.message),
+            message: message(Role::User, request.message),
+            model,
+            idempotency,
+            lease: shared.settings.lease,
+        };
+        match shared.store.open_run(&new).await? {
+            Opened::Existing { run, session } => Ok(Started { run, session }),
+            Opened::IdempotencyConflict => Err(StartError::IdempotencyConflict),
+            Opened::Active { run } => Err(StartError::Active { run }),
+            Opened::New { session, history } => {
+                let started = Started { run: new.run.clone(), session: session.id.clone() };
+                let run = Run::new(Arc::clone(shared), new, session, history, slot);
+                shared.tasks.spawn(run.drive());
+                Ok(started)
+            }
+        }
+    }
+
+    /// The model that was asked for, or the session's while it is offered, or the default one.
+    async fn choose_model(&self, account: &AccountId, request: &ChatRequest) -> Result<String, StartError> {
+        if let Some(model) = &request.model {
+            return if self.offers(model) { Ok(model.clone()) } else { Err(StartError::Model(model.clone())) };
+        }
+        let session = match &request.session_id {
+            Some(session) => self.shared.store.session(account, session).await?,
+            None => None,
+        };
+        let kept = session.map(|session| session.model).filter(|model| self.offers(model));
+        let default = || self.shared.provider.models().next().map(|model| model.id.clone());
+        kept.or_else(default).ok_or_else(|| StartError::Model(String::new()))
+    }
+
+    /// Reads a run's log after a position, and goes on as it grows.
+    pub async fn tail(&self, account: &AccountId, run: &RunId, after: u64) -> Result<Tail, TailError> {
+        let shared = &self.shared;
+        let store = Arc::clone(&shared.store);
+        match Tail::begin(store, account.clone(), run.clone(), after, shared.settings.look_every).await? {
+            Some(tail) => Ok(tail),
+            None if name::age(run).is_some_and(|age| age > shared.settings.run_ttl) => Err(TailError::Expired),
+            None => Err(TailError::NotFound),
+        }
+    }
+
+    /// Asks a run to stop, wherever it is. False when there is no such run of this account; a finished one stays so.
+    pub async fn stop(&self, account: &AccountId, run: &RunId) -> Result<bool, StoreError> {
+        if self.shared.store.request_stop(account, run).await? {
+            self.wake_to_stop(run).await?;
+            return Ok(true);
+        }
+        Ok(self.shared.store.run_log(account, run, 0, 1).await?.is_some())
+    }
+
+    /// Wakes the task of a run whose session was deleted, so that it gives up at once.
+    pub async fn wake_to_stop(&self, run: &RunId) -> Result<(), StoreError> {
+        self.shared.store.publish(&Topic::RunStop(run.clone()), Payload::from("")).await
+    }
+
+    /// Starts nothing any more, lets runs end within the deadline, then ends the others as failed, retryable.
+    pub async fn drain(&self, deadline: Duration) {
+        /// How long a run may take to write its last event.
+        const LAST_WORDS: Duration = Duration::from_secs(3);
+        let Shared { tasks, draining, abort, .. } = &*self.shared;
+        draining.cancel();
+        tasks.close();
+        if tokio::time::timeout(deadline, tasks.wait()).await.is_err() {
+            abort.cancel();
+            if tokio::time::timeout(LAST_WORDS, tasks.wait()).await.is_err() {
+                tracing::warn!(runs = tasks.len(), "runs did not end in time; another process will close them");
+            }
+        }
+    }
+}
+
+/// A message written now.
+pub(crate) fn message(role: Role, content: String) -> Message {
+    let id = MessageId::parse(name::random()).expect("hexadecimal digits make an id");
+    Message { id, role, content, created_at: jiff::Timestamp::now().to_string() }
+}

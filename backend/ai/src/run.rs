@@ -1,0 +1,274 @@
+//! One run: the task that reads the model and appends to the run's log until the answer is written.
+//!
+//! ```text
+//! provider ── read ──> buffer.rs ── write, about 30 times a second ──> the run's log
+//!    stop, deleted session, shutdown: reading ends, what was read is written, the log is closed
+//! ```
+//!
+//! Reading never waits for the store: async-openai's channel has no bound, the buffer has one.
+
+mod buffer;
+pub(crate) mod name;
+mod prompt;
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use backend_protocol::api::{ChatAnswer, Message, Role, Session};
+use backend_protocol::id::RunId;
+use backend_protocol::problem::{Problem, ProblemType};
+use backend_protocol::run::{RunEvent, RunStarted, Title};
+use backend_store::StoreError;
+use backend_store::broker::{Subscription, Topic};
+use backend_store::runs::NewRun;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::assistant::{Shared, message};
+use crate::provider::Failure;
+use crate::slots::Slot;
+use buffer::Buffer;
+pub(crate) use prompt::title;
+
+/// An open run and what its task needs.
+pub(crate) struct Run {
+    shared: Arc<Shared>,
+    opened: NewRun,
+    session: Session,
+    history: Vec<Message>,
+    _slot: Slot,
+}
+
+/// How reading the model ended.
+enum Ending {
+    Completed,
+    Stopped,
+    Failed(Problem, &'static str),
+    /// The run is no longer ours: reaped, or its session was deleted.
+    Lost,
+}
+
+impl Run {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        opened: NewRun,
+        session: Session,
+        history: Vec<Message>,
+        slot: Slot,
+    ) -> Self {
+        Self { shared, opened, session, history, _slot: slot }
+    }
+
+    /// The whole life of the task.
+    pub(crate) async fn drive(self) {
+        let metrics = &self.shared.metrics;
+        metrics.active.inc();
+        let buffer = Buffer::new(self.first_events(), self.shared.settings.max_output_bytes);
+        let ending = self.read_and_write(&buffer).await;
+        let result = self.close(ending, &buffer).await;
+        let usage = buffer.usage();
+        let model = self.opened.model.as_str();
+        metrics.active.dec();
+        metrics.runs.with_label_values(&[model, result]).inc();
+        metrics.tokens.with_label_values(&[model, "prompt"]).inc_by(usage.prompt_tokens);
+        metrics.tokens.with_label_values(&[model, "completion"]).inc_by(usage.completion_tokens);
+        tracing::info!(
+            run = %self.run(), session = %self.session.id, model, result, usage.prompt_tokens, usage.completion_tokens,
+            "run ended"
+        );
+    }
+
+    fn run(&self) -> &RunId {
+        &self.opened.run
+    }
+
+    fn first_events(&self) -> Vec<RunEvent> {
+        let started = RunStarted { run_id: self.run().clone(), session_id: self.session.id.clone() };
+        let mut events = vec![RunEvent::Started(started)];
+        if self.history.len() == 1 && self.session.title == self.opened.title {
+            events.push(RunEvent::Title(Title { title: self.session.title.clone() }));
+        }
+        events
+    }
+
+    async fn read_and_write(&self, buffer: &Buffer) -> Ending {
+        let mut write = pin!(self.write(buffer));
+        let ending = tokio::select! {
+            ending = self.read(buffer) => ending,
+            ending = self.wait_for_stop() => ending,
+            () = self.shared.abort.cancelled() => Ending::Failed(restarting(), "restarting"),
+            lost = &mut write => return lost,
+        };
+        // The request at the provider is dropped by now. What was read is written before the log is closed.
+        buffer.close();
+        match write.await {
+            Ending::Completed => ending,
+            lost => lost,
+        }
+    }
+
+    async fn read(&self, buffer: &Buffer) -> Ending {
+        let settings = &self.shared.settings;
+        let system = self.session.system_prompt.as_deref().or(settings.system_prompt.as_deref());
+        let turns = prompt::turns(system, &self.history);
+        let begun = Instant::now();
+        let mut answer =
+            match self.shared.provider.ask(&self.opened.model, &turns, settings.max_output_tokens).await {
+                Ok(answer) => answer,
+                Err(failure) => return failed(&failure),
+            };
+        self.shared.metrics.first_token.observe(begun.elapsed().as_secs_f64());
+        while let Some(piece) = answer.next().await {
+            match piece {
+                Ok(piece) => {
+                    if !buffer.push(piece) {
+                        break;
+                    }
+                }
+                Err(failure) => return failed(&failure),
+            }
+        }
+        Ending::Completed
+    }
+
+    /// Writes what is read, and renews the lease while nothing is. Ends `Completed` after the buffer was closed.
+    async fn write(&self, buffer: &Buffer) -> Ending {
+        let settings = &self.shared.settings;
+        let mut written = Instant::now();
+        loop {
+            let (events, closed) = buffer.take();
+            let nothing_new = events.is_empty();
+            if !nothing_new || (!closed && written.elapsed() >= settings.renew_every) {
+                if let Err(lost) = self.append(&events).await {
+                    return lost;
+                }
+                written = Instant::now();
+            }
+            if closed {
+                return Ending::Completed;
+            }
+            // The first event after a silence goes out at once; the others are joined.
+            if !nothing_new {
+                let _closed_or_elapsed = timeout(settings.flush_every, buffer.closed()).await;
+            }
+            let _changed_or_elapsed = timeout(settings.renew_every, buffer.changed()).await;
+        }
+    }
+
+    async fn append(&self, events: &[RunEvent]) -> Result<(), Ending> {
+        let lease = self.shared.settings.lease;
+        let store = &self.shared.store;
+        let open = self.insist(|| store.append_run_events(&self.opened.account, self.run(), events, lease)).await;
+        match open {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Ending::Lost),
+            Err(error) => Err(Ending::Failed(lost_store(&error), "store")),
+        }
+    }
+
+    /// Tries a store call again while the store is away, for as long as the lease may last.
+    async fn insist<T, F: Future<Output = Result<T, StoreError>>>(
+        &self,
+        call: impl Fn() -> F,
+    ) -> Result<T, StoreError> {
+        let deadline = Instant::now() + self.shared.settings.lease;
+        loop {
+            match call().await {
+                Err(StoreError::Unavailable { reason, retry_after }) if Instant::now() < deadline => {
+                    tracing::warn!(run = %self.run(), reason, "the store is away, the run waits for it");
+                    sleep(retry_after.clamp(Duration::from_millis(50), Duration::from_secs(2))).await;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    async fn wait_for_stop(&self) -> Ending {
+        let Shared { store, settings, .. } = &*self.shared;
+        let mut wake = store.subscribe(&Topic::RunStop(self.run().clone())).await.ok();
+        loop {
+            match store.stop_requested(&self.opened.account, self.run()).await {
+                Ok(true) => return Ending::Stopped,
+                Ok(false) => {
+                    // A deleted session takes its run along: then there is nothing left to write to.
+                    let log = store.run_log(&self.opened.account, self.run(), 0, 1).await;
+                    if matches!(log, Ok(None)) {
+                        return Ending::Lost;
+                    }
+                }
+                Err(error) => tracing::debug!(%error, "cannot look whether to stop"),
+            }
+            let _woken_or_elapsed = timeout(settings.look_every, woken(&mut wake)).await;
+        }
+    }
+
+    /// Writes the last event; the result, as a metric label.
+    async fn close(&self, ending: Ending, buffer: &Buffer) -> &'static str {
+        let text = buffer.text();
+        let (last, answer, result) = match ending {
+            Ending::Lost => return "lost",
+            Ending::Completed if text.is_empty() => {
+                (RunEvent::Failed(said_nothing()), None, "empty")
+            }
+            Ending::Failed(problem, result) => (RunEvent::Failed(problem), None, result),
+            Ending::Completed => {
+                let answer = self.answer(text, buffer);
+                (RunEvent::Completed(answer.clone()), Some(answer.message), "completed")
+            }
+            Ending::Stopped => {
+                let answer = self.answer(text, buffer);
+                let kept = Some(answer.message.clone()).filter(|message| !message.content.is_empty());
+                (RunEvent::Stopped(answer), kept, "stopped")
+            }
+        };
+        let store = &self.shared.store;
+        let close = || store.close_run(&self.opened.account, self.run(), &last, answer.as_ref());
+        match self.insist(close).await {
+            Ok(true) => result,
+            Ok(false) => "lost",
+            Err(error) => {
+                tracing::error!(run = %self.run(), %error, "the run could not be closed; it will be reaped");
+                "lost"
+            }
+        }
+    }
+
+    fn answer(&self, text: String, buffer: &Buffer) -> ChatAnswer {
+        ChatAnswer {
+            session_id: self.session.id.clone(),
+            run_id: self.run().clone(),
+            message: message(Role::Assistant, text),
+            usage: buffer.usage(),
+        }
+    }
+}
+
+async fn woken(wake: &mut Option<Subscription>) {
+    match wake {
+        Some(subscription) => {
+            if let Err(tokio::sync::broadcast::error::RecvError::Closed) = subscription.recv().await {
+                *wake = None;
+                std::future::pending().await
+            }
+        }
+        None => std::future::pending().await,
+    }
+}
+
+fn failed(failure: &Failure) -> Ending {
+    tracing::warn!(%failure, "the model gave no whole answer");
+    Ending::Failed(failure.to_problem(), failure.kind.name())
+}
+
+fn restarting() -> Problem {
+    Problem::new(ProblemType::UpstreamUnavailable).detail("The server is restarting. Ask again.").retry_after(1)
+}
+
+fn said_nothing() -> Problem {
+    Problem::new(ProblemType::UpstreamUnavailable).detail("The model finished without a word. Ask again.").retry_after(1)
+}
+
+fn lost_store(error: &StoreError) -> Problem {
+    tracing::error!(%error, "a run cannot be written");
+    Problem::new(ProblemType::StoreUnavailable).detail("The answer could not be kept.").retry_after(5)
+}

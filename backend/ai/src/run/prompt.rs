@@ -1,0 +1,77 @@
+//! What the model is shown of a session, and what a session is called.
+
+use backend_protocol::api::{Message, Role};
+
+use crate::provider::{Turn, TurnRole};
+
+/// The longest title made of a message, in characters.
+const TITLE: usize = 60;
+
+/// System prompt and history. An assistant's turn whose question was trimmed away is left out: models take
+/// a conversation that begins with themselves, or where they speak twice, for something it is not.
+pub(super) fn turns(system: Option<&str>, history: &[Message]) -> Vec<Turn> {
+    let mut turns = Vec::with_capacity(history.len() + 1);
+    turns.extend(system.map(|content| Turn { role: TurnRole::System, content: content.to_owned() }));
+    for message in history {
+        let content = message.content.clone();
+        match message.role {
+            Role::User => turns.push(Turn { role: TurnRole::User, content }),
+            Role::Assistant => {
+                if turns.last().is_some_and(|turn| turn.role == TurnRole::User) {
+                    turns.push(Turn { role: TurnRole::Assistant, content });
+                }
+            }
+        }
+    }
+    turns
+}
+
+/// The first words of a message, on one line.
+pub(crate) fn title(message: &str) -> String {
+    let mut title = String::new();
+    let mut length = 0;
+    for word in message.split_whitespace() {
+        let word_length = word.chars().count();
+        if length + word_length + 1 > TITLE {
+            if title.is_empty() {
+                title = word.chars().take(TITLE).collect();
+            }
+            return title + "…";
+        }
+        if !title.is_empty() {
+            title.push(' ');
+            length += 1;
+        }
+        title.push_str(word);
+        length += word_length;
+    }
+    title
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::assistant::message;
+
+    #[test]
+    fn an_orphan_assistant_turn_never_reaches_the_prompt() {
+        let history = [
+            message(Role::Assistant, "orphan".into()),
+            message(Role::User, "question".into()),
+            message(Role::Assistant, "answer".into()),
+            message(Role::Assistant, "again".into()),
+            message(Role::User, "unanswered".into()),
+            message(Role::User, "next".into()),
+        ];
+        let turns = turns(Some("be kind"), &history);
+        let shown: Vec<_> = turns.iter().map(|turn| turn.content.as_str()).collect();
+        assert_eq!(shown, ["be kind", "question", "answer", "unanswered", "next"]);
+    }
+
+    #[test]
+    fn a_title_is_the_first_words_on_one_line() {
+        assert_eq!(title("  Why is\nthe sky blue? "), "Why is the sky blue?");
+        assert_eq!(title(&"word ".repeat(30)), format!("{}…", ["word"; 11].join(" ")));
+        assert_eq!(title(&"x".repeat(100)), format!("{}…", "x".repeat(60)));
+    }
+}

@@ -1,0 +1,246 @@
+//! The lobby as this hub shows it: one subscription, one periodic look at the store, and a short log of changes that
+//! every session in the lobby reads at its own pace. A session keeps only how far it has read.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use backend_protocol::api::User;
+use backend_protocol::id::AccountId;
+use backend_protocol::live::Notice;
+use backend_store::broker::{Subscription, Topic};
+use backend_store::{Result, Store};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::task::TaskTracker;
+
+use crate::drain::{self, Stage};
+use crate::locked::lock;
+use crate::timers::jittered;
+
+/// Changes kept for sessions that read slowly; behind that they get everyone again.
+const LOG: usize = 512;
+
+/// People in one snapshot, so that it stays within one frame; the others follow as changes.
+const SNAPSHOT: usize = 200;
+
+/// After the broker gave up.
+const RESUBSCRIBE: Duration = Duration::from_secs(2);
+
+/// Who is in the lobby, as far as this hub knows.
+pub(crate) struct LobbyBoard {
+    store: Arc<dyn Store>,
+    look: Duration,
+    state: Mutex<State>,
+    /// The version of `state`; its receivers are the sessions in the lobby.
+    moved: watch::Sender<u64>,
+    /// True once the keeper runs.
+    open: tokio::sync::Mutex<bool>,
+}
+
+#[derive(Default)]
+struct State {
+    people: BTreeMap<AccountId, User>,
+    version: u64,
+    /// The changes that led to `version`, newest last.
+    log: VecDeque<(User, bool)>,
+}
+
+impl State {
+    fn apply(&mut self, user: User, present: bool) -> bool {
+        let changed = if present {
+            self.people.insert(user.account_id.clone(), user.clone()).as_ref() != Some(&user)
+        } else {
+            self.people.remove(&user.account_id).is_some()
+        };
+        if changed {
+            self.version += 1;
+            self.log.push_back((user, present));
+            if self.log.len() > LOG {
+                self.log.pop_front();
+            }
+        }
+        changed
+    }
+
+    /// What somebody who has seen `version` does not know yet.
+    fn news(&self, version: Option<u64>) -> VecDeque<Notice> {
+        let missed = version.and_then(|seen| usize::try_from(self.version.saturating_sub(seen)).ok());
+        match missed.filter(|missed| *missed <= self.log.len()) {
+            Some(missed) => {
+                let changes = self.log.iter().skip(self.log.len() - missed).cloned();
+                changes.map(|(user, present)| Notice::LobbyChange { user, present }).collect()
+            }
+            None => {
+                let mut users: Vec<User> = self.people.values().cloned().collect();
+                users.sort_by_cached_key(|user| user.username.to_lowercase());
+                let rest = users.split_off(users.len().min(SNAPSHOT));
+                let rest = rest.into_iter().map(|user| Notice::LobbyChange { user, present: true });
+                std::iter::once(Notice::Lobby { users }).chain(rest).collect()
+            }
+        }
+    }
+}
+
+impl LobbyBoard {
+    pub(crate) fn new(store: Arc<dyn Store>, look: Duration) -> Arc<Self> {
+        let (state, moved) = (Mutex::default(), watch::Sender::new(0));
+        Arc::new(Self { store, look, state, moved, open: tokio::sync::Mutex::new(false) })
+    }
+
+    /// A view that begins with everyone. The first one starts the keeper, which ends with the hub.
+    pub(crate) async fn view(
+        self: &Arc<Self>,
+        tasks: &TaskTracker,
+        stage: &watch::Receiver<Stage>,
+    ) -> Result<LobbyView> {
+        let mut open = self.open.lock().await;
+        if !*open {
+            let heard = self.store.subscribe(&Topic::Lobby).await?;
+            self.read().await?;
+            tasks.spawn(Arc::clone(self).keep(heard, stage.clone()));
+            *open = true;
+        } else if self.moved.receiver_count() == 0 {
+            self.read().await?;
+        }
+        Ok(LobbyView { seen: None, pending: VecDeque::new(), moved: self.moved.subscribe() })
+    }
+
+    /// Somebody came or left, or has another name; false when that was known.
+    pub(crate) fn apply(&self, user: User, present: bool) -> bool {
+        let mut state = lock(&self.state);
+        let changed = state.apply(user, present);
+        if changed {
+            self.moved.send_replace(state.version);
+        }
+        changed
+    }
+
+    /// Reads the store and applies the difference: so the people of a dead node fade.
+    async fn read(&self) -> Result<()> {
+        let now: BTreeMap<AccountId, User> =
+            self.store.lobby().await?.into_iter().map(|user| (user.account_id.clone(), user)).collect();
+        let mut state = lock(&self.state);
+        let gone: Vec<User> =
+            state.people.values().filter(|user| !now.contains_key(&user.account_id)).cloned().collect();
+        for user in gone {
+            state.apply(user, false);
+        }
+        for user in now.into_values() {
+            state.apply(user, true);
+        }
+        self.moved.send_if_modified(|version| std::mem::replace(version, state.version) != state.version);
+        Ok(())
+    }
+
+    async fn keep(self: Arc<Self>, heard: Subscription, mut stage: watch::Receiver<Stage>) {
+        let mut heard = Some(heard);
+        let mut look = Instant::now() + jittered(self.look);
+        loop {
+            tokio::select! {
+                () = drain::over(&mut stage) => return,
+                change = hear(&mut heard) => match change {
+                    Ok(payload) => match serde_json::from_str(&payload) {
+                        Ok(Notice::LobbyChange { user, present }) => {
+                            self.apply(user, present);
+                        }
+                        _ => tracing::warn!("a lobby wake-up carried no lobby change"),
+                    },
+                    Err(RecvError::Lagged(_)) => look = Instant::now(),
+                    Err(RecvError::Closed) => {
+                        heard = None;
+                        look = Instant::now() + jittered(RESUBSCRIBE);
+                    }
+                },
+                () = sleep_until(look) => {
+                    look = Instant::now() + jittered(self.look);
+                    if heard.is_none() {
+                        heard = self.store.subscribe(&Topic::Lobby).await.ok();
+                    }
+                    if self.moved.receiver_count() > 0 && let Err(error) = self.read().await {
+                        tracing::debug!(%error, "the lobby could not be read; it is read again soon");
+                    }
+                }
+            }
+        }
+    }
+}
+
+async fn hear(heard: &mut Option<Subscription>) -> std::result::Result<backend_store::broker::Payload, RecvError> {
+    match heard {
+        Some(heard) => heard.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// One session's view of the lobby.
+pub(crate) struct LobbyView {
+    seen: Option<u64>,
+    pending: VecDeque<Notice>,
+    moved: watch::Receiver<u64>,
+}
+
+impl LobbyView {
+    /// Waits until there is something to tell.
+    pub(crate) async fn moved(&mut self) {
+        if self.moved.changed().await.is_err() {
+            std::future::pending().await
+        }
+    }
+
+    /// The next thing to tell, if any.
+    pub(crate) fn next(&mut self, board: &LobbyBoard) -> Option<Notice> {
+        if self.pending.is_empty() {
+            self.moved.borrow_and_update();
+            let state = lock(&board.state);
+            if self.seen != Some(state.version) {
+                self.pending = state.news(self.seen);
+                self.seen = Some(state.version);
+            }
+        }
+        let next = self.pending.pop_front();
+        if self.pending.is_empty() {
+            self.pending.shrink_to(4);
+        }
+        next
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(name: &str) -> User {
+        User { account_id: AccountId::parse(name).unwrap(), username: name.to_owned() }
+    }
+
+    #[test]
+    fn news_are_the_changes_missed_or_everyone() {
+        let mut state = State::default();
+        assert!(state.apply(user("bob"), true) && state.apply(user("Ada"), true));
+        assert!(!state.apply(user("bob"), true), "nothing new");
+        let everyone = Notice::Lobby { users: vec![user("Ada"), user("bob")] };
+        assert_eq!(state.news(None), [everyone.clone()]);
+        assert_eq!(state.news(Some(1)), [Notice::LobbyChange { user: user("Ada"), present: true }]);
+        assert_eq!(state.news(Some(2)), []);
+        for _ in 0..LOG {
+            state.apply(user("eve"), true);
+            state.apply(user("eve"), false);
+        }
+        assert_eq!(state.news(Some(2)), [everyone], "too far behind");
+    }
+
+    #[test]
+    fn a_large_lobby_is_told_in_frames_that_fit() {
+        let mut state = State::default();
+        for n in 0..SNAPSHOT + 50 {
+            state.apply(user(&format!("{n:a>64}")), true);
+        }
+        let news = state.news(None);
+        assert_eq!(news.len(), 51);
+        for notice in news {
+            assert!(serde_json::to_string(&notice).unwrap().len() < backend_protocol::limits::MAX_FRAME);
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! Presence of watched accounts: one subscription per account and hub, one periodic look for all of them, and for
+//! each session the newest state per account until it is told.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use backend_protocol::id::AccountId;
+use backend_protocol::live::Notice;
+use backend_store::broker::{Payload, Subscription, Topic};
+use backend_store::{Result, Store};
+use futures::stream::{self, BoxStream, SelectAll};
+use futures::{StreamExt, TryStreamExt};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::task::TaskTracker;
+
+use crate::drain::{self, Stage};
+use crate::locked::lock;
+use crate::timers::jittered;
+
+/// Accounts asked for in one call of the store.
+const CHUNK: usize = 500;
+
+/// Subscriptions opened at once.
+const AT_ONCE: usize = 16;
+
+/// Everyone whom sessions of this hub watch.
+pub(crate) struct PresenceBoard {
+    store: Arc<dyn Store>,
+    look: Duration,
+    state: Mutex<State>,
+    /// To the keeper, once it runs.
+    keeper: tokio::sync::Mutex<Option<mpsc::Sender<Heard>>>,
+}
+
+#[derive(Default)]
+struct State {
+    watched: HashMap<AccountId, Watched>,
+    /// Counts changes heard, so that an older answer of the store does not overwrite them.
+    changes: u64,
+}
+
+struct Watched {
+    online: Option<bool>,
+    changed: u64,
+    views: Vec<Arc<PresenceView>>,
+    /// Ends the subscription when dropped.
+    _hearing: oneshot::Sender<()>,
+}
+
+/// Wake-ups of one account, with its name.
+type Heard = BoxStream<'static, (AccountId, std::result::Result<Payload, RecvError>)>;
+
+impl State {
+    /// The newest state of an account, heard (`None`) or read when `changes` stood so.
+    fn apply(&mut self, account: &AccountId, online: bool, read_at: Option<u64>) {
+        let Some(watched) = self.watched.get_mut(account) else { return };
+        if read_at.is_some_and(|at| watched.changed > at) || watched.online == Some(online) {
+            return;
+        }
+        self.changes += 1;
+        (watched.online, watched.changed) = (Some(online), self.changes);
+        for view in &watched.views {
+            view.tell(account, online);
+        }
+    }
+}
+
+impl PresenceBoard {
+    pub(crate) fn new(store: Arc<dyn Store>, look: Duration) -> Arc<Self> {
+        Arc::new(Self { store, look, state: Mutex::default(), keeper: tokio::sync::Mutex::default() })
+    }
+
+    /// Tells `view` where these accounts are, now and from now on. The first call starts the keeper, which ends with
+    /// the hub. After an error the caller unwatches.
+    pub(crate) async fn watch(
+        self: &Arc<Self>,
+        accounts: &[AccountId],
+        view: &Arc<PresenceView>,
+        tasks: &TaskTracker,
+        stage: &watch::Receiver<Stage>,
+    ) -> Result<()> {
+        let new: Vec<AccountId> = {
+            let mut state = lock(&self.state);
+            accounts.iter().filter(|account| !state.join(account, view)).cloned().collect()
+        };
+        if !new.is_empty() {
+            self.subscribe(new, view, tasks, stage).await?;
+        }
+        self.read(accounts).await?;
+        let state = lock(&self.state);
+        for account in accounts {
+            let online = state.watched.get(account).and_then(|watched| watched.online);
+            view.tell(account, online.unwrap_or(false));
+        }
+        Ok(())
+    }
+
+    /// Stops telling `view` about these accounts.
+    pub(crate) fn unwatch(&self, accounts: &[AccountId], view: &Arc<PresenceView>) {
+        let mut state = lock(&self.state);
+        for account in accounts {
+            let Some(watched) = state.watched.get_mut(account) else { continue };
+            watched.views.retain(|other| !Arc::ptr_eq(other, view));
+            if watched.views.is_empty() {
+                state.watched.remove(account);
+            }
+        }
+    }
+
+    async fn subscribe(
+        self: &Arc<Self>,
+        accounts: Vec<AccountId>,
+        view: &Arc<PresenceView>,
+        tasks: &TaskTracker,
+        stage: &watch::Receiver<Stage>,
+    ) -> Result<()> {
+        let subscriptions: Vec<(AccountId, Subscription)> = stream::iter(accounts)
+            .map(|account| async {
+                let subscription = self.store.subscribe(&Topic::Presence(account.clone())).await?;
+                Ok::<_, backend_store::StoreError>((account, subscription))
+            })
+            .buffer_unordered(AT_ONCE)
+            .try_collect()
+            .await?;
+        let mut keeper = self.keeper.lock().await;
+        let keeper = keeper.get_or_insert_with(|| {
+            let (sender, receiver) = mpsc::channel(AT_ONCE);
+            tasks.spawn(Arc::clone(self).keep(receiver, stage.clone()));
+            sender
+        });
+        for (account, subscription) in subscriptions {
+            let (hearing, dropped) = oneshot::channel();
+            {
+                let mut state = lock(&self.state);
+                if state.join(&account, view) {
+                    continue;
+                }
+                let watched = Watched { online: None, changed: 0, views: vec![Arc::clone(view)], _hearing: hearing };
+                state.watched.insert(account.clone(), watched);
+            }
+            if keeper.send(hear(account, subscription, dropped)).await.is_err() {
+                tracing::debug!("presence is no longer followed: the hub is closing");
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the store and applies the difference: so the people of a dead node fade.
+    async fn read(&self, accounts: &[AccountId]) -> Result<()> {
+        for chunk in accounts.chunks(CHUNK) {
+            let before = lock(&self.state).changes;
+            let online = self.store.online(chunk).await?;
+            let mut state = lock(&self.state);
+            for account in chunk {
+                state.apply(account, online.contains(account), Some(before));
+            }
+        }
+        Ok(())
+    }
+
+    async fn keep(self: Arc<Self>, mut added: mpsc::Receiver<Heard>, mut stage: watch::Receiver<Stage>) {
+        let mut heard: SelectAll<Heard> = SelectAll::new();
+        let mut look = Instant::now() + jittered(self.look);
+        loop {
+            tokio::select! {
+                () = drain::over(&mut stage) => return,
+                Some(stream) = added.recv() => heard.push(stream),
+                Some((account, wake)) = heard.next() => match wake {
+                    Ok(payload) => match serde_json::from_str(&payload) {
+                        Ok(Notice::Presence { online, .. }) => lock(&self.state).apply(&account, online, None),
+                        _ => tracing::warn!("a presence wake-up carried no presence"),
+                    },
+                    Err(RecvError::Lagged(_)) => look = Instant::now(),
+                    // Without wake-ups the periodic look still tells.
+                    Err(RecvError::Closed) => {}
+                },
+                () = sleep_until(look) => {
+                    look = Instant::now() + jittered(self.look);
+                    let accounts: Vec<AccountId> = lock(&self.state).watched.keys().cloned().collect();
+                    if let Err(error) = self.read(&accounts).await {
+                        tracing::debug!(%error, "presence could not be read; it is read again soon");
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl State {
+    /// Adds the view to an account that is watched already.
+    fn join(&mut self, account: &AccountId, view: &Arc<PresenceView>) -> bool {
+        let Some(watched) = self.watched.get_mut(account) else { return false };
+        if !watched.views.iter().any(|other| Arc::ptr_eq(other, view)) {
+            watched.views.push(Arc::clone(view));
+        }
+        true
+    }
+}
+
+fn hear(account: AccountId, subscription: Subscription, dropped: oneshot::Receiver<()>) -> Heard {
+    let wakes = stream::unfold(Some((account, subscription)), async |heard| {
+        let (account, mut subscription) = heard?;
+        let wake = subscription.recv().await;
+        let more = (!matches!(wake, Err(RecvError::Closed))).then(|| (account.clone(), subscription));
+        Some(((account, wake), more))
+    });
+    wakes.take_until(dropped).boxed()
+}
+
+/// What one session has to tell about those it watches: the newest state per account.
+#[derive(Default)]
+pub(crate) struct PresenceView {
+    pending: Mutex<BTreeMap<AccountId, bool>>,
+    wake: Notify,
+}
+
+impl PresenceView {
+    /// Waits until there is something to tell.
+    pub(crate) async fn moved(&self) {
+        self.wake.notified().await;
+    }
+
+    /// The next thing to tell, if any.
+    pub(crate) fn next(&self) -> Option<Notice> {
+        lock(&self.pending).pop_first().map(|(account, online)| Notice::Presence { account, online })
+    }
+
+    fn tell(&self, account: &AccountId, online: bool) {
+        lock(&self.pending).insert(account.clone(), online);
+        self.wake.notify_one();
+    }
+}

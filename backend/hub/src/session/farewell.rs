@@ -1,0 +1,153 @@
+//! How a connection ends: why, what the peer is told, and what others are told.
+
+use std::borrow::Cow;
+use std::future::{pending, poll_fn};
+use std::time::Duration;
+
+use backend_protocol::live::{Notice, ServerFrame, close};
+use backend_store::broker::Topic;
+use backend_store::presence::Transition;
+use tokio::time::timeout;
+
+use super::notices::announce;
+use super::{Session, text};
+use crate::drain;
+use crate::hub::Shared;
+use crate::transport::{Incoming, Outgoing, Transport};
+use crate::wire::{Step, Wire};
+
+/// For leaving presence and lobby when the store is slow; they fade by themselves otherwise.
+const LEAVE: Duration = Duration::from_secs(3);
+
+/// The longest reason of a close frame, in bytes (RFC 6455 section 5.5).
+const MAX_REASON: usize = 123;
+
+/// Why a session ended.
+#[derive(Debug)]
+pub(super) enum End {
+    /// The peer closed.
+    Peer,
+    /// The transport failed.
+    Lost,
+    /// The transport cannot read on: the peer broke the rules.
+    Malformed(String),
+    /// Nobody waits any more.
+    Aborted,
+    /// We close.
+    Close { code: u16, reason: Cow<'static, str> },
+}
+
+impl End {
+    pub(super) fn because(code: u16, reason: impl Into<Cow<'static, str>>) -> Self {
+        Self::Close { code, reason: reason.into() }
+    }
+
+    pub(super) fn drained() -> Self {
+        Self::because(close::DRAIN, "the server restarts; reconnect")
+    }
+
+    fn label(&self) -> String {
+        match self {
+            Self::Peer => "peer".to_owned(),
+            Self::Lost => "lost".to_owned(),
+            Self::Aborted => "aborted".to_owned(),
+            Self::Malformed(_) => close::BAD_FRAME.to_string(),
+            Self::Close { code, .. } => code.to_string(),
+        }
+    }
+}
+
+impl<T: Transport> Session<T> {
+    /// Tells the peer and everybody else, at the same time.
+    pub(super) async fn part(mut self, end: &End) {
+        let live = self.live.take();
+        let account = self.seat.account();
+        let hub = &self.hub;
+        let leave = async {
+            let Some(live) = live else { return };
+            if let Some(watching) = &live.watching {
+                hub.presence.unwatch(&watching.accounts, &watching.view);
+            }
+            let visible = live.lobby.is_some();
+            drop(live);
+            let in_lobby = async {
+                if visible {
+                    super::notices::leave_lobby(hub, account, &self.connection).await?;
+                }
+                Ok::<_, backend_store::StoreError>(())
+            };
+            let present = async {
+                if hub.store.depart(account, &self.connection).await? == Transition::Left {
+                    let notice = Notice::Presence { account: account.clone(), online: false };
+                    announce(hub, &Topic::Presence(account.clone()), &notice).await;
+                }
+                Ok::<_, backend_store::StoreError>(())
+            };
+            if !matches!(timeout(LEAVE, async { futures::try_join!(in_lobby, present) }).await, Ok(Ok(_))) {
+                tracing::debug!(%account, "presence could not be ended; it fades by itself");
+            }
+        };
+        tokio::join!(leave, close(hub, &mut self.wire, end));
+    }
+}
+
+/// Says goodbye as far as the peer still listens.
+pub(super) async fn close<T: Transport>(hub: &Shared, wire: &mut Wire<T>, end: &End) {
+    hub.metrics.closes.with_label_values(&[end.label().as_str()]).inc();
+    match end {
+        End::Close { code, reason } => {
+            if *code == close::SLOW {
+                wire.clear();
+            }
+            if *code < 4500 {
+                wire.push(text(&ServerFrame::Bye { code: *code, retry_after: drain::retry_after() }));
+            }
+            wire.push(Outgoing::Close { code: *code, reason: shortened(reason) });
+        }
+        End::Malformed(what) => {
+            wire.push(Outgoing::Close { code: close::BAD_FRAME, reason: shortened(&Cow::Owned(what.clone())) });
+            // Unread bytes are left, so closing at once would reset the connection before the peer reads the reason.
+            let _ = timeout(hub.settings.linger, async {
+                ended(wire).await;
+                pending::<()>().await
+            })
+            .await;
+            return;
+        }
+        // The transport answers a close frame by itself; it only wants to be polled.
+        End::Peer => {}
+        End::Lost | End::Aborted => return,
+    }
+    let _ = timeout(hub.settings.linger, ended(wire)).await;
+}
+
+/// Polls until the peer has closed its side.
+async fn ended<T: Transport>(wire: &mut Wire<T>) {
+    loop {
+        match poll_fn(|cx| wire.poll(cx, true)).await {
+            Step::Ended | Step::Failed(_) | Step::Received(Incoming::Close) => return,
+            Step::Received(_) | Step::Moved => {}
+        }
+    }
+}
+
+fn shortened(reason: &Cow<'static, str>) -> Cow<'static, str> {
+    if reason.len() <= MAX_REASON {
+        return reason.clone();
+    }
+    let mut short = reason.to_string();
+    short.truncate(reason.floor_char_boundary(MAX_REASON));
+    Cow::Owned(short)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_fits_into_a_close_frame() {
+        assert_eq!(shortened(&"short".into()), "short");
+        let long = shortened(&"ä".repeat(100).into());
+        assert_eq!(long, "ä".repeat(61));
+    }
+}

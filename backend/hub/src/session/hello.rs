@@ -1,0 +1,80 @@
+//! `hello`: who listens, and where it left off. Subscribe first, then look at the range: nothing falls between.
+
+use backend_protocol::id::DeviceId;
+use backend_protocol::limits::{MAX_DEVICES, MAX_FRAME, MAX_REPLAY, MAX_WATCHED};
+use backend_protocol::live::{ErrorCode, Limits, ServerFrame};
+use backend_store::mailboxes::InboxPage;
+use tokio::time::Instant;
+
+use super::refusal::Refusal;
+use super::{Live, Session};
+use crate::transport::Transport;
+
+impl<T: Transport> Session<T> {
+    pub(super) async fn hello(&mut self, id: u64, device: DeviceId, resume: Option<u64>) -> Result<(), Refusal> {
+        if self.live.is_some() {
+            return Err(Refusal::of(ErrorCode::OutOfOrder, "hello was said already"));
+        }
+        let account = self.seat.account();
+        let store = &self.hub.store;
+        // Whatever comes of it, the client spoke; if the store is away it may say it again.
+        self.timers.hello = Some(Instant::now() + self.hub.settings.hello);
+        if !store.devices(account).await?.iter().any(|known| known.device == device) {
+            let message = "this device is not registered: PUT /api/devices/{device} first";
+            return Err(Refusal::of(ErrorCode::UnknownDevice, message));
+        }
+        let lines = self.seat.listen(&**store).await?;
+        let position = resume.unwrap_or(0).min(i64::MAX as u64);
+        let inbox = store.inbox(account, position, 1).await?;
+        let (recovered, result) = match resume {
+            None => (false, "fresh"),
+            Some(_) if can_replay(position, &inbox) => (true, "recovered"),
+            Some(_) => (false, "lost"),
+        };
+        let sent = if recovered { position } else { inbox.head };
+        self.hub.metrics.hellos.with_label_values(&[result]).inc();
+        let limits = Limits {
+            max_frame: MAX_FRAME as u32,
+            max_devices: MAX_DEVICES as u32,
+            max_watched: MAX_WATCHED as u32,
+            ping_seconds: self.hub.settings.ping.as_secs() as u32,
+        };
+        let (connection, account) = (self.connection.clone(), account.clone());
+        self.push(&ServerFrame::Welcome { id, connection, account, resume: inbox.head, recovered, limits });
+        self.timers.hello = None;
+        self.timers.refresh = Some(Instant::now());
+        self.live = Some(Box::new(Live {
+            device,
+            lines: Some(lines),
+            sent,
+            behind: true,
+            caught_up: false,
+            lagging: None,
+            watching: None,
+            lobby: None,
+            typing: None,
+        }));
+        Ok(())
+    }
+}
+
+/// All that followed `position` is kept, and it is not too much.
+fn can_replay(position: u64, inbox: &InboxPage) -> bool {
+    position <= inbox.head && position + 1 >= inbox.first && inbox.head - position <= MAX_REPLAY as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gap_is_replayed_when_all_of_it_is_kept_and_it_is_not_too_long() {
+        let inbox = |first, head| InboxPage { events: Vec::new(), first, head };
+        assert!(can_replay(0, &inbox(1, 0)), "a new inbox");
+        assert!(can_replay(7, &inbox(8, 7)), "nothing kept, nothing missed");
+        assert!(can_replay(4, &inbox(5, 504)));
+        assert!(!can_replay(3, &inbox(4, 504)), "too long");
+        assert!(!can_replay(3, &inbox(5, 9)), "partly forgotten");
+        assert!(!can_replay(10, &inbox(5, 9)), "never given");
+    }
+}

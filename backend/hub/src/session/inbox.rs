@@ -1,0 +1,105 @@
+//! Durable events, pulled from the inbox in order and without gaps, as long as the queue has room.
+
+use backend_protocol::live::{InboxEvent, ServerFrame, close};
+use tokio::time::Instant;
+
+use super::farewell::End;
+use super::{Live, Session};
+use crate::timers::jittered;
+use crate::transport::Transport;
+
+/// Events in one read: few enough that a queue with room does not grow far beyond its bound.
+const PAGE: usize = 16;
+
+/// A device that may be gone: its own account's set of devices changed.
+type DevicesChanged = bool;
+
+impl<T: Transport> Session<T> {
+    /// Queues events while there are some and there is room.
+    pub(super) async fn fill_events(&mut self) -> Result<(), End> {
+        loop {
+            let Some(live) = self.live.as_deref_mut() else { return Ok(()) };
+            if !live.behind {
+                live.lagging = None;
+                return Ok(());
+            }
+            if !self.wire.has_room() {
+                live.lagging.get_or_insert_with(Instant::now);
+                return Ok(());
+            }
+            live.lagging = None;
+            if let Some(lines) = &mut live.lines {
+                lines.forget_wakes();
+            }
+            match self.hub.store.inbox(self.seat.account(), live.sent, PAGE).await {
+                Ok(page) => {
+                    self.timers.look = Some(Instant::now() + jittered(self.hub.settings.look));
+                    if self.queue(page.events, page.first, page.head)? {
+                        self.check_device().await?;
+                    }
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "an inbox could not be read; it is read again soon");
+                    live.behind = false;
+                    self.look_soon();
+                }
+            }
+        }
+    }
+
+    fn queue(&mut self, events: Vec<(u64, InboxEvent)>, first: u64, head: u64) -> Result<DevicesChanged, End> {
+        let Some(live) = self.live.as_deref_mut() else { return Ok(false) };
+        let lost = || End::because(close::POSITION_LOST, "events were missed: sync by pages");
+        if head < live.sent || (head > live.sent && first > live.sent + 1) {
+            return Err(lost());
+        }
+        let more = !events.is_empty();
+        let mut devices_changed = false;
+        for (position, event) in events {
+            let Some(live) = self.live.as_deref_mut() else { break };
+            if position <= live.sent {
+                continue;
+            }
+            if position != live.sent + 1 {
+                return Err(lost());
+            }
+            live.sent = position;
+            devices_changed |= matches!(&event, InboxEvent::KeyChange { account } if account == self.seat.account());
+            self.hub.metrics.events.inc();
+            self.push(&ServerFrame::Event { position, event });
+        }
+        if let Some(live) = self.live.as_deref_mut() {
+            live.behind = more && live.sent < head;
+            live.caught_up |= !live.behind;
+        }
+        Ok(devices_changed)
+    }
+
+    /// A removed device is signed out.
+    async fn check_device(&mut self) -> Result<(), End> {
+        let Some(Live { device, .. }) = self.live.as_deref() else { return Ok(()) };
+        match self.hub.store.devices(self.seat.account()).await {
+            Ok(devices) if !devices.iter().any(|known| known.device == *device) => {
+                Err(End::because(close::REVOKED, "this device was removed"))
+            }
+            // When the store does not answer, the next hello of this device is refused.
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Looks into the inbox by itself, and listens again if the broker had given up.
+    pub(super) async fn look(&mut self) {
+        self.timers.look = Some(Instant::now() + jittered(self.hub.settings.look));
+        let Some(live) = self.live.as_deref_mut() else { return };
+        if live.lines.is_none() {
+            live.lines = self.seat.listen(&*self.hub.store).await.ok();
+        }
+        live.behind = true;
+    }
+
+    /// Something failed: look again in a moment.
+    pub(super) fn look_soon(&mut self) {
+        let soon = self.hub.settings.look.min(super::notices::SOON);
+        self.timers.look = Some(Instant::now() + jittered(soon));
+    }
+}

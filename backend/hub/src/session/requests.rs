@@ -1,0 +1,142 @@
+//! What a client can ask, one function each. An answer is queued before the next frame is read.
+
+use std::time::Duration;
+
+use backend_protocol::envelope::Envelope;
+use backend_protocol::id::{AccountId, ClientMessageId, ConversationId};
+use backend_protocol::limits::{MAX_FRAME, MAX_WATCHED};
+use backend_protocol::live::{ErrorCode, Notice, Request, Sent, ServerFrame};
+use backend_store::broker::Topic;
+use backend_store::mailboxes::{Delivered, Delivery};
+use tokio::time::Instant;
+
+use super::notices::payload;
+use super::refusal::Refusal;
+use super::{Session, Watching};
+use crate::presence::PresenceView;
+use crate::transport::Transport;
+
+/// A message arrives at its readers with its place and time around it, and must still fit into one frame.
+const ROOM_AROUND: usize = 1024;
+
+/// Typing in one conversation is passed on once in this time.
+const TYPING: Duration = Duration::from_secs(2);
+
+/// For metrics.
+pub(super) fn kind(request: &Request) -> &'static str {
+    match request {
+        Request::Hello { .. } => "hello",
+        Request::Send { .. } => "send",
+        Request::Received { .. } => "received",
+        Request::Read { .. } => "read",
+        Request::Typing { .. } => "typing",
+        Request::Watch { .. } => "watch",
+        Request::Lobby { .. } => "lobby",
+    }
+}
+
+impl<T: Transport> Session<T> {
+    /// Carries out one request of `size` bytes and answers it.
+    pub(super) async fn answer(&mut self, id: u64, request: Request, size: usize) {
+        let outcome = match request {
+            Request::Hello { device, resume } => {
+                // Its answer is the welcome.
+                if let Err(refusal) = self.hello(id, device, resume).await {
+                    self.refuse(id, refusal);
+                }
+                return;
+            }
+            _ if self.live.is_none() => Err(Refusal::of(ErrorCode::OutOfOrder, "hello must come first")),
+            Request::Send { .. } if size > MAX_FRAME - ROOM_AROUND => {
+                Err(Refusal::invalid("a message must fit into a frame of 63 KiB"))
+            }
+            Request::Send { to, cid, envelope } => self.send(to, cid, envelope).await.map(Some),
+            Request::Received { upto } => self.received(upto).await.map(|()| None),
+            Request::Read { conversation, upto } => self.read(&conversation, upto).await.map(|()| None),
+            Request::Typing { conversation } => self.typing(conversation).await.map(|()| None),
+            Request::Watch { users } => self.watch(users).await.map(|()| None),
+            Request::Lobby { on } => self.lobby(on).await.map(|()| None),
+        };
+        match outcome {
+            Ok(sent) => self.push(&ServerFrame::Ok { id, sent }),
+            Err(refusal) => self.refuse(id, refusal),
+        }
+    }
+
+    pub(super) fn refuse(&mut self, id: u64, refusal: Refusal) {
+        self.hub.metrics.refusals.with_label_values(&[refusal.label()]).inc();
+        self.push(&refusal.frame(id));
+    }
+
+    async fn send(&mut self, to: AccountId, cid: ClientMessageId, envelope: Envelope) -> Result<Sent, Refusal> {
+        envelope.check().map_err(Refusal::invalid)?;
+        let Some(live) = self.live.as_deref() else { return Err(not_found()) };
+        let (sender, device) = (self.seat.account().clone(), live.device.clone());
+        let delivery = Delivery { sender, device, recipient: to, cid, envelope };
+        let timer = self.hub.metrics.send_seconds.start_timer();
+        let delivered = self.hub.store.deliver(&delivery).await?;
+        timer.observe_duration();
+        let Delivered { conversation, seq, at } = delivered.ok_or_else(not_found)?;
+        Ok(Sent { conversation, seq, at })
+    }
+
+    async fn received(&mut self, upto: u64) -> Result<(), Refusal> {
+        if self.live.as_deref().is_none_or(|live| upto > live.sent) {
+            return Err(Refusal::invalid("upto must be the position of an event that was sent"));
+        }
+        Ok(self.hub.store.mark_received(self.seat.account(), upto).await?)
+    }
+
+    async fn read(&mut self, conversation: &ConversationId, upto: u64) -> Result<(), Refusal> {
+        let account = self.seat.account();
+        let upto = upto.min(i64::MAX as u64);
+        let member = self.hub.store.mark_read(account, conversation, upto).await?;
+        if member { Ok(()) } else { Err(not_found()) }
+    }
+
+    async fn typing(&mut self, conversation: ConversationId) -> Result<(), Refusal> {
+        let account = self.seat.account();
+        let peer = conversation.peer_of(account).ok_or_else(not_found)?;
+        let now = Instant::now();
+        let Some(live) = self.live.as_deref_mut() else { return Ok(()) };
+        if live.typing.as_ref().is_some_and(|(last, at)| *last == conversation && now < *at + TYPING) {
+            return Ok(());
+        }
+        live.typing = Some((conversation.clone(), now));
+        let notice = Notice::Typing { conversation, account: account.clone() };
+        Ok(self.hub.store.publish(&Topic::Notice(peer), payload(&notice)).await?)
+    }
+
+    async fn watch(&mut self, mut users: Vec<AccountId>) -> Result<(), Refusal> {
+        if users.len() > MAX_WATCHED {
+            return Err(Refusal::invalid("users must hold at most 500 accounts"));
+        }
+        users.sort_unstable();
+        users.dedup();
+        self.unwatch();
+        if users.is_empty() {
+            return Ok(());
+        }
+        let watching = Watching { accounts: users, view: std::sync::Arc::new(PresenceView::default()) };
+        let hub = &self.hub;
+        let watched = hub.presence.watch(&watching.accounts, &watching.view, &hub.keepers, &self.stage).await;
+        if let Err(error) = watched {
+            hub.presence.unwatch(&watching.accounts, &watching.view);
+            return Err(error.into());
+        }
+        if let Some(live) = self.live.as_deref_mut() {
+            live.watching = Some(watching);
+        }
+        Ok(())
+    }
+
+    fn unwatch(&mut self) {
+        if let Some(watching) = self.live.as_deref_mut().and_then(|live| live.watching.take()) {
+            self.hub.presence.unwatch(&watching.accounts, &watching.view);
+        }
+    }
+}
+
+fn not_found() -> Refusal {
+    Refusal::of(ErrorCode::NotFound, "there is no such account or conversation")
+}

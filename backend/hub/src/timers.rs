@@ -1,0 +1,60 @@
+//! Everything a session waits for by the clock, behind one sleeping timer.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// The deadlines of one session; the earliest wakes it.
+pub(crate) struct Timers {
+    /// `hello` must have come.
+    pub(crate) hello: Option<Instant>,
+    /// The next ping is due.
+    pub(crate) ping: Instant,
+    /// The pong must have come.
+    pub(crate) pong: Option<Instant>,
+    /// Look into the inbox.
+    pub(crate) look: Option<Instant>,
+    /// Renew presence.
+    pub(crate) refresh: Option<Instant>,
+    /// Leave, because the hub drains.
+    pub(crate) leave: Option<Instant>,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl Timers {
+    /// A new connection: it has to say hello.
+    pub(crate) fn new(hello: Duration, ping: Duration) -> Self {
+        let now = Instant::now();
+        let (hello, ping) = (now + hello, now + ping);
+        Self {
+            hello: Some(hello),
+            ping,
+            pong: None,
+            look: None,
+            refresh: None,
+            leave: None,
+            sleep: Box::pin(sleep_until(hello)),
+        }
+    }
+
+    /// Waits for the earliest of these and `others`.
+    pub(crate) async fn wait(&mut self, others: [Option<Instant>; 2]) {
+        let mine = [self.hello, self.pong, self.look, self.refresh, self.leave];
+        let earliest = mine.into_iter().chain(others).flatten().min().map_or(self.ping, |at| at.min(self.ping));
+        if self.sleep.deadline() != earliest || self.sleep.is_elapsed() {
+            self.sleep.as_mut().reset(earliest);
+        }
+        self.sleep.as_mut().await;
+    }
+}
+
+/// True when `deadline` is set and has come.
+pub(crate) fn due(deadline: Option<Instant>, now: Instant) -> bool {
+    deadline.is_some_and(|at| at <= now)
+}
+
+/// Between two thirds of `interval` and all of it, so that connections made together do not act together.
+pub(crate) fn jittered(interval: Duration) -> Duration {
+    interval.mul_f64(rand::random_range(0.667..=1.0))
+}

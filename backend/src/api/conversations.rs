@@ -1,0 +1,62 @@
+//! Reading conversations between people by pages: what the relay keeps, encrypted.
+
+use axum::Json;
+use axum::extract::State;
+use backend_protocol::api::{ConversationList, ConversationPage};
+use backend_protocol::id::ConversationId;
+use backend_protocol::limits::MAX_PAGE;
+use backend_protocol::problem::Problem;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use crate::app::App;
+use crate::error::ApiError;
+use crate::extract::{Asked, Named};
+use crate::identity::Visitor;
+
+/// List conversations, the latest first
+#[utoipa::path(
+    get, path = "/api/conversations", tag = "people",
+    responses(
+        (status = 200, body = ConversationList),
+        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn list(State(app): State<App>, visitor: Visitor) -> Result<Json<ConversationList>, ApiError> {
+    Ok(Json(ConversationList { conversations: app.store.conversations(&visitor.account.id).await? }))
+}
+
+/// Which page.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Which {
+    /// Only messages before this `seq`; the latest ones when absent.
+    before: Option<u64>,
+    /// At most this many, 1 to 100.
+    limit: Option<usize>,
+}
+
+/// Read a page of a conversation, oldest first
+#[utoipa::path(
+    get, path = "/api/conversations/{id}/messages", tag = "people",
+    params(("id" = ConversationId, Path, description = "The conversation"), Which),
+    responses(
+        (status = 200, body = ConversationPage),
+        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn page(
+    State(app): State<App>,
+    visitor: Visitor,
+    Named(conversation): Named<ConversationId>,
+    Asked(which): Asked<Which>,
+) -> Result<Json<ConversationPage>, ApiError> {
+    let limit = which.limit.unwrap_or(MAX_PAGE);
+    if !(1..=MAX_PAGE).contains(&limit) {
+        return Err(ApiError::invalid(format!("limit must be 1 to {MAX_PAGE}, not {limit}")));
+    }
+    let page = app.store.conversation_page(&visitor.account.id, &conversation, which.before, limit).await?;
+    let page = page.ok_or_else(|| ApiError::not_found("conversation"))?;
+    Ok(Json(ConversationPage { messages: page.messages, more: page.more }))
+}

@@ -1,0 +1,47 @@
+//! The OpenAPI 3.1 document of `/api`, checked against a committed snapshot.
+
+use axum::Json;
+use utoipa::OpenApi;
+
+use super::{chat, conversations, devices, me, models, runs, sessions, users};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Gatehouse",
+        description = "Chat with an AI assistant and with people. An account is opened by the cookie that the first \
+                       request is given. Errors are problem details (RFC 9457) with stable types.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    paths(
+        chat::ask,
+        runs::events,
+        runs::stop,
+        sessions::list,
+        sessions::messages,
+        sessions::info,
+        sessions::patch,
+        sessions::delete,
+        models::list,
+        me::show,
+        me::claim,
+        me::logout,
+        users::show,
+        devices::list,
+        devices::register,
+        devices::remove,
+        conversations::list,
+        conversations::page,
+    )
+)]
+struct Api;
+
+/// The document.
+pub(crate) fn document() -> utoipa::openapi::OpenApi {
+    Api::openapi()
+}
+
+/// `GET /api/openapi.json`
+pub(crate) async fn show() -> Json<utoipa::openapi::OpenApi> {
+    Json(document())
+}

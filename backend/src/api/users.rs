@@ -1,0 +1,29 @@
+//! Finding people.
+
+use axum::Json;
+use axum::extract::State;
+use backend_protocol::api::User;
+use backend_protocol::problem::Problem;
+use backend_store::username::Username;
+
+use crate::app::App;
+use crate::error::ApiError;
+use crate::extract::Named;
+
+/// Who has this name
+#[utoipa::path(
+    get, path = "/api/users/{username}", tag = "people",
+    params(("username" = String, Path, description = "As its owner writes it, or so that it looks the same")),
+    responses(
+        (status = 200, body = User),
+        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn show(State(app): State<App>, Named(name): Named<String>) -> Result<Json<User>, ApiError> {
+    let nobody = || ApiError::not_found("username");
+    // What cannot be a username is nobody's.
+    let username = Username::parse(&name).map_err(|_invalid| nobody())?;
+    let account = app.store.account_by_username(&username).await?.ok_or_else(nobody)?;
+    let username = account.username.unwrap_or_else(|| username.display().to_owned());
+    Ok(Json(User { account_id: account.id, username }))
+}

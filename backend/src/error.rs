@@ -1,0 +1,109 @@
+//! Every error of `/api`, as problem details (RFC 9457).
+//!
+//! - A handler returns [`ApiError`]: one of the stable types, with a detail for a person.
+//! - `StoreError::Unavailable` becomes `store-unavailable` (503, `Retry-After`); other store errors are ours:
+//!   `internal` (500), logged here and nowhere else.
+//! - Bodies and paths that cannot be read are refused by the extractors of `extract.rs`.
+//! - Unknown paths and methods are answered by the router's fallbacks; panics by the outermost middleware.
+//! - What goes wrong after a stream has begun travels inside `run.failed`, as the same object.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use backend_ai::assistant::{StartError, TailError};
+use backend_protocol::problem::{Problem, ProblemType};
+use backend_store::StoreError;
+
+/// A problem, to be answered.
+#[derive(Debug)]
+pub struct ApiError(Problem);
+
+impl ApiError {
+    pub(crate) fn new(kind: ProblemType, detail: impl Into<String>) -> Self {
+        Self(Problem::new(kind).detail(detail))
+    }
+
+    pub(crate) fn not_found(what: &str) -> Self {
+        Self::new(ProblemType::NotFound, format!("There is no such {what}, or it is not yours."))
+    }
+
+    pub(crate) fn invalid(detail: impl Into<String>) -> Self {
+        Self::new(ProblemType::InvalidValue, detail)
+    }
+
+    pub(crate) fn retry_after(self, seconds: u32) -> Self {
+        Self(self.0.retry_after(seconds))
+    }
+}
+
+impl From<Problem> for ApiError {
+    fn from(problem: Problem) -> Self {
+        Self(problem)
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable { reason, retry_after } => {
+                tracing::warn!(reason, "the store is unavailable");
+                let seconds = u32::try_from(retry_after.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1);
+                Self::new(ProblemType::StoreUnavailable, "Nothing was lost. Try again.").retry_after(seconds)
+            }
+            error @ (StoreError::Corrupt { .. } | StoreError::Setup(_)) => {
+                tracing::error!(%error, "the store needs an operator");
+                Self::new(ProblemType::Internal, "The server's operator has to look at its log.")
+            }
+        }
+    }
+}
+
+impl From<StartError> for ApiError {
+    fn from(error: StartError) -> Self {
+        let kind = match error {
+            StartError::Store(error) => return error.into(),
+            StartError::Message(_) | StartError::Model(_) => ProblemType::InvalidValue,
+            StartError::Active { .. } => ProblemType::RunActive,
+            StartError::TooMany(_) => ProblemType::RateLimited,
+            StartError::IdempotencyConflict => ProblemType::IdempotencyConflict,
+            StartError::Draining => ProblemType::UpstreamUnavailable,
+        };
+        let retry_after = match kind {
+            ProblemType::RateLimited => Some(5),
+            ProblemType::UpstreamUnavailable => Some(1),
+            _ => None,
+        };
+        let answer = Self::new(kind, error.to_string());
+        match retry_after {
+            Some(seconds) => answer.retry_after(seconds),
+            None => answer,
+        }
+    }
+}
+
+impl From<TailError> for ApiError {
+    fn from(error: TailError) -> Self {
+        match error {
+            TailError::Store(error) => error.into(),
+            TailError::NotFound => Self::not_found("run"),
+            TailError::Expired => {
+                Self::new(ProblemType::RunExpired, "The session's messages hold what was answered.")
+            }
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let Self(problem) = self;
+        let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let retry_after = problem.retry_after;
+        let mut response = (status, Json(problem)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(seconds) = retry_after {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
+    }
+}

@@ -1,0 +1,126 @@
+//! The embedded store: one SQLite file, one thread that writes, two that read; presence and broker in memory.
+
+mod accounts;
+mod here;
+mod inbox;
+mod mailboxes;
+mod open;
+mod runs;
+mod sessions;
+mod statement;
+mod sweep;
+mod worker;
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use rusqlite::{Transaction, TransactionBehavior};
+
+use crate::broker::{Broker, Payload, Subscription, Topic};
+use crate::canary::Canary;
+use crate::error::Result;
+
+use crate::topics::Topics;
+use crate::{Retention, Store};
+use here::Here;
+use worker::Worker;
+
+/// Threads that read.
+const READERS: usize = 2;
+
+/// A store in one file, for one process.
+pub struct SqliteStore {
+    writer: Worker,
+    readers: Vec<Worker>,
+    next_reader: AtomicUsize,
+    topics: Topics,
+    here: Here,
+    retention: Retention,
+    /// Held as long as the threads above may write.
+    _lock: File,
+}
+
+impl SqliteStore {
+    /// Opens the database file at `path`, and makes it where it is missing. Dropping the store ends its threads.
+    pub fn open(path: &Path, retention: Retention) -> Result<Self> {
+        let lock = open::claim(path)?;
+        let writer = Worker::start("store-write", open::writer(path)?, TransactionBehavior::Immediate)?;
+        let readers = (0..READERS)
+            .map(|_| Worker::start("store-read", open::reader(path)?, TransactionBehavior::Deferred))
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Self {
+            writer,
+            readers,
+            next_reader: AtomicUsize::new(0),
+            topics: Topics::default(),
+            here: Here::default(),
+            retention,
+            _lock: lock,
+        })
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.writer.run(work).await
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let turn = self.next_reader.fetch_add(1, Ordering::Relaxed);
+        let reader = self.readers.get(turn % READERS).unwrap_or(&self.writer);
+        reader.run(work).await
+    }
+
+    fn wake(&self, topic: &Topic) {
+        self.topics.wake(topic, Payload::from(""));
+    }
+}
+
+impl std::fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SqliteStore").field("retention", &self.retention).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Broker for SqliteStore {
+    async fn publish(&self, topic: &Topic, payload: Payload) -> Result<()> {
+        self.topics.wake(topic, payload);
+        Ok(())
+    }
+
+    async fn subscribe(&self, topic: &Topic) -> Result<Subscription> {
+        Ok(self.topics.listen(topic).0)
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn probe(&self) -> Result<()> {
+        let canary = Canary::new(self).await?;
+        self.write(|tx| {
+            let version: i64 = tx.pragma_query_value(None, "user_version", |row| row.get(0))?;
+            // Rewrites what is there: proves that the file can be written without changing it.
+            tx.pragma_update(None, "user_version", version)?;
+            Ok(())
+        })
+        .await?;
+        self.read(|tx| Ok(tx.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))?)).await?;
+        canary.sing(self).await
+    }
+
+    fn kind(&self) -> &'static str {
+        "sqlite"
+    }
+
+    async fn sweep(&self) -> Result<u64> {
+        self.here.sweep();
+        self.sweep_file().await
+    }
+}

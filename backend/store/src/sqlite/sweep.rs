@@ -1,0 +1,39 @@
+//! Gives back the space of what has expired.
+
+use rusqlite::params;
+
+use super::SqliteStore;
+use super::statement::execute;
+use crate::codec::{millis, now};
+use crate::error::Result;
+
+/// What expires, one statement each. Rows that belong to a deleted one go with it.
+const EXPIRED: &[&str] = &[
+    "DELETE FROM runs WHERE closed IS NOT NULL AND expires <= ?1",
+    "DELETE FROM idempotency WHERE expires <= ?1",
+    "DELETE FROM sessions WHERE expires <= ?1 AND NOT EXISTS (SELECT 1 FROM runs
+       WHERE runs.account = sessions.account AND runs.session = sessions.id AND runs.closed IS NULL)",
+    "DELETE FROM private_messages WHERE conversation IN (SELECT id FROM conversations WHERE expires <= ?1)",
+    "DELETE FROM inbox_events WHERE account IN (SELECT account FROM inboxes WHERE expires <= ?1)",
+    "DELETE FROM accounts WHERE expires <= ?1",
+];
+
+/// Counters stay for another account's life, so that no number and no position is given twice.
+const FORGOTTEN: &[&str] =
+    &["DELETE FROM conversations WHERE expires <= ?1", "DELETE FROM inboxes WHERE expires <= ?1"];
+
+impl SqliteStore {
+    /// Removes expired rows; how many.
+    pub(super) async fn sweep_file(&self) -> Result<u64> {
+        let now = now();
+        let long_ago = now - millis(self.retention.account_ttl);
+        let mut removed = 0;
+        // One transaction for each statement: writers in between wait for one of them, not for all.
+        for (sql, before) in
+            EXPIRED.iter().map(|sql| (*sql, now)).chain(FORGOTTEN.iter().map(|sql| (*sql, long_ago)))
+        {
+            removed += self.write(move |tx| execute(tx, sql, params![before])).await?;
+        }
+        Ok(u64::try_from(removed).unwrap_or(u64::MAX))
+    }
+}

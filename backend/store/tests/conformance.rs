@@ -1,0 +1,77 @@
+//! One suite for every store: what the traits promise, shown on SQLite, Redis, Redis over TLS and a Redis cluster.
+
+#[path = "conformance/accounts.rs"]
+mod accounts;
+#[path = "conformance/broker.rs"]
+mod broker;
+#[path = "conformance/mailboxes.rs"]
+mod mailboxes;
+#[path = "conformance/presence.rs"]
+mod presence;
+#[path = "conformance/runs.rs"]
+mod runs;
+#[path = "conformance/sessions.rs"]
+mod sessions;
+#[path = "support/bed.rs"]
+mod support;
+
+/// Each case takes a `Bed` and makes the stores it needs there.
+macro_rules! suite {
+    ($($topic:ident: $($case:ident),+;)+) => {
+        mod sqlite { $($(
+            #[tokio::test]
+            async fn $case() { super::$topic::$case(&super::support::Bed::sqlite()).await }
+        )+)+ }
+    };
+}
+
+suite! {
+    accounts:
+        a_credential_opens_its_account_until_it_is_revoked,
+        an_unused_account_expires,
+        a_taken_username_is_refused_and_so_is_one_that_looks_the_same,
+        a_new_name_frees_the_earlier_one,
+        of_many_who_claim_a_name_at_once_one_gets_it,
+        a_device_keeps_its_keys,
+        an_account_has_a_bounded_number_of_devices;
+    sessions:
+        sessions_are_listed_latest_first_and_only_to_their_owner,
+        a_patch_changes_what_it_names,
+        a_session_expires_after_its_last_message,
+        a_deleted_session_takes_its_messages_and_runs_with_it;
+    runs:
+        an_opened_run_appends_the_question_and_shows_the_history,
+        only_the_newest_messages_are_kept,
+        an_idempotency_key_names_one_run,
+        a_session_has_one_active_run,
+        a_retried_opening_appends_nothing_twice,
+        a_log_is_read_in_order_and_in_parts,
+        a_closed_run_takes_no_more_events,
+        a_foreign_run_does_not_exist,
+        a_stop_reaches_the_owner,
+        a_run_without_a_living_owner_is_reaped,
+        a_finished_log_expires;
+    mailboxes:
+        a_message_reaches_both_inboxes,
+        a_retry_of_the_same_cid_gives_the_same_answer,
+        nobody_receives_for_an_unknown_account,
+        concurrent_senders_leave_no_gap_and_no_double,
+        an_inbox_is_read_in_pages_and_trimmed_from_the_oldest,
+        an_inbox_expires_but_its_positions_go_on,
+        senders_learn_once_what_was_received,
+        reading_never_goes_back_and_never_ahead,
+        conversations_are_listed_latest_first,
+        a_conversation_is_read_in_pages_by_its_members_only,
+        a_note_to_oneself_is_one_event,
+        old_messages_leave_a_conversation;
+    presence:
+        the_first_connection_comes_and_the_last_one_leaves,
+        an_unrenewed_connection_fades,
+        the_lobby_is_in_order_of_name,
+        the_lobby_forgets_who_fades;
+    broker:
+        a_write_on_one_node_wakes_the_other,
+        a_payload_arrives_as_it_was_sent,
+        a_topic_wakes_only_its_own_listeners,
+        a_probe_proves_the_path;
+}

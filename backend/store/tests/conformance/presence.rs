@@ -1,0 +1,84 @@
+//! Who is here.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use backend_protocol::api::User;
+use backend_store::presence::Transition::{Came, Left, Same};
+use backend_store::{Retention, Store};
+
+use crate::support::{Bed, account, connection, eventually};
+
+const LONG: Duration = Duration::from_secs(60);
+const SHORT: Duration = Duration::from_millis(200);
+
+fn user(id: &str, name: &str) -> User {
+    User { account_id: account(id), username: name.into() }
+}
+
+async fn names(store: &dyn Store) -> Vec<String> {
+    store.lobby().await.unwrap().into_iter().map(|user| user.username).collect()
+}
+
+pub(crate) async fn the_first_connection_comes_and_the_last_one_leaves(bed: &Bed) {
+    let (one, other) = bed.pair(Retention::default()).await;
+    let (ada, bob) = (account("ada"), account("bob"));
+    let (tab, phone) = (connection("tab"), connection("phone"));
+    assert_eq!(one.depart(&ada, &tab).await.unwrap(), Same, "was never here");
+    assert_eq!(one.arrive(&ada, &tab, LONG).await.unwrap(), Came);
+    assert_eq!(one.arrive(&ada, &tab, LONG).await.unwrap(), Same);
+    assert_eq!(other.arrive(&ada, &phone, LONG).await.unwrap(), Same);
+    assert_eq!(other.online(&[bob.clone(), ada.clone()]).await.unwrap(), BTreeSet::from([ada.clone()]));
+    assert_eq!(one.online(&[]).await.unwrap(), BTreeSet::new());
+    assert_eq!(one.depart(&ada, &tab).await.unwrap(), Same);
+    assert_eq!(other.depart(&ada, &phone).await.unwrap(), Left);
+    assert_eq!(other.depart(&ada, &phone).await.unwrap(), Same);
+    assert_eq!(one.online(&[ada.clone(), bob]).await.unwrap(), BTreeSet::new());
+    assert_eq!(one.arrive(&ada, &tab, LONG).await.unwrap(), Came);
+}
+
+pub(crate) async fn an_unrenewed_connection_fades(bed: &Bed) {
+    let store = bed.open(Retention::default()).await;
+    let (ada, bob) = (account("ada"), account("bob"));
+    store.arrive(&ada, &connection("dying"), SHORT).await.unwrap();
+    store.arrive(&bob, &connection("dying"), SHORT).await.unwrap();
+    store.arrive(&bob, &connection("living"), LONG).await.unwrap();
+    eventually("the one without a renewed connection fades", async || {
+        store.online(&[ada.clone(), bob.clone()]).await.unwrap() == BTreeSet::from([bob.clone()])
+    })
+    .await;
+    assert_eq!(store.depart(&ada, &connection("dying")).await.unwrap(), Same, "was gone already");
+    assert_eq!(store.arrive(&ada, &connection("dying"), LONG).await.unwrap(), Came);
+    assert_eq!(store.depart(&bob, &connection("living")).await.unwrap(), Left, "the other one had faded");
+    store.sweep().await.unwrap();
+    assert_eq!(store.online(&[ada.clone(), bob]).await.unwrap(), BTreeSet::from([ada]));
+}
+
+pub(crate) async fn the_lobby_is_in_order_of_name(bed: &Bed) {
+    let (one, other) = bed.pair(Retention::default()).await;
+    let c = connection("c");
+    assert_eq!(one.lobby().await.unwrap(), []);
+    assert_eq!(one.enter_lobby(&user("1", "Zoe"), &c, LONG).await.unwrap(), Came);
+    assert_eq!(other.enter_lobby(&user("2", "bob"), &c, LONG).await.unwrap(), Came);
+    assert_eq!(one.enter_lobby(&user("3", "Ada"), &c, LONG).await.unwrap(), Came);
+    assert_eq!(names(&*other).await, ["Ada", "bob", "Zoe"]);
+    assert_eq!(one.lobby().await.unwrap()[2], user("1", "Zoe"));
+    assert_eq!(other.enter_lobby(&user("1", "Aaron"), &connection("d"), LONG).await.unwrap(), Same);
+    assert_eq!(names(&*one).await, ["Aaron", "Ada", "bob"], "a new name shows");
+    assert_eq!(one.leave_lobby(&account("1"), &c).await.unwrap(), Same);
+    assert_eq!(one.leave_lobby(&account("1"), &connection("d")).await.unwrap(), Left);
+    assert_eq!(one.leave_lobby(&account("1"), &connection("d")).await.unwrap(), Same);
+    assert_eq!(names(&*one).await, ["Ada", "bob"]);
+    assert_eq!(one.online(&[account("2")]).await.unwrap(), BTreeSet::new(), "the lobby is not presence");
+}
+
+pub(crate) async fn the_lobby_forgets_who_fades(bed: &Bed) {
+    let store = bed.open(Retention::default()).await;
+    store.enter_lobby(&user("1", "ada"), &connection("dying"), SHORT).await.unwrap();
+    store.enter_lobby(&user("2", "bob"), &connection("dying"), SHORT).await.unwrap();
+    store.enter_lobby(&user("2", "bob"), &connection("living"), LONG).await.unwrap();
+    eventually("she fades, he does not", async || names(&*store).await == ["bob"]).await;
+    assert_eq!(store.leave_lobby(&account("1"), &connection("dying")).await.unwrap(), Same);
+    assert_eq!(store.enter_lobby(&user("1", "ada"), &connection("new"), LONG).await.unwrap(), Came);
+    assert_eq!(names(&*store).await, ["ada", "bob"]);
+}

@@ -1,0 +1,156 @@
+//! Where a case runs: a store of some kind, made for it alone, and the things it puts in.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use backend_protocol::api::{ChatAnswer, Message, Role, Usage};
+use backend_protocol::envelope::{Envelope, WrappedKey};
+use backend_protocol::id::{AccountId, ClientMessageId, ConnectionId, DeviceId, MessageId, RunId, SessionId};
+use backend_protocol::run::{Delta, RunEvent};
+use backend_store::broker::{Payload, Subscription};
+use backend_store::mailboxes::Delivery;
+use backend_store::runs::{NewRun, Opened};
+use backend_store::sqlite::SqliteStore;
+use backend_store::username::Username;
+use backend_store::{Retention, Store};
+use tempfile::TempDir;
+use tokio::sync::broadcast::error::RecvError;
+
+/// Nothing here takes this long unless it hangs.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// A place to open stores in, gone when dropped.
+pub(crate) enum Bed {
+    Sqlite { folder: TempDir, opened: AtomicUsize },
+}
+
+impl Bed {
+    pub(crate) fn sqlite() -> Self {
+        Self::Sqlite { folder: tempfile::tempdir().unwrap(), opened: AtomicUsize::new(0) }
+    }
+
+    /// One node.
+    pub(crate) async fn open(&self, retention: Retention) -> Arc<dyn Store> {
+        match self {
+            Self::Sqlite { folder, opened } => {
+                let name = format!("store-{}.db", opened.fetch_add(1, Ordering::Relaxed));
+                Arc::new(SqliteStore::open(&folder.path().join(name), retention).unwrap())
+            }
+        }
+    }
+
+    /// Two nodes of one store. The embedded one has only one.
+    pub(crate) async fn pair(&self, retention: Retention) -> (Arc<dyn Store>, Arc<dyn Store>) {
+        let one = self.open(retention.clone()).await;
+        match self {
+            Self::Sqlite { .. } => (one.clone(), one),
+        }
+    }
+
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Sqlite { .. } => "sqlite",
+        }
+    }
+}
+
+/// Waits until the condition holds; fails after a deadline.
+pub(crate) async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let start = Instant::now();
+    while !condition().await {
+        assert!(start.elapsed() < DEADLINE, "not within {DEADLINE:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Waits for the next wake-up; having missed some is one.
+pub(crate) async fn woken(subscription: &mut Subscription) -> Payload {
+    loop {
+        match tokio::time::timeout(DEADLINE, subscription.recv()).await.expect("a wake-up arrives") {
+            Ok(payload) => return payload,
+            Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => panic!("the broker has ended"),
+        }
+    }
+}
+
+pub(crate) fn account(name: &str) -> AccountId {
+    AccountId::parse(name).unwrap()
+}
+
+pub(crate) fn session(name: &str) -> SessionId {
+    SessionId::parse(name).unwrap()
+}
+
+pub(crate) fn run(name: &str) -> RunId {
+    RunId::parse(name).unwrap()
+}
+
+pub(crate) fn device(name: &str) -> DeviceId {
+    DeviceId::parse(name).unwrap()
+}
+
+pub(crate) fn connection(name: &str) -> ConnectionId {
+    ConnectionId::parse(name).unwrap()
+}
+
+pub(crate) fn username(name: &str) -> Username {
+    Username::parse(name).unwrap()
+}
+
+fn message(role: Role, content: &str) -> Message {
+    let id = MessageId::parse("m").unwrap();
+    Message { id, role, content: content.into(), created_at: "2026-01-01T00:00:00Z".into() }
+}
+
+pub(crate) fn answer(content: &str) -> Message {
+    message(Role::Assistant, content)
+}
+
+pub(crate) fn delta(text: &str) -> RunEvent {
+    RunEvent::Text(Delta { text: text.into() })
+}
+
+/// The last event of a run.
+pub(crate) fn completed(name: &str) -> RunEvent {
+    let (session_id, run_id) = (session("s"), run(name));
+    RunEvent::Completed(ChatAnswer { session_id, run_id, message: answer("done"), usage: Usage::default() })
+}
+
+pub(crate) fn new_run(who: &AccountId, session_name: &str, run_name: &str, question: &str) -> NewRun {
+    NewRun {
+        account: who.clone(),
+        session: session(session_name),
+        run: run(run_name),
+        message: message(Role::User, question),
+        model: "demo".into(),
+        title: format!("About {question}"),
+        idempotency: None,
+        lease: Duration::from_secs(30),
+    }
+}
+
+/// A whole turn: a run opened and closed with an answer.
+pub(crate) async fn ask(store: &dyn Store, who: &AccountId, session_name: &str, question: &str) -> RunId {
+    static TURN: AtomicUsize = AtomicUsize::new(0);
+    let name = format!("turn-{}", TURN.fetch_add(1, Ordering::Relaxed));
+    let opened = store.open_run(&new_run(who, session_name, &name, question)).await.unwrap();
+    assert!(matches!(opened, Opened::New { .. }), "{opened:?}");
+    let reply = answer(&format!("answer to {question}"));
+    assert!(store.close_run(who, &run(&name), &completed(&name), Some(&reply)).await.unwrap());
+    run(&name)
+}
+
+pub(crate) fn delivery(from: &AccountId, to: &AccountId, cid: &str) -> Delivery {
+    let envelope = Envelope {
+        suite: "rsa-aes-1".into(),
+        header: "aGVhZA".into(),
+        nonce: "bm9uY2U".into(),
+        ciphertext: "Y2lwaGVy".into(),
+        keys: vec![WrappedKey { device: device("d1"), key: "a2V5".into() }],
+        signature: "c2ln".into(),
+    };
+    let cid = ClientMessageId::parse(cid).unwrap();
+    Delivery { sender: from.clone(), device: device("d1"), recipient: to.clone(), cid, envelope }
+}

@@ -1,0 +1,110 @@
+//! Checks a certificate and its key before anybody serves them, and says which file is wrong and why.
+
+mod links;
+mod reason;
+
+pub use reason::{CheckError, Reason};
+
+use crate::{Certificate, clock::from_unix};
+use rustls::{crypto::aws_lc_rs, sign::CertifiedKey};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use std::{net::IpAddr, path::Path, sync::Arc, time::SystemTime};
+use x509_parser::{
+    certificate::X509Certificate,
+    extensions::{GeneralName, ParsedExtension},
+};
+
+/// Where a chain or a key comes from, for the error text, and what is in it.
+#[derive(Clone, Copy)]
+pub struct Pem<'a> {
+    /// A path, or words such as `the stored certificate`.
+    pub origin: &'a str,
+    /// The text.
+    pub text: &'a [u8],
+}
+
+/// Reads and checks a chain (leaf first) and a key. `wanted` lists names the leaf must be valid for; it may be empty.
+pub fn files(chain: &Path, key: &Path, wanted: &[String], now: SystemTime) -> Result<Certificate, CheckError> {
+    let read = |path: &Path| {
+        std::fs::read(path).map_err(|error| Reason::Unreadable(error.to_string()).of(path.display().to_string()))
+    };
+    let (chain_text, key_text) = (read(chain)?, read(key)?);
+    let (chain_origin, key_origin) = (chain.display().to_string(), key.display().to_string());
+    pem(
+        Pem { origin: &chain_origin, text: &chain_text },
+        Pem { origin: &key_origin, text: &key_text },
+        wanted,
+        now,
+    )
+}
+
+/// Like [`files`], for text that is already here.
+pub fn pem(chain: Pem<'_>, key: Pem<'_>, wanted: &[String], now: SystemTime) -> Result<Certificate, CheckError> {
+    let ders = CertificateDer::pem_slice_iter(chain.text)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| Reason::NotPem(error.to_string()).of(chain.origin))?;
+    let private = PrivateKeyDer::from_pem_slice(key.text).map_err(|error| match error {
+        rustls_pki_types::pem::Error::NoItemsFound => Reason::NoKey.of(key.origin),
+        error => Reason::NotPem(error.to_string()).of(key.origin),
+    })?;
+    let parsed = links::parse(&ders).map_err(|reason| reason.of(chain.origin))?;
+    let Some(leaf) = parsed.first() else {
+        return Err(Reason::NoCertificate.of(chain.origin));
+    };
+
+    let key_of_leaf = CertifiedKey::from_der(ders.clone(), private, &aws_lc_rs::default_provider()).map_err(|error| {
+        match error {
+            rustls::Error::InconsistentKeys(_) => match links::position_of_key(&parsed, key.text) {
+                Some(position) => Reason::LeafNotFirst { position }.of(chain.origin),
+                None => Reason::KeyMismatch { chain: chain.origin.to_owned() }.of(key.origin),
+            },
+            error => Reason::KeyUnusable(error.to_string()).of(key.origin),
+        }
+    })?;
+    links::check(&parsed, now).map_err(|reason| reason.of(chain.origin))?;
+    let names = names(leaf);
+    if let Some(missing) = wanted.iter().find(|wanted| !covers(&names, wanted)) {
+        return Err(Reason::NameMissing { name: missing.clone(), has: names }.of(chain.origin));
+    }
+    Ok(Certificate {
+        key: Arc::new(key_of_leaf),
+        not_before: time(leaf.validity().not_before.timestamp()),
+        not_after: time(leaf.validity().not_after.timestamp()),
+        serial: hex::encode(leaf.raw_serial()),
+        renewal_id: issuer_key(leaf).map(|issuer| (issuer, leaf.raw_serial().to_vec())),
+        names,
+    })
+}
+
+/// The DNS names and addresses of a leaf (RFC 6125: the subject's common name no longer counts).
+fn names(leaf: &X509Certificate<'_>) -> Vec<String> {
+    let Ok(Some(alternatives)) = leaf.subject_alternative_name() else { return Vec::new() };
+    let name = |general: &GeneralName<'_>| match general {
+        GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
+        GeneralName::IPAddress(bytes) => <[u8; 4]>::try_from(*bytes)
+            .map(IpAddr::from)
+            .or_else(|_| <[u8; 16]>::try_from(*bytes).map(IpAddr::from))
+            .ok()
+            .map(|ip| ip.to_string()),
+        _ => None,
+    };
+    alternatives.value.general_names.iter().filter_map(name).collect()
+}
+
+/// A wildcard stands for exactly one label (RFC 6125 section 6.4.3).
+fn covers(names: &[String], wanted: &str) -> bool {
+    let wanted = wanted.to_ascii_lowercase();
+    let parent = wanted.split_once('.').map(|(_, parent)| format!("*.{parent}"));
+    names.iter().any(|name| *name == wanted || Some(name) == parent.as_ref())
+}
+
+fn issuer_key(leaf: &X509Certificate<'_>) -> Option<Vec<u8>> {
+    leaf.iter_extensions().find_map(|extension| match extension.parsed_extension() {
+        ParsedExtension::AuthorityKeyIdentifier(issuer) => issuer.key_identifier.as_ref().map(|id| id.0.to_vec()),
+        _ => None,
+    })
+}
+
+fn time(timestamp: i64) -> SystemTime {
+    from_unix(u64::try_from(timestamp).unwrap_or(0))
+}

@@ -1,0 +1,179 @@
+//! Storage in Redis or Valkey, for replicas on many machines; everything sealed with a secret.
+
+use super::{CHALLENGE_LIFETIME, Fence, Item, Lock, Storage, StorageError, seal::Seal};
+use async_trait::async_trait;
+use redis::{
+    AsyncCommands, Client, RedisError, Script,
+    aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig},
+};
+use std::{fmt, future::Future, time::Duration};
+
+/// Keys under one prefix, in one hash slot, so that a Redis Cluster can check a fence and write in one script.
+pub struct RedisStorage<C = ConnectionManager> {
+    connection: C,
+    prefix: String,
+    seal: Seal,
+    scripts: Scripts,
+}
+
+impl RedisStorage {
+    /// Prepares a connection to one server (`redis://`, `rediss://`, `unix://`); it is made, and made anew, when needed.
+    /// `secret` seals every value: 32 random bytes or more, the same for every replica. Needs a Tokio runtime.
+    pub fn connect(url: &str, prefix: &str, secret: &[u8]) -> Result<Self, StorageError> {
+        let refused = |error: RedisError| StorageError::unavailable("use", "the Redis URL", error);
+        let config = ConnectionManagerConfig::new()
+            .set_connection_timeout(Some(DEADLINE))
+            .set_response_timeout(Some(DEADLINE))
+            .set_number_of_retries(1);
+        let client = Client::open(url).map_err(refused)?;
+        Self::new(ConnectionManager::new_lazy_with_config(client, config).map_err(refused)?, prefix, secret)
+    }
+}
+
+impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisStorage<C> {
+    /// Uses a connection that is already there: a cluster's, or one found through Sentinel.
+    pub fn new(connection: C, prefix: &str, secret: &[u8]) -> Result<Self, StorageError> {
+        let prefix = format!("{{{prefix}:acme}}");
+        Ok(Self { connection, prefix, seal: Seal::new(secret)?, scripts: Scripts::default() })
+    }
+
+    fn key(&self, item: &impl fmt::Display) -> String {
+        format!("{}:{item}", self.prefix)
+    }
+
+    /// The counter outlives the lock: it is what makes tokens grow.
+    fn lock_keys(&self, lock: &Lock) -> [String; 2] {
+        [self.key(lock), format!("{}.token", self.key(lock))]
+    }
+
+    /// Runs one of the scripts that answer 1 for done and 0 for fenced.
+    async fn guarded(
+        &self,
+        doing: &'static str,
+        mut call: redis::ScriptInvocation<'_>,
+        fence: &Fence,
+    ) -> Result<(), StorageError> {
+        let [lock, counter] = self.lock_keys(&fence.lock);
+        call.key(&lock).key(counter).arg(fence.token);
+        let mut connection = self.connection.clone();
+        match answer(doing, &lock, call.invoke_async::<u8>(&mut connection)).await? {
+            1 => Ok(()),
+            _ => Err(StorageError::fenced(&fence.lock)),
+        }
+    }
+}
+
+#[async_trait]
+impl<C: ConnectionLike + Clone + Send + Sync + 'static> Storage for RedisStorage<C> {
+    async fn read(&self, item: &Item) -> Result<Option<Vec<u8>>, StorageError> {
+        let key = self.key(item);
+        let mut connection = self.connection.clone();
+        let sealed: Option<Vec<u8>> = answer("read", &key, connection.get(&key)).await?;
+        sealed.map(|sealed| self.seal.open(&key, &sealed)).transpose()
+    }
+
+    async fn write(&self, item: &Item, value: &[u8], fence: &Fence) -> Result<(), StorageError> {
+        let key = self.key(item);
+        let lifetime = if item.is_challenge() { in_millis(CHALLENGE_LIFETIME) } else { 0 };
+        let mut call = self.scripts.write.prepare_invoke();
+        call.arg(self.seal.seal(&key, value)?).arg(lifetime).key(key);
+        self.guarded("write", call, fence).await
+    }
+
+    async fn remove(&self, item: &Item, fence: &Fence) -> Result<(), StorageError> {
+        let mut call = self.scripts.remove.prepare_invoke();
+        call.key(self.key(item));
+        self.guarded("remove", call, fence).await
+    }
+
+    async fn lock(&self, lock: &Lock, ttl: Duration) -> Result<Option<Fence>, StorageError> {
+        let [key, counter] = self.lock_keys(lock);
+        let mut call = self.scripts.lock.prepare_invoke();
+        call.key(&key).key(counter).arg(in_millis(ttl));
+        let mut connection = self.connection.clone();
+        let token: u64 = answer("lock", &key, call.invoke_async(&mut connection)).await?;
+        Ok((token > 0).then(|| Fence { lock: lock.clone(), token }))
+    }
+
+    async fn extend(&self, fence: &Fence, ttl: Duration) -> Result<(), StorageError> {
+        let mut call = self.scripts.extend.prepare_invoke();
+        call.arg(in_millis(ttl));
+        self.guarded("extend", call, fence).await
+    }
+
+    async fn unlock(&self, fence: &Fence) -> Result<(), StorageError> {
+        match self.guarded("unlock", self.scripts.unlock.prepare_invoke(), fence).await {
+            Err(StorageError::Fenced { .. }) => Ok(()),
+            done => done,
+        }
+    }
+}
+
+impl<C> fmt::Debug for RedisStorage<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisStorage").field("prefix", &self.prefix).finish_non_exhaustive()
+    }
+}
+
+/// A fence is valid while its token is the last one given: an expired lock that nobody took over still guards its owner.
+/// The arguments that every guarded script shares come last: the lock, its counter, the token.
+struct Scripts {
+    lock: Script,
+    write: Script,
+    remove: Script,
+    extend: Script,
+    unlock: Script,
+}
+
+impl Default for Scripts {
+    fn default() -> Self {
+        Self {
+            lock: Script::new(
+                "if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+                 local token = redis.call('INCR', KEYS[2])
+                 redis.call('SET', KEYS[1], token, 'NX', 'PX', ARGV[1])
+                 return token",
+            ),
+            write: Script::new(
+                "if redis.call('GET', KEYS[3]) ~= ARGV[3] then return 0 end
+                 if ARGV[2] == '0' then redis.call('SET', KEYS[1], ARGV[1])
+                 else redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) end
+                 return 1",
+            ),
+            remove: Script::new(
+                "if redis.call('GET', KEYS[3]) ~= ARGV[1] then return 0 end
+                 redis.call('DEL', KEYS[1])
+                 return 1",
+            ),
+            extend: Script::new(
+                "if redis.call('GET', KEYS[2]) ~= ARGV[2] then return 0 end
+                 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[1])
+                 return 1",
+            ),
+            unlock: Script::new(
+                "if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+                 redis.call('DEL', KEYS[1])
+                 return 1",
+            ),
+        }
+    }
+}
+
+/// Every question to the network has a deadline, whatever the connection's own settings are.
+async fn answer<T>(
+    doing: &'static str,
+    place: &str,
+    question: impl Future<Output = Result<T, RedisError>>,
+) -> Result<T, StorageError> {
+    match tokio::time::timeout(DEADLINE, question).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(StorageError::unavailable(doing, place, format_args!("Redis: {error}"))),
+        Err(_) => Err(StorageError::unavailable(doing, place, "Redis did not answer within 5 s")),
+    }
+}
+
+const DEADLINE: Duration = Duration::from_secs(5);
+
+fn in_millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).max(1)
+}

@@ -1,0 +1,75 @@
+//! The configuration of a single machine, written as the TOML text that an operator would start from.
+
+use crate::{ListenAddress, ServerName, SiteRoot, Target};
+use std::{fmt::Write, net::SocketAddr, path::PathBuf};
+
+/// What a gateway in front of one chat backend has to know.
+#[derive(Clone, Debug)]
+pub struct Standalone {
+    /// Where https is spoken; at least one.
+    pub https: Vec<ListenAddress>,
+    /// Where http redirects to https.
+    pub http: Vec<ListenAddress>,
+    /// The admin address.
+    pub admin: Option<SocketAddr>,
+    /// Where `/api` goes.
+    pub api: Target,
+    /// Where `/ws` goes.
+    pub live: Target,
+    /// The cookie that tells accounts apart.
+    pub account_cookie: String,
+    /// The directory of the local certificate authority.
+    pub certificates: PathBuf,
+    /// Names in the certificate; empty: those of localhost.
+    pub names: Vec<ServerName>,
+    /// Where the user interface is.
+    pub ui: SiteRoot,
+    /// Whether log lines are for people instead of machines.
+    pub text_log: bool,
+}
+
+impl Standalone {
+    /// The configuration as TOML text.
+    pub fn to_toml(&self) -> String {
+        let mut text = String::from("# Gatehouse on one machine. `gateway schema` describes every key.\n");
+        for (index, address) in self.https.iter().enumerate() {
+            listener(&mut text, "https", index, address);
+        }
+        for (index, address) in self.http.iter().enumerate() {
+            listener(&mut text, "http", index, address);
+        }
+        let directory = quoted(&self.certificates.display().to_string());
+        let _ = write!(text, "\n[[certificate]]\nname = \"local\"\nsource = \"self-signed\"\ndirectory = {directory}\n");
+        if !self.names.is_empty() {
+            let names: Vec<_> = self.names.iter().map(|name| quoted(&name.to_string())).collect();
+            let _ = writeln!(text, "names = [{}]", names.join(", "));
+        }
+        let root = match &self.ui {
+            SiteRoot::Embedded => "embedded".to_owned(),
+            SiteRoot::Directory(path) => path.display().to_string(),
+        };
+        let _ = write!(
+            text,
+            include_str!("standalone.toml.in"),
+            api = quoted(&self.api.to_string()),
+            live = quoted(&self.live.to_string()),
+            cookie = quoted(&self.account_cookie),
+            root = quoted(&root),
+            format = if self.text_log { "text" } else { "json" },
+        );
+        if let Some(admin) = self.admin {
+            let _ = write!(text, "\n[admin]\naddress = {}\n", quoted(&admin.to_string()));
+        }
+        text
+    }
+}
+
+fn listener(text: &mut String, protocol: &str, index: usize, address: &ListenAddress) {
+    let name = if index == 0 { protocol.to_owned() } else { format!("{protocol}-{}", index + 1) };
+    let address = quoted(&address.to_string());
+    let _ = write!(text, "\n[[listener]]\nname = \"{name}\"\naddress = {address}\nprotocol = \"{protocol}\"\n");
+}
+
+fn quoted(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}

@@ -1,0 +1,70 @@
+//! Keys that no section knows: reported all at once, with the key that was probably meant, and taken out.
+
+use crate::problem::Collector;
+use serde_json::{Map, Value};
+use toml::{Spanned, de::DeTable, de::DeValue};
+
+/// Reports and removes every unknown key of a document.
+pub(crate) fn refuse(document: &mut DeTable<'_>, schema: &Value, problems: &mut Collector<'_>) {
+    Walk { definitions: schema.get("$defs"), problems }.table(document, schema, "");
+}
+
+struct Walk<'w, 't> {
+    definitions: Option<&'w Value>,
+    problems: &'w mut Collector<'t>,
+}
+
+impl<'w> Walk<'w, '_> {
+    fn table(&mut self, table: &mut DeTable<'_>, schema: &'w Value, section: &str) {
+        let Some(known) = self.resolve(schema).get("properties").and_then(Value::as_object) else {
+            return;
+        };
+        let unknown: Vec<_> = table.keys().filter(|key| !known.contains_key(key.get_ref().as_ref())).cloned().collect();
+        for key in unknown {
+            table.remove(&key);
+            self.problems.add(key.span(), complaint(key.get_ref(), section, known));
+        }
+        for (key, value) in table.iter_mut() {
+            if let Some(schema) = known.get(key.get_ref().as_ref()) {
+                let name = if section.is_empty() { key.get_ref().to_string() } else { format!("{section}.{}", key.get_ref()) };
+                self.value(value, schema, &name);
+            }
+        }
+    }
+
+    fn value(&mut self, value: &mut Spanned<DeValue<'_>>, schema: &'w Value, section: &str) {
+        let schema = self.resolve(schema);
+        match value.get_mut() {
+            DeValue::Table(table) => self.table(table, schema, section),
+            DeValue::Array(array) => {
+                if let Some(items) = schema.get("items") {
+                    for item in array.iter_mut() {
+                        self.value(item, items, section);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Follows `$ref` and the non-null branch of an optional value; our schema nests these at most twice.
+    fn resolve(&self, schema: &'w Value) -> &'w Value {
+        let branch = schema.get("anyOf").and_then(Value::as_array).and_then(|branches| branches.first()).unwrap_or(schema);
+        let definition = branch.get("$ref").and_then(Value::as_str).and_then(|path| path.strip_prefix("#/$defs/"));
+        definition.and_then(|name| self.definitions?.get(name)).unwrap_or(branch)
+    }
+}
+
+fn complaint(key: &str, section: &str, known: &Map<String, Value>) -> String {
+    let place = if section.is_empty() { String::new() } else { format!(" in `{section}`") };
+    let nearest = known.keys().map(|name| (strsim::damerau_levenshtein(key, name), name)).min();
+    match nearest {
+        Some((distance, name)) if distance <= 2.max(name.len() / 3) => {
+            format!("unknown key `{key}`{place}; did you mean `{name}`?")
+        }
+        _ => {
+            let names: Vec<_> = known.keys().map(|name| format!("`{name}`")).collect();
+            format!("unknown key `{key}`{place}; known are {}", names.join(", "))
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Certificates and TLS policy.
+
+use super::Check;
+use crate::{
+    Certificate, CertificateSource, ServerName, TlsPolicy, TlsVersion,
+    outside::certificate::{CertificateText, SourceText, TlsText, VersionText},
+};
+use std::{
+    net::{Ipv4Addr, Ipv6Addr},
+    time::Duration,
+};
+use toml::Spanned;
+
+pub(super) fn policy(check: &mut Check<'_, '_>, text: TlsText) -> TlsPolicy {
+    let year = Duration::from_secs(365 * 24 * 3600);
+    TlsPolicy {
+        min_version: match text.min_version {
+            Some(VersionText::Tls13) => TlsVersion::Tls13,
+            Some(VersionText::Tls12) | None => TlsVersion::Tls12,
+        },
+        hsts_max_age: check.or(text.hsts_max_age.as_ref(), year),
+        hsts_include_subdomains: text.hsts_include_subdomains.unwrap_or(false),
+    }
+}
+
+pub(super) fn certificates(check: &mut Check<'_, '_>, sections: &[Spanned<CertificateText>]) -> Vec<Certificate> {
+    check.unique("certificate", sections, |certificate| &certificate.name);
+    sections.iter().filter_map(|section| certificate(check, section)).collect()
+}
+
+fn certificate(check: &mut Check<'_, '_>, section: &Spanned<CertificateText>) -> Option<Certificate> {
+    let text = section.get_ref();
+    let name = check.take(&text.name);
+    let source = match text.source {
+        SourceText::SelfSigned => self_signed(check, section),
+        SourceText::Files => files(check, section),
+    };
+    Some(Certificate { name: name?, source: source? })
+}
+
+fn self_signed(check: &mut Check<'_, '_>, section: &Spanned<CertificateText>) -> Option<CertificateSource> {
+    let text = section.get_ref();
+    let reason = "is for `source = \"files\"`; a self-signed certificate has a `directory`";
+    check.refuse(text.cert.as_ref(), reason);
+    check.refuse(text.key.as_ref(), reason);
+    let directory = match &text.directory {
+        Some(directory) => check.path(directory)?,
+        None => check.base.join("certs"),
+    };
+    let localhost = vec![
+        ServerName::Dns("localhost".to_owned()),
+        ServerName::Ip(Ipv4Addr::LOCALHOST.into()),
+        ServerName::Ip(Ipv6Addr::LOCALHOST.into()),
+    ];
+    let names = check.all(text.names.as_ref(), localhost);
+    if names.is_empty() {
+        check.add(section.span(), "`names` is empty: expected at least one name");
+    }
+    Some(CertificateSource::SelfSigned { directory, names })
+}
+
+fn files(check: &mut Check<'_, '_>, section: &Spanned<CertificateText>) -> Option<CertificateSource> {
+    let text = section.get_ref();
+    check.refuse(text.directory.as_ref(), "`directory` is for `source = \"self-signed\"`");
+    if let Some(first) = text.names.as_ref().and_then(|names| names.first()) {
+        check.add(first.span.clone(), "`names` is for `source = \"self-signed\"`; files bring their own names");
+    }
+    let (Some(cert), Some(key)) = (&text.cert, &text.key) else {
+        check.add(section.span(), "`source = \"files\"` needs `cert` and `key`");
+        return None;
+    };
+    let (cert, key) = (check.path(cert), check.path(key));
+    Some(CertificateSource::Files { cert: cert?, key: key? })
+}

@@ -1,0 +1,87 @@
+//! Listeners.
+
+use super::Check;
+use crate::{
+    Limits, Listener, Name, Protocol,
+    outside::{
+        certificate::CertificateText,
+        listener::{HttpMode, ListenerText, ProtocolText},
+    },
+};
+use toml::Spanned;
+
+pub(super) fn listeners(
+    check: &mut Check<'_, '_>,
+    sections: &[Spanned<ListenerText>],
+    certificates: &[Spanned<CertificateText>],
+    limits: &Limits,
+) -> Vec<Listener> {
+    check.unique("listener", sections, |listener| &listener.name);
+    unique_addresses(check, sections);
+    let all: Vec<Name> = certificates.iter().filter_map(|section| section.get_ref().name.parsed.clone().ok()).collect();
+    let first_https = sections.iter().find(|section| section.get_ref().protocol == ProtocolText::Https);
+    sections.iter().filter_map(|section| listener(check, section, &all, first_https.is_some(), limits)).collect()
+}
+
+fn listener(
+    check: &mut Check<'_, '_>,
+    section: &Spanned<ListenerText>,
+    certificates: &[Name],
+    https_exists: bool,
+    limits: &Limits,
+) -> Option<Listener> {
+    let text = section.get_ref();
+    let name = check.take(&text.name);
+    let address = check.take(&text.address);
+    let proxy_protocol = check.all(text.proxy_protocol.as_ref(), Vec::new());
+    let max_connections = check.within(text.max_connections.as_ref(), limits.max_connections, 1, u32::MAX);
+    let protocol = match text.protocol {
+        ProtocolText::Https => {
+            if text.mode.is_some() {
+                check.add(section.span(), "`mode` is for listeners with protocol `http`");
+            }
+            check.refuse(text.https_port.as_ref(), "`https_port` is for listeners with protocol `http`");
+            let certificates = check.all(text.certificates.as_ref(), certificates.to_vec());
+            if certificates.is_empty() {
+                check.add(section.span(), "a listener with protocol `https` needs a `[[certificate]]`");
+            }
+            Protocol::Https { certificates }
+        }
+        ProtocolText::Http => {
+            if let Some(first) = text.certificates.as_ref().and_then(|list| list.first()) {
+                check.add(first.span.clone(), "`certificates` is for listeners with protocol `https`");
+            }
+            http(check, section, https_exists)
+        }
+    };
+    Some(Listener { name: name?, address: address?, protocol, proxy_protocol, max_connections })
+}
+
+fn http(check: &mut Check<'_, '_>, section: &Spanned<ListenerText>, https_exists: bool) -> Protocol {
+    let text = section.get_ref();
+    if text.mode == Some(HttpMode::Plain) {
+        check.refuse(text.https_port.as_ref(), "`https_port` is for `mode = \"redirect\"`");
+        return Protocol::HttpPlain;
+    }
+    let https_port = text.https_port.as_ref().and_then(|port| check.take(port));
+    if https_port.is_none() && !https_exists {
+        check.add(
+            section.span(),
+            "there is no https listener to redirect to: add one, or set `https_port`, or `mode = \"plain\"`",
+        );
+    }
+    Protocol::HttpRedirect { https_port }
+}
+
+fn unique_addresses(check: &mut Check<'_, '_>, sections: &[Spanned<ListenerText>]) {
+    let mut seen = std::collections::HashSet::new();
+    for section in sections {
+        let text = &section.get_ref().address;
+        if let Ok(address) = &text.parsed
+            && address.port() != 0
+            && !address.socket_addrs().into_iter().all(|address| seen.insert(address))
+        {
+            check.add(text.span.clone(), format!("another listener has the address {address} already"));
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Limits, admin address, logs, drain, trust.
+
+use super::{Check, route};
+use crate::{
+    Admin, Drain, Limits, Log, LogFormat, LogLevel, RateLimit, Trust,
+    outside::operation::{AdminText, DrainText, FormatText, LevelText, LimitsText, LogText, TrustText},
+};
+use std::time::Duration;
+
+pub(super) fn limits(check: &mut Check<'_, '_>, text: LimitsText) -> Limits {
+    let (tick, hour) = (Duration::from_millis(10), Duration::from_secs(3600));
+    let seconds = Duration::from_secs;
+    Limits {
+        max_connections: check.within(text.max_connections.as_ref(), 100_000, 1, u32::MAX),
+        max_connections_per_address: check.within(text.max_connections_per_address.as_ref(), 1000, 1, u32::MAX),
+        handshake_timeout: check.within(text.handshake_timeout.as_ref(), seconds(10), tick, hour),
+        header_timeout: check.within(text.header_timeout.as_ref(), seconds(10), tick, hour),
+        body_timeout: check.within(text.body_timeout.as_ref(), seconds(30), tick, hour),
+        keepalive_timeout: check.within(text.keepalive_timeout.as_ref(), seconds(75), tick, hour),
+        keepalive_requests: check.within(text.keepalive_requests.as_ref(), 10_000, 1, u32::MAX),
+        header_bytes: header_bytes(check.within(text.header_bytes.as_ref(), 32 << 10, 1 << 10, 1 << 20)),
+        // Pingora's parser takes 256 fields and no more.
+        header_fields: check.within(text.header_fields.as_ref(), 100, 1, 256),
+        body_bytes: check.or(text.body_bytes.as_ref(), 1 << 20),
+        h2_concurrent_streams: check.within(text.h2_concurrent_streams.as_ref(), 128, 1, 10_000),
+        h2_pending_resets: check.within(text.h2_pending_resets.as_ref(), 50, 1, 10_000),
+        rate_limit: text
+            .rate_limit
+            .and_then(|text| route::rate_limit(check, &text))
+            .unwrap_or(RateLimit { per_second: 100.0, burst: 400 }),
+        rate_limit_addresses: check.within(text.rate_limit_addresses.as_ref(), 100_000, 100, 10_000_000),
+    }
+}
+
+fn header_bytes(bytes: u64) -> u32 {
+    u32::try_from(bytes).unwrap_or(1 << 20)
+}
+
+pub(super) fn admin(check: &mut Check<'_, '_>, text: AdminText) -> Option<Admin> {
+    check.take(&text.address).map(|address| Admin { address })
+}
+
+pub(super) fn log(text: LogText) -> Log {
+    Log {
+        access: text.access.unwrap_or(true),
+        level: match text.level {
+            Some(LevelText::Error) => LogLevel::Error,
+            Some(LevelText::Warn) => LogLevel::Warn,
+            Some(LevelText::Info) | None => LogLevel::Info,
+            Some(LevelText::Debug) => LogLevel::Debug,
+            Some(LevelText::Trace) => LogLevel::Trace,
+        },
+        format: match text.format {
+            Some(FormatText::Json) | None => LogFormat::Json,
+            Some(FormatText::Text) => LogFormat::Text,
+        },
+        pseudonymise: text.pseudonymise.unwrap_or(true),
+    }
+}
+
+pub(super) fn drain(check: &mut Check<'_, '_>, text: DrainText) -> Drain {
+    let (none, day) = (Duration::ZERO, Duration::from_secs(24 * 3600));
+    Drain {
+        delay: check.within(text.delay.as_ref(), none, none, day),
+        deadline: check.within(text.deadline.as_ref(), Duration::from_secs(30), none, day),
+    }
+}
+
+pub(super) fn trust(check: &mut Check<'_, '_>, text: TrustText) -> Trust {
+    Trust { forwarded: check.all(text.forwarded.as_ref(), Vec::new()) }
+}

@@ -1,0 +1,97 @@
+//! Upstreams.
+
+use super::Check;
+use crate::{
+    Balance, CircuitBreaker, Ejection, HealthCheck, Retries, Upstream,
+    outside::upstream::{BalanceText, HealthCheckText, UpstreamText},
+};
+use std::time::Duration;
+use toml::Spanned;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+pub(super) fn upstreams(check: &mut Check<'_, '_>, sections: &[Spanned<UpstreamText>]) -> Vec<Upstream> {
+    check.unique("upstream", sections, |upstream| &upstream.name);
+    sections.iter().filter_map(|section| upstream(check, section)).collect()
+}
+
+fn upstream(check: &mut Check<'_, '_>, section: &Spanned<UpstreamText>) -> Option<Upstream> {
+    let text = section.get_ref();
+    let name = check.take(&text.name);
+    let targets = check.all(Some(&text.targets), Vec::new());
+    if text.targets.is_empty() {
+        check.add(section.span(), "`targets` is empty: expected at least one");
+    }
+    let balance = balance(check, section);
+    let retries = text.retries.as_ref();
+    let ejection = text.ejection.as_ref();
+    let breaker = text.circuit_breaker.as_ref();
+    let seconds = Duration::from_secs;
+    let upstream = Upstream {
+        name: name.clone()?,
+        targets,
+        balance: balance?,
+        connect_timeout: check.within(text.connect_timeout.as_ref(), seconds(2), Duration::from_millis(1), HOUR),
+        keepalive_connections: check.within(text.keepalive_connections.as_ref(), 128, 0, 65_536),
+        keepalive_timeout: check.within(text.keepalive_timeout.as_ref(), seconds(60), seconds(0), HOUR),
+        health_check: text.health_check.as_ref().map(|text| health_check(check, text)),
+        retries: Retries {
+            per_request: check.within(retries.and_then(|text| text.per_request.as_ref()), 1, 0, 10),
+            budget_percent: check.within(retries.and_then(|text| text.budget_percent.as_ref()), 20, 0, 100),
+        },
+        ejection: Ejection {
+            consecutive_failures: check.or(ejection.and_then(|text| text.consecutive_failures.as_ref()), 5),
+            duration: check.within(
+                ejection.and_then(|text| text.duration.as_ref()),
+                seconds(10),
+                Duration::from_millis(1),
+                HOUR,
+            ),
+            max_percent: check.within(ejection.and_then(|text| text.max_percent.as_ref()), 50, 0, 100),
+        },
+        circuit_breaker: CircuitBreaker {
+            max_requests: check.within(breaker.and_then(|text| text.max_requests.as_ref()), 1024, 1, u32::MAX),
+            max_websockets: check.within(breaker.and_then(|text| text.max_websockets.as_ref()), 100_000, 1, u32::MAX),
+        },
+        slow_start: check.within(text.slow_start.as_ref(), seconds(10), seconds(0), HOUR),
+    };
+    Some(upstream)
+}
+
+fn balance(check: &mut Check<'_, '_>, section: &Spanned<UpstreamText>) -> Option<Balance> {
+    let text = section.get_ref();
+    if text.balance != Some(BalanceText::Rendezvous) {
+        check.refuse(text.hash_cookie.as_ref(), "`hash_cookie` is for `balance = \"rendezvous\"`");
+        return Some(Balance::LeastRequest);
+    }
+    let Some(cookie_text) = &text.hash_cookie else {
+        check.add(section.span(), "`balance = \"rendezvous\"` needs `hash_cookie`");
+        return None;
+    };
+    let cookie = check.take(cookie_text)?;
+    // A cookie-name is a token: RFC 6265 section 4.1.1, RFC 9110 section 5.6.2.
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if cookie.is_empty() || !cookie.bytes().all(token) {
+        check.add(cookie_text.span.clone(), format!("{cookie:?}: expected the name of a cookie"));
+        return None;
+    }
+    Some(Balance::Rendezvous { cookie })
+}
+
+fn health_check(check: &mut Check<'_, '_>, text: &HealthCheckText) -> HealthCheck {
+    let path = text.path.as_ref().and_then(|path| {
+        let found = check.take(path)?;
+        if !found.starts_with('/') || !found.bytes().all(|byte| byte.is_ascii_graphic()) {
+            check.add(path.span.clone(), format!("{found:?}: expected a path from `/`"));
+        }
+        Some(found)
+    });
+    let least = Duration::from_millis(50);
+    HealthCheck {
+        path,
+        interval: check.within(text.interval.as_ref(), Duration::from_secs(5), least, HOUR),
+        timeout: check.within(text.timeout.as_ref(), Duration::from_secs(2), Duration::from_millis(10), HOUR),
+        healthy_after: check.within(text.healthy_after.as_ref(), 2, 1, 100),
+        unhealthy_after: check.within(text.unhealthy_after.as_ref(), 3, 1, 100),
+    }
+}

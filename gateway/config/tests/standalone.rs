@@ -1,0 +1,34 @@
+//! The configuration of a single machine goes the same way as one from a file.
+
+use gateway_config::{Action, Balance, Config, ListenAddress, PathMatch, Protocol, SiteRoot, Standalone};
+use std::path::Path;
+
+fn standalone() -> Standalone {
+    Standalone {
+        https: vec!["localhost:8443".parse().unwrap(), "[::]:443".parse().unwrap()],
+        http: vec!["localhost:8080".parse().unwrap()],
+        admin: Some("127.0.0.1:9090".parse().unwrap()),
+        api: "unix:/tmp/a \"quoted\" path/api.sock".parse().unwrap(),
+        live: "unix:/tmp/live.sock".parse().unwrap(),
+        account_cookie: "__Host-gatehouse".to_owned(),
+        certificates: "/tmp/certs".into(),
+        names: vec!["chat.example.org".parse().unwrap()],
+        ui: SiteRoot::Embedded,
+        text_log: true,
+    }
+}
+
+#[test]
+fn its_text_parses_to_what_was_asked_for() {
+    let text = standalone().to_toml();
+    let config = Config::parse(&text, "standalone", Path::new("/")).unwrap_or_else(|problems| panic!("{problems}\n{text}"));
+    assert_eq!(config.listeners.len(), 3);
+    assert_eq!(config.listeners[0].address, ListenAddress::Localhost(8443));
+    assert!(matches!(config.listeners[2].protocol, Protocol::HttpRedirect { https_port: None }));
+    let live = config.routes.iter().find(|route| route.path == PathMatch::Exact("/ws".into())).unwrap();
+    assert!(live.websocket && live.require_origin);
+    let Action::Upstream(upstream) = &live.action else { panic!("{live:?}") };
+    assert_eq!(config.upstream(upstream).unwrap().balance, Balance::Rendezvous { cookie: "__Host-gatehouse".into() });
+    assert_eq!(config.sites[0].root, SiteRoot::Embedded);
+    assert_eq!(config.admin.unwrap().address.port(), 9090);
+}

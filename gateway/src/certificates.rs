@@ -1,0 +1,134 @@
+//! Reads the configured certificates: issues self-signed ones, reads files, refuses what no client could use.
+
+use crate::{local_ca, tls::Certificates};
+use gateway_config::{Certificate, CertificateSource, Config, Name, ServerName};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use sha2::{Digest, Sha256};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+use x509_parser::{
+    extensions::GeneralName,
+    prelude::{FromDer, X509Certificate},
+};
+
+/// Every configured certificate, ready for TLS, and what is known about each.
+#[derive(Clone, Default)]
+pub struct Loaded {
+    /// For TLS.
+    pub certificates: Certificates,
+    /// For people, metrics and reloads.
+    pub facts: BTreeMap<Name, Facts>,
+}
+
+/// What is known about a certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// The names it is valid for.
+    pub names: Vec<String>,
+    /// Begin of validity, in Unix time.
+    pub not_before: i64,
+    /// End of validity, in Unix time.
+    pub not_after: i64,
+    /// SHA-256 of the leaf, in hexadecimal.
+    pub fingerprint: String,
+}
+
+/// Why a certificate cannot be used; names the certificate and the file.
+#[derive(Debug, thiserror::Error)]
+#[error("certificate `{name}`: {reason}")]
+pub struct CertificateError {
+    /// The certificate.
+    pub name: Name,
+    /// What is wrong.
+    pub reason: String,
+}
+
+/// Loads all certificates of a configuration, or says what is wrong with each that fails.
+pub fn load(config: &Config) -> Result<Loaded, Vec<CertificateError>> {
+    let mut loaded = Loaded::default();
+    let mut errors = Vec::new();
+    for certificate in &config.certificates {
+        if let Err(reason) = load_one(certificate, &mut loaded) {
+            errors.push(CertificateError { name: certificate.name.clone(), reason });
+        }
+    }
+    if errors.is_empty() { Ok(loaded) } else { Err(errors) }
+}
+
+/// Whether a self-signed certificate is due for renewal.
+pub fn renewal_is_due(config: &Config) -> bool {
+    config.certificates.iter().any(|certificate| match &certificate.source {
+        CertificateSource::SelfSigned { directory, names } => local_ca::is_due(directory, certificate.name.as_str(), names),
+        CertificateSource::Files { .. } => false,
+    })
+}
+
+/// The files that certificates are read from and that others may change.
+pub fn files(config: &Config) -> Vec<PathBuf> {
+    let files = config.certificates.iter().flat_map(|certificate| match &certificate.source {
+        CertificateSource::Files { cert, key } => vec![cert.clone(), key.clone()],
+        CertificateSource::SelfSigned { .. } => Vec::new(),
+    });
+    files.collect()
+}
+
+fn load_one(certificate: &Certificate, loaded: &mut Loaded) -> Result<(), String> {
+    let (cert, key) = match &certificate.source {
+        CertificateSource::Files { cert, key } => (cert.clone(), key.clone()),
+        CertificateSource::SelfSigned { directory, names } => issue(certificate, directory, names)?,
+    };
+    let (chain, facts) = chain(&cert)?;
+    let private = PrivateKeyDer::from_pem_file(&key).map_err(|error| format!("key: {}", file_error(&key, &error)))?;
+    loaded.certificates.add(certificate.name.clone(), chain, private).map_err(|error| error.to_string())?;
+    loaded.facts.insert(certificate.name.clone(), facts);
+    Ok(())
+}
+
+fn issue(certificate: &Certificate, directory: &Path, names: &[ServerName]) -> Result<(PathBuf, PathBuf), String> {
+    let issued = local_ca::issue(directory, certificate.name.as_str(), names).map_err(|error| error.to_string())?;
+    if issued.new_authority {
+        let authority = directory.join(local_ca::AUTHORITY_FILE);
+        tracing::info!(authority = %authority.display(), "made a local certificate authority: browsers warn until it is trusted");
+    }
+    Ok((issued.cert, issued.key))
+}
+
+/// Reads a chain, leaf first, and what its leaf says.
+pub fn chain(path: &Path) -> Result<(Vec<CertificateDer<'static>>, Facts), String> {
+    let certificates = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let chain = certificates.map_err(|error| format!("cert: {}", file_error(path, &error)))?;
+    let leaf = chain.first().ok_or_else(|| format!("cert: {}: expected PEM certificates, found none", path.display()))?;
+    let facts = facts(leaf).ok_or_else(|| format!("cert: {}: the first certificate is no X.509", path.display()))?;
+    Ok((chain, facts))
+}
+
+fn facts(leaf: &CertificateDer<'_>) -> Option<Facts> {
+    let (_, certificate) = X509Certificate::from_der(leaf).ok()?;
+    let names = certificate.subject_alternative_name().ok().flatten().map(|extension| &extension.value.general_names);
+    let names = names.into_iter().flatten().filter_map(|name| match name {
+        GeneralName::DNSName(dns) => Some((*dns).to_owned()),
+        GeneralName::IPAddress(octets) => address(octets),
+        _ => None,
+    });
+    Some(Facts {
+        names: names.collect(),
+        not_before: certificate.validity().not_before.timestamp(),
+        not_after: certificate.validity().not_after.timestamp(),
+        fingerprint: hex::encode(Sha256::digest(leaf)),
+    })
+}
+
+fn address(octets: &[u8]) -> Option<String> {
+    let v4 = <[u8; 4]>::try_from(octets).map(std::net::IpAddr::from);
+    v4.or_else(|_| <[u8; 16]>::try_from(octets).map(std::net::IpAddr::from)).ok().map(|ip| ip.to_string())
+}
+
+fn file_error(path: &Path, error: &rustls_pki_types::pem::Error) -> String {
+    match error {
+        rustls_pki_types::pem::Error::Io(error) => format!("{}: {error}", path.display()),
+        rustls_pki_types::pem::Error::NoItemsFound => format!("{}: expected PEM, found none of it", path.display()),
+        error => format!("{}: {error:?}", path.display()),
+    }
+}

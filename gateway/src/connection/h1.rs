@@ -1,0 +1,162 @@
+//! HTTP/1.1: reads the head of each request itself, strictly and in time, before anyone else sees it.
+
+use crate::{
+    answer::Answer,
+    head::{Head, HeadError, HeadLimits, HeadScanner, Upgrade},
+    plane::Plane,
+    stream::ClientStream,
+    tunnel::{self, Opened, Relay},
+};
+use gateway_config::Limits;
+use pingora::{
+    apps::HttpServerApp as _,
+    protocols::{IO, http::ServerSession},
+};
+use std::{io, sync::Arc, time::Duration};
+use tokio::{io::AsyncWriteExt as _, sync::watch, time::Instant};
+
+/// Serves requests until the connection ends or becomes a WebSocket, whose relay is returned.
+pub(super) async fn serve(plane: Arc<Plane>, mut stream: Box<ClientStream>) -> Option<Box<Relay>> {
+    let mut draining = plane.drain_signal();
+    let mut served = 0;
+    loop {
+        let snapshot = plane.shared.snapshot.load_full();
+        let limits = &snapshot.config().limits;
+        let wait = if served == 0 { limits.header_timeout } else { limits.keepalive_timeout };
+        let head = match read_head(&mut stream, limits, wait, &mut draining).await {
+            Ok(head) => head,
+            Err(ReadHead::Ended) => {
+                close(&mut stream).await;
+                return None;
+            }
+            Err(ReadHead::Late) => {
+                plane.shared.metrics.request_refused("head_timeout");
+                refuse(&mut stream, Answer::plain(408, "The request took too long to arrive.")).await;
+                return None;
+            }
+            Err(ReadHead::Bad(error)) => {
+                plane.shared.metrics.request_refused("head");
+                refuse(&mut stream, Answer::plain(error.status(), &error.to_string())).await;
+                return None;
+            }
+        };
+        served += 1;
+        match head.upgrade {
+            Upgrade::None => {}
+            Upgrade::WebSocket => {
+                return match Box::pin(tunnel::open(&plane, snapshot, stream, &head)).await {
+                    Opened::Relay(relay) => Some(relay),
+                    Opened::Ended => None,
+                };
+            }
+            // RFC 6455 section 4.4.
+            Upgrade::WrongVersion => {
+                let answer = Answer::plain(426, "WebSocket version 13 is needed.").with("sec-websocket-version", "13");
+                refuse(&mut stream, answer.with("upgrade", "websocket")).await;
+                return None;
+            }
+            Upgrade::Malformed => {
+                refuse(&mut stream, Answer::plain(400, "The WebSocket handshake is malformed.")).await;
+                return None;
+            }
+        }
+        stream.limit_to(match head.framing {
+            crate::head::Framing::Length(length) => Some(head.len as u64 + length),
+            crate::head::Framing::Chunked => None,
+        });
+        stream.describe();
+        let io: Box<dyn IO> = stream;
+        let mut session = ServerSession::new_http1(io);
+        let last = served >= limits.keepalive_requests || *draining.borrow();
+        session.set_keepalive_reuses_remaining(Some(if last { 0 } else { 1 }));
+        drop(snapshot);
+        let reused = plane.proxy.process_new_http(session, &draining).await?;
+        let (io, _) = reused.consume();
+        stream = io.into_any().downcast::<ClientStream>().ok()?;
+        stream.limit_to(None);
+    }
+}
+
+/// Why there is no head.
+pub(super) enum ReadHead {
+    /// The client left or was idle for too long, or the gateway is stopping: nothing to answer.
+    Ended,
+    /// It began and did not come to an end.
+    Late,
+    /// It is not acceptable.
+    Bad(HeadError),
+}
+
+/// Reads a head ahead. The deadline for all of it runs from its first octet, however many reads it takes; `wait` is for
+/// that first octet.
+pub(super) async fn read_head(
+    stream: &mut ClientStream,
+    limits: &Limits,
+    wait: Duration,
+    draining: &mut watch::Receiver<bool>,
+) -> Result<Head, ReadHead> {
+    if stream.ahead().is_empty() {
+        stream.rest();
+        tokio::select! {
+            biased;
+            read = tokio::time::timeout(wait, stream.read_ahead()) => match read {
+                Ok(Ok(1..)) => {}
+                Ok(Ok(0) | Err(_)) | Err(_) => return Err(ReadHead::Ended),
+            },
+            // While draining, a connection without a request in it has nothing to wait for.
+            _ = draining.wait_for(|draining| *draining) => return Err(ReadHead::Ended),
+        }
+    }
+    let until = Instant::now() + limits.header_timeout;
+    let head_limits = HeadLimits { bytes: limits.header_bytes as usize, fields: limits.header_fields as usize };
+    // RFC 9112 section 2.2: an empty line before a request line is ignored.
+    let mut scanner = HeadScanner::default();
+    let mut skipped = false;
+    loop {
+        if !skipped && stream.ahead().starts_with(b"\r\n") {
+            stream.take_ahead(2);
+            skipped = true;
+        }
+        if skipped || stream.ahead() != b"\r" {
+            skipped = true;
+            if let Some(len) = scanner.find_end(stream.ahead(), head_limits.bytes).map_err(ReadHead::Bad)? {
+                let text = stream.ahead().get(..len).unwrap_or_default();
+                return Head::parse(text, head_limits).map_err(ReadHead::Bad);
+            }
+        }
+        match tokio::time::timeout_at(until, stream.read_ahead()).await {
+            Ok(Ok(1..)) => {}
+            Ok(Ok(0) | Err(_)) => return Err(ReadHead::Ended),
+            Err(_) => return Err(ReadHead::Late),
+        }
+    }
+}
+
+/// Longest time for the last words on a connection.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// Answers and closes.
+pub(crate) async fn refuse(stream: &mut ClientStream, answer: Answer) {
+    let last_words = async {
+        stream.write_all(&answer.to_h1()).await?;
+        stream.flush().await?;
+        stream.shutdown().await?;
+        // Closing with unread input would reset the connection and take the answer away (RFC 9112 section 9.6).
+        let mut discarded = 0;
+        while discarded < 64 * 1024 {
+            let len = stream.ahead().len();
+            stream.take_ahead(len);
+            match stream.read_ahead().await? {
+                0 => break,
+                read => discarded += read,
+            }
+        }
+        io::Result::Ok(())
+    };
+    // Whether the client still listens is its own affair.
+    let _ = tokio::time::timeout(FAREWELL, last_words).await;
+}
+
+async fn close(stream: &mut ClientStream) {
+    let _ = tokio::time::timeout(FAREWELL, AsyncWriteExt::shutdown(stream)).await;
+}

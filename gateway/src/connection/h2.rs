@@ -1,0 +1,90 @@
+//! HTTP/2: Pingora's, within limits of ours.
+
+use crate::{plane::Plane, proxy::Proxy, stream::ClientStream};
+use async_trait::async_trait;
+use pingora::{
+    apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp as _},
+    protocols::http::{
+        ServerSession,
+        v2::server::{H2Options, default_h2_options},
+    },
+    proxy::HttpProxy,
+    server::ShutdownWatch,
+};
+use gateway_config::Limits;
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// RFC 9113 section 3.4.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// Room for the body of a request, per stream and per connection: requests here are small.
+const STREAM_WINDOW: u32 = 256 * 1024;
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// Bytes that a stream may hold back for a client that does not read.
+const SEND_BUFFER: usize = 256 * 1024;
+
+/// Serves streams until the connection ends.
+pub(super) async fn serve(plane: Arc<Plane>, mut stream: Box<ClientStream>) {
+    let (options, server, header_timeout) = {
+        let snapshot = plane.shared.snapshot.load();
+        let limits = &snapshot.config().limits;
+        let mut server = HttpServerOptions::default();
+        server.h2_idle_timeout = Some(limits.keepalive_timeout);
+        (h2_options(limits), server, limits.header_timeout)
+    };
+    // Pingora waits for the preface without a deadline.
+    let until = Instant::now() + header_timeout;
+    while stream.ahead().len() < PREFACE.len() {
+        if !PREFACE.starts_with(stream.ahead()) {
+            return;
+        }
+        match tokio::time::timeout_at(until, stream.read_ahead()).await {
+            Ok(Ok(1..)) => {}
+            _ => return,
+        }
+    }
+    stream.describe();
+    let app = Arc::new(App { proxy: Arc::clone(&plane.proxy), options, server });
+    let mut draining = plane.drain_signal();
+    if *draining.borrow_and_update() {
+        return;
+    }
+    app.process_new(stream, &draining).await;
+}
+
+fn h2_options(limits: &Limits) -> H2Options {
+    let mut options = default_h2_options();
+    options
+        .max_concurrent_streams(limits.h2_concurrent_streams)
+        .max_header_list_size(limits.header_bytes)
+        .initial_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buffer_size(SEND_BUFFER)
+        // CVE-2023-44487 (rapid reset) and CVE-2025-8671 (made to reset).
+        .max_pending_accept_reset_streams(limits.h2_pending_resets as usize)
+        .max_local_error_reset_streams(Some(limits.h2_pending_resets as usize))
+        .max_concurrent_reset_streams(limits.h2_pending_resets as usize);
+    options
+}
+
+/// Pingora's proxy with the options of the snapshot that the connection began with.
+struct App {
+    proxy: Arc<HttpProxy<Proxy>>,
+    options: H2Options,
+    server: HttpServerOptions,
+}
+
+#[async_trait]
+impl HttpServerApp for App {
+    async fn process_new_http(self: &Arc<Self>, session: ServerSession, shutdown: &ShutdownWatch) -> Option<ReusedHttpStream> {
+        self.proxy.process_new_http(session, shutdown).await
+    }
+
+    fn h2_options(&self) -> Option<H2Options> {
+        Some(self.options.clone())
+    }
+
+    fn server_options(&self) -> Option<&HttpServerOptions> {
+        Some(&self.server)
+    }
+}

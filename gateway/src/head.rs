@@ -1,0 +1,177 @@
+//! The head of an HTTP/1.1 request: found within its limits, parsed strictly, so that no two parsers behind it can read
+//! it differently (RFC 9112 sections 2.2, 3, 5, 6 and 11.2).
+
+mod fields;
+mod scan;
+
+pub(crate) use fields::Fields;
+pub(crate) use scan::HeadScanner;
+
+use http::{Method, Version};
+use pingora::http::RequestHeader;
+use std::ops::Range;
+
+/// What a request head says about itself, as far as the connection has to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Head {
+    /// The method.
+    pub(crate) method: Method,
+    /// HTTP/1.0 or HTTP/1.1.
+    pub(crate) version: Version,
+    /// Where the body ends.
+    pub(crate) framing: Framing,
+    /// Whether it asks for a WebSocket (RFC 6455 section 4.2.1).
+    pub(crate) upgrade: Upgrade,
+    /// Octets of the head, the empty line included.
+    pub(crate) len: usize,
+    target: Range<usize>,
+    fields: usize,
+}
+
+/// How the end of a request body is known (RFC 9112 section 6.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// There is no body, or `Content-Length: n` with this n.
+    Length(u64),
+    /// `Transfer-Encoding: chunked`.
+    Chunked,
+}
+
+/// Whether a request asks for a WebSocket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Upgrade {
+    /// It does not.
+    None,
+    /// It does, as RFC 6455 wants it.
+    WebSocket,
+    /// It tries to: the version is one that is not spoken here.
+    WrongVersion,
+    /// It tries to, but something is missing or malformed.
+    Malformed,
+}
+
+/// Limits of a head.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HeadLimits {
+    /// Most octets.
+    pub(crate) bytes: usize,
+    /// Most fields.
+    pub(crate) fields: usize,
+}
+
+/// Why a head is refused; the connection is closed after the answer, because where the next request begins is unknown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum HeadError {
+    /// A line does not end in CRLF, or has a CR or NUL inside.
+    #[error("a line of the head does not end in CRLF or has a control character inside")]
+    Line,
+    /// Not `method SP target SP version`.
+    #[error("the request line is not `method target HTTP/1.1`")]
+    RequestLine,
+    /// Not HTTP/1.0 or HTTP/1.1.
+    #[error("the HTTP version is not supported")]
+    Version,
+    /// Not origin-form.
+    #[error("the request target must begin with a slash")]
+    Target,
+    /// A field line that is not `name: value`, folded lines included.
+    #[error("a header field is malformed")]
+    Field,
+    /// No `Host`, or more than one (RFC 9112 section 3.2).
+    #[error("exactly one Host is needed")]
+    Host,
+    /// `Content-Length` that is not one number, or stands beside `Transfer-Encoding` (RFC 9112 section 6.1).
+    #[error("the length of the body is ambiguous")]
+    Framing,
+    /// A transfer coding other than `chunked`.
+    #[error("the only transfer coding accepted is chunked")]
+    TransferCoding,
+    /// `Expect` other than `100-continue` (RFC 9110 section 10.1.1).
+    #[error("the only expectation accepted is 100-continue")]
+    Expectation,
+    /// CONNECT.
+    #[error("CONNECT is not accepted here")]
+    Connect,
+    /// Too many octets or fields (RFC 6585 section 5).
+    #[error("the head of the request is too large")]
+    TooLarge,
+}
+
+impl HeadError {
+    /// The status code of the answer.
+    pub(crate) fn status(self) -> u16 {
+        match self {
+            Self::Version => 505,
+            Self::Connect => 405,
+            Self::Expectation => 417,
+            Self::TransferCoding => 501,
+            Self::TooLarge => 431,
+            Self::Line | Self::RequestLine | Self::Target | Self::Field | Self::Host | Self::Framing => 400,
+        }
+    }
+}
+
+impl Head {
+    /// Parses a whole head, which [`HeadScanner`] found: `text` ends with the empty line.
+    pub(crate) fn parse(text: &[u8], limits: HeadLimits) -> Result<Self, HeadError> {
+        let line_end = text.iter().position(|byte| *byte == b'\r').ok_or(HeadError::Line)?;
+        let (line, rest) = text.split_at_checked(line_end).ok_or(HeadError::Line)?;
+        let (method, target, version) = request_line(line)?;
+        let fields = rest.get(2..).ok_or(HeadError::Line)?;
+        let said = Fields::new(fields).read(limits.fields)?;
+        if said.hosts > 1 || (said.hosts == 0 && version == Version::HTTP_11) {
+            return Err(HeadError::Host);
+        }
+        let framing = match (said.chunked, said.length) {
+            // RFC 9112 section 6.1: a server may reject; a proxy that does not is where smuggling begins.
+            (true, Some(_)) => return Err(HeadError::Framing),
+            (true, None) if version == Version::HTTP_10 => return Err(HeadError::Framing),
+            (true, None) => Framing::Chunked,
+            (false, length) => Framing::Length(length.unwrap_or(0)),
+        };
+        let upgrade = if version == Version::HTTP_11 { said.upgrade(&method, framing) } else { Upgrade::None };
+        Ok(Self { method, version, framing, upgrade, len: text.len(), target, fields: said.count })
+    }
+
+    /// The same as the type that filters work on. `text` is what was parsed.
+    pub(crate) fn to_request(&self, text: &[u8]) -> Option<RequestHeader> {
+        let target = text.get(self.target.clone())?;
+        let mut request = RequestHeader::build(self.method.clone(), target, Some(self.fields)).ok()?;
+        request.set_version(self.version);
+        let line_end = text.iter().position(|byte| *byte == b'\n')?;
+        for (name, value) in Fields::new(text.get(line_end + 1..)?) {
+            let name = http::HeaderName::from_bytes(name).ok()?;
+            request.append_header(name, http::HeaderValue::from_bytes(value).ok()?).ok()?;
+        }
+        Some(request)
+    }
+}
+
+fn request_line(line: &[u8]) -> Result<(Method, Range<usize>, Version), HeadError> {
+    let mut parts = line.split(|byte| *byte == b' ');
+    let (Some(method), Some(target), Some(version), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+        return Err(HeadError::RequestLine);
+    };
+    let version = match version {
+        b"HTTP/1.1" => Version::HTTP_11,
+        b"HTTP/1.0" => Version::HTTP_10,
+        other if other.starts_with(b"HTTP/") => return Err(HeadError::Version),
+        _ => return Err(HeadError::RequestLine),
+    };
+    if method.is_empty() || !method.iter().all(|byte| fields::is_token(*byte)) {
+        return Err(HeadError::RequestLine);
+    }
+    let method = Method::from_bytes(method).map_err(|_| HeadError::RequestLine)?;
+    if method == Method::CONNECT {
+        return Err(HeadError::Connect);
+    }
+    // Only origin-form: absolute-form brings a second host, and no client of a server sends it (RFC 9112 section 3.2.2).
+    if !target.starts_with(b"/") || !target.iter().all(|byte| byte.is_ascii_graphic()) {
+        return Err(HeadError::Target);
+    }
+    let start = method.as_str().len() + 1;
+    Ok((method, start..start + target.len(), version))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,34 @@
+//! Finds the end of a head in what has arrived so far, looking at each octet once.
+
+use super::HeadError;
+
+/// Where the search for the end of the head stands.
+#[derive(Debug, Default)]
+pub(crate) struct HeadScanner {
+    looked_at: usize,
+    line_start: usize,
+}
+
+impl HeadScanner {
+    /// The length of the head when all of it is in `buffer`, which only ever grew since the last call.
+    pub(crate) fn find_end(&mut self, buffer: &[u8], max: usize) -> Result<Option<usize>, HeadError> {
+        while let Some(new) = buffer.get(self.looked_at..)
+            && let Some(offset) = new.iter().position(|byte| matches!(byte, b'\n' | b'\0'))
+        {
+            let at = self.looked_at + offset;
+            let line = buffer.get(self.line_start..at).unwrap_or_default();
+            // RFC 9112 section 2.2: a bare LF may be taken as the end of a line, which two parsers then do differently.
+            let Some((b'\r', line)) = line.split_last() else { return Err(HeadError::Line) };
+            if line.contains(&b'\r') || buffer.get(at) != Some(&b'\n') {
+                return Err(HeadError::Line);
+            }
+            self.looked_at = at + 1;
+            if line.is_empty() {
+                return if at < max { Ok(Some(at + 1)) } else { Err(HeadError::TooLarge) };
+            }
+            self.line_start = at + 1;
+        }
+        self.looked_at = buffer.len();
+        if buffer.len() >= max { Err(HeadError::TooLarge) } else { Ok(None) }
+    }
+}

@@ -1,0 +1,62 @@
+//! Accepts connections: caps in total, per listener and per address, and no pause when descriptors run out.
+
+mod caps;
+mod proxy_header;
+
+pub(crate) use caps::{Caps, Place};
+pub(crate) use proxy_header::{ProxyHeaderError, read_proxy_header};
+
+use crate::{connection::Accepted, metrics::ConnectionRefusal, plane::Plane};
+use std::{io, sync::Arc, time::Duration};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// Pause when accepting fails for want of descriptors or memory: long enough not to spin, short enough not to be felt.
+const EXHAUSTED_PAUSE: Duration = Duration::from_millis(20);
+
+/// Accepts until `stop`.
+pub(crate) async fn accept_loop(plane: Arc<Plane>, listener: TcpListener, name: Arc<str>, stop: CancellationToken) {
+    let metrics = plane.shared.metrics.listener(&name);
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        let (tcp, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                if is_exhausted(&error) {
+                    metrics.refused(ConnectionRefusal::Descriptors);
+                    tracing::warn!(listener = &*name, %error, "cannot accept: out of file descriptors or memory");
+                    tokio::time::sleep(EXHAUSTED_PAUSE).await;
+                }
+                continue;
+            }
+        };
+        let snapshot = plane.shared.snapshot.load();
+        let Some(config) = snapshot.listener(&name) else { continue };
+        // Behind a balancer the peer's address says nothing; its clients are counted once the PROXY header is read.
+        let behind_proxy = config.trusts_proxy_header(peer.ip());
+        let address = (!behind_proxy).then(|| peer.ip());
+        let place = match plane.caps.enter(&name, address, &config.caps) {
+            Ok(place) => place,
+            Err(refusal) => {
+                metrics.refused(refusal);
+                continue;
+            }
+        };
+        metrics.accepted.inc();
+        if let Err(error) = tcp.set_nodelay(true) {
+            tracing::debug!(%error, "cannot set TCP_NODELAY");
+        }
+        plane.carry(Accepted { tcp, peer, listener: Arc::clone(&config), place, behind_proxy, metrics: Arc::clone(&metrics) });
+    }
+}
+
+/// EMFILE, ENFILE, ENOBUFS, ENOMEM: accept(2). Other errors belong to the connection that failed.
+fn is_exhausted(error: &io::Error) -> bool {
+    use nix::errno::Errno;
+    let exhausted = [Errno::EMFILE, Errno::ENFILE, Errno::ENOBUFS, Errno::ENOMEM];
+    error.raw_os_error().is_some_and(|code| exhausted.contains(&Errno::from_raw(code)))
+}

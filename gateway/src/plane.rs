@@ -1,0 +1,127 @@
+//! The data plane as one object: accept loops, connections and their end. What a request needs comes from the snapshot.
+
+use crate::{
+    connection, filters::RateLimits, listener::Caps, metrics::Metrics, proxy::Proxy, snapshot::Snapshot,
+};
+use arc_swap::ArcSwap;
+use pingora::{apps::HttpServerApp as _, proxy::HttpProxy, server::configuration::ServerConf};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU16, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::Instant};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// Answers an ACME HTTP-01 challenge: token to key authorization (RFC 8555 section 8.3).
+pub type Http01 = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// Everything that carries traffic. Made once; a reload only stores another snapshot.
+pub struct Plane {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) proxy: Arc<HttpProxy<Proxy>>,
+    pub(crate) caps: Caps,
+    pub(crate) http01: Http01,
+    tasks: TaskTracker,
+    draining: watch::Sender<bool>,
+    cut: CancellationToken,
+    https_port: AtomicU16,
+}
+
+/// What outlives snapshots and is needed wherever a request is.
+pub(crate) struct Shared {
+    pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
+    pub(crate) metrics: Metrics,
+    pub(crate) rate_limits: RateLimits,
+}
+
+/// How a drain ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drained {
+    /// Connections that were cut at the deadline.
+    pub cut: usize,
+}
+
+/// Connections to all upstream targets together that are kept for reuse.
+const KEPT_CONNECTIONS: usize = 1024;
+
+impl Plane {
+    /// A data plane that follows the given snapshot.
+    pub fn new(snapshot: Arc<ArcSwap<Snapshot>>, metrics: Metrics, http01: Http01) -> Arc<Self> {
+        let shared = Arc::new(Shared { snapshot, metrics, rate_limits: RateLimits::default() });
+        let conf = ServerConf {
+            upstream_keepalive_pool_size: KEPT_CONNECTIONS,
+            // The retry budget decides; this only ends what it could never allow.
+            max_retries: 16,
+            ..ServerConf::default()
+        };
+        let proxy = pingora::proxy::http_proxy(&Arc::new(conf), Proxy::new(Arc::clone(&shared)));
+        Arc::new(Self {
+            shared,
+            proxy: Arc::new(proxy),
+            caps: Caps::default(),
+            http01,
+            tasks: TaskTracker::new(),
+            draining: watch::Sender::new(false),
+            cut: CancellationToken::new(),
+            https_port: AtomicU16::new(443),
+        })
+    }
+
+    /// The port that plain HTTP redirects to when its listener names none.
+    pub fn set_https_port(&self, port: u16) {
+        self.https_port.store(port, Ordering::Relaxed);
+    }
+
+    pub(crate) fn https_port(&self) -> u16 {
+        self.https_port.load(Ordering::Relaxed)
+    }
+
+    /// Accepts connections for the listener of this name in the current snapshot, until `stop`. Connections that are
+    /// open then go on; only [`drain`](Self::drain) ends them.
+    pub fn serve(self: &Arc<Self>, listener: TcpListener, name: &str, stop: CancellationToken) -> JoinHandle<()> {
+        tokio::spawn(crate::listener::accept_loop(Arc::clone(self), listener, name.into(), stop))
+    }
+
+    /// Takes a task that carries a connection; it is dropped when the drain's deadline passes.
+    pub(crate) fn carry(self: &Arc<Self>, accepted: connection::Accepted) {
+        let plane = Arc::clone(self);
+        self.tasks.spawn(async move {
+            let cut = plane.cut.clone();
+            cut.run_until_cancelled_owned(connection::serve(plane, accepted)).await;
+        });
+    }
+
+    /// Turns true when the drain begins.
+    pub(crate) fn drain_signal(&self) -> watch::Receiver<bool> {
+        self.draining.subscribe()
+    }
+
+    /// Whether the drain has begun.
+    pub(crate) fn is_draining(&self) -> bool {
+        *self.draining.borrow()
+    }
+
+    /// Connections carried now.
+    pub fn connections(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// Ends all connections: idle ones at once, requests when they are answered, WebSockets when their backend or client
+    /// ends them, and what is left when `deadline` has passed. Stop accepting first.
+    pub async fn drain(&self, deadline: Duration) -> Drained {
+        let until = Instant::now() + deadline;
+        self.draining.send_replace(true);
+        self.proxy.http_cleanup().await;
+        self.tasks.close();
+        if tokio::time::timeout_at(until, self.tasks.wait()).await.is_ok() {
+            return Drained { cut: 0 };
+        }
+        let cut = self.tasks.len();
+        self.cut.cancel();
+        self.tasks.wait().await;
+        Drained { cut }
+    }
+}

@@ -1,0 +1,122 @@
+//! Host, path and method to route: a pure function of the configuration. Hosts before paths, exact before wildcard, the
+//! longest prefix first.
+
+mod host;
+mod path;
+
+pub(crate) use host::Host;
+pub(crate) use path::{PathError, normalise};
+
+use gateway_config::{HostPattern, PathMatch, Route};
+use http::Method;
+use std::collections::HashMap;
+
+/// Finds the route of a request. Routes are indices into the list that it was made from.
+#[derive(Debug, Default)]
+pub(crate) struct Router {
+    methods: Vec<Vec<Method>>,
+    exact_hosts: HashMap<String, Paths>,
+    wildcard_hosts: HashMap<String, Paths>,
+    any_host: Paths,
+}
+
+/// What the router found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// This route.
+    Route(usize),
+    /// The path has routes, none for this method; the methods that it has, as `Allow` wants them.
+    OtherMethods(String),
+    /// No route.
+    Nothing,
+}
+
+/// Routes of one host pattern, by path; several for one path differ by method.
+#[derive(Debug, Default)]
+struct Paths {
+    exact: HashMap<String, Vec<usize>>,
+    /// Longest first, without the closing slash.
+    prefixes: Vec<(String, Vec<usize>)>,
+}
+
+impl Router {
+    /// A router for these routes.
+    pub(crate) fn new(routes: &[Route]) -> Self {
+        let mut router = Self { methods: routes.iter().map(|route| route.methods.clone()).collect(), ..Self::default() };
+        for (index, route) in routes.iter().enumerate() {
+            if route.hosts.is_empty() {
+                router.any_host.insert(&route.path, index);
+            }
+            for host in &route.hosts {
+                let paths = match host {
+                    HostPattern::Exact(host) => router.exact_hosts.entry(host.clone()).or_default(),
+                    HostPattern::Wildcard(host) => router.wildcard_hosts.entry(host.clone()).or_default(),
+                };
+                paths.insert(&route.path, index);
+            }
+        }
+        router.any_host.sort();
+        router.exact_hosts.values_mut().chain(router.wildcard_hosts.values_mut()).for_each(Paths::sort);
+        router
+    }
+
+    /// The route for a host, a [normalised](normalise) path without query, and a method.
+    pub(crate) fn find(&self, host: &Host, path: &str, method: &Method) -> Found {
+        let name = host.as_str();
+        let parents = name.match_indices('.').filter_map(|(dot, _)| name.get(dot + 1..));
+        let candidates = std::iter::once(self.exact_hosts.get(name))
+            .chain(parents.map(|parent| self.wildcard_hosts.get(parent)))
+            .chain([Some(&self.any_host)]);
+        for paths in candidates.flatten() {
+            if let Some(routes) = paths.find(path) {
+                return self.by_method(routes, method);
+            }
+        }
+        Found::Nothing
+    }
+
+    fn by_method(&self, routes: &[usize], method: &Method) -> Found {
+        let mut allowed: Vec<&Method> = Vec::new();
+        for route in routes {
+            let methods = self.methods.get(*route).map(Vec::as_slice).unwrap_or_default();
+            // RFC 9110 section 9.3.2: whoever answers GET answers HEAD.
+            let head = *method == Method::HEAD && methods.contains(&Method::GET);
+            if methods.is_empty() || methods.contains(method) || head {
+                return Found::Route(*route);
+            }
+            allowed.extend(methods);
+        }
+        let names: Vec<&str> = allowed.into_iter().map(Method::as_str).collect();
+        Found::OtherMethods(names.join(", "))
+    }
+}
+
+impl Paths {
+    fn insert(&mut self, path: &PathMatch, route: usize) {
+        match path {
+            PathMatch::Exact(path) => self.exact.entry(path.clone()).or_default().push(route),
+            PathMatch::Prefix(prefix) => {
+                let prefix = prefix.trim_end_matches('/');
+                match self.prefixes.iter_mut().find(|(known, _)| known == prefix) {
+                    Some((_, routes)) => routes.push(route),
+                    None => self.prefixes.push((prefix.to_owned(), vec![route])),
+                }
+            }
+        }
+    }
+
+    fn sort(&mut self) {
+        self.prefixes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
+    }
+
+    fn find(&self, path: &str) -> Option<&[usize]> {
+        let by_prefix = || {
+            let below = |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+            self.prefixes.iter().find(|(prefix, _)| below(prefix)).map(|(_, routes)| routes)
+        };
+        self.exact.get(path).or_else(by_prefix).map(Vec::as_slice)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,280 @@
+//! A client's connection as Pingora wants it: plain or TLS, with what was read ahead, and bounded to one request at a time.
+
+use bytes::{Buf as _, BytesMut};
+use pingora::{
+    http::ResponseHeader,
+    protocols::{
+        ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest, UniqueID,
+        l4::socket::SocketAddr as PingoraAddr, raw_connect::ProxyDigest,
+    },
+};
+use std::{
+    fmt, io,
+    net::{IpAddr, SocketAddr},
+    os::fd::AsRawFd as _,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf},
+    net::TcpStream,
+};
+use tokio_rustls::server::TlsStream;
+
+/// What is known about a client's connection, for as long as it lasts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Facts {
+    /// Who connected: the peer, or whom the PROXY header named.
+    pub(crate) client: SocketAddr,
+    /// Whether it is TLS.
+    pub(crate) secure: bool,
+}
+
+/// What bytes travel on.
+pub(crate) enum Transport {
+    /// Plain.
+    Tcp(TcpStream),
+    /// Encrypted.
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// A client's connection.
+pub(crate) struct ClientStream {
+    transport: Transport,
+    /// Read from the transport, and not yet taken by a reader.
+    ahead: BytesMut,
+    /// Octets that the present request may still take; `None`: its end shows only in the text itself.
+    left: Option<u64>,
+    facts: Facts,
+    h2: bool,
+    digests: Option<(Arc<SocketDigest>, Arc<ProxyDigest>)>,
+}
+
+/// Most octets of a following request that are taken while the present one is being answered.
+const AHEAD_MAX: usize = 4096;
+
+impl ClientStream {
+    /// A connection of which nothing was read yet.
+    pub(crate) fn new(transport: Transport, facts: Facts) -> Self {
+        let h2 = matches!(&transport, Transport::Tls(tls) if tls.get_ref().1.alpn_protocol() == Some(b"h2"));
+        Self { transport, ahead: BytesMut::new(), left: None, facts, h2, digests: None }
+    }
+
+    /// Whether the client chose h2.
+    pub(crate) fn is_h2(&self) -> bool {
+        self.h2
+    }
+
+    /// What is known about it.
+    pub(crate) fn facts(&self) -> Facts {
+        self.facts
+    }
+
+    /// What was read ahead.
+    pub(crate) fn ahead(&self) -> &[u8] {
+        &self.ahead
+    }
+
+    /// Takes octets that were read ahead.
+    pub(crate) fn take_ahead(&mut self, len: usize) -> BytesMut {
+        self.ahead.split_to(len.min(self.ahead.len()))
+    }
+
+    /// Reads more ahead; 0 at the end of the connection.
+    pub(crate) async fn read_ahead(&mut self) -> io::Result<usize> {
+        self.ahead.reserve(1024);
+        self.transport.read_buf(&mut self.ahead).await
+    }
+
+    /// Frees the room for what was read ahead, if nothing is in it: a connection may be idle for long.
+    pub(crate) fn rest(&mut self) {
+        if self.ahead.is_empty() {
+            self.ahead = BytesMut::new();
+        }
+    }
+
+    /// The next reader gets this many octets, and learns of the connection's end behind them.
+    pub(crate) fn limit_to(&mut self, octets: Option<u64>) {
+        self.left = octets;
+    }
+
+    /// The transport and what was read ahead.
+    pub(crate) fn into_parts(self) -> (Transport, BytesMut) {
+        (self.transport, self.ahead)
+    }
+
+    /// Behind the end of the present request: keeps what comes for the next one, and tells only of the connection's end.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.ahead.len() < AHEAD_MAX {
+            let mut room = [0; 512];
+            let mut buffer = ReadBuf::new(&mut room);
+            ready!(Pin::new(&mut self.transport).poll_read(cx, &mut buffer))?;
+            if buffer.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            self.ahead.extend_from_slice(buffer.filled());
+        }
+        // Not woken again: whoever waits here waits for something else too, and the next request is read after that.
+        Poll::Pending
+    }
+
+    fn digests(&self) -> (Arc<SocketDigest>, Arc<ProxyDigest>) {
+        match &self.digests {
+            Some((socket, proxy)) => (Arc::clone(socket), Arc::clone(proxy)),
+            None => make_digests(&self.transport, self.facts),
+        }
+    }
+
+    /// Prepares what Pingora asks for once per request.
+    pub(crate) fn describe(&mut self) {
+        if self.digests.is_none() {
+            self.digests = Some(make_digests(&self.transport, self.facts));
+        }
+    }
+}
+
+/// Facts travel as the user data of the proxy digest: the only slot of Pingora's digests that takes a type of ours.
+pub(crate) fn facts_of(digest: Option<&pingora::protocols::Digest>) -> Facts {
+    let data = digest.and_then(|digest| digest.proxy_digest.as_ref()).and_then(|proxy| proxy.user_data.as_ref());
+    let unknown = Facts { client: SocketAddr::new(IpAddr::from([0, 0, 0, 0]), 0), secure: false };
+    data.and_then(|data| data.downcast_ref::<Facts>()).copied().unwrap_or(unknown)
+}
+
+fn make_digests(transport: &Transport, facts: Facts) -> (Arc<SocketDigest>, Arc<ProxyDigest>) {
+    let socket = SocketDigest::from_raw_fd(transport.tcp().as_raw_fd());
+    // Set at most once, here.
+    let _ = socket.peer_addr.set(Some(PingoraAddr::Inet(facts.client)));
+    let response = ResponseHeader::build(200, Some(0)).expect("200 is a status code");
+    (Arc::new(socket), Arc::new(ProxyDigest::new(Box::new(response), Some(Box::new(facts)))))
+}
+
+impl Transport {
+    /// The socket below.
+    pub(crate) fn tcp(&self) -> &TcpStream {
+        match self {
+            Self::Tcp(tcp) => tcp,
+            Self::Tls(tls) => tls.get_ref().0,
+        }
+    }
+}
+
+impl AsyncRead for Transport {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(tcp) => Pin::new(tcp).poll_read(cx, buffer),
+            // RFC 8446 section 6.1: a missing close_notify matters to length-less bodies only, and requests have none.
+            Self::Tls(tls) => match Pin::new(tls).poll_read(cx, buffer) {
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(())),
+                other => other,
+            },
+        }
+    }
+}
+
+impl AsyncWrite for Transport {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(tcp) => Pin::new(tcp).poll_write(cx, octets),
+            Self::Tls(tls) => Pin::new(tls).poll_write(cx, octets),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(tcp) => Pin::new(tcp).poll_flush(cx),
+            Self::Tls(tls) => Pin::new(tls).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(tcp) => Pin::new(tcp).poll_shutdown(cx),
+            Self::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
+        }
+    }
+}
+
+impl AsyncRead for ClientStream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let limit = this.left.unwrap_or(u64::MAX);
+        if limit == 0 {
+            return this.poll_end(cx);
+        }
+        let before = buffer.filled().len();
+        if this.ahead.is_empty() {
+            let mut limited = (&mut this.transport).take(limit);
+            ready!(Pin::new(&mut limited).poll_read(cx, buffer))?;
+        } else {
+            let most = usize::try_from(limit).unwrap_or(usize::MAX);
+            let now = this.ahead.len().min(buffer.remaining()).min(most);
+            buffer.put_slice(this.ahead.get(..now).unwrap_or_default());
+            this.ahead.advance(now);
+        }
+        if let Some(left) = &mut this.left {
+            *left -= (buffer.filled().len() - before) as u64;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for ClientStream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().transport).poll_write(cx, octets)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().transport).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().transport).poll_shutdown(cx)
+    }
+}
+
+#[async_trait::async_trait]
+impl Shutdown for ClientStream {
+    async fn shutdown(&mut self) {
+        // The client may be gone already: then there is nobody to say goodbye to.
+        let _ = AsyncWriteExt::shutdown(&mut self.transport).await;
+    }
+}
+
+impl UniqueID for ClientStream {
+    fn id(&self) -> i32 {
+        self.transport.tcp().as_raw_fd()
+    }
+}
+
+impl Ssl for ClientStream {
+    fn selected_alpn_proto(&self) -> Option<ALPN> {
+        Some(if self.h2 { ALPN::H2 } else { ALPN::H1 })
+    }
+}
+
+impl GetTimingDigest for ClientStream {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        Vec::new()
+    }
+}
+
+impl GetProxyDigest for ClientStream {
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        Some(self.digests().1)
+    }
+}
+
+impl GetSocketDigest for ClientStream {
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        Some(self.digests().0)
+    }
+}
+
+impl Peek for ClientStream {}
+
+impl fmt::Debug for ClientStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientStream").field("h2", &self.h2).field("ahead", &self.ahead.len()).finish_non_exhaustive()
+    }
+}

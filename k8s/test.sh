@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Checks the Kubernetes manifests without a cluster: renders every overlay, validates the objects, holds the invariants.
+# Needs python3 ≥ 3.11 with venv. Its tools go to target/deploy-tools/k8s.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+tools=../target/deploy-tools/k8s
+wanted=$(sha256sum tests/requirements.txt | cut -d' ' -f1)
+if [[ $(cat "$tools/installed" 2>/dev/null) != "$wanted" ]]; then
+    echo "k8s: installing the test tools into target/deploy-tools/k8s"
+    rm -rf "$tools"
+    mkdir -p "$(dirname "$tools")"
+    python3 -m venv "$tools" || { echo "k8s: python3 cannot make a venv: apt-get install python3-venv" >&2; exit 1; }
+    "$tools/bin/pip" install --quiet --disable-pip-version-check -r tests/requirements.txt
+    echo "$wanted" >"$tools/installed"
+fi
+
+"$tools/bin/python" -B -m pytest -p no:cacheprovider -q -rs tests "$@"
+echo "k8s: every overlay renders, fits the schemas and holds the invariants"

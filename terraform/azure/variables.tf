@@ -1,0 +1,99 @@
+variable "subscription_id" {
+  description = "Azure subscription."
+  type        = string
+}
+
+variable "name" {
+  description = "Name of the installation, the prefix of everything it makes. k8s/overlays/azure/load-balancer.yaml names it."
+  type        = string
+  default     = "gatehouse"
+}
+
+variable "global_name" {
+  description = "Prefix of what must be unique in all of Azure (registry, Redis, OpenAI): 5 to 24 lower-case letters and digits."
+  type        = string
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9]{4,23}$", var.global_name))
+    error_message = "5 to 24 lower-case letters and digits, a letter first."
+  }
+}
+
+variable "location" {
+  description = "Azure region with three zones and Azure OpenAI."
+  type        = string
+  default     = "swedencentral"
+}
+
+variable "zones" {
+  description = "Availability zones of the region, two or three."
+  type        = list(string)
+  default     = ["1", "2", "3"]
+}
+
+variable "network" {
+  description = "Private IPv4 network, a /16. k8s/overlays/azure/to-redis.yaml names its data range."
+  type        = string
+  default     = "10.40.0.0/16"
+}
+
+variable "kubernetes_version" {
+  description = "Kubernetes minor version of the cluster; the manifests are validated against 1.31 to 1.36."
+  type        = string
+  default     = "1.34"
+}
+
+variable "api_allowed_cidrs" {
+  description = "Networks from which the Kubernetes API may be reached: your office, your CI. Never the whole internet."
+  type        = list(string)
+  validation {
+    condition     = length(var.api_allowed_cidrs) > 0 && alltrue([for cidr in var.api_allowed_cidrs : can(cidrhost(cidr, 0)) && !endswith(cidr, "/0")])
+    error_message = "At least one network, each narrower than the whole internet."
+  }
+}
+
+variable "admin_group_id" {
+  description = "Entra group whose members administer the cluster; local accounts are off."
+  type        = string
+}
+
+variable "nodes" {
+  description = "Fewest and most worker nodes over all zones."
+  type = object({
+    min = number
+    max = number
+  })
+  default = { min = 3, max = 9 }
+}
+
+variable "node_type" {
+  description = "VM size of the worker nodes (x86-64)."
+  type        = string
+  default     = "Standard_D2ds_v5"
+}
+
+variable "redis" {
+  description = "`managed`: Azure Managed Redis. `cache`: Azure Cache for Redis, for those who still have it; it is being retired."
+  type        = string
+  default     = "managed"
+  validation {
+    condition     = contains(["managed", "cache"], var.redis)
+    error_message = "managed or cache."
+  }
+}
+
+variable "redis_sku" {
+  description = "SKU of Azure Managed Redis."
+  type        = string
+  default     = "Balanced_B1"
+}
+
+variable "model" {
+  description = "The Azure OpenAI deployment: its name is OPENAI_DEPLOYMENT; capacity is thousands of tokens a minute."
+  type = object({
+    name     = string
+    version  = string
+    sku      = string
+    capacity = number
+  })
+  default = { name = "gpt-4o-mini", version = "2024-07-18", sku = "GlobalStandard", capacity = 50 }
+}

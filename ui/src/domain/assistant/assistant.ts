@@ -1,0 +1,123 @@
+// The assistant: which sessions there are, which models, and the dialogue that is open.
+
+import type { Api, Clock, Http } from "../../net";
+import type { Model, Session, SessionId } from "../../protocol/wire";
+import { Cell } from "../observable";
+import type { Settings } from "../ports";
+import { type Trouble, troubleOf } from "../problems";
+import { Dialogue } from "./dialogue";
+
+export interface AssistantParts {
+  readonly api: Api;
+  readonly http: Http;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly newId: () => string;
+  readonly settings: Settings;
+}
+
+const LAST_SESSION = "session";
+const MODEL = "model";
+
+export class Assistant {
+  /** Undefined until the server told. */
+  readonly sessions = new Cell<readonly Session[] | undefined>(undefined);
+  readonly models = new Cell<readonly Model[]>([]);
+  readonly model = new Cell<Model | undefined>(undefined);
+  readonly dialogue = new Cell<Dialogue | undefined>(undefined);
+  readonly trouble = new Cell<Trouble | undefined>(undefined);
+  readonly #parts: AssistantParts;
+
+  constructor(parts: AssistantParts) {
+    this.#parts = parts;
+  }
+
+  /** The session of the last visit. */
+  get lastSession(): SessionId | undefined {
+    return this.#parts.settings.get(LAST_SESSION);
+  }
+
+  async load(): Promise<void> {
+    await Promise.all([this.refresh(), this.#loadModels()]);
+  }
+
+  async refresh(): Promise<void> {
+    try {
+      this.sessions.set((await this.#parts.api.sessions()).sessions);
+      this.trouble.set(undefined);
+    } catch (error) {
+      this.trouble.set(troubleOf(error));
+    }
+  }
+
+  choose(model: Model): void {
+    this.model.set(model);
+    this.#parts.settings.set(MODEL, model.id);
+  }
+
+  /** Opens a session that exists, perhaps; the same one again stays as it is. */
+  open(session: SessionId): void {
+    if (this.dialogue.value?.session === session) return;
+    const dialogue = this.#replace(session);
+    this.#parts.settings.set(LAST_SESSION, session);
+    void dialogue.load();
+  }
+
+  /** An empty dialogue. It is a session once something is asked. */
+  begin(): void {
+    this.#parts.settings.set(LAST_SESSION, undefined);
+    this.#replace(this.#parts.newId()).begin();
+  }
+
+  /** Asks in the open dialogue. */
+  ask(message: string): void {
+    const dialogue = this.dialogue.value;
+    if (!dialogue) return;
+    this.#parts.settings.set(LAST_SESSION, dialogue.session);
+    void dialogue.ask(message, this.model.value?.id);
+  }
+
+  retry(): void {
+    void this.dialogue.value?.retry(this.model.value?.id);
+  }
+
+  async rename(session: SessionId, title: string): Promise<void> {
+    this.#titled(session, title);
+    await this.#parts.api.patchSession(session, { title });
+  }
+
+  async delete(session: SessionId): Promise<void> {
+    await this.#parts.api.deleteSession(session);
+    this.sessions.update((sessions) => sessions?.filter(({ id }) => id !== session));
+    if (this.dialogue.value?.session === session) this.begin();
+  }
+
+  #replace(session: SessionId): Dialogue {
+    this.dialogue.value?.leave();
+    const dialogue = new Dialogue(
+      {
+        ...this.#parts,
+        changed: () => void this.refresh(),
+        titled: (id, title) => this.#titled(id, title),
+      },
+      session,
+    );
+    this.dialogue.set(dialogue);
+    return dialogue;
+  }
+
+  #titled(session: SessionId, title: string): void {
+    this.sessions.update((list) => list?.map((known) => (known.id === session ? { ...known, title } : known)));
+  }
+
+  async #loadModels(): Promise<void> {
+    try {
+      const { models } = await this.#parts.api.models();
+      const wanted = this.#parts.settings.get(MODEL);
+      this.models.set(models);
+      this.model.set(models.find(({ id }) => id === wanted) ?? models[0]);
+    } catch (error) {
+      this.trouble.set(troubleOf(error));
+    }
+  }
+}

@@ -1,0 +1,177 @@
+// One conversation with the assistant: its messages, and the answer that is being written.
+
+import { type Api, type Clock, type Http, ProblemError, readRun, type RunSource } from "../../net";
+import type { RunEvent, RunId, SessionId } from "../../protocol/wire";
+import { Cell } from "../observable";
+import { type Trouble, troubleOf, troubleOfProblem } from "../problems";
+
+export interface Turn {
+  readonly id: string;
+  readonly role: "user" | "assistant";
+  readonly content: string;
+  readonly reasoning: string;
+  readonly at: string;
+  readonly state: "done" | "writing" | "stopped" | "failed";
+  readonly trouble?: Trouble;
+}
+
+export interface DialogueState {
+  readonly session: SessionId;
+  readonly phase: "loading" | "ready" | "unreachable";
+  readonly turns: readonly Turn[];
+  /** The connection of the answer that is being written was lost and is being restored. */
+  readonly interrupted: boolean;
+  readonly trouble?: Trouble;
+}
+
+export interface DialogueParts {
+  readonly api: Api;
+  readonly http: Http;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly newId: () => string;
+  /** The session list has something new. */
+  readonly changed: () => void;
+  readonly titled: (session: SessionId, title: string) => void;
+}
+
+export class Dialogue {
+  readonly state: Cell<DialogueState>;
+  readonly #parts: DialogueParts;
+  #abort: AbortController | undefined;
+  #run: RunId | undefined;
+  #stopWanted = false;
+
+  constructor(parts: DialogueParts, session: SessionId) {
+    this.#parts = parts;
+    this.state = new Cell<DialogueState>({ session, phase: "loading", turns: [], interrupted: false });
+  }
+
+  get session(): SessionId {
+    return this.state.value.session;
+  }
+
+  get writing(): boolean {
+    return this.#abort !== undefined;
+  }
+
+  /** A session that nobody wrote to yet. */
+  begin(): void {
+    this.#change({ phase: "ready" });
+  }
+
+  /** Reads the history, and goes on with an answer that is still being written. */
+  async load(): Promise<void> {
+    this.#change({ phase: "loading" });
+    try {
+      const [info, history] = await Promise.all([
+        this.#parts.api.session(this.session),
+        this.#parts.api.history(this.session),
+      ]);
+      const turns = history.messages.map(({ id, role, content, created_at: at }): Turn => {
+        return { id, role, content, at, reasoning: "", state: "done" };
+      });
+      this.#change({ phase: "ready", turns, interrupted: false });
+      if (info.active_run !== undefined) await this.#read({ kind: "run", run: info.active_run });
+    } catch (error) {
+      if (error instanceof ProblemError && error.status === 404) return this.begin();
+      const { trouble: _, ...rest } = this.state.value;
+      this.state.set({ ...rest, phase: "unreachable", trouble: troubleOf(error) });
+    }
+  }
+
+  async ask(message: string, model: string | undefined): Promise<void> {
+    if (this.writing) return;
+    const question = this.#turn("user", message, "done");
+    this.#change({ turns: [...this.state.value.turns.filter((turn) => turn.state !== "failed"), question] });
+    const request = { session_id: this.session, message, ...(model === undefined ? {} : { model }) };
+    await this.#read({ kind: "ask", request, key: this.#parts.newId() });
+  }
+
+  /** Asks the last question once more. */
+  async retry(model: string | undefined): Promise<void> {
+    const { turns } = this.state.value;
+    const at = turns.findLastIndex((turn) => turn.role === "user");
+    const question = turns[at];
+    if (!question || this.writing) return;
+    this.#change({ turns: turns.slice(0, at) });
+    await this.ask(question.content, model);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopWanted = true;
+    if (this.#run === undefined) return;
+    await this.#parts.api.stopRun(this.#run).catch(() => undefined);
+  }
+
+  /** Stops reading, not the answer: it goes on and is there when somebody comes back. */
+  leave(): void {
+    this.#abort?.abort();
+  }
+
+  async #read(source: RunSource): Promise<void> {
+    const abort = new AbortController();
+    this.#abort = abort;
+    this.#run = source.kind === "run" ? source.run : undefined;
+    this.#stopWanted = false;
+    const writing = this.#turn("assistant", "", "writing");
+    this.#change({ turns: [...this.state.value.turns, writing] });
+    const listener = {
+      event: (event: RunEvent) => this.#event(event),
+      interrupted: (interrupted: boolean) => this.#change({ interrupted }),
+    };
+    try {
+      const end = await readRun(this.#parts, source, listener, abort.signal);
+      this.#abort = undefined;
+      if (end === "gone") await this.load();
+    } catch (error) {
+      this.#last({ state: "failed", trouble: troubleOf(error) });
+    } finally {
+      if (this.#abort === abort) this.#abort = undefined;
+      if (!abort.signal.aborted) {
+        this.#change({ interrupted: false });
+        this.#parts.changed();
+      }
+    }
+  }
+
+  #event(event: RunEvent): void {
+    switch (event.event) {
+      case "run.started":
+        this.#run = event.data.run_id;
+        this.#parts.changed();
+        if (this.#stopWanted) void this.stop();
+        return;
+      case "text.delta":
+        return this.#last({ content: (this.state.value.turns.at(-1)?.content ?? "") + event.data.text });
+      case "reasoning.delta":
+        return this.#last({ reasoning: (this.state.value.turns.at(-1)?.reasoning ?? "") + event.data.text });
+      case "title":
+        return this.#parts.titled(this.session, event.data.title);
+      case "run.completed":
+      case "run.stopped": {
+        const { id, content, created_at: at } = event.data.message;
+        return this.#last({ id, content, at, state: event.event === "run.stopped" ? "stopped" : "done" });
+      }
+      case "run.failed":
+        return this.#last({ state: "failed", trouble: troubleOfProblem(event.data) });
+      default:
+        return;
+    }
+  }
+
+  #turn(role: Turn["role"], content: string, state: Turn["state"]): Turn {
+    const at = new Date(this.#parts.clock.now()).toISOString();
+    return { id: this.#parts.newId(), role, content, reasoning: "", at, state };
+  }
+
+  #last(change: Partial<Turn>): void {
+    const { turns } = this.state.value;
+    const last = turns.at(-1);
+    if (last) this.#change({ turns: [...turns.slice(0, -1), { ...last, ...change }] });
+  }
+
+  #change(change: Partial<DialogueState>): void {
+    this.state.update((state) => ({ ...state, ...change }));
+  }
+}

@@ -1,0 +1,149 @@
+// Who has which devices: fetched from the server, pinned on first sight, every later change noticed.
+
+import { type Identity, equal, readIdentity, safetyNumber } from "../../crypto";
+import { type Api, ProblemError } from "../../net";
+import type { AccountId, Device, DeviceId, DeviceList } from "../../protocol/wire";
+import type { Archive } from "../ports";
+import type { ContactRecord, PinnedDevice } from "./records";
+
+export interface DeviceChanges {
+  readonly account: AccountId;
+  readonly added: number;
+  readonly removed: number;
+  readonly conflict: boolean;
+}
+
+export class Directory {
+  readonly #api: Api;
+  readonly #archive: Archive;
+  readonly #changed: (changes: DeviceChanges) => Promise<void>;
+  /** Accounts whose list needs no other look in this page's life, until a key change is told. */
+  readonly #fresh = new Map<AccountId, Promise<ContactRecord>>();
+  readonly #identities = new Map<string, Promise<Identity | undefined>>();
+
+  constructor(api: Api, archive: Archive, changed: (changes: DeviceChanges) => Promise<void>) {
+    this.#api = api;
+    this.#archive = archive;
+    this.#changed = changed;
+  }
+
+  /** The key lists have to be fetched again: of one account, or of all. */
+  forget(account?: AccountId): void {
+    if (account === undefined) this.#fresh.clear();
+    else this.#fresh.delete(account);
+  }
+
+  contact(account: AccountId): Promise<ContactRecord> {
+    const known = this.#fresh.get(account);
+    if (known) return known;
+    const fetched = this.#fetch(account);
+    this.#fresh.set(account, fetched);
+    fetched.catch(() => {
+      if (this.#fresh.get(account) === fetched) this.#fresh.delete(account);
+    });
+    return fetched;
+  }
+
+  /** The devices that a message to this account is encrypted for. */
+  async devices(account: AccountId): Promise<Identity[]> {
+    const { devices } = await this.contact(account);
+    const read = await Promise.all(devices.filter(({ listed }) => listed).map((device) => this.#read(account, device)));
+    return read.filter((identity) => identity !== undefined);
+  }
+
+  /** The device that a message claims to come from, as pinned; asks the server once for one that is new. */
+  async device(account: AccountId, device: DeviceId): Promise<Identity | undefined> {
+    const find = (contact: ContactRecord) => contact.devices.find((pinned) => pinned.device === device);
+    const pinned = find(await this.contact(account)) ?? find(await this.#again(account));
+    return pinned && this.#read(account, pinned);
+  }
+
+  /** True when the account is known to have, or have had, a device with this fingerprint. */
+  async knows(account: AccountId, device: DeviceId, fingerprint: Uint8Array): Promise<boolean> {
+    const identity = await this.device(account, device);
+    return identity !== undefined && equal(identity.fingerprint, fingerprint);
+  }
+
+  async safetyNumber(me: AccountId, peer: AccountId): Promise<string> {
+    const [mine, theirs] = await Promise.all([this.devices(me), this.devices(peer)]);
+    return safetyNumber({ account: me, devices: mine }, { account: peer, devices: theirs });
+  }
+
+  /** `number` was compared with the other person; undefined takes it back. */
+  async verify(account: AccountId, number: string | undefined): Promise<void> {
+    const contact = { ...(await this.contact(account)), verified: number };
+    await this.#archive.commit([{ table: "contacts", put: contact }]);
+    this.#fresh.set(account, Promise.resolve(contact));
+  }
+
+  #again(account: AccountId): Promise<ContactRecord> {
+    this.forget(account);
+    return this.contact(account);
+  }
+
+  async #fetch(account: AccountId): Promise<ContactRecord> {
+    const listed = await this.#list(account);
+    const before = await this.#archive.get("contacts", account);
+    const { contact, changes } = merge(account, before, listed.devices, listed.username);
+    await this.#archive.commit([{ table: "contacts", put: contact }]);
+    if (before && (changes.added > 0 || changes.removed > 0 || changes.conflict)) await this.#changed(changes);
+    return contact;
+  }
+
+  /** An account that is gone has no devices: what it said before can still be verified with the pinned ones. */
+  async #list(account: AccountId): Promise<DeviceList> {
+    try {
+      return await this.#api.devices(account);
+    } catch (error) {
+      if (error instanceof ProblemError && error.status === 404) return { account_id: account, devices: [] };
+      throw error;
+    }
+  }
+
+  #read(account: AccountId, pinned: PinnedDevice): Promise<Identity | undefined> {
+    const name = `${account}/${pinned.device}`;
+    const identity = this.#identities.get(name) ?? readIdentity(account, pinned);
+    this.#identities.set(name, identity);
+    return identity;
+  }
+}
+
+/** Keys never change in place: the first ones stay, and other ones are a conflict. */
+function merge(
+  account: AccountId,
+  before: ContactRecord | undefined,
+  listed: readonly Device[],
+  username: string | undefined,
+): { contact: ContactRecord; changes: DeviceChanges } {
+  const old = before?.devices ?? [];
+  const added = listed.filter(({ device }) => !old.some((pinned) => pinned.device === device));
+  const kept = old.map((pinned) => ({ ...pinned, listed: listed.some(({ device }) => device === pinned.device) }));
+  const removed = old.filter((pinned, at) => pinned.listed && !kept[at]?.listed);
+  const conflict = listed.some((device) => old.some((pinned) => pinned.device === device.device && !same(pinned, device)));
+  const devices = [...kept, ...added.map((device) => pin(device))].sort((a, b) => order(a.device, b.device));
+  const contact = {
+    account,
+    username: username ?? before?.username,
+    devices,
+    conflict: conflict || (before?.conflict ?? false),
+    verified: before?.verified,
+  };
+  const changes = { account, added: added.length, removed: removed.length, conflict: conflict && !before?.conflict };
+  return { contact, changes };
+}
+
+function pin({ device, suite, encryption_key, signing_key }: Device): PinnedDevice {
+  return { device, suite, encryption_key, signing_key, listed: true };
+}
+
+function same(pinned: PinnedDevice, device: Device): boolean {
+  return (
+    pinned.suite === device.suite &&
+    pinned.encryption_key === device.encryption_key &&
+    pinned.signing_key === device.signing_key
+  );
+}
+
+function order(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

@@ -1,0 +1,114 @@
+// Taking in what the server relays: who sent it is proved, its place in the sender's chain is checked, and only then
+// is it opened. What is refused leaves a mark, never a text.
+
+import {
+  type Content,
+  type OwnKeys,
+  RefusedError,
+  START,
+  type Step,
+  follow,
+  lock,
+  open,
+  verify,
+} from "../../crypto";
+import type { AccountId, PrivateMessage } from "../../protocol/wire";
+import type { Archive, Change } from "../ports";
+import type { Directory } from "./directory";
+import { type MessageProblem, type MessageRecord, type Warning, messageId, peerOf } from "./records";
+
+export interface IntakeParts {
+  readonly archive: Archive;
+  readonly directory: Directory;
+  readonly me: AccountId;
+  readonly keys: OwnKeys;
+}
+
+type Opened =
+  | { readonly kind: "content"; readonly content: Content; readonly warnings: readonly Warning[] }
+  | { readonly kind: "problem"; readonly problem: MessageProblem };
+
+/** The changes that this message brings; empty when it is known or concerns nobody here. */
+export async function takeIn(parts: IntakeParts, message: PrivateMessage): Promise<Change[]> {
+  const { archive, me, keys } = parts;
+  const peer = peerOf(message.conversation, me);
+  if (peer === undefined || (message.sender !== me && message.sender !== peer)) return [];
+  const id = messageId(message.sender, message.cid);
+  const known = await archive.get("messages", [message.conversation, id]);
+  if (known) {
+    const confirmed = message.sender === me && message.device === keys.device && known.order !== message.seq;
+    return confirmed ? confirm(known, message.seq, message.at, message.cid) : [];
+  }
+  const changes: Change[] = [];
+  const opened = await prove(parts, message, changes);
+  const { conversation, sender, device, at } = message;
+  const record: MessageRecord = {
+    conversation,
+    id,
+    order: message.seq,
+    sender,
+    device,
+    at,
+    body: opened.kind === "problem" ? opened : await lockContent(keys, conversation, id, opened),
+  };
+  return [...changes, { table: "messages", put: record }];
+}
+
+/** A message of this device has its place now, and leaves the outbox. */
+export function confirm(record: MessageRecord, seq: number, at: string, cid: string): Change[] {
+  const { failed: _, ...rest } = record;
+  return [
+    { table: "messages", put: { ...rest, order: seq, at } },
+    { table: "outbox", remove: cid },
+  ];
+}
+
+async function prove(parts: IntakeParts, message: PrivateMessage, changes: Change[]): Promise<Opened> {
+  const { archive, directory, me, keys } = parts;
+  const { conversation, sender, device } = message;
+  const identity = await directory.device(sender, device);
+  if (!identity) return { kind: "problem", problem: "unknown-device" };
+  try {
+    const verified = await verify(message.envelope, message, identity);
+    const chain = await archive.get("chains", [conversation, sender, device]);
+    const step = follow(chain?.link ?? START, verified.header);
+    if (step.kind === "replay") return { kind: "problem", problem: "replay" };
+    const link = { counter: verified.header.counter, hash: verified.hash };
+    changes.push({ table: "chains", put: { conversation, sender, device, link } });
+    const own = await directory.device(me, keys.device);
+    if (!own) return { kind: "problem", problem: "undecryptable" };
+    const content = await open(verified, me, keys, own.fingerprint);
+    if (!content) return { kind: "problem", problem: "not-for-this-device" };
+    return { kind: "content", content, warnings: await warnings(parts, conversation, step, verified.header.recipients) };
+  } catch (error) {
+    if (error instanceof RefusedError) return { kind: "problem", problem: error.reason };
+    throw error;
+  }
+}
+
+async function warnings(
+  { directory, me }: IntakeParts,
+  conversation: string,
+  step: Step,
+  recipients: readonly { account: AccountId; device: string; fingerprint: Uint8Array }[],
+): Promise<Warning[]> {
+  const found: Warning[] = [];
+  if (step.kind === "gap" || step.kind === "fork") found.push(step);
+  const members = new Set([me, peerOf(conversation, me)]);
+  for (const { account, device, fingerprint } of recipients) {
+    if (members.has(account) && (await directory.knows(account, device, fingerprint))) continue;
+    found.push({ kind: "stranger" });
+    break;
+  }
+  return found;
+}
+
+async function lockContent(
+  keys: OwnKeys,
+  conversation: string,
+  id: string,
+  opened: Extract<Opened, { kind: "content" }>,
+): Promise<Extract<MessageRecord["body"], { kind: "text" }>> {
+  const locked = await lock(keys.history, `${conversation}/${id}`, opened.content.text);
+  return { kind: "text", locked, warnings: opened.warnings };
+}

@@ -1,0 +1,290 @@
+// Private chat of one account on one device: keys, connection, inbox and outbox, and what the view shows of them.
+
+import { type OwnKeys, createOwnKeys, publicKeys, randomId } from "../../crypto";
+import { type Api, Live, type LiveState, type OpenSocket, RequestError, type Welcome } from "../../net";
+import type { AccountId, ConversationId, InboxEvent, Request, User } from "../../protocol/wire";
+import { Cell } from "../observable";
+import type { Archive, Clock } from "../ports";
+import { Serial } from "../serial";
+import { Directory, type DeviceChanges } from "./directory";
+import { Inbox, emptyConversation } from "./inbox";
+import { noticeChange } from "./notices";
+import { Outbox } from "./outbox";
+import { Presence } from "./presence";
+import { type NoticeKind, conversationOf } from "./records";
+import { Reading, type Summary, type Thread } from "./thread";
+
+export interface MessengerParts {
+  readonly api: Api;
+  readonly archive: Archive;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly openSocket: OpenSocket;
+}
+
+const ACK_DELAY = 150;
+const TYPING_EVERY = 3_000;
+const PAGE = 100;
+
+export class Messenger {
+  readonly connection = new Cell<LiveState>({ kind: "off" });
+  /** Undefined until the archive was read. */
+  readonly summaries = new Cell<readonly Summary[] | undefined>(undefined);
+  /** The conversation that is open. */
+  readonly thread = new Cell<Thread | undefined>(undefined);
+  /** Devices of the own account that came or went: worth a word. */
+  readonly ownChanges = new Cell<DeviceChanges | undefined>(undefined);
+  readonly presence: Presence;
+  readonly directory: Directory;
+  readonly outbox: Outbox;
+  readonly keys: OwnKeys;
+  readonly me: AccountId;
+  readonly #parts: MessengerParts;
+  readonly #serial = new Serial();
+  readonly #inbox: Inbox;
+  readonly #reading: Reading;
+  readonly #live: Live;
+  #registered = false;
+  /** An event could not be taken in: those after it must not overtake it. */
+  #stumbled = false;
+  #inLobby = true;
+  #open: { id: ConversationId; limit: number } | undefined;
+  #cancelAck: (() => void) | undefined;
+  #lastTyping = 0;
+
+  /** Makes this device's keys at the first start. */
+  static async create(parts: MessengerParts, me: AccountId): Promise<Messenger> {
+    const known = await parts.archive.get("device", "self");
+    const keys = known?.keys ?? (await createOwnKeys(randomId()));
+    if (!known) await parts.archive.commit([{ table: "device", put: { id: "self", keys } }]);
+    const messenger = new Messenger(parts, me, keys);
+    await messenger.#inbox.load();
+    await messenger.#refreshSummaries();
+    return messenger;
+  }
+
+  private constructor(parts: MessengerParts, me: AccountId, keys: OwnKeys) {
+    const { api, archive, clock } = parts;
+    const changed = (conversation: ConversationId) => void this.#changed(conversation);
+    this.#parts = parts;
+    this.me = me;
+    this.keys = keys;
+    this.presence = new Presence(me, clock);
+    this.directory = new Directory(api, archive, (changes) => this.#devicesChanged(changes));
+    this.#reading = new Reading(archive, keys, me);
+    this.#inbox = new Inbox({ api, archive, directory: this.directory, me, keys, changed });
+    this.#live = new Live(parts.openSocket, clock, parts.random, {
+      hello: () => this.#hello(),
+      welcome: (frame) => void this.#welcome(frame),
+      event: (position, event) => void this.#event(position, event),
+      notice: (notice) => this.presence.take(notice),
+      refused: () => (this.#registered = false),
+      state: (state) => this.#state(state),
+    });
+    const send = async (request: Request) => (await this.#live.request(request)).sent;
+    const { directory } = this;
+    this.outbox = new Outbox({ archive, directory, serial: this.#serial, clock, me, keys, send, changed });
+  }
+
+  start(): void {
+    this.#live.start();
+  }
+
+  /** Resolves when nothing more is written. */
+  async stop(): Promise<void> {
+    this.outbox.stop();
+    this.#live.stop();
+    this.#cancelAck?.();
+    await this.#serial.idle();
+  }
+
+  wake(): void {
+    this.#live.wake();
+  }
+
+  /** Shown in the lobby, and shown the lobby. */
+  lobby(on: boolean): void {
+    this.#inLobby = on;
+    void this.#ask({ type: "lobby", on });
+  }
+
+  /** Opens the conversation with this person; it need not exist yet. */
+  async open(peer: User): Promise<void> {
+    const id = conversationOf(this.me, peer.account_id);
+    this.#open = { id, limit: PAGE };
+    this.directory.forget(peer.account_id);
+    await this.#serial.run(async () => {
+      const known = await this.#parts.archive.get("conversations", id);
+      const record = { ...(known ?? emptyConversation(id, peer)), username: peer.username };
+      await this.#parts.archive.commit([{ table: "conversations", put: record }]);
+    });
+    await this.#refreshThread();
+    await this.#watch();
+    await this.outbox.check(peer.account_id).catch(() => undefined);
+  }
+
+  close(): void {
+    this.#open = undefined;
+    this.thread.set(undefined);
+  }
+
+  async older(): Promise<void> {
+    if (this.#open) this.#open.limit += PAGE;
+    await this.#refreshThread();
+  }
+
+  async write(text: string): Promise<void> {
+    const thread = this.thread.value;
+    if (thread) await this.outbox.write(thread.conversation, text);
+  }
+
+  /** What was shown of the open conversation was seen by a person. */
+  async seen(): Promise<void> {
+    const conversation = this.thread.value?.conversation;
+    if (!conversation || conversation.lastSeq <= conversation.readUpto) return;
+    const { id, lastSeq: upto } = conversation;
+    if (!(await this.#ask({ type: "read", conversation: id, upto }))) return;
+    await this.#serial.run(async () => {
+      const record = await this.#parts.archive.get("conversations", id);
+      if (!record || record.readUpto >= upto) return;
+      await this.#parts.archive.commit([{ table: "conversations", put: { ...record, readUpto: upto } }]);
+    });
+    await this.#changed(id);
+  }
+
+  typing(): void {
+    const now = this.#parts.clock.now();
+    const id = this.#open?.id;
+    if (id === undefined || now - this.#lastTyping < TYPING_EVERY) return;
+    this.#lastTyping = now;
+    void this.#ask({ type: "typing", conversation: id });
+  }
+
+  /** Marks the safety number as compared; undefined takes it back, so that sending goes on unverified. */
+  async verify(peer: AccountId, number: string | undefined): Promise<void> {
+    await this.#serial.run(() => this.directory.verify(peer, number));
+    await this.#note(peer, number === undefined ? "unverified" : "verified", 1);
+    await this.outbox.check(peer);
+    this.outbox.pump();
+  }
+
+  async #hello(): Promise<{ device: string; resume?: number }> {
+    const { device } = this.keys;
+    if (!this.#registered) await this.#parts.api.registerDevice(device, await publicKeys(this.keys));
+    this.#registered = true;
+    // What is being taken in moves the position on.
+    await this.#serial.idle();
+    this.#stumbled = false;
+    const resume = this.#inbox.position;
+    return resume === undefined ? { device } : { device, resume };
+  }
+
+  async #welcome(frame: Welcome): Promise<void> {
+    const lost = !frame.recovered || this.#inbox.position === undefined;
+    try {
+      if (lost) {
+        this.directory.forget();
+        await this.#serial.run(() => this.#sync(frame.resume));
+      }
+    } catch {
+      return this.#live.restart();
+    }
+    if (this.#inLobby) void this.#ask({ type: "lobby", on: true });
+    await this.#watch();
+    this.outbox.pump();
+  }
+
+  async #sync(position: number): Promise<void> {
+    this.#stumbled = true;
+    await this.#inbox.sync(position);
+    this.#stumbled = false;
+  }
+
+  async #event(position: number, event: InboxEvent): Promise<void> {
+    try {
+      const taken = await this.#serial.run(async () => {
+        if (this.#stumbled) return false;
+        this.#stumbled = true;
+        await this.#inbox.event(position, event);
+        this.#stumbled = false;
+        return true;
+      });
+      if (!taken) return;
+    } catch {
+      // It could not be taken in (a key list that did not come): it comes again after a reconnect.
+      return this.#live.restart();
+    }
+    if (event.kind === "message") this.presence.stopTyping(event.conversation);
+    if (event.kind === "key_change") this.outbox.pump();
+    this.#acknowledge();
+  }
+
+  #acknowledge(): void {
+    this.#cancelAck ??= this.#parts.clock.after(ACK_DELAY, () => {
+      this.#cancelAck = undefined;
+      const upto = this.#inbox.position;
+      if (upto !== undefined) void this.#ask({ type: "received", upto });
+    });
+  }
+
+  #state(state: LiveState): void {
+    this.connection.set(state);
+    if (state.kind !== "online") this.presence.clear();
+  }
+
+  async #watch(): Promise<void> {
+    const peers = (this.summaries.value ?? []).map(({ conversation }) => conversation.peer);
+    const open = this.thread.value?.conversation.peer;
+    const users = [...new Set(open === undefined ? peers : [open, ...peers])].slice(0, 500);
+    const request: Request = { type: "watch", users };
+    this.#live.probeWith(request);
+    if (users.length > 0) await this.#ask(request);
+  }
+
+  /** True when it was answered `ok`. */
+  async #ask(request: Request): Promise<boolean> {
+    try {
+      await this.#live.request(request);
+      return true;
+    } catch (error) {
+      if (error instanceof RequestError) return false;
+      throw error;
+    }
+  }
+
+  async #devicesChanged({ account, added, removed, conflict }: DeviceChanges): Promise<void> {
+    if (account === this.me) return this.ownChanges.set({ account, added, removed, conflict });
+    if (added > 0) await this.#note(account, "device-added", added);
+    if (removed > 0) await this.#note(account, "device-removed", removed);
+    if (conflict) await this.#note(account, "device-conflict", 1);
+  }
+
+  async #note(peer: AccountId, notice: NoticeKind, count: number): Promise<void> {
+    const { archive, clock } = this.#parts;
+    const conversation = await archive.get("conversations", conversationOf(this.me, peer));
+    if (!conversation) return;
+    await archive.commit([noticeChange(conversation, notice, count, clock.now())]);
+    await this.#changed(conversation.id);
+  }
+
+  async #changed(conversation: ConversationId): Promise<void> {
+    if (this.#open?.id === conversation) await this.#refreshThread();
+    await this.#refreshSummaries();
+  }
+
+  async #refreshThread(): Promise<void> {
+    const open = this.#open;
+    if (!open) return;
+    const thread = await this.#reading.thread(open.id, open.limit);
+    if (this.#open === open) this.thread.set(thread);
+  }
+
+  async #refreshSummaries(): Promise<void> {
+    const conversations = await this.#parts.archive.all("conversations");
+    const used = conversations.filter(({ updatedAt }) => updatedAt !== "");
+    used.sort((a, b) => (a.updatedAt < b.updatedAt ? 1 : -1));
+    const known = new Set(this.summaries.value?.map(({ conversation }) => conversation.id));
+    this.summaries.set(await Promise.all(used.map((conversation) => this.#reading.summary(conversation))));
+    if (this.connection.value.kind === "online" && used.some(({ id }) => !known.has(id))) await this.#watch();
+  }
+}

@@ -1,0 +1,185 @@
+// What was written and is not yet with the server: kept, sealed once, sent in order, resent until it is answered.
+
+import { type OwnKeys, lock, randomId, seal, unlock } from "../../crypto";
+import { RequestError } from "../../net";
+import type { AccountId, Request, Sent } from "../../protocol/wire";
+import { Cell } from "../observable";
+import type { Archive, Clock } from "../ports";
+import type { Serial } from "../serial";
+import type { Directory } from "./directory";
+import { confirm } from "./intake";
+import { type ConversationRecord, type OutboxRecord, PENDING, messageId } from "./records";
+
+/** Why nothing is sent to somebody at present. */
+export type Hold = "safety-number-changed" | "keys-conflict" | "no-device";
+
+export interface OutboxParts {
+  readonly archive: Archive;
+  readonly directory: Directory;
+  readonly serial: Serial;
+  readonly clock: Clock;
+  readonly me: AccountId;
+  readonly keys: OwnKeys;
+  /** Sends a frame; rejects with `RequestError`. */
+  readonly send: (request: Extract<Request, { type: "send" }>) => Promise<Sent | undefined>;
+  readonly changed: (conversation: string) => void;
+}
+
+const RETRY = 2_000;
+
+export class Outbox {
+  readonly holds = new Cell<ReadonlyMap<AccountId, Hold>>(new Map());
+  readonly #parts: OutboxParts;
+  #pumping = false;
+  #again = false;
+  #stopped = false;
+  #cancelRetry: () => void = () => undefined;
+
+  constructor(parts: OutboxParts) {
+    this.#parts = parts;
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#cancelRetry();
+  }
+
+  /** Resolves when the message is safe on this device. */
+  async write(conversation: ConversationRecord, text: string): Promise<void> {
+    const { archive, serial, clock, me, keys } = this.#parts;
+    await serial.run(async () => {
+      const cid = randomId();
+      const id = messageId(me, cid);
+      const writtenAt = clock.now();
+      const waiting = await archive.all("outbox");
+      const order = Math.max(PENDING, ...waiting.map((record) => record.order)) + 1;
+      const locked = await lock(keys.history, `${conversation.id}/${id}`, text);
+      const body = { kind: "text", locked, warnings: [] } as const;
+      const at = new Date(writtenAt).toISOString();
+      const kept = (await archive.get("conversations", conversation.id)) ?? conversation;
+      await archive.commit([
+        { table: "messages", put: { conversation: conversation.id, id, order, sender: me, device: keys.device, at, body } },
+        { table: "outbox", put: { cid, conversation: conversation.id, to: conversation.peer, order, writtenAt } },
+        { table: "conversations", put: { ...kept, updatedAt: at } },
+      ]);
+    });
+    this.#parts.changed(conversation.id);
+    this.pump();
+  }
+
+  /** Sends what waits, as far as it goes. Call it when the connection is up and when keys were looked at. */
+  pump(): void {
+    this.#again = true;
+    if (this.#pumping || this.#stopped) return;
+    this.#pumping = true;
+    this.#cancelRetry();
+    void this.#run().finally(() => {
+      this.#pumping = false;
+    });
+  }
+
+  async #run(): Promise<void> {
+    while (this.#again && !this.#stopped) {
+      this.#again = false;
+      const waiting = (await this.#parts.archive.all("outbox")).sort((a, b) => a.order - b.order);
+      const held = new Set<string>();
+      for (const record of waiting) {
+        if (this.#stopped || held.has(record.conversation)) continue;
+        try {
+          if (!(await this.#sendOne(record))) held.add(record.conversation);
+        } catch (error) {
+          const wait = error instanceof RequestError && error.code === "lost" ? undefined : retryDelay(error);
+          if (wait !== undefined) this.#cancelRetry = this.#parts.clock.after(wait, () => this.pump());
+          return;
+        }
+      }
+    }
+  }
+
+  /** False when the person's keys have to be looked at first. */
+  async #sendOne(record: OutboxRecord): Promise<boolean> {
+    const ready = record.sealed ? record : await this.#seal(record);
+    if (!ready?.sealed) return false;
+    const { cid, to } = ready;
+    try {
+      const sent = await this.#parts.send({ type: "send", to, cid, envelope: ready.sealed.envelope });
+      if (sent) await this.#parts.serial.run(() => this.#confirm(ready, sent));
+    } catch (error) {
+      if (!(error instanceof RequestError) || error.temporary) throw error;
+      await this.#parts.serial.run(() => this.#fail(ready, error.message));
+    }
+    this.#parts.changed(record.conversation);
+    return true;
+  }
+
+  async #seal(record: OutboxRecord): Promise<OutboxRecord | undefined> {
+    const { archive, directory, serial, me, keys } = this.#parts;
+    const hold = await this.check(record.to);
+    if (hold) return undefined;
+    const recipients = [...(await directory.devices(me)), ...(await directory.devices(record.to))];
+    return serial.run(async () => {
+      const conversation = await archive.get("conversations", record.conversation);
+      const message = await archive.get("messages", [record.conversation, messageId(me, record.cid)]);
+      if (!conversation || message?.body.kind !== "text") return undefined;
+      const text = await unlock(keys.history, `${message.conversation}/${message.id}`, message.body.locked);
+      if (text === undefined) return undefined;
+      const before = conversation.sent;
+      const place = {
+        conversation: conversation.id,
+        account: me,
+        cid: record.cid,
+        counter: before.counter + 1,
+        previous: before.hash,
+      };
+      const { envelope, hash } = await seal(keys, place, recipients, { writtenAt: record.writtenAt, text });
+      const sealed: OutboxRecord = { ...record, sealed: { envelope, before } };
+      await archive.commit([
+        { table: "outbox", put: sealed },
+        { table: "conversations", put: { ...conversation, sent: { counter: place.counter, hash } } },
+      ]);
+      return sealed;
+    });
+  }
+
+  /** Whether something has to be looked at before this person is written to. */
+  async check(peer: AccountId): Promise<Hold | undefined> {
+    const { directory, me } = this.#parts;
+    const [contact, own] = [await directory.contact(peer), await directory.contact(me)];
+    let hold: Hold | undefined;
+    if (contact.conflict || own.conflict) hold = "keys-conflict";
+    else if ((await directory.devices(peer)).length === 0) hold = "no-device";
+    else if (contact.verified !== undefined && contact.verified !== (await directory.safetyNumber(me, peer))) {
+      hold = "safety-number-changed";
+    }
+    this.holds.update((holds) => {
+      const next = new Map(holds);
+      if (hold) next.set(peer, hold);
+      else next.delete(peer);
+      return next;
+    });
+    return hold;
+  }
+
+  async #confirm(record: OutboxRecord, sent: Sent): Promise<void> {
+    const { archive, me } = this.#parts;
+    const message = await archive.get("messages", [record.conversation, messageId(me, record.cid)]);
+    if (message) await archive.commit(confirm(message, sent.seq, sent.at, record.cid));
+  }
+
+  /** The server never took it: the chain goes on as if it had not been sealed. */
+  async #fail(record: OutboxRecord, reason: string): Promise<void> {
+    const { archive, me } = this.#parts;
+    const message = await archive.get("messages", [record.conversation, messageId(me, record.cid)]);
+    const conversation = await archive.get("conversations", record.conversation);
+    if (!message || !conversation || !record.sealed) return;
+    await archive.commit([
+      { table: "messages", put: { ...message, failed: reason } },
+      { table: "outbox", remove: record.cid },
+      { table: "conversations", put: { ...conversation, sent: record.sealed.before } },
+    ]);
+  }
+}
+
+function retryDelay(error: unknown): number {
+  return error instanceof RequestError && error.retryAfter !== undefined ? error.retryAfter * 1000 : RETRY;
+}

@@ -1,0 +1,96 @@
+// One conversation as it is shown: locked lines of the archive, opened, with how far each has come.
+
+import { type OwnKeys, unlock } from "../../crypto";
+import type { ConversationId } from "../../protocol/wire";
+import type { Archive } from "../ports";
+import {
+  type ConversationRecord,
+  type MessageProblem,
+  type MessageRecord,
+  type NoticeKind,
+  PENDING,
+  type Warning,
+} from "./records";
+
+export type Delivery = "sending" | "sent" | "received" | "read" | "failed";
+
+export type Line = { readonly id: string; readonly at: string; readonly mine: boolean } & (
+  | {
+      readonly kind: "text";
+      readonly text: string;
+      readonly warnings: readonly Warning[];
+      readonly delivery: Delivery;
+      readonly failed: string | undefined;
+    }
+  | { readonly kind: "problem"; readonly problem: MessageProblem }
+  | { readonly kind: "notice"; readonly notice: NoticeKind; readonly count: number }
+);
+
+export interface Thread {
+  readonly conversation: ConversationRecord;
+  readonly lines: readonly Line[];
+  readonly more: boolean;
+}
+
+export interface Summary {
+  readonly conversation: ConversationRecord;
+  readonly preview: string;
+  readonly unread: number;
+}
+
+const SUMMARY_DEPTH = 50;
+
+export class Reading {
+  readonly #archive: Archive;
+  readonly #keys: OwnKeys;
+  readonly #me: string;
+  /** Opened texts, by place: opening again after every change would be a waste. */
+  readonly #opened = new Map<string, string>();
+
+  constructor(archive: Archive, keys: OwnKeys, me: string) {
+    this.#archive = archive;
+    this.#keys = keys;
+    this.#me = me;
+  }
+
+  async thread(id: ConversationId, limit: number): Promise<Thread | undefined> {
+    const conversation = await this.#archive.get("conversations", id);
+    if (!conversation) return undefined;
+    const records = await this.#archive.latest(id, limit);
+    const lines = await Promise.all(records.map((record) => this.#line(record, conversation)));
+    return { conversation, lines, more: records.length === limit };
+  }
+
+  async summary(conversation: ConversationRecord): Promise<Summary> {
+    const records = await this.#archive.latest(conversation.id, SUMMARY_DEPTH);
+    const last = records.findLast((record) => record.body.kind === "text");
+    const preview = last ? await this.#text(last) : "";
+    const isUnread = (record: MessageRecord) =>
+      record.sender !== this.#me && record.body.kind !== "notice" && record.order > conversation.readUpto;
+    return { conversation, preview, unread: records.filter(isUnread).length };
+  }
+
+  async #line(record: MessageRecord, conversation: ConversationRecord): Promise<Line> {
+    const { id, at, body } = record;
+    const common = { id, at, mine: record.sender === this.#me };
+    if (body.kind !== "text") return { ...common, ...body };
+    const delivery = deliveryOf(record, conversation);
+    const text = await this.#text(record);
+    return { ...common, kind: "text", text, warnings: body.warnings, delivery, failed: record.failed };
+  }
+
+  async #text(record: MessageRecord): Promise<string> {
+    if (record.body.kind !== "text") return "";
+    const place = `${record.conversation}/${record.id}`;
+    const text = this.#opened.get(place) ?? (await unlock(this.#keys.history, place, record.body.locked)) ?? "";
+    this.#opened.set(place, text);
+    return text;
+  }
+}
+
+function deliveryOf(record: MessageRecord, conversation: ConversationRecord): Delivery {
+  if (record.failed !== undefined) return "failed";
+  if (record.order >= PENDING) return "sending";
+  if (record.order <= conversation.peerReadUpto) return "read";
+  return record.order <= conversation.peerReceivedUpto ? "received" : "sent";
+}

@@ -1,0 +1,67 @@
+// Whether private chat runs in this page: it needs a username, and only one page of a browser profile runs it.
+
+import type { Api, OpenSocket } from "../net";
+import type { Me } from "../protocol/wire";
+import { Cell } from "./observable";
+import { Messenger } from "./people/messenger";
+import type { Archives, Clock, Turn } from "./ports";
+import { type Trouble, troubleOf } from "./problems";
+
+export type PrivateState =
+  | { readonly kind: "nameless" }
+  | { readonly kind: "starting" }
+  /** Another page of this browser profile runs it. */
+  | { readonly kind: "elsewhere" }
+  | { readonly kind: "running"; readonly messenger: Messenger }
+  | { readonly kind: "broken"; readonly trouble: Trouble };
+
+export interface PrivateParts {
+  readonly api: Api;
+  readonly archives: Archives;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly openSocket: OpenSocket;
+  readonly turn: Turn;
+}
+
+export class PrivateChat {
+  readonly state = new Cell<PrivateState>({ kind: "nameless" });
+  readonly #parts: PrivateParts;
+
+  constructor(parts: PrivateParts) {
+    this.#parts = parts;
+  }
+
+  /** Starts when there is a username. `insist` takes the turn from another page. */
+  async start(me: Me, insist = false): Promise<void> {
+    if (me.username === undefined) return this.state.set({ kind: "nameless" });
+    if (this.state.value.kind === "running" || this.state.value.kind === "starting") return;
+    this.state.set({ kind: "starting" });
+    try {
+      const turn = await this.#parts.turn.take(me.account_id, () => this.#lost(), insist);
+      if (turn === "elsewhere") return this.state.set({ kind: "elsewhere" });
+      const archive = await this.#parts.archives.open(me.account_id);
+      const messenger = await Messenger.create({ ...this.#parts, archive }, me.account_id);
+      messenger.start();
+      this.state.set({ kind: "running", messenger });
+    } catch (error) {
+      this.state.set({ kind: "broken", trouble: troubleOf(error) });
+    }
+  }
+
+  async stop(): Promise<void> {
+    const state = this.state.value;
+    if (state.kind === "running") await state.messenger.stop();
+    this.state.set({ kind: "nameless" });
+  }
+
+  wake(): void {
+    const state = this.state.value;
+    if (state.kind === "running") state.messenger.wake();
+  }
+
+  async #lost(): Promise<void> {
+    await this.stop();
+    this.state.set({ kind: "elsewhere" });
+  }
+}

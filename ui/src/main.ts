@@ -1,0 +1,32 @@
+// The page: the platform is put under the domain, the view on top of it.
+
+import "./view/style.css";
+import { mount } from "svelte";
+import { Gatehouse } from "./domain/gatehouse";
+import { browserArchives } from "./platform/archive";
+import { browserClock } from "./platform/clock";
+import { browserSettings } from "./platform/settings";
+import { openBrowserSocket } from "./platform/socket";
+import { browserTurn } from "./platform/turn";
+import App from "./view/App.svelte";
+
+const gatehouse = new Gatehouse({
+  fetch: (path, init) => fetch(path, init),
+  openSocket: openBrowserSocket,
+  clock: browserClock,
+  random: Math.random,
+  archives: browserArchives,
+  settings: browserSettings,
+  turn: browserTurn,
+});
+
+const target = document.getElementById("app");
+if (target) mount(App, { target, props: { gatehouse } });
+
+void gatehouse.start();
+// Ask that the keys and the history are not cleared when the disk is full.
+void navigator.storage?.persist?.();
+addEventListener("online", () => gatehouse.privateChat.wake());
+document.addEventListener("visibilitychange", () => {
+  if (document.visibilityState === "visible") gatehouse.privateChat.wake();
+});

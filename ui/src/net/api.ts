@@ -1,0 +1,90 @@
+// The paths of /api, one method for each.
+
+import type {
+  AccountId,
+  ConversationId,
+  ConversationList,
+  ConversationPage,
+  DeviceId,
+  DeviceKeys,
+  DeviceList,
+  History,
+  Me,
+  ModelList,
+  RunId,
+  Session,
+  SessionId,
+  SessionList,
+  SessionPatch,
+  User,
+} from "../protocol/wire";
+import type { Http } from "./http";
+
+export class Api {
+  readonly #http: Http;
+
+  constructor(http: Http) {
+    this.#http = http;
+  }
+
+  me(): Promise<Me> {
+    return this.#http.json("GET", "/api/me");
+  }
+
+  claim(username: string): Promise<Me> {
+    return this.#http.json("POST", "/api/me", { username });
+  }
+
+  logout(): Promise<void> {
+    return this.#http.json("POST", "/api/logout");
+  }
+
+  models(): Promise<ModelList> {
+    return this.#http.json("GET", "/api/models");
+  }
+
+  sessions(): Promise<SessionList> {
+    return this.#http.json("GET", "/api/sessions");
+  }
+
+  session(id: SessionId): Promise<Session> {
+    return this.#http.json("GET", `/api/sessions/${encodeURIComponent(id)}/info`);
+  }
+
+  history(id: SessionId): Promise<History> {
+    return this.#http.json("GET", `/api/sessions/${encodeURIComponent(id)}/messages`);
+  }
+
+  patchSession(id: SessionId, patch: SessionPatch): Promise<Session> {
+    return this.#http.json("PATCH", `/api/sessions/${encodeURIComponent(id)}`, patch);
+  }
+
+  deleteSession(id: SessionId): Promise<void> {
+    return this.#http.json("DELETE", `/api/sessions/${encodeURIComponent(id)}`);
+  }
+
+  stopRun(id: RunId): Promise<void> {
+    return this.#http.json("POST", `/api/runs/${encodeURIComponent(id)}/stop`);
+  }
+
+  user(username: string): Promise<User> {
+    return this.#http.json("GET", `/api/users/${encodeURIComponent(username)}`);
+  }
+
+  devices(account: AccountId): Promise<DeviceList> {
+    return this.#http.json("GET", `/api/accounts/${encodeURIComponent(account)}/devices`);
+  }
+
+  registerDevice(device: DeviceId, keys: DeviceKeys): Promise<void> {
+    return this.#http.json("PUT", `/api/devices/${encodeURIComponent(device)}`, keys);
+  }
+
+  conversations(): Promise<ConversationList> {
+    return this.#http.json("GET", "/api/conversations");
+  }
+
+  conversationPage(id: ConversationId, before?: number): Promise<ConversationPage> {
+    const query = before === undefined ? "limit=100" : `before=${before}&limit=100`;
+    return this.#http.json("GET", `/api/conversations/${encodeURIComponent(id)}/messages?${query}`);
+  }
+}

@@ -1,0 +1,80 @@
+// Requests to /api: JSON in, JSON or a problem out, each with a deadline.
+
+import type { Problem } from "../protocol/wire";
+
+export type Fetch = (path: string, init: RequestInit) => Promise<Response>;
+
+/** The server answered with a problem, or did not answer. */
+export class ProblemError extends Error {
+  override readonly name = "ProblemError";
+  constructor(readonly problem: Problem) {
+    super(problem.detail ?? problem.title);
+  }
+
+  get status(): number {
+    return this.problem.status;
+  }
+}
+
+/** The network, not the server, refused. Worth another attempt. */
+export class OfflineError extends Error {
+  override readonly name = "OfflineError";
+  constructor() {
+    super("The server cannot be reached.");
+  }
+}
+
+const DEADLINE = 15_000;
+
+export class Http {
+  readonly #fetch: Fetch;
+
+  constructor(fetch: Fetch) {
+    this.#fetch = fetch;
+  }
+
+  async json<T>(method: string, path: string, body?: unknown): Promise<T> {
+    const init = { method, signal: AbortSignal.timeout(DEADLINE), ...(body === undefined ? {} : jsonBody(body)) };
+    const response = await this.send(path, init);
+    if (response.status === 204 || response.headers.get("content-length") === "0") return undefined as T;
+    try {
+      const text = await response.text();
+      return (text === "" ? undefined : JSON.parse(text)) as T;
+    } catch {
+      throw new OfflineError();
+    }
+  }
+
+  /** A successful answer. Throws `ProblemError` or `OfflineError`. */
+  async send(path: string, init: RequestInit): Promise<Response> {
+    let response: Response;
+    try {
+      response = await this.#fetch(path, { credentials: "same-origin", cache: "no-store", ...init });
+    } catch {
+      throw new OfflineError();
+    }
+    if (response.ok) return response;
+    throw new ProblemError(await readProblem(response));
+  }
+}
+
+export function jsonBody(body: unknown): { body: string; headers: Record<string, string> } {
+  return { body: JSON.stringify(body), headers: { "content-type": "application/json" } };
+}
+
+/** A gateway's own error page is a problem, too. */
+async function readProblem(response: Response): Promise<Problem> {
+  try {
+    const problem: unknown = await response.json();
+    if (isProblem(problem)) return problem;
+  } catch {
+    // Not JSON: the status says enough.
+  }
+  const title = `The server answered ${response.status}`;
+  const type = response.status === 429 ? "rate-limited" : response.status === 404 ? "not-found" : "upstream-unavailable";
+  return { type, title, status: response.status };
+}
+
+function isProblem(value: unknown): value is Problem {
+  return typeof value === "object" && value !== null && "type" in value && "title" in value && "status" in value;
+}

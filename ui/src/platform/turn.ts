@@ -1,0 +1,52 @@
+// Whose turn it is among the pages of one browser profile: a Web Lock, and a channel to ask for it politely.
+
+import type { Turn } from "../domain/ports";
+
+/** A page that does not answer (frozen, perhaps) loses its turn after so many milliseconds. */
+const PATIENCE = 3_000;
+
+export const browserTurn: Turn = {
+  async take(name, lost, insist) {
+    const lock = `gatehouse-live-${name}`;
+    const channel = new BroadcastChannel(lock);
+    if (await hold(lock, channel, { ifAvailable: true }, lost)) return "taken";
+    if (!insist) {
+      channel.close();
+      return "elsewhere";
+    }
+    channel.postMessage("leave");
+    const patience = AbortSignal.timeout(PATIENCE);
+    const polite = await hold(lock, channel, { signal: patience }, lost);
+    if (!polite) await hold(lock, channel, { steal: true }, lost);
+    return "taken";
+  },
+};
+
+/** True once the lock is held; it is let go when another page asks, after `lost` has finished. */
+function hold(
+  lock: string,
+  channel: BroadcastChannel,
+  options: LockOptions,
+  lost: () => Promise<void>,
+): Promise<boolean> {
+  return new Promise((resolve) => {
+    const held = async (granted: Lock | null) => {
+      resolve(granted !== null);
+      if (granted) await asked(channel).then(lost);
+    };
+    navigator.locks.request(lock, options, held).catch(() => {
+      // Not granted in time, or stolen from a page that had stopped answering.
+      resolve(false);
+      if (options.signal?.aborted !== true) void lost();
+    });
+  });
+}
+
+function asked(channel: BroadcastChannel): Promise<void> {
+  return new Promise((resolve) => {
+    channel.addEventListener("message", () => {
+      channel.close();
+      resolve();
+    });
+  });
+}
