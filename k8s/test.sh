@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Checks the Kubernetes manifests without a cluster: renders every overlay, validates the objects, holds the invariants.
-# Needs python3 ≥ 3.11 with venv. Its tools go to target/deploy-tools/k8s.
+# Needs python3 ≥ 3.11 with venv. Its tools go to target/deploy-tools/k8s. GATEWAY=path/to/gateway also lets a built
+# gateway judge gateway.toml.
 set -euo pipefail
+if [[ -n ${GATEWAY:-} ]]; then GATEWAY=$(realpath "$GATEWAY"); export GATEWAY; fi
 cd "$(dirname "$0")"
 
 tools=../target/deploy-tools/k8s

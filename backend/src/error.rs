@@ -16,7 +16,7 @@ use backend_store::StoreError;
 
 /// A problem, to be answered.
 #[derive(Debug)]
-pub struct ApiError(Problem);
+pub(crate) struct ApiError(Problem);
 
 impl ApiError {
     pub(crate) fn new(kind: ProblemType, detail: impl Into<String>) -> Self {

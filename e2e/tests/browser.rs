@@ -46,7 +46,6 @@ fn run_specs(https_port: u16, ca: &Path) {
     assert!(status.success(), "the specs failed:\n{log}");
     assert!(log.contains(" passed"), "specs were run:\n{log}");
     assert!(!log.contains(" skipped") && !log.contains(" flaky"), "none was skipped or passed only by a retry:\n{log}");
-    println!("{log}");
 }
 
 fn assert_absent(place: &str, bytes: &[u8]) {

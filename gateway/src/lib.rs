@@ -4,4 +4,5 @@
 //! A request flows: listener → tls → (tunnel | proxy) → router → filters → static files | upstream → access log, metrics.
 
 pub mod access_log;
+pub mod local_ca;
 pub mod metrics;

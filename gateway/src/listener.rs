@@ -3,7 +3,7 @@
 mod caps;
 mod proxy_header;
 
-pub(crate) use caps::{Caps, Place};
+pub(crate) use caps::{CapLimits, Caps, Place, network};
 pub(crate) use proxy_header::{ProxyHeaderError, read_proxy_header};
 
 use crate::{connection::Accepted, metrics::ConnectionRefusal, plane::Plane};

@@ -25,6 +25,12 @@ resource "azurerm_kubernetes_cluster" "this" {
     type         = "UserAssigned"
     identity_ids = [azurerm_user_assigned_identity.cluster.id]
   }
+  # One of our own, so that it may pull images before the first node starts.
+  kubelet_identity {
+    client_id                 = azurerm_user_assigned_identity.nodes.client_id
+    object_id                 = azurerm_user_assigned_identity.nodes.principal_id
+    user_assigned_identity_id = azurerm_user_assigned_identity.nodes.id
+  }
   default_node_pool {
     name                        = "nodes"
     vm_size                     = var.node_type
@@ -61,5 +67,5 @@ resource "azurerm_kubernetes_cluster" "this" {
     # The autoscaler's from the first day on.
     ignore_changes = [default_node_pool[0].node_count]
   }
-  depends_on = [azurerm_role_assignment.cluster_network]
+  depends_on = [azurerm_role_assignment.cluster_network, azurerm_role_assignment.cluster_gives_identities, azurerm_role_assignment.pull]
 }

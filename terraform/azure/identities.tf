@@ -18,10 +18,24 @@ resource "azurerm_role_assignment" "administrators" {
   principal_id         = var.admin_group_id
 }
 
+# What the nodes are to Azure: they pull images and nothing else.
+resource "azurerm_user_assigned_identity" "nodes" {
+  name                = "${var.name}-nodes"
+  resource_group_name = azurerm_resource_group.this.name
+  location            = var.location
+}
+
 resource "azurerm_role_assignment" "pull" {
   scope                = azurerm_container_registry.this.id
   role_definition_name = "AcrPull"
-  principal_id         = azurerm_kubernetes_cluster.this.kubelet_identity[0].object_id
+  principal_id         = azurerm_user_assigned_identity.nodes.principal_id
+}
+
+# The cluster hands the nodes their identity.
+resource "azurerm_role_assignment" "cluster_gives_identities" {
+  scope                = azurerm_user_assigned_identity.nodes.id
+  role_definition_name = "Managed Identity Operator"
+  principal_id         = azurerm_user_assigned_identity.cluster.principal_id
 }
 
 resource "azurerm_user_assigned_identity" "api" {

@@ -93,7 +93,11 @@ class Bindings:
             attribute, computed, optional, required = found[1], *(found[i] == "true" for i in (2, 3, 4))
             entry, code = hcl.get(attribute), found[5]
             nested = re.search(rf'= new (\w+?)(OutputReference|List|Map)\(this, "{attribute}"(?:, (true|false))?\)', code)
-            if entry and entry.is_block:
+            if entry and entry.is_block and computed and entry.type in ("list", "set"):
+                # Real blocks are never computed: this is an attribute that may be written as blocks.
+                kind = [entry.type, object_of(self.nested_block(entry, nested)[0])]
+                attributes.append(attribute_type(attribute, kind, computed, optional, required))
+            elif entry and entry.is_block:
                 inner, single = self.nested_block(entry, nested)
                 blocks.append(block_type(attribute, entry, inner, required, single))
             else:
@@ -135,10 +139,9 @@ class Bindings:
         name = nested[1] + "OutputReference"
         if name not in self.classes:
             return "dynamic"
-        block = self.block_of_class(name)
-        fields = {item["name"]: item["type"] for item in block["attributes"]} | {item["name"]: "dynamic" for item in block["blocks"]}
+        fields = object_of(self.block_of_class(name))
         wrapper = {"List": "set" if nested[3] == "true" else "list", "Map": "map"}.get(nested[2])
-        kind = [wrapper, ["object", fields]] if wrapper else ["object", fields]
+        kind = [wrapper, fields] if wrapper else fields
         return "dynamic" if "dynamic" in json.dumps(kind) else kind
 
     def hcl_of_function(self, name: str) -> dict[str, HclEntry]:
@@ -147,6 +150,15 @@ class Bindings:
 
 def hcl_entries(body: str) -> dict[str, HclEntry]:
     return {m[1]: HclEntry(m[2], m[3] == "true", m[4], m[5]) for m in HCL_ENTRY.finditer(body)}
+
+
+def object_of(block: dict) -> list:
+    """The type of an object with the attributes and blocks of a block."""
+    fields = {item["name"]: item["type"] for item in block["attributes"]}
+    for item in block["blocks"]:
+        inner = object_of(item["block"])
+        fields[item["name"]] = inner if item["nesting"] == "SINGLE" else [item["nesting"].lower(), inner]
+    return ["object", fields]
 
 
 def getter_type(code: str):

@@ -19,7 +19,9 @@ const files = (await readdir(dist, { recursive: true, withFileTypes: true }))
 const name = (file) => "/" + relative(dist, file).split(sep).join("/");
 const hashes = {};
 for (const file of files) {
-  hashes[name(file)] = createHash("sha256").update(await readFile(file)).digest("hex");
+  hashes[name(file)] = createHash("sha256")
+    .update(await readFile(file))
+    .digest("hex");
 }
 const manifest = join(dist, "manifest.json");
 await writeFile(manifest, JSON.stringify({ algorithm: "sha256", files: hashes }, null, 2) + "\n");

@@ -24,8 +24,6 @@ const target = document.getElementById("app");
 if (target) mount(App, { target, props: { gatehouse } });
 
 void gatehouse.start();
-// Ask that the keys and the history are not cleared when the disk is full.
-void navigator.storage?.persist?.();
 addEventListener("online", () => gatehouse.privateChat.wake());
 document.addEventListener("visibilitychange", () => {
   if (document.visibilityState === "visible") gatehouse.privateChat.wake();

@@ -114,9 +114,13 @@ impl<T: Transport> Session<T> {
             }
             let event = self.next().await;
             if let Some(at) = self.wire.take_ping() {
-                self.timers.pong = Some(at + self.hub.settings.pong);
+                self.timers.pong.get_or_insert(at + self.hub.settings.pong);
             }
             if let Err(end) = self.on(event).await {
+                return end;
+            }
+            // Not only when the timer woke us: a busy connection must not starve its deadlines.
+            if let Err(end) = self.on_time().await {
                 return end;
             }
         }
@@ -151,14 +155,13 @@ impl<T: Transport> Session<T> {
 
     async fn on(&mut self, event: Event) -> Result<(), End> {
         match event {
-            Event::Wire(Step::Moved) | Event::Notices => Ok(()),
+            Event::Wire(Step::Moved) | Event::Notices | Event::Timer => Ok(()),
             Event::Wire(Step::Received(frame)) => self.on_frame(frame).await,
             Event::Wire(Step::Ended) => Err(End::Peer),
             Event::Wire(Step::Failed(TransportError::Malformed(what))) => Err(End::Malformed(what)),
             Event::Wire(Step::Failed(TransportError::Lost(_))) => Err(End::Lost),
             Event::Heard(heard) => self.on_heard(heard),
             Event::Stage => self.on_stage(),
-            Event::Timer => self.on_timer().await,
         }
     }
 
@@ -218,7 +221,7 @@ impl<T: Transport> Session<T> {
         Ok(())
     }
 
-    async fn on_timer(&mut self) -> Result<(), End> {
+    async fn on_time(&mut self) -> Result<(), End> {
         let now = Instant::now();
         let settings = &self.hub.settings;
         let slow = |since: Option<Instant>| due(since.map(|since| since + settings.write), now);

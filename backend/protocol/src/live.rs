@@ -74,6 +74,7 @@ pub enum Request {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "the large one is the usual one, and none is kept in numbers")]
 pub enum ServerFrame {
     /// The answer to `hello`.
     Welcome {
@@ -165,6 +166,7 @@ pub struct Limits {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(tag = "kind", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "the large one is the usual one, and none is kept in numbers")]
 pub enum InboxEvent {
     /// A private message, from the other person or from another device of one's own.
     Message(PrivateMessage),

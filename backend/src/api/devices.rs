@@ -60,11 +60,12 @@ pub(crate) async fn register(
     check(&keys)?;
     let account = &visitor.account.id;
     match app.store.add_device(account, &device, &keys).await? {
-        // Told again for a repeated request, too: the first one may have failed after the device was written.
-        DeviceChange::Added | DeviceChange::Unchanged => {
+        DeviceChange::Added => {
             tell(&app, account).await?;
             Ok(StatusCode::NO_CONTENT)
         }
+        // A browser registers itself at every start: nobody has to fetch keys again for that.
+        DeviceChange::Unchanged => Ok(StatusCode::NO_CONTENT),
         DeviceChange::Conflict => {
             Err(ApiError::invalid("This device has other keys. Keys never change: register a new device."))
         }

@@ -1,6 +1,6 @@
 //! Fan-out of wake-ups inside one process. The embedded store needs nothing else; with Redis it is the last step.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::broadcast;
@@ -46,6 +46,24 @@ impl Topics {
             && sender.send(payload).is_err()
         {
             channels.by_topic.remove(topic);
+        }
+    }
+
+    /// Forgets the topics that have no listener any more; those that have one.
+    pub(crate) fn heard(&self) -> HashSet<Topic> {
+        let mut channels = self.lock();
+        channels.by_topic.retain(|_, sender| sender.receiver_count() > 0);
+        channels.settled = channels.by_topic.len();
+        channels.by_topic.keys().cloned().collect()
+    }
+
+    /// Wakes all whose topic has no payload: they look, and find what they missed.
+    pub(crate) fn wake_those_who_look(&self) {
+        for (topic, sender) in &self.lock().by_topic {
+            if matches!(topic, Topic::Inbox(_) | Topic::Run(_) | Topic::RunStop(_)) {
+                // No listener any more: nobody to be woken.
+                let _ = sender.send(Payload::from(""));
+            }
         }
     }
 

@@ -2,10 +2,11 @@
 
 use crate::{StorageError, check::CheckError, clock::display};
 use instant_acme::{Error, Problem};
+use serde::{Deserialize, Serialize};
 use std::{error::Error as _, fmt, time::SystemTime};
 
 /// One failed attempt.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{text}")]
 pub struct Failure {
     /// The kind, bounded: good as a metric label.
@@ -17,7 +18,8 @@ pub struct Failure {
 }
 
 /// The kinds of failure an operator acts on differently.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum FailureKind {
     /// A CAA record forbids the authority.
     Caa,

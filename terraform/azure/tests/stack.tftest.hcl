@@ -1,8 +1,7 @@
 mock_provider "azurerm" {
   mock_resource "azurerm_kubernetes_cluster" {
     defaults = {
-      oidc_issuer_url  = "https://issuer.example/"
-      kubelet_identity = { object_id = "00000000-0000-0000-0000-000000000001" }
+      oidc_issuer_url = "https://issuer.example/"
     }
   }
   mock_resource "azurerm_managed_redis" {
@@ -38,6 +37,13 @@ run "the_cluster_spans_zones_and_has_no_local_accounts" {
   assert {
     condition     = azurerm_kubernetes_cluster.this.network_profile[0].network_policy == "cilium"
     error_message = "network policies are enforced"
+  }
+}
+
+run "nodes_may_pull_images_before_they_exist" {
+  assert {
+    condition     = azurerm_role_assignment.pull.role_definition_name == "AcrPull" && azurerm_kubernetes_cluster.this.kubelet_identity[0].object_id == azurerm_role_assignment.pull.principal_id
+    error_message = "the identity that pulls is the nodes' own"
   }
 }
 

@@ -14,11 +14,10 @@ export interface OwnKeys {
 
 export async function createOwnKeys(device: DeviceId): Promise<OwnKeys> {
   const [encryption, signing, history] = await Promise.all([
-    crypto.subtle.generateKey(
-      { ...RSA, modulusLength: 3072, publicExponent: Uint8Array.of(1, 0, 1) },
-      false,
-      ["encrypt", "decrypt"],
-    ),
+    crypto.subtle.generateKey({ ...RSA, modulusLength: 3072, publicExponent: Uint8Array.of(1, 0, 1) }, false, [
+      "encrypt",
+      "decrypt",
+    ]),
     crypto.subtle.generateKey("Ed25519", false, ["sign", "verify"]) as Promise<CryptoKeyPair>,
     crypto.subtle.generateKey({ name: "AES-GCM", length: 256 }, false, ["encrypt", "decrypt"]),
   ]);

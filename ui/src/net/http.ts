@@ -71,7 +71,8 @@ async function readProblem(response: Response): Promise<Problem> {
     // Not JSON: the status says enough.
   }
   const title = `The server answered ${response.status}`;
-  const type = response.status === 429 ? "rate-limited" : response.status === 404 ? "not-found" : "upstream-unavailable";
+  const type =
+    response.status === 429 ? "rate-limited" : response.status === 404 ? "not-found" : "upstream-unavailable";
   return { type, title, status: response.status };
 }
 

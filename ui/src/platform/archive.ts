@@ -28,6 +28,8 @@ export const browserArchives: Archives = {
         fresh.createObjectStore("outbox", { keyPath: "cid" });
       },
     });
+    // The keys and the history should stay when the disk is full.
+    void navigator.storage?.persist?.();
     return archiveOf(database);
   },
   destroy: (account) => deleteDB(nameOf(account)),

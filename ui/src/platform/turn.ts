@@ -30,14 +30,16 @@ function hold(
   lost: () => Promise<void>,
 ): Promise<boolean> {
   return new Promise((resolve) => {
+    let holds = false;
     const held = async (granted: Lock | null) => {
-      resolve(granted !== null);
-      if (granted) await asked(channel).then(lost);
+      holds = granted !== null;
+      resolve(holds);
+      if (holds) await asked(channel).then(lost);
     };
     navigator.locks.request(lock, options, held).catch(() => {
       // Not granted in time, or stolen from a page that had stopped answering.
       resolve(false);
-      if (options.signal?.aborted !== true) void lost();
+      if (holds) void lost();
     });
   });
 }

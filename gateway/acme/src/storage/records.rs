@@ -1,7 +1,7 @@
 //! The items with their types: what is written is JSON, and checked when it is read back.
 
 use super::{Fence, Item, Lock, Storage, StorageError};
-use crate::NameSet;
+use crate::{Failure, NameSet};
 use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{fmt, sync::Arc, time::Duration};
@@ -40,7 +40,7 @@ pub(crate) struct Attempts {
     /// No attempt before this.
     pub(crate) next: u64,
     /// What the last one said.
-    pub(crate) error: Option<String>,
+    pub(crate) error: Option<Failure>,
 }
 
 /// An account as it is kept.

@@ -41,7 +41,8 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisStorage<C> {
         format!("{}:{item}", self.prefix)
     }
 
-    /// The counter outlives the lock: it is what makes tokens grow.
+    /// The counter outlives the lock: it is what makes tokens grow. It starts at the time, so that tokens grow even when
+    /// Redis lost its data.
     fn lock_keys(&self, lock: &Lock) -> [String; 2] {
         [self.key(lock), format!("{}.token", self.key(lock))]
     }
@@ -130,8 +131,12 @@ impl Default for Scripts {
         Self {
             lock: Script::new(
                 "if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
-                 local token = redis.call('INCR', KEYS[2])
-                 redis.call('SET', KEYS[1], token, 'NX', 'PX', ARGV[1])
+                 local now = redis.call('TIME')
+                 local last = tonumber(redis.call('GET', KEYS[2]) or '0')
+                 local token = math.max(last + 1, now[1] * 1000 + math.floor(now[2] / 1000))
+                 local text = string.format('%.0f', token)
+                 redis.call('SET', KEYS[2], text)
+                 redis.call('SET', KEYS[1], text, 'NX', 'PX', ARGV[1])
                  return token",
             ),
             write: Script::new(

@@ -119,7 +119,9 @@ function merge(
   const added = listed.filter(({ device }) => !old.some((pinned) => pinned.device === device));
   const kept = old.map((pinned) => ({ ...pinned, listed: listed.some(({ device }) => device === pinned.device) }));
   const removed = old.filter((pinned, at) => pinned.listed && !kept[at]?.listed);
-  const conflict = listed.some((device) => old.some((pinned) => pinned.device === device.device && !same(pinned, device)));
+  const conflict = listed.some((device) =>
+    old.some((pinned) => pinned.device === device.device && !same(pinned, device)),
+  );
   const devices = [...kept, ...added.map((device) => pin(device))].sort((a, b) => order(a.device, b.device));
   const contact = {
     account,

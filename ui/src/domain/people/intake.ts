@@ -1,17 +1,7 @@
 // Taking in what the server relays: who sent it is proved, its place in the sender's chain is checked, and only then
 // is it opened. What is refused leaves a mark, never a text.
 
-import {
-  type Content,
-  type OwnKeys,
-  RefusedError,
-  START,
-  type Step,
-  follow,
-  lock,
-  open,
-  verify,
-} from "../../crypto";
+import { type Content, type OwnKeys, RefusedError, START, type Step, follow, lock, open, verify } from "../../crypto";
 import type { AccountId, PrivateMessage } from "../../protocol/wire";
 import type { Archive, Change } from "../ports";
 import type { Directory } from "./directory";
@@ -79,7 +69,11 @@ async function prove(parts: IntakeParts, message: PrivateMessage, changes: Chang
     if (!own) return { kind: "problem", problem: "undecryptable" };
     const content = await open(verified, me, keys, own.fingerprint);
     if (!content) return { kind: "problem", problem: "not-for-this-device" };
-    return { kind: "content", content, warnings: await warnings(parts, conversation, step, verified.header.recipients) };
+    return {
+      kind: "content",
+      content,
+      warnings: await warnings(parts, conversation, step, verified.header.recipients),
+    };
   } catch (error) {
     if (error instanceof RefusedError) return { kind: "problem", problem: error.reason };
     throw error;

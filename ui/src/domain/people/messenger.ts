@@ -1,7 +1,7 @@
 // Private chat of one account on one device: keys, connection, inbox and outbox, and what the view shows of them.
 
-import { type OwnKeys, createOwnKeys, publicKeys, randomId } from "../../crypto";
-import { type Api, Live, type LiveState, type OpenSocket, RequestError, type Welcome } from "../../net";
+import { MAX_TEXT, type OwnKeys, createOwnKeys, publicKeys, randomId } from "../../crypto";
+import { type Api, Live, type LiveState, OfflineError, type OpenSocket, RequestError, type Welcome } from "../../net";
 import type { AccountId, ConversationId, InboxEvent, Request, User } from "../../protocol/wire";
 import { Cell } from "../observable";
 import type { Archive, Clock } from "../ports";
@@ -34,6 +34,11 @@ export class Messenger {
   readonly thread = new Cell<Thread | undefined>(undefined);
   /** Devices of the own account that came or went: worth a word. */
   readonly ownChanges = new Cell<DeviceChanges | undefined>(undefined);
+  /** Who was verified, and with which safety number. */
+  readonly verified = new Cell<ReadonlyMap<AccountId, string>>(new Map());
+  /** The longest message, in UTF-8 bytes. */
+  readonly maxText = MAX_TEXT;
+  readonly inLobby = new Cell(true);
   readonly presence: Presence;
   readonly directory: Directory;
   readonly outbox: Outbox;
@@ -47,7 +52,6 @@ export class Messenger {
   #registered = false;
   /** An event could not be taken in: those after it must not overtake it. */
   #stumbled = false;
-  #inLobby = true;
   #open: { id: ConversationId; limit: number } | undefined;
   #cancelAck: (() => void) | undefined;
   #lastTyping = 0;
@@ -59,6 +63,7 @@ export class Messenger {
     if (!known) await parts.archive.commit([{ table: "device", put: { id: "self", keys } }]);
     const messenger = new Messenger(parts, me, keys);
     await messenger.#inbox.load();
+    await messenger.#refreshVerified();
     await messenger.#refreshSummaries();
     return messenger;
   }
@@ -104,8 +109,20 @@ export class Messenger {
 
   /** Shown in the lobby, and shown the lobby. */
   lobby(on: boolean): void {
-    this.#inLobby = on;
+    this.inLobby.set(on);
+    if (!on) this.presence.lobby.set([]);
     void this.#ask({ type: "lobby", on });
+  }
+
+  /** The person of this name; one that was talked with is known without a connection. */
+  async find(username: string): Promise<User> {
+    const known = this.summaries.value?.find(({ conversation }) => conversation.username === username);
+    try {
+      return await this.#parts.api.user(username);
+    } catch (error) {
+      if (known && error instanceof OfflineError) return { account_id: known.conversation.peer, username };
+      throw error;
+    }
   }
 
   /** Opens the conversation with this person; it need not exist yet. */
@@ -163,6 +180,7 @@ export class Messenger {
   /** Marks the safety number as compared; undefined takes it back, so that sending goes on unverified. */
   async verify(peer: AccountId, number: string | undefined): Promise<void> {
     await this.#serial.run(() => this.directory.verify(peer, number));
+    await this.#refreshVerified();
     await this.#note(peer, number === undefined ? "unverified" : "verified", 1);
     await this.outbox.check(peer);
     this.outbox.pump();
@@ -189,7 +207,7 @@ export class Messenger {
     } catch {
       return this.#live.restart();
     }
-    if (this.#inLobby) void this.#ask({ type: "lobby", on: true });
+    if (this.inLobby.value) void this.#ask({ type: "lobby", on: true });
     await this.#watch();
     this.outbox.pump();
   }
@@ -277,6 +295,11 @@ export class Messenger {
     if (!open) return;
     const thread = await this.#reading.thread(open.id, open.limit);
     if (this.#open === open) this.thread.set(thread);
+  }
+
+  async #refreshVerified(): Promise<void> {
+    const contacts = await this.#parts.archive.all("contacts");
+    this.verified.set(new Map(contacts.flatMap(({ account, verified }) => (verified ? [[account, verified]] : []))));
   }
 
   async #refreshSummaries(): Promise<void> {

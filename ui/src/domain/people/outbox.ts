@@ -58,7 +58,10 @@ export class Outbox {
       const at = new Date(writtenAt).toISOString();
       const kept = (await archive.get("conversations", conversation.id)) ?? conversation;
       await archive.commit([
-        { table: "messages", put: { conversation: conversation.id, id, order, sender: me, device: keys.device, at, body } },
+        {
+          table: "messages",
+          put: { conversation: conversation.id, id, order, sender: me, device: keys.device, at, body },
+        },
         { table: "outbox", put: { cid, conversation: conversation.id, to: conversation.peer, order, writtenAt } },
         { table: "conversations", put: { ...kept, updatedAt: at } },
       ]);

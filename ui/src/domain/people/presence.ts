@@ -58,7 +58,10 @@ export class Presence {
 
   #startTyping(conversation: ConversationId): void {
     this.#cancelTyping.get(conversation)?.();
-    this.#cancelTyping.set(conversation, this.#clock.after(TYPING, () => this.stopTyping(conversation)));
+    this.#cancelTyping.set(
+      conversation,
+      this.#clock.after(TYPING, () => this.stopTyping(conversation)),
+    );
     this.typing.set(new Set(this.#cancelTyping.keys()));
   }
 

@@ -1,0 +1,11 @@
+//! Live connections over an in-memory transport and the real embedded store.
+
+mod drain;
+mod exchange;
+mod hello;
+mod limits;
+mod lobby;
+mod presence;
+mod resume;
+mod slow;
+mod support;

@@ -1,0 +1,57 @@
+//! Who is here.
+
+use std::time::Duration;
+
+use backend_hub::HubSettings;
+use backend_protocol::live::{Notice, Request};
+
+use crate::support::{House, Person};
+
+fn presence(person: &Person, online: bool) -> Notice {
+    Notice::Presence { account: person.account.clone(), online }
+}
+
+fn watch(people: &[&Person]) -> Request {
+    Request::Watch { users: people.iter().map(|person| person.account.clone()).collect() }
+}
+
+#[tokio::test]
+async fn watched_people_are_told_at_once_and_when_they_come_and_go() {
+    let house = House::new();
+    let (ada, bob, eve) = (house.person("ada").await, house.person("bob").await, house.person("eve").await);
+    let mut a = ada.online(&house.hub).await;
+    a.ok(watch(&[&bob, &eve])).await;
+    assert_eq!([a.notice().await, a.notice().await], [presence(&bob, false), presence(&eve, false)]);
+    let b = bob.online(&house.hub).await;
+    assert_eq!(a.notice().await, presence(&bob, true));
+    let second = bob.online(&house.hub).await;
+    b.vanish().await;
+    second.vanish().await;
+    assert_eq!(a.notice().await, presence(&bob, false), "only when the last connection went");
+
+    a.ok(watch(&[&eve])).await;
+    assert_eq!(a.notice().await, presence(&eve, false));
+    let _b = bob.online(&house.hub).await;
+    let _e = eve.online(&house.hub).await;
+    assert_eq!(a.notice().await, presence(&eve, true), "bob is not watched any more");
+}
+
+#[tokio::test]
+async fn people_on_another_node_are_seen_and_fade_when_it_dies() {
+    let brisk = HubSettings {
+        presence_refresh: Duration::from_millis(50),
+        presence_ttl: Duration::from_millis(400),
+        presence_look: Duration::from_millis(50),
+        ..Default::default()
+    };
+    let house = House::with(brisk.clone());
+    let (ada, bob) = (house.person("ada").await, house.person("bob").await);
+    let other = house.another_hub(brisk);
+    let mut a = ada.online(&house.hub).await;
+    a.ok(watch(&[&bob])).await;
+    assert_eq!(a.notice().await, presence(&bob, false));
+    let b = bob.online(&other).await;
+    assert_eq!(a.notice().await, presence(&bob, true));
+    b.kill().await;
+    assert_eq!(a.notice().await, presence(&bob, false));
+}

@@ -1,0 +1,333 @@
+//! One harness: a hub over a store in a temporary folder, people with devices, and clients that speak the protocol.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use backend_hub::{Hub, HubMetrics, HubSettings, Incoming, Outgoing, TransportError};
+use backend_protocol::api::{DeviceKeys, PrivateMessage};
+use backend_protocol::envelope::{Envelope, WrappedKey};
+use backend_protocol::id::{AccountId, ClientMessageId, DeviceId};
+use backend_protocol::live::{ClientFrame, ErrorCode, InboxEvent, Notice, Request, Sent, ServerFrame};
+use backend_store::accounts::{Accounts, Claim, CredentialHash, DeviceChange};
+use backend_store::sqlite::SqliteStore;
+use backend_store::username::Username;
+use backend_store::{Retention, Store};
+use futures::{Sink, SinkExt, Stream};
+use prometheus::Registry;
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::PollSender;
+
+/// Longer than anything takes; only a failing test waits so long.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) struct House {
+    pub(crate) store: Arc<SqliteStore>,
+    pub(crate) hub: Hub,
+    pub(crate) registry: Registry,
+    _dir: TempDir,
+}
+
+impl House {
+    pub(crate) fn new() -> Self {
+        Self::with(HubSettings::default())
+    }
+
+    pub(crate) fn with(settings: HubSettings) -> Self {
+        Self::keeping(settings, Retention::default())
+    }
+
+    pub(crate) fn keeping(settings: HubSettings, retention: Retention) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Arc::new(SqliteStore::open(&dir.path().join("gatehouse.db"), retention).unwrap());
+        let registry = Registry::new();
+        let hub = hub(&store, settings, &registry);
+        Self { store, hub, registry, _dir: dir }
+    }
+
+    /// A second node over the same store.
+    pub(crate) fn another_hub(&self, settings: HubSettings) -> Hub {
+        hub(&self.store, settings, &Registry::new())
+    }
+
+    /// Somebody with a username and two registered devices, `NAME-1` and `NAME-2`.
+    pub(crate) async fn person(&self, name: &str) -> Person {
+        let person = self.nameless(name).await;
+        let claim = self.store.claim_username(&person.account, &Username::parse(name).unwrap()).await.unwrap();
+        assert_eq!(claim, Claim::Claimed);
+        person
+    }
+
+    /// The same without a username.
+    pub(crate) async fn nameless(&self, name: &str) -> Person {
+        let account = AccountId::parse(name).unwrap();
+        let mut credential = [0; 32];
+        credential.iter_mut().zip(name.bytes()).for_each(|(to, from)| *to = from);
+        self.store.create_account(&account, &CredentialHash(credential)).await.unwrap();
+        let person = Person { account };
+        for n in [1, 2] {
+            let keys =
+                DeviceKeys { suite: "rsa-aes-1".into(), encryption_key: "a2V5".into(), signing_key: "a2V5".into() };
+            let change = self.store.add_device(&person.account, &person.device(n), &keys).await.unwrap();
+            assert_eq!(change, DeviceChange::Added);
+        }
+        person
+    }
+
+    /// The value of a counter or gauge with this label value (any, when empty).
+    pub(crate) fn metric(&self, name: &str, label: &str) -> f64 {
+        let families = self.registry.gather();
+        let metrics = families.iter().filter(|family| family.name() == name).flat_map(|family| family.get_metric());
+        let wanted =
+            metrics.filter(|metric| label.is_empty() || metric.get_label().iter().any(|pair| pair.value() == label));
+        wanted.map(|metric| metric.get_counter().get_value() + metric.get_gauge().get_value()).sum()
+    }
+}
+
+fn hub(store: &Arc<SqliteStore>, settings: HubSettings, registry: &Registry) -> Hub {
+    let store: Arc<dyn Store> = Arc::clone(store) as _;
+    Hub::new(store, settings, HubMetrics::register(registry).unwrap())
+}
+
+pub(crate) struct Person {
+    pub(crate) account: AccountId,
+}
+
+impl Person {
+    pub(crate) fn device(&self, n: u32) -> DeviceId {
+        DeviceId::parse(format!("{}-{n}", self.account)).unwrap()
+    }
+
+    /// A new connection that has not said anything.
+    pub(crate) fn connect(&self, hub: &Hub) -> Client {
+        Client::connect(hub, self, 1024)
+    }
+
+    /// A connection of the first device that starts fresh.
+    pub(crate) async fn online(&self, hub: &Hub) -> Client {
+        let mut client = self.connect(hub);
+        client.hello(&self.device(1), None).await;
+        client
+    }
+}
+
+/// The peer of one session.
+pub(crate) struct Client {
+    to: Option<mpsc::Sender<Incoming>>,
+    from: mpsc::Receiver<Outgoing>,
+    last_id: u64,
+    /// Frames read while waiting for another.
+    aside: VecDeque<ServerFrame>,
+    pub(crate) answers_pings: bool,
+    session: JoinHandle<()>,
+}
+
+impl Client {
+    /// `window`: frames that fit between the two ends before the server has to wait.
+    pub(crate) fn connect(hub: &Hub, person: &Person, window: usize) -> Self {
+        let (to, incoming) = mpsc::channel(64);
+        let (outgoing, from) = mpsc::channel(window);
+        let transport = Memory { incoming, outgoing: PollSender::new(outgoing) };
+        let (hub, account) = (hub.clone(), person.account.clone());
+        let session = tokio::spawn(async move { hub.run(account, transport).await });
+        Self { to: Some(to), from, last_id: 0, aside: VecDeque::new(), answers_pings: true, session }
+    }
+
+    pub(crate) async fn raw(&self, frame: Incoming) {
+        if let Some(to) = &self.to {
+            let _ = timeout(PATIENCE, to.send(frame)).await.expect("the session reads");
+        }
+    }
+
+    pub(crate) async fn text(&self, text: &str) {
+        self.raw(Incoming::Text(text.to_owned().into())).await;
+    }
+
+    /// Sends a request without waiting; its id.
+    pub(crate) async fn post(&mut self, request: Request) -> u64 {
+        self.last_id += 1;
+        let frame = ClientFrame { id: self.last_id, request };
+        self.text(&serde_json::to_string(&frame).unwrap()).await;
+        self.last_id
+    }
+
+    pub(crate) async fn said(mut self, request: Request) -> Self {
+        self.post(request).await;
+        self
+    }
+
+    /// The welcome's resume position and whether it recovered.
+    pub(crate) async fn hello(&mut self, device: &DeviceId, resume: Option<u64>) -> (u64, bool) {
+        let id = self.post(Request::Hello { device: device.clone(), resume }).await;
+        match self.answer_to(id).await {
+            ServerFrame::Welcome { resume, recovered, .. } => (resume, recovered),
+            other => panic!("expected a welcome, got {other:?}"),
+        }
+    }
+
+    pub(crate) async fn ok(&mut self, request: Request) -> Option<Sent> {
+        let id = self.post(request).await;
+        match self.answer_to(id).await {
+            ServerFrame::Ok { sent, .. } => sent,
+            other => panic!("expected ok, got {other:?}"),
+        }
+    }
+
+    /// The code of the refusal and whether it is temporary.
+    pub(crate) async fn err(&mut self, request: Request) -> (ErrorCode, bool) {
+        let id = self.post(request).await;
+        match self.answer_to(id).await {
+            ServerFrame::Err { code, temporary, retry_after, .. } => {
+                assert_eq!(temporary, retry_after.is_some());
+                (code, temporary)
+            }
+            other => panic!("expected a refusal, got {other:?}"),
+        }
+    }
+
+    pub(crate) async fn say(&mut self, to: &Person, cid: &str) -> Sent {
+        self.ok(message(to, cid)).await.expect("send is answered with where")
+    }
+
+    pub(crate) async fn answer_to(&mut self, wanted: u64) -> ServerFrame {
+        self.find(|frame| match frame {
+            ServerFrame::Welcome { id, .. } | ServerFrame::Ok { id, .. } | ServerFrame::Err { id, .. } => *id == wanted,
+            _ => false,
+        })
+        .await
+    }
+
+    pub(crate) async fn event(&mut self) -> (u64, InboxEvent) {
+        match self.find(|frame| matches!(frame, ServerFrame::Event { .. })).await {
+            ServerFrame::Event { position, event } => (position, event),
+            _ => unreachable!(),
+        }
+    }
+
+    /// The next private message, other events skipped.
+    pub(crate) async fn message(&mut self) -> (u64, PrivateMessage) {
+        loop {
+            if let (position, InboxEvent::Message(message)) = self.event().await {
+                return (position, message);
+            }
+        }
+    }
+
+    pub(crate) async fn notice(&mut self) -> Notice {
+        match self.find(|frame| matches!(frame, ServerFrame::Notice { .. })).await {
+            ServerFrame::Notice { notice } => notice,
+            _ => unreachable!(),
+        }
+    }
+
+    async fn find(&mut self, wanted: impl Fn(&ServerFrame) -> bool) -> ServerFrame {
+        if let Some(at) = self.aside.iter().position(&wanted) {
+            return self.aside.remove(at).unwrap();
+        }
+        loop {
+            let frame = match self.next().await {
+                Some(Ok(frame)) => frame,
+                other => panic!("the connection ended: {other:?}; before: {:?}", self.aside),
+            };
+            if wanted(&frame) {
+                return frame;
+            }
+            self.aside.push_back(frame);
+        }
+    }
+
+    /// The next frame, or the close frame's code and reason; pings are answered on the way.
+    async fn next(&mut self) -> Option<Result<ServerFrame, (u16, String)>> {
+        loop {
+            match timeout(PATIENCE, self.from.recv()).await.expect("a frame comes in time")? {
+                Outgoing::Text(text) => return Some(Ok(serde_json::from_str(&text).unwrap())),
+                Outgoing::Close { code, reason } => return Some(Err((code, reason.into_owned()))),
+                Outgoing::Ping if self.answers_pings => self.raw(Incoming::Pong).await,
+                Outgoing::Ping => {}
+            }
+        }
+    }
+
+    /// Reads until the server closes; the code, the reason, and the last frames seen.
+    pub(crate) async fn closed(&mut self) -> (u16, String, Vec<ServerFrame>) {
+        let mut frames: Vec<_> = self.aside.drain(..).collect();
+        loop {
+            match self.next().await.expect("a close frame comes before the end") {
+                Ok(frame) => frames.push(frame),
+                Err((code, reason)) => {
+                    self.to = None;
+                    timeout(PATIENCE, &mut self.session).await.expect("the session ends").unwrap();
+                    return (code, reason, frames);
+                }
+            }
+        }
+    }
+
+    /// Goes without a word, and waits until the server has noticed.
+    pub(crate) async fn vanish(mut self) {
+        self.to = None;
+        drop(self.from);
+        timeout(PATIENCE, self.session).await.expect("the session ends").unwrap();
+    }
+
+    /// The process behind the session dies: nobody says goodbye for it.
+    pub(crate) async fn kill(self) {
+        self.session.abort();
+        let _ = self.session.await;
+    }
+}
+
+pub(crate) fn message(to: &Person, cid: &str) -> Request {
+    sized_message(to, cid, 16)
+}
+
+/// A message with this many bytes of ciphertext.
+pub(crate) fn sized_message(to: &Person, cid: &str, size: usize) -> Request {
+    let envelope = Envelope {
+        suite: "rsa-aes-1".into(),
+        header: "aGVhZA".into(),
+        nonce: "bm9uY2U".into(),
+        ciphertext: "Q".repeat(size),
+        keys: vec![WrappedKey { device: to.device(1), key: "a2V5".into() }],
+        signature: "c2ln".into(),
+    };
+    Request::Send { to: to.account.clone(), cid: ClientMessageId::parse(cid).unwrap(), envelope }
+}
+
+/// A transport of two channels.
+struct Memory {
+    incoming: mpsc::Receiver<Incoming>,
+    outgoing: PollSender<Outgoing>,
+}
+
+impl Stream for Memory {
+    type Item = Result<Incoming, TransportError>;
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.incoming.poll_recv(cx).map(|frame| frame.map(Ok))
+    }
+}
+
+impl Sink<Outgoing> for Memory {
+    type Error = TransportError;
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+        self.outgoing.poll_ready_unpin(cx).map_err(|_| gone())
+    }
+    fn start_send(mut self: Pin<&mut Self>, frame: Outgoing) -> Result<(), TransportError> {
+        self.outgoing.start_send_unpin(frame).map_err(|_| gone())
+    }
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+        Poll::Ready(Ok(()))
+    }
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+fn gone() -> TransportError {
+    TransportError::Lost("the client is gone".into())
+}

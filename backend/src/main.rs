@@ -1,0 +1,67 @@
+//! `backend`: the services of one role, until SIGTERM.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use backend::settings::Args;
+use backend::{ListenAddress, Listener, Settings, telemetry};
+use clap::Parser;
+use prometheus::Registry;
+use tokio::signal::unix::{SignalKind, signal};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let args = Args::parse();
+    telemetry::start();
+    match run(args).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "cannot go on");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
+    let settings = Settings::from_args(&args)?;
+    let drain = settings.drain;
+    rustls::crypto::aws_lc_rs::default_provider()
+        .install_default()
+        .map_err(|_provider| "another cryptography provider was installed before")?;
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+
+    let listeners = bind(&args.listen).await?;
+    let running = backend::start(settings, args.role, listeners, Registry::new()).await?;
+    let listening: Vec<_> = args.listen.iter().map(ToString::to_string).collect();
+    tracing::info!(?listening, addresses = ?running.addresses(), admin = ?running.admin_address(), "serving");
+
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("draining");
+    // A second signal ends it at once.
+    let again = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    tokio::select! {
+        () = running.drain(drain.max(Duration::from_secs(1))) => tracing::info!("drained"),
+        () = again => tracing::warn!("stopped without draining"),
+    }
+    Ok(())
+}
+
+async fn bind(addresses: &[ListenAddress]) -> Result<Vec<Listener>, Box<dyn std::error::Error>> {
+    let mut listeners = Vec::with_capacity(addresses.len());
+    for address in addresses {
+        let listener = Listener::bind(address).await;
+        listeners.push(listener.map_err(|error| format!("cannot listen on {address}: {error}"))?);
+    }
+    Ok(listeners)
+}

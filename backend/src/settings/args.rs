@@ -1,0 +1,148 @@
+//! The settings as an operator writes them: `backend --help` explains each.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::BoolishValueParser;
+use clap::{ArgAction, Parser, ValueEnum};
+
+use crate::listener::ListenAddress;
+
+/// What this process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Role {
+    /// HTTP: the AI chat, sessions, accounts, keys.
+    Api,
+    /// WebSocket: the live chat.
+    Live,
+    /// Both, for one machine.
+    All,
+}
+
+impl Role {
+    /// True when it serves `/api`.
+    pub fn serves_api(self) -> bool {
+        matches!(self, Self::Api | Self::All)
+    }
+
+    /// True when it serves `/ws`.
+    pub fn serves_live(self) -> bool {
+        matches!(self, Self::Live | Self::All)
+    }
+}
+
+/// The services behind Gatehouse's gateway: AI chat and live chat.
+///
+/// Every option can be given as the environment variable named beside it. Secrets also as a file: NAME_FILE.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "backend", version)]
+pub struct Args {
+    /// What this process does
+    #[arg(long, env = "ROLE", value_enum, default_value = "all")]
+    pub role: Role,
+    /// Where requests come in: HOST:PORT or unix:/PATH; may be repeated
+    #[arg(long, env = "LISTEN", default_value = "127.0.0.1:8000", value_delimiter = ',')]
+    pub listen: Vec<ListenAddress>,
+    /// Where metrics and health are served; never a public address
+    #[arg(long, env = "ADMIN_ADDR", value_name = "HOST:PORT")]
+    pub admin_addr: Option<SocketAddr>,
+    /// Where the embedded store is kept when there is no Redis
+    #[arg(long, env = "DATA_DIR", default_value = "./data", value_name = "FOLDER")]
+    pub data_dir: PathBuf,
+    /// How long a stop may take: running answers and connections end within it
+    #[arg(long, env = "DRAIN", default_value = "25s", value_parser = duration, value_name = "TIME")]
+    pub drain: Duration,
+
+    /// Key of the model provider
+    #[arg(long, env = "OPENAI_API_KEY", hide_env_values = true, help_heading = "Model provider", value_name = "KEY")]
+    pub openai_api_key: Option<String>,
+    /// File that holds the key
+    #[arg(long, env = "OPENAI_API_KEY_FILE", help_heading = "Model provider", value_name = "FILE")]
+    pub openai_api_key_file: Option<PathBuf>,
+    /// A server that speaks like OpenAI, up to and with /v1: Ollama, vLLM, llama.cpp …
+    #[arg(long, env = "OPENAI_BASE_URL", help_heading = "Model provider", value_name = "URL")]
+    pub openai_base_url: Option<String>,
+    /// Models for the picker, the first one is the default [default with OpenAI's own key: gpt-4o-mini]
+    #[arg(long, env = "OPENAI_MODEL", help_heading = "Model provider", value_name = "NAME,…")]
+    pub openai_model: Option<String>,
+    /// Azure OpenAI: https://NAME.openai.azure.com
+    #[arg(long, env = "OPENAI_ENDPOINT", help_heading = "Model provider", value_name = "URL")]
+    pub openai_endpoint: Option<String>,
+    /// Azure OpenAI: deployments for the picker [default: gpt-4o-mini]
+    #[arg(long, env = "OPENAI_DEPLOYMENT", help_heading = "Model provider", value_name = "NAME,…")]
+    pub openai_deployment: Option<String>,
+    /// Azure OpenAI: version of the API [default: 2024-10-21]
+    #[arg(long, env = "OPENAI_API_VERSION", help_heading = "Model provider", value_name = "DATE")]
+    pub openai_api_version: Option<String>,
+    /// Longest silence before an answer's first token
+    #[arg(long, env = "MODEL_FIRST_TOKEN", default_value = "60s", value_parser = duration, help_heading = "Model provider", value_name = "TIME")]
+    pub model_first_token: Duration,
+    /// Longest silence between two tokens
+    #[arg(long, env = "MODEL_IDLE", default_value = "30s", value_parser = duration, help_heading = "Model provider", value_name = "TIME")]
+    pub model_idle: Duration,
+    /// Offer the demo model's faulty siblings in the picker
+    #[arg(long, env = "DEMO_FAULTS", value_parser = BoolishValueParser::new(), action = ArgAction::Set, default_value = "false", num_args = 0..=1, default_missing_value = "true", help_heading = "Model provider", value_name = "BOOL")]
+    pub demo_faults: bool,
+    /// The demo model's pause before each token, in milliseconds
+    #[arg(long, env = "DEMO_TOKEN_MS", default_value = "25", help_heading = "Model provider", value_name = "MS")]
+    pub demo_token_ms: u64,
+
+    /// What the model is told first, unless a session says otherwise
+    #[arg(long, env = "SYSTEM_PROMPT", help_heading = "Assistant", value_name = "TEXT")]
+    pub system_prompt: Option<String>,
+    /// Messages kept of one session with the assistant
+    #[arg(long, env = "HISTORY_MESSAGES", default_value = "20", value_parser = clap::value_parser!(u32).range(2..=1000), help_heading = "Assistant", value_name = "N")]
+    pub history_messages: u32,
+    /// How long a session is kept after its last message
+    #[arg(long, env = "SESSION_TTL", default_value = "24h", value_parser = duration, help_heading = "Assistant", value_name = "TIME")]
+    pub session_ttl: Duration,
+    /// Answers that one account may have written at a time
+    #[arg(long, env = "RUNS_PER_ACCOUNT", default_value = "4", help_heading = "Assistant", value_name = "N")]
+    pub runs_per_account: usize,
+    /// The longest answer, in tokens
+    #[arg(long, env = "MAX_OUTPUT_TOKENS", default_value = "4096", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Assistant", value_name = "N")]
+    pub max_output_tokens: u32,
+
+    /// redis://, rediss://, redis-sentinel:// or redis-cluster://; without any Redis, the embedded store is used
+    #[arg(long, env = "REDIS_URL", hide_env_values = true, help_heading = "Redis", value_name = "URL")]
+    pub redis_url: Option<String>,
+    /// File that holds the URL
+    #[arg(long, env = "REDIS_URL_FILE", help_heading = "Redis", value_name = "FILE")]
+    pub redis_url_file: Option<PathBuf>,
+    /// Instead of a URL: the host
+    #[arg(long, env = "REDIS_HOST", help_heading = "Redis", value_name = "HOST")]
+    pub redis_host: Option<String>,
+    /// Instead of a URL: the port [default: 6380]
+    #[arg(long, env = "REDIS_PORT", help_heading = "Redis", value_name = "PORT")]
+    pub redis_port: Option<String>,
+    /// Instead of a URL: whether to use TLS [default: true]
+    #[arg(long, env = "REDIS_SSL", help_heading = "Redis", value_name = "BOOL")]
+    pub redis_ssl: Option<String>,
+    /// The password
+    #[arg(long, env = "REDIS_PASSWORD", hide_env_values = true, help_heading = "Redis", value_name = "PASSWORD")]
+    pub redis_password: Option<String>,
+    /// File that holds the password
+    #[arg(long, env = "REDIS_PASSWORD_FILE", help_heading = "Redis", value_name = "FILE")]
+    pub redis_password_file: Option<PathBuf>,
+    /// Certificates (PEM) that Redis's one must be signed by, besides the well-known ones
+    #[arg(long, env = "REDIS_CA_FILE", help_heading = "Redis", value_name = "FILE")]
+    pub redis_ca_file: Option<PathBuf>,
+}
+
+/// `90s`, `15m`, `24h`, `7d`, or seconds.
+fn duration(text: &str) -> Result<Duration, String> {
+    let expected = || "expected a number with s, m, h or d, such as 24h".to_owned();
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: u64 = digits.parse().map_err(|_error| expected())?;
+    let unit = match text.strip_prefix(digits).unwrap_or_default() {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 60 * 60,
+        "d" => 24 * 60 * 60,
+        _ => return Err(expected()),
+    };
+    // Ten years: what is added to the present stays a time.
+    let seconds = number.checked_mul(unit).filter(|seconds| (1..=315_360_000).contains(seconds));
+    seconds.map(Duration::from_secs).ok_or_else(|| "expected between a second and ten years".to_owned())
+}

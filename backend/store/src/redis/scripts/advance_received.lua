@@ -1,0 +1,5 @@
+-- KEYS: counters. ARGV: upto. Never back.
+if number(redis.call('HGET', KEYS[1], 'received')) < tonumber(ARGV[1]) then
+  redis.call('HSET', KEYS[1], 'received', ARGV[1])
+end
+return 1

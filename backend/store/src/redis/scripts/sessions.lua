@@ -1,0 +1,7 @@
+-- KEYS: sessions. ARGV: prefix. All sessions, latest first; forgets those that have expired.
+local shown = {}
+for _, session in ipairs(redis.call('ZREVRANGE', KEYS[1], 0, -1)) do
+  local found = show_session(ARGV[1], session)
+  if found then shown[#shown + 1] = found else redis.call('ZREM', KEYS[1], session) end
+end
+return shown

@@ -1,0 +1,103 @@
+//! The schedule, moment by moment.
+
+use super::*;
+use crate::check::{Pem, pem};
+use rcgen::{CertificateParams, KeyPair};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn start() -> SystemTime {
+    from_unix(1_800_000_000)
+}
+
+/// Ninety days from `start`.
+fn certificate() -> Certificate {
+    let mut params = CertificateParams::new(vec!["a.example".to_owned()]).unwrap();
+    params.not_before = start().into();
+    params.not_after = (start() + 90 * DAY).into();
+    let key = KeyPair::generate().unwrap();
+    let (chain, key) = (params.self_signed(&key).unwrap().pem(), key.serialize_pem());
+    let of = |text: &'static str, bytes| Pem { origin: text, text: bytes };
+    pem(of("chain", chain.as_bytes()), of("key", key.as_bytes()), &[], start()).unwrap()
+}
+
+fn stored(renewal: Option<Renewal>) -> Stored {
+    let issued = unix(start());
+    Stored { chain: String::new(), key: String::new(), authority: String::new(), issued, renewal }
+}
+
+fn info(from: Duration, to: Duration) -> RenewalInfo {
+    let at = |after: Duration| jiff::Timestamp::try_from(start() + after).unwrap();
+    let text = format!(r#"{{"suggestedWindow":{{"start":"{}","end":"{}"}}}}"#, at(from), at(to));
+    serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+fn without_advice_a_third_of_the_lifetime_is_left() {
+    assert_eq!(renew_at(&certificate(), &stored(None)), start() + 60 * DAY);
+}
+
+#[test]
+fn the_moment_drawn_from_the_window_counts_and_a_window_in_the_past_means_soon() {
+    let drawn = plan(&info(10 * DAY, 12 * DAY), HOUR, None, start(), 0.5);
+    assert_eq!(renew_at(&certificate(), &stored(Some(drawn))), start() + 11 * DAY);
+    let revoked = plan(&info(Duration::ZERO, HOUR), HOUR, None, start(), 0.0);
+    assert_eq!(renew_at(&certificate(), &stored(Some(revoked))), start() + HOUR);
+}
+
+#[test]
+fn a_window_after_the_end_does_not_let_the_certificate_expire() {
+    let late = plan(&info(100 * DAY, 200 * DAY), HOUR, None, start(), 0.5);
+    assert_eq!(renew_at(&certificate(), &stored(Some(late))), start() + 81 * DAY);
+}
+
+#[test]
+fn the_draw_is_kept_while_the_window_stays_and_repeated_when_it_moves() {
+    let first = plan(&info(10 * DAY, 20 * DAY), HOUR, None, start(), 0.1);
+    let again = plan(&info(10 * DAY, 20 * DAY), HOUR, Some(&first), start() + DAY, 0.9);
+    assert_eq!(again.at, first.at);
+    let moved = plan(&info(5 * DAY, 15 * DAY), HOUR, Some(&first), start() + DAY, 0.5);
+    assert_eq!(moved.at, Some(unix(start() + 10 * DAY)));
+}
+
+#[test]
+fn a_window_that_ends_before_it_starts_is_no_advice() {
+    assert_eq!(plan(&info(20 * DAY, 10 * DAY), HOUR, None, start(), 0.5).at, None);
+}
+
+#[test]
+fn how_often_to_ask_is_bounded_on_both_sides() {
+    let ask = |after| plan(&info(DAY, 2 * DAY), after, None, start(), 0.5).ask;
+    assert_eq!(ask(Duration::ZERO), unix(start() + Duration::from_secs(60)));
+    assert_eq!(ask(365 * DAY), unix(start() + DAY));
+}
+
+#[test]
+fn an_authority_that_cannot_be_asked_does_not_undo_what_it_said() {
+    let first = plan(&info(10 * DAY, 20 * DAY), HOUR, None, start(), 0.1);
+    assert_eq!(unplanned(Some(&first), true, start()).at, first.at);
+    assert_eq!(unplanned(None, false, start()).at, None);
+}
+
+#[test]
+fn waits_double_up_to_the_limit_and_are_spread() {
+    let backoff = Backoff { first: Duration::from_secs(100), most: Duration::from_secs(1000) };
+    let waits: Vec<_> = (1..=5).map(|failures| backoff.delay(failures, 0.5).as_secs()).collect();
+    assert_eq!(waits, [100, 200, 400, 800, 1000]);
+    assert_eq!(backoff.delay(u32::MAX, 0.0).as_secs(), 750);
+    assert_eq!(backoff.delay(1, 1.0).as_secs(), 125);
+}
+
+#[test]
+fn each_authority_has_its_turns_and_then_the_first_again() {
+    let turns: Vec<_> = (0..7).map(|failures| authority(failures, 2, 3)).collect();
+    assert_eq!(turns, [0, 0, 1, 1, 2, 2, 0]);
+    assert_eq!(authority(5, 3, 1), 0);
+}
+
+#[test]
+fn a_rate_limit_ends_the_turn_of_an_authority() {
+    assert_eq!(authority(failures_after(0, 3, true), 3, 2), 1);
+    assert_eq!(failures_after(1, 3, false), 2);
+}

@@ -1,0 +1,95 @@
+//! The certificate of TLS-ALPN-01 (RFC 8737 section 3).
+
+use aws_lc_rs::digest;
+use instant_acme::Identifier;
+use rcgen::{CertificateParams, CustomExtension, DistinguishedName, KeyPair, SanType};
+use rustls::{crypto::aws_lc_rs::default_provider, sign::CertifiedKey};
+use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use std::{fmt::Write, net::IpAddr, sync::Arc};
+
+/// The protocol an authority offers, alone, in the handshake of a TLS-ALPN-01 challenge.
+pub const ACME_TLS_ALPN: &[u8] = b"acme-tls/1";
+
+/// The server name the authority will ask for: of an address, its reverse name (RFC 8738 section 6).
+pub(super) fn server_name(identifier: &Identifier) -> String {
+    match identifier {
+        Identifier::Dns(name) => name.clone(),
+        Identifier::Ip(IpAddr::V4(address)) => {
+            let [a, b, c, d] = address.octets();
+            format!("{d}.{c}.{b}.{a}.in-addr.arpa")
+        }
+        Identifier::Ip(IpAddr::V6(address)) => {
+            let mut name = String::with_capacity(72);
+            for octet in address.octets().iter().rev() {
+                // Writing to a String cannot fail.
+                let _ = write!(name, "{:x}.{:x}.", octet & 15, octet >> 4);
+            }
+            name + "ip6.arpa"
+        }
+        other => format!("{:?}", other.authorized(false)),
+    }
+}
+
+/// Self-signed, for exactly the one name, with the digest of the key authorization in a critical extension.
+pub(super) fn certificate(server_name: &str, key_authorization: &str) -> Result<Arc<CertifiedKey>, String> {
+    let text = |error: rcgen::Error| error.to_string();
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    params.subject_alt_names = vec![match address(server_name) {
+        Some(address) => SanType::IpAddress(address),
+        None => SanType::DnsName(server_name.try_into().map_err(text)?),
+    }];
+    let digest = digest::digest(&digest::SHA256, key_authorization.as_bytes());
+    params.custom_extensions = vec![CustomExtension::new_acme_identifier(digest.as_ref())];
+    let key = KeyPair::generate().map_err(text)?;
+    let certificate = params.self_signed(&key).map_err(text)?;
+    let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    CertifiedKey::from_der(vec![certificate.der().clone()], private, &default_provider())
+        .map(Arc::new)
+        .map_err(|error| error.to_string())
+}
+
+/// The address behind a reverse name made by [`server_name`].
+fn address(server_name: &str) -> Option<IpAddr> {
+    if let Some(reversed) = server_name.strip_suffix(".in-addr.arpa") {
+        let octets: Vec<u8> = reversed.split('.').rev().map(|part| part.parse().ok()).collect::<Option<_>>()?;
+        return <[u8; 4]>::try_from(octets).ok().map(IpAddr::from);
+    }
+    let nibbles: Vec<u8> = server_name
+        .strip_suffix(".ip6.arpa")?
+        .split('.')
+        .rev()
+        .map(|part| u8::from_str_radix(part, 16).ok().filter(|nibble| *nibble < 16))
+        .collect::<Option<_>>()?;
+    let octets: Vec<u8> = nibbles.chunks_exact(2).map(|pair| pair.iter().fold(0, |octet, n| octet << 4 | n)).collect();
+    <[u8; 16]>::try_from(octets).ok().map(IpAddr::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use x509_parser::{oid_registry::asn1_rs::oid, parse_x509_certificate};
+
+    #[test]
+    fn the_certificate_carries_the_name_and_the_critical_digest_and_nothing_else() {
+        let made = certificate("a.example", "token.thumb").unwrap();
+        let (_, parsed) = parse_x509_certificate(&made.cert[0]).unwrap();
+        let alternatives = parsed.subject_alternative_name().unwrap().unwrap();
+        assert_eq!(alternatives.value.general_names.len(), 1);
+        let id = oid!(1.3.6.1.5.5.7.1.31);
+        let extension = parsed.extensions().iter().find(|extension| extension.oid == id).unwrap();
+        assert!(extension.critical);
+        let digest = digest::digest(&digest::SHA256, b"token.thumb");
+        assert_eq!(extension.value, [&[4, 32], digest.as_ref()].concat());
+    }
+
+    #[test]
+    fn addresses_are_asked_for_by_their_reverse_names() {
+        for text in ["192.0.2.7", "2001:db8::7"] {
+            let address_of: IpAddr = text.parse().unwrap();
+            assert_eq!(address(&server_name(&Identifier::Ip(address_of))), Some(address_of));
+        }
+        assert_eq!(server_name(&Identifier::Ip("192.0.2.7".parse().unwrap())), "7.2.0.192.in-addr.arpa");
+        assert_eq!(address("a.example"), None);
+    }
+}

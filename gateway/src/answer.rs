@@ -1,0 +1,143 @@
+//! Answers that the gateway gives itself: problem details for programs, a small page for people.
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use pingora::http::ResponseHeader;
+use std::io::Write as _;
+
+/// A whole answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) body: Bytes,
+}
+
+/// In what form a client wants to be told of an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// `application/problem+json` (RFC 9457).
+    Problem,
+    /// A page.
+    Html,
+    /// A line of text.
+    Text,
+}
+
+impl Form {
+    /// The form for a request: interfaces get problems, navigations get pages.
+    pub(crate) fn of(path: &str, headers: &http::HeaderMap) -> Self {
+        let below = |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        if below("/api") || below("/ws") {
+            return Self::Problem;
+        }
+        let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+        if accept.contains("text/html") { Self::Html } else { Self::Text }
+    }
+}
+
+impl Answer {
+    /// An answer with a line of text.
+    pub(crate) fn text(status: u16, body: &str) -> Self {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let answer = Self { status, headers: Vec::new(), body: Bytes::copy_from_slice(body.as_bytes()) };
+        answer.with("content-type", "text/plain; charset=utf-8")
+    }
+
+    /// An error or a redirection, as text, not to be stored.
+    pub(crate) fn plain(status: u16, detail: &str) -> Self {
+        Self::text(status, &format!("{detail}\n")).with("cache-control", "no-store")
+    }
+
+    /// An error in the form that the client wants. `detail` is a sentence of the gateway's own, never of the client's.
+    pub(crate) fn error(status: u16, detail: &str, form: Form) -> Self {
+        let plain = Self::plain(status, detail);
+        let title = plain.status.canonical_reason().unwrap_or("Error");
+        match form {
+            Form::Text => plain,
+            Form::Problem => {
+                let problem = serde_json::json!({"type": "about:blank", "title": title, "status": status, "detail": detail});
+                plain.containing("application/problem+json", problem.to_string())
+            }
+            Form::Html => {
+                let page = format!(
+                    "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" \
+                     content=\"width=device-width\"><title>{title}</title>\n<h1>{title}</h1>\n<p>{detail}</p>\n"
+                );
+                plain.containing("text/html; charset=utf-8", page)
+            }
+        }
+    }
+
+    /// With another header; one that cannot be a header is left out.
+    pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.push((HeaderName::from_static(name), value));
+        }
+        self
+    }
+
+    fn containing(mut self, content_type: &'static str, body: String) -> Self {
+        self.headers.retain(|(name, _)| name != header::CONTENT_TYPE);
+        self.body = body.into();
+        self.with("content-type", content_type)
+    }
+
+    /// The head, for Pingora.
+    pub(crate) fn to_header(&self) -> pingora::Result<Box<ResponseHeader>> {
+        let mut head = ResponseHeader::build(self.status, Some(self.headers.len() + 8))?;
+        for (name, value) in &self.headers {
+            head.append_header(name.clone(), value.clone())?;
+        }
+        head.set_content_length(self.body.len())?;
+        Ok(Box::new(head))
+    }
+
+    /// The whole answer on a connection that is closed after it.
+    pub(crate) fn to_h1(&self) -> Vec<u8> {
+        let mut text = Vec::with_capacity(256 + self.body.len());
+        let reason = self.status.canonical_reason().unwrap_or_default();
+        // Writing to a vector does not fail.
+        let _ = write!(text, "HTTP/1.1 {} {reason}\r\n", self.status.as_u16());
+        for (name, value) in &self.headers {
+            let _ = write!(text, "{name}: ");
+            text.extend_from_slice(value.as_bytes());
+            text.extend_from_slice(b"\r\n");
+        }
+        let _ = write!(text, "content-length: {}\r\nconnection: close\r\n\r\n", self.body.len());
+        text.extend_from_slice(&self.body);
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn form(path: &str, accept: &'static str) -> Form {
+        Form::of(path, &[(header::ACCEPT, HeaderValue::from_static(accept))].into_iter().collect())
+    }
+
+    #[test]
+    fn programs_get_problems_and_people_get_pages() {
+        assert_eq!(form("/api/chat", "text/html"), Form::Problem);
+        assert_eq!(form("/ws", "*/*"), Form::Problem);
+        assert_eq!(form("/apix", "text/html,*/*"), Form::Html);
+        assert_eq!(form("/x", "*/*"), Form::Text);
+    }
+
+    #[test]
+    fn an_error_says_its_status_in_every_form() {
+        let problem = Answer::error(404, "There is nothing here.", Form::Problem);
+        assert_eq!(
+            serde_json::from_slice::<serde_json::Value>(&problem.body).expect("JSON"),
+            serde_json::json!({"type": "about:blank", "title": "Not Found", "status": 404, "detail": "There is nothing here."})
+        );
+        let raw = String::from_utf8(Answer::error(503, "Later.", Form::Text).with("retry-after", "1").to_h1()).expect("text");
+        assert_eq!(
+            raw,
+            "HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain; charset=utf-8\r\ncache-control: no-store\r\n\
+             retry-after: 1\r\ncontent-length: 7\r\nconnection: close\r\n\r\nLater.\n"
+        );
+    }
+}

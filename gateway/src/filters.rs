@@ -1,0 +1,146 @@
+//! What every request passes before it goes anywhere: one list, in one order, each filter with its reason.
+
+mod client;
+mod forwarded;
+mod origin;
+mod rate_limit;
+mod request_id;
+mod response;
+mod target;
+
+pub(crate) use rate_limit::RateLimits;
+pub(crate) use response::{PageKind, harden};
+
+use crate::{
+    answer::{Answer, Form},
+    plane::Shared,
+    router::{Found, Host},
+    snapshot::{Route, Snapshot},
+    stream::Facts,
+};
+use http::header;
+use pingora::http::RequestHeader;
+use std::{net::IpAddr, sync::Arc};
+
+/// One step. It may change the request, add to what is known about it, or refuse it.
+struct Filter {
+    /// The `reason` label of refusals.
+    name: &'static str,
+    apply: fn(&mut Exchange<'_>) -> Result<(), Refusal>,
+}
+
+/// The order matters; each reason says why a filter stands where it stands.
+const FILTERS: [Filter; 8] = [
+    // First, because everything after it relies on one host and one spelling of the path.
+    Filter { name: "target", apply: target::check },
+    // Before anything is counted or logged: by whom.
+    Filter { name: "client", apply: client::find },
+    // Before anything can be refused with a reason worth correlating.
+    Filter { name: "request_id", apply: request_id::give },
+    // Before the limits, because a route may have its own.
+    Filter { name: "route", apply: route },
+    // Before all that costs more than a look into a table.
+    Filter { name: "rate_limit", apply: rate_limit::check },
+    // Before a WebSocket, to which browsers give cookies whoever asks (RFC 6455 section 10.2).
+    Filter { name: "origin", apply: origin::check },
+    // Before a body is read that nobody wants; bodies without a length are counted while they pass.
+    Filter { name: "body", apply: body },
+    // Last: what the upstream is told about the client is the gateway's word only.
+    Filter { name: "forwarded", apply: forwarded::overwrite },
+];
+
+/// A request on its way through the filters.
+pub(crate) struct Exchange<'e> {
+    pub(crate) shared: &'e Shared,
+    pub(crate) snapshot: &'e Snapshot,
+    pub(crate) facts: Facts,
+    pub(crate) request: &'e mut RequestHeader,
+    /// Whether it is to become a WebSocket.
+    pub(crate) upgrade: bool,
+    pub(crate) about: &'e mut About,
+}
+
+/// What is known about a request, and said in logs.
+#[derive(Clone)]
+pub(crate) struct About {
+    pub(crate) client: IpAddr,
+    pub(crate) secure: bool,
+    pub(crate) host: Option<Host>,
+    /// Normalised, without query.
+    pub(crate) path: String,
+    pub(crate) request_id: String,
+    pub(crate) route: Option<Arc<Route>>,
+}
+
+/// Why a request goes no further.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) status: u16,
+    pub(crate) detail: &'static str,
+    headers: Vec<(&'static str, String)>,
+}
+
+impl About {
+    /// What is known before the first filter.
+    pub(crate) fn new(facts: Facts) -> Self {
+        let client = facts.client.ip().to_canonical();
+        Self { client, secure: facts.secure, host: None, path: String::new(), request_id: String::new(), route: None }
+    }
+}
+
+impl Refusal {
+    fn new(status: u16, detail: &'static str) -> Self {
+        Self { status, detail, headers: Vec::new() }
+    }
+
+    fn with(mut self, name: &'static str, value: String) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// The answer to give.
+    pub(crate) fn answer(&self, form: Form) -> Answer {
+        let answer = Answer::error(self.status, self.detail, form);
+        self.headers.iter().fold(answer, |answer, (name, value)| answer.with(name, value))
+    }
+}
+
+/// Applies every filter in order; the first refusal ends it, counted.
+pub(crate) fn admit(mut exchange: Exchange<'_>) -> Result<Arc<Route>, Refusal> {
+    for filter in &FILTERS {
+        if let Err(refusal) = (filter.apply)(&mut exchange) {
+            exchange.shared.metrics.request_refused(filter.name);
+            return Err(refusal);
+        }
+    }
+    exchange.about.route.as_ref().map(Arc::clone).ok_or_else(nothing_here)
+}
+
+fn nothing_here() -> Refusal {
+    Refusal::new(404, "There is nothing here.")
+}
+
+fn route(exchange: &mut Exchange<'_>) -> Result<(), Refusal> {
+    let Some(host) = &exchange.about.host else { return Err(nothing_here()) };
+    match exchange.snapshot.router.find(host, &exchange.about.path, &exchange.request.method) {
+        Found::Route(index) => {
+            exchange.about.route = exchange.snapshot.routes.get(index).map(Arc::clone);
+            Ok(())
+        }
+        Found::OtherMethods(allow) => Err(Refusal::new(405, "This method is not for this path.").with("allow", allow)),
+        Found::Nothing => Err(nothing_here()),
+    }
+}
+
+fn body(exchange: &mut Exchange<'_>) -> Result<(), Refusal> {
+    let Some(route) = &exchange.about.route else { return Err(nothing_here()) };
+    let length = exchange.request.headers.get(header::CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length > route.config.body_limit) {
+        return Err(Refusal::new(413, BODY_TOO_LARGE));
+    }
+    Ok(())
+}
+
+/// What is said about a body over the limit.
+pub(crate) const BODY_TOO_LARGE: &str = "The body of the request is too large.";

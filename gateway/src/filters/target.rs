@@ -1,0 +1,47 @@
+//! One host, one path, a method that is not a trap.
+
+use super::{Exchange, Refusal};
+use crate::router::{Host, normalise};
+use http::{Method, header};
+
+/// Longest target; browsers stay far below.
+const TARGET_MAX: usize = 8 * 1024;
+
+pub(super) fn check(exchange: &mut Exchange<'_>) -> Result<(), Refusal> {
+    let request = &mut *exchange.request;
+    // TRACE would echo cookies (RFC 9110 section 9.3.8); CONNECT never means this server.
+    if matches!(request.method, Method::TRACE | Method::CONNECT) {
+        return Err(Refusal::new(405, "This method is not accepted here."));
+    }
+    if request.raw_path().len() > TARGET_MAX {
+        return Err(Refusal::new(414, "The address is too long."));
+    }
+    let hosts: Vec<&str> = request.headers.get_all(header::HOST).iter().filter_map(|host| host.to_str().ok()).collect();
+    let authority = request.uri.authority().map(http::uri::Authority::as_str);
+    let text = match (authority, hosts.as_slice()) {
+        (None, [host]) => *host,
+        (Some(authority), []) => authority,
+        // RFC 9113 section 8.3.1: when both are there, they must agree.
+        (Some(authority), [host]) if authority.eq_ignore_ascii_case(host) => authority,
+        _ => return Err(Refusal::new(400, "Exactly one Host is needed.")),
+    };
+    let host = Host::parse(text).ok_or_else(|| Refusal::new(400, "The Host is not a valid one."))?;
+    let target = std::str::from_utf8(request.raw_path()).map_err(|_| bad_path())?;
+    let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+    let clean = normalise(path).map_err(|_| bad_path())?;
+    let changed = *clean != *path;
+    let clean = clean.into_owned();
+    if changed {
+        let target = query.map_or_else(|| clean.clone(), |query| format!("{clean}?{query}"));
+        let mut parts = request.uri.clone().into_parts();
+        parts.path_and_query = Some(target.parse().map_err(|_| bad_path())?);
+        request.set_uri(http::Uri::from_parts(parts).map_err(|_| bad_path())?);
+    }
+    exchange.about.path = clean;
+    exchange.about.host = Some(host);
+    Ok(())
+}
+
+fn bad_path() -> Refusal {
+    Refusal::new(400, "The path is not a valid one.")
+}

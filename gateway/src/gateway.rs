@@ -1,0 +1,202 @@
+//! A gateway from start to end: load → validate → build → bind everything → announce → serve → drain.
+
+mod apply;
+mod listeners;
+
+use crate::{
+    access_log::Pseudonyms,
+    admin,
+    config_source::{ConfigError, ConfigSource},
+    life_cycle::Readiness,
+    metrics::Metrics,
+    plane::{Drained, Http01, Plane},
+    reload::{self, ReloadReport},
+    snapshot::Snapshot,
+    telemetry::Telemetry,
+};
+use arc_swap::ArcSwap;
+use gateway_config::{Config, Name};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+use tokio::sync::{Mutex, watch};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// What a program that runs a gateway may add to it.
+#[derive(Default)]
+pub struct Options {
+    /// Registries whose metrics are served beside the gateway's own.
+    pub registries: Vec<prometheus::Registry>,
+    /// Conditions without which `/readyz` says no.
+    pub ready_when: Vec<watch::Receiver<bool>>,
+    /// The process's log, so that a reload can change its level.
+    pub telemetry: Option<Telemetry>,
+    /// Answers ACME HTTP-01 challenges; without it there are none.
+    pub http01: Option<Http01>,
+}
+
+/// A gateway that serves.
+pub struct RunningGateway {
+    handle: Handle,
+    tasks: TaskTracker,
+}
+
+/// A hand on a running gateway; cheap to clone.
+#[derive(Clone)]
+pub struct Handle(Arc<State>);
+
+pub(crate) struct State {
+    pub(crate) source: ConfigSource,
+    pub(crate) options: Options,
+    pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
+    pub(crate) plane: Arc<Plane>,
+    pub(crate) metrics: Metrics,
+    pub(crate) pseudonyms: Pseudonyms,
+    pub(crate) readiness: Readiness,
+    /// Asks for a drain.
+    pub(crate) shutdown: CancellationToken,
+    /// Ends a drain before its deadline.
+    pub(crate) cut: CancellationToken,
+    /// Ends what runs beside requests: admin server, watch, renewal.
+    pub(crate) end: CancellationToken,
+    /// What is in effect; held while a reload runs, so that one runs at a time.
+    pub(crate) effect: Mutex<apply::Effect>,
+}
+
+/// The gateway.
+pub struct Gateway;
+
+impl Gateway {
+    /// Starts a gateway, or says why not, with nothing left behind. It serves when this returns; it drains when `shutdown`
+    /// is cancelled.
+    pub async fn start(
+        source: ConfigSource,
+        options: Options,
+        shutdown: CancellationToken,
+    ) -> Result<RunningGateway, ConfigError> {
+        let (config, loaded) = apply::load(&source).await?;
+        let (metrics, pseudonyms) = (Metrics::new(), Pseudonyms::new());
+        let snapshot = Snapshot::build(Arc::new(config), &loaded.certificates, None, &metrics, &pseudonyms);
+        let snapshot = snapshot.map_err(ConfigError::Unservable)?;
+        let config = Arc::clone(snapshot.config());
+        let bound = apply::Bindings::new(&config, None)?;
+
+        let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
+        let http01 = options.http01.clone().unwrap_or_else(|| Arc::new(|_| None));
+        let state = Arc::new(State {
+            source,
+            snapshot: Arc::clone(&snapshot),
+            plane: Plane::new(snapshot, metrics.clone(), http01),
+            readiness: Readiness::new(metrics.clone()),
+            metrics,
+            pseudonyms,
+            shutdown,
+            cut: CancellationToken::new(),
+            end: CancellationToken::new(),
+            effect: Mutex::new(apply::Effect::default()),
+            options,
+        });
+        let handle = Handle(state);
+        handle.0.effect.lock().await.take_effect(&handle, bound, loaded)?;
+
+        let tasks = TaskTracker::new();
+        tasks.spawn(reload::maintain(handle.clone()));
+        tasks.close();
+        handle.0.readiness.open();
+        Ok(RunningGateway { handle, tasks })
+    }
+}
+
+impl RunningGateway {
+    /// A hand on this gateway.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Serves until a drain is asked for and done: not ready → accept for `drain.delay` → stop accepting → finish what is
+    /// open within `drain.deadline`.
+    pub async fn run(self) -> Drained {
+        let state = &self.handle.0;
+        state.shutdown.cancelled().await;
+        state.readiness.drain();
+        let drain = self.handle.config().drain.clone();
+        tracing::info!(delay = ?drain.delay, deadline = ?drain.deadline, "draining");
+        state.cut.run_until_cancelled(tokio::time::sleep(drain.delay)).await;
+
+        state.effect.lock().await.stop_accepting().await;
+        let cut_after = |deadline: Duration| state.plane.drain(deadline);
+        let drained = match state.cut.run_until_cancelled(cut_after(drain.deadline)).await {
+            Some(drained) => drained,
+            None => cut_after(Duration::ZERO).await,
+        };
+
+        state.end.cancel();
+        self.tasks.wait().await;
+        state.effect.lock().await.stop_admin().await;
+        tracing::info!(cut = drained.cut, "stopped");
+        drained
+    }
+}
+
+impl Handle {
+    /// The configuration in effect.
+    pub fn config(&self) -> Arc<Config> {
+        Arc::clone(self.0.snapshot.load().config())
+    }
+
+    /// The gateway's metrics.
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    /// The readiness latch.
+    pub fn readiness(&self) -> &Readiness {
+        &self.0.readiness
+    }
+
+    /// Whether requests should be sent here: the latch, and all that [`Options::ready_when`] waits for.
+    pub fn is_ready(&self) -> bool {
+        self.0.readiness.is_ready() && self.0.options.ready_when.iter().all(|condition| *condition.borrow())
+    }
+
+    /// The addresses bound, by listener: real ports where the configuration says 0.
+    pub async fn addresses(&self) -> Vec<(Name, SocketAddr)> {
+        self.0.effect.lock().await.addresses()
+    }
+
+    /// The admin address bound.
+    pub async fn admin_address(&self) -> Option<SocketAddr> {
+        self.0.effect.lock().await.admin_address()
+    }
+
+    /// Reads the configuration and its certificates again and puts them into effect, all or nothing.
+    pub async fn reload(&self) -> Result<ReloadReport, ConfigError> {
+        // A task of its own: a caller that goes away must not stop a reload half way.
+        let reloading = tokio::spawn(reload::reload(self.clone()));
+        reloading.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+    }
+
+    /// Reloads and says how it went in the log.
+    pub async fn reload_and_log(&self, cause: &str) {
+        // The reload itself logs its outcome; here only why it happened.
+        tracing::info!(cause, "reloading");
+        let _logged = self.reload().await;
+    }
+
+    /// Asks for a drain; [`RunningGateway::run`] does it.
+    pub fn request_drain(&self) {
+        self.0.shutdown.cancel();
+    }
+
+    /// Whether a drain was asked for.
+    pub fn drain_requested(&self) -> bool {
+        self.0.shutdown.is_cancelled()
+    }
+
+    /// Ends a drain at once.
+    pub fn cut(&self) {
+        self.0.cut.cancel();
+    }
+
+    pub(crate) fn state(&self) -> &Arc<State> {
+        &self.0
+    }
+}

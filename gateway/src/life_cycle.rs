@@ -1,0 +1,99 @@
+//! Begin and end: the readiness latch, the signals, the order of a drain.
+
+use crate::{gateway::Handle, metrics::Metrics};
+use std::io;
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::watch,
+};
+
+/// Says whether requests should be sent here: closed at first, opened once, closed for good by a drain.
+#[derive(Clone)]
+pub struct Readiness {
+    phase: watch::Sender<Phase>,
+    metrics: Metrics,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Starting,
+    Ready,
+    Draining,
+}
+
+impl Readiness {
+    /// A closed latch.
+    pub fn new(metrics: Metrics) -> Self {
+        Self { phase: watch::Sender::new(Phase::Starting), metrics }
+    }
+
+    /// Opens the latch, unless a drain was faster.
+    pub fn open(&self) {
+        self.phase.send_if_modified(|phase| {
+            let opens = *phase == Phase::Starting;
+            if opens {
+                *phase = Phase::Ready;
+                self.metrics.ready(true);
+            }
+            opens
+        });
+    }
+
+    /// Closes the latch for good.
+    pub fn drain(&self) {
+        self.phase.send_replace(Phase::Draining);
+        self.metrics.ready(false);
+        self.metrics.draining();
+    }
+
+    /// Whether the latch is open.
+    pub fn is_ready(&self) -> bool {
+        *self.phase.borrow() == Phase::Ready
+    }
+
+    /// Whether a drain has begun.
+    pub fn is_draining(&self) -> bool {
+        *self.phase.borrow() == Phase::Draining
+    }
+}
+
+/// The signals that a gateway obeys. Without this, SIGHUP would end the process.
+pub struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Takes the signals over from their default actions.
+    pub fn install() -> io::Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Obeys: SIGHUP reloads; SIGTERM and SIGINT drain, a second one of them ends the drain at once. Never returns; drop it
+    /// when the gateway has ended.
+    pub async fn obey(mut self, gateway: Handle) {
+        loop {
+            tokio::select! {
+                Some(()) = self.hangup.recv() => gateway.reload_and_log("SIGHUP").await,
+                Some(()) = self.terminate.recv() => stop(&gateway, "SIGTERM"),
+                Some(()) = self.interrupt.recv() => stop(&gateway, "SIGINT"),
+                else => std::future::pending().await,
+            }
+        }
+    }
+}
+
+fn stop(gateway: &Handle, signal: &str) {
+    if gateway.readiness().is_draining() || gateway.drain_requested() {
+        tracing::warn!(signal, "stopping now");
+        gateway.cut();
+    } else {
+        tracing::info!(signal, "draining");
+        gateway.request_drain();
+    }
+}

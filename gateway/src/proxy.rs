@@ -1,0 +1,281 @@
+//! Everything that is not a WebSocket: Pingora's proxy with our router, filters, files, upstreams and answers.
+
+mod answers;
+mod context;
+mod event_stream;
+mod site;
+
+use crate::{
+    answer::{Answer, Form},
+    filters::{self, About, BODY_TOO_LARGE, Exchange, PageKind, harden},
+    plane::Shared,
+    snapshot::LeadsTo,
+    stream::facts_of,
+    upstream::{Key, Outcome, Unavailable, Upstream},
+};
+use async_trait::async_trait;
+use bytes::Bytes;
+use context::{Context, Work};
+use event_stream::EventStream;
+use gateway_config::Balance;
+use http::header;
+use pingora::{
+    Error, ErrorSource, ErrorType, Result,
+    http::ResponseHeader,
+    modules::http::HttpModules,
+    proxy::{FailToProxy, ProxyHttp, Session},
+    upstreams::peer::HttpPeer,
+};
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+/// The application that Pingora runs for each request.
+pub(crate) struct Proxy {
+    shared: Arc<Shared>,
+}
+
+/// Longest time for one write to a client that does not read.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Longest time to read away a request body that nobody wants, before the connection is closed instead.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+impl Proxy {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    async fn admit(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
+        let snapshot = self.shared.snapshot.load_full();
+        let facts = facts_of(session.digest());
+        let form = Form::of(&String::from_utf8_lossy(session.req_header().raw_path()), &session.req_header().headers);
+        let mut about = About::new(facts);
+        let admitted = filters::admit(Exchange {
+            shared: &self.shared,
+            snapshot: &snapshot,
+            facts,
+            request: session.req_header_mut(),
+            upgrade: false,
+            about: &mut about,
+        });
+        session.set_read_timeout(Some(snapshot.config().limits.body_timeout));
+        session.set_write_timeout(Some(WRITE_TIMEOUT));
+        session.set_total_drain_timeout(Some(DRAIN_TIMEOUT));
+        let work = context.work.insert(Work::new(snapshot, about, form));
+        let route = match admitted {
+            Ok(route) => route,
+            Err(refusal) => {
+                answers::write(session, work, refusal.answer(form)).await?;
+                return Ok(true);
+            }
+        };
+        route.metrics.in_flight.inc();
+        work.counted = true;
+        match &route.leads_to {
+            LeadsTo::Upstream(upstream) => match upstream.admit(false) {
+                Ok(admission) => {
+                    work.admission = Some(admission);
+                    return Ok(false);
+                }
+                Err(unavailable) => answers::write(session, work, answers::unavailable(unavailable, form)).await?,
+            },
+            LeadsTo::Site(site) => site::answer(session, work, site).await?,
+            LeadsTo::Redirect { location, status } => {
+                let location = match location.strip_suffix('*') {
+                    Some(base) => {
+                        let target = String::from_utf8_lossy(session.req_header().raw_path());
+                        format!("{base}{}", target.strip_prefix('/').unwrap_or(&target))
+                    }
+                    None => location.clone(),
+                };
+                let answer = Answer::text(status.as_u16(), "").with("location", &location);
+                answers::write(session, work, answer).await?;
+            }
+            LeadsTo::Respond { status, body } => {
+                answers::write(session, work, Answer::text(status.as_u16(), body)).await?;
+            }
+        }
+        Ok(true)
+    }
+}
+
+#[async_trait]
+impl ProxyHttp for Proxy {
+    type CTX = Context;
+
+    fn new_ctx(&self) -> Context {
+        Context::new()
+    }
+
+    /// None: Pingora's compression would hold event streams back, and files are compressed when they are built.
+    fn init_downstream_modules(&self, _: &mut HttpModules) {}
+
+    async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
+        self.admit(session, context).await
+    }
+
+    async fn upstream_peer(&self, session: &mut Session, context: &mut Context) -> Result<Box<HttpPeer>> {
+        let work = context.work.as_mut().ok_or_else(|| Error::new_in(ErrorType::InternalError))?;
+        let (Some(route), Some(upstream)) = (&work.about.route, work.upstream()) else {
+            return Err(Error::new_in(ErrorType::InternalError));
+        };
+        let key = balance_key(&upstream, &session.req_header().headers, work.about.client);
+        let attempt = match upstream.pick(key, &work.tried).await {
+            Ok(attempt) => attempt,
+            // All were tried: the first one again is better than an error that a retry was allowed to avoid.
+            Err(_) if !work.tried.is_empty() => upstream.pick(key, &[]).await.map_err(|_| unavailable())?,
+            Err(_) => return Err(unavailable()),
+        };
+        let timeouts = &route.config.timeouts;
+        let peer = attempt.target().peer(timeouts.first_byte.max(timeouts.idle));
+        work.attempts += 1;
+        work.attempt = Some(attempt);
+        Ok(peer)
+    }
+
+    async fn request_body_filter(
+        &self,
+        _: &mut Session,
+        body: &mut Option<Bytes>,
+        _: bool,
+        context: &mut Context,
+    ) -> Result<()> {
+        let (Some(work), Some(body)) = (&mut context.work, body) else { return Ok(()) };
+        work.body_received += body.len() as u64;
+        let limit = work.about.route.as_ref().map_or(0, |route| route.config.body_limit);
+        if work.body_received > limit {
+            self.shared.metrics.request_refused("body");
+            return Err(Error::new_down(ErrorType::HTTPStatus(413)));
+        }
+        Ok(())
+    }
+
+    async fn upstream_response_filter(
+        &self,
+        _: &mut Session,
+        response: &mut ResponseHeader,
+        context: &mut Context,
+    ) -> Result<()> {
+        let Some(work) = &mut context.work else { return Ok(()) };
+        if response.status.is_informational() {
+            return Ok(());
+        }
+        let outcome = if matches!(response.status.as_u16(), 502..=504) { Outcome::Failed("status") } else { Outcome::Answered };
+        work.note(outcome);
+        Ok(())
+    }
+
+    async fn response_filter(&self, _: &mut Session, response: &mut ResponseHeader, context: &mut Context) -> Result<()> {
+        let Some(work) = &mut context.work else { return Ok(()) };
+        if response.status.is_informational() {
+            return Ok(());
+        }
+        harden(response, &work.about, &work.snapshot.config().tls, PageKind::Data);
+        let is_event_stream = response.headers.get(header::CONTENT_TYPE).is_some_and(|kind| {
+            kind.as_bytes().get(..17).is_some_and(|kind| kind.eq_ignore_ascii_case(b"text/event-stream"))
+        });
+        if let Some(route) = &work.about.route
+            && is_event_stream
+        {
+            work.event_stream = Some(EventStream::begin(Arc::clone(&route.metrics), context.started));
+        }
+        Ok(())
+    }
+
+    fn response_body_filter(
+        &self,
+        _: &mut Session,
+        body: &mut Option<Bytes>,
+        end: bool,
+        context: &mut Context,
+    ) -> Result<Option<Duration>> {
+        if let Some(stream) = context.work.as_mut().and_then(|work| work.event_stream.as_mut()) {
+            stream.saw(body.as_ref().map_or(0, Bytes::len), end);
+        }
+        Ok(None)
+    }
+
+    fn fail_to_connect(&self, _: &mut Session, _: &HttpPeer, context: &mut Context, mut error: Box<Error>) -> Box<Error> {
+        // Nothing was sent: any request may be tried elsewhere, if the budget allows it.
+        let retry = context.work.as_mut().is_some_and(|work| {
+            work.note(Outcome::Failed("connect"));
+            work.may_retry()
+        });
+        error.set_retry(retry);
+        error
+    }
+
+    fn error_while_proxy(
+        &self,
+        peer: &HttpPeer,
+        session: &mut Session,
+        error: Box<Error>,
+        context: &mut Context,
+        reused: bool,
+    ) -> Box<Error> {
+        let mut error = error.more_context(format!("peer {}", peer._address));
+        let mut retry = false;
+        if let Some(work) = &mut context.work
+            && *error.esource() == ErrorSource::Upstream
+        {
+            let timeout = matches!(error.etype(), ErrorType::ReadTimedout | ErrorType::WriteTimedout);
+            // A kept connection that was closed meanwhile says nothing about the target.
+            if !reused || timeout {
+                work.note(Outcome::Failed(if timeout { "timeout" } else { "reset" }));
+            }
+            // Only when it cannot have done anything twice, and the client has not seen anything yet.
+            let repeatable = session.req_header().method.is_idempotent() && !session.as_ref().retry_buffer_truncated();
+            retry = repeatable && !timeout && session.response_written().is_none() && work.may_retry();
+        }
+        error.set_retry(retry);
+        error
+    }
+
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, context: &mut Context) -> FailToProxy {
+        let nobody = FailToProxy { error_code: 0, can_reuse_downstream: false };
+        let Some(code) = answers::status(error) else { return nobody };
+        let Some(work) = &mut context.work else { return nobody };
+        if let Some(stream) = &mut work.event_stream {
+            stream.broke_off();
+        }
+        if session.response_written().is_none() {
+            let answer = match code {
+                413 => Answer::error(413, BODY_TOO_LARGE, work.form),
+                502 => Answer::error(502, "The service behind this site did not answer.", work.form).with("retry-after", "1"),
+                503 => answers::unavailable(Unavailable::NoTarget, work.form),
+                504 => Answer::error(504, "The service behind this site took too long to answer.", work.form),
+                code => Answer::error(code, "The request could not be served.", work.form),
+            };
+            session.set_keepalive(None);
+            if let Err(error) = answers::write(session, work, answer).await {
+                tracing::debug!(%error, "the client did not take the answer");
+            }
+        }
+        FailToProxy { error_code: code, can_reuse_downstream: false }
+    }
+
+    async fn logging(&self, session: &mut Session, _: Option<&Error>, context: &mut Context) {
+        context.finish(session);
+    }
+
+    fn suppress_error_log(&self, _: &Session, _: &Context, _: &Error) -> bool {
+        // Failures are counted, and said in the access log; Pingora's lines would repeat paths with their queries.
+        true
+    }
+
+    fn suppress_proxy_warn_log(&self, _: &Session, _: &Context, _: &Error, _: pingora::proxy::ProxyWarnLogContext) -> bool {
+        true
+    }
+}
+
+fn unavailable() -> Box<Error> {
+    let mut error = Error::new_up(ErrorType::HTTPStatus(503));
+    error.set_retry(false);
+    error
+}
+
+/// What a request is balanced by: the configured cookie when it has one.
+pub(crate) fn balance_key<'h>(upstream: &Upstream, headers: &'h http::HeaderMap, client: IpAddr) -> Key<'h> {
+    let Balance::Rendezvous { cookie: wanted } = &upstream.config().balance else { return Key::Client(client) };
+    let pairs = headers.get_all(header::COOKIE).iter().flat_map(|field| field.as_bytes().split(|byte| *byte == b';'));
+    let value = pairs.map(<[u8]>::trim_ascii).find_map(|pair| pair.strip_prefix(wanted.as_bytes())?.strip_prefix(b"="));
+    value.map_or(Key::Client(client), Key::Cookie)
+}

@@ -1,0 +1,41 @@
+//! Answers that the gateway gives instead of an upstream.
+
+use super::context::Work;
+use crate::{
+    answer::{Answer, Form},
+    filters::{PageKind, harden},
+    upstream::Unavailable,
+};
+use http::Method;
+use pingora::{Error, ErrorSource, ErrorType, Result, proxy::Session};
+
+/// Writes a whole answer, hardened as all are.
+pub(super) async fn write(session: &mut Session, work: &Work, answer: Answer) -> Result<()> {
+    let mut head = answer.to_header()?;
+    harden(&mut head, &work.about, &work.snapshot.config().tls, PageKind::Data);
+    let body = if session.req_header().method == Method::HEAD { bytes::Bytes::new() } else { answer.body };
+    session.write_response_header(head, false).await?;
+    session.write_response_body(Some(body), true).await
+}
+
+/// The answer when an upstream takes no request.
+pub(super) fn unavailable(why: Unavailable, form: Form) -> Answer {
+    let detail = match why {
+        Unavailable::Full => "The service behind this site has too much to do.",
+        Unavailable::NoTarget => "The service behind this site is not available.",
+    };
+    Answer::error(503, detail, form).with("retry-after", "2")
+}
+
+/// The status code for a failure; `None` when nobody is there to be told.
+pub(super) fn status(error: &Error) -> Option<u16> {
+    match (error.etype(), error.esource()) {
+        (ErrorType::HTTPStatus(code), _) => Some(*code),
+        (ErrorType::ReadTimedout | ErrorType::WriteTimedout | ErrorType::ConnectTimedout, ErrorSource::Upstream) => Some(504),
+        (_, ErrorSource::Upstream) => Some(502),
+        (ErrorType::ReadTimedout, ErrorSource::Downstream) => Some(408),
+        (ErrorType::WriteError | ErrorType::ReadError | ErrorType::ConnectionClosed, ErrorSource::Downstream) => None,
+        (_, ErrorSource::Downstream) => Some(400),
+        (_, ErrorSource::Internal | ErrorSource::Unset) => Some(500),
+    }
+}

@@ -1,0 +1,125 @@
+//! What one request carries through Pingora's hooks, and what is counted when it ends.
+
+use super::EventStream;
+use crate::{
+    access_log::AccessRecord,
+    answer::Form,
+    filters::About,
+    metrics::HttpVersion,
+    snapshot::{LeadsTo, Snapshot},
+    upstream::{Admission, Attempt, Outcome, Target, Upstream},
+};
+use http::Version;
+use pingora::proxy::Session;
+use std::{sync::Arc, time::Instant};
+
+/// A request.
+pub(crate) struct Context {
+    pub(super) started: Instant,
+    pub(super) work: Option<Box<Work>>,
+}
+
+/// A request whose head was looked at.
+pub(crate) struct Work {
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) about: About,
+    pub(super) form: Form,
+    pub(super) admission: Option<Admission>,
+    pub(super) attempt: Option<Attempt>,
+    pub(super) tried: Vec<Arc<Target>>,
+    pub(super) attempts: usize,
+    pub(super) body_received: u64,
+    pub(super) event_stream: Option<EventStream>,
+    /// Whether the route counts it as being answered.
+    pub(super) counted: bool,
+}
+
+impl Context {
+    pub(super) fn new() -> Self {
+        Self { started: Instant::now(), work: None }
+    }
+
+    /// Counts and logs.
+    pub(super) fn finish(&mut self, session: &Session) {
+        let Some(work) = &mut self.work else { return };
+        let head = session.req_header();
+        let h2 = head.version == Version::HTTP_2;
+        let status = session.response_written().map_or(0, |response| response.status.as_u16());
+        let duration = self.started.elapsed();
+        let bytes = session.body_bytes_sent() as u64;
+        if let Some(route) = &work.about.route {
+            let metrics = &route.metrics;
+            metrics.answered(status, if h2 { HttpVersion::H2 } else { HttpVersion::H1 });
+            metrics.duration.observe(duration.as_secs_f64());
+            metrics.request_bytes.inc_by(work.body_received);
+            metrics.response_bytes.inc_by(bytes);
+        }
+        if !work.snapshot.access_log.enabled() {
+            return;
+        }
+        work.snapshot.access_log.record(&AccessRecord {
+            method: head.method.as_str(),
+            host: work.about.host.as_ref().map(crate::router::Host::as_str).unwrap_or_default(),
+            path: &work.about.path,
+            status,
+            bytes,
+            duration,
+            route: work.about.route.as_ref().map(|route| route.config.name.as_str()).unwrap_or_default(),
+            upstream: work.attempt.as_ref().map(|attempt| attempt.target().label.as_str()).unwrap_or_default(),
+            protocol: if h2 { "HTTP/2" } else { "HTTP/1.1" },
+            request_id: &work.about.request_id,
+            client: work.about.client,
+        });
+    }
+}
+
+impl Work {
+    pub(super) fn new(snapshot: Arc<Snapshot>, about: About, form: Form) -> Box<Self> {
+        Box::new(Self {
+            snapshot,
+            about,
+            form,
+            admission: None,
+            attempt: None,
+            tried: Vec::new(),
+            attempts: 0,
+            body_received: 0,
+            event_stream: None,
+            counted: false,
+        })
+    }
+
+    pub(super) fn upstream(&self) -> Option<Arc<Upstream>> {
+        match &self.about.route.as_ref()?.leads_to {
+            LeadsTo::Upstream(upstream) => Some(Arc::clone(upstream)),
+            _ => None,
+        }
+    }
+
+    /// Tells the target's health how the present attempt ended.
+    pub(super) fn note(&mut self, outcome: Outcome) {
+        if let Some(attempt) = &self.attempt {
+            attempt.note(outcome);
+        }
+    }
+
+    /// Whether another attempt is allowed; the present one is over then, and its target is avoided.
+    pub(super) fn may_retry(&mut self) -> bool {
+        let allowed = self.upstream().is_some_and(|upstream| upstream.may_retry(self.attempts));
+        if allowed && let Some(attempt) = self.attempt.take() {
+            self.tried.push(Arc::clone(attempt.target()));
+            self.body_received = 0;
+        }
+        allowed
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        if let Some(route) = &self.about.route
+            && self.counted
+        {
+            route.metrics.in_flight.dec();
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! How an event stream went: when its first event came, how long it was silent, whether it came to an end.
+
+use crate::metrics::RouteMetrics;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// An answer of `text/event-stream`, counted as open for as long as it lives.
+pub(crate) struct EventStream {
+    metrics: Arc<RouteMetrics>,
+    started: Instant,
+    last: Option<Instant>,
+    longest_gap: Duration,
+    ended: bool,
+}
+
+impl EventStream {
+    pub(super) fn begin(metrics: Arc<RouteMetrics>, started: Instant) -> Self {
+        metrics.event_streams_open.inc();
+        Self { metrics, started, last: None, longest_gap: Duration::ZERO, ended: false }
+    }
+
+    /// A piece of the stream passed, or its end.
+    pub(super) fn saw(&mut self, bytes: usize, end: bool) {
+        if bytes > 0 {
+            let now = Instant::now();
+            match self.last {
+                Some(last) => self.longest_gap = self.longest_gap.max(now.saturating_duration_since(last)),
+                None => {
+                    let first = now.saturating_duration_since(self.started);
+                    self.metrics.event_stream_first_event.observe(first.as_secs_f64());
+                }
+            }
+            self.last = Some(now);
+        }
+        self.ended |= end;
+    }
+
+    /// The upstream broke it off, or left it silent for too long.
+    pub(super) fn broke_off(&mut self) {
+        if !self.ended {
+            self.ended = true;
+            self.metrics.event_stream_stalls.inc();
+        }
+    }
+}
+
+impl Drop for EventStream {
+    fn drop(&mut self) {
+        self.metrics.event_streams_open.dec();
+        if self.last.is_some() {
+            self.metrics.event_stream_longest_gap.observe(self.longest_gap.as_secs_f64());
+        }
+    }
+}

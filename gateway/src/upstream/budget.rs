@@ -1,0 +1,54 @@
+//! Retries as a share of requests: enough for a lost connection, too few to double the load of a service in trouble.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+/// Hundredths of a retry.
+const RETRY: i64 = 100;
+/// Retries at hand when there was little traffic, and the most that can be saved up.
+const RESERVE: i64 = 10 * RETRY;
+
+/// A budget: requests pay in, retries take out.
+#[derive(Debug)]
+pub(super) struct RetryBudget {
+    percent: i64,
+    hundredths: AtomicI64,
+}
+
+impl RetryBudget {
+    pub(super) fn new(percent: u32) -> Self {
+        let reserve = if percent == 0 { 0 } else { RESERVE };
+        Self { percent: percent.into(), hundredths: AtomicI64::new(reserve) }
+    }
+
+    /// A request came.
+    pub(super) fn deposit(&self) {
+        if self.hundredths.load(Ordering::Relaxed) < RESERVE {
+            self.hundredths.fetch_add(self.percent, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a retry can be paid for; it is, then.
+    pub(super) fn withdraw(&self) -> bool {
+        let taken = self.hundredths.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+            (left >= RETRY).then(|| left - RETRY)
+        });
+        taken.is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retries_stay_a_share_of_requests() {
+        let budget = RetryBudget::new(20);
+        let mut retries = 0;
+        for _ in 0..1000 {
+            budget.deposit();
+            retries += u32::from(budget.withdraw());
+        }
+        assert!((200..=210).contains(&retries), "{retries}");
+        assert!(!RetryBudget::new(0).withdraw());
+    }
+}

@@ -1,0 +1,122 @@
+//! What goes on beside requests: names resolved again and again, targets checked, ejections ended.
+
+use super::{Address, RESOLVE_EVERY, Target, Upstream, check};
+use futures::future::join_all;
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Weak},
+    time::{Duration, Instant},
+};
+
+/// How often the keeper looks whether something is due.
+const TICK: Duration = Duration::from_millis(250);
+/// Longest time for resolving one name.
+const RESOLVE_DEADLINE: Duration = Duration::from_secs(4);
+
+/// Works until the upstream is dropped.
+pub(super) async fn keep(upstream: Weak<Upstream>) {
+    let mut resolve_at = Instant::now();
+    let mut check_at = Instant::now();
+    loop {
+        {
+            let Some(upstream) = upstream.upgrade() else { return };
+            let now = Instant::now();
+            if now >= resolve_at {
+                resolve(&upstream).await;
+                resolve_at = Instant::now() + RESOLVE_EVERY;
+            }
+            if let Some(settings) = &upstream.config.health_check
+                && now >= check_at
+            {
+                check_all(&upstream, settings).await;
+                check_at = now + settings.interval;
+            }
+            for target in upstream.targets.load().iter() {
+                let back = target.health().take_return(Instant::now());
+                if back {
+                    upstream.metrics.target_healthy(&target.label, true);
+                    tracing::info!(upstream = upstream.name(), target = %target.label, "ejected target gets requests again");
+                }
+            }
+        }
+        tokio::time::sleep(TICK).await;
+    }
+}
+
+/// Replaces the targets that are names by what the names mean now. A name that cannot be resolved keeps its last meaning.
+async fn resolve(upstream: &Arc<Upstream>) {
+    let names = upstream.config.targets.iter().filter_map(|target| match target {
+        gateway_config::Target::Host { host, port } => Some((host, *port, false)),
+        gateway_config::Target::Dns { host, port } => Some((host, *port, true)),
+        gateway_config::Target::Socket(_) | gateway_config::Target::Unix(_) => None,
+    });
+    let names: Vec<_> = names.collect();
+    if names.is_empty() {
+        return;
+    }
+    let mut addresses: Vec<SocketAddr> = Vec::new();
+    for (host, port, all) in names {
+        let lookup = tokio::time::timeout(RESOLVE_DEADLINE, tokio::net::lookup_host((host.as_str(), port))).await;
+        match lookup {
+            Ok(Ok(found)) => addresses.extend(found.take(if all { usize::MAX } else { 1 })),
+            Ok(Err(error)) => {
+                tracing::warn!(upstream = upstream.name(), host, %error, "name cannot be resolved; keeping what is known");
+                upstream.resolved.send_replace(true);
+                return;
+            }
+            Err(_) => {
+                tracing::warn!(upstream = upstream.name(), host, "name cannot be resolved in time; keeping what is known");
+                upstream.resolved.send_replace(true);
+                return;
+            }
+        }
+    }
+    addresses.sort_unstable();
+    addresses.dedup();
+    let before = upstream.targets.load_full();
+    let kept = |wanted: &SocketAddr| before.iter().find(|target| target.address == Address::Tcp(*wanted)).map(Arc::clone);
+    let fixed = upstream.config.targets.iter().filter_map(|target| match target {
+        gateway_config::Target::Socket(address) => kept(address),
+        gateway_config::Target::Unix(path) => {
+            before.iter().find(|target| target.address == Address::Unix(path.clone())).map(Arc::clone)
+        }
+        gateway_config::Target::Host { .. } | gateway_config::Target::Dns { .. } => None,
+    });
+    let mut after: Vec<Arc<Target>> = fixed.collect();
+    for address in addresses {
+        if !after.iter().any(|target| target.address == Address::Tcp(address)) {
+            after.push(kept(&address).unwrap_or_else(|| Target::tcp(address, &upstream.config)));
+        }
+    }
+    let labels = |list: &[Arc<Target>]| list.iter().map(|target| target.label.clone()).collect::<Vec<_>>();
+    let (old, new) = (labels(&before), labels(&after));
+    if old != new {
+        tracing::info!(upstream = upstream.name(), targets = ?new, "targets changed");
+        old.iter().filter(|label| !new.contains(label)).for_each(|label| upstream.metrics.target_gone(label));
+        new.iter().filter(|label| !old.contains(label)).for_each(|label| upstream.metrics.target_healthy(label, true));
+        upstream.targets.store(Arc::new(after));
+    }
+    upstream.resolved.send_replace(true);
+}
+
+async fn check_all(upstream: &Arc<Upstream>, settings: &gateway_config::HealthCheck) {
+    let targets = upstream.targets.load_full();
+    let checks = targets.iter().map(|target| async move {
+        let good = check::is_well(&target.address, settings.path.as_deref(), settings.timeout).await;
+        let now = Instant::now();
+        let mut health = target.health();
+        let changed = health.checked(good, settings.healthy_after, settings.unhealthy_after, now);
+        let available = health.is_available(now);
+        drop(health);
+        if changed {
+            upstream.metrics.target_healthy(&target.label, available);
+            let (upstream, target) = (upstream.name(), &target.label);
+            if good {
+                tracing::info!(upstream, %target, "target is healthy again");
+            } else {
+                tracing::warn!(upstream, %target, "target is unhealthy");
+            }
+        }
+    });
+    join_all(checks).await;
+}

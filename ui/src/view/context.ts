@@ -1,0 +1,22 @@
+// What every component may need, without passing it through all of them.
+
+import { getContext, setContext } from "svelte";
+import type { Gatehouse } from "../domain/gatehouse";
+import type { Router } from "./router";
+import type { Toasts } from "./toasts";
+
+export interface Ui {
+  readonly gatehouse: Gatehouse;
+  readonly router: Router;
+  readonly toasts: Toasts;
+}
+
+const KEY = Symbol("ui");
+
+export function provideUi(ui: Ui): Ui {
+  return setContext(KEY, ui);
+}
+
+export function useUi(): Ui {
+  return getContext<Ui>(KEY);
+}

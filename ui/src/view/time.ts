@@ -1,0 +1,25 @@
+// Times as people say them.
+
+const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const DAY = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
+const SHORT = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+
+export function clockTime(at: string): string {
+  return CLOCK.format(new Date(at));
+}
+
+export function dayName(at: string, now: number): string {
+  const days = dayNumber(now) - dayNumber(Date.parse(at));
+  if (days === 0) return "Today";
+  return days === 1 ? "Yesterday" : DAY.format(new Date(at));
+}
+
+/** The clock today, the date before. */
+export function shortTime(at: string, now: number): string {
+  return dayNumber(now) === dayNumber(Date.parse(at)) ? clockTime(at) : SHORT.format(new Date(at));
+}
+
+function dayNumber(time: number): number {
+  const date = new Date(time);
+  return Math.round(new Date(date.getFullYear(), date.getMonth(), date.getDate()).getTime() / 86_400_000);
+}
