@@ -25,7 +25,7 @@ use backend_protocol::limits::{MAX_FRAME, SUBPROTOCOL};
 use backend_protocol::problem::{Problem, ProblemType};
 use backend_store::{Store, StoreError};
 
-use crate::identity;
+use crate::identity::Credential;
 
 /// Bytes of tungstenite's buffers, per connection; its own defaults are 128 KiB each.
 const READ_BUFFER: usize = 4 * 1024;
@@ -68,13 +68,13 @@ async fn admit(
     headers: &HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
-    let upgrade =
-        upgrade.map_err(|rejection| Problem::new(ProblemType::BadRequest).detail(rejection.body_text()))?;
+    let upgrade = upgrade.map_err(|rejection| Problem::new(ProblemType::BadRequest).detail(rejection.body_text()))?;
     if !origin::is_own(headers, &state.allowed_origins) {
         return Err(Problem::new(ProblemType::CrossOrigin).detail("Origin must be the host that was asked"));
     }
-    let account = identity::account_of(&*state.store, headers).await.map_err(unavailable)?;
-    let account = account.ok_or_else(|| Problem::new(ProblemType::Unauthenticated).detail("GET /api/me makes one"))?;
+    let no_account = || Problem::new(ProblemType::Unauthenticated).detail("GET /api/me makes one");
+    let credential = Credential::from_cookies(headers).ok_or_else(no_account)?.hash();
+    let account = state.store.account_by_credential(&credential).await.map_err(unavailable)?.ok_or_else(no_account)?;
     let upgrade = upgrade.protocols([SUBPROTOCOL]);
     if upgrade.selected_protocol().is_none() {
         let detail = format!("Sec-WebSocket-Protocol must offer {SUBPROTOCOL}");
@@ -88,7 +88,7 @@ async fn admit(
         .write_buffer_size(WRITE_BUFFER)
         .max_write_buffer_size(MAX_WRITE_BUFFER)
         // The hub counts the session and waits for it when it drains.
-        .on_upgrade(move |socket| async move { hub.run(account.id, socket::Socket::new(socket)).await }))
+        .on_upgrade(move |socket| async move { hub.run(account.id, Some(credential), socket::Socket::new(socket)).await }))
 }
 
 fn unavailable(error: StoreError) -> Problem {

@@ -5,7 +5,7 @@ use tracing_subscriber::EnvFilter;
 /// Starts logging; `RUST_LOG` chooses what, `info` when it is absent. Once per process.
 pub fn start() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let subscriber = tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter);
+    let subscriber = tracing_subscriber::fmt().json().flatten_event(true).with_span_list(false).with_env_filter(filter);
     if subscriber.with_writer(std::io::stderr).try_init().is_err() {
         tracing::debug!("logging was started before");
     }

@@ -32,9 +32,16 @@ pub struct Bound {
 }
 
 impl Bound {
-    /// Sockets of the same listener once more, sharing its queue of connections.
-    pub fn try_clone(&self) -> io::Result<Vec<TcpListener>> {
-        self.sockets.iter().map(TcpListener::try_clone).collect()
+    /// The same sockets once more, sharing their queues of connections.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        let sockets = self.sockets.iter().map(TcpListener::try_clone).collect::<io::Result<_>>()?;
+        Ok(Self { sockets, addresses: self.addresses.clone() })
+    }
+
+    fn and(mut self, other: Self) -> Self {
+        self.sockets.extend(other.sockets);
+        self.addresses.extend(other.addresses);
+        self
     }
 }
 
@@ -100,14 +107,6 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())
-}
-
-impl Bound {
-    fn and(mut self, other: Self) -> Self {
-        self.sockets.extend(other.sockets);
-        self.addresses.extend(other.addresses);
-        self
-    }
 }
 
 fn is_absent(error: &io::Error) -> bool {

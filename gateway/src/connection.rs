@@ -4,6 +4,8 @@ mod h1;
 mod h2;
 mod redirect;
 
+pub(crate) use h1::refuse;
+
 use crate::{
     listener::{self, Place},
     metrics::{ConnectionRefusal, ListenerMetrics},

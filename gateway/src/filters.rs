@@ -116,6 +116,12 @@ pub(crate) fn admit(mut exchange: Exchange<'_>) -> Result<Arc<Route>, Refusal> {
     exchange.about.route.as_ref().map(Arc::clone).ok_or_else(nothing_here)
 }
 
+/// The route alone, without any limit being touched.
+pub(crate) fn find_route(mut exchange: Exchange<'_>) -> Option<Arc<Route>> {
+    target::check(&mut exchange).and_then(|()| route(&mut exchange)).ok()?;
+    exchange.about.route.as_ref().map(Arc::clone)
+}
+
 fn nothing_here() -> Refusal {
     Refusal::new(404, "There is nothing here.")
 }

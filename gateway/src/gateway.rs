@@ -5,7 +5,6 @@ mod listeners;
 
 use crate::{
     access_log::Pseudonyms,
-    admin,
     config_source::{ConfigError, ConfigSource},
     life_cycle::Readiness,
     metrics::Metrics,
@@ -36,7 +35,6 @@ pub struct Options {
 /// A gateway that serves.
 pub struct RunningGateway {
     handle: Handle,
-    tasks: TaskTracker,
 }
 
 /// A hand on a running gateway; cheap to clone.
@@ -57,6 +55,8 @@ pub(crate) struct State {
     pub(crate) cut: CancellationToken,
     /// Ends what runs beside requests: admin server, watch, renewal.
     pub(crate) end: CancellationToken,
+    /// What runs beside requests.
+    pub(crate) tasks: TaskTracker,
     /// What is in effect; held while a reload runs, so that one runs at a time.
     pub(crate) effect: Mutex<apply::Effect>,
 }
@@ -75,13 +75,12 @@ impl Gateway {
         let (config, loaded) = apply::load(&source).await?;
         let (metrics, pseudonyms) = (Metrics::new(), Pseudonyms::new());
         let snapshot = Snapshot::build(Arc::new(config), &loaded.certificates, None, &metrics, &pseudonyms);
-        let snapshot = snapshot.map_err(ConfigError::Unservable)?;
-        let config = Arc::clone(snapshot.config());
-        let bound = apply::Bindings::new(&config, None)?;
+        let snapshot = Arc::new(snapshot.map_err(ConfigError::Unservable)?);
+        let ready = apply::Ready::new(Arc::clone(&snapshot), loaded, &apply::Effect::default())?;
 
-        let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
+        let snapshot = Arc::new(ArcSwap::new(snapshot));
         let http01 = options.http01.clone().unwrap_or_else(|| Arc::new(|_| None));
-        let state = Arc::new(State {
+        let handle = Handle(Arc::new(State {
             source,
             snapshot: Arc::clone(&snapshot),
             plane: Plane::new(snapshot, metrics.clone(), http01),
@@ -91,17 +90,14 @@ impl Gateway {
             shutdown,
             cut: CancellationToken::new(),
             end: CancellationToken::new(),
+            tasks: TaskTracker::new(),
             effect: Mutex::new(apply::Effect::default()),
             options,
-        });
-        let handle = Handle(state);
-        handle.0.effect.lock().await.take_effect(&handle, bound, loaded)?;
-
-        let tasks = TaskTracker::new();
-        tasks.spawn(reload::maintain(handle.clone()));
-        tasks.close();
+        }));
+        handle.0.effect.lock().await.take(ready, &handle).await;
+        handle.0.tasks.spawn(reload::maintain(handle.clone()));
         handle.0.readiness.open();
-        Ok(RunningGateway { handle, tasks })
+        Ok(RunningGateway { handle })
     }
 }
 
@@ -129,8 +125,9 @@ impl RunningGateway {
         };
 
         state.end.cancel();
-        self.tasks.wait().await;
         state.effect.lock().await.stop_admin().await;
+        state.tasks.close();
+        state.tasks.wait().await;
         tracing::info!(cut = drained.cut, "stopped");
         drained
     }

@@ -6,3 +6,17 @@
 pub mod access_log;
 pub mod local_ca;
 pub mod metrics;
+mod answer;
+mod connection;
+mod filters;
+mod head;
+mod listener;
+pub mod plane;
+mod proxy;
+mod router;
+pub mod snapshot;
+pub mod static_files;
+mod stream;
+pub mod tls;
+mod tunnel;
+mod upstream;

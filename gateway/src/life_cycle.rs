@@ -76,7 +76,7 @@ impl Signals {
 
     /// Obeys: SIGHUP reloads; SIGTERM and SIGINT drain, a second one of them ends the drain at once. Never returns; drop it
     /// when the gateway has ended.
-    pub async fn obey(mut self, gateway: Handle) {
+    pub async fn obey(mut self, gateway: Handle) -> ! {
         loop {
             tokio::select! {
                 Some(()) = self.hangup.recv() => gateway.reload_and_log("SIGHUP").await,

@@ -4,7 +4,7 @@ mod caps;
 mod proxy_header;
 
 pub(crate) use caps::{CapLimits, Caps, Place, network};
-pub(crate) use proxy_header::{ProxyHeaderError, read_proxy_header};
+pub(crate) use proxy_header::read_proxy_header;
 
 use crate::{connection::Accepted, metrics::ConnectionRefusal, plane::Plane};
 use std::{io, sync::Arc, time::Duration};

@@ -5,7 +5,7 @@ mod host;
 mod path;
 
 pub(crate) use host::Host;
-pub(crate) use path::{PathError, normalise};
+pub(crate) use path::normalise;
 
 use gateway_config::{HostPattern, PathMatch, Route};
 use http::Method;

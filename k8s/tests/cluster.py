@@ -35,7 +35,9 @@ class Workload:
 
     @property
     def ports(self) -> dict[str, int]:
-        return {port["name"]: port["containerPort"] for container in self.containers for port in container.get("ports", [])}
+        return {
+            port["name"]: port["containerPort"] for container in self.containers for port in container.get("ports", [])
+        }
 
     def has_port(self, port: str | int) -> bool:
         return port in self.ports or port in self.ports.values()

@@ -12,8 +12,19 @@ from pathlib import Path
 import yaml
 
 NOT_NAMESPACED = {"Namespace"}
-KNOWN = {"apiVersion", "kind", "namespace", "labels", "resources", "components", "configMapGenerator", "secretGenerator",
-         "generatorOptions", "images", "patches"}
+KNOWN = {
+    "apiVersion",
+    "kind",
+    "namespace",
+    "labels",
+    "resources",
+    "components",
+    "configMapGenerator",
+    "secretGenerator",
+    "generatorOptions",
+    "images",
+    "patches",
+}
 
 
 def render_with_kubectl(directory: Path) -> list[dict] | None:
@@ -36,7 +47,9 @@ def render(directory: Path, inherited: list[dict] | None = None) -> list[dict]:
     spec = yaml.safe_load((directory / "kustomization.yaml").read_text())
     unknown = set(spec) - KNOWN
     if unknown:
-        raise AssertionError(f"{directory}/kustomization.yaml uses {sorted(unknown)}, which this renderer does not know")
+        raise AssertionError(
+            f"{directory}/kustomization.yaml uses {sorted(unknown)}, which this renderer does not know"
+        )
     objects = inherited if inherited is not None else []
     for entry in spec.get("resources", []):
         path = directory / entry
@@ -44,7 +57,9 @@ def render(directory: Path, inherited: list[dict] | None = None) -> list[dict]:
     for entry in spec.get("components", []):
         objects = render(directory / entry, objects)
     if not spec.get("generatorOptions", {}).get("disableNameSuffixHash", False):
-        assert not any(key in spec for key in ("configMapGenerator", "secretGenerator")), "hashed names are not implemented"
+        assert not any(key in spec for key in ("configMapGenerator", "secretGenerator")), (
+            "hashed names are not implemented"
+        )
     objects += [config_map(entry, directory) for entry in spec.get("configMapGenerator", [])]
     objects += [secret(entry) for entry in spec.get("secretGenerator", [])]
     for patch in spec.get("patches", []):
@@ -100,7 +115,11 @@ def apply_patch(objects: list[dict], entry: dict, directory: Path) -> list[dict]
     """A JSON patch (a list) or a strategic merge of maps (an object) on everything it selects."""
     patch = yaml.safe_load(entry["patch"] if "patch" in entry else (directory / entry["path"]).read_text())
     target = entry.get("target") or {"kind": patch["kind"], "name": patch["metadata"]["name"]}
-    chosen = [item for item in objects if item["kind"] == target["kind"] and target.get("name", item["metadata"]["name"]) == item["metadata"]["name"]]
+    chosen = [
+        item
+        for item in objects
+        if item["kind"] == target["kind"] and target.get("name", item["metadata"]["name"]) == item["metadata"]["name"]
+    ]
     if not chosen:
         raise AssertionError(f"a patch in {directory} selects nothing: {target}")
     if isinstance(patch, dict) and patch.get("$patch") == "delete":

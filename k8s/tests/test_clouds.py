@@ -24,7 +24,9 @@ def test_pods_are_let_out_to_the_data_subnets_and_the_port_of_redis(cloud, port)
     # modules/plan: the fifteenth of sixteen parts of the network, cidrsubnet(network, 4, 14).
     data = list(ipaddress.ip_network(default_of(cloud, "network")).subnets(prefixlen_diff=4))[14]
     policy = Cluster(render(K8S / "overlays" / cloud)).find("NetworkPolicy", "to-redis")
-    assert policy["spec"]["egress"] == [{"to": [{"ipBlock": {"cidr": str(data)}}], "ports": [{"protocol": "TCP", "port": port}]}]
+    assert policy["spec"]["egress"] == [
+        {"to": [{"ipBlock": {"cidr": str(data)}}], "ports": [{"protocol": "TCP", "port": port}]}
+    ]
 
 
 def test_the_balancer_in_azure_takes_the_static_address():
@@ -37,7 +39,9 @@ def test_the_balancer_in_azure_takes_the_static_address():
 def test_the_api_role_in_azure_is_a_workload_identity():
     cluster = Cluster(render(K8S / "overlays" / "azure"))
     assert cluster.workload("backend-api").labels["azure.workload.identity/use"] == "true"
-    assert "azure.workload.identity/client-id" in cluster.find("ServiceAccount", "backend-api")["metadata"]["annotations"]
+    assert (
+        "azure.workload.identity/client-id" in cluster.find("ServiceAccount", "backend-api")["metadata"]["annotations"]
+    )
     subject = re.search(r'subject\s+= "([^"]+)"', (TERRAFORM / "azure" / "identities.tf").read_text())[1]
     assert subject == "system:serviceaccount:gatehouse:backend-api"
 

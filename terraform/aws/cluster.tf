@@ -39,7 +39,11 @@ resource "aws_eks_cluster" "this" {
     support_type = "STANDARD"
   }
 
-  depends_on = [aws_iam_role_policy_attachment.cluster, aws_cloudwatch_log_group.cluster]
+  depends_on = [
+    aws_iam_role_policy_attachment.cluster,
+    aws_iam_role_policy.cluster_encrypts_secrets,
+    aws_cloudwatch_log_group.cluster,
+  ]
 }
 
 # Before the nodes: without a network they would never be ready. It also enforces the network policies.

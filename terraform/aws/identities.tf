@@ -22,6 +22,19 @@ resource "aws_iam_role_policy_attachment" "cluster" {
   policy_arn = "arn:aws:iam::aws:policy/AmazonEKSClusterPolicy"
 }
 
+resource "aws_iam_role_policy" "cluster_encrypts_secrets" {
+  role = aws_iam_role.cluster.name
+  name = "encrypt-secrets"
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect   = "Allow"
+      Action   = ["kms:Encrypt", "kms:Decrypt", "kms:ListGrants", "kms:DescribeKey"]
+      Resource = aws_kms_key.secrets.arn
+    }]
+  })
+}
+
 resource "aws_iam_role" "node" {
   name               = "${var.name}-node"
   assume_role_policy = local.assume.node

@@ -25,7 +25,7 @@ variable "network" {
 variable "kubernetes_version" {
   description = "Kubernetes version of the cluster; the manifests are validated against 1.31 to 1.36."
   type        = string
-  default     = "1.34"
+  default     = "1.35"
 }
 
 variable "api_allowed_cidrs" {

@@ -67,5 +67,9 @@ resource "azurerm_kubernetes_cluster" "this" {
     # The autoscaler's from the first day on.
     ignore_changes = [default_node_pool[0].node_count]
   }
-  depends_on = [azurerm_role_assignment.cluster_network, azurerm_role_assignment.cluster_gives_identities, azurerm_role_assignment.pull]
+  depends_on = [
+    azurerm_role_assignment.cluster_network,
+    azurerm_role_assignment.cluster_gives_identities,
+    azurerm_role_assignment.pull,
+  ]
 }

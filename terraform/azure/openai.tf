@@ -1,4 +1,4 @@
-# The model: no keys, no public address.
+# The model: no keys unless asked for, no public address.
 resource "azurerm_cognitive_account" "openai" {
   name                          = "${var.global_name}-openai"
   resource_group_name           = azurerm_resource_group.this.name
@@ -6,7 +6,7 @@ resource "azurerm_cognitive_account" "openai" {
   kind                          = "OpenAI"
   sku_name                      = "S0"
   custom_subdomain_name         = "${var.global_name}-openai"
-  local_auth_enabled            = false
+  local_auth_enabled            = var.openai_keys
   public_network_access_enabled = false
 }
 

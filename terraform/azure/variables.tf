@@ -39,7 +39,7 @@ variable "network" {
 variable "kubernetes_version" {
   description = "Kubernetes minor version of the cluster; the manifests are validated against 1.31 to 1.36."
   type        = string
-  default     = "1.34"
+  default     = "1.35"
 }
 
 variable "api_allowed_cidrs" {
@@ -96,4 +96,10 @@ variable "model" {
     capacity = number
   })
   default = { name = "gpt-4o-mini", version = "2024-07-18", sku = "GlobalStandard", capacity = 50 }
+}
+
+variable "openai_keys" {
+  description = "Whether Azure OpenAI accepts keys besides Entra identities."
+  type        = bool
+  default     = false
 }

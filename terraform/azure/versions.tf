@@ -7,11 +7,11 @@ terraform {
     }
   }
   # The account of bootstrap/: terraform init -backend-config=storage_account_name=NAME
+  # Entra identities only: people by `az login`, pipelines by OIDC with ARM_USE_OIDC=true.
   backend "azurerm" {
     container_name   = "tfstate"
     key              = "gatehouse.tfstate"
     use_azuread_auth = true
-    use_oidc         = true
   }
 }
 

@@ -1,6 +1,6 @@
 """Runs the real `terraform fmt`, `validate` and `test` over every root, with real provider schemas, without a registry.
 
-    python check.py CACHE_DIRECTORY        (test.sh prepares the cache and calls this)
+python check.py CACHE_DIRECTORY        (test.sh prepares the cache and calls this)
 """
 
 import json
@@ -23,13 +23,22 @@ class Terraform:
 
     def __init__(self, cache: Path, reattach: str):
         self.cache = cache
-        self.environment = os.environ | {"TF_REATTACH_PROVIDERS": reattach, "CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1", "TF_CLI_CONFIG_FILE": os.devnull}
+        self.environment = os.environ | {
+            "TF_REATTACH_PROVIDERS": reattach,
+            "CHECKPOINT_DISABLE": "1",
+            "TF_IN_AUTOMATION": "1",
+            "TF_CLI_CONFIG_FILE": os.devnull,
+        }
 
     def run(self, directory: Path, *arguments: str) -> subprocess.CompletedProcess:
         data = self.cache / "data" / str(directory).strip("/").replace("/", "-")
         return subprocess.run(
             [sys.executable, str(OFFLINE / "terraform.py"), *arguments],
-            cwd=directory, env=self.environment | {"TF_DATA_DIR": str(data)}, capture_output=True, text=True, timeout=TIMEOUT_SECONDS,
+            cwd=directory,
+            env=self.environment | {"TF_DATA_DIR": str(data)},
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_SECONDS,
         )
 
 
@@ -52,7 +61,11 @@ def check_root(terraform: Terraform, root: str) -> bool:
 
 def check_format(terraform: Terraform) -> bool:
     done = terraform.run(TERRAFORM, "fmt", "-check", "-recursive", "-diff", "-no-color")
-    print("ok    formatting" if done.returncode == 0 else f"FAIL  formatting: run `terraform fmt -recursive`\n{done.stdout}{done.stderr}")
+    print(
+        "ok    formatting"
+        if done.returncode == 0
+        else f"FAIL  formatting: run `terraform fmt -recursive`\n{done.stdout}{done.stderr}"
+    )
     return done.returncode == 0
 
 
@@ -74,10 +87,12 @@ def check_that_faults_are_found(terraform: Terraform, cloud: str) -> bool:
 
 
 def main(cache: Path) -> int:
-    reattach, servers = provider.serve({
-        "registry.terraform.io/hashicorp/aws": cache / "aws.json",
-        "registry.terraform.io/hashicorp/azurerm": cache / "azurerm.json",
-    })
+    reattach, servers = provider.serve(
+        {
+            "registry.terraform.io/hashicorp/aws": cache / "aws.json",
+            "registry.terraform.io/hashicorp/azurerm": cache / "azurerm.json",
+        }
+    )
     terraform = Terraform(cache, reattach)
     results = [check_format(terraform)]
     results += [check_root(terraform, root) for root in ROOTS]

@@ -13,7 +13,7 @@ UNLIMITED = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_le
 
 
 class SchemaOnlyProvider(rpc.ProviderServicer):
-    """Answers what the schema is; accepts every configuration that fits it, as it knows no rules of the provider's own."""
+    """Answers what the schema is, and accepts whatever fits it: it knows no rules of the provider's own."""
 
     def __init__(self, schema_file: Path):
         schema = json.loads(schema_file.read_text())
@@ -47,7 +47,7 @@ class SchemaOnlyProvider(rpc.ProviderServicer):
 
 
 def block(schema: dict, in_collection: bool = False) -> messages.Schema.Block:
-    """The wire form of a block. Terraform refuses `dynamic` inside list and set blocks, so there it becomes a string."""
+    """The wire form of a block. Terraform refuses `dynamic` inside list and set blocks: there it becomes a string."""
     result = messages.Schema.Block()
     for item in schema["attributes"]:
         kind = json.dumps(item["type"])
@@ -73,7 +73,7 @@ def block(schema: dict, in_collection: bool = False) -> messages.Schema.Block:
 
 
 def serve(schemas: dict[str, Path]) -> tuple[str, list[grpc.Server]]:
-    """Starts one server for each provider address; returns the value of TF_REATTACH_PROVIDERS, and the servers to stop."""
+    """Serves each provider address; returns the value of TF_REATTACH_PROVIDERS, and the servers to stop."""
     reattach, servers = {}, []
     for address, schema_file in schemas.items():
         server = grpc.server(concurrent.futures.ThreadPoolExecutor(max_workers=4), options=UNLIMITED)
@@ -82,7 +82,10 @@ def serve(schemas: dict[str, Path]) -> tuple[str, list[grpc.Server]]:
         server.start()
         servers.append(server)
         reattach[address] = {
-            "Protocol": "grpc", "ProtocolVersion": 6, "Pid": os.getpid(), "Test": True,
+            "Protocol": "grpc",
+            "ProtocolVersion": 6,
+            "Pid": os.getpid(),
+            "Test": True,
             "Addr": {"Network": "tcp", "String": f"127.0.0.1:{port}"},
         }
     return json.dumps(reattach), servers

@@ -18,16 +18,23 @@ NESTING = {"list": "LIST", "set": "SET", "struct": "SINGLE", "map": "MAP"}
 ELEMENTS = {"string": "string", "number": "number", "boolean": "bool", "any": "dynamic"}
 # Types of computed attributes, by the method that reads them.
 GETTERS = {
-    "getStringAttribute": "string", "getNumberAttribute": "number", "getBooleanAttribute": "bool",
-    "getListAttribute": ["list", "string"], "getNumberListAttribute": ["list", "number"],
-    "getStringMapAttribute": ["map", "string"], "getNumberMapAttribute": ["map", "number"],
-    "getBooleanMapAttribute": ["map", "bool"], "getAnyMapAttribute": ["map", "dynamic"],
+    "getStringAttribute": "string",
+    "getNumberAttribute": "number",
+    "getBooleanAttribute": "bool",
+    "getListAttribute": ["list", "string"],
+    "getNumberListAttribute": ["list", "number"],
+    "getStringMapAttribute": ["map", "string"],
+    "getNumberMapAttribute": ["map", "number"],
+    "getBooleanMapAttribute": ["map", "bool"],
+    "getAnyMapAttribute": ["map", "dynamic"],
 }
 
 CLASS = re.compile(r"^export class (\w+) extends cdkt[fn]\.(\w+)[^\n]*\{\n(.*?)^\}", re.M | re.S)
 FUNCTION = re.compile(r"^export function (\w+)ToHclTerraform\([^\n]*\n(.*?)^\}", re.M | re.S)
 HCL_ENTRY = re.compile(
-    r'^\s+(\w+): \{\s*\n\s+value: (.*)\n\s+isBlock: (true|false),\s*\n\s+type: "(\w+)",\s*\n\s+storageClassType: "(\w+)"', re.M
+    r"^\s+(\w+): \{\s*\n\s+value: (.*)\n\s+isBlock: (true|false),"
+    r'\s*\n\s+type: "(\w+)",\s*\n\s+storageClassType: "(\w+)"',
+    re.M,
 )
 PROPERTY = re.compile(
     r"// (\w+) - computed: (true|false), optional: (true|false), required: (true|false)\n"
@@ -92,7 +99,9 @@ class Bindings:
         for found in PROPERTY.finditer(body):
             attribute, computed, optional, required = found[1], *(found[i] == "true" for i in (2, 3, 4))
             entry, code = hcl.get(attribute), found[5]
-            nested = re.search(rf'= new (\w+?)(OutputReference|List|Map)\(this, "{attribute}"(?:, (true|false))?\)', code)
+            nested = re.search(
+                rf'= new (\w+?)(OutputReference|List|Map)\(this, "{attribute}"(?:, (true|false))?\)', code
+            )
             if entry and entry.is_block and computed and entry.type in ("list", "set"):
                 # Real blocks are never computed: this is an attribute that may be written as blocks.
                 kind = [entry.type, object_of(self.nested_block(entry, nested)[0])]
@@ -121,13 +130,17 @@ class Bindings:
         if entry.is_block:
             blocks.append(block_type(name, entry, self.block_of_value(entry), required=False, single=False))
         else:
-            attributes.append(attribute_type(name, entry.attribute_type(), computed=False, optional=True, required=False))
+            attributes.append(
+                attribute_type(name, entry.attribute_type(), computed=False, optional=True, required=False)
+            )
 
     def nested_block(self, entry: HclEntry, nested: re.Match | None) -> tuple[dict, bool]:
         """The inside of a block, and whether there may be only one."""
         if nested is None:
             return self.block_of_value(entry), False
-        return self.block_of_class(nested[1] + "OutputReference"), nested[2] == "OutputReference" and entry.type != "struct"
+        return self.block_of_class(nested[1] + "OutputReference"), nested[
+            2
+        ] == "OutputReference" and entry.type != "struct"
 
     def block_of_value(self, entry: HclEntry) -> dict:
         function = re.search(r"(\w+)ToHclTerraform", entry.value)[1]

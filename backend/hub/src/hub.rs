@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use backend_protocol::id::AccountId;
 use backend_store::Store;
+use backend_store::accounts::CredentialHash;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
@@ -61,9 +62,12 @@ impl Hub {
     }
 
     /// Drives one connection of an authenticated account to its end. The caller's task is the session's only task.
-    pub async fn run<T: Transport>(&self, account: AccountId, transport: T) {
+    ///
+    /// With the `credential` that opened the account, the session ends when that one is revoked; without it, when any
+    /// of the account's is.
+    pub async fn run<T: Transport>(&self, account: AccountId, credential: Option<CredentialHash>, transport: T) {
         let _running = self.shared.sessions.token();
-        session::run(Arc::clone(&self.shared), account, transport).await;
+        session::run(Arc::clone(&self.shared), account, credential, transport).await;
     }
 
     /// Connections at present, those leaving included.

@@ -73,15 +73,16 @@ impl PresenceBoard {
         Arc::new(Self { store, look, state: Mutex::default(), keeper: tokio::sync::Mutex::default() })
     }
 
-    /// Tells `view` where these accounts are, now and from now on. The first call starts the keeper, which ends with
-    /// the hub. After an error the caller unwatches.
+    /// Tells where these accounts are, now and from now on. The first call starts the keeper, which ends with the hub.
     pub(crate) async fn watch(
         self: &Arc<Self>,
-        accounts: &[AccountId],
-        view: &Arc<PresenceView>,
+        accounts: Vec<AccountId>,
         tasks: &TaskTracker,
         stage: &watch::Receiver<Stage>,
-    ) -> Result<()> {
+    ) -> Result<Watching> {
+        // From here on, giving up (an error, a dropped future) takes everything back.
+        let watching = Watching { board: Arc::clone(self), accounts, view: Arc::default() };
+        let Watching { accounts, view, .. } = &watching;
         let new: Vec<AccountId> = {
             let mut state = lock(&self.state);
             accounts.iter().filter(|account| !state.join(account, view)).cloned().collect()
@@ -90,16 +91,17 @@ impl PresenceBoard {
             self.subscribe(new, view, tasks, stage).await?;
         }
         self.read(accounts).await?;
-        let state = lock(&self.state);
-        for account in accounts {
-            let online = state.watched.get(account).and_then(|watched| watched.online);
-            view.tell(account, online.unwrap_or(false));
+        {
+            let state = lock(&self.state);
+            for account in accounts {
+                let online = state.watched.get(account).and_then(|watched| watched.online);
+                view.tell(account, online.unwrap_or(false));
+            }
         }
-        Ok(())
+        Ok(watching)
     }
 
-    /// Stops telling `view` about these accounts.
-    pub(crate) fn unwatch(&self, accounts: &[AccountId], view: &Arc<PresenceView>) {
+    fn unwatch(&self, accounts: &[AccountId], view: &Arc<PresenceView>) {
         let mut state = lock(&self.state);
         for account in accounts {
             let Some(watched) = state.watched.get_mut(account) else { continue };
@@ -210,24 +212,39 @@ fn hear(account: AccountId, subscription: Subscription, dropped: oneshot::Receiv
     wakes.take_until(dropped).boxed()
 }
 
-/// What one session has to tell about those it watches: the newest state per account.
+/// The people one session watches, until dropped.
+pub(crate) struct Watching {
+    board: Arc<PresenceBoard>,
+    accounts: Vec<AccountId>,
+    view: Arc<PresenceView>,
+}
+
+/// What is still to be told: the newest state per account.
 #[derive(Default)]
-pub(crate) struct PresenceView {
+struct PresenceView {
     pending: Mutex<BTreeMap<AccountId, bool>>,
     wake: Notify,
 }
 
-impl PresenceView {
+impl Watching {
     /// Waits until there is something to tell.
     pub(crate) async fn moved(&self) {
-        self.wake.notified().await;
+        self.view.wake.notified().await;
     }
 
     /// The next thing to tell, if any.
     pub(crate) fn next(&self) -> Option<Notice> {
-        lock(&self.pending).pop_first().map(|(account, online)| Notice::Presence { account, online })
+        lock(&self.view.pending).pop_first().map(|(account, online)| Notice::Presence { account, online })
     }
+}
 
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.board.unwatch(&self.accounts, &self.view);
+    }
+}
+
+impl PresenceView {
     fn tell(&self, account: &AccountId, online: bool) {
         lock(&self.pending).insert(account.clone(), online);
         self.wake.notify_one();

@@ -1,5 +1,6 @@
 //! The life of one connection, in one task: hello, then requests in and events out, until one side ends it.
 
+mod credential;
 mod farewell;
 mod hello;
 mod inbox;
@@ -12,13 +13,15 @@ use std::sync::Arc;
 
 use backend_protocol::id::{AccountId, ConnectionId, ConversationId, DeviceId};
 use backend_protocol::live::{ClientFrame, ServerFrame, close};
+use backend_store::accounts::CredentialHash;
+use prometheus::IntGauge;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::drain::{self, Stage};
 use crate::hub::Shared;
 use crate::lobby::LobbyView;
-use crate::presence::PresenceView;
+use crate::presence::Watching;
 use crate::rate::Verdict;
 use crate::roster::{Heard, Lines, Seat};
 use crate::timers::{Timers, due};
@@ -32,6 +35,8 @@ use refusal::Refusal;
 struct Session<T> {
     hub: Arc<Shared>,
     seat: Seat,
+    /// What opened the account, when the caller said so.
+    credential: Option<CredentialHash>,
     connection: ConnectionId,
     wire: Wire<T>,
     timers: Timers,
@@ -53,16 +58,11 @@ struct Live {
     caught_up: bool,
     /// Since when events wait because the queue is full.
     lagging: Option<Instant>,
+    /// The people whose presence this connection is told.
     watching: Option<Watching>,
     lobby: Option<LobbyView>,
     /// The conversation last told of typing, and when: more within a moment is not passed on.
     typing: Option<(ConversationId, Instant)>,
-}
-
-/// The people whose presence this connection is told.
-struct Watching {
-    accounts: Vec<AccountId>,
-    view: Arc<PresenceView>,
 }
 
 /// What wakes a session.
@@ -76,21 +76,42 @@ enum Event {
 }
 
 /// Drives a connection to its end.
-pub(crate) async fn run<T: Transport>(hub: Arc<Shared>, account: AccountId, transport: T) {
+pub(crate) async fn run<T: Transport>(
+    hub: Arc<Shared>,
+    account: AccountId,
+    credential: Option<CredentialHash>,
+    transport: T,
+) {
     let stage = hub.stage.subscribe();
     let mut wire = Wire::new(transport, hub.settings.queue_bytes);
-    hub.metrics.connections.inc();
+    let _counted = Counted::new(&hub);
     match admit(&hub, &stage, &account) {
         Err(end) => farewell::close(&hub, &mut wire, &end).await,
         Ok(seat) => {
             let timers = Timers::new(hub.settings.hello, hub.settings.ping);
             let connection = connection_id();
-            let mut session = Session { hub: Arc::clone(&hub), seat, connection, wire, timers, stage, live: None };
+            let mut session =
+                Session { hub: Arc::clone(&hub), seat, credential, connection, wire, timers, stage, live: None };
             let end = session.serve().await;
             session.part(&end).await;
         }
     }
-    hub.metrics.connections.dec();
+}
+
+/// Keeps the gauge right, however the session ends.
+struct Counted(IntGauge);
+
+impl Counted {
+    fn new(hub: &Shared) -> Self {
+        hub.metrics.connections.inc();
+        Self(hub.metrics.connections.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 fn admit(hub: &Shared, stage: &watch::Receiver<Stage>, account: &AccountId) -> Result<Seat, End> {
@@ -160,7 +181,7 @@ impl<T: Transport> Session<T> {
             Event::Wire(Step::Ended) => Err(End::Peer),
             Event::Wire(Step::Failed(TransportError::Malformed(what))) => Err(End::Malformed(what)),
             Event::Wire(Step::Failed(TransportError::Lost(_))) => Err(End::Lost),
-            Event::Heard(heard) => self.on_heard(heard),
+            Event::Heard(heard) => self.on_heard(heard).await,
             Event::Stage => self.on_stage(),
         }
     }
@@ -198,12 +219,12 @@ impl<T: Transport> Session<T> {
         Ok(())
     }
 
-    fn on_heard(&mut self, heard: Heard) -> Result<(), End> {
+    async fn on_heard(&mut self, heard: Heard) -> Result<(), End> {
         let Some(live) = self.live.as_deref_mut() else { return Ok(()) };
         match heard {
             Heard::Inbox => live.behind = true,
             Heard::Notice(payload) => self.pass_on(&payload),
-            Heard::Revoked => return Err(End::because(close::REVOKED, "signed out")),
+            Heard::Revoked => return self.check_credential().await,
             Heard::Silence => {
                 live.lines = None;
                 self.look_soon();
@@ -249,6 +270,9 @@ impl<T: Transport> Session<T> {
         if due(self.timers.look, now) {
             self.look().await;
         }
+        if due(self.timers.credential, now) {
+            self.check_credential().await?;
+        }
         Ok(())
     }
 
@@ -275,7 +299,7 @@ async fn live_event(live: Option<&mut Live>) -> Event {
     let Some(Live { lines, watching, lobby, .. }) = live else { return pending().await };
     tokio::select! {
         heard = async { match lines { Some(lines) => lines.next().await, None => pending().await } } => Event::Heard(heard),
-        () = async { match watching { Some(watching) => watching.view.moved().await, None => pending().await } } => Event::Notices,
+        () = async { match watching { Some(watching) => watching.moved().await, None => pending().await } } => Event::Notices,
         () = async { match lobby { Some(lobby) => lobby.moved().await, None => pending().await } } => Event::Notices,
     }
 }

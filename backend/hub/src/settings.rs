@@ -19,6 +19,8 @@ pub struct HubSettings {
     pub linger: Duration,
     /// A session looks into its inbox by itself at least this often, in case a wake-up was lost.
     pub look: Duration,
+    /// Whether the credential is still good is asked at least this often.
+    pub credential: Duration,
     /// Presence is renewed this often …
     pub presence_refresh: Duration,
     /// … and fades this long after the last time.
@@ -46,6 +48,7 @@ impl Default for HubSettings {
             write: Duration::from_secs(10),
             linger: Duration::from_secs(2),
             look: Duration::from_secs(15),
+            credential: Duration::from_secs(5 * 60),
             presence_refresh: Duration::from_secs(25),
             presence_ttl: Duration::from_secs(PRESENCE_SECONDS),
             presence_look: Duration::from_secs(30),

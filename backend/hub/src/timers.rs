@@ -17,6 +17,8 @@ pub(crate) struct Timers {
     pub(crate) look: Option<Instant>,
     /// Renew presence.
     pub(crate) refresh: Option<Instant>,
+    /// Look whether the credential is still good.
+    pub(crate) credential: Option<Instant>,
     /// Leave, because the hub drains.
     pub(crate) leave: Option<Instant>,
     sleep: Pin<Box<Sleep>>,
@@ -33,6 +35,7 @@ impl Timers {
             pong: None,
             look: None,
             refresh: None,
+            credential: None,
             leave: None,
             sleep: Box::pin(sleep_until(hello)),
         }
@@ -40,7 +43,7 @@ impl Timers {
 
     /// Waits for the earliest of these and `others`.
     pub(crate) async fn wait(&mut self, others: [Option<Instant>; 2]) {
-        let mine = [self.hello, self.pong, self.look, self.refresh, self.leave];
+        let mine = [self.hello, self.pong, self.look, self.refresh, self.credential, self.leave];
         let earliest = mine.into_iter().chain(others).flatten().min().map_or(self.ping, |at| at.min(self.ping));
         if self.sleep.deadline() != earliest || self.sleep.is_elapsed() {
             self.sleep.as_mut().reset(earliest);

@@ -30,9 +30,9 @@ fn same_host(origin: &str, host: &str) -> bool {
         _ => return false,
     };
     let port = |authority: &Authority| authority.port_u16().unwrap_or(default);
-    origin.authority().is_some_and(|origin| {
-        origin.host().eq_ignore_ascii_case(host.host()) && port(origin) == port(&host)
-    })
+    origin
+        .authority()
+        .is_some_and(|origin| origin.host().eq_ignore_ascii_case(host.host()) && port(origin) == port(&host))
 }
 
 #[cfg(test)]
@@ -41,7 +41,8 @@ mod tests {
     use axum::http::{HeaderName, HeaderValue};
 
     fn is_own(headers: &[(&'static str, &'static str)]) -> bool {
-        let headers = headers.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        let headers =
+            headers.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
         super::is_own(&headers.collect(), &["https://chat.example".to_owned()])
     }
 

@@ -50,7 +50,9 @@ impl Sink<Outgoing> for Socket {
         let message = match frame {
             Outgoing::Text(text) => Message::Text(text.into()),
             Outgoing::Ping => Message::Ping(Bytes::new()),
-            Outgoing::Close { code, reason } => Message::Close(Some(CloseFrame { code, reason: reason.as_ref().into() })),
+            Outgoing::Close { code, reason } => {
+                Message::Close(Some(CloseFrame { code, reason: reason.as_ref().into() }))
+            }
         };
         self.socket.start_send_unpin(message).map_err(|error| understood(&error))
     }

@@ -159,13 +159,16 @@ async fn two_people_talk_over_real_sockets() {
     timeout(PATIENCE, async { while a.next().await.is_some() {} }).await.expect("the close is answered");
 }
 
+fn origin(origin: &str) -> (header::HeaderName, &str) {
+    (header::ORIGIN, origin)
+}
+
 #[tokio::test]
 async fn only_an_account_from_the_own_origin_with_the_subprotocol_may_upgrade() {
     let house = House::new().await;
     let cookie = house.person("ada").await;
     let own = format!("http://{}", house.address);
     let (cookie, protocol) = ((header::COOKIE, cookie.as_str()), (header::SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL));
-    let origin = |origin| (header::ORIGIN, origin);
     let stranger = format!("{COOKIE}={}", URL_SAFE_NO_PAD.encode([7; 32]));
 
     let refused = |status, kind: &str| (status, kind.to_owned());

@@ -15,6 +15,7 @@ pub mod broker;
 pub mod error;
 pub mod mailboxes;
 pub mod presence;
+pub mod redis;
 pub mod runs;
 pub mod sessions;
 pub mod sqlite;

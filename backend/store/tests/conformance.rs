@@ -12,6 +12,8 @@ mod presence;
 mod runs;
 #[path = "conformance/sessions.rs"]
 mod sessions;
+#[path = "support/redis_server.rs"]
+mod redis_server;
 #[path = "support/bed.rs"]
 mod support;
 
@@ -22,6 +24,25 @@ macro_rules! suite {
             #[tokio::test]
             async fn $case() { super::$topic::$case(&super::support::Bed::sqlite()).await }
         )+)+ }
+        mod redis { $($(
+            #[tokio::test]
+            async fn $case() { super::$topic::$case(&super::support::Bed::redis().await).await }
+        )+)+ }
+        mod redis_over_tls { $($(
+            #[tokio::test]
+            async fn $case() { super::$topic::$case(&super::support::Bed::redis_over_tls().await).await }
+        )+)+ }
+        mod redis_cluster {
+            /// One cluster for all cases: it takes a moment to form. Emptied before each.
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn a_cluster_of_three_keeps_every_promise() {
+                let bed = super::support::Bed::redis_cluster().await;
+                $($(
+                    bed.empty().await;
+                    Box::pin(super::$topic::$case(&bed)).await;
+                )+)+
+            }
+        }
     };
 }
 

@@ -76,7 +76,7 @@ impl HttpClient for Connection {
             let exchange = async {
                 let (parts, body) = question.await.map_err(other)?.into_parts();
                 let body = Limited::new(body, LARGEST_ANSWER).collect().await.map_err(Error::Other)?.to_bytes();
-                Ok((parts, body))
+                Ok::<_, Error>((parts, body))
             };
             let (parts, body) = tokio::time::timeout(DEADLINE, exchange)
                 .await

@@ -4,6 +4,7 @@
 
 mod certificate;
 mod config;
+mod effective;
 mod limits;
 mod listener;
 mod name;

@@ -13,7 +13,7 @@ use pingora::{
     protocols::{IO, http::ServerSession},
 };
 use std::{io, sync::Arc, time::Duration};
-use tokio::{io::AsyncWriteExt as _, sync::watch, time::Instant};
+use tokio::{io::AsyncWriteExt, sync::watch, time::Instant};
 
 /// Serves requests until the connection ends or becomes a WebSocket, whose relay is returned.
 pub(super) async fn serve(plane: Arc<Plane>, mut stream: Box<ClientStream>) -> Option<Box<Relay>> {
@@ -44,10 +44,15 @@ pub(super) async fn serve(plane: Arc<Plane>, mut stream: Box<ClientStream>) -> O
         match head.upgrade {
             Upgrade::None => {}
             Upgrade::WebSocket => {
-                return match Box::pin(tunnel::open(&plane, snapshot, stream, &head)).await {
-                    Opened::Relay(relay) => Some(relay),
-                    Opened::Ended => None,
-                };
+                let text = stream.ahead().get(..head.len).unwrap_or_default();
+                if let Some(mut request) = head.to_request(text)
+                    && tunnel::is_wanted(&plane, &snapshot, &stream, &mut request)
+                {
+                    return match Box::pin(tunnel::open(&plane, snapshot, stream, &head, request)).await {
+                        Opened::Relay(relay) => Some(relay),
+                        Opened::Ended => None,
+                    };
+                }
             }
             // RFC 6455 section 4.4.
             Upgrade::WrongVersion => {

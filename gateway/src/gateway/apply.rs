@@ -1,30 +1,17 @@
 //! Puts a configuration into effect: what can fail is done before, what is done then cannot fail.
 
 use super::{
-    Handle, admin,
-    listeners::{self, Serving},
+    Handle,
+    listeners::{Prepared, Serving},
 };
 use crate::{
-    bind::{BindError, Bound},
+    admin,
     certificates::{self, Loaded},
     config_source::{ConfigError, ConfigSource},
+    snapshot::Snapshot,
 };
 use gateway_config::{Config, ListenAddress, Listener, Name, Protocol};
 use std::{net::SocketAddr, sync::Arc};
-
-/// What is in effect besides the snapshot.
-#[derive(Default)]
-pub(crate) struct Effect {
-    listeners: Vec<Serving>,
-    admin: Option<admin::Server>,
-    pub(crate) certificates: Loaded,
-}
-
-/// Addresses newly bound for a configuration that is about to take effect.
-pub(crate) struct Bindings {
-    listeners: Vec<(Listener, Bound)>,
-    admin: Option<(SocketAddr, Bound)>,
-}
 
 /// Reads the configuration and its certificates; on a thread that may block.
 pub(crate) async fn load(source: &ConfigSource) -> Result<(Config, Loaded), ConfigError> {
@@ -37,79 +24,81 @@ pub(crate) async fn load(source: &ConfigSource) -> Result<(Config, Loaded), Conf
     loading.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 
-impl Bindings {
-    /// Binds every address of the configuration that is not bound already.
-    pub(crate) fn new(config: &Config, effect: Option<&Effect>) -> Result<Self, ConfigError> {
-        let is_bound = |address: &ListenAddress| effect.is_some_and(|effect| effect.serving(address).is_some());
+/// What is in effect besides the snapshot.
+#[derive(Default)]
+pub(crate) struct Effect {
+    listeners: Vec<Serving>,
+    admin: Option<admin::Server>,
+    certificates: Loaded,
+}
+
+/// Everything that a configuration needs and that could have failed.
+pub(crate) struct Ready {
+    snapshot: Arc<Snapshot>,
+    loaded: Loaded,
+    listeners: Vec<(Name, Prepared)>,
+    admin: Option<(SocketAddr, Prepared)>,
+}
+
+impl Ready {
+    /// Binds every address that is not bound already.
+    pub(crate) fn new(snapshot: Arc<Snapshot>, loaded: Loaded, effect: &Effect) -> Result<Self, ConfigError> {
+        let config = snapshot.config();
         let mut listeners = Vec::new();
-        for listener in config.listeners.iter().filter(|listener| !is_bound(&listener.address)) {
-            listeners.push((listener.clone(), listeners::bind(listener).map_err(ConfigError::Bind)?));
+        for listener in &config.listeners {
+            let key = format!("listener `{}`, key `address`", listener.name);
+            let prepared = match effect.serving(&listener.address) {
+                Some(serving) if serving.name == listener.name => continue,
+                Some(serving) => Prepared::again(&key, serving),
+                None => Prepared::bind(&key, &listener.address),
+            };
+            listeners.push((listener.name.clone(), prepared.map_err(ConfigError::Bind)?));
         }
-        let bound_admin = effect.and_then(|effect| effect.admin.as_ref()).map(admin::Server::configured);
         let admin = match &config.admin {
-            Some(admin) if bound_admin != Some(admin.address) => {
-                Some((admin.address, listeners::bind_admin(admin.address).map_err(ConfigError::Bind)?))
+            Some(admin) if effect.admin.as_ref().map(admin::Server::configured) != Some(admin.address) => {
+                let prepared = Prepared::bind("`[admin]`, key `address`", &ListenAddress::Socket(admin.address));
+                Some((admin.address, prepared.map_err(ConfigError::Bind)?))
             }
             _ => None,
         };
-        Ok(Self { listeners, admin })
+        Ok(Self { snapshot, loaded, listeners, admin })
     }
 }
 
 impl Effect {
-    /// Begins to serve what is new. The snapshot must be in place.
-    pub(crate) fn take_effect(&mut self, handle: &Handle, bound: Bindings, loaded: Loaded) -> Result<(), ConfigError> {
+    /// Takes a configuration into effect.
+    pub(crate) async fn take(&mut self, ready: Ready, handle: &Handle) {
         let state = handle.state();
-        let config = handle.config();
-        for (listener, bound) in bound.listeners {
-            let address = bound.addresses.first().copied();
-            let serving = Serving::start(&state.plane, &listener.name, &listener.address, bound);
-            self.listeners.push(serving.map_err(|error| register_error(&listener.name, address, error))?);
+        let config = Arc::clone(ready.snapshot.config());
+        // First stop what accepts for a listener that is gone: it would not know what to do with a connection.
+        let stays = |serving: &Serving| {
+            let same = |listener: &&Listener| listener.address == serving.address && listener.name == serving.name;
+            config.listeners.iter().find(same).is_some()
+        };
+        let (kept, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.listeners).into_iter().partition(stays);
+        for serving in gone {
+            serving.stop().await;
         }
-        if let Some((configured, bound)) = bound.admin {
-            let address = bound.addresses.first().copied();
-            let server = admin::Server::start(handle.clone(), configured, bound);
-            self.admin = Some(server.map_err(|error| {
-                let address = address.unwrap_or(configured);
-                ConfigError::Bind(BindError { key: "`[admin]`, key `address`".to_owned(), address, error })
-            })?);
+        self.listeners = kept;
+        state.snapshot.store(ready.snapshot);
+        for (name, prepared) in ready.listeners {
+            self.listeners.push(Serving::start(&state.plane, name, prepared));
         }
         if let Some(port) = self.https_port(&config) {
             state.plane.set_https_port(port);
         }
-        self.announce(&config, loaded, handle);
-        Ok(())
+        self.replace_admin(ready.admin, &config, handle);
+        self.note(&config, ready.loaded, handle);
     }
 
-    /// Ends what the configuration in effect no longer has.
-    pub(crate) async fn retire(&mut self, handle: &Handle, bindings_had_admin: bool, old_admin: Option<admin::Server>) {
-        let state = handle.state();
-        let config = handle.config();
-        let mut kept = Vec::new();
-        for serving in std::mem::take(&mut self.listeners) {
-            match config.listeners.iter().find(|listener| listener.address == serving.address) {
-                Some(listener) if listener.name == serving.name => kept.push(serving),
-                Some(listener) => {
-                    let (name, address) = (listener.name.clone(), listener.address.clone());
-                    let bound = serving.stop().await;
-                    match Serving::start(&state.plane, &name, &address, bound) {
-                        Ok(serving) => kept.push(serving),
-                        Err(error) => tracing::error!(listener = %name, %error, "cannot go on under another name"),
-                    }
-                }
-                None => drop(serving.stop().await),
-            }
-        }
-        self.listeners = kept;
-        let _ = (bindings_had_admin, old_admin);
-    }
-
+    /// Stops accepting on every listener and closes their sockets.
     pub(crate) async fn stop_accepting(&mut self) {
         for serving in std::mem::take(&mut self.listeners) {
-            drop(serving.stop().await);
+            serving.stop().await;
         }
     }
 
+    /// Stops the admin server.
     pub(crate) async fn stop_admin(&mut self) {
         if let Some(admin) = self.admin.take() {
             admin.stop().await;
@@ -117,14 +106,18 @@ impl Effect {
     }
 
     pub(crate) fn addresses(&self) -> Vec<(Name, SocketAddr)> {
-        let all = self.listeners.iter().flat_map(|serving| {
-            serving.bound.addresses.iter().map(|address| (serving.name.clone(), *address))
-        });
-        all.collect()
+        let of = |serving: &Serving| -> Vec<_> {
+            serving.bound.addresses.iter().map(|address| (serving.name.clone(), *address)).collect()
+        };
+        self.listeners.iter().flat_map(of).collect()
     }
 
     pub(crate) fn admin_address(&self) -> Option<SocketAddr> {
-        self.admin.as_ref().and_then(admin::Server::address)
+        self.admin.as_ref().map(admin::Server::address)
+    }
+
+    pub(crate) fn certificates(&self) -> &Loaded {
+        &self.certificates
     }
 
     fn serving(&self, address: &ListenAddress) -> Option<&Serving> {
@@ -137,12 +130,34 @@ impl Effect {
         self.serving(&first.address)?.bound.addresses.first().map(SocketAddr::port)
     }
 
-    fn announce(&mut self, config: &Arc<Config>, loaded: Loaded, handle: &Handle) {
+    fn replace_admin(&mut self, new: Option<(SocketAddr, Prepared)>, config: &Config, handle: &Handle) {
+        if new.is_none() && config.admin.is_some() {
+            return;
+        }
+        let started = new.map(|(configured, prepared)| {
+            let (bound, sockets) = prepared.into_sockets();
+            admin::Server::start(handle.clone(), configured, &bound, sockets)
+        });
+        if let Some(old) = std::mem::replace(&mut self.admin, started) {
+            // Not waited for: the request that asked for this reload may be one of those it finishes.
+            handle.state().tasks.spawn(old.stop());
+        }
+    }
+
+    fn note(&mut self, config: &Config, loaded: Loaded, handle: &Handle) {
         let metrics = handle.metrics();
+        metrics.retain(
+            |route| config.routes.iter().any(|kept| kept.name.as_str() == route),
+            |upstream| config.upstreams.iter().any(|kept| kept.name.as_str() == upstream),
+            |certificate| config.certificates.iter().any(|kept| kept.name.as_str() == certificate),
+        );
         for (name, facts) in &loaded.facts {
             metrics.certificate_expiry(name.as_str(), facts.not_after);
         }
         metrics.config_in_use(&config.hash, jiff::Timestamp::now().as_duration().as_secs_f64());
+        if let Some(telemetry) = &handle.state().options.telemetry {
+            telemetry.follow(&config.log);
+        }
         self.certificates = loaded;
     }
 }

@@ -4,12 +4,43 @@ use crate::{
     bind::{self, BindError, Bound},
     plane::Plane,
 };
-use gateway_config::{ListenAddress, Listener, Name};
-use std::{io, net::SocketAddr, sync::Arc};
+use gateway_config::{ListenAddress, Name};
+use std::sync::Arc;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-/// A listening socket kept through reloads, and the loops that accept on it under a listener's name.
+/// Sockets that are bound and registered: accepting on them cannot fail to begin.
+pub(super) struct Prepared {
+    pub(super) address: ListenAddress,
+    bound: Bound,
+    sockets: Vec<TcpListener>,
+}
+
+impl Prepared {
+    /// Binds an address; `key` says whose it is.
+    pub(super) fn bind(key: &str, address: &ListenAddress) -> Result<Self, BindError> {
+        Self::register(key, address, bind::bind(key, address)?)
+    }
+
+    /// Goes on with sockets that are bound already.
+    pub(super) fn again(key: &str, serving: &Serving) -> Result<Self, BindError> {
+        let bound = serving.bound.try_clone().map_err(|error| failed(key, &serving.bound, error))?;
+        Self::register(key, &serving.address, bound)
+    }
+
+    pub(super) fn into_sockets(self) -> (Bound, Vec<TcpListener>) {
+        (self.bound, self.sockets)
+    }
+
+    fn register(key: &str, address: &ListenAddress, bound: Bound) -> Result<Self, BindError> {
+        let clones = bound.try_clone().map_err(|error| failed(key, &bound, error))?;
+        let sockets = clones.sockets.into_iter().map(TcpListener::from_std).collect::<Result<_, _>>();
+        let sockets = sockets.map_err(|error| failed(key, &bound, error))?;
+        Ok(Self { address: address.clone(), bound, sockets })
+    }
+}
+
+/// The accept loops of a listener, and its sockets, kept so that a reload can go on with them under another name.
 pub(super) struct Serving {
     pub(super) name: Name,
     pub(super) address: ListenAddress,
@@ -19,32 +50,27 @@ pub(super) struct Serving {
 }
 
 impl Serving {
-    /// Begins to accept. The sockets are kept here as well, so that a reload can go on with them under another name.
-    pub(super) fn start(plane: &Arc<Plane>, name: &Name, address: &ListenAddress, bound: Bound) -> io::Result<Self> {
+    /// Begins to accept.
+    pub(super) fn start(plane: &Arc<Plane>, name: Name, prepared: Prepared) -> Self {
         let stop = CancellationToken::new();
-        let sockets: Vec<_> = bound.try_clone()?.into_iter().map(TcpListener::from_std).collect::<io::Result<_>>()?;
+        let address = prepared.address.clone();
+        let (bound, sockets) = prepared.into_sockets();
         let loops = sockets.into_iter().map(|socket| plane.serve(socket, name.as_str(), stop.clone())).collect();
-        Ok(Self { name: name.clone(), address: address.clone(), bound, stop, loops })
+        Self { name, address, bound, stop, loops }
     }
 
-    /// Stops accepting and gives the sockets back; connections that wait in their queue wait on.
-    pub(super) async fn stop(self) -> Bound {
+    /// Stops accepting. Connections that wait in a socket's queue wait on while someone else holds it.
+    pub(super) async fn stop(self) {
         self.stop.cancel();
         for accept_loop in self.loops {
             if let Err(error) = accept_loop.await {
                 tracing::error!(listener = %self.name, %error, "an accept loop ended badly");
             }
         }
-        self.bound
     }
 }
 
-/// Binds a listener of the configuration.
-pub(super) fn bind(listener: &Listener) -> Result<Bound, BindError> {
-    bind::bind(&format!("listener `{}`, key `address`", listener.name), &listener.address)
-}
-
-/// Binds the admin address.
-pub(super) fn bind_admin(address: SocketAddr) -> Result<Bound, BindError> {
-    bind::bind("`[admin]`, key `address`", &ListenAddress::Socket(address))
+fn failed(key: &str, bound: &Bound, error: std::io::Error) -> BindError {
+    let address = bound.addresses.first().copied().unwrap_or_else(|| ([0, 0, 0, 0], 0).into());
+    BindError { key: key.to_owned(), address, error }
 }

@@ -5,11 +5,15 @@ import type { Turn } from "../domain/ports";
 /** A page that does not answer (frozen, perhaps) loses its turn after so many milliseconds. */
 const PATIENCE = 3_000;
 
+/** A page that is being reloaded lets go of its turn well within so many milliseconds. */
+const SETTLED = 600;
+
 export const browserTurn: Turn = {
   async take(name, lost, insist) {
     const lock = `gatehouse-live-${name}`;
     const channel = new BroadcastChannel(lock);
-    if (await hold(lock, channel, { ifAvailable: true }, lost)) return "taken";
+    const settled = AbortSignal.timeout(SETTLED);
+    if (await hold(lock, channel, { signal: settled }, lost)) return "taken";
     if (!insist) {
       channel.close();
       return "elsewhere";

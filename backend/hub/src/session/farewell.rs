@@ -65,9 +65,6 @@ impl<T: Transport> Session<T> {
         let hub = &self.hub;
         let leave = async {
             let Some(live) = live else { return };
-            if let Some(watching) = &live.watching {
-                hub.presence.unwatch(&watching.accounts, &watching.view);
-            }
             let visible = live.lobby.is_some();
             drop(live);
             let in_lobby = async {

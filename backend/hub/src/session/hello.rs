@@ -43,6 +43,8 @@ impl<T: Transport> Session<T> {
         self.push(&ServerFrame::Welcome { id, connection, account, resume: inbox.head, recovered, limits });
         self.timers.hello = None;
         self.timers.refresh = Some(Instant::now());
+        // Listening begins only now: what was revoked since the upgrade was not heard.
+        self.timers.credential = self.credential.map(|_| Instant::now());
         self.live = Some(Box::new(Live {
             device,
             lines: Some(lines),

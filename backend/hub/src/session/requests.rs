@@ -10,10 +10,9 @@ use backend_store::broker::Topic;
 use backend_store::mailboxes::{Delivered, Delivery};
 use tokio::time::Instant;
 
+use super::Session;
 use super::notices::payload;
 use super::refusal::Refusal;
-use super::{Session, Watching};
-use crate::presence::PresenceView;
 use crate::transport::Transport;
 
 /// A message arrives at its readers with its place and time around it, and must still fit into one frame.
@@ -113,27 +112,12 @@ impl<T: Transport> Session<T> {
         }
         users.sort_unstable();
         users.dedup();
-        self.unwatch();
-        if users.is_empty() {
-            return Ok(());
-        }
-        let watching = Watching { accounts: users, view: std::sync::Arc::new(PresenceView::default()) };
-        let hub = &self.hub;
-        let watched = hub.presence.watch(&watching.accounts, &watching.view, &hub.keepers, &self.stage).await;
-        if let Err(error) = watched {
-            hub.presence.unwatch(&watching.accounts, &watching.view);
-            return Err(error.into());
-        }
-        if let Some(live) = self.live.as_deref_mut() {
-            live.watching = Some(watching);
+        let Some(live) = self.live.as_deref_mut() else { return Ok(()) };
+        live.watching = None;
+        if !users.is_empty() {
+            live.watching = Some(self.hub.presence.watch(users, &self.hub.keepers, &self.stage).await?);
         }
         Ok(())
-    }
-
-    fn unwatch(&mut self) {
-        if let Some(watching) = self.live.as_deref_mut().and_then(|live| live.watching.take()) {
-            self.hub.presence.unwatch(&watching.accounts, &watching.view);
-        }
     }
 }
 

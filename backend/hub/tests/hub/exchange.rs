@@ -117,17 +117,6 @@ async fn people_on_two_nodes_talk() {
 }
 
 #[tokio::test]
-async fn what_no_wake_up_announced_is_found_by_looking() {
-    let house = House::with(HubSettings { look: Duration::from_millis(50), ..Default::default() });
-    let bob = house.person("bob").await;
-    let mut b = bob.online(&house.hub).await;
-    // An event of one's own account wakes nobody in this test: it is appended by another process's store.
-    let event = InboxEvent::KeyChange { account: AccountId::parse("ada").unwrap() };
-    house.store.append_event(&bob.account, &event).await.unwrap();
-    assert_eq!(b.event().await, (1, event));
-}
-
-#[tokio::test]
 async fn requests_that_cannot_be_carried_out_are_refused_and_the_connection_stays() {
     let house = House::new();
     let (ada, bob, eve) = (house.person("ada").await, house.person("bob").await, house.person("eve").await);
@@ -184,14 +173,29 @@ async fn typing_is_told_to_the_other_person_once_in_a_while() {
 }
 
 #[tokio::test]
-async fn a_revoked_account_is_signed_out_everywhere() {
+async fn a_revoked_credential_signs_out_its_connections_and_no_others() {
     let house = House::new();
-    let ada = house.person("ada").await;
+    let (ada, bob) = (house.person("ada").await, house.person("bob").await);
     let mut clients = [ada.online(&house.hub).await, ada.online(&house.hub).await];
+    // Told without a reason: another credential of the account, perhaps.
+    house.store.publish(&Topic::Revoked(ada.account.clone()), "".into()).await.unwrap();
+    for (n, client) in clients.iter_mut().enumerate() {
+        client.say(&bob, &format!("c{n}")).await;
+    }
+    house.store.revoke_credential(&ada.credential()).await.unwrap();
     house.store.publish(&Topic::Revoked(ada.account.clone()), "".into()).await.unwrap();
     for client in &mut clients {
         assert_eq!(client.closed().await.0, 4503);
     }
+}
+
+#[tokio::test]
+async fn a_revocation_that_nobody_announced_is_found_by_looking() {
+    let house = House::with(HubSettings { credential: Duration::from_millis(50), ..Default::default() });
+    let ada = house.person("ada").await;
+    let mut a = ada.online(&house.hub).await;
+    house.store.revoke_credential(&ada.credential()).await.unwrap();
+    assert_eq!(a.closed().await.0, 4503);
 }
 
 #[tokio::test]

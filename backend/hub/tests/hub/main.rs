@@ -2,6 +2,8 @@
 
 mod drain;
 mod exchange;
+mod faults;
+mod faulty;
 mod hello;
 mod limits;
 mod lobby;

@@ -46,13 +46,18 @@ impl House {
         let dir = tempfile::tempdir().unwrap();
         let store = Arc::new(SqliteStore::open(&dir.path().join("gatehouse.db"), retention).unwrap());
         let registry = Registry::new();
-        let hub = hub(&store, settings, &registry);
+        let hub = hub(Arc::clone(&store) as _, settings, &registry);
         Self { store, hub, registry, _dir: dir }
     }
 
     /// A second node over the same store.
     pub(crate) fn another_hub(&self, settings: HubSettings) -> Hub {
-        hub(&self.store, settings, &Registry::new())
+        self.hub_over(Arc::clone(&self.store) as _, settings)
+    }
+
+    /// A node that reaches the store in another way.
+    pub(crate) fn hub_over(&self, store: Arc<dyn Store>, settings: HubSettings) -> Hub {
+        hub(store, settings, &Registry::new())
     }
 
     /// Somebody with a username and two registered devices, `NAME-1` and `NAME-2`.
@@ -66,10 +71,8 @@ impl House {
     /// The same without a username.
     pub(crate) async fn nameless(&self, name: &str) -> Person {
         let account = AccountId::parse(name).unwrap();
-        let mut credential = [0; 32];
-        credential.iter_mut().zip(name.bytes()).for_each(|(to, from)| *to = from);
-        self.store.create_account(&account, &CredentialHash(credential)).await.unwrap();
         let person = Person { account };
+        self.store.create_account(&person.account, &person.credential()).await.unwrap();
         for n in [1, 2] {
             let keys =
                 DeviceKeys { suite: "rsa-aes-1".into(), encryption_key: "a2V5".into(), signing_key: "a2V5".into() };
@@ -89,8 +92,7 @@ impl House {
     }
 }
 
-fn hub(store: &Arc<SqliteStore>, settings: HubSettings, registry: &Registry) -> Hub {
-    let store: Arc<dyn Store> = Arc::clone(store) as _;
+fn hub(store: Arc<dyn Store>, settings: HubSettings, registry: &Registry) -> Hub {
     Hub::new(store, settings, HubMetrics::register(registry).unwrap())
 }
 
@@ -99,6 +101,13 @@ pub(crate) struct Person {
 }
 
 impl Person {
+    /// What opens the account.
+    pub(crate) fn credential(&self) -> CredentialHash {
+        let mut hash = [0; 32];
+        hash.iter_mut().zip(self.account.as_str().bytes()).for_each(|(to, from)| *to = from);
+        CredentialHash(hash)
+    }
+
     pub(crate) fn device(&self, n: u32) -> DeviceId {
         DeviceId::parse(format!("{}-{n}", self.account)).unwrap()
     }
@@ -133,8 +142,8 @@ impl Client {
         let (to, incoming) = mpsc::channel(64);
         let (outgoing, from) = mpsc::channel(window);
         let transport = Memory { incoming, outgoing: PollSender::new(outgoing) };
-        let (hub, account) = (hub.clone(), person.account.clone());
-        let session = tokio::spawn(async move { hub.run(account, transport).await });
+        let (hub, account, credential) = (hub.clone(), person.account.clone(), person.credential());
+        let session = tokio::spawn(async move { hub.run(account, Some(credential), transport).await });
         Self { to: Some(to), from, last_id: 0, aside: VecDeque::new(), answers_pings: true, session }
     }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::stream::{self, StreamExt, TryStreamExt};
+use futures::future::try_join_all;
 use redis::aio::AsyncPushSender;
 use redis::{FromRedisValue, PushInfo, PushKind, RedisResult, Value};
 use tokio::sync::{Notify, RwLock};
@@ -150,7 +150,11 @@ impl Line {
     }
 
     async fn add_all(&self, topics: &HashSet<Topic>) -> RedisResult<()> {
-        stream::iter(topics).map(|topic| self.add(topic)).buffer_unordered(AT_ONCE).try_collect().await
+        let topics: Vec<&Topic> = topics.iter().collect();
+        for some in topics.chunks(AT_ONCE) {
+            try_join_all(some.iter().map(|topic| self.add(topic))).await?;
+        }
+        Ok(())
     }
 
     async fn keep_only(&self, heard: &HashSet<Topic>) -> RedisResult<()> {
@@ -158,8 +162,10 @@ impl Line {
             let mut confirmed = self.confirmed.lock().unwrap_or_else(PoisonError::into_inner);
             confirmed.extract_if(|topic| !heard.contains(topic)).collect()
         };
-        let ending = stream::iter(&unheard).map(|topic| self.change("SUNSUBSCRIBE", topic));
-        ending.buffer_unordered(AT_ONCE).try_collect().await
+        for some in unheard.chunks(AT_ONCE) {
+            try_join_all(some.iter().map(|topic| self.change("SUNSUBSCRIBE", topic))).await?;
+        }
+        Ok(())
     }
 
     async fn change(&self, command: &'static str, topic: &Topic) -> RedisResult<()> {

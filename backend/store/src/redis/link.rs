@@ -47,7 +47,7 @@ impl Connection {
                     client.get_multiplexed_async_connection_with_config(&config).await.map(Self::Single)
                 }
                 Target::Sentinel(client) => {
-                    client.clone().get_async_connection_with_config(&config).await.map(Self::Single)
+                    client.lock().await.get_async_connection_with_config(&config).await.map(Self::Single)
                 }
                 Target::Cluster(client) => client.get_async_connection().await.map(Self::Cluster),
             }
@@ -95,23 +95,19 @@ impl Link {
 
     /// Runs a script. `place` says what it works on, for the operator.
     pub(super) async fn script<T: FromRedisValue>(&self, place: &str, script: &ScriptInvocation<'_>) -> Result<T> {
-        self.attempts(place, async |mut connection| script.invoke_async(&mut connection).await).await
+        self.attempts(place, Question::Script(script)).await
     }
 
     /// Sends a command.
     pub(super) async fn command<T: FromRedisValue>(&self, place: &str, command: &Cmd) -> Result<T> {
-        self.attempts(place, async |mut connection| command.query_async(&mut connection).await).await
+        self.attempts(place, Question::Command(command)).await
     }
 
-    async fn attempts<T>(
-        &self,
-        place: &str,
-        send: impl AsyncFn(Connection) -> RedisResult<T> + Send + Sync,
-    ) -> Result<T> {
+    async fn attempts<T: FromRedisValue>(&self, place: &str, question: Question<'_>) -> Result<T> {
         let mut attempt = 1;
         loop {
             let (number, outcome) = match self.connection().await {
-                Ok((number, connection)) => (number, timeout(DEADLINE, send(connection)).await),
+                Ok((number, connection)) => (number, timeout(DEADLINE, question.ask(connection)).await),
                 Err(error) => (0, Ok(Err(error))),
             };
             let error = match outcome {
@@ -147,6 +143,22 @@ impl Link {
         let mut present = self.present.lock().await;
         if present.0 == number {
             present.1 = None;
+        }
+    }
+}
+
+/// What is sent, as often as it takes.
+#[derive(Clone, Copy)]
+enum Question<'a> {
+    Script(&'a ScriptInvocation<'a>),
+    Command(&'a Cmd),
+}
+
+impl Question<'_> {
+    async fn ask<T: FromRedisValue>(self, mut connection: Connection) -> RedisResult<T> {
+        match self {
+            Self::Script(script) => script.invoke_async(&mut connection).await,
+            Self::Command(command) => command.query_async(&mut connection).await,
         }
     }
 }

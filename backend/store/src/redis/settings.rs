@@ -9,6 +9,7 @@ use redis::{
     Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, RedisConnectionInfo, TlsCertificates,
     TlsMode,
 };
+use tokio::sync::Mutex;
 
 use super::broker::Hearing;
 use crate::error::{Result, StoreError};
@@ -37,12 +38,11 @@ impl std::fmt::Debug for RedisSettings {
 }
 
 /// What a URL and its settings lead to.
-#[derive(Clone)]
 pub(super) enum Target {
     /// One server.
     Single(Client),
     /// The master that the sentinels name.
-    Sentinel(SentinelClient),
+    Sentinel(Box<Mutex<SentinelClient>>),
     /// The nodes of a cluster.
     Cluster(ClusterClient),
 }
@@ -80,7 +80,7 @@ impl Target {
                             .set_client_to_redis_certificates(certificates);
                     }
                 }
-                builder.build().map(Self::Sentinel)
+                builder.build().map(|client| Self::Sentinel(Box::new(Mutex::new(client))))
             }
             Kind::Cluster => {
                 let mut builder = ClusterClientBuilder::new(parts.infos)

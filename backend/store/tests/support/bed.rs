@@ -10,6 +10,7 @@ use backend_protocol::id::{AccountId, ClientMessageId, ConnectionId, DeviceId, M
 use backend_protocol::run::{Delta, RunEvent};
 use backend_store::broker::{Payload, Subscription};
 use backend_store::mailboxes::Delivery;
+use backend_store::redis::RedisStore;
 use backend_store::runs::{NewRun, Opened};
 use backend_store::sqlite::SqliteStore;
 use backend_store::username::Username;
@@ -17,17 +18,42 @@ use backend_store::{Retention, Store};
 use tempfile::TempDir;
 use tokio::sync::broadcast::error::RecvError;
 
+use crate::redis_server::{RedisCluster, RedisServer};
+
 /// Nothing here takes this long unless it hangs.
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// A place to open stores in, gone when dropped.
 pub(crate) enum Bed {
     Sqlite { folder: TempDir, opened: AtomicUsize },
+    Redis(RedisServer),
+    Cluster(RedisCluster),
 }
 
 impl Bed {
     pub(crate) fn sqlite() -> Self {
         Self::Sqlite { folder: tempfile::tempdir().unwrap(), opened: AtomicUsize::new(0) }
+    }
+
+    pub(crate) async fn redis() -> Self {
+        Self::Redis(RedisServer::start())
+    }
+
+    pub(crate) async fn redis_over_tls() -> Self {
+        // The process says which cryptography TLS uses; another test of it may have done so.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        Self::Redis(RedisServer::start_tls())
+    }
+
+    pub(crate) async fn redis_cluster() -> Self {
+        Self::Cluster(RedisCluster::start().await)
+    }
+
+    /// Removes all that other cases left.
+    pub(crate) async fn empty(&self) {
+        if let Self::Cluster(cluster) = self {
+            cluster.empty().await;
+        }
     }
 
     /// One node.
@@ -37,6 +63,8 @@ impl Bed {
                 let name = format!("store-{}.db", opened.fetch_add(1, Ordering::Relaxed));
                 Arc::new(SqliteStore::open(&folder.path().join(name), retention).unwrap())
             }
+            Self::Redis(server) => Arc::new(RedisStore::connect(server.settings(), retention).await.unwrap()),
+            Self::Cluster(cluster) => Arc::new(RedisStore::connect(cluster.settings(), retention).await.unwrap()),
         }
     }
 
@@ -45,12 +73,14 @@ impl Bed {
         let one = self.open(retention.clone()).await;
         match self {
             Self::Sqlite { .. } => (one.clone(), one),
+            Self::Redis(_) | Self::Cluster(_) => (one, self.open(retention).await),
         }
     }
 
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Sqlite { .. } => "sqlite",
+            Self::Redis(_) | Self::Cluster(_) => "redis",
         }
     }
 }

@@ -75,8 +75,7 @@ export class Dialogue {
       if (info.active_run !== undefined) await this.#read({ kind: "run", run: info.active_run });
     } catch (error) {
       if (error instanceof ProblemError && error.status === 404) return this.begin();
-      const { trouble: _, ...rest } = this.state.value;
-      this.state.set({ ...rest, phase: "unreachable", trouble: troubleOf(error) });
+      this.#change({ phase: "unreachable", trouble: troubleOf(error) });
     }
   }
 

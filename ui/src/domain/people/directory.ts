@@ -8,8 +8,8 @@ import type { ContactRecord, PinnedDevice } from "./records";
 
 export interface DeviceChanges {
   readonly account: AccountId;
-  readonly added: number;
-  readonly removed: number;
+  readonly added: readonly DeviceId[];
+  readonly removed: readonly DeviceId[];
   readonly conflict: boolean;
 }
 
@@ -54,7 +54,8 @@ export class Directory {
   /** The device that a message claims to come from, as pinned; asks the server once for one that is new. */
   async device(account: AccountId, device: DeviceId): Promise<Identity | undefined> {
     const find = (contact: ContactRecord) => contact.devices.find((pinned) => pinned.device === device);
-    const pinned = find(await this.contact(account)) ?? find(await this.#again(account));
+    const known = await this.#archive.get("contacts", account);
+    const pinned = (known && find(known)) ?? find(await this.#again(account));
     return pinned && this.#read(account, pinned);
   }
 
@@ -86,7 +87,8 @@ export class Directory {
     const before = await this.#archive.get("contacts", account);
     const { contact, changes } = merge(account, before, listed.devices, listed.username);
     await this.#archive.commit([{ table: "contacts", put: contact }]);
-    if (before && (changes.added > 0 || changes.removed > 0 || changes.conflict)) await this.#changed(changes);
+    if (before && (changes.added.length > 0 || changes.removed.length > 0 || changes.conflict))
+      await this.#changed(changes);
     return contact;
   }
 
@@ -130,7 +132,12 @@ function merge(
     conflict: conflict || (before?.conflict ?? false),
     verified: before?.verified,
   };
-  const changes = { account, added: added.length, removed: removed.length, conflict: conflict && !before?.conflict };
+  const changes = {
+    account,
+    added: added.map(({ device }) => device),
+    removed: removed.map(({ device }) => device),
+    conflict: conflict && !before?.conflict,
+  };
   return { contact, changes };
 }
 

@@ -46,9 +46,8 @@ export async function takeIn(parts: IntakeParts, message: PrivateMessage): Promi
 
 /** A message of this device has its place now, and leaves the outbox. */
 export function confirm(record: MessageRecord, seq: number, at: string, cid: string): Change[] {
-  const { failed: _, ...rest } = record;
   return [
-    { table: "messages", put: { ...rest, order: seq, at } },
+    { table: "messages", put: { ...record, order: seq, at } },
     { table: "outbox", remove: cid },
   ];
 }

@@ -1,12 +1,14 @@
 // Private chat of one account on one device: keys, connection, inbox and outbox, and what the view shows of them.
 
-import { MAX_TEXT, type OwnKeys, createOwnKeys, publicKeys, randomId } from "../../crypto";
+import { MAX_TEXT, type OwnKeys, createOwnKeys, randomId } from "../../crypto";
 import { type Api, Live, type LiveState, OfflineError, type OpenSocket, RequestError, type Welcome } from "../../net";
 import type { AccountId, ConversationId, InboxEvent, Request, User } from "../../protocol/wire";
-import { Cell } from "../observable";
+import { Cell, type Readable } from "../observable";
 import type { Archive, Clock } from "../ports";
+import type { Trouble } from "../problems";
 import { Serial } from "../serial";
 import { Directory, type DeviceChanges } from "./directory";
+import { Enrolment } from "./enrolment";
 import { Inbox, emptyConversation } from "./inbox";
 import { noticeChange } from "./notices";
 import { Outbox } from "./outbox";
@@ -45,11 +47,11 @@ export class Messenger {
   readonly keys: OwnKeys;
   readonly me: AccountId;
   readonly #parts: MessengerParts;
+  readonly #enrolment: Enrolment;
   readonly #serial = new Serial();
   readonly #inbox: Inbox;
   readonly #reading: Reading;
   readonly #live: Live;
-  #registered = false;
   /** An event could not be taken in: those after it must not overtake it. */
   #stumbled = false;
   #open: { id: ConversationId; limit: number } | undefined;
@@ -75,6 +77,7 @@ export class Messenger {
     this.me = me;
     this.keys = keys;
     this.presence = new Presence(me, clock);
+    this.#enrolment = new Enrolment(api, keys);
     this.directory = new Directory(api, archive, (changes) => this.#devicesChanged(changes));
     this.#reading = new Reading(archive, keys, me);
     this.#inbox = new Inbox({ api, archive, directory: this.directory, me, keys, changed });
@@ -83,12 +86,17 @@ export class Messenger {
       welcome: (frame) => void this.#welcome(frame),
       event: (position, event) => void this.#event(position, event),
       notice: (notice) => this.presence.take(notice),
-      refused: () => (this.#registered = false),
+      refused: () => this.#enrolment.forget(),
       state: (state) => this.#state(state),
     });
     const send = async (request: Request) => (await this.#live.request(request)).sent;
     const { directory } = this;
     this.outbox = new Outbox({ archive, directory, serial: this.#serial, clock, me, keys, send, changed });
+  }
+
+  /** Why this device is not let in. */
+  get trouble(): Readable<Trouble | undefined> {
+    return this.#enrolment.trouble;
   }
 
   start(): void {
@@ -187,13 +195,12 @@ export class Messenger {
   }
 
   async #hello(): Promise<{ device: string; resume?: number }> {
-    const { device } = this.keys;
-    if (!this.#registered) await this.#parts.api.registerDevice(device, await publicKeys(this.keys));
-    this.#registered = true;
+    if (await this.#enrolment.ensure()) this.directory.forget(this.me);
     // What is being taken in moves the position on.
     await this.#serial.idle();
     this.#stumbled = false;
     const resume = this.#inbox.position;
+    const { device } = this.keys;
     return resume === undefined ? { device } : { device, resume };
   }
 
@@ -271,9 +278,12 @@ export class Messenger {
   }
 
   async #devicesChanged({ account, added, removed, conflict }: DeviceChanges): Promise<void> {
-    if (account === this.me) return this.ownChanges.set({ account, added, removed, conflict });
-    if (added > 0) await this.#note(account, "device-added", added);
-    if (removed > 0) await this.#note(account, "device-removed", removed);
+    if (account === this.me) {
+      const others = added.filter((device) => device !== this.keys.device);
+      return this.ownChanges.set({ account, added: others, removed, conflict });
+    }
+    if (added.length > 0) await this.#note(account, "device-added", added.length);
+    if (removed.length > 0) await this.#note(account, "device-removed", removed.length);
     if (conflict) await this.#note(account, "device-conflict", 1);
   }
 

@@ -17,6 +17,11 @@ if active == '' then
   end
   redis.call('HSET', key, 'model', ARGV[5], 'active_run', run)
   redis.call('SADD', key .. ':runs', run)
+  if redis.call('SCARD', key .. ':runs') > 64 then
+    for _, each in ipairs(redis.call('SMEMBERS', key .. ':runs')) do
+      if each ~= run and redis.call('EXISTS', run_key(prefix, each)) == 0 then redis.call('SREM', key .. ':runs', each) end
+    end
+  end
   append_message(prefix, session, ARGV[4], ARGV[9], ARGV[10])
   redis.call('HSET', run_key(prefix, run), 'session', session, 'last', 0, 'lease', now() + ARGV[7])
   redis.call('PEXPIRE', run_key(prefix, run), ARGV[7] + ARGV[8])

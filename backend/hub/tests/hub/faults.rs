@@ -1,0 +1,96 @@
+//! The store stops answering, or its wake-ups get lost: sockets stay open and nothing is lost.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use backend_hub::HubSettings;
+use backend_protocol::live::{ErrorCode, Notice, Request};
+
+use crate::faulty::Faulty;
+use crate::support::{House, message};
+
+fn brisk() -> HubSettings {
+    HubSettings { look: Duration::from_millis(50), ..Default::default() }
+}
+
+#[tokio::test]
+async fn while_the_store_is_away_requests_are_refused_for_now_and_sockets_stay_open() {
+    let house = House::new();
+    let store = Arc::new(Faulty::new(Arc::clone(&house.store)));
+    let hub = house.hub_over(Arc::clone(&store) as _, brisk());
+    let (ada, bob) = (house.person("ada").await, house.person("bob").await);
+    let (mut a, mut b) = (ada.online(&hub).await, bob.online(&hub).await);
+    a.say(&bob, "c1").await;
+    b.message().await;
+
+    store.set_away(true);
+    assert_eq!(a.err(message(&bob, "c2")).await, (ErrorCode::StoreUnavailable, true));
+    assert_eq!(a.err(Request::Lobby { on: true }).await, (ErrorCode::StoreUnavailable, true));
+    assert_eq!(a.err(Request::Watch { users: vec![bob.account.clone()] }).await, (ErrorCode::StoreUnavailable, true));
+    let mut late = bob.connect(&hub);
+    let hello = || Request::Hello { device: bob.device(2), resume: Some(1) };
+    assert_eq!(late.err(hello()).await, (ErrorCode::StoreUnavailable, true));
+
+    store.set_away(false);
+    assert_eq!(a.say(&bob, "c2").await.seq, 2);
+    assert_eq!(b.message().await.1.cid.as_str(), "c2");
+    assert_eq!(late.hello(&bob.device(2), Some(1)).await, (2, true));
+    assert_eq!(late.message().await.1.cid.as_str(), "c2");
+    a.ok(Request::Watch { users: vec![bob.account.clone()] }).await;
+    assert_eq!(a.notice().await, Notice::Presence { account: bob.account.clone(), online: true });
+}
+
+#[tokio::test]
+async fn what_was_written_while_nobody_could_read_is_delivered_afterwards() {
+    let house = House::new();
+    let store = Arc::new(Faulty::new(Arc::clone(&house.store)));
+    let hub = house.hub_over(Arc::clone(&store) as _, brisk());
+    let (ada, bob) = (house.person("ada").await, house.person("bob").await);
+    let mut b = bob.online(&hub).await;
+    // Ada's node still reaches the store, bob's does not: the wake-up arrives, the read fails.
+    let mut a = ada.online(&house.hub).await;
+    store.set_away(true);
+    a.say(&bob, "c1").await;
+    store.set_away(false);
+    assert_eq!(b.message().await.1.cid.as_str(), "c1");
+}
+
+#[tokio::test]
+async fn what_no_wake_up_announced_is_found_by_looking() {
+    let house = House::new();
+    let store = Arc::new(Faulty::new(Arc::clone(&house.store)));
+    let hub = house.hub_over(Arc::clone(&store) as _, brisk());
+    let (ada, bob) = (house.person("ada").await, house.person("bob").await);
+    store.set_deaf(true);
+    let (mut a, mut b) = (ada.online(&hub).await, bob.online(&hub).await);
+    for n in 1..=3 {
+        a.say(&bob, &format!("c{n}")).await;
+        assert_eq!(b.message().await.0, n);
+    }
+}
+
+#[tokio::test]
+async fn a_broker_that_gave_up_is_asked_again() {
+    let house = House::new();
+    let store = Arc::new(Faulty::new(Arc::clone(&house.store)));
+    let hub = house.hub_over(Arc::clone(&store) as _, brisk());
+    let (ada, bob) = (house.person("ada").await, house.person("bob").await);
+    store.set_deaf(true);
+    let (mut a, mut b) = (ada.online(&hub).await, bob.online(&hub).await);
+    store.set_deaf(false);
+    store.hang_up();
+    a.say(&bob, "c1").await;
+    assert_eq!(b.message().await.1.cid.as_str(), "c1");
+    // Typing is never looked for: it is heard only over a subscription that works.
+    let conversation = backend_protocol::id::ConversationId::between(&ada.account, &bob.account);
+    let typing = async {
+        loop {
+            a.ok(Request::Typing { conversation: conversation.clone() }).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::select! {
+        notice = b.notice() => assert!(matches!(notice, Notice::Typing { .. })),
+        () = typing => {}
+    }
+}

@@ -1,0 +1,157 @@
+//! The real store, behind a switch: it can stop answering, and its wake-ups can get lost.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use backend_protocol::api::{Conversation, Device, DeviceKeys, Message, Session, SessionPatch, User};
+use backend_protocol::id::{AccountId, ConnectionId, ConversationId, DeviceId, RunId, SessionId};
+use backend_protocol::live::InboxEvent;
+use backend_protocol::run::RunEvent;
+use backend_store::accounts::{Account, Accounts, Claim, CredentialHash, DeviceChange};
+use backend_store::broker::{Broker, Payload, Subscription, Topic};
+use backend_store::mailboxes::{Delivered, Delivery, InboxPage, Mailboxes, Page};
+use backend_store::presence::{Presence, Transition};
+use backend_store::runs::{NewRun, Opened, RunLog, Runs};
+use backend_store::sessions::{Deleted, Sessions};
+use backend_store::sqlite::SqliteStore;
+use backend_store::username::Username;
+use backend_store::{Result, Store, StoreError};
+use tokio::sync::broadcast;
+
+/// A store that fails on demand.
+pub(crate) struct Faulty {
+    inner: Arc<SqliteStore>,
+    away: AtomicBool,
+    deaf: AtomicBool,
+    /// Subscriptions made while deaf: nobody ever speaks, and hanging up ends them.
+    silence: Mutex<broadcast::Sender<Payload>>,
+}
+
+impl Faulty {
+    pub(crate) fn new(inner: Arc<SqliteStore>) -> Self {
+        Self {
+            inner,
+            away: AtomicBool::new(false),
+            deaf: AtomicBool::new(false),
+            silence: Mutex::new(broadcast::Sender::new(1)),
+        }
+    }
+
+    /// Every call fails from now on, or works again.
+    pub(crate) fn set_away(&self, away: bool) {
+        self.away.store(away, Ordering::SeqCst);
+    }
+
+    /// Subscriptions made from now on hear nothing.
+    pub(crate) fn set_deaf(&self, deaf: bool) {
+        self.deaf.store(deaf, Ordering::SeqCst);
+    }
+
+    /// Ends the subscriptions made while deaf.
+    pub(crate) fn hang_up(&self) {
+        *self.silence.lock().unwrap() = broadcast::Sender::new(1);
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.away.load(Ordering::SeqCst) {
+            return Err(StoreError::Unavailable {
+                reason: "switched off by a test".into(),
+                retry_after: Duration::from_millis(1_500),
+            });
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Broker for Faulty {
+    async fn publish(&self, topic: &Topic, payload: Payload) -> Result<()> {
+        self.check()?;
+        self.inner.publish(topic, payload).await
+    }
+
+    async fn subscribe(&self, topic: &Topic) -> Result<Subscription> {
+        self.check()?;
+        if self.deaf.load(Ordering::SeqCst) {
+            Ok(self.silence.lock().unwrap().subscribe())
+        } else {
+            self.inner.subscribe(topic).await
+        }
+    }
+}
+
+#[async_trait]
+impl Store for Faulty {
+    async fn probe(&self) -> Result<()> {
+        self.check()?;
+        self.inner.probe().await
+    }
+
+    fn kind(&self) -> &'static str {
+        self.inner.kind()
+    }
+}
+
+macro_rules! pass_on {
+    ($trait:ident { $(fn $name:ident($($arg:ident: $ty:ty),*) -> $out:ty;)+ }) => {
+        #[async_trait]
+        impl $trait for Faulty {
+            $(async fn $name(&self, $($arg: $ty),*) -> Result<$out> {
+                self.check()?;
+                self.inner.$name($($arg),*).await
+            })+
+        }
+    };
+}
+
+pass_on!(Accounts {
+    fn create_account(account: &AccountId, credential: &CredentialHash) -> ();
+    fn account_by_credential(credential: &CredentialHash) -> Option<Account>;
+    fn revoke_credential(credential: &CredentialHash) -> ();
+    fn account(account: &AccountId) -> Option<Account>;
+    fn account_by_username(username: &Username) -> Option<Account>;
+    fn claim_username(account: &AccountId, username: &Username) -> Claim;
+    fn add_device(account: &AccountId, device: &DeviceId, keys: &DeviceKeys) -> DeviceChange;
+    fn remove_device(account: &AccountId, device: &DeviceId) -> bool;
+    fn devices(account: &AccountId) -> Vec<Device>;
+});
+
+pass_on!(Mailboxes {
+    fn deliver(delivery: &Delivery) -> Option<Delivered>;
+    fn append_event(account: &AccountId, event: &InboxEvent) -> u64;
+    fn inbox(account: &AccountId, after: u64, limit: usize) -> InboxPage;
+    fn mark_received(account: &AccountId, upto: u64) -> ();
+    fn mark_read(account: &AccountId, conversation: &ConversationId, upto: u64) -> bool;
+    fn conversations(account: &AccountId) -> Vec<Conversation>;
+    fn conversation_page(account: &AccountId, conversation: &ConversationId, before: Option<u64>, limit: usize) -> Option<Page>;
+});
+
+pass_on!(Presence {
+    fn arrive(account: &AccountId, connection: &ConnectionId, ttl: Duration) -> Transition;
+    fn depart(account: &AccountId, connection: &ConnectionId) -> Transition;
+    fn online(accounts: &[AccountId]) -> BTreeSet<AccountId>;
+    fn enter_lobby(user: &User, connection: &ConnectionId, ttl: Duration) -> Transition;
+    fn leave_lobby(account: &AccountId, connection: &ConnectionId) -> Transition;
+    fn lobby() -> Vec<User>;
+});
+
+pass_on!(Sessions {
+    fn sessions(account: &AccountId) -> Vec<Session>;
+    fn session(account: &AccountId, session: &SessionId) -> Option<Session>;
+    fn history(account: &AccountId, session: &SessionId) -> Option<Vec<Message>>;
+    fn update_session(account: &AccountId, session: &SessionId, patch: &SessionPatch) -> Option<Session>;
+    fn delete_session(account: &AccountId, session: &SessionId) -> Deleted;
+});
+
+pass_on!(Runs {
+    fn open_run(run: &NewRun) -> Opened;
+    fn append_run_events(account: &AccountId, run: &RunId, events: &[RunEvent], lease: Duration) -> bool;
+    fn close_run(account: &AccountId, run: &RunId, last: &RunEvent, answer: Option<&Message>) -> bool;
+    fn run_log(account: &AccountId, run: &RunId, after: u64, limit: usize) -> Option<RunLog>;
+    fn request_stop(account: &AccountId, run: &RunId) -> bool;
+    fn stop_requested(account: &AccountId, run: &RunId) -> bool;
+    fn reap_runs(last: &RunEvent) -> usize;
+});

@@ -1,0 +1,58 @@
+//! Names for calls that append, so that the same call again is recognised after its answer was lost.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use backend_protocol::id::RunId;
+use backend_protocol::run::RunEvent;
+
+use crate::codec::encode;
+use crate::error::Result;
+
+/// The last call of each run whose outcome is unknown. A run has one owner, so there is at most one.
+#[derive(Default)]
+pub(super) struct Calls {
+    open: Mutex<HashMap<RunId, Call>>,
+}
+
+struct Call {
+    name: String,
+    events: String,
+    failed: bool,
+}
+
+/// More than any node runs at once. Owners that never come back are forgotten all together.
+const MOST: usize = 100_000;
+
+impl Calls {
+    /// The name of a call: a new one, unless the call before it failed and had the same events.
+    pub(super) fn name(&self, run: &RunId, events: &[RunEvent]) -> Result<String> {
+        let events = encode("run log", &events)?;
+        let mut open = self.lock();
+        if let Some(call) = open.get(run).filter(|call| call.failed && call.events == events) {
+            return Ok(call.name.clone());
+        }
+        if open.len() >= MOST {
+            open.clear();
+        }
+        let name = format!("{:016x}", rand::random::<u64>());
+        open.insert(run.clone(), Call { name: name.clone(), events, failed: false });
+        Ok(name)
+    }
+
+    /// The call failed: it may have been carried out, or not.
+    pub(super) fn unsettled(&self, run: &RunId) {
+        if let Some(call) = self.lock().get_mut(run) {
+            call.failed = true;
+        }
+    }
+
+    /// The call was answered.
+    pub(super) fn settled(&self, run: &RunId) {
+        self.lock().remove(run);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<RunId, Call>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,313 @@
+//! Private messages and inboxes in Redis.
+//!
+//! A message touches the slot of its conversation and the slots of two inboxes, so it cannot be one script on a
+//! cluster. Why it is delivered all the same, once `deliver` has returned `Ok`:
+//!
+//! 1. Appending to the conversation is the commit point. It gives the number, and is idempotent by sender and `cid`.
+//! 2. Appending to an inbox takes a conversation's messages strictly in the order of their numbers: one that is there
+//!    is skipped, and before one that is not the next, the missing ones are fetched from the conversation. So it is
+//!    idempotent, and an inbox has the conversation's order whoever was quicker.
+//! 3. `Ok` comes after both inboxes have it. After a crash in between, the sender has no answer and sends the same
+//!    `cid` again: step 1 gives the same number and step 2 appends where it is missing. Should the sender never come
+//!    back, the next message of the conversation brings the missing one along.
+//!
+//! A conversation that was lost and starts anew (at number 1) has another epoch; the inboxes then count anew, too.
+//! A receipt advances a mark in the very script that appends it, so it is appended once.
+
+use async_trait::async_trait;
+use backend_protocol::api::{Conversation, PrivateMessage, User};
+use backend_protocol::envelope::Envelope;
+use backend_protocol::id::{AccountId, ClientMessageId, ConversationId, DeviceId};
+use backend_protocol::live::{InboxEvent, ReceiptState};
+use futures::future::{try_join, try_join_all};
+use serde::{Deserialize, Serialize};
+
+use super::events::{Entry, events, position};
+use super::{RedisStore, keys, ttl};
+use crate::broker::Topic;
+use crate::codec::{corrupt, decode, encode, parsed, rfc3339};
+use crate::error::Result;
+use crate::mailboxes::{Delivered, Delivery, InboxPage, Mailboxes, Page};
+
+/// Missing messages brought along at once; older ones are in the conversation's pages.
+const BROUGHT_ALONG: usize = 200;
+
+/// Lost races to one inbox before giving up; each means that others got through.
+const ROUNDS: usize = 32;
+
+/// A message as its conversation keeps it; number and time are beside it.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    cid: ClientMessageId,
+    sender: AccountId,
+    device: DeviceId,
+    envelope: Envelope,
+}
+
+/// As `read_conversations.lua` gives it: id, last, updated, read, and the peer's two marks.
+type Shown = (String, u64, i64, u64, u64, u64);
+
+/// A message with what the inboxes need to put it in order.
+struct Numbered {
+    epoch: String,
+    at: i64,
+    message: PrivateMessage,
+}
+
+#[async_trait]
+impl Mailboxes for RedisStore {
+    async fn deliver(&self, delivery: &Delivery) -> Result<Option<Delivered>> {
+        // One round trip for conversations that exist: should the account be gone, nothing reaches an inbox.
+        let (exists, known) =
+            try_join(self.account_exists(&delivery.recipient), self.append_to_conversation(delivery, false)).await?;
+        if !exists {
+            return Ok(None);
+        }
+        let numbered = match known {
+            Some(numbered) => numbered,
+            None => self
+                .append_to_conversation(delivery, true)
+                .await?
+                .ok_or_else(|| corrupt("conversation", &"a new conversation was not made"))?,
+        };
+        let mut members = numbered.message.conversation.members().to_vec();
+        members.dedup();
+        try_join_all(members.iter().map(|member| self.append_to_inbox(member, &numbered))).await?;
+        let PrivateMessage { conversation, seq, at, .. } = numbered.message;
+        Ok(Some(Delivered { conversation, seq, at }))
+    }
+
+    async fn append_event(&self, account: &AccountId, event: &InboxEvent) -> Result<u64> {
+        let mut append = self.scripts.append_event.key(inbox(account));
+        append.key(counters(account)).arg(channel(account));
+        append
+            .arg(self.retention.inbox_events)
+            .arg(ttl(self.retention.mailbox_ttl))
+            .arg(self.counter_ttl())
+            .arg(encode("inbox", event)?);
+        self.link.script("inbox", &append).await
+    }
+
+    async fn inbox(&self, account: &AccountId, after: u64, limit: usize) -> Result<InboxPage> {
+        let mut read = self.scripts.read_inbox.key(inbox(account));
+        read.key(counters(account)).arg(position(after)).arg(limit);
+        let (first, head, entries): (u64, u64, Vec<Entry>) = self.link.script("inbox", &read).await?;
+        let first = if first == 0 { head + 1 } else { first };
+        Ok(InboxPage { events: events("inbox", &entries)?, first, head })
+    }
+
+    async fn mark_received(&self, account: &AccountId, upto: u64) -> Result<()> {
+        let mut read = self.scripts.read_received.key(inbox(account));
+        read.key(counters(account)).arg(position(upto)).arg(account.as_str());
+        let mut news = self.link.script::<Vec<String>>("inbox", &read).await?.into_iter();
+        let upto = news.next().unwrap_or_default();
+        let mut receipts = Vec::new();
+        while let (Some(conversation), Some(sender), Some(seq)) = (news.next(), news.next(), news.next()) {
+            let seq = seq.parse::<u64>().map_err(|error| corrupt("inbox", &error))?;
+            receipts.push((parsed::<ConversationId>("inbox", conversation)?, parsed::<AccountId>("inbox", sender)?, seq));
+        }
+        let sending = receipts.iter().map(|(conversation, sender, seq)| {
+            self.append_receipt(sender, account, conversation, ReceiptState::Received, *seq)
+        });
+        try_join_all(sending).await?;
+        // Last, so that a crash before it repeats the receipts, which are idempotent, instead of losing them.
+        let mut advance = self.scripts.advance_received.key(counters(account));
+        self.link.script::<i64>("inbox", advance.arg(upto)).await?;
+        Ok(())
+    }
+
+    async fn mark_read(&self, account: &AccountId, conversation: &ConversationId, upto: u64) -> Result<bool> {
+        let Some(peer) = conversation.peer_of(account) else { return Ok(false) };
+        let get = redis::cmd("HGET").arg(keys::conversation(conversation) + "counter").arg("last").clone();
+        let last = self.link.command::<Option<u64>>("conversation", &get).await?.unwrap_or(0);
+        let upto = upto.min(last);
+        if upto == 0 {
+            return Ok(true);
+        }
+        let state = ReceiptState::Read;
+        self.append_receipt(account, account, conversation, state, upto).await?;
+        if peer != *account {
+            self.append_receipt(&peer, account, conversation, state, upto).await?;
+        }
+        Ok(true)
+    }
+
+    async fn conversations(&self, account: &AccountId) -> Result<Vec<Conversation>> {
+        let prefix = keys::of(account);
+        let mut read = self.scripts.read_conversations.key(prefix.clone() + "conversations");
+        read.arg(prefix).arg(ttl(self.retention.mailbox_ttl));
+        let shown: Vec<Shown> = self.link.script("conversations", &read).await?;
+        let mut found = try_join_all(shown.into_iter().map(|shown| self.conversation_from(account, shown))).await?;
+        found.sort_by(|a, b| b.updated_at.cmp(&a.updated_at).then_with(|| a.id.cmp(&b.id)));
+        Ok(found)
+    }
+
+    async fn conversation_page(
+        &self,
+        account: &AccountId,
+        conversation: &ConversationId,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Option<Page>> {
+        if conversation.peer_of(account).is_none() {
+            return Ok(None);
+        }
+        let end = before.map_or_else(|| "+".to_owned(), |before| format!("({}-0", position(before)));
+        let mut read = redis::cmd("XREVRANGE");
+        read.arg(keys::conversation(conversation) + "log").arg(end).arg("-").arg("COUNT").arg(limit.saturating_add(1));
+        let mut entries: Vec<Entry> = self.link.command("conversation", &read).await?;
+        let more = entries.len() > limit;
+        entries.truncate(limit);
+        entries.reverse();
+        let messages = entries.iter().map(|entry| Ok(message_from(conversation, entry)?.1)).collect::<Result<_>>()?;
+        Ok(Some(Page { messages, more }))
+    }
+}
+
+impl RedisStore {
+    /// Step 1. Nothing when the conversation would be new and may not.
+    async fn append_to_conversation(&self, delivery: &Delivery, may_be_new: bool) -> Result<Option<Numbered>> {
+        let Delivery { sender, device, recipient, cid, envelope } = delivery.clone();
+        let conversation = ConversationId::between(&sender, &recipient);
+        let prefix = keys::conversation(&conversation);
+        let kept = Kept { cid, sender, device, envelope };
+        let mut append = self.scripts.append_conversation.key(prefix.clone() + "counter");
+        append
+            .key(prefix.clone() + "log")
+            .key(prefix + "cids")
+            .arg(format!("{} {}", kept.sender, kept.cid))
+            .arg(encode("conversation", &kept)?)
+            .arg(format!("{:032x}", rand::random::<u128>()))
+            .arg(self.retention.conversation_messages)
+            .arg(ttl(self.retention.mailbox_ttl))
+            .arg(self.counter_ttl())
+            .arg(i32::from(may_be_new));
+        let found: Option<(u64, i64, String)> = self.link.script("conversation", &append).await?;
+        Ok(found.map(|(seq, at, epoch)| Numbered { epoch, at, message: kept.numbered(conversation, seq, at) }))
+    }
+
+    /// Step 2.
+    async fn append_to_inbox(&self, account: &AccountId, numbered: &Numbered) -> Result<()> {
+        let conversation = &numbered.message.conversation;
+        let mut missing = self.append_messages(account, conversation, &numbered.epoch, false, &[numbered]).await?;
+        for _ in 0..ROUNDS {
+            let Some(after) = missing else { return Ok(()) };
+            let mut read = redis::cmd("XREVRANGE");
+            read.arg(keys::conversation(conversation) + "log").arg(format!("{}-0", numbered.message.seq));
+            read.arg(format!("({}-0", position(after))).arg("COUNT").arg(BROUGHT_ALONG);
+            let entries: Vec<Entry> = self.link.command("conversation", &read).await?;
+            let mut brought = Vec::with_capacity(entries.len());
+            for entry in entries.iter().rev() {
+                let (at, message) = message_from(conversation, entry)?;
+                brought.push(Numbered { epoch: numbered.epoch.clone(), at, message });
+            }
+            let mut all: Vec<&Numbered> = brought.iter().collect();
+            if all.last().is_none_or(|last| last.message.seq < numbered.message.seq) {
+                // Trimmed already by a burst of later messages; it was promised all the same.
+                all.push(numbered);
+            }
+            missing = self.append_messages(account, conversation, &numbered.epoch, true, &all).await?;
+        }
+        Err(corrupt("inbox", &"its count of the conversation's messages does not settle"))
+    }
+
+    /// Appends those messages that are new. When older ones are missing: the number after which.
+    async fn append_messages(
+        &self,
+        account: &AccountId,
+        conversation: &ConversationId,
+        epoch: &str,
+        complete: bool,
+        messages: &[&Numbered],
+    ) -> Result<Option<u64>> {
+        let prefix = keys::of(account);
+        let mut append = self.scripts.append_messages.key(inbox(account));
+        append.key(counters(account)).key(format!("{prefix}conversation:{conversation}")).key(prefix + "conversations");
+        append
+            .arg(channel(account))
+            .arg(self.retention.inbox_events)
+            .arg(ttl(self.retention.mailbox_ttl))
+            .arg(self.counter_ttl())
+            .arg(conversation.as_str())
+            .arg(epoch)
+            .arg(i32::from(complete));
+        for Numbered { at, message, .. } in messages {
+            let event = encode("inbox", &InboxEvent::Message(message.clone()))?;
+            append.arg(message.seq).arg(at).arg(message.sender.as_str()).arg(event);
+        }
+        let missing: String = self.link.script("inbox", &append).await?;
+        if missing.is_empty() {
+            return Ok(None);
+        }
+        missing.parse().map(Some).map_err(|error| corrupt("inbox", &error))
+    }
+
+    async fn conversation_from(&self, account: &AccountId, shown: Shown) -> Result<Conversation> {
+        let (id, last_seq, updated, read_upto, peer_received_upto, peer_read_upto) = shown;
+        let id: ConversationId = parsed("conversations", id)?;
+        let peer = id.peer_of(account).ok_or_else(|| corrupt("conversations", &"it has other members"))?;
+        let get = redis::cmd("HGET").arg(keys::of(&peer) + "account").arg("username").clone();
+        let username = self.link.command::<Option<String>>("account", &get).await?.unwrap_or_default();
+        let peer_read_upto = if peer == *account { read_upto } else { peer_read_upto };
+        let (peer, updated_at) = (User { account_id: peer, username }, rfc3339(updated));
+        Ok(Conversation { id, peer, last_seq, updated_at, read_upto, peer_received_upto, peer_read_upto })
+    }
+
+    /// Tells `to` how far `who` has come, once.
+    async fn append_receipt(
+        &self,
+        to: &AccountId,
+        who: &AccountId,
+        conversation: &ConversationId,
+        state: ReceiptState,
+        upto: u64,
+    ) -> Result<()> {
+        let mark = match state {
+            ReceiptState::Read if to == who => "read",
+            ReceiptState::Read => "peer_read",
+            ReceiptState::Received => "peer_received",
+        };
+        let event = InboxEvent::Receipt { conversation: conversation.clone(), account: who.clone(), state, upto };
+        let mut append = self.scripts.append_receipt.key(inbox(to));
+        append.key(counters(to)).key(format!("{}conversation:{conversation}", keys::of(to))).arg(channel(to));
+        append
+            .arg(self.retention.inbox_events)
+            .arg(ttl(self.retention.mailbox_ttl))
+            .arg(self.counter_ttl())
+            .arg(encode("inbox", &event)?)
+            .arg(mark)
+            .arg(upto);
+        self.link.script::<i64>("inbox", &append).await?;
+        Ok(())
+    }
+
+    /// Counters outlive what they count, so that no number is given twice while anyone remembers it.
+    fn counter_ttl(&self) -> i64 {
+        ttl(self.retention.mailbox_ttl.saturating_add(self.retention.account_ttl))
+    }
+}
+
+impl Kept {
+    fn numbered(self, conversation: ConversationId, seq: u64, at: i64) -> PrivateMessage {
+        let Self { cid, sender, device, envelope } = self;
+        PrivateMessage { conversation, seq, cid, sender, device, at: rfc3339(at), envelope }
+    }
+}
+
+fn message_from(conversation: &ConversationId, entry: &Entry) -> Result<(i64, PrivateMessage)> {
+    let kept: Kept = decode("conversation", entry.field("conversation", "m")?)?;
+    let at = entry.field("conversation", "at")?.parse().map_err(|error| corrupt("conversation", &error))?;
+    Ok((at, kept.numbered(conversation.clone(), entry.position, at)))
+}
+
+fn inbox(account: &AccountId) -> String {
+    keys::of(account) + "inbox"
+}
+
+fn counters(account: &AccountId) -> String {
+    keys::of(account) + "counters"
+}
+
+fn channel(account: &AccountId) -> String {
+    keys::channel(&Topic::Inbox(account.clone()))
+}

@@ -1,0 +1,53 @@
+//! The Lua scripts, each with the parts it builds on. Redis keeps them by their hash (EVALSHA).
+
+use redis::Script;
+
+macro_rules! scripts {
+    ($($name:ident $(after $part:literal)?),+ $(,)?) => {
+        /// All scripts; what each takes and gives is said in its file.
+        pub(super) struct Scripts { $(pub(super) $name: Script),+ }
+
+        impl Scripts {
+            pub(super) fn new() -> Self {
+                Self { $($name: Script::new(concat!(
+                    include_str!("scripts/prelude.lua"),
+                    $(include_str!(concat!("scripts/", $part, ".lua")),)?
+                    include_str!(concat!("scripts/", stringify!($name), ".lua")),
+                ))),+ }
+            }
+        }
+    };
+}
+
+scripts! {
+    claim_name,
+    release_name,
+    renew_name,
+    take_name,
+    create_account,
+    use_account,
+    add_device,
+    sessions after "session",
+    read_session after "session",
+    read_history,
+    update_session after "session",
+    delete_session after "session",
+    open_run after "session",
+    append_run,
+    close_run after "session",
+    read_run,
+    stop_run,
+    append_event after "inbox",
+    append_receipt after "inbox",
+    append_messages after "inbox",
+    append_conversation,
+    read_inbox,
+    read_received,
+    advance_received,
+    read_conversations,
+    arrive,
+    depart,
+    enter_lobby,
+    leave_lobby,
+    read_lobby,
+}

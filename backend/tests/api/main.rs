@@ -1,0 +1,12 @@
+//! The services over real TCP: embedded store in a temporary folder, demo model on loopback. Modules mirror the API.
+
+mod admin;
+mod chat;
+mod faults;
+mod identity;
+mod people;
+mod refusals;
+mod runs;
+mod sessions;
+mod store;
+mod support;

@@ -1,0 +1,133 @@
+//! Usernames, devices and conversations.
+
+use futures::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+
+use crate::support::{Client, SOON, Server, problem};
+
+fn keys(name: &str) -> Value {
+    json!({"suite": "rsa-aes-1", "encryption_key": format!("enc-{name}"), "signing_key": format!("sig-{name}")})
+}
+
+async fn account(client: &Client) -> String {
+    client.json("/api/me").await["account_id"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_username_is_claimed_once_and_found_by_whoever_looks() {
+    let server = Server::start().await;
+    let (ada, bob) = (server.visitor().await, server.visitor().await);
+    let claimed = ada.post("/api/me", &json!({"username": "Ada"})).await;
+    assert_eq!(claimed.json::<Value>().await.unwrap()["username"], "Ada");
+    assert_eq!(ada.json("/api/me").await["username"], "Ada");
+    // The second one has a Cyrillic а.
+    for taken in ["ada", "ad\u{430}"] {
+        let refused = bob.post("/api/me", &json!({"username": taken})).await;
+        assert_eq!(problem(refused).await, (409, "username-taken".into()), "{taken}");
+    }
+    let found = bob.json("/api/users/ADA").await;
+    assert_eq!(found, json!({"account_id": account(&ada).await, "username": "Ada"}));
+    for nobody in ["/api/users/nobody", "/api/users/no%20body"] {
+        assert_eq!(problem(bob.get(nobody).await).await, (404, "not-found".into()));
+    }
+    let invalid = bob.post("/api/me", &json!({"username": "no body"})).await;
+    assert_eq!(problem(invalid).await, (422, "invalid-value".into()));
+}
+
+#[tokio::test]
+async fn a_devices_keys_are_registered_once_and_read_by_others() {
+    let server = Server::start().await;
+    let (ada, bob) = (server.visitor().await, server.visitor().await);
+    for _again in 0..2 {
+        assert_eq!(ada.put("/api/devices/laptop", &keys("1")).await.status(), 204);
+    }
+    let changed = ada.put("/api/devices/laptop", &keys("2")).await;
+    assert_eq!(problem(changed).await, (422, "invalid-value".into()));
+    let path = format!("/api/accounts/{}/devices", account(&ada).await);
+    let devices = bob.json(&path).await;
+    assert_eq!(devices["devices"][0]["device"], "laptop");
+    assert_eq!(devices["devices"][0]["encryption_key"], "enc-1");
+
+    assert_eq!(problem(bob.delete("/api/devices/laptop").await).await.0, 404);
+    assert_eq!(ada.delete("/api/devices/laptop").await.status(), 204);
+    assert_eq!(bob.json(&path).await["devices"], json!([]));
+    assert_eq!(problem(bob.get("/api/accounts/nobody/devices").await).await.0, 404);
+}
+
+#[tokio::test]
+async fn devices_are_limited_and_their_keys_are_checked() {
+    let server = Server::start().await;
+    let ada = server.visitor().await;
+    for number in 0..8 {
+        assert_eq!(ada.put(&format!("/api/devices/d{number}"), &keys("x")).await.status(), 204);
+    }
+    let ninth = ada.put("/api/devices/d8", &keys("x")).await;
+    assert_eq!(problem(ninth).await, (409, "limit-reached".into()));
+    for bad in [
+        json!({"suite": "", "encryption_key": "a", "signing_key": "b"}),
+        json!({"suite": "s", "encryption_key": "not base64url!", "signing_key": "b"}),
+        json!({"suite": "s", "encryption_key": "a", "signing_key": "b".repeat(4000)}),
+    ] {
+        assert_eq!(problem(ada.put("/api/devices/d0", &bad).await).await, (422, "invalid-value".into()));
+    }
+}
+
+#[tokio::test]
+async fn a_new_device_is_told_to_the_account_itself_and_to_who_writes_with_it() {
+    let server = Server::start().await;
+    let (ada, bob) = (server.visitor().await, server.visitor().await);
+    ada.put("/api/devices/a1", &keys("a1")).await;
+    bob.put("/api/devices/b1", &keys("b1")).await;
+    let (ada_id, bob_id) = (account(&ada).await, account(&bob).await);
+    let mut socket = connect(&bob, "b1").await;
+    let envelope = json!({
+        "suite": "rsa-aes-1", "header": "aA", "nonce": "bg", "ciphertext": "Yw", "signature": "cw",
+        "keys": [{"device": "a1", "key": "a2V5"}],
+    });
+    let send = json!({"id": 2, "do": {"type": "send", "to": ada_id, "cid": "c1", "envelope": envelope}});
+    socket.send(Message::text(send.to_string())).await.unwrap();
+    wait_for(&mut socket, "\"message\"").await;
+
+    ada.put("/api/devices/a2", &keys("a2")).await;
+    let told = wait_for(&mut socket, "key_change").await;
+    assert!(told.contains(&ada_id), "{told}");
+
+    let conversations = ada.json("/api/conversations").await;
+    let conversation = &conversations["conversations"][0];
+    assert_eq!(conversation["peer"]["account_id"], bob_id);
+    let path = format!("/api/conversations/{}/messages", conversation["id"].as_str().unwrap());
+    assert_eq!(ada.json(&path).await["messages"][0]["envelope"], envelope);
+    let eve = server.visitor().await;
+    assert_eq!(problem(eve.get(&path).await).await, (404, "not-found".into()));
+    assert_eq!(problem(ada.get(&format!("{path}?limit=101")).await).await.0, 422);
+    assert_eq!(problem(ada.get(&format!("{path}?before=x")).await).await.0, 400);
+}
+
+type Socket = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
+
+async fn connect(client: &Client, device: &str) -> Socket {
+    let url = client.request(reqwest::Method::GET, "/ws").build().unwrap().url().to_string().replace("http://", "ws://");
+    let mut request = url.into_client_request().unwrap();
+    request.headers_mut().insert("cookie", client.cookie.as_deref().unwrap().parse().unwrap());
+    request.headers_mut().insert("sec-websocket-protocol", "gatehouse.v1".parse().unwrap());
+    let (mut socket, _) = tokio_tungstenite::connect_async(request).await.expect("an upgrade");
+    let hello = json!({"id": 1, "do": {"type": "hello", "device": device}});
+    socket.send(Message::text(hello.to_string())).await.unwrap();
+    socket
+}
+
+async fn wait_for(socket: &mut Socket, word: &str) -> String {
+    let look = async {
+        loop {
+            let frame = socket.next().await.expect("an open socket").expect("a frame");
+            if let Message::Text(text) = frame
+                && text.contains(word)
+            {
+                return text.to_string();
+            }
+        }
+    };
+    tokio::time::timeout(SOON, look).await.expect("the frame comes in time")
+}

@@ -1,0 +1,48 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use gateway_config::{ListenAddress, ServerName};
+
+/// A self-hosted chat with its own front door.
+///
+/// Without any option: https://localhost:8443, everything kept in ./data, a certificate from a local authority in ./certs,
+/// and a demo model. Which model answers, Redis instead of ./data and the rest of the services' settings come from the
+/// environment: `backend --help` lists them.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+pub(crate) struct Arguments {
+    /// Where https is served; may be repeated [default: localhost:8443, with --domain [::]:443]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) https: Vec<ListenAddress>,
+    /// Where http is redirected to https; may be repeated [default: localhost:8080, with --domain [::]:80]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) http: Vec<ListenAddress>,
+    /// Where metrics, health and reload are served; never a public address
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9090")]
+    pub(crate) admin: SocketAddr,
+    /// Where everything is kept
+    #[arg(long, value_name = "DIR", default_value = "data")]
+    pub(crate) data: PathBuf,
+    /// Where the local certificate authority is, and what it issued
+    #[arg(long, value_name = "DIR", default_value = "certs", global = true)]
+    pub(crate) certs: PathBuf,
+    /// A name under which this machine is reached; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub(crate) domain: Vec<ServerName>,
+    /// A gateway configuration of one's own; the services are at unix:DATA/backend.sock
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["https", "http", "domain"])]
+    pub(crate) config: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub(crate) enum Command {
+    /// Make this machine and its browsers accept the local certificate authority
+    Trust,
+    /// Take that back
+    Untrust,
+}

@@ -1,0 +1,82 @@
+//! `gatehouse`: gateway and backend in one process, joined by a Unix socket. Composition only.
+
+mod arguments;
+mod configuration;
+mod services;
+mod trust;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use gateway::gateway::{Gateway, Options};
+use gateway::life_cycle::Signals;
+use gateway::telemetry::Telemetry;
+use tokio_util::sync::CancellationToken;
+
+use crate::arguments::{Arguments, Command};
+use crate::services::Services;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let result = match &arguments.command {
+        None => serve(&arguments),
+        Some(Command::Trust) => trust::install(&arguments.certs),
+        Some(Command::Untrust) => trust::remove(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(error.as_ref()),
+    }
+}
+
+#[tokio::main]
+async fn serve(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    rustls::crypto::aws_lc_rs::default_provider()
+        .install_default()
+        .map_err(|_provider| "another cryptography provider was installed before")?;
+    let source = configuration::source(arguments)?;
+    let telemetry = Telemetry::install(&source.load()?.log)?;
+
+    let shutdown = CancellationToken::new();
+    let services = Services::start(&arguments.data).await?;
+    let options =
+        Options { registries: vec![services.registry()], telemetry: Some(telemetry), ..Options::default() };
+    let gateway = Gateway::start(source, options, shutdown.clone()).await?;
+    let obeying = tokio::spawn(Signals::install()?.obey(gateway.handle()));
+    announce(arguments, &gateway.handle()).await;
+
+    // Together: the gateway's connections end because the services say goodbye on them.
+    let services = async {
+        shutdown.cancelled().await;
+        services.drain().await;
+    };
+    tokio::join!(gateway.run(), services);
+    obeying.abort();
+    Ok(())
+}
+
+/// Tells a person where to go.
+#[expect(clippy::print_stdout, reason = "the one line that a person who starts this looks for")]
+async fn announce(arguments: &Arguments, gateway: &gateway::gateway::Handle) {
+    let addresses = gateway.addresses().await;
+    let port = addresses.iter().find(|(name, _)| name.as_str() == "https").map(|(_, address)| address.port());
+    let host = arguments.domain.first().map_or_else(|| "localhost".to_owned(), ToString::to_string);
+    match port {
+        Some(443) => println!("Gatehouse is ready: https://{host}"),
+        Some(port) => println!("Gatehouse is ready: https://{host}:{port}"),
+        None => println!("Gatehouse is ready"),
+    }
+    if arguments.domain.is_empty() && arguments.config.is_none() {
+        println!("Its certificate comes from a local authority: `gatehouse trust` makes this machine's browsers accept it.");
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "a command tells its failure on standard error")]
+fn failed(error: &dyn Error) -> ExitCode {
+    eprintln!("gatehouse: {error}");
+    ExitCode::FAILURE
+}

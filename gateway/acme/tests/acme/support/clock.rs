@@ -1,0 +1,41 @@
+//! A clock that runs with the real one, and jumps ahead when told.
+
+use async_trait::async_trait;
+use gateway_acme::Clock;
+use std::time::{Duration, SystemTime};
+use tokio::sync::watch;
+
+pub struct JumpingClock(watch::Sender<Duration>);
+
+impl Default for JumpingClock {
+    fn default() -> Self {
+        Self(watch::Sender::new(Duration::ZERO))
+    }
+}
+
+impl JumpingClock {
+    /// Lets time pass, all at once.
+    pub fn jump_to(&self, at: SystemTime) {
+        let ahead = at.duration_since(self.now()).expect("time only moves on");
+        self.0.send_modify(|offset| *offset += ahead);
+    }
+}
+
+#[async_trait]
+impl Clock for JumpingClock {
+    fn now(&self) -> SystemTime {
+        SystemTime::now() + *self.0.borrow()
+    }
+
+    async fn sleep_until(&self, at: SystemTime) {
+        let mut jumps = self.0.subscribe();
+        while let Ok(left) = at.duration_since(self.now())
+            && !left.is_zero()
+        {
+            tokio::select! {
+                () = tokio::time::sleep(left) => {}
+                _ = jumps.changed() => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Pebble, Let's Encrypt's test authority, in its strict mode and with some nonces refused.
+
+use super::{Process, free_port, front::Front, listening};
+use gateway_acme::Authority;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls_pki_types::CertificateDer;
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+use tempfile::TempDir;
+
+/// The authority, and the name server it asks (every name is this machine).
+pub struct Pebble {
+    pub port: u16,
+    pub root: CertificateDer<'static>,
+    directory: TempDir,
+    _names: Process,
+    server: Option<Process>,
+}
+
+/// What differs from test to test.
+#[derive(Default)]
+pub struct Options {
+    /// Key id and HMAC key (base64url) that accounts must be bound with.
+    pub external_account: Option<(&'static str, &'static str)>,
+    /// Names it will not issue for.
+    pub blocked: Vec<&'static str>,
+}
+
+impl Pebble {
+    /// Started, and validating against `front`.
+    pub async fn start(front: &Front) -> Self {
+        Self::with(front, Options::default()).await
+    }
+
+    pub async fn with(front: &Front, options: Options) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let root = https_certificate(directory.path());
+        let (port, names) = (free_port(), free_port());
+        write_config(directory.path(), port, front, &options);
+        let resolver = Command::new("pebble-challtestsrv")
+            .args(["-defaultIPv4", "127.0.0.1", "-defaultIPv6", "", "-http01", "", "-https01", "", "-tlsalpn01", ""])
+            .args(["-dns01", &format!("127.0.0.1:{names}")])
+            .args(["-management", &format!("127.0.0.1:{}", free_port())])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("pebble-challtestsrv is installed");
+        let resolver = Process(resolver);
+        listening(names).await;
+        let mut pebble = Self { port, root, directory, _names: resolver, server: None };
+        fs::write(pebble.directory.path().join("names"), names.to_string()).unwrap();
+        pebble.up().await;
+        pebble
+    }
+
+    /// Ends the server; nobody listens afterwards.
+    pub fn down(&mut self) {
+        self.server = None;
+    }
+
+    /// Starts it (again), on the same port and without memory of what was.
+    pub async fn up(&mut self) {
+        let names = fs::read_to_string(self.directory.path().join("names")).unwrap();
+        let log = File::options().create(true).append(true).open(self.log_path()).unwrap();
+        let server = Command::new("pebble")
+            .args(["-strict", "-dnsserver", &format!("127.0.0.1:{names}")])
+            .arg("-config")
+            .arg(self.directory.path().join("config.json"))
+            .env("PEBBLE_VA_NOSLEEP", "1")
+            .env("PEBBLE_WFE_NONCEREJECT", "5")
+            .env("PEBBLE_AUTHZREUSE", "0")
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .expect("pebble is installed");
+        self.server = Some(Process(server));
+        listening(self.port).await;
+    }
+
+    /// As an authority to order from.
+    pub fn authority(&self) -> Authority {
+        self.authority_at(self.port)
+    }
+
+    /// As an authority seen through another port.
+    pub fn authority_at(&self, port: u16) -> Authority {
+        Authority { roots: Some(vec![self.root.clone()]), ..Authority::new(format!("https://localhost:{port}/dir")) }
+    }
+
+    /// How many lines of its log hold this text.
+    pub fn logged(&self, text: &str) -> usize {
+        fs::read_to_string(self.log_path()).unwrap().lines().filter(|line| line.contains(text)).count()
+    }
+
+    /// Certificates issued, by its own account.
+    pub fn issued(&self) -> usize {
+        self.logged("Issued certificate serial")
+    }
+
+    /// Certificate and key for a server that poses as `localhost` beside it.
+    pub fn https_files(&self) -> (PathBuf, PathBuf) {
+        (self.directory.path().join("cert.pem"), self.directory.path().join("key.pem"))
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.directory.path().join("log")
+    }
+}
+
+fn write_config(directory: &Path, port: u16, front: &Front, options: &Options) {
+    let blocked = options.blocked.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(",");
+    let (required, keys) = match options.external_account {
+        Some((id, key)) => (true, format!(r#""{id}":"{key}""#)),
+        None => (false, String::new()),
+    };
+    let config = format!(
+        r#"{{"pebble":{{
+            "listenAddress":"127.0.0.1:{port}",
+            "managementListenAddress":"127.0.0.1:{management}",
+            "certificate":"{cert}","privateKey":"{key}",
+            "httpPort":{http},"tlsPort":{tls},
+            "ocspResponderURL":"",
+            "externalAccountBindingRequired":{required},
+            "externalAccountMACKeys":{{{keys}}},
+            "domainBlocklist":[{blocked}]
+        }}}}"#,
+        management = free_port(),
+        cert = directory.join("cert.pem").display(),
+        key = directory.join("key.pem").display(),
+        http = front.http,
+        tls = front.tls,
+    );
+    fs::write(directory.join("config.json"), config).unwrap();
+}
+
+/// Makes a root and, below it, the certificate Pebble shows; returns the root.
+fn https_certificate(directory: &Path) -> CertificateDer<'static> {
+    let root_key = KeyPair::generate().unwrap();
+    let mut root = CertificateParams::new(vec!["Test root".to_owned()]).unwrap();
+    root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let certificate = root.self_signed(&root_key).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let leaf = CertificateParams::new(vec!["localhost".to_owned()])
+        .unwrap()
+        .signed_by(&key, &Issuer::from_params(&root, &root_key))
+        .unwrap();
+    fs::write(directory.join("cert.pem"), leaf.pem()).unwrap();
+    fs::write(directory.join("key.pem"), key.serialize_pem()).unwrap();
+    certificate.der().clone()
+}

@@ -1,0 +1,82 @@
+//! A maintainer at work, as a gateway would run it.
+
+use super::{PATIENCE, clock::JumpingClock, front::Front};
+use gateway_acme::{
+    Authority, Backoff, Certificate, Certificates, ChallengeKind, Challenges, Maintainer, NameSet, Prompt, Settings,
+    Status, Storage,
+};
+use std::{sync::Arc, time::Duration};
+use tokio::{sync::watch, task::JoinHandle, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+pub struct Replica {
+    pub certificates: watch::Receiver<Arc<Certificates>>,
+    pub statuses: watch::Receiver<Arc<[Status]>>,
+    pub challenges: Arc<Challenges>,
+    pub prompt: Prompt,
+    pub clock: Arc<JumpingClock>,
+    shutdown: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+/// Quick to look and quick to try again.
+pub fn settings(names: &[&str], authorities: Vec<Authority>) -> Settings {
+    Settings {
+        challenges: vec![ChallengeKind::Http01],
+        backoff: Backoff { first: Duration::from_millis(200), most: Duration::from_secs(1) },
+        poll: Duration::from_millis(100),
+        lock_ttl: Duration::from_secs(2),
+        ..Settings::new(vec![NameSet::new(names).unwrap()], authorities)
+    }
+}
+
+impl Replica {
+    /// Started, its answers given at `front`.
+    pub fn start(settings: Settings, storage: Arc<dyn Storage>, front: &Front) -> Self {
+        Self::start_at(settings, storage, front, Arc::default())
+    }
+
+    pub fn start_at(settings: Settings, storage: Arc<dyn Storage>, front: &Front, clock: Arc<JumpingClock>) -> Self {
+        let maintainer = Maintainer::new(settings, storage, clock.clone()).unwrap();
+        let shutdown = CancellationToken::new();
+        front.answer_with(maintainer.challenges());
+        Self {
+            certificates: maintainer.certificates(),
+            statuses: maintainer.statuses(),
+            challenges: maintainer.challenges(),
+            prompt: maintainer.prompt(),
+            clock,
+            shutdown: shutdown.clone(),
+            task: tokio::spawn(maintainer.run(shutdown)),
+        }
+    }
+
+    /// Waits for the first certificate that satisfies `wanted`.
+    pub async fn certificate(&mut self, wanted: impl Fn(&Certificate) -> bool) -> Arc<Certificate> {
+        let found = |all: &Arc<Certificates>| all.iter().any(|(_, certificate)| wanted(certificate));
+        let waited = timeout(PATIENCE, self.certificates.wait_for(found)).await;
+        let Ok(all) = waited.map(|all| Arc::clone(&all.unwrap())) else {
+            panic!("no such certificate; the statuses are {:#?}", self.statuses.borrow())
+        };
+        all.iter().map(|(_, certificate)| certificate).find(|certificate| wanted(certificate)).unwrap().clone()
+    }
+
+    /// Waits for the only certificate's status to satisfy `wanted`.
+    pub async fn status(&mut self, wanted: impl Fn(&Status) -> bool) -> Status {
+        let waited = timeout(PATIENCE, self.statuses.wait_for(|all| wanted(&all[0]))).await;
+        let status = waited.map(|all| all.unwrap()[0].clone());
+        status.unwrap_or_else(|_| panic!("never so; the status is {:#?}", self.statuses.borrow()))
+    }
+
+    /// A clean end: locks are let go.
+    pub async fn stop(self) {
+        self.shutdown.cancel();
+        timeout(PATIENCE, self.task).await.expect("it stops").expect("it does not panic");
+    }
+
+    /// A crash: everything stays as it is.
+    pub async fn crash(self) {
+        self.task.abort();
+        let _ = self.task.await;
+    }
+}

@@ -1,0 +1,114 @@
+//! The admin address: metrics, health, reload, drain, configuration. Plain HTTP, for operators and Prometheus only.
+
+mod metrics;
+
+use crate::{bind::Bound, gateway::Handle};
+use axum::{
+    Json, Router,
+    extract::{Request, State},
+    http::{HeaderMap, StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use serde_json::json;
+use std::{net::SocketAddr, time::Duration};
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+/// How long requests that are open may take when the server stops.
+const FINISH: Duration = Duration::from_secs(2);
+
+/// The server on the admin address.
+pub(crate) struct Server {
+    configured: SocketAddr,
+    address: SocketAddr,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Server {
+    /// Begins to serve.
+    pub(crate) fn start(handle: Handle, configured: SocketAddr, bound: &Bound, sockets: Vec<TcpListener>) -> Self {
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
+        let router = router(handle);
+        let task = tokio::spawn(async move {
+            let serve = |socket: TcpListener| {
+                let stopped = stopped.clone().cancelled_owned();
+                axum::serve(socket, router.clone()).with_graceful_shutdown(stopped).into_future()
+            };
+            futures::future::join_all(sockets.into_iter().map(serve)).await;
+        });
+        let address = bound.addresses.first().copied().unwrap_or(configured);
+        Self { configured, address, stop, task }
+    }
+
+    /// The address in the configuration.
+    pub(crate) fn configured(&self) -> SocketAddr {
+        self.configured
+    }
+
+    /// The address really bound.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Finishes open requests, and stops.
+    pub(crate) async fn stop(mut self) {
+        self.stop.cancel();
+        if tokio::time::timeout(FINISH, &mut self.task).await.is_err() {
+            self.task.abort();
+        }
+    }
+}
+
+fn router(handle: Handle) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics::serve))
+        .route("/livez", get(|| async { "alive\n" }))
+        .route("/readyz", get(ready))
+        .route("/config", get(config))
+        .route("/reload", post(reload))
+        .route("/drain", post(drain))
+        .layer(middleware::from_fn(refuse_browsers))
+        .with_state(handle)
+}
+
+/// A web page that someone on this machine visits must not reach what only an operator may. Browsers say where a request
+/// comes from: the Fetch standard's `Origin`, and `Sec-Fetch-Site`, which is `none` when a person typed the address.
+async fn refuse_browsers(request: Request, next: Next) -> Response {
+    let from_page = |headers: &HeaderMap| {
+        let site = headers.get("sec-fetch-site");
+        headers.contains_key(header::ORIGIN) || site.is_some_and(|site| site != "none")
+    };
+    if from_page(request.headers()) {
+        return (StatusCode::FORBIDDEN, "the admin address does not answer web pages\n").into_response();
+    }
+    next.run(request).await
+}
+
+async fn ready(State(gateway): State<Handle>) -> Response {
+    if gateway.is_ready() {
+        return "ready\n".into_response();
+    }
+    let why = if gateway.readiness().is_draining() { "draining\n" } else { "starting\n" };
+    (StatusCode::SERVICE_UNAVAILABLE, why).into_response()
+}
+
+async fn config(State(gateway): State<Handle>) -> Response {
+    let config = gateway.config();
+    ([(header::CONTENT_TYPE, "application/toml")], format!("# sha256 {}\n{}", config.hash, config.to_toml())).into_response()
+}
+
+async fn reload(State(gateway): State<Handle>) -> Response {
+    match gateway.reload().await {
+        Ok(report) => Json(report).into_response(),
+        Err(error) => (StatusCode::UNPROCESSABLE_ENTITY, Json(json!({ "faults": error.faults() }))).into_response(),
+    }
+}
+
+async fn drain(State(gateway): State<Handle>) -> Response {
+    gateway.request_drain();
+    (StatusCode::ACCEPTED, "draining\n").into_response()
+}

@@ -1,0 +1,70 @@
+//! The command line of the `gateway` program.
+
+mod check;
+mod doctor;
+mod drain;
+mod run;
+mod schema;
+
+use clap::{Args, Parser, Subcommand};
+use std::{path::PathBuf, process::ExitCode};
+
+/// The front door of Gatehouse: terminates TLS, routes to internal services, serves the static UI, and changes its
+/// configuration without dropping a connection.
+#[derive(Debug, Parser)]
+#[command(name = "gateway", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve until SIGTERM; reload on SIGHUP, on a changed file, or on POST /reload at the admin address
+    Run(ConfigArgs),
+    /// Read the configuration and its certificates, and print what was understood
+    Check(ConfigArgs),
+    /// Print the JSON Schema of the configuration, for editors
+    Schema,
+    /// Ask the running gateway to drain, and wait until it has stopped
+    Drain(drain::DrainArgs),
+    /// Look for what would keep the gateway from working, and say how to mend it
+    Doctor(ConfigArgs),
+}
+
+#[derive(Debug, Args)]
+struct ConfigArgs {
+    /// The configuration file
+    #[arg(long, short, value_name = "FILE", default_value = "gateway.toml", env = "GATEWAY_CONFIG")]
+    config: PathBuf,
+}
+
+impl Cli {
+    /// Does what the command line says. A crypto provider for rustls must be installed.
+    pub fn execute(self) -> ExitCode {
+        let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return complain(&format!("cannot start: {error}")),
+        };
+        runtime.block_on(async {
+            match self.command {
+                Command::Run(args) => run::run(args.config).await,
+                Command::Check(args) => check::check(args.config).await,
+                Command::Schema => schema::schema(),
+                Command::Drain(args) => drain::drain(args).await,
+                Command::Doctor(args) => doctor::doctor(args.config).await,
+            }
+        })
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "standard output is where a command line's answer belongs")]
+fn say(text: &str) {
+    println!("{}", text.trim_end());
+}
+
+#[expect(clippy::print_stderr, reason = "standard error is where a command line's complaint belongs")]
+fn complain(text: &str) -> ExitCode {
+    eprintln!("{}", text.trim_end());
+    ExitCode::FAILURE
+}

@@ -1,0 +1,65 @@
+//! `gateway doctor`: looks at everything that the configuration needs from the machine and the network.
+
+mod certificates;
+mod network;
+mod upstreams;
+
+use super::{complain, say};
+use crate::config_source::ConfigSource;
+use std::{path::PathBuf, process::ExitCode};
+
+/// What was looked at, and how it is.
+struct Finding {
+    subject: String,
+    state: Finds,
+}
+
+enum Finds {
+    Good(String),
+    /// Works, and deserves a look.
+    Odd(String),
+    /// Does not work: what is wrong, and what to do.
+    Bad(String),
+}
+
+impl Finding {
+    fn good(subject: impl Into<String>, what: impl Into<String>) -> Self {
+        Self { subject: subject.into(), state: Finds::Good(what.into()) }
+    }
+
+    fn odd(subject: impl Into<String>, what: impl Into<String>) -> Self {
+        Self { subject: subject.into(), state: Finds::Odd(what.into()) }
+    }
+
+    fn bad(subject: impl Into<String>, what: impl Into<String>) -> Self {
+        Self { subject: subject.into(), state: Finds::Bad(what.into()) }
+    }
+
+    fn line(&self) -> String {
+        let (mark, what) = match &self.state {
+            Finds::Good(what) => ("ok  ", what),
+            Finds::Odd(what) => ("look", what),
+            Finds::Bad(what) => ("BAD ", what),
+        };
+        format!("{mark}  {}: {what}", self.subject)
+    }
+}
+
+pub(super) async fn doctor(path: PathBuf) -> ExitCode {
+    let config = match ConfigSource::File(path.clone()).load() {
+        Ok(config) => config,
+        Err(error) => return complain(&error.to_string()),
+    };
+    let mut findings = vec![Finding::good("configuration", format!("{} is right", path.display()))];
+    findings.push(certificates::clock(&path));
+    findings.extend(certificates::certificates(&config));
+    findings.extend(network::listeners(&config).await);
+    findings.extend(network::names(&config).await);
+    findings.extend(upstreams::upstreams(&config).await);
+
+    for finding in &findings {
+        say(&finding.line());
+    }
+    let bad = findings.iter().filter(|finding| matches!(finding.state, Finds::Bad(_))).count();
+    if bad == 0 { ExitCode::SUCCESS } else { complain(&format!("{bad} of {} need mending", findings.len())) }
+}

@@ -1,0 +1,84 @@
+//! Upstreams: can each target be reached, and does it take WebSockets where routes let them through?
+
+use super::{Finding, network::ANSWER};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use gateway_config::{Action, Config, PathMatch, Target, Upstream};
+use std::io;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::{TcpStream, UnixStream},
+    time::timeout,
+};
+
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
+pub(super) async fn upstreams(config: &Config) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for upstream in &config.upstreams {
+        let websocket = websocket_path(config, upstream);
+        for target in &upstream.targets {
+            findings.push(reach(upstream, target).await);
+            if let Some(path) = &websocket {
+                findings.push(upgrade(upstream, target, path).await);
+            }
+        }
+    }
+    findings
+}
+
+fn websocket_path(config: &Config, upstream: &Upstream) -> Option<String> {
+    let leads_here = |action: &Action| matches!(action, Action::Upstream(name) if *name == upstream.name);
+    let route = config.routes.iter().find(|route| route.websocket && leads_here(&route.action))?;
+    Some(match &route.path {
+        PathMatch::Exact(path) | PathMatch::Prefix(path) => path.clone(),
+    })
+}
+
+async fn reach(upstream: &Upstream, target: &Target) -> Finding {
+    let subject = format!("upstream {} at {target}", upstream.name);
+    match timeout(upstream.connect_timeout, connect(target)).await {
+        Ok(Ok(_stream)) => Finding::good(subject, "can be reached"),
+        Ok(Err(error)) => Finding::bad(subject, format!("{error}: is it running, and does it listen there?")),
+        Err(_) => Finding::bad(subject, "does not answer in time: look at firewalls and network policies"),
+    }
+}
+
+/// A WebSocket handshake (RFC 6455 section 4.1) without a session: a backend may well refuse it as unauthenticated, which
+/// shows as much as a 101 that it speaks WebSocket there.
+async fn upgrade(upstream: &Upstream, target: &Target, path: &str) -> Finding {
+    let subject = format!("WebSocket {path} at {target}");
+    let handshake = async {
+        let mut stream = connect(target).await?;
+        let key = BASE64_STANDARD.encode(rand::random::<[u8; 16]>());
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\nOrigin: https://localhost\r\nConnection: Upgrade\r\n\
+             Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).await?;
+        // "HTTP/1.1 101"
+        let mut status_line = [0; 12];
+        stream.read_exact(&mut status_line).await?;
+        Ok::<_, io::Error>(status_line)
+    };
+    match timeout(upstream.connect_timeout + ANSWER, handshake).await {
+        Ok(Ok(line)) => match line.strip_prefix(b"HTTP/1.1 ") {
+            Some(b"101") => Finding::good(subject, "is opened"),
+            Some(b"401" | b"403") => Finding::good(subject, "is there, and wants a session first"),
+            Some(code) => Finding::bad(subject, format!("answers {}, not 101: does the route lead to the live role?", code.escape_ascii())),
+            None => Finding::bad(subject, "does not answer in HTTP/1.1"),
+        },
+        Ok(Err(error)) => Finding::bad(subject, error.to_string()),
+        Err(_) => Finding::bad(subject, "does not answer in time"),
+    }
+}
+
+async fn connect(target: &Target) -> io::Result<Box<dyn Stream>> {
+    Ok(match target {
+        Target::Socket(address) => Box::new(TcpStream::connect(address).await?),
+        Target::Host { host, port } | Target::Dns { host, port } => {
+            Box::new(TcpStream::connect((host.as_str(), *port)).await?)
+        }
+        Target::Unix(path) => Box::new(UnixStream::connect(path).await?),
+    })
+}

@@ -1,0 +1,9 @@
+//! `gateway schema`.
+
+use super::say;
+use std::process::ExitCode;
+
+pub(super) fn schema() -> ExitCode {
+    say(&format!("{:#}", gateway_config::schema()));
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,42 @@
+//! Files of a site, written through Pingora.
+
+use super::{answers, context::Work};
+use crate::{
+    answer::Answer,
+    filters::{PageKind, harden},
+    static_files::Site,
+};
+use http::{Method, header};
+use pingora::{Result, http::ResponseHeader, proxy::Session};
+
+/// Most octets handed over at once, so that a large file does not fill buffers behind a slow client.
+const PIECE: usize = 64 * 1024;
+
+pub(super) async fn answer(session: &mut Session, work: &Work, site: &Site) -> Result<()> {
+    if site.is_empty() {
+        return answers::write(session, work, Site::not_built()).await;
+    }
+    let head = session.req_header();
+    if !matches!(head.method, Method::GET | Method::HEAD) {
+        let answer = Answer::error(405, "Files can only be read.", work.form).with("allow", "GET, HEAD");
+        return answers::write(session, work, answer).await;
+    }
+    let Some(reply) = site.reply(&head.method, &work.about.path, &head.headers) else {
+        return answers::write(session, work, Answer::error(404, "There is nothing here.", work.form)).await;
+    };
+    let mut response = ResponseHeader::build(reply.status, Some(reply.headers.len() + 10))?;
+    for (name, value) in reply.headers {
+        response.insert_header(name, value)?;
+    }
+    if reply.status != http::StatusCode::NOT_MODIFIED {
+        response.insert_header(header::CONTENT_LENGTH, reply.length)?;
+    }
+    harden(&mut response, &work.about, &work.snapshot.config().tls, PageKind::Site { policy: &site.policy });
+    session.write_response_header(Box::new(response), false).await?;
+    let mut rest = reply.body;
+    while rest.len() > PIECE {
+        let piece = rest.split_to(PIECE);
+        session.write_response_body(Some(piece), false).await?;
+    }
+    session.write_response_body(Some(rest), true).await
+}

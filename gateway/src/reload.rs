@@ -1,0 +1,78 @@
+//! Puts a changed configuration into effect without touching what is open: all or nothing, with a report.
+
+mod changes;
+mod watch;
+
+pub use changes::{Changes, ReloadReport};
+
+use crate::{
+    certificates,
+    config_source::ConfigError,
+    gateway::{Handle, apply},
+    snapshot::Snapshot,
+};
+use std::{sync::Arc, time::Duration};
+
+/// How often self-signed certificates are looked at: often enough for a machine that slept.
+const RENEWAL_CHECK: Duration = Duration::from_secs(3600);
+
+/// Reloads; counts and logs how it went.
+pub(crate) async fn reload(handle: Handle) -> Result<ReloadReport, ConfigError> {
+    let done = attempt(&handle).await;
+    handle.metrics().reloaded(done.is_ok());
+    match &done {
+        Ok(report) => tracing::info!(%report, "configuration reloaded"),
+        Err(error) => {
+            for fault in error.faults() {
+                tracing::error!(
+                    file = fault.file.as_deref().unwrap_or_default(),
+                    line = fault.line.unwrap_or_default(),
+                    reason = fault.reason,
+                    "the reload failed; the configuration before it stays in effect"
+                );
+            }
+        }
+    }
+    done
+}
+
+async fn attempt(handle: &Handle) -> Result<ReloadReport, ConfigError> {
+    let state = handle.state();
+    // One at a time, and a drain waits for it.
+    let mut effect = state.effect.lock().await;
+    let (config, loaded) = apply::load(&state.source).await?;
+    let before = state.snapshot.load_full();
+    let snapshot = Snapshot::build(
+        Arc::new(config),
+        &loaded.certificates,
+        Some(&before),
+        &state.metrics,
+        &state.pseudonyms,
+    );
+    let snapshot = Arc::new(snapshot.map_err(ConfigError::Unservable)?);
+    let config = Arc::clone(snapshot.config());
+    let changes = changes::between(before.config(), &config, effect.certificates(), &loaded);
+    let ready = apply::Ready::new(snapshot, loaded, &effect)?;
+    effect.take(ready, handle).await;
+    Ok(ReloadReport::new(changes, config.hash.clone(), state))
+}
+
+/// Reloads when files change or a self-signed certificate is due, until the gateway ends.
+pub(crate) async fn maintain(handle: Handle) {
+    let end = handle.state().end.clone();
+    let work = async {
+        tokio::join!(watch::follow_files(handle.clone()), renew(handle.clone()));
+    };
+    end.run_until_cancelled(work).await;
+}
+
+async fn renew(handle: Handle) {
+    loop {
+        tokio::time::sleep(RENEWAL_CHECK).await;
+        let config = handle.config();
+        let due = tokio::task::spawn_blocking(move || certificates::renewal_is_due(&config)).await;
+        if due.unwrap_or(false) {
+            handle.reload_and_log("a certificate is due for renewal").await;
+        }
+    }
+}

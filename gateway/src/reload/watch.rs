@@ -1,0 +1,114 @@
+//! Follows the configuration's file and the certificates' files by their content.
+//!
+//! Directories are watched, not files: editors rename over a file, and Kubernetes swaps a `..data` symlink beside it. What
+//! counts is whether the bytes behind the path changed.
+
+use crate::{certificates, config_source::ConfigSource, gateway::Handle};
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use sha2::{Digest, Sha256};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+use tokio::sync::mpsc;
+
+/// Quiet time after an event: an editor or a certificate tool writes several files.
+const SETTLE: Duration = Duration::from_millis(200);
+
+/// Looks by itself this often: network file systems tell nothing.
+const LOOK_ANYWAY: Duration = Duration::from_secs(15);
+
+pub(super) async fn follow_files(handle: Handle) {
+    let (events, mut changed) = mpsc::channel(1);
+    let mut watcher = Directories::new(events);
+    let mut known = content(&handle).await;
+    loop {
+        watcher.watch(&files(&handle));
+        tokio::select! {
+            _ = changed.recv() => {
+                tokio::time::sleep(SETTLE).await;
+                // Whatever came meanwhile is seen by the look below.
+                let _seen = changed.try_recv();
+            }
+            () = tokio::time::sleep(LOOK_ANYWAY) => {}
+        }
+        let now = content(&handle).await;
+        if now != known {
+            handle.reload_and_log("files changed").await;
+            // Taken before the reload: a change during it is a change after it. Other certificate files count anew.
+            known = if files_are_same(&handle, &now) { now } else { content(&handle).await };
+        }
+    }
+}
+
+/// The content of each file, as digests; a file that cannot be read has none.
+type Content = Vec<(PathBuf, Option<[u8; 32]>)>;
+
+async fn content(handle: &Handle) -> Content {
+    let files = files(handle);
+    let digest = |path: &PathBuf| std::fs::read(path).ok().map(|bytes| Sha256::digest(bytes).into());
+    let reading = tokio::task::spawn_blocking(move || files.iter().map(|path| (path.clone(), digest(path))).collect());
+    reading.await.unwrap_or_default()
+}
+
+fn files_are_same(handle: &Handle, content: &Content) -> bool {
+    files(handle).iter().eq(content.iter().map(|(path, _)| path))
+}
+
+fn files(handle: &Handle) -> Vec<PathBuf> {
+    let mut files = certificates::files(&handle.config());
+    if let ConfigSource::File(path) = &handle.state().source {
+        files.push(path.clone());
+    }
+    files
+}
+
+/// Watches the directories of files; none at all when the machine has no means for it.
+struct Directories {
+    watcher: Option<RecommendedWatcher>,
+    watched: BTreeSet<PathBuf>,
+}
+
+impl Directories {
+    fn new(events: mpsc::Sender<()>) -> Self {
+        let made = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            if !event.is_ok_and(|event| event.kind.is_access()) {
+                // Full: somebody is being told already.
+                let _told = events.try_send(());
+            }
+        });
+        let watcher = made.map_err(|error| tracing::warn!(%error, "cannot watch files; looking at them now and then")).ok();
+        Self { watcher, watched: BTreeSet::new() }
+    }
+
+    fn watch(&mut self, files: &[PathBuf]) {
+        let Some(watcher) = &mut self.watcher else { return };
+        let wanted: BTreeSet<PathBuf> = files.iter().flat_map(|path| directories(path)).collect();
+        for gone in self.watched.difference(&wanted) {
+            // A directory that was removed is no longer watched anyway.
+            let _gone = watcher.unwatch(gone);
+        }
+        self.watched.retain(|directory| wanted.contains(directory));
+        for new in wanted {
+            if !self.watched.contains(&new) {
+                match watcher.watch(&new, RecursiveMode::NonRecursive) {
+                    Ok(()) => {
+                        self.watched.insert(new);
+                    }
+                    Err(error) => tracing::debug!(directory = %new.display(), %error, "cannot watch"),
+                }
+            }
+        }
+    }
+}
+
+/// The directory that a path names, and the one that it leads to.
+fn directories(path: &Path) -> Vec<PathBuf> {
+    let parent = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    let real = path.canonicalize().ok().and_then(|real| real.parent().map(Path::to_owned));
+    [Some(parent), real].into_iter().flatten().collect()
+}

@@ -1,0 +1,157 @@
+//! Static sites: read into memory when a configuration takes effect, compressed when they were built, answered by a pure
+//! function of the request.
+
+mod conditional;
+mod encoding;
+mod load;
+
+pub use load::SiteError;
+
+use crate::answer::Answer;
+use bytes::Bytes;
+use conditional::Selected;
+use encoding::Coding;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use std::collections::HashMap;
+
+/// A site in memory.
+#[derive(Debug)]
+pub(crate) struct Site {
+    /// By decoded path, such as `/assets/x.js`.
+    files: HashMap<String, File>,
+    spa_fallback: Option<String>,
+    pub(crate) policy: HeaderValue,
+}
+
+/// A file, in every coding it was built in.
+#[derive(Debug)]
+struct File {
+    content_type: &'static str,
+    /// Its name has a hash of its content.
+    immutable: bool,
+    identity: Representation,
+    coded: Vec<(Coding, Representation)>,
+}
+
+#[derive(Debug)]
+struct Representation {
+    bytes: Bytes,
+    /// Strong (RFC 9110 section 8.8.3): of these very octets.
+    etag: HeaderValue,
+}
+
+/// An answer from a site.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    /// Empty for HEAD, while `Content-Length` tells what GET would bring.
+    pub(crate) body: Bytes,
+    pub(crate) length: u64,
+}
+
+const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+/// Kept, and asked about each time: a deployment shows at once.
+const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
+
+impl Site {
+    /// Answers a request for a normalised path; `None`: there is no such file.
+    pub(crate) fn reply(&self, method: &Method, path: &str, headers: &HeaderMap) -> Option<Reply> {
+        let file = self.find(method, path, headers)?;
+        let accept = headers.get_all(header::ACCEPT_ENCODING);
+        let ranged = *method == Method::GET && headers.contains_key(header::RANGE);
+        // A range of a compressed file is of no use to a browser that shows a video or resumes a download.
+        let coding = if ranged { None } else { encoding::choose(accept, file.coded.iter().map(|(coding, _)| *coding)) };
+        let coded = coding.and_then(|coding| file.coded.iter().find(|(other, _)| *other == coding));
+        let representation = coded.map_or(&file.identity, |(_, representation)| representation);
+        let selected = conditional::select(headers, method, representation.bytes.len() as u64, &representation.etag);
+
+        let mut reply = vec![
+            (header::ETAG, representation.etag.clone()),
+            (header::CACHE_CONTROL, if file.immutable { IMMUTABLE } else { REVALIDATE }),
+        ];
+        if !file.coded.is_empty() {
+            reply.push((header::VARY, HeaderValue::from_static("accept-encoding")));
+        }
+        let (status, body) = match selected {
+            Selected::NotModified => (StatusCode::NOT_MODIFIED, Bytes::new()),
+            Selected::Whole => (StatusCode::OK, representation.bytes.clone()),
+            Selected::Part(range, content_range) => {
+                reply.push((header::CONTENT_RANGE, content_range));
+                let part = usize::try_from(range.start).ok().zip(usize::try_from(range.end).ok());
+                let part = part.and_then(|(start, end)| representation.bytes.get(start..end));
+                (StatusCode::PARTIAL_CONTENT, part.map_or_else(Bytes::new, |part| representation.bytes.slice_ref(part)))
+            }
+            Selected::Unsatisfiable(content_range) => {
+                reply.push((header::CONTENT_RANGE, content_range));
+                (StatusCode::RANGE_NOT_SATISFIABLE, Bytes::new())
+            }
+        };
+        if matches!(status, StatusCode::OK | StatusCode::PARTIAL_CONTENT) {
+            reply.push((header::CONTENT_TYPE, HeaderValue::from_static(file.content_type)));
+            reply.push((header::ACCEPT_RANGES, HeaderValue::from_static("bytes")));
+            if let Some(coding) = coding {
+                reply.push((header::CONTENT_ENCODING, HeaderValue::from_static(coding.as_str())));
+            }
+        }
+        let length = body.len() as u64;
+        let body = if *method == Method::HEAD { Bytes::new() } else { body };
+        Some(Reply { status, headers: reply, body, length })
+    }
+
+    fn find(&self, method: &Method, path: &str, headers: &HeaderMap) -> Option<&File> {
+        let mut path = decode(path)?;
+        if path.ends_with('/') {
+            path.push_str("index.html");
+        }
+        if let Some(file) = self.files.get(&path) {
+            return Some(file);
+        }
+        let fallback = self.spa_fallback.as_ref().filter(|_| is_navigation(method, &path, headers))?;
+        self.files.get(fallback)
+    }
+
+    /// Whether there is nothing at all in it, as when the user interface was not built.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    /// What is said instead of a user interface that was not built.
+    pub(crate) fn not_built() -> Answer {
+        Answer::plain(503, "The user interface was not built into this program: run `make ui` and build it again.")
+    }
+}
+
+/// Whether a browser wants a page, so that the application may find out itself which one. Never below `/api`, `/ws` and
+/// `/assets`, and never where a file was asked for: a missing script must not turn into HTML.
+fn is_navigation(method: &Method, path: &str, headers: &HeaderMap) -> bool {
+    let below = |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let asks_for_file = path.rsplit('/').next().is_some_and(|segment| segment.contains('.') && segment != "index.html");
+    let mut accept = headers.get_all(header::ACCEPT).iter().filter_map(|accept| accept.to_str().ok());
+    matches!(*method, Method::GET | Method::HEAD)
+        && !["/api", "/ws", "/assets", "/.well-known"].into_iter().any(below)
+        && !asks_for_file
+        && accept.any(|accept| accept.contains("text/html"))
+}
+
+/// A normalised path without its escapes, which are valid then.
+fn decode(path: &str) -> Option<String> {
+    if !path.contains('%') {
+        return Some(path.to_owned());
+    }
+    let mut octets = Vec::with_capacity(path.len());
+    let mut rest = path.bytes();
+    while let Some(octet) = rest.next() {
+        octets.push(match octet {
+            b'%' => {
+                let digit = |octet: Option<u8>| octet.and_then(|octet| char::from(octet).to_digit(16));
+                u8::try_from(digit(rest.next())? * 16 + digit(rest.next())?).ok()?
+            }
+            plain => plain,
+        });
+    }
+    String::from_utf8(octets).ok()
+}
+
+#[cfg(test)]
+mod tests;

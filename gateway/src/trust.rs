@@ -1,0 +1,69 @@
+//! Puts the local authority into the trust stores of this machine and its browsers, and takes it out again.
+
+mod nss;
+mod system;
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+/// What was done to one trust store, or why not.
+#[derive(Debug)]
+pub struct Step {
+    /// The store.
+    pub store: String,
+    /// What was done to it, or why nothing was.
+    pub outcome: Result<String, String>,
+}
+
+/// Makes the system and the browsers of this user trust the authority in the file. Says what it did, store by store.
+pub fn install(authority: &Path, home: &Path) -> io::Result<Vec<Step>> {
+    let pem = std::fs::read_to_string(authority)?;
+    let nickname = nickname(&pem)?;
+    let mut steps = vec![system::install(&pem)];
+    steps.extend(nss::databases(home).iter().map(|database| nss::install(database, authority, &nickname)));
+    Ok(steps)
+}
+
+/// Takes every local authority of Gatehouse's out of the stores again.
+pub fn remove(home: &Path) -> Vec<Step> {
+    let mut steps = vec![system::remove()];
+    steps.extend(nss::databases(home).iter().map(|database| nss::remove(database)));
+    steps
+}
+
+/// The name under which NSS keeps an authority; a new authority has another one.
+const NICKNAME: &str = "Gatehouse local CA";
+
+fn nickname(pem: &str) -> io::Result<String> {
+    use rustls_pki_types::{CertificateDer, pem::PemObject};
+    use sha2::{Digest, Sha256};
+    let der = CertificateDer::from_pem_slice(pem.as_bytes());
+    let der = der.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, format!("no certificate: {error:?}")))?;
+    let digest: String = hex::encode(Sha256::digest(&der)).chars().take(8).collect();
+    Ok(format!("{NICKNAME} {digest}"))
+}
+
+/// Runs a program of the system's and says what it complained about.
+fn run(program: &str, arguments: &[&std::ffi::OsStr]) -> Result<String, String> {
+    let output = std::process::Command::new(program).args(arguments).output();
+    let output = output.map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => format!("`{program}` is not installed"),
+        _ => format!("`{program}`: {error}"),
+    })?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    Err(format!("`{program}`: {}", String::from_utf8_lossy(&output.stderr).trim()))
+}
+
+fn step(store: &Path, outcome: Result<String, String>) -> Step {
+    Step { store: store.display().to_string(), outcome }
+}
+
+/// Directories below `parent`, for finding profiles.
+fn subdirectories(parent: PathBuf) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(parent).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
+}

@@ -1,0 +1,34 @@
+//! The system's store of Debian, Ubuntu and those that descend from them.
+
+use super::{Step, run, step};
+use std::{fs, io, path::Path};
+
+const FILE: &str = "/usr/local/share/ca-certificates/gatehouse-local-ca.crt";
+const PERMISSION: &str = "needs root: run it again with sudo, or trust it in your browser only";
+
+pub(super) fn install(pem: &str) -> Step {
+    let written = fs::write(FILE, pem).map_err(|error| explain(&error));
+    step(Path::new(FILE), written.and_then(|()| update()).map(|()| "written; update-ca-certificates run".to_owned()))
+}
+
+pub(super) fn remove() -> Step {
+    let removed = match fs::remove_file(FILE) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok("was not there".to_owned()),
+        Err(error) => Err(explain(&error)),
+        Ok(()) => update().map(|()| "removed; update-ca-certificates run".to_owned()),
+    };
+    step(Path::new(FILE), removed)
+}
+
+fn update() -> Result<(), String> {
+    // --fresh, as a certificate that was removed leaves a dangling link otherwise.
+    run("update-ca-certificates", &["--fresh".as_ref()]).map(|_| ())
+}
+
+fn explain(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => PERMISSION.to_owned(),
+        io::ErrorKind::NotFound => "the package `ca-certificates` is not installed".to_owned(),
+        _ => error.to_string(),
+    }
+}

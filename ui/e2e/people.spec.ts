@@ -1,0 +1,119 @@
+// Two people find each other in the lobby and talk; what crosses the wire is not what they wrote.
+
+import { expect, test } from "@playwright/test";
+import { type Person, arrive, expectNoComplaints } from "./person";
+
+const SECRET_OF_ADA = "The heron lands at noon, tell nobody.";
+const SECRET_OF_BOB = "Understood, I bring the umbrella.";
+
+async function comeIn(person: Person, name: string): Promise<void> {
+  await person.page.goto("/people");
+  await person.page.getByLabel("Username").fill(name);
+  await person.page.getByRole("button", { name: "Come in" }).click();
+  await expect(person.page.getByRole("heading", { name: "People" })).toBeVisible();
+}
+
+async function say(person: Person, to: string, text: string): Promise<void> {
+  const composer = person.page.getByRole("textbox", { name: `Message to ${to}` });
+  await composer.fill(text);
+  await composer.press("Enter");
+}
+
+const suffix = () => Math.random().toString(36).slice(2, 8);
+
+test("two people meet in the lobby and talk in private", async () => {
+  const [ada, bob] = await Promise.all([arrive(), arrive()]);
+  const names = { ada: `ada-${suffix()}`, bob: `bob-${suffix()}` };
+  await comeIn(ada, names.ada);
+  await comeIn(bob, names.bob);
+  const inLobby = (person: Person, name: string) =>
+    person.page.getByRole("list", { name: "Lobby" }).getByRole("link", { name });
+  await expect(inLobby(bob, names.ada)).toBeVisible();
+  await inLobby(ada, names.bob).click();
+
+  await say(ada, names.bob, SECRET_OF_ADA);
+  const conversation = bob.page.getByRole("list", { name: "Conversations" }).getByRole("link", { name: names.ada });
+  await expect(conversation).toContainText("1 unread");
+  await conversation.click();
+  const log = (person: Person) => person.page.getByRole("log");
+  await expect(log(bob)).toContainText(SECRET_OF_ADA);
+  await expect(ada.page.locator('[data-delivery="read"]')).toContainText(SECRET_OF_ADA);
+
+  await bob.page.getByRole("textbox", { name: `Message to ${names.ada}` }).pressSequentially("Un");
+  await expect(ada.page.getByText(`${names.bob} is typing …`)).toBeVisible();
+  await say(bob, names.ada, SECRET_OF_BOB);
+  await expect(log(ada)).toContainText(SECRET_OF_BOB);
+
+  await ada.page.reload();
+  await expect(log(ada)).toContainText(SECRET_OF_ADA);
+  await expect(log(ada)).toContainText(SECRET_OF_BOB);
+
+  for (const { frames } of [ada, bob]) {
+    const wire = frames.map(({ text }) => text).join("\n");
+    expect(wire).toContain('"rsa-aes-1"');
+    for (const secret of [SECRET_OF_ADA, SECRET_OF_BOB]) {
+      expect(wire).not.toContain(secret);
+      expect(wire).not.toContain(Buffer.from(secret).toString("base64url").slice(0, 20));
+    }
+  }
+
+  await expect(ada.page.getByTestId("presence")).toHaveText("online");
+  expectNoComplaints(bob);
+  await bob.leave();
+  await expect(ada.page.getByTestId("presence")).toHaveText("not here at the moment");
+  expectNoComplaints(ada);
+  await ada.leave();
+});
+
+test("both see the same safety number, and comparing it verifies", async () => {
+  const [ada, bob] = await Promise.all([arrive(), arrive()]);
+  const names = { ada: `ada-${suffix()}`, bob: `bob-${suffix()}` };
+  await comeIn(ada, names.ada);
+  await comeIn(bob, names.bob);
+  const numberSeenBy = async (person: Person, peer: string) => {
+    await person.page.goto(`/people/${peer}`);
+    await person.page.getByRole("button", { name: "Safety number" }).click();
+    const number = person.page.getByTestId("safety-number");
+    await expect(number).toHaveText(/^\s*(\d{5}\s*){12}$/);
+    return (await number.innerText()).replace(/\D/g, "");
+  };
+  expect(await numberSeenBy(ada, names.bob)).toBe(await numberSeenBy(bob, names.ada));
+  await ada.page.getByRole("button", { name: /mark as verified/ }).click();
+  await expect(ada.page.getByRole("dialog").getByText("Verified")).toBeVisible();
+  expectNoComplaints(ada, bob);
+  await Promise.all([ada.leave(), bob.leave()]);
+});
+
+test("what was written without a connection arrives once it is back", async () => {
+  const [ada, bob] = await Promise.all([arrive(), arrive()]);
+  const names = { ada: `ada-${suffix()}`, bob: `bob-${suffix()}` };
+  await comeIn(ada, names.ada);
+  await comeIn(bob, names.bob);
+  await bob.page.goto(`/people/${names.ada}`);
+  await ada.page.goto(`/people/${names.bob}`);
+  await say(ada, names.bob, "Before the tunnel.");
+  await expect(bob.page.getByRole("log")).toContainText("Before the tunnel.");
+
+  await bob.page.goto("about:blank");
+  await say(ada, names.bob, "While you were away.");
+  await expect(ada.page.locator('[data-delivery="sent"]')).toContainText("While you were away.");
+  await bob.page.goto(`/people/${names.ada}`);
+  await expect(bob.page.getByRole("log")).toContainText("While you were away.");
+  await expect(bob.page.getByRole("log").getByText("Before the tunnel.")).toHaveCount(1);
+  expectNoComplaints(ada, bob);
+  await Promise.all([ada.leave(), bob.leave()]);
+});
+
+test("a name that is taken is refused kindly", async () => {
+  const [ada, eve] = await Promise.all([arrive(), arrive()]);
+  const name = `ada-${suffix()}`;
+  await comeIn(ada, name);
+  await eve.page.goto("/people");
+  await eve.page.getByLabel("Username").fill(name);
+  await eve.page.getByRole("button", { name: "Come in" }).click();
+  await expect(eve.page.getByRole("alert")).toContainText("Somebody already goes by");
+  // The browser itself logs the 409; nothing else may be wrong.
+  expect(eve.complaints.filter((complaint) => !complaint.includes("409"))).toEqual([]);
+  expectNoComplaints(ada);
+  await Promise.all([ada.leave(), eve.leave()]);
+});

@@ -1,0 +1,87 @@
+// A person with a browser profile of their own: Debian's Chromium, which trusts the CA through NSS as it would for
+// anybody, and a watch on everything that a healthy page does not do.
+
+import { execFileSync } from "node:child_process";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type BrowserContext, type BrowserContextOptions, type Page, chromium, expect } from "@playwright/test";
+
+export interface Person {
+  readonly page: Page;
+  readonly context: BrowserContext;
+  /** Every frame that this page sent or received over its WebSockets. */
+  readonly frames: { readonly direction: "sent" | "received"; readonly text: string }[];
+  /** Console errors, uncaught exceptions and violations of the content security policy. */
+  readonly complaints: string[];
+  leave(): Promise<void>;
+}
+
+const FLAGS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+  "--no-first-run",
+];
+
+/** Where the running Gatehouse is. The caller starts it. */
+export function gatehouseUrl(): string {
+  const url = process.env["GATEHOUSE_URL"];
+  if (!url) throw new Error("GATEHOUSE_URL names the running Gatehouse, such as https://localhost:8443");
+  return url;
+}
+
+export async function arrive(options: BrowserContextOptions = {}): Promise<Person> {
+  const home = await mkdtemp(join(tmpdir(), "gatehouse-e2e-"));
+  await trust(home);
+  const context = await chromium.launchPersistentContext(join(home, "profile"), {
+    executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium",
+    headless: true,
+    args: FLAGS,
+    env: { ...process.env, HOME: home } as Record<string, string>,
+    baseURL: gatehouseUrl(),
+    locale: "en-GB",
+    viewport: { width: 1440, height: 900 },
+    ...options,
+  });
+  const page = context.pages()[0] ?? (await context.newPage());
+  const person: Person = {
+    page,
+    context,
+    frames: [],
+    complaints: [],
+    async leave() {
+      await context.close();
+      await rm(home, { recursive: true, force: true, maxRetries: 5 });
+    },
+  };
+  watch(person);
+  return person;
+}
+
+/** Nothing went wrong that nobody asked for. */
+export function expectNoComplaints(...people: Person[]): void {
+  for (const person of people) expect(person.complaints).toEqual([]);
+}
+
+async function trust(home: string): Promise<void> {
+  const ca = process.env["GATEHOUSE_CA"];
+  if (!ca) return;
+  const store = join(home, ".pki/nssdb");
+  await mkdir(store, { recursive: true });
+  execFileSync("certutil", ["-N", "-d", `sql:${store}`, "--empty-password"]);
+  execFileSync("certutil", ["-A", "-d", `sql:${store}`, "-n", "gatehouse", "-t", "C,,", "-i", ca]);
+}
+
+function watch({ page, frames, complaints }: Person): void {
+  page.on("console", (message) => {
+    if (message.type() === "error") complaints.push(`${message.text()} (${message.location().url})`);
+  });
+  page.on("pageerror", (error) => complaints.push(String(error)));
+  page.on("websocket", (socket) => {
+    socket.on("framesent", ({ payload }) => frames.push({ direction: "sent", text: payload.toString() }));
+    socket.on("framereceived", ({ payload }) => frames.push({ direction: "received", text: payload.toString() }));
+  });
+}

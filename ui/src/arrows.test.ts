@@ -1,0 +1,43 @@
+// view -> domain -> {net, crypto} -> protocol; platform is put under the domain by main.ts alone.
+
+import { readFileSync, readdirSync } from "node:fs";
+import { dirname, join, normalize, relative } from "node:path";
+import { expect, test } from "vitest";
+
+const ROOT = new URL(".", import.meta.url).pathname;
+const ALLOWED: Record<string, readonly string[]> = {
+  protocol: [],
+  crypto: ["protocol"],
+  net: ["protocol"],
+  domain: ["net", "crypto", "protocol"],
+  platform: ["domain", "protocol"],
+  view: ["domain", "protocol"],
+};
+const IMPORT = /(?:from|import)\s*\(?\s*["'](\.[^"']*)["']/g;
+
+const layerOf = (path: string) => path.split("/")[0]?.replace(/\.ts$/, "") ?? "";
+
+const files = readdirSync(ROOT, { recursive: true, encoding: "utf8" }).filter(
+  (file) => /\.(ts|svelte)$/.test(file) && !file.endsWith(".test.ts"),
+);
+
+test("every import follows the arrows", () => {
+  const against: string[] = [];
+  let followed = 0;
+  for (const file of files) {
+    const layer = layerOf(file);
+    if (layer === "main") continue;
+    for (const [, target] of readFileSync(join(ROOT, file), "utf8").matchAll(IMPORT)) {
+      const other = layerOf(relative(ROOT, normalize(join(ROOT, dirname(file), target ?? ""))));
+      followed += 1;
+      if (other !== layer && !ALLOWED[layer]?.includes(other)) against.push(`${file} imports ${other}`);
+    }
+  }
+  expect(against).toEqual([]);
+  expect(followed).toBeGreaterThan(100);
+});
+
+test("every layer is one of the known ones", () => {
+  const layers = new Set(files.map(layerOf).filter((layer) => layer !== "main"));
+  expect([...layers].sort()).toEqual(Object.keys(ALLOWED).sort());
+});

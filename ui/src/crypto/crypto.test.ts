@@ -1,0 +1,104 @@
+import { describe, expect, test } from "vitest";
+import { compare, fromBase64url, toBase64url, utf8 } from "./bytes";
+import { MalformedError, Reader, Writer } from "./canonical";
+import { START, follow } from "./chain";
+import { BUCKETS, MAX_TEXT, decodeContent, encodeContent } from "./content";
+import { createOwnKeys } from "./keys";
+import { lock, unlock } from "./locker";
+
+describe("base64url", () => {
+  test("every length goes there and back, as Node has it", () => {
+    for (let length = 0; length < 70; length += 1) {
+      const bytes = crypto.getRandomValues(new Uint8Array(length));
+      const text = toBase64url(bytes);
+      expect(text).toBe(Buffer.from(bytes).toString("base64url"));
+      expect(fromBase64url(text)).toEqual(bytes);
+    }
+  });
+
+  test("padding, foreign letters, impossible lengths and loose bits are refused", () => {
+    for (const bad of ["AA==", "A+A/", "A", "AAAAA", "AB", "AAB", "A A", "AAA\n"]) {
+      expect(fromBase64url(bad), bad).toBeUndefined();
+    }
+  });
+});
+
+describe("canonical encoding", () => {
+  test("what is written is read", () => {
+    const bytes = new Writer().u8(7).u32(70_000).u64(2 ** 40).text("Grüße").bytes(utf8("x")).finish();
+    const reader = new Reader(bytes);
+    expect([reader.u8(), reader.u32(), reader.u64(), reader.text(), reader.bytes()]).toEqual([
+      7,
+      70_000,
+      2 ** 40,
+      "Grüße",
+      utf8("x"),
+    ]);
+    expect(() => reader.end()).not.toThrow();
+  });
+
+  test("too little, too much, no UTF-8 and numbers beyond 2^53 are refused", () => {
+    expect(() => new Reader(new Uint8Array(3)).u32()).toThrow(MalformedError);
+    expect(() => new Reader(new Uint8Array(1)).end()).toThrow(MalformedError);
+    expect(() => new Reader(Uint8Array.of(0, 0, 0, 1, 0xff)).text()).toThrow(MalformedError);
+    expect(() => new Reader(new Uint8Array(8).fill(0xff)).u64()).toThrow(MalformedError);
+    expect(() => new Reader(Uint8Array.of(0xff, 0xff, 0xff, 0xff)).bytes()).toThrow(MalformedError);
+  });
+
+  test("bytes are ordered as bytes, not as letters of a language", () => {
+    expect(["b", "a", "Z", "ä", "aa", ""].sort((x, y) => compare(utf8(x), utf8(y)))).toEqual(["", "Z", "a", "aa", "b", "ä"]);
+  });
+});
+
+describe("padding", () => {
+  test("the size of a plaintext is a bucket, whatever was written", () => {
+    const sizes = new Set<number>();
+    for (const length of [0, 1, 100, 238, 239, 1000, 5000, MAX_TEXT]) {
+      const text = "x".repeat(length);
+      const plaintext = encodeContent({ writtenAt: 1, text });
+      expect(BUCKETS).toContain(plaintext.length);
+      expect(decodeContent(plaintext)).toEqual({ writtenAt: 1, text });
+      sizes.add(plaintext.length);
+    }
+    expect(sizes).toEqual(new Set([256, 512, 1024, 8192, 16384]));
+  });
+
+  test("too long a text, and padding that is not the right one, are refused", () => {
+    expect(() => encodeContent({ writtenAt: 1, text: "x".repeat(MAX_TEXT + 1) })).toThrow(MalformedError);
+    const plaintext = encodeContent({ writtenAt: 1, text: "x" });
+    const dirty = plaintext.slice();
+    dirty[200] = 1;
+    expect(() => decodeContent(dirty)).toThrow(MalformedError);
+    expect(() => decodeContent(plaintext.slice(0, 100))).toThrow(MalformedError);
+    const larger = new Uint8Array(512);
+    larger.set(plaintext);
+    expect(() => decodeContent(larger)).toThrow(MalformedError);
+  });
+});
+
+describe("the chain", () => {
+  const hash = (byte: number) => new Uint8Array(32).fill(byte);
+
+  test("the next one follows; a gap, a fork and a replay are told apart", () => {
+    expect(follow(START, { counter: 1, previous: hash(0) })).toEqual({ kind: "next" });
+    const last = { counter: 4, hash: hash(4) };
+    expect(follow(last, { counter: 5, previous: hash(4) })).toEqual({ kind: "next" });
+    expect(follow(last, { counter: 5, previous: hash(9) })).toEqual({ kind: "fork" });
+    expect(follow(last, { counter: 8, previous: hash(7) })).toEqual({ kind: "gap", missing: 3 });
+    expect(follow(last, { counter: 4, previous: hash(3) })).toEqual({ kind: "replay" });
+  });
+});
+
+describe("this device's keys", () => {
+  test("private keys cannot be exported, and lock the local history to its place", async () => {
+    const keys = await createOwnKeys("d1");
+    for (const key of [keys.encryption.privateKey, keys.signing.privateKey, keys.history]) {
+      expect(key.extractable).toBe(false);
+      await expect(crypto.subtle.exportKey("jwk", key)).rejects.toThrow();
+    }
+    const locked = await lock(keys.history, "here", "a secret");
+    expect(Buffer.from(locked.data).toString("latin1")).not.toContain("secret");
+    expect(await unlock(keys.history, "here", locked)).toBe("a secret");
+    expect(await unlock(keys.history, "there", locked)).toBeUndefined();
+  });
+});

@@ -1,0 +1,55 @@
+// What rsa-aes-1.json holds. Bytes are hexadecimal, except what stands base64url on the wire.
+
+import type { Envelope } from "../../protocol/wire";
+import type { Refusal } from "../envelope";
+
+export interface DeviceVector {
+  account: string;
+  device: string;
+  encryption_key: string;
+  signing_key: string;
+  /** PKCS #8, base64url: for tests only. */
+  encryption_private: string;
+  signing_private: string;
+  fingerprint: string;
+}
+
+export interface EnvelopeVector {
+  name: string;
+  conversation: string;
+  sender: string;
+  device: string;
+  cid: string;
+  counter: number;
+  previous: string;
+  /** In no particular order. */
+  recipients: { account: string; device: string }[];
+  written_at: number;
+  text: string;
+  message_key: string;
+  nonce: string;
+  header: string;
+  plaintext: string;
+  envelope: Envelope;
+  hash: string;
+}
+
+export interface NegativeVector {
+  name: string;
+  envelope: Envelope;
+  /** What the server says, and whose key verifies. */
+  claimed: { conversation: string; sender: string; device: string; cid: string };
+  reason: Refusal;
+}
+
+export interface Vectors {
+  suite: string;
+  devices: DeviceVector[];
+  envelopes: EnvelopeVector[];
+  negative: NegativeVector[];
+  safety: {
+    a: { account: string; devices: string[] };
+    b: { account: string; devices: string[] };
+    number: string;
+  }[];
+}

@@ -1,0 +1,39 @@
+// Telling the server this device's public keys, once; a refusal that another attempt would not mend is kept for show.
+
+import { type OwnKeys, publicKeys } from "../../crypto";
+import { type Api, ProblemError } from "../../net";
+import { Cell } from "../observable";
+import { type Trouble, troubleOf } from "../problems";
+
+export class Enrolment {
+  readonly trouble = new Cell<Trouble | undefined>(undefined);
+  readonly #api: Api;
+  readonly #keys: OwnKeys;
+  #done = false;
+
+  constructor(api: Api, keys: OwnKeys) {
+    this.#api = api;
+    this.#keys = keys;
+  }
+
+  /** The server does not know this device (any more). */
+  forget(): void {
+    this.#done = false;
+  }
+
+  /** True when it was just done. */
+  async ensure(): Promise<boolean> {
+    if (this.#done) return false;
+    try {
+      await this.#api.registerDevice(this.#keys.device, await publicKeys(this.#keys));
+    } catch (error) {
+      if (error instanceof ProblemError && error.status < 500 && error.status !== 429) {
+        this.trouble.set(troubleOf(error));
+      }
+      throw error;
+    }
+    this.trouble.set(undefined);
+    this.#done = true;
+    return true;
+  }
+}
