@@ -6,6 +6,8 @@
 //!
 //! A refusal is problem+json before the upgrade; after it, only close codes speak.
 
+#[cfg(all(test, target_os = "linux"))]
+mod memory;
 mod origin;
 mod socket;
 #[cfg(test)]

@@ -15,10 +15,10 @@ use backend_ai::demo::DemoSettings;
 use backend_ai::provider::Endpoint;
 use backend_ai::settings::{AssistantSettings, ProviderSettings};
 use backend_store::Retention;
+use backend_store::redis::RedisSettings;
 use clap::Parser;
 
 pub use args::{Args, Role};
-pub use redis::RedisAddress;
 
 /// What the services need to know.
 #[derive(Debug, Clone)]
@@ -28,7 +28,7 @@ pub struct Settings {
     /// Metrics and health are served here; nowhere when absent.
     pub admin: Option<SocketAddr>,
     /// Where everything is kept; the embedded store when absent.
-    pub redis: Option<RedisAddress>,
+    pub redis: Option<RedisSettings>,
     /// Where answers come from; the demo model when absent.
     pub model: Option<Endpoint>,
     /// How the demo model behaves.

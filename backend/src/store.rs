@@ -1,22 +1,40 @@
 //! The store: Redis when it is configured, the embedded one otherwise.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use backend_store::redis::{RedisSettings, RedisStore};
 use backend_store::sqlite::SqliteStore;
-use backend_store::{Store, StoreError};
+use backend_store::{Retention, Store, StoreError};
+use tokio::time::{Instant, sleep};
 
 use crate::settings::Settings;
 
 /// The embedded store's file, under the data folder.
 const FILE: &str = "gatehouse.sqlite";
+/// How long a start waits for Redis, which may be starting as well.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) async fn open(settings: &Settings) -> Result<Arc<dyn Store>, StoreError> {
-    if settings.redis.is_some() {
-        return Err(StoreError::Setup("Redis".into()));
+    let retention = settings.retention.clone();
+    if let Some(redis) = &settings.redis {
+        return Ok(Arc::new(connect(redis, &retention).await?));
     }
     let path = settings.data_dir.join(FILE);
-    let retention = settings.retention.clone();
     let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&path, retention)).await;
     let store = opened.map_err(|error| StoreError::Setup(format!("opening was interrupted: {error}")))??;
     Ok(Arc::new(store))
+}
+
+async fn connect(redis: &RedisSettings, retention: &Retention) -> Result<RedisStore, StoreError> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match RedisStore::connect(redis.clone(), retention.clone()).await {
+            Err(StoreError::Unavailable { reason, retry_after }) if Instant::now() < deadline => {
+                tracing::warn!(reason, "waiting for Redis");
+                sleep(retry_after.clamp(Duration::from_millis(100), Duration::from_secs(2))).await;
+            }
+            result => return result,
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! A gateway from start to end: load → validate → build → bind everything → announce → serve → drain.
 
-mod apply;
+pub(crate) mod apply;
 mod listeners;
 
 use crate::{

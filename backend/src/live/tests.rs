@@ -30,10 +30,10 @@ use super::{LiveState, router};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-struct House {
+pub(super) struct House {
     store: Arc<SqliteStore>,
-    hub: Hub,
-    address: SocketAddr,
+    pub(super) hub: Hub,
+    pub(super) address: SocketAddr,
     server: JoinHandle<()>,
     _dir: TempDir,
 }
@@ -47,7 +47,7 @@ impl Drop for House {
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 impl House {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Arc::new(SqliteStore::open(&dir.path().join("gatehouse.db"), Retention::default()).unwrap());
         let metrics = HubMetrics::register(&prometheus::Registry::new()).unwrap();
@@ -60,7 +60,7 @@ impl House {
     }
 
     /// An account with a device of the same name; the cookie that opens it.
-    async fn person(&self, name: &str) -> String {
+    pub(super) async fn person(&self, name: &str) -> String {
         let credential = URL_SAFE_NO_PAD.encode(Sha256::digest(name));
         let account = AccountId::parse(name).unwrap();
         self.store.create_account(&account, &CredentialHash(Sha256::digest(&credential).into())).await.unwrap();

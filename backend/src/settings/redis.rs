@@ -1,34 +1,17 @@
 //! Which Redis: by URL, or by host, port, password and TLS as the founding deployment names them.
 
-use std::path::PathBuf;
+use backend_store::redis::RedisSettings;
 
 use super::secret::{self, given};
 use super::{Args, SettingsError};
-
-/// Where Redis is. The URL and the password are never printed.
-#[derive(Clone, PartialEq, Eq)]
-pub struct RedisAddress {
-    /// `redis://`, `rediss://`, `redis-sentinel://` or `redis-cluster://`.
-    pub url: String,
-    /// Unless the URL holds it.
-    pub password: Option<String>,
-    /// Certificates to trust besides the well-known ones.
-    pub ca_file: Option<PathBuf>,
-}
-
-impl std::fmt::Debug for RedisAddress {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RedisAddress").finish_non_exhaustive()
-    }
-}
 
 const SCHEMES: [&str; 6] =
     ["redis://", "rediss://", "redis-sentinel://", "rediss-sentinel://", "redis-cluster://", "rediss-cluster://"];
 /// The TLS port of Azure Cache for Redis.
 const DEFAULT_PORT: u16 = 6380;
 
-/// Redis's address; `None` means the embedded store.
-pub(super) fn address(args: &Args) -> Result<Option<RedisAddress>, SettingsError> {
+/// Where Redis is; `None` means the embedded store.
+pub(super) fn address(args: &Args) -> Result<Option<RedisSettings>, SettingsError> {
     let contradiction = |text: &str| Err(SettingsError::Contradiction(text.to_owned()));
     let url = secret::read("REDIS_URL", args.redis_url.as_ref(), args.redis_url_file.as_ref())?;
     let password = secret::read("REDIS_PASSWORD", args.redis_password.as_ref(), args.redis_password_file.as_ref())?;
@@ -45,12 +28,12 @@ pub(super) fn address(args: &Args) -> Result<Option<RedisAddress>, SettingsError
             // The URL itself may hold a password, so it is not shown.
             contradiction("REDIS_URL must begin with redis://, rediss://, redis-sentinel:// or redis-cluster://")
         }
-        (Some(url), None) => Ok(Some(RedisAddress { url, password, ca_file })),
+        (Some(url), None) => Ok(Some(RedisSettings { url, password, ca_file })),
         (None, Some(host)) => {
             let scheme = if tls.unwrap_or(true) { "rediss" } else { "redis" };
             let host = if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host.to_owned() };
             let url = format!("{scheme}://{host}:{}", port.unwrap_or(DEFAULT_PORT));
-            Ok(Some(RedisAddress { url, password, ca_file }))
+            Ok(Some(RedisSettings { url, password, ca_file }))
         }
         (None, None) if port.is_some() || tls.is_some() || password.is_some() || ca_file.is_some() => {
             contradiction("REDIS_PORT, REDIS_SSL, REDIS_PASSWORD and REDIS_CA_FILE need REDIS_HOST or REDIS_URL")

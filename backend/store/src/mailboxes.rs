@@ -57,12 +57,12 @@ pub struct Page {
 /// Conversations and inboxes.
 #[async_trait]
 pub trait Mailboxes: Send + Sync {
-    /// Writes a message to the conversation and to the inboxes of both people, idempotent by sender and `cid`,
-    /// and wakes both (`Topic::Inbox`). Once this returns, any node may die and the message is still delivered.
+    /// Writes a message to the conversation and to the inboxes of both people, idempotent by conversation, sender
+    /// and `cid`, and wakes both (`Topic::Inbox`). Once this returns, any node may die and the message is still delivered.
     /// `None` when the recipient does not exist.
     async fn deliver(&self, delivery: &Delivery) -> Result<Option<Delivered>>;
 
-    /// Appends one event to one inbox and wakes it; its position.
+    /// Appends one event to one inbox and wakes it; its position. A retry after an error may append it twice.
     async fn append_event(&self, account: &AccountId, event: &InboxEvent) -> Result<u64>;
 
     /// Events after position `after`, at most `limit`.
@@ -76,7 +76,7 @@ pub trait Mailboxes: Send + Sync {
     /// `Receipt{state: read}`. Never goes back; not beyond the last message. False when the account is not a member.
     async fn mark_read(&self, account: &AccountId, conversation: &ConversationId, upto: u64) -> Result<bool>;
 
-    /// The account's conversations, latest first.
+    /// The account's conversations, latest first. A person without a username has an empty one.
     async fn conversations(&self, account: &AccountId) -> Result<Vec<Conversation>>;
 
     /// At most `limit` messages before `before` (or the latest); `None` when the account is not a member.

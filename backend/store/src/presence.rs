@@ -26,7 +26,7 @@ pub trait Presence: Send + Sync {
     /// This connection is here for `ttl`; call again to renew.
     async fn arrive(&self, account: &AccountId, connection: &ConnectionId, ttl: Duration) -> Result<Transition>;
 
-    /// This connection is gone.
+    /// This connection is gone. An account that faded before this has not left now: `Same`.
     async fn depart(&self, account: &AccountId, connection: &ConnectionId) -> Result<Transition>;
 
     /// Those of these accounts that are here.

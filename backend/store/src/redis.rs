@@ -121,3 +121,6 @@ fn collect_texts(value: &Value, texts: &mut Vec<String>) {
 fn ttl(duration: Duration) -> i64 {
     crate::codec::millis(duration).max(1)
 }
+
+#[cfg(test)]
+mod tests;

@@ -66,7 +66,8 @@ pub struct RunLog {
     pub session: SessionId,
     /// Position (from 1) and event, in order.
     pub events: Vec<(u64, RunEvent)>,
-    /// True when the last event is among those written; no more will come.
+    /// True when the run has ended and nothing follows the events given here. A page that stops short of the end
+    /// says false, so reading on while it is false reads everything.
     pub finished: bool,
 }
 
@@ -74,6 +75,7 @@ pub struct RunLog {
 #[async_trait]
 pub trait Runs: Send + Sync {
     /// Opens a run: appends the person's message, trims and renews the session, marks it active; one atomic step.
+    /// Opening the same run again while it is active is a retry, and gives `New` without appending anything.
     async fn open_run(&self, run: &NewRun) -> Result<Opened>;
 
     /// Appends events to an open run's log, renews its lease for `lease` and wakes its readers.
@@ -87,7 +89,8 @@ pub trait Runs: Send + Sync {
     ) -> Result<bool>;
 
     /// Ends a run with its last event. The answer, if any, is appended to the session in the same atomic step
-    /// (trimmed and renewed as always). False when the run was no longer open.
+    /// (trimmed and renewed as always). False when the run was no longer open; closing it again with the very same
+    /// event is a retry, and true.
     async fn close_run(
         &self,
         account: &AccountId,

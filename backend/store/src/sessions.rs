@@ -26,7 +26,8 @@ pub trait Sessions: Send + Sync {
         patch: &SessionPatch,
     ) -> Result<Option<Session>>;
 
-    /// Deletes a session with its messages. Says which run was active, so that it can be stopped.
+    /// Deletes a session with its messages and the logs of its runs. Says which run was active; its owner and its
+    /// readers are woken, and find that it is not open any more.
     async fn delete_session(&self, account: &AccountId, session: &SessionId) -> Result<Deleted>;
 }
 

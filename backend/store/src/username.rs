@@ -65,3 +65,6 @@ impl std::str::FromStr for Username {
         Self::parse(text)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,12 +8,12 @@ mod broker;
 mod mailboxes;
 #[path = "conformance/presence.rs"]
 mod presence;
+#[path = "support/redis_server.rs"]
+mod redis_server;
 #[path = "conformance/runs.rs"]
 mod runs;
 #[path = "conformance/sessions.rs"]
 mod sessions;
-#[path = "support/redis_server.rs"]
-mod redis_server;
 #[path = "support/bed.rs"]
 mod support;
 

@@ -80,7 +80,7 @@ fn each_mistake_is_found_on_its_line() {
         ("[[route]]", "[limits]\nheader_bytes = \"1GiB\"\n[[route]]", 12, "expected 1KiB to 1MiB, got 1GiB"),
         ("[[route]]", "[admin]\naddress = \"localhost\"\n[[route]]", 12, "expected an IP address and port"),
         ("[[route]]", "[drain]\ndelay = 5\n[[route]]", 12, "expected a string in quotes, not the number 5"),
-        ("[[route]]", "limits = 3\n[[route]]", 11, "invalid type"),
+        ("[[listener]]", "limits = 3\n[[listener]]", 2, "invalid type"),
         ("[[route]]", "[route]", 11, "expected a list: write `[[route]]`"),
         ("[[upstream]]", "[[upstream]", 16, ""),
     ];

@@ -25,7 +25,13 @@ describe("base64url", () => {
 
 describe("canonical encoding", () => {
   test("what is written is read", () => {
-    const bytes = new Writer().u8(7).u32(70_000).u64(2 ** 40).text("Grüße").bytes(utf8("x")).finish();
+    const bytes = new Writer()
+      .u8(7)
+      .u32(70_000)
+      .u64(2 ** 40)
+      .text("Grüße")
+      .bytes(utf8("x"))
+      .finish();
     const reader = new Reader(bytes);
     expect([reader.u8(), reader.u32(), reader.u64(), reader.text(), reader.bytes()]).toEqual([
       7,
@@ -46,7 +52,14 @@ describe("canonical encoding", () => {
   });
 
   test("bytes are ordered as bytes, not as letters of a language", () => {
-    expect(["b", "a", "Z", "ä", "aa", ""].sort((x, y) => compare(utf8(x), utf8(y)))).toEqual(["", "Z", "a", "aa", "b", "ä"]);
+    expect(["b", "a", "Z", "ä", "aa", ""].sort((x, y) => compare(utf8(x), utf8(y)))).toEqual([
+      "",
+      "Z",
+      "a",
+      "aa",
+      "b",
+      "ä",
+    ]);
   });
 });
 

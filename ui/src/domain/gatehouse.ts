@@ -62,7 +62,9 @@ export class Gatehouse {
   }
 
   async signOut(): Promise<void> {
-    await this.privateChat.stop();
+    const device = await this.privateChat.stop();
+    // Others need not encrypt for a device that is gone. If it cannot be said, signing out goes on.
+    if (device !== undefined) await this.api.removeDevice(device).catch(() => undefined);
     await this.account.signOut();
     this.settings.set("session", undefined);
   }

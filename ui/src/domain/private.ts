@@ -1,7 +1,7 @@
 // Whether private chat runs in this page: it needs a username, and only one page of a browser profile runs it.
 
 import type { Api, OpenSocket } from "../net";
-import type { Me } from "../protocol/wire";
+import type { DeviceId, Me } from "../protocol/wire";
 import { Cell } from "./observable";
 import { Messenger } from "./people/messenger";
 import type { Archives, Clock, Turn } from "./ports";
@@ -49,10 +49,13 @@ export class PrivateChat {
     }
   }
 
-  async stop(): Promise<void> {
+  /** The device that it ran on, if it ran. */
+  async stop(): Promise<DeviceId | undefined> {
     const state = this.state.value;
-    if (state.kind === "running") await state.messenger.stop();
     this.state.set({ kind: "nameless" });
+    if (state.kind !== "running") return undefined;
+    await state.messenger.stop();
+    return state.messenger.keys.device;
   }
 
   wake(): void {

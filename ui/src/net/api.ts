@@ -79,6 +79,10 @@ export class Api {
     return this.#http.json("PUT", `/api/devices/${encodeURIComponent(device)}`, keys);
   }
 
+  removeDevice(device: DeviceId): Promise<void> {
+    return this.#http.json("DELETE", `/api/devices/${encodeURIComponent(device)}`);
+  }
+
   conversations(): Promise<ConversationList> {
     return this.#http.json("GET", "/api/conversations");
   }

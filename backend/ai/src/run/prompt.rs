@@ -71,7 +71,7 @@ mod tests {
     #[test]
     fn a_title_is_the_first_words_on_one_line() {
         assert_eq!(title("  Why is\nthe sky blue? "), "Why is the sky blue?");
-        assert_eq!(title(&"word ".repeat(30)), format!("{}…", ["word"; 11].join(" ")));
+        assert_eq!(title(&"word ".repeat(30)), format!("{}…", ["word"; 12].join(" ")));
         assert_eq!(title(&"x".repeat(100)), format!("{}…", "x".repeat(60)));
     }
 }

@@ -168,10 +168,7 @@ fn device_from((device, kept): (String, String)) -> Result<(u64, Device)> {
     let (Some(number), Some(created), Some(keys)) = (number, created, parts.next()) else {
         return Err(corrupt("devices", &"expected a number, a time and keys"));
     };
-    let device = Device {
-        device: parsed("devices", device)?,
-        keys: decode("devices", keys)?,
-        created_at: rfc3339(created),
-    };
+    let device =
+        Device { device: parsed("devices", device)?, keys: decode("devices", keys)?, created_at: rfc3339(created) };
     Ok((number, device))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures::future::try_join_all;
@@ -16,7 +16,7 @@ use super::keys::{channel, topic};
 use super::link::{Connection, translate};
 use super::settings::{DEADLINE, RedisSettings, Target};
 use crate::broker::{Broker, Payload, Subscription, Topic};
-use crate::error::Result;
+use crate::error::{Result, StoreError};
 use crate::topics::Topics;
 
 /// How often the connection is proven alive, and topics nobody listens to are given up.
@@ -59,7 +59,14 @@ pub(super) struct Listener {
     settings: RedisSettings,
     topics: Arc<Topics>,
     /// Readers subscribe; the writer connects, or gives up topics nobody listens to.
-    line: RwLock<Option<Line>>,
+    place: RwLock<Place>,
+}
+
+#[derive(Default)]
+struct Place {
+    line: Option<Line>,
+    /// When connecting last failed: those who waited for it need not try themselves.
+    failed: Option<Instant>,
 }
 
 struct Line {
@@ -71,17 +78,17 @@ struct Line {
 
 impl Listener {
     pub(super) fn new(settings: RedisSettings) -> Self {
-        Self { settings, topics: Arc::default(), line: RwLock::new(None) }
+        Self { settings, topics: Arc::default(), place: RwLock::default() }
     }
 
     async fn subscribe(&self, topic: &Topic) -> Result<Subscription> {
         let (subscription, _) = self.topics.listen(topic);
-        let line = self.line.read().await;
-        if let Some(line) = &*line {
+        let place = self.place.read().await;
+        if let Some(line) = &place.line {
             line.add(topic).await.map_err(|error| translate("pub/sub", &error))?;
             return Ok(subscription);
         }
-        drop(line);
+        drop(place);
         // Connecting subscribes to every topic that has a listener, this one included.
         self.connect().await?;
         Ok(subscription)
@@ -89,34 +96,49 @@ impl Listener {
 
     /// Connects unless somebody has, and listens to all that this process listens to.
     pub(super) async fn connect(&self) -> Result<()> {
-        let mut line = self.line.write().await;
+        let asked = Instant::now();
+        let mut place = self.place.write().await;
         let heard = self.topics.heard();
-        let lost = |error| translate("pub/sub", &error);
-        if let Some(line) = &*line {
-            return line.add_all(&heard).await.map_err(lost);
+        if let Some(line) = &place.line {
+            return line.add_all(&heard).await.map_err(|error| translate("pub/sub", &error));
         }
+        if place.failed.is_some_and(|when| when >= asked) {
+            return Err(StoreError::Unavailable { reason: "no pub/sub connection".into(), retry_after: LONGEST_PAUSE });
+        }
+        let outcome = self.open(&heard).await;
+        match outcome {
+            Ok(line) => place.line = Some(line),
+            Err(error) => {
+                place.failed = Some(Instant::now());
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    async fn open(&self, heard: &HashSet<Topic>) -> Result<Line> {
+        let lost = |error| translate("pub/sub", &error);
         let hearing = Hearing { topics: self.topics.clone(), lost: Arc::default() };
         let target = Target::build(&self.settings, Some(hearing.clone()))?;
         let connection = Connection::open(&target, Some(&hearing)).await.map_err(lost)?;
-        let fresh = Line { connection, lost: hearing.lost, confirmed: Mutex::default() };
-        fresh.add_all(&heard).await.map_err(lost)?;
-        *line = Some(fresh);
-        Ok(())
+        let line = Line { connection, lost: hearing.lost, confirmed: Mutex::default() };
+        line.add_all(heard).await.map_err(lost)?;
+        Ok(line)
     }
 
     /// Runs until it is aborted: connects again when the line is lost, and tells everyone to look, because
     /// wake-ups may have been missed.
     pub(super) async fn tend(&self) {
         loop {
-            let line = self.line.read().await.as_ref().map(|line| line.lost.clone());
-            if let Some(lost) = line
+            let lost = self.place.read().await.line.as_ref().map(|line| line.lost.clone());
+            if let Some(lost) = lost
                 && timeout(CHECK, lost.notified()).await.is_err()
                 && self.check().await.is_ok()
             {
                 continue;
             }
             tracing::warn!("the pub/sub connection to Redis is lost; connecting again");
-            *self.line.write().await = None;
+            self.place.write().await.line = None;
             let mut pause = PAUSE;
             while let Err(error) = self.connect().await {
                 tracing::debug!(%error, "Redis is not back yet");
@@ -129,8 +151,8 @@ impl Listener {
     }
 
     async fn check(&self) -> RedisResult<()> {
-        let guard = self.line.write().await;
-        let Some(line) = &*guard else { return Ok(()) };
+        let place = self.place.write().await;
+        let Some(line) = &place.line else { return Ok(()) };
         line.keep_only(&self.topics.heard()).await?;
         let mut connection = line.connection.clone();
         redis::cmd("PING").query_async::<Value>(&mut connection).await?;

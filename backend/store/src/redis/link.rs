@@ -1,6 +1,6 @@
 //! A connection that comes back by itself. Each attempt has a deadline, each call a bounded number of attempts.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster_async::ClusterConnection;
@@ -84,13 +84,22 @@ impl ConnectionLike for Connection {
 /// Sends commands and scripts. All of them may be sent twice, so each must bear it.
 pub(super) struct Link {
     target: Target,
-    /// The present connection and its number; one caller connects while the others wait.
-    present: Mutex<(u64, Option<Connection>)>,
+    /// One caller connects while the others wait for the outcome.
+    present: Mutex<Present>,
+}
+
+#[derive(Default)]
+struct Present {
+    /// How many connections there have been.
+    number: u64,
+    connection: Option<Connection>,
+    /// When connecting last failed, and why: those who waited for it need not try themselves.
+    failed: Option<(Instant, RedisError)>,
 }
 
 impl Link {
     pub(super) fn new(target: Target) -> Self {
-        Self { target, present: Mutex::new((0, None)) }
+        Self { target, present: Mutex::default() }
     }
 
     /// Runs a script. `place` says what it works on, for the operator.
@@ -129,20 +138,32 @@ impl Link {
     }
 
     async fn connection(&self) -> RedisResult<(u64, Connection)> {
+        let asked = Instant::now();
         let mut present = self.present.lock().await;
-        if let (number, Some(connection)) = &*present {
-            return Ok((*number, connection.clone()));
+        if let Some(connection) = &present.connection {
+            return Ok((present.number, connection.clone()));
         }
-        let connection = Connection::open(&self.target, None).await?;
-        *present = (present.0 + 1, Some(connection.clone()));
-        Ok((present.0, connection))
+        if let Some((_, error)) = present.failed.as_ref().filter(|(when, _)| *when >= asked) {
+            return Err(error.clone());
+        }
+        match Connection::open(&self.target, None).await {
+            Ok(connection) => {
+                present.number += 1;
+                present.connection = Some(connection.clone());
+                Ok((present.number, connection))
+            }
+            Err(error) => {
+                present.failed = Some((Instant::now(), error.clone()));
+                Err(error)
+            }
+        }
     }
 
     /// Forgets a lost connection, unless somebody has replaced it already.
     async fn discard(&self, number: u64) {
         let mut present = self.present.lock().await;
-        if present.0 == number {
-            present.1 = None;
+        if present.number == number {
+            present.connection = None;
         }
     }
 }
@@ -169,7 +190,9 @@ fn late() -> RedisError {
 
 /// Nothing more will come over this connection; or, after a failover, it leads to the wrong server.
 fn connection_is_lost(error: &RedisError) -> bool {
-    error.is_io_error() || error.is_unrecoverable_error() || error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
+    error.is_io_error()
+        || error.is_unrecoverable_error()
+        || error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
 }
 
 /// The same call may succeed later.

@@ -104,7 +104,11 @@ impl Mailboxes for RedisStore {
         let mut receipts = Vec::new();
         while let (Some(conversation), Some(sender), Some(seq)) = (news.next(), news.next(), news.next()) {
             let seq = seq.parse::<u64>().map_err(|error| corrupt("inbox", &error))?;
-            receipts.push((parsed::<ConversationId>("inbox", conversation)?, parsed::<AccountId>("inbox", sender)?, seq));
+            receipts.push((
+                parsed::<ConversationId>("inbox", conversation)?,
+                parsed::<AccountId>("inbox", sender)?,
+                seq,
+            ));
         }
         let sending = receipts.iter().map(|(conversation, sender, seq)| {
             self.append_receipt(sender, account, conversation, ReceiptState::Received, *seq)

@@ -42,7 +42,7 @@ pub(super) enum Target {
     /// One server.
     Single(Client),
     /// The master that the sentinels name.
-    Sentinel(Box<Mutex<SentinelClient>>),
+    Sentinel(Mutex<SentinelClient>),
     /// The nodes of a cluster.
     Cluster(ClusterClient),
 }
@@ -80,7 +80,7 @@ impl Target {
                             .set_client_to_redis_certificates(certificates);
                     }
                 }
-                builder.build().map(|client| Self::Sentinel(Box::new(Mutex::new(client))))
+                builder.build().map(|client| Self::Sentinel(Mutex::new(client)))
             }
             Kind::Cluster => {
                 let mut builder = ClusterClientBuilder::new(parts.infos)
@@ -123,12 +123,14 @@ impl Parts {
         let (scheme, rest) = settings.url.split_once("://").ok_or_else(|| refuse("it has no scheme"))?;
         let tls = scheme.starts_with("rediss");
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let (login, hosts) = authority.rsplit_once('@').map_or((None, authority), |(login, hosts)| (Some(login), hosts));
+        let (login, hosts) =
+            authority.rsplit_once('@').map_or((None, authority), |(login, hosts)| (Some(login), hosts));
         let (kind, default_port) = match scheme {
             "redis" | "rediss" => (Kind::Single, 6379),
             "redis-sentinel" | "rediss-sentinel" => {
                 let master = Some(path).filter(|name| !name.is_empty());
-                let master = master.ok_or_else(|| refuse("redis-sentinel:// needs the name of the master as its path"))?;
+                let master =
+                    master.ok_or_else(|| refuse("redis-sentinel:// needs the name of the master as its path"))?;
                 (Kind::Sentinel { master: master.to_owned() }, 26379)
             }
             "redis-cluster" | "rediss-cluster" => (Kind::Cluster, 6379),
@@ -137,7 +139,8 @@ impl Parts {
         if !matches!(kind, Kind::Sentinel { .. }) && !matches!(path, "" | "0") {
             return Err(refuse("only database 0 is used"));
         }
-        let infos = hosts.split(',').map(|host| one_host(tls, login, host, default_port)).collect::<Result<Vec<_>>>()?;
+        let infos =
+            hosts.split(',').map(|host| one_host(tls, login, host, default_port)).collect::<Result<Vec<_>>>()?;
         let first = infos.first().ok_or_else(|| refuse("it names no host"))?.redis_settings().clone();
         let user = first.username().map(str::to_owned);
         let password = settings.password.clone().or_else(|| first.password().map(str::to_owned));

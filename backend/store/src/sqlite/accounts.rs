@@ -149,12 +149,7 @@ fn claim(tx: &Transaction<'_>, account: &AccountId, username: &Username) -> Resu
     if claimed == 1 { Ok(Claim::Claimed) } else { Err(corrupt("accounts", &"the account that claims a name is gone")) }
 }
 
-fn add_device(
-    tx: &Transaction<'_>,
-    account: &AccountId,
-    device: &DeviceId,
-    keys: &DeviceKeys,
-) -> Result<DeviceChange> {
+fn add_device(tx: &Transaction<'_>, account: &AccountId, device: &DeviceId, keys: &DeviceKeys) -> Result<DeviceChange> {
     let known = one(
         tx,
         "SELECT keys FROM devices WHERE account = ?1 AND device = ?2",
@@ -164,9 +159,8 @@ fn add_device(
     if let Some(known) = known {
         return Ok(if known == *keys { DeviceChange::Unchanged } else { DeviceChange::Conflict });
     }
-    let held = one(tx, "SELECT count(*) FROM devices WHERE account = ?1", params![account.as_str()], |row| {
-        count(row, 0)
-    })?;
+    let held =
+        one(tx, "SELECT count(*) FROM devices WHERE account = ?1", params![account.as_str()], |row| count(row, 0))?;
     if held.unwrap_or(0) >= MAX_DEVICES as u64 {
         return Ok(DeviceChange::TooMany);
     }

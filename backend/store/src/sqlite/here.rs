@@ -8,9 +8,9 @@ use async_trait::async_trait;
 use backend_protocol::api::User;
 use backend_protocol::id::{AccountId, ConnectionId};
 
+use super::SqliteStore;
 use crate::error::Result;
 use crate::presence::{Presence, Transition, by_name};
-use super::SqliteStore;
 
 /// Who is connected, and who shows up in the lobby.
 #[derive(Debug, Default)]

@@ -10,11 +10,11 @@ use super::SqliteStore;
 use super::accounts::exists;
 use super::inbox::append_event;
 use super::statement::{all, bind, count, execute, one};
+use crate::Retention;
 use crate::broker::Topic;
 use crate::codec::{decode, encode, millis, now, parsed, rfc3339};
 use crate::error::Result;
 use crate::mailboxes::{Delivered, Delivery, InboxPage, Mailboxes, Page};
-use crate::Retention;
 
 #[async_trait]
 impl Mailboxes for SqliteStore {

@@ -30,9 +30,8 @@ pub(super) fn claim(path: &Path) -> Result<File> {
             .create(folder)
             .map_err(|error| fail("cannot create the folder of", &error))?;
     }
-    let private = |path: &Path| {
-        OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
-    };
+    let private =
+        |path: &Path| OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
     private(path).map_err(|error| fail("cannot write", &error))?;
     let mut beside = path.as_os_str().to_owned();
     beside.push(".lock");
@@ -102,7 +101,6 @@ fn connect(path: &Path) -> Result<Connection> {
 }
 
 fn setup<T>(path: &Path, outcome: rusqlite::Result<T>) -> Result<T> {
-    outcome.map_err(|error| {
-        StoreError::Setup(format!("{} cannot be used as the SQLite store: {error}", path.display()))
-    })
+    outcome
+        .map_err(|error| StoreError::Setup(format!("{} cannot be used as the SQLite store: {error}", path.display())))
 }

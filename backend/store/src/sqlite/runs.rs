@@ -67,8 +67,7 @@ impl Runs for SqliteStore {
     ) -> Result<bool> {
         let topic = Topic::Run(run.clone());
         let last = encode("runs.closed", last)?;
-        let (account, run, answer, retention) =
-            (account.clone(), run.clone(), answer.cloned(), self.retention.clone());
+        let (account, run, answer, retention) = (account.clone(), run.clone(), answer.cloned(), self.retention.clone());
         let closed = self
             .write(move |tx| {
                 let Some(found) = find(tx, &account, &run)? else { return Ok(false) };

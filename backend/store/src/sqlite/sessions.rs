@@ -7,18 +7,18 @@ use rusqlite::{Row, Transaction, params};
 
 use super::SqliteStore;
 use super::statement::{all, execute, one};
+use crate::Retention;
 use crate::broker::Topic;
 use crate::codec::{decode, encode, millis, now, parsed, rfc3339};
 use crate::error::Result;
 use crate::sessions::{Deleted, Sessions};
-use crate::Retention;
 
 #[async_trait]
 impl Sessions for SqliteStore {
     async fn sessions(&self, account: &AccountId) -> Result<Vec<Session>> {
         let account = account.clone();
         self.read(move |tx| {
-            let sql = format!("{SELECT} WHERE s.account = ?1 AND s.expires > ?2 ORDER BY s.updated DESC, s.id");
+            let sql = format!("{SELECT} WHERE s.account = ?1 AND s.expires > ?2 {LATEST_FIRST}");
             all(tx, &sql, params![account.as_str(), now()], session_row)
         })
         .await
@@ -126,6 +126,10 @@ pub(super) fn remove(tx: &Transaction<'_>, account: &AccountId, session: &Sessio
     execute(tx, "DELETE FROM sessions WHERE account = ?1 AND id = ?2", key)?;
     Ok(())
 }
+
+/// Two in one millisecond have an order, too.
+const LATEST_FIRST: &str = "ORDER BY s.updated DESC,
+    (SELECT max(n) FROM messages m WHERE m.account = s.account AND m.session = s.id) DESC";
 
 /// A run counts as active only while it is open.
 const SELECT: &str = "SELECT s.id, s.title, s.model, s.system_prompt, s.created, s.updated, r.id,

@@ -29,9 +29,7 @@ impl SqliteStore {
         let long_ago = now - millis(self.retention.account_ttl);
         let mut removed = 0;
         // One transaction for each statement: writers in between wait for one of them, not for all.
-        for (sql, before) in
-            EXPIRED.iter().map(|sql| (*sql, now)).chain(FORGOTTEN.iter().map(|sql| (*sql, long_ago)))
-        {
+        for (sql, before) in EXPIRED.iter().map(|sql| (*sql, now)).chain(FORGOTTEN.iter().map(|sql| (*sql, long_ago))) {
             removed += self.write(move |tx| execute(tx, sql, params![before])).await?;
         }
         Ok(u64::try_from(removed).unwrap_or(u64::MAX))

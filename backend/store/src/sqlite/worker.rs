@@ -50,9 +50,9 @@ impl Worker {
             queue.send(job).await.map_err(|_| ended())?;
             answered.await.map_err(|_| ended())?
         };
-        tokio::time::timeout(DEADLINE, through).await.unwrap_or_else(|_| {
-            Err(unavailable(format!("SQLite did not answer within {} s", DEADLINE.as_secs())))
-        })
+        tokio::time::timeout(DEADLINE, through)
+            .await
+            .unwrap_or_else(|_| Err(unavailable(format!("SQLite did not answer within {} s", DEADLINE.as_secs()))))
     }
 }
 

@@ -50,14 +50,23 @@ impl RedisServer {
         RedisSettings { url: format!("{scheme}://localhost:{}", self.port), password: None, ca_file }
     }
 
-    pub(crate) fn port(&self) -> u16 {
-        self.port
-    }
-
     /// Kills it (SIGKILL): it has no time to say good-bye.
     pub(crate) fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
+    }
+
+    /// Stops it in its tracks (SIGSTOP): connections stay open and nobody answers.
+    pub(crate) fn pause(&self) {
+        self.signal("-STOP");
+    }
+
+    pub(crate) fn go_on(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        assert!(Command::new("kill").args([signal, &self.process.id().to_string()]).status().unwrap().success());
     }
 
     /// Starts it again at the same place, empty.
@@ -129,7 +138,31 @@ impl RedisCluster {
     }
 }
 
+/// One sentinel that watches one server.
+pub(crate) struct Sentinel(RedisServer);
+
+impl Sentinel {
+    pub(crate) async fn start(master: &RedisServer) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let watch = format!("sentinel monitor mymaster 127.0.0.1 {} 1\n", master.port);
+        std::fs::write(folder.path().join("sentinel.conf"), watch).unwrap();
+        Self(RedisServer::with(folder, false, &["--sentinel"]))
+    }
+
+    pub(crate) fn settings(&self) -> RedisSettings {
+        let url = format!("redis-sentinel://127.0.0.1:{}/mymaster", self.0.port);
+        RedisSettings { url, password: None, ca_file: None }
+    }
+}
+
 impl RedisServer {
+    /// All keys.
+    pub(crate) async fn keys(&self) -> Vec<String> {
+        let client = redis::Client::open(format!("redis://127.0.0.1:{}", self.port)).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        redis::cmd("KEYS").arg("*").query_async(&mut connection).await.unwrap()
+    }
+
     /// Sends one command over a connection of its own.
     pub(crate) async fn ask(&self, command: &[&str]) -> String {
         let client = redis::Client::open(format!("redis://127.0.0.1:{}", self.port)).unwrap();
@@ -156,15 +189,23 @@ fn bus_port(port: u16) -> u16 {
 
 fn launch(folder: &Path, port: u16, tls: bool, more: &[String]) -> Option<Child> {
     let mut command = Command::new("redis-server");
+    // A configuration file goes first; a sentinel writes to its own.
+    let is_sentinel = more.iter().any(|option| option == "--sentinel");
+    if is_sentinel {
+        command.args(["sentinel.conf", "--sentinel"]);
+    }
     command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    command.args(["--save", "", "--appendonly", "no", "--bind", "127.0.0.1", "--loglevel", "warning"]);
+    command.args(["--bind", "127.0.0.1", "--loglevel", "warning"]);
+    if !is_sentinel {
+        command.args(["--save", "", "--appendonly", "no"]);
+    }
     if tls {
         command.args(["--port", "0", "--tls-port", &port.to_string(), "--tls-auth-clients", "no"]);
         command.args(["--tls-cert-file", "leaf.pem", "--tls-key-file", "leaf.key", "--tls-ca-cert-file", "ca.pem"]);
     } else {
         command.args(["--port", &port.to_string()]);
     }
-    if !more.is_empty() {
+    if more.iter().any(|option| option == "--cluster-enabled") {
         command.args(more).args(["--cluster-port", &bus_port(port).to_string()]);
     }
     let mut process = command.spawn().expect("redis-server can be started: it is installed");

@@ -3,7 +3,7 @@
 use aws_lc_rs::digest;
 use instant_acme::Identifier;
 use rcgen::{CertificateParams, CustomExtension, DistinguishedName, KeyPair, SanType};
-use rustls::{crypto::aws_lc_rs::default_provider, sign::CertifiedKey};
+use rustls::{crypto::aws_lc_rs::sign::any_supported_type, sign::CertifiedKey};
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use std::{fmt::Write, net::IpAddr, sync::Arc};
 
@@ -44,9 +44,9 @@ pub(super) fn certificate(server_name: &str, key_authorization: &str) -> Result<
     let key = KeyPair::generate().map_err(text)?;
     let certificate = params.self_signed(&key).map_err(text)?;
     let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    CertifiedKey::from_der(vec![certificate.der().clone()], private, &default_provider())
-        .map(Arc::new)
-        .map_err(|error| error.to_string())
+    // Not `from_der`: its comparison of the keys trips over the critical extension, and they match by construction.
+    let signer = any_supported_type(&private).map_err(|error| error.to_string())?;
+    Ok(Arc::new(CertifiedKey::new(vec![certificate.der().clone()], signer)))
 }
 
 /// The address behind a reverse name made by [`server_name`].

@@ -1,1 +1,87 @@
-//! To come.
+//! Time passes, and the certificate is renewed in time.
+
+use crate::support::{
+    clock::JumpingClock,
+    front::Front,
+    pebble::Pebble,
+    replica::{Replica, settings},
+};
+use gateway_acme::{DirectoryStorage, Source};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn about(one: SystemTime, other: SystemTime) -> bool {
+    one.max(other).duration_since(one.min(other)).unwrap() < Duration::from_secs(10)
+}
+
+#[tokio::test]
+async fn with_a_third_of_its_lifetime_left_a_certificate_is_renewed_and_not_before() {
+    let front = Front::open().await;
+    let pebble = Pebble::start(&front).await;
+    let directory = tempfile::tempdir().unwrap();
+    let storage = Arc::new(DirectoryStorage::open(directory.path()).unwrap());
+    let mut replica = Replica::start(settings(&["a.example"], vec![pebble.authority()]), storage, &front);
+    let first = replica.certificate(|_| true).await;
+    let lifetime = first.not_after.duration_since(first.not_before).unwrap();
+    let due = first.not_before + lifetime * 2 / 3;
+    let planned = replica.status(|status| status.renew_at.is_some()).await.renew_at.unwrap();
+    assert!(about(planned, due), "planned for {planned:?}, due {due:?}");
+
+    replica.clock.jump_to(planned - HOUR);
+    replica.prompt.check_now();
+    // Asking for renewal information, which follows the jump, comes after the decision whether to renew.
+    replica.status(|status| status.renew_at.is_some()).await;
+    assert_eq!(replica.certificates.borrow().iter().next().unwrap().1.serial, first.serial);
+
+    replica.clock.jump_to(planned);
+    let second = replica.certificate(|certificate| certificate.serial != first.serial).await;
+    assert!(second.not_after >= first.not_after);
+    // An authority whose clock is years behind ours must not be asked again and again.
+    let again = replica.status(|status| status.renew_at.is_some_and(|at| at > planned)).await.renew_at.unwrap();
+    assert!(again >= planned + HOUR - Duration::from_secs(10), "{again:?}");
+    replica.stop().await;
+    assert_eq!(pebble.issued(), 2);
+}
+
+#[tokio::test]
+async fn a_certificate_that_ran_out_while_nothing_ran_is_replaced() {
+    let front = Front::open().await;
+    let pebble = Pebble::start(&front).await;
+    let directory = tempfile::tempdir().unwrap();
+    let storage = Arc::new(DirectoryStorage::open(directory.path()).unwrap());
+    let mut first = Replica::start(settings(&["a.example"], vec![pebble.authority()]), storage.clone(), &front);
+    let old = first.certificate(|_| true).await;
+    first.stop().await;
+
+    // Ten seconds before the old one ends: the new one, issued by a clock that did not jump, is good for those.
+    let clock = Arc::new(JumpingClock::default());
+    clock.jump_to(old.not_after - Duration::from_secs(10));
+    let mut second =
+        Replica::start_at(settings(&["a.example"], vec![pebble.authority()]), storage, &front, clock);
+    let new = second.certificate(|certificate| certificate.serial != old.serial).await;
+    assert_ne!(new.serial, old.serial);
+    assert_eq!(second.status(|status| status.source == Source::Ordered).await.failures, 0);
+    second.stop().await;
+}
+
+#[tokio::test]
+async fn a_stored_certificate_that_was_damaged_is_not_served_but_replaced() {
+    let front = Front::open().await;
+    let pebble = Pebble::start(&front).await;
+    let directory = tempfile::tempdir().unwrap();
+    let storage = Arc::new(DirectoryStorage::open(directory.path()).unwrap());
+    let mut first = Replica::start(settings(&["a.example"], vec![pebble.authority()]), storage.clone(), &front);
+    let old = first.certificate(|_| true).await;
+    first.stop().await;
+    let stored = std::fs::read_dir(directory.path().join("certificates")).unwrap().next().unwrap().unwrap().path();
+    let text = std::fs::read_to_string(&stored).unwrap().replacen("BEGIN PRIVATE KEY", "BEGIN NOTHING", 1);
+    std::fs::write(&stored, text).unwrap();
+
+    let mut second = Replica::start(settings(&["a.example"], vec![pebble.authority()]), storage, &front);
+    assert_ne!(second.certificate(|_| true).await.serial, old.serial);
+    second.stop().await;
+}

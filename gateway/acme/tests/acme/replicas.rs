@@ -1,1 +1,131 @@
-//! To come.
+//! Several replicas, one Redis: one orders, all serve; and one may die at any moment.
+
+use crate::support::{
+    eventually,
+    front::Front,
+    pebble::Pebble,
+    redis::Redis,
+    replica::{Replica, settings},
+};
+use gateway_acme::{Settings, Source};
+use std::{sync::Arc, time::Duration};
+
+#[tokio::test]
+async fn of_three_replicas_exactly_one_orders_and_all_serve_the_same() {
+    let front = Front::open().await;
+    let pebble = Pebble::start(&front).await;
+    let redis = Redis::start().await;
+    let start = || {
+        let settings = settings(&["a.example", "b.example"], vec![pebble.authority()]);
+        Replica::start(settings, Arc::new(redis.storage()), &front)
+    };
+    // The front asks them in turns: most answers come from replicas that did not order.
+    let mut replicas = [start(), start(), start()];
+    let mut serials = Vec::new();
+    let mut ordered = 0;
+    for replica in &mut replicas {
+        serials.push(replica.certificate(|_| true).await.serial.clone());
+        let status = replica.status(|status| status.source != Source::Missing).await;
+        ordered += usize::from(status.source == Source::Ordered);
+    }
+    assert!(serials.iter().all(|serial| *serial == serials[0]), "{serials:?}");
+    assert_eq!(ordered, 1);
+    for replica in replicas {
+        replica.stop().await;
+    }
+    assert_eq!((pebble.issued(), pebble.logged("accounts in memory")), (1, 1));
+}
+
+#[tokio::test]
+async fn when_the_one_that_orders_dies_another_takes_over() {
+    let mut front = Front::closed();
+    let pebble = Pebble::start(&front).await;
+    let redis = Redis::start().await;
+    let start = || {
+        let slow = Settings {
+            lock_ttl: Duration::from_millis(1500),
+            ..settings(&["a.example"], vec![pebble.authority()])
+        };
+        Replica::start(slow, Arc::new(redis.storage()), &front)
+    };
+    let first = start();
+    // In the middle of its order: the challenge is published and the lock is held.
+    let published = || {
+        let mut raw = redis::Client::open(redis.url()).unwrap().get_connection().unwrap();
+        let keys: Vec<String> = redis::cmd("KEYS").arg("*challenges*").query(&mut raw).unwrap();
+        async move { !keys.is_empty() }
+    };
+    eventually(published).await;
+    first.crash().await;
+
+    let mut second = start();
+    front.open_http().await;
+    second.certificate(|_| true).await;
+    assert_eq!(second.status(|status| status.source != Source::Missing).await.source, Source::Ordered);
+    second.stop().await;
+    assert_eq!(pebble.issued(), 1);
+}
+
+#[tokio::test]
+async fn a_clean_stop_in_the_middle_of_an_order_lets_go_of_the_lock_at_once() {
+    let mut front = Front::closed();
+    let pebble = Pebble::start(&front).await;
+    let redis = Redis::start().await;
+    let start = || {
+        let long = Settings { lock_ttl: Duration::from_secs(600), ..settings(&["a.example"], vec![pebble.authority()]) };
+        Replica::start(long, Arc::new(redis.storage()), &front)
+    };
+    let first = start();
+    let locked = || {
+        let mut raw = redis::Client::open(redis.url()).unwrap().get_connection().unwrap();
+        let keys: Vec<String> = redis::cmd("KEYS").arg("*locks/order*").query(&mut raw).unwrap();
+        async move { keys.iter().any(|key| !key.ends_with(".token")) }
+    };
+    eventually(locked).await;
+    first.stop().await;
+
+    // Within the patience of a test, and far within the ten minutes of the lock.
+    front.open_http().await;
+    let mut second = start();
+    second.certificate(|_| true).await;
+    second.stop().await;
+}
+
+#[tokio::test]
+async fn what_redis_forgot_is_put_back_and_not_ordered_again() {
+    let front = Front::open().await;
+    let pebble = Pebble::start(&front).await;
+    let redis = Redis::start().await;
+    let settings = settings(&["a.example"], vec![pebble.authority()]);
+    let mut replica = Replica::start(settings.clone(), Arc::new(redis.storage()), &front);
+    let serial = replica.certificate(|_| true).await.serial.clone();
+    let mut raw = redis::Client::open(redis.url()).unwrap().get_connection().unwrap();
+    let _: () = redis::cmd("FLUSHALL").query(&mut raw).unwrap();
+    eventually(|| {
+        let mut raw = redis::Client::open(redis.url()).unwrap().get_connection().unwrap();
+        let keys: Vec<String> = redis::cmd("KEYS").arg("*certificates/*").query(&mut raw).unwrap();
+        async move { keys.len() == 1 }
+    })
+    .await;
+    let mut other = Replica::start(settings, Arc::new(redis.storage()), &front);
+    assert_eq!(other.certificate(|_| true).await.serial, serial);
+    other.stop().await;
+    replica.stop().await;
+    assert_eq!(pebble.issued(), 1);
+}
+
+#[tokio::test]
+async fn while_redis_is_away_the_certificate_is_served_and_the_status_says_why() {
+    let front = Front::open().await;
+    let pebble = Pebble::start(&front).await;
+    let redis = Redis::start().await;
+    let mut replica =
+        Replica::start(settings(&["a.example"], vec![pebble.authority()]), Arc::new(redis.storage()), &front);
+    let serial = replica.certificate(|_| true).await.serial.clone();
+    drop(redis);
+    let status = replica.status(|status| status.last_error.is_some()).await;
+    let failure = status.last_error.unwrap();
+    assert_eq!(failure.kind, gateway_acme::FailureKind::Storage, "{failure}");
+    assert_eq!(replica.certificates.borrow().resolve("a.example").unwrap().serial, serial);
+    replica.stop().await;
+}

@@ -26,8 +26,22 @@ export async function makeVectors(): Promise<Vectors> {
   const everyone = [bob, phone, alice];
   const first = await makeEnvelope("the first message", alice, everyone, 1, NO_PREVIOUS, "Hello, Bob!");
   const previous = fromHex(first.hash);
-  const second = await makeEnvelope("the second message, in several scripts", alice, everyone, 2, previous, "Grüße — 你好 🌉");
-  const long = await makeEnvelope("a message of the largest bucket", alice, everyone, 3, fromHex(second.hash), "x".repeat(9000));
+  const second = await makeEnvelope(
+    "the second message, in several scripts",
+    alice,
+    everyone,
+    2,
+    previous,
+    "Grüße — 你好 🌉",
+  );
+  const long = await makeEnvelope(
+    "a message of the largest bucket",
+    alice,
+    everyone,
+    3,
+    fromHex(second.hash),
+    "x".repeat(9000),
+  );
   const empty = await makeEnvelope("an empty message by the other person", bob, everyone, 1, NO_PREVIOUS, "");
   const foreign = await makeEnvelope("foreign", eve, [alice, bob], 1, NO_PREVIOUS, "It is me, Alice.");
   return {
@@ -88,7 +102,13 @@ async function makeEnvelope(
   const place = { conversation: CONVERSATION, account, cid, counter, previous };
   const identities = recipients.map(({ identity }) => identity);
   const random = { messageKey: messageKey.slice(), nonce };
-  const { envelope, hash } = await seal({ device, signing: sender.signing }, place, identities, { writtenAt, text }, random);
+  const { envelope, hash } = await seal(
+    { device, signing: sender.signing },
+    place,
+    identities,
+    { writtenAt, text },
+    random,
+  );
   return {
     name,
     conversation: CONVERSATION,
@@ -123,7 +143,11 @@ function negatives(first: EnvelopeVector, second: EnvelopeVector, foreign: Envel
     refuse("a flipped bit in the nonce", { nonce: flip(envelope.nonce) }, "forged"),
     refuse("a flipped bit in the signature", { signature: flip(envelope.signature) }, "forged"),
     refuse("a flipped bit in a wrapped key", { keys: [{ ...key, key: flip(key.key) }, ...keys] }, "forged"),
-    refuse("a truncated ciphertext", { ciphertext: change(envelope.ciphertext, (bytes) => bytes.slice(0, -8)) }, "forged"),
+    refuse(
+      "a truncated ciphertext",
+      { ciphertext: change(envelope.ciphertext, (bytes) => bytes.slice(0, -8)) },
+      "forged",
+    ),
     refuse("a nonce of another length", { nonce: change(envelope.nonce, (bytes) => [...bytes, 0, 0, 0]) }, "malformed"),
     refuse("a truncated header", { header: change(envelope.header, (bytes) => bytes.slice(0, -8)) }, "malformed"),
     refuse("bytes after the header", { header: change(envelope.header, (bytes) => [...bytes, 0]) }, "malformed"),
@@ -131,10 +155,30 @@ function negatives(first: EnvelopeVector, second: EnvelopeVector, foreign: Envel
     refuse("a missing wrapped key", { keys }, "malformed"),
     refuse("wrapped keys in another order", { keys: [...keys, key] }, "malformed"),
     refuse("the header of another message", { header: second.envelope.header }, "misdirected"),
-    { name: "another cid than the server says", envelope, claimed: { ...claimed, cid: "cid-other" }, reason: "misdirected" },
-    { name: "another conversation", envelope, claimed: { ...claimed, conversation: "alice.eve" }, reason: "misdirected" },
-    { name: "another device than the server says", envelope, claimed: { ...claimed, device: "phone" }, reason: "misdirected" },
-    { name: "a foreign signer", envelope: { ...envelope, signature: foreign.envelope.signature }, claimed, reason: "forged" },
+    {
+      name: "another cid than the server says",
+      envelope,
+      claimed: { ...claimed, cid: "cid-other" },
+      reason: "misdirected",
+    },
+    {
+      name: "another conversation",
+      envelope,
+      claimed: { ...claimed, conversation: "alice.eve" },
+      reason: "misdirected",
+    },
+    {
+      name: "another device than the server says",
+      envelope,
+      claimed: { ...claimed, device: "phone" },
+      reason: "misdirected",
+    },
+    {
+      name: "a foreign signer",
+      envelope: { ...envelope, signature: foreign.envelope.signature },
+      claimed,
+      reason: "forged",
+    },
     { name: "a foreign sender", envelope: foreign.envelope, claimed, reason: "misdirected" },
   ];
 }

@@ -2,7 +2,7 @@
 
 import { MAX_TEXT, type OwnKeys, createOwnKeys, randomId } from "../../crypto";
 import { type Api, Live, type LiveState, OfflineError, type OpenSocket, RequestError, type Welcome } from "../../net";
-import type { AccountId, ConversationId, InboxEvent, Request, User } from "../../protocol/wire";
+import type { AccountId, ConversationId, DeviceId, InboxEvent, Request, User } from "../../protocol/wire";
 import { Cell, type Readable } from "../observable";
 import type { Archive, Clock } from "../ports";
 import type { Trouble } from "../problems";
@@ -183,6 +183,13 @@ export class Messenger {
     if (id === undefined || now - this.#lastTyping < TYPING_EVERY) return;
     this.#lastTyping = now;
     void this.#ask({ type: "typing", conversation: id });
+  }
+
+  /** Signs another device of the own account out; messages are no longer encrypted for it. */
+  async removeDevice(device: DeviceId): Promise<void> {
+    await this.#parts.api.removeDevice(device);
+    this.directory.forget(this.me);
+    await this.directory.contact(this.me);
   }
 
   /** Marks the safety number as compared; undefined takes it back, so that sending goes on unverified. */

@@ -28,7 +28,9 @@ local function append_message(prefix, session, message, keep, ttl)
   redis.call('RPUSH', key .. ':log', message)
   redis.call('LTRIM', key .. ':log', -keep, -1)
   redis.call('HSET', key, 'updated', at)
-  redis.call('ZADD', prefix .. 'sessions', at, session)
+  -- Two in one millisecond have an order, too: the later one counts as a moment later.
+  local newest = redis.call('ZREVRANGE', prefix .. 'sessions', 0, 0, 'WITHSCORES')
+  redis.call('ZADD', prefix .. 'sessions', math.max(at, number(newest[2]) + 1), session)
   for _, each in ipairs({key, key .. ':log', key .. ':runs', prefix .. 'sessions'}) do
     redis.call('PEXPIRE', each, ttl)
   end

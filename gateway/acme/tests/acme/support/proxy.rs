@@ -1,1 +1,179 @@
-//! x
+//! Pebble 2.4 has no renewal information and no rate limits, and these tests need both: this proxy stands before the real
+//! Pebble, passes everything on unchanged, and adds those two (the directory entry and answers of RFC 9773, its `replaces`
+//! field, and the refusal of RFC 8555 section 6.6). What it adds is made up here and is no proof of any real server.
+
+use super::pebble::Pebble;
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::{TokioExecutor, TokioIo},
+};
+use rustls::{ClientConfig, RootCertStore, ServerConfig, crypto::aws_lc_rs::default_provider};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use serde_json::{Value, json};
+use std::{
+    convert::Infallible,
+    net::Ipv4Addr,
+    sync::{Arc, Mutex},
+    time::SystemTime,
+};
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_rustls::TlsAcceptor;
+
+type Https = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
+pub struct Proxy {
+    pub port: u16,
+    said: Arc<Mutex<Said>>,
+    _tasks: JoinSet<()>,
+}
+
+/// What it is told to say, and what it heard.
+#[derive(Default)]
+struct Said {
+    window: Option<(SystemTime, SystemTime)>,
+    retry_after: u64,
+    limited: Option<u64>,
+    asked: usize,
+    replaced: Vec<String>,
+}
+
+impl Proxy {
+    pub async fn before(pebble: &Pebble) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (acceptor, client) = (acceptor(pebble), client(pebble));
+        let said = Arc::new(Mutex::new(Said { retry_after: 21_600, ..Said::default() }));
+        let (heard, behind) = (Arc::clone(&said), pebble.port);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                let (acceptor, client, said) = (acceptor.clone(), client.clone(), Arc::clone(&heard));
+                connections.spawn(async move {
+                    let Ok(stream) = acceptor.accept(stream).await else { return };
+                    let service = service_fn(move |request| {
+                        let (client, said) = (client.clone(), Arc::clone(&said));
+                        async move { Ok::<_, Infallible>(answer(request, &client, &said, port, behind).await) }
+                    });
+                    let _ = hyper::server::conn::http1::Builder::new()
+                        .serve_connection(TokioIo::new(stream), service)
+                        .await;
+                });
+            }
+        });
+        Self { port, said, _tasks: tasks }
+    }
+
+    /// Suggests to renew between these, and to ask again after so many seconds.
+    pub fn suggest(&self, window: (SystemTime, SystemTime), retry_after: u64) {
+        let mut said = self.said.lock().unwrap();
+        (said.window, said.retry_after) = (Some(window), retry_after);
+    }
+
+    /// Refuses orders for so many seconds, or no longer.
+    pub fn limit_orders(&self, seconds: Option<u64>) {
+        self.said.lock().unwrap().limited = seconds;
+    }
+
+    /// How often it was asked when to renew.
+    pub fn asked(&self) -> usize {
+        self.said.lock().unwrap().asked
+    }
+
+    /// The certificates that orders said they replace.
+    pub fn replaced(&self) -> Vec<String> {
+        self.said.lock().unwrap().replaced.clone()
+    }
+}
+
+async fn answer(
+    request: Request<Incoming>,
+    client: &Https,
+    said: &Mutex<Said>,
+    port: u16,
+    behind: u16,
+) -> Response<Full<Bytes>> {
+    let (mut parts, body) = request.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    let path = parts.uri.path().to_owned();
+    if path.starts_with("/renewal-info/") {
+        return renewal_info(&mut said.lock().unwrap());
+    }
+    let ordering = path == "/order-plz";
+    if let (true, Some(seconds)) = (ordering, said.lock().unwrap().limited) {
+        let problem = json!({"type": "urn:ietf:params:acme:error:rateLimited", "detail": "too many orders"});
+        let refusal = Response::builder().status(StatusCode::TOO_MANY_REQUESTS).header("retry-after", seconds);
+        return refusal.body(problem.to_string().into()).unwrap();
+    }
+    let replaces = if ordering { replaces(&body) } else { None };
+
+    parts.uri = format!("https://localhost:{behind}{path}").parse().unwrap();
+    // Its URLs follow the host it is asked for, and signatures cover them: they stay ours.
+    parts.headers.insert("host", format!("localhost:{port}").parse().unwrap());
+    let (mut parts, body) = client.request(Request::from_parts(parts, Full::new(body))).await.unwrap().into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    let added = match (path.as_str(), replaces) {
+        ("/dir", _) => Some(("renewalInfo", json!(format!("https://localhost:{port}/renewal-info")))),
+        (_, Some(replaces)) if parts.status.is_success() => {
+            said.lock().unwrap().replaced.push(replaces.clone());
+            Some(("replaces", json!(replaces)))
+        }
+        _ => None,
+    };
+    let body = added.map_or(body.clone(), |(name, value)| {
+        let mut object: Value = serde_json::from_slice(&body).unwrap();
+        object[name] = value;
+        object.to_string().into()
+    });
+    parts.headers.remove("content-length");
+    parts.headers.remove("transfer-encoding");
+    Response::from_parts(parts, Full::new(body))
+}
+
+fn renewal_info(said: &mut Said) -> Response<Full<Bytes>> {
+    said.asked += 1;
+    let Some((start, end)) = said.window else {
+        return Response::builder().status(StatusCode::NOT_FOUND).header("retry-after", 60).body("{}".into()).unwrap();
+    };
+    let text = |at| jiff::Timestamp::try_from(at).unwrap().to_string();
+    let body = json!({"suggestedWindow": {"start": text(start), "end": text(end)}}).to_string();
+    Response::builder().header("retry-after", said.retry_after).body(body.into()).unwrap()
+}
+
+/// The field of an order, from inside its signature (RFC 7515 section 7.2.2).
+fn replaces(body: &[u8]) -> Option<String> {
+    let signed: Value = serde_json::from_slice(body).ok()?;
+    let payload = BASE64_URL_SAFE_NO_PAD.decode(signed["payload"].as_str()?).ok()?;
+    serde_json::from_slice::<Value>(&payload).ok()?["replaces"].as_str().map(str::to_owned)
+}
+
+fn acceptor(pebble: &Pebble) -> TlsAcceptor {
+    let (cert, key) = pebble.https_files();
+    let chain = CertificateDer::pem_file_iter(cert).unwrap().map(Result::unwrap).collect();
+    let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, PrivateKeyDer::from_pem_file(key).unwrap())
+        .unwrap();
+    TlsAcceptor::from(Arc::new(config))
+}
+
+fn client(pebble: &Pebble) -> Https {
+    let mut roots = RootCertStore::empty();
+    roots.add(pebble.root.clone()).unwrap();
+    let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let connector = HttpsConnectorBuilder::new().with_tls_config(config).https_only().enable_http1().build();
+    // Hyper fills in the host from the address unless it is told to keep ours.
+    Client::builder(TokioExecutor::new()).set_host(false).build(connector)
+}

@@ -1,0 +1,60 @@
+//! Which names there are, and which are the same.
+
+use backend_protocol::limits::MAX_USERNAME;
+use proptest::prelude::*;
+
+use super::{InvalidUsername, Username};
+
+fn key(name: &str) -> String {
+    Username::parse(name).unwrap().key().to_owned()
+}
+
+#[test]
+fn a_name_is_shown_as_it_is_written() {
+    for name in ["Ada", "ada_1", "Zoë", "Łukasz", "李小龙", "Ελένη", "नमस्ते"] {
+        assert_eq!(Username::parse(name).unwrap().display(), name);
+    }
+    assert_eq!(Username::parse("  Ada ").unwrap().display(), "Ada");
+    assert_eq!(Username::parse("Zoe\u{308}").unwrap().display(), "Zo\u{eb}", "composed (NFC)");
+}
+
+#[test]
+fn names_that_look_the_same_are_the_same() {
+    for (one, other) in [
+        ("Ada", "aDA"),
+        ("paypal", "p\u{430}yp\u{430}l"),
+        ("paypal", "paypa1"),
+        ("Zo\u{eb}", "Zoe\u{308}"),
+        ("ada", "\u{ff41}\u{ff44}\u{ff41}"),
+        ("modern", "rnodern"),
+    ] {
+        assert_eq!(key(one), key(other), "{one} {other}");
+    }
+    assert_ne!(key("ada"), key("adam"));
+    assert_ne!(key("zoe"), key("zo\u{eb}"));
+}
+
+#[test]
+fn a_refusal_says_what_was_expected() {
+    let longest = "ä".repeat(MAX_USERNAME);
+    assert!(Username::parse(&longest).is_ok());
+    for bad in ["", "   ", &(longest + "x"), &"x".repeat(100_000)] {
+        assert_eq!(Username::parse(bad), Err(InvalidUsername::Length));
+    }
+    for bad in ["two words", "tab\there", "nul\0", "zero\u{200b}width", "right\u{202e}left", "smile😀", "a\u{ad}b"] {
+        assert_eq!(Username::parse(bad), Err(InvalidUsername::Characters), "{bad:?}");
+    }
+    assert_eq!(InvalidUsername::Length.to_string(), "a username has 1 to 32 characters");
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_parsed_or_refused(text in "\\PC{0,40}|.{0,20}") {
+        if let Ok(name) = Username::parse(&text) {
+            prop_assert!((1..=MAX_USERNAME).contains(&name.display().chars().count()));
+            prop_assert!(!name.key().is_empty());
+            let again = Username::parse(name.display()).expect("what is shown can be typed");
+            prop_assert_eq!(again.key(), name.key());
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! Redis dies, hangs, comes back, forgets and lies: the store says so, never hangs, never panics, and mends itself.
+
+#[path = "support/redis_server.rs"]
+mod redis_server;
+#[path = "support/bed.rs"]
+#[expect(dead_code, reason = "the conformance suite uses more of it")]
+mod support;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use backend_protocol::api::User;
+use backend_protocol::id::{AccountId, ConversationId};
+use backend_protocol::live::InboxEvent;
+use backend_store::accounts::{Accounts, CredentialHash};
+use backend_store::broker::{Broker, Topic};
+use backend_store::mailboxes::Mailboxes;
+use backend_store::presence::Presence;
+use backend_store::redis::{RedisSettings, RedisStore};
+use backend_store::runs::Runs;
+use backend_store::sessions::Sessions;
+use backend_store::{Retention, Store, StoreError};
+use redis_server::{RedisServer, Sentinel};
+use support::{account, ask, connection, delivery, delta, eventually, new_run, run, session, username, woken};
+
+/// Whoever asks while Redis is away has an answer within this.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+async fn connect(server: &RedisServer) -> RedisStore {
+    RedisStore::connect(server.settings(), Retention::default()).await.unwrap()
+}
+
+async fn two_people(store: &RedisStore) -> (AccountId, AccountId) {
+    let (ada, bob) = (account("ada"), account("bob"));
+    store.create_account(&ada, &CredentialHash([1; 32])).await.unwrap();
+    store.create_account(&bob, &CredentialHash([2; 32])).await.unwrap();
+    (ada, bob)
+}
+
+fn is_unavailable<T: std::fmt::Debug>(outcome: Result<T, StoreError>) {
+    match outcome {
+        Err(StoreError::Unavailable { retry_after, .. }) => assert!(retry_after > Duration::ZERO),
+        other => panic!("expected Unavailable, got {other:?}"),
+    }
+}
+
+fn is_corrupt<T: std::fmt::Debug>(outcome: Result<T, StoreError>) {
+    assert!(matches!(outcome, Err(StoreError::Corrupt { .. })), "expected Corrupt, got {outcome:?}");
+}
+
+#[tokio::test]
+async fn while_redis_is_dead_calls_fail_soon_and_afterwards_all_works_again() {
+    let mut server = RedisServer::start();
+    let store = Arc::new(connect(&server).await);
+    let (ada, bob) = two_people(&store).await;
+    let mut wake = store.subscribe(&Topic::Inbox(bob.clone())).await.unwrap();
+    store.deliver(&delivery(&ada, &bob, "m1")).await.unwrap().unwrap();
+    woken(&mut wake).await;
+
+    server.kill();
+    let start = Instant::now();
+    let many = (0..32).map(|n| {
+        let (store, ada, bob) = (store.clone(), ada.clone(), bob.clone());
+        tokio::spawn(async move { store.deliver(&delivery(&ada, &bob, &format!("lost-{n}"))).await })
+    });
+    for each in futures::future::join_all(many).await {
+        is_unavailable(each.unwrap());
+    }
+    is_unavailable(store.probe().await);
+    is_unavailable(store.subscribe(&Topic::Inbox(ada.clone())).await);
+    is_unavailable(store.online(std::slice::from_ref(&ada)).await);
+    assert!(start.elapsed() < PATIENCE, "took {:?}", start.elapsed());
+
+    server.restart();
+    eventually("the store is ready again", async || store.probe().await.is_ok()).await;
+    let (ada, bob) = two_people(&store).await;
+    assert_eq!(store.deliver(&delivery(&ada, &bob, "m2")).await.unwrap().unwrap().seq, 1, "Redis lost everything");
+    woken(&mut wake).await;
+    let inbox = store.inbox(&bob, 0, 10).await.unwrap();
+    assert_eq!((inbox.events.len(), inbox.head), (1, 1));
+    // What follows was subscribed before the crash and again after it.
+    while wake.try_recv().is_ok() {}
+    store.append_event(&bob, &InboxEvent::KeyChange { account: ada }).await.unwrap();
+    woken(&mut wake).await;
+}
+
+#[tokio::test]
+async fn a_hanging_redis_is_given_up_after_the_deadline() {
+    let server = RedisServer::start();
+    let store = Arc::new(connect(&server).await);
+    let (ada, bob) = two_people(&store).await;
+    server.pause();
+    let start = Instant::now();
+    let many = (0..8).map(|n| {
+        let (store, ada, bob) = (store.clone(), ada.clone(), bob.clone());
+        tokio::spawn(async move { store.deliver(&delivery(&ada, &bob, &format!("m{n}"))).await })
+    });
+    for each in futures::future::join_all(many).await {
+        is_unavailable(each.unwrap());
+    }
+    is_unavailable(store.account(&ada).await);
+    assert!(start.elapsed() < PATIENCE, "took {:?}", start.elapsed());
+    server.go_on();
+    eventually("the store is ready again", async || store.probe().await.is_ok()).await;
+    for n in 0..8 {
+        store.deliver(&delivery(&ada, &bob, &format!("m{n}"))).await.unwrap().unwrap();
+    }
+    assert_eq!(store.inbox(&bob, 0, 100).await.unwrap().events.len(), 8, "each once, however often it was sent");
+}
+
+#[tokio::test]
+async fn a_delivery_that_was_cut_short_is_mended_by_its_retry_or_by_the_next_one() {
+    let server = RedisServer::start();
+    let store = connect(&server).await;
+    let (ada, bob) = two_people(&store).await;
+    let cut_short = async || {
+        // As if the node had died after the conversation had the message and before his inbox had it.
+        server.ask(&["DEL", "{u:bob}:inbox", "{u:bob}:counters", "{u:bob}:conversation:ada.bob"]).await;
+    };
+    let first = store.deliver(&delivery(&ada, &bob, "m1")).await.unwrap();
+    cut_short().await;
+    assert_eq!(store.inbox(&bob, 0, 10).await.unwrap().head, 0);
+    assert_eq!(store.deliver(&delivery(&ada, &bob, "m1")).await.unwrap(), first);
+    let cids = async |who: &AccountId| {
+        let events = store.inbox(who, 0, 100).await.unwrap().events.into_iter();
+        let cid = |(_, event)| match event {
+            InboxEvent::Message(message) => message.cid.to_string(),
+            other => panic!("{other:?}"),
+        };
+        events.map(cid).collect::<Vec<_>>()
+    };
+    assert_eq!(cids(&bob).await, ["m1"]);
+    cut_short().await;
+    store.deliver(&delivery(&ada, &bob, "m2")).await.unwrap();
+    assert_eq!(cids(&bob).await, ["m1", "m2"], "the next one brings the missing one along");
+    assert_eq!(cids(&ada).await, ["m1", "m2"]);
+}
+
+#[tokio::test]
+async fn a_conversation_that_redis_lost_starts_anew_and_still_arrives() {
+    let server = RedisServer::start();
+    let store = connect(&server).await;
+    let (ada, bob) = two_people(&store).await;
+    for cid in ["m1", "m2", "m3"] {
+        store.deliver(&delivery(&ada, &bob, cid)).await.unwrap();
+    }
+    server.ask(&["DEL", "{c:ada.bob}:counter", "{c:ada.bob}:log", "{c:ada.bob}:cids"]).await;
+    assert_eq!(store.deliver(&delivery(&ada, &bob, "m4")).await.unwrap().unwrap().seq, 1);
+    assert_eq!(store.inbox(&bob, 0, 10).await.unwrap().head, 4, "not taken for an old one");
+}
+
+#[tokio::test]
+async fn what_cannot_be_understood_is_an_error_of_its_own() {
+    let server = RedisServer::start();
+    let store = connect(&server).await;
+    let (ada, bob) = two_people(&store).await;
+    store.deliver(&delivery(&ada, &bob, "m1")).await.unwrap();
+    ask(&store, &ada, "s", "Hello?").await;
+    store.open_run(&new_run(&ada, "t", "r", "Hello?")).await.unwrap();
+    let conversation = ConversationId::between(&ada, &bob);
+
+    server.ask(&["RPUSH", "{u:ada}:session:s:log", "not JSON"]).await;
+    is_corrupt(store.history(&ada, &session("s")).await);
+    server.ask(&["HSET", "{u:ada}:session:s", "created", "yesterday"]).await;
+    is_corrupt(store.session(&ada, &session("s")).await);
+    server.ask(&["XADD", "{u:ada}:run:r:log", "7-0", "e", "\u{0}"]).await;
+    is_corrupt(store.run_log(&ada, &run("r"), 0, 10).await);
+    server.ask(&["XADD", "{c:ada.bob}:log", "9-0", "colour", "red"]).await;
+    is_corrupt(store.conversation_page(&ada, &conversation, None, 10).await);
+    server.ask(&["HSET", "{u:ada}:devices", "d1", "nonsense"]).await;
+    is_corrupt(store.devices(&ada).await);
+    server.ask(&["SET", "{u:bob}:inbox", "a string"]).await;
+    is_corrupt(store.inbox(&bob, 0, 10).await);
+    is_corrupt(store.append_event(&bob, &InboxEvent::KeyChange { account: ada.clone() }).await);
+    server.ask(&["HSET", "{u:bob}:account", "id", "no id at all!"]).await;
+    is_corrupt(store.account(&bob).await);
+    assert!(store.account(&ada).await.unwrap().is_some(), "the rest is fine");
+}
+
+#[tokio::test]
+async fn every_key_has_a_time_to_live() {
+    let server = RedisServer::start();
+    let store = connect(&server).await;
+    let (ada, bob) = two_people(&store).await;
+    store.claim_username(&ada, &username("Ada")).await.unwrap();
+    store.account_by_credential(&CredentialHash([1; 32])).await.unwrap();
+    let keys =
+        backend_protocol::api::DeviceKeys { suite: "s".into(), encryption_key: "e".into(), signing_key: "k".into() };
+    store.add_device(&ada, &support::device("d"), &keys).await.unwrap();
+    let mut new = new_run(&ada, "s", "r", "Hello?");
+    new.idempotency = Some(("key".into(), [1; 32]));
+    store.open_run(&new).await.unwrap();
+    store.append_run_events(&ada, &run("r"), &[delta("x")], Duration::from_secs(9)).await.unwrap();
+    store.request_stop(&ada, &run("r")).await.unwrap();
+    let sent = store.deliver(&delivery(&ada, &bob, "m1")).await.unwrap().unwrap();
+    store.mark_received(&bob, 1).await.unwrap();
+    store.mark_read(&bob, &sent.conversation, 1).await.unwrap();
+    store.arrive(&ada, &connection("c"), Duration::from_secs(60)).await.unwrap();
+    let user = User { account_id: ada.clone(), username: "Ada".into() };
+    store.enter_lobby(&user, &connection("c"), Duration::from_secs(60)).await.unwrap();
+    store.probe().await.unwrap();
+
+    let listed = server.keys().await;
+    assert!(listed.len() > 20, "{listed:?}");
+    for key in &listed {
+        let ttl: i64 =
+            server.ask(&["PTTL", key]).await.trim_start_matches("Int(").trim_end_matches(')').parse().unwrap();
+        assert!(ttl > 0, "{key} lives for ever");
+        assert!(key.starts_with('{') && key.contains("}:"), "{key} has no hash tag");
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_reached_says_so_without_secrets() {
+    let mut server = RedisServer::start();
+    server.ask(&["CONFIG", "SET", "requirepass", "right"]).await;
+    let with = |password: &str| RedisSettings { password: Some(password.into()), ..server.settings() };
+    RedisStore::connect(with("right"), Retention::default()).await.expect("the right password opens");
+    let refused = RedisStore::connect(with("wrong-secret"), Retention::default()).await.unwrap_err();
+    assert!(!refused.to_string().contains("wrong-secret"), "{refused}");
+    is_unavailable::<()>(Err(refused));
+    server.kill();
+    is_unavailable(RedisStore::connect(server.settings(), Retention::default()).await);
+}
+
+#[tokio::test]
+async fn tls_trusts_only_the_given_authority() {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let server = RedisServer::start_tls();
+    connect(&server).await.probe().await.unwrap();
+    let untrusting = RedisSettings { ca_file: None, ..server.settings() };
+    is_unavailable(RedisStore::connect(untrusting, Retention::default()).await);
+    let other = RedisServer::start_tls();
+    let mistaken = RedisSettings { ca_file: other.settings().ca_file, ..server.settings() };
+    is_unavailable(RedisStore::connect(mistaken, Retention::default()).await);
+}
+
+#[tokio::test]
+async fn sentinels_lead_to_the_master() {
+    let server = RedisServer::start();
+    let sentinel = Sentinel::start(&server).await;
+    let store = RedisStore::connect(sentinel.settings(), Retention::default()).await.unwrap();
+    store.probe().await.unwrap();
+    let (ada, bob) = two_people(&store).await;
+    let mut wake = store.subscribe(&Topic::Inbox(bob.clone())).await.unwrap();
+    store.deliver(&delivery(&ada, &bob, "m1")).await.unwrap().unwrap();
+    woken(&mut wake).await;
+}

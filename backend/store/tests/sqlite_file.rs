@@ -1,0 +1,93 @@
+//! The embedded store's file: who may read it, what it survives, and what it refuses to open.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use backend_protocol::id::AccountId;
+use backend_store::accounts::{Accounts, CredentialHash};
+use backend_store::sqlite::SqliteStore;
+use backend_store::{Retention, StoreError};
+
+fn refusal(path: &Path) -> String {
+    match SqliteStore::open(path, Retention::default()) {
+        Err(StoreError::Setup(why)) => why,
+        other => panic!("expected Setup, got {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn what_was_written_is_there_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data/gatehouse.db");
+    let ada = AccountId::parse("ada").unwrap();
+    let store = SqliteStore::open(&path, Retention::default()).unwrap();
+    store.create_account(&ada, &CredentialHash([1; 32])).await.unwrap();
+    drop(store);
+    let store = SqliteStore::open(&path, Retention::default()).unwrap();
+    assert_eq!(store.account_by_credential(&CredentialHash([1; 32])).await.unwrap().unwrap().id, ada);
+}
+
+#[tokio::test]
+async fn only_the_owner_may_read_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data/gatehouse.db");
+    let store = SqliteStore::open(&path, Retention::default()).unwrap();
+    store.create_account(&AccountId::parse("ada").unwrap(), &CredentialHash([1; 32])).await.unwrap();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(path.parent().unwrap()), 0o700);
+    let files: Vec<_> = std::fs::read_dir(path.parent().unwrap()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(files.len() >= 3, "{files:?}");
+    for file in files {
+        assert_eq!(mode(&file), 0o600, "{}", file.display());
+    }
+}
+
+#[tokio::test]
+async fn a_second_process_is_refused_until_the_first_has_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("gatehouse.db");
+    let store = SqliteStore::open(&path, Retention::default()).unwrap();
+    assert!(refusal(&path).contains("in use by another process"));
+    drop(store);
+    SqliteStore::open(&path, Retention::default()).expect("it is free again");
+}
+
+#[test]
+fn what_is_no_store_of_ours_is_refused_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = folder.path().join("letter.txt");
+    std::fs::write(&text, "Dear Ada, this is no database at all. ".repeat(100)).unwrap();
+    let before = std::fs::read(&text).unwrap();
+    assert!(refusal(&text).contains("cannot be used as the SQLite store"));
+    assert_eq!(std::fs::read(&text).unwrap(), before);
+    assert!(refusal(&text.join("below-a-file.db")).contains("cannot create the folder"));
+    assert!(refusal(folder.path()).contains("cannot write"));
+
+    let foreign = folder.path().join("foreign.db");
+    rusqlite::Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE songs (title TEXT)").unwrap();
+    assert!(refusal(&foreign).contains("another program"));
+}
+
+#[test]
+fn a_newer_schema_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("gatehouse.db");
+    drop(SqliteStore::open(&path, Retention::default()).unwrap());
+    rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    let why = refusal(&path);
+    assert!(why.contains("99") && why.contains("newer program"), "{why}");
+}
+
+#[tokio::test]
+async fn a_damaged_value_is_reported_and_nothing_panics() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("gatehouse.db");
+    let ada = AccountId::parse("ada").unwrap();
+    let store = SqliteStore::open(&path, Retention::default()).unwrap();
+    store.create_account(&ada, &CredentialHash([1; 32])).await.unwrap();
+    let damage = rusqlite::Connection::open(&path).unwrap();
+    damage.execute("INSERT INTO devices (account, device, keys, created) VALUES ('ada', 'd', '{', 1)", []).unwrap();
+    let outcome = store.devices(&ada).await;
+    assert!(matches!(&outcome, Err(StoreError::Corrupt { place, .. }) if place == "devices.keys"), "{outcome:?}");
+    assert!(store.account(&ada).await.unwrap().is_some(), "the store goes on");
+}

@@ -1,0 +1,158 @@
+// A server in memory for tests of the domain: accounts, inboxes and sockets, and the mischief a bad server could do.
+
+import { TestClock } from "../../net/clock.testing";
+import type { SocketEvents } from "../../net";
+import type {
+  ClientFrame,
+  Device,
+  DeviceKeys,
+  Envelope,
+  InboxEvent,
+  PrivateMessage,
+  Request,
+  ServerFrame,
+} from "../../protocol/wire";
+import { conversationOf } from "./records";
+
+interface Seat {
+  readonly account: string;
+  readonly events: SocketEvents;
+  device: string | undefined;
+}
+
+export class TestServer {
+  readonly clock = new TestClock();
+  readonly names = new Map<string, string>();
+  readonly devices = new Map<string, Device[]>();
+  readonly conversations = new Map<string, PrivateMessage[]>();
+  readonly inboxes = new Map<string, InboxEvent[]>();
+  /** Every frame a client sent. */
+  readonly frames: { account: string; request: Request }[] = [];
+  readonly #seats = new Set<Seat>();
+  /** Answers to `send` are lost while this is set, and the socket with them. */
+  loseAnswers = false;
+  /** Events do not come while this is set. */
+  holdEvents = false;
+  /** Refuses `send` for good. */
+  refuseSends = false;
+  recovers = true;
+
+  join(account: string): void {
+    this.names.set(account, account);
+    this.devices.set(account, []);
+    this.inboxes.set(account, []);
+  }
+
+  fetchAs(account: string) {
+    return async (path: string, init: RequestInit): Promise<Response> => {
+      const [, , what = "", id = "", more] = new URL(path, "https://test").pathname.split("/").map(decodeURIComponent);
+      if (what === "devices") return this.#register(account, id, JSON.parse(String(init.body)) as DeviceKeys);
+      if (what === "accounts" && more === "devices") {
+        return Response.json({ account_id: id, username: this.names.get(id), devices: this.devices.get(id) ?? [] });
+      }
+      if (what === "conversations" && id === "") return Response.json({ conversations: this.#listFor(account) });
+      if (what === "conversations") return Response.json({ messages: this.conversations.get(id) ?? [], more: false });
+      return Response.json({ type: "not-found", title: "Not found", status: 404 }, { status: 404 });
+    };
+  }
+
+  socketAs(account: string) {
+    return (events: SocketEvents) => {
+      const seat: Seat = { account, events, device: undefined };
+      this.#seats.add(seat);
+      queueMicrotask(() => events.opened());
+      return {
+        send: (text: string) => this.#receive(seat, JSON.parse(text) as ClientFrame),
+        close: () => void this.#seats.delete(seat),
+      };
+    };
+  }
+
+  /** Ends every connection of this account, as a train tunnel would. */
+  cut(account: string): void {
+    for (const seat of [...this.#seats].filter((candidate) => candidate.account === account)) {
+      this.#seats.delete(seat);
+      seat.events.closed(1006);
+    }
+  }
+
+  /** Hands an event over, whatever it is. */
+  deliver(account: string, event: InboxEvent): void {
+    this.inboxes.get(account)?.push(event);
+    if (!this.holdEvents) this.#push(account);
+  }
+
+  #push(account: string): void {
+    const inbox = this.inboxes.get(account) ?? [];
+    const event = inbox.at(-1);
+    for (const seat of this.#seats) {
+      if (seat.account === account && seat.device && event) this.#send(seat, { type: "event", position: inbox.length, event });
+    }
+  }
+
+  #receive(seat: Seat, { id, do: request }: ClientFrame): void {
+    this.frames.push({ account: seat.account, request });
+    if (request.type === "hello") return this.#hello(seat, id, request);
+    if (request.type !== "send") return this.#send(seat, { type: "ok", id });
+    if (this.refuseSends) {
+      return this.#send(seat, { type: "err", id, code: "not-found", message: "nobody there", temporary: false });
+    }
+    const message = this.#write(seat, request);
+    if (this.loseAnswers) return this.cut(seat.account);
+    const { conversation, seq, at } = message;
+    this.#send(seat, { type: "ok", id, sent: { conversation, seq, at } });
+  }
+
+  #hello(seat: Seat, id: number, { device, resume }: Extract<Request, { type: "hello" }>): void {
+    seat.device = device;
+    const inbox = this.inboxes.get(seat.account) ?? [];
+    const recovered = resume !== undefined && this.recovers;
+    const limits = { max_frame: 65536, max_devices: 8, max_watched: 500, ping_seconds: 25 };
+    this.#send(seat, { type: "welcome", id, connection: "c", account: seat.account, resume: inbox.length, recovered, limits });
+    if (!recovered) return;
+    inbox.slice(resume).forEach((event, at) => this.#send(seat, { type: "event", position: resume + at + 1, event }));
+  }
+
+  #write(seat: Seat, { to, cid, envelope }: { to: string; cid: string; envelope: Envelope }): PrivateMessage {
+    const conversation = conversationOf(seat.account, to);
+    const messages = this.conversations.get(conversation) ?? [];
+    this.conversations.set(conversation, messages);
+    const known = messages.find((message) => message.cid === cid && message.sender === seat.account);
+    if (known) return known;
+    const at = new Date(this.clock.now() + messages.length).toISOString();
+    const seq = messages.length + 1;
+    const message = { conversation, seq, cid, sender: seat.account, device: seat.device ?? "", at, envelope };
+    messages.push(message);
+    this.deliver(seat.account, { kind: "message", ...message });
+    this.deliver(to, { kind: "message", ...message });
+    return message;
+  }
+
+  #register(account: string, device: string, keys: DeviceKeys): Response {
+    const devices = this.devices.get(account) ?? [];
+    if (!devices.some((known) => known.device === device)) devices.push({ device, ...keys, created_at: "" });
+    return new Response(null, { status: 204 });
+  }
+
+  #listFor(account: string) {
+    return [...this.conversations].flatMap(([id, messages]) => {
+      const peer = id.split(".").find((member) => member !== account) ?? "";
+      if (!id.split(".").includes(account)) return [];
+      return {
+        id,
+        peer: { account_id: peer, username: this.names.get(peer) },
+        last_seq: messages.length,
+        updated_at: messages.at(-1)?.at,
+        read_upto: 0,
+        peer_received_upto: 0,
+        peer_read_upto: 0,
+      };
+    });
+  }
+
+  #send(seat: Seat, frame: ServerFrame): void {
+    queueMicrotask(() => {
+      if (this.#seats.has(seat)) seat.events.message(JSON.stringify(frame));
+    });
+  }
+}
