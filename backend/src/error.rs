@@ -86,9 +86,7 @@ impl From<TailError> for ApiError {
         match error {
             TailError::Store(error) => error.into(),
             TailError::NotFound => Self::not_found("run"),
-            TailError::Expired => {
-                Self::new(ProblemType::RunExpired, "The session's messages hold what was answered.")
-            }
+            TailError::Expired => Self::new(ProblemType::RunExpired, "The session's messages hold what was answered."),
         }
     }
 }

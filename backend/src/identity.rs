@@ -89,11 +89,7 @@ pub(crate) struct Visitor {
 }
 
 /// Finds the visitor's account, or makes an anonymous one and sends its cookie along.
-pub(crate) async fn identify(
-    State(app): State<App>,
-    mut request: Request,
-    next: Next,
-) -> Result<Response, ApiError> {
+pub(crate) async fn identify(State(app): State<App>, mut request: Request, next: Next) -> Result<Response, ApiError> {
     let credential = Credential::from_cookies(request.headers());
     let known = match &credential {
         Some(credential) => app.store.account_by_credential(&credential.hash()).await?,

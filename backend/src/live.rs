@@ -90,7 +90,9 @@ async fn admit(
         .write_buffer_size(WRITE_BUFFER)
         .max_write_buffer_size(MAX_WRITE_BUFFER)
         // The hub counts the session and waits for it when it drains.
-        .on_upgrade(move |socket| async move { hub.run(account.id, Some(credential), socket::Socket::new(socket)).await }))
+        .on_upgrade(
+            move |socket| async move { hub.run(account.id, Some(credential), socket::Socket::new(socket)).await },
+        ))
 }
 
 fn unavailable(error: StoreError) -> Problem {

@@ -13,9 +13,7 @@ use crate::middleware::deadline;
 
 /// `/api`: everything that needs an account makes one for a new visitor.
 pub(crate) fn api(app: App) -> Router {
-    let streams = Router::new()
-        .route("/api/chat", post(chat::ask))
-        .route("/api/runs/{id}/events", get(runs::events));
+    let streams = Router::new().route("/api/chat", post(chat::ask)).route("/api/runs/{id}/events", get(runs::events));
     let quick = Router::new()
         .route("/api/runs/{id}/stop", post(runs::stop))
         .route("/api/sessions", get(sessions::list))
@@ -33,11 +31,7 @@ pub(crate) fn api(app: App) -> Router {
         .route_layer(from_fn(deadline::limit));
     let anonymous =
         Router::new().route("/api/models", get(models::list)).route("/api/openapi.json", get(openapi::show));
-    streams
-        .merge(quick)
-        .route_layer(from_fn_with_state(app.clone(), identify))
-        .merge(anonymous)
-        .with_state(app)
+    streams.merge(quick).route_layer(from_fn_with_state(app.clone(), identify)).merge(anonymous).with_state(app)
 }
 
 /// What is answered where nothing else is.

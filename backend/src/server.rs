@@ -96,11 +96,8 @@ pub async fn start(
     if role.serves_live() {
         let started = Hub::new(Arc::clone(&store), HubSettings::default(), HubMetrics::register(&registry)?);
         let allowed_origins = Arc::from([]);
-        routes = routes.merge(live::router(LiveState {
-            hub: started.clone(),
-            store: Arc::clone(&store),
-            allowed_origins,
-        }));
+        routes =
+            routes.merge(live::router(LiveState { hub: started.clone(), store: Arc::clone(&store), allowed_origins }));
         hub = Some(started);
     }
     let routes = middleware::apply(router::with_fallbacks(routes), HttpMetrics::new(&registry)?);

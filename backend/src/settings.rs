@@ -102,8 +102,11 @@ impl Settings {
 impl Args {
     /// What these arguments mean. Looks at nothing else.
     pub fn to_settings(&self) -> Result<Settings, SettingsError> {
-        let retention =
-            Retention { history_messages: self.history_messages, session_ttl: self.session_ttl, ..Retention::default() };
+        let retention = Retention {
+            history_messages: self.history_messages,
+            session_ttl: self.session_ttl,
+            ..Retention::default()
+        };
         Ok(Settings {
             data_dir: self.data_dir.clone(),
             admin: self.admin_addr,

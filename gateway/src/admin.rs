@@ -98,7 +98,8 @@ async fn ready(State(gateway): State<Handle>) -> Response {
 
 async fn config(State(gateway): State<Handle>) -> Response {
     let config = gateway.config();
-    ([(header::CONTENT_TYPE, "application/toml")], format!("# sha256 {}\n{}", config.hash, config.to_toml())).into_response()
+    ([(header::CONTENT_TYPE, "application/toml")], format!("# sha256 {}\n{}", config.hash, config.to_toml()))
+        .into_response()
 }
 
 async fn reload(State(gateway): State<Handle>) -> Response {

@@ -26,7 +26,8 @@ pub(crate) enum Form {
 
 impl Form {
     /// The form for a request: interfaces get problems, navigations get pages.
-    pub(crate) fn of(path: &str, headers: &http::HeaderMap) -> Self {
+    pub(crate) fn of(target: &str, headers: &http::HeaderMap) -> Self {
+        let path = target.split('?').next().unwrap_or_default();
         let below = |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         if below("/api") || below("/ws") {
             return Self::Problem;
@@ -46,7 +47,8 @@ impl Answer {
 
     /// An error or a redirection, as text, not to be stored.
     pub(crate) fn plain(status: u16, detail: &str) -> Self {
-        Self::text(status, &format!("{detail}\n")).with("cache-control", "no-store")
+        let answer = Self::text(status, &format!("{detail}\n"));
+        answer.with("cache-control", "no-store").with("x-content-type-options", "nosniff")
     }
 
     /// An error in the form that the client wants. `detail` is a sentence of the gateway's own, never of the client's.
@@ -56,7 +58,8 @@ impl Answer {
         match form {
             Form::Text => plain,
             Form::Problem => {
-                let problem = serde_json::json!({"type": "about:blank", "title": title, "status": status, "detail": detail});
+                let problem =
+                    serde_json::json!({"type": "about:blank", "title": title, "status": status, "detail": detail});
                 plain.containing("application/problem+json", problem.to_string())
             }
             Form::Html => {
@@ -121,7 +124,7 @@ mod tests {
     #[test]
     fn programs_get_problems_and_people_get_pages() {
         assert_eq!(form("/api/chat", "text/html"), Form::Problem);
-        assert_eq!(form("/ws", "*/*"), Form::Problem);
+        assert_eq!(form("/ws?x", "*/*"), Form::Problem);
         assert_eq!(form("/apix", "text/html,*/*"), Form::Html);
         assert_eq!(form("/x", "*/*"), Form::Text);
     }
@@ -133,11 +136,12 @@ mod tests {
             serde_json::from_slice::<serde_json::Value>(&problem.body).expect("JSON"),
             serde_json::json!({"type": "about:blank", "title": "Not Found", "status": 404, "detail": "There is nothing here."})
         );
-        let raw = String::from_utf8(Answer::error(503, "Later.", Form::Text).with("retry-after", "1").to_h1()).expect("text");
+        let raw =
+            String::from_utf8(Answer::error(503, "Later.", Form::Text).with("retry-after", "1").to_h1()).expect("text");
         assert_eq!(
             raw,
             "HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain; charset=utf-8\r\ncache-control: no-store\r\n\
-             retry-after: 1\r\ncontent-length: 7\r\nconnection: close\r\n\r\nLater.\n"
+             x-content-type-options: nosniff\r\nretry-after: 1\r\ncontent-length: 7\r\nconnection: close\r\n\r\nLater.\n"
         );
     }
 }

@@ -20,6 +20,8 @@ pub struct Loaded {
     pub certificates: Certificates,
     /// For people, metrics and reloads.
     pub facts: BTreeMap<Name, Facts>,
+    /// The files that others may change, and SHA-256 of each as it was read.
+    pub(crate) files: BTreeMap<PathBuf, String>,
 }
 
 /// What is known about a certificate.
@@ -60,7 +62,9 @@ pub fn load(config: &Config) -> Result<Loaded, Vec<CertificateError>> {
 /// Whether a self-signed certificate is due for renewal.
 pub fn renewal_is_due(config: &Config) -> bool {
     config.certificates.iter().any(|certificate| match &certificate.source {
-        CertificateSource::SelfSigned { directory, names } => local_ca::is_due(directory, certificate.name.as_str(), names),
+        CertificateSource::SelfSigned { directory, names } => {
+            local_ca::is_due(directory, certificate.name.as_str(), names)
+        }
         CertificateSource::Files { .. } => false,
     })
 }
@@ -79,8 +83,15 @@ fn load_one(certificate: &Certificate, loaded: &mut Loaded) -> Result<(), String
         CertificateSource::Files { cert, key } => (cert.clone(), key.clone()),
         CertificateSource::SelfSigned { directory, names } => issue(certificate, directory, names)?,
     };
-    let (chain, facts) = chain(&cert)?;
-    let private = PrivateKeyDer::from_pem_file(&key).map_err(|error| format!("key: {}", file_error(&key, &error)))?;
+    let chain_pem = std::fs::read(&cert).map_err(|error| format!("cert: {}: {error}", cert.display()))?;
+    let key_pem = std::fs::read(&key).map_err(|error| format!("key: {}: {error}", key.display()))?;
+    let (chain, facts) = chain(&chain_pem).map_err(|reason| format!("cert: {}: {reason}", cert.display()))?;
+    let private =
+        PrivateKeyDer::from_pem_slice(&key_pem).map_err(|error| format!("key: {}: {}", key.display(), said(&error)))?;
+    if let CertificateSource::Files { .. } = certificate.source {
+        loaded.files.insert(cert, hex::encode(Sha256::digest(&chain_pem)));
+        loaded.files.insert(key, hex::encode(Sha256::digest(&key_pem)));
+    }
     loaded.certificates.add(certificate.name.clone(), chain, private).map_err(|error| error.to_string())?;
     loaded.facts.insert(certificate.name.clone(), facts);
     Ok(())
@@ -96,11 +107,10 @@ fn issue(certificate: &Certificate, directory: &Path, names: &[ServerName]) -> R
 }
 
 /// Reads a chain, leaf first, and what its leaf says.
-pub fn chain(path: &Path) -> Result<(Vec<CertificateDer<'static>>, Facts), String> {
-    let certificates = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let chain = certificates.map_err(|error| format!("cert: {}", file_error(path, &error)))?;
-    let leaf = chain.first().ok_or_else(|| format!("cert: {}: expected PEM certificates, found none", path.display()))?;
-    let facts = facts(leaf).ok_or_else(|| format!("cert: {}: the first certificate is no X.509", path.display()))?;
+fn chain(pem: &[u8]) -> Result<(Vec<CertificateDer<'static>>, Facts), String> {
+    let chain = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>().map_err(|error| said(&error))?;
+    let leaf = chain.first().ok_or("expected PEM certificates, found none")?;
+    let facts = facts(leaf).ok_or("the first certificate is no X.509")?;
     Ok((chain, facts))
 }
 
@@ -125,10 +135,9 @@ fn address(octets: &[u8]) -> Option<String> {
     v4.or_else(|_| <[u8; 16]>::try_from(octets).map(std::net::IpAddr::from)).ok().map(|ip| ip.to_string())
 }
 
-fn file_error(path: &Path, error: &rustls_pki_types::pem::Error) -> String {
+fn said(error: &rustls_pki_types::pem::Error) -> String {
     match error {
-        rustls_pki_types::pem::Error::Io(error) => format!("{}: {error}", path.display()),
-        rustls_pki_types::pem::Error::NoItemsFound => format!("{}: expected PEM, found none of it", path.display()),
-        error => format!("{}: {error:?}", path.display()),
+        rustls_pki_types::pem::Error::NoItemsFound => "expected PEM, found none of it".to_owned(),
+        error => format!("{error:?}"),
     }
 }

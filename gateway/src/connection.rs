@@ -115,3 +115,6 @@ async fn begin(plane: &Arc<Plane>, start: Start) -> Option<(Box<ClientStream>, K
     let facts = Facts { client, secure: matches!(transport, Transport::Tls(_)) };
     Some((Box::new(ClientStream::new(transport, facts)), kind, place))
 }
+
+#[cfg(test)]
+mod tests;

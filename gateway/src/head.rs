@@ -149,7 +149,8 @@ impl Head {
 
 fn request_line(line: &[u8]) -> Result<(Method, Range<usize>, Version), HeadError> {
     let mut parts = line.split(|byte| *byte == b' ');
-    let (Some(method), Some(target), Some(version), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+    let (Some(method), Some(target), Some(version), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
         return Err(HeadError::RequestLine);
     };
     let version = match version {

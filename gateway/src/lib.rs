@@ -9,33 +9,33 @@
 //! Start at [`gateway::Gateway::start`] for the control plane and at [`plane::Plane`] for the data plane; what they share
 //! is one [`snapshot::Snapshot`], swapped whole.
 
-// A request, in the order in which it flows.
-mod listener;
-pub mod tls;
-mod stream;
-mod connection;
-mod head;
-mod tunnel;
-mod proxy;
-mod router;
-mod filters;
-pub mod static_files;
-mod upstream;
-mod answer;
+// What a request meets.
 pub mod access_log;
+mod answer;
+mod connection;
+mod filters;
+mod head;
+mod listener;
 pub mod metrics;
 pub mod plane;
+mod proxy;
+mod router;
 pub mod snapshot;
+pub mod static_files;
+mod stream;
+pub mod tls;
+mod tunnel;
+mod upstream;
 
-// A configuration, from its text to its end.
+// What puts a configuration into effect.
+pub mod admin;
+pub mod bind;
+pub mod certificates;
 pub mod cli;
 pub mod config_source;
-pub mod local_ca;
-pub mod certificates;
-pub mod bind;
 pub mod gateway;
-pub mod admin;
-pub mod reload;
 pub mod life_cycle;
+pub mod local_ca;
+pub mod reload;
 pub mod telemetry;
 pub mod trust;

@@ -93,7 +93,7 @@ fn stop(gateway: &Handle, signal: &str) {
         tracing::warn!(signal, "stopping now");
         gateway.cut();
     } else {
-        tracing::info!(signal, "draining");
+        tracing::info!(signal, "asked to stop");
         gateway.request_drain();
     }
 }

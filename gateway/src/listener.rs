@@ -50,7 +50,14 @@ pub(crate) async fn accept_loop(plane: Arc<Plane>, listener: TcpListener, name: 
         if let Err(error) = tcp.set_nodelay(true) {
             tracing::debug!(%error, "cannot set TCP_NODELAY");
         }
-        plane.carry(Accepted { tcp, peer, listener: Arc::clone(&config), place, behind_proxy, metrics: Arc::clone(&metrics) });
+        plane.carry(Accepted {
+            tcp,
+            peer,
+            listener: Arc::clone(&config),
+            place,
+            behind_proxy,
+            metrics: Arc::clone(&metrics),
+        });
     }
 }
 

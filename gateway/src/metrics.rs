@@ -7,8 +7,7 @@ mod parts;
 pub use parts::{ConnectionRefusal, HandshakeResult, HttpVersion, ListenerMetrics, RouteMetrics, UpstreamMetrics};
 
 use prometheus::{
-    Gauge, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    core::Collector,
+    Gauge, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, core::Collector,
 };
 use std::{
     collections::HashMap,
@@ -118,7 +117,11 @@ impl Metrics {
                 &["route", "direction"],
             ),
 
-            event_streams_open: declare.gauge("event_streams_open", "Answers of text/event-stream open now.", &["route"]),
+            event_streams_open: declare.gauge(
+                "event_streams_open",
+                "Answers of text/event-stream open now.",
+                &["route"],
+            ),
             event_stream_first_event: declare.histogram(
                 "event_stream_first_event_seconds",
                 "Time from the head of a request to the first byte of its event stream.",
@@ -154,14 +157,22 @@ impl Metrics {
                 "1: the target gets requests; 0: unhealthy or ejected.",
                 &["upstream", "target"],
             ),
-            upstream_in_flight: declare.gauge("upstream_requests_in_flight", "Requests at an upstream now.", &["upstream"]),
+            upstream_in_flight: declare.gauge(
+                "upstream_requests_in_flight",
+                "Requests at an upstream now.",
+                &["upstream"],
+            ),
             upstream_failures: declare.counter(
                 "upstream_failures_total",
                 "Attempts that failed, by stage.",
                 &["upstream", "reason"],
             ),
             upstream_retries: declare.counter("upstream_retries_total", "Attempts after the first.", &["upstream"]),
-            upstream_ejections: declare.counter("upstream_ejections_total", "Targets ejected after failures.", &["upstream"]),
+            upstream_ejections: declare.counter(
+                "upstream_ejections_total",
+                "Targets ejected after failures.",
+                &["upstream"],
+            ),
             upstream_refused: declare.counter(
                 "upstream_refused_total",
                 "Requests refused with 503 because the circuit breaker was open or no target was left.",
@@ -188,7 +199,11 @@ impl Metrics {
                 "config_last_reload_success_timestamp_seconds",
                 "When a configuration last took effect, in Unix time.",
             ),
-            config_info: declare.gauge("config_info", "1 for the configuration in use, by SHA-256 of its text.", &["hash"]),
+            config_info: declare.gauge(
+                "config_info",
+                "1 for the configuration in use, by SHA-256 of its text.",
+                &["hash"],
+            ),
             ready: declare.single_gauge("ready", "1: /readyz says ready."),
             draining: declare.single_gauge("draining", "1: the gateway is stopping."),
             registry: registry.clone(),
@@ -196,7 +211,10 @@ impl Metrics {
         for result in ["success", "failure"] {
             metrics.0.reloads.with_label_values(&[result]);
         }
-        declare.gauge("build_info", "1, by version of the gateway.", &["version"]).with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        declare
+            .gauge("build_info", "1, by version of the gateway.", &["version"])
+            .with_label_values(&[env!("CARGO_PKG_VERSION")])
+            .set(1);
         metrics
     }
 
@@ -276,7 +294,12 @@ impl Metrics {
     }
 
     /// Drops the series of parts that a reload removed. Whoever still holds their counters may go on counting, unseen.
-    pub fn retain(&self, route: impl Fn(&str) -> bool, upstream: impl Fn(&str) -> bool, certificate: impl Fn(&str) -> bool) {
+    pub fn retain(
+        &self,
+        route: impl Fn(&str) -> bool,
+        upstream: impl Fn(&str) -> bool,
+        certificate: impl Fn(&str) -> bool,
+    ) {
         parts::retain(&self.0, route, upstream);
         for name in parts::label_values(&self.0.certificate_expiry, "certificate") {
             if !certificate(&name) {

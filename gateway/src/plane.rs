@@ -1,8 +1,6 @@
 //! The data plane as one object: accept loops, connections and their end. What a request needs comes from the snapshot.
 
-use crate::{
-    connection, filters::RateLimits, listener::Caps, metrics::Metrics, proxy::Proxy, snapshot::Snapshot,
-};
+use crate::{connection, filters::RateLimits, listener::Caps, metrics::Metrics, proxy::Proxy, snapshot::Snapshot};
 use arc_swap::ArcSwap;
 use pingora::{apps::HttpServerApp as _, proxy::HttpProxy, server::configuration::ServerConf};
 use std::{
@@ -97,11 +95,6 @@ impl Plane {
     /// Turns true when the drain begins.
     pub(crate) fn drain_signal(&self) -> watch::Receiver<bool> {
         self.draining.subscribe()
-    }
-
-    /// Whether the drain has begun.
-    pub(crate) fn is_draining(&self) -> bool {
-        *self.draining.borrow()
     }
 
     /// Connections carried now.

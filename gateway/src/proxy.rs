@@ -158,12 +158,18 @@ impl ProxyHttp for Proxy {
         if response.status.is_informational() {
             return Ok(());
         }
-        let outcome = if matches!(response.status.as_u16(), 502..=504) { Outcome::Failed("status") } else { Outcome::Answered };
+        let outcome =
+            if matches!(response.status.as_u16(), 502..=504) { Outcome::Failed("status") } else { Outcome::Answered };
         work.note(outcome);
         Ok(())
     }
 
-    async fn response_filter(&self, _: &mut Session, response: &mut ResponseHeader, context: &mut Context) -> Result<()> {
+    async fn response_filter(
+        &self,
+        _: &mut Session,
+        response: &mut ResponseHeader,
+        context: &mut Context,
+    ) -> Result<()> {
         let Some(work) = &mut context.work else { return Ok(()) };
         if response.status.is_informational() {
             return Ok(());
@@ -193,7 +199,13 @@ impl ProxyHttp for Proxy {
         Ok(None)
     }
 
-    fn fail_to_connect(&self, _: &mut Session, _: &HttpPeer, context: &mut Context, mut error: Box<Error>) -> Box<Error> {
+    fn fail_to_connect(
+        &self,
+        _: &mut Session,
+        _: &HttpPeer,
+        context: &mut Context,
+        mut error: Box<Error>,
+    ) -> Box<Error> {
         // Nothing was sent: any request may be tried elsewhere, if the budget allows it.
         let retry = context.work.as_mut().is_some_and(|work| {
             work.note(Outcome::Failed("connect"));
@@ -239,7 +251,8 @@ impl ProxyHttp for Proxy {
         if session.response_written().is_none() {
             let answer = match code {
                 413 => Answer::error(413, BODY_TOO_LARGE, work.form),
-                502 => Answer::error(502, "The service behind this site did not answer.", work.form).with("retry-after", "1"),
+                502 => Answer::error(502, "The service behind this site did not answer.", work.form)
+                    .with("retry-after", "1"),
                 503 => answers::unavailable(Unavailable::NoTarget, work.form),
                 504 => Answer::error(504, "The service behind this site took too long to answer.", work.form),
                 code => Answer::error(code, "The request could not be served.", work.form),
@@ -261,7 +274,13 @@ impl ProxyHttp for Proxy {
         true
     }
 
-    fn suppress_proxy_warn_log(&self, _: &Session, _: &Context, _: &Error, _: pingora::proxy::ProxyWarnLogContext) -> bool {
+    fn suppress_proxy_warn_log(
+        &self,
+        _: &Session,
+        _: &Context,
+        _: &Error,
+        _: pingora::proxy::ProxyWarnLogContext,
+    ) -> bool {
         true
     }
 }

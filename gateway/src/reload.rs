@@ -42,13 +42,8 @@ async fn attempt(handle: &Handle) -> Result<ReloadReport, ConfigError> {
     let mut effect = state.effect.lock().await;
     let (config, loaded) = apply::load(&state.source).await?;
     let before = state.snapshot.load_full();
-    let snapshot = Snapshot::build(
-        Arc::new(config),
-        &loaded.certificates,
-        Some(&before),
-        &state.metrics,
-        &state.pseudonyms,
-    );
+    let snapshot =
+        Snapshot::build(Arc::new(config), &loaded.certificates, Some(&before), &state.metrics, &state.pseudonyms);
     let snapshot = Arc::new(snapshot.map_err(ConfigError::Unservable)?);
     let config = Arc::clone(snapshot.config());
     let changes = changes::between(before.config(), &config, effect.certificates(), &loaded);

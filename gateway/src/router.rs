@@ -42,7 +42,8 @@ struct Paths {
 impl Router {
     /// A router for these routes.
     pub(crate) fn new(routes: &[Route]) -> Self {
-        let mut router = Self { methods: routes.iter().map(|route| route.methods.clone()).collect(), ..Self::default() };
+        let mut router =
+            Self { methods: routes.iter().map(|route| route.methods.clone()).collect(), ..Self::default() };
         for (index, route) in routes.iter().enumerate() {
             if route.hosts.is_empty() {
                 router.any_host.insert(&route.path, index);
@@ -111,7 +112,8 @@ impl Paths {
 
     fn find(&self, path: &str) -> Option<&[usize]> {
         let by_prefix = || {
-            let below = |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+            let below =
+                |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
             self.prefixes.iter().find(|(prefix, _)| below(prefix)).map(|(_, routes)| routes)
         };
         self.exact.get(path).or_else(by_prefix).map(Vec::as_slice)

@@ -125,11 +125,16 @@ impl Snapshot {
             .collect();
         let mut routes = Vec::new();
         for route in &config.routes {
-            let dangling = |missing: &Name| BuildError::Dangling { route: route.name.clone(), missing: missing.clone() };
+            let dangling =
+                |missing: &Name| BuildError::Dangling { route: route.name.clone(), missing: missing.clone() };
             let leads_to = match &route.action {
-                Action::Upstream(name) => LeadsTo::Upstream(upstreams.get(name).map(Arc::clone).ok_or_else(|| dangling(name))?),
+                Action::Upstream(name) => {
+                    LeadsTo::Upstream(upstreams.get(name).map(Arc::clone).ok_or_else(|| dangling(name))?)
+                }
                 Action::Static(name) => LeadsTo::Site(sites.get(name).map(Arc::clone).ok_or_else(|| dangling(name))?),
-                Action::Redirect { location, status } => LeadsTo::Redirect { location: location.clone(), status: *status },
+                Action::Redirect { location, status } => {
+                    LeadsTo::Redirect { location: location.clone(), status: *status }
+                }
                 Action::Respond { status, body } => LeadsTo::Respond { status: *status, body: body.clone() },
             };
             let metrics = metrics.route(route.name.as_str());

@@ -4,8 +4,8 @@ use bytes::{Buf as _, BytesMut};
 use pingora::{
     http::ResponseHeader,
     protocols::{
-        ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest, UniqueID,
-        l4::socket::SocketAddr as PingoraAddr, raw_connect::ProxyDigest,
+        ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest,
+        UniqueID, l4::socket::SocketAddr as PingoraAddr, raw_connect::ProxyDigest,
     },
 };
 use std::{

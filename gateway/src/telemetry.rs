@@ -23,9 +23,13 @@ impl Telemetry {
         let filter = if from_environment { EnvFilter::from_default_env() } else { filter(log.level) };
         let (filter, handle) = reload::Layer::new(filter);
         let lines = match log.format {
-            LogFormat::Json => {
-                fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false).with_writer(io::stderr).boxed()
-            }
+            LogFormat::Json => fmt::layer()
+                .json()
+                .flatten_event(true)
+                .with_current_span(false)
+                .with_span_list(false)
+                .with_writer(io::stderr)
+                .boxed(),
             LogFormat::Text => fmt::layer().with_target(false).with_writer(io::stderr).boxed(),
         };
         tracing_subscriber::registry().with(filter).with(lines).try_init()?;
@@ -34,7 +38,9 @@ impl Telemetry {
 
     /// Takes the level of another configuration; the format stays.
     pub fn follow(&self, log: &Log) {
-        if !self.from_environment && let Err(error) = self.filter.reload(filter(log.level)) {
+        if !self.from_environment
+            && let Err(error) = self.filter.reload(filter(log.level))
+        {
             tracing::warn!(%error, "the log level stays as it was");
         }
     }
@@ -43,7 +49,14 @@ impl Telemetry {
 /// Our own modules at the level asked for; libraries that narrate each connection only when something is odd.
 fn filter(level: LogLevel) -> EnvFilter {
     let level = level.as_str();
-    let quiet = if level == "trace" { "debug" } else if level == "error" { "error" } else { "warn" };
-    let directives = ["pingora", "pingora_core", "pingora_proxy", "h2", "hyper", "rustls"].map(|library| format!("{library}={quiet}"));
+    let quiet = if level == "trace" {
+        "debug"
+    } else if level == "error" {
+        "error"
+    } else {
+        "warn"
+    };
+    let directives = ["pingora", "pingora_core", "pingora_proxy", "h2", "hyper", "rustls"]
+        .map(|library| format!("{library}={quiet}"));
     EnvFilter::new(format!("{level},{}", directives.join(",")))
 }

@@ -105,7 +105,8 @@ pub(crate) async fn accept(
     match &shaken {
         Ok(stream) => {
             let (_, session) = stream.get_ref();
-            let version = if session.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_2) { "1.2" } else { "1.3" };
+            let version =
+                if session.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_2) { "1.2" } else { "1.3" };
             let resumed = session.handshake_kind() == Some(rustls::HandshakeKind::Resumed);
             metrics.handshake(version, HandshakeResult::Success, resumed, seconds);
         }

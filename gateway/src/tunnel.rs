@@ -38,7 +38,12 @@ pub(crate) enum Opened {
 
 /// Whether a request for a WebSocket goes to a route that has them; otherwise it is a request like any other, as a
 /// server may ignore `Upgrade` (RFC 9110 section 7.8).
-pub(crate) fn is_wanted(plane: &Plane, snapshot: &Snapshot, stream: &ClientStream, request: &mut RequestHeader) -> bool {
+pub(crate) fn is_wanted(
+    plane: &Plane,
+    snapshot: &Snapshot,
+    stream: &ClientStream,
+    request: &mut RequestHeader,
+) -> bool {
     let facts = stream.facts();
     let mut about = About::new(facts);
     let exchange = Exchange { shared: &plane.shared, snapshot, facts, request, upgrade: true, about: &mut about };
@@ -135,7 +140,7 @@ async fn connect(
     match handshake::shake(connected, request, route.config.timeouts.first_byte).await {
         Ok(Shaken { upstream, answer, rest }) => {
             attempt.note(Outcome::Answered);
-            Ok(Relay::new(stream, upstream, answer, rest, route, admission, attempt, log))
+            Ok(Relay::new(*stream, upstream, answer, rest, route, admission, attempt, log))
         }
         Err(reply) => {
             let failed = matches!(reply, Reply::Gateway(..) | Reply::Upstream(502..=504, _));

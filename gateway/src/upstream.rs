@@ -80,7 +80,8 @@ pub(crate) struct Attempt {
 impl Upstream {
     /// An upstream whose names are being resolved and whose health is being checked from now on.
     pub(crate) fn start(config: &gateway_config::Upstream, metrics: Arc<UpstreamMetrics>) -> Arc<Self> {
-        let fixed: Vec<Arc<Target>> = config.targets.iter().filter_map(|target| Target::fixed(target, config)).collect();
+        let fixed: Vec<Arc<Target>> =
+            config.targets.iter().filter_map(|target| Target::fixed(target, config)).collect();
         let resolved = fixed.len() == config.targets.len();
         for target in &fixed {
             metrics.target_healthy(&target.label, true);
@@ -147,7 +148,8 @@ impl Upstream {
             Balance::LeastRequest => balance::least_request(&candidates, rand::random()),
             Balance::Rendezvous { .. } => balance::rendezvous(&candidates, key),
         };
-        let Some(target) = chosen.and_then(|index| candidates.get(index)).map(|candidate| Arc::clone(candidate.target)) else {
+        let Some(target) = chosen.and_then(|index| candidates.get(index)).map(|candidate| Arc::clone(candidate.target))
+        else {
             self.metrics.refused.inc();
             return Err(Unavailable::NoTarget);
         };

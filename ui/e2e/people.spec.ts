@@ -10,7 +10,7 @@ async function comeIn(person: Person, name: string): Promise<void> {
   await person.page.goto("/people");
   await person.page.getByLabel("Username").fill(name);
   await person.page.getByRole("button", { name: "Come in" }).click();
-  await expect(person.page.getByRole("heading", { name: "People" })).toBeVisible();
+  await expect(person.page.getByRole("heading", { name: "People", exact: true })).toBeVisible();
 }
 
 async function say(person: Person, to: string, text: string): Promise<void> {

@@ -41,7 +41,7 @@ async function comeIn({ page }: Person, name: string): Promise<void> {
   await page.goto("/people");
   await page.getByLabel("Username").fill(name);
   await page.getByRole("button", { name: "Come in" }).click();
-  await expect(page.getByRole("heading", { name: "People" })).toBeVisible();
+  await expect(page.getByRole("heading", { name: "People", exact: true })).toBeVisible();
 }
 
 test.beforeAll(() => mkdirSync(FOLDER, { recursive: true }));

@@ -19,6 +19,3 @@ mod reaper;
 mod run;
 mod slots;
 mod tail;
-
-#[cfg(test)]
-mod tests;

@@ -45,11 +45,7 @@ impl Provider {
     /// Prepares clients for the endpoint's models; connects to nothing yet.
     ///
     /// The process must have installed a rustls `CryptoProvider`.
-    pub fn new(
-        endpoint: &Endpoint,
-        settings: ProviderSettings,
-        metrics: AssistantMetrics,
-    ) -> Result<Self, SetupError> {
+    pub fn new(endpoint: &Endpoint, settings: ProviderSettings, metrics: AssistantMetrics) -> Result<Self, SetupError> {
         let http = http::client(endpoint, settings.connect_deadline)?;
         let models = endpoint
             .connections()?

@@ -112,11 +112,10 @@ impl Run {
         let system = self.session.system_prompt.as_deref().or(settings.system_prompt.as_deref());
         let turns = prompt::turns(system, &self.history);
         let begun = Instant::now();
-        let mut answer =
-            match self.shared.provider.ask(&self.opened.model, &turns, settings.max_output_tokens).await {
-                Ok(answer) => answer,
-                Err(failure) => return failed(&failure),
-            };
+        let mut answer = match self.shared.provider.ask(&self.opened.model, &turns, settings.max_output_tokens).await {
+            Ok(answer) => answer,
+            Err(failure) => return failed(&failure),
+        };
         self.shared.metrics.first_token.observe(begun.elapsed().as_secs_f64());
         while let Some(piece) = answer.next().await {
             match piece {
@@ -207,9 +206,7 @@ impl Run {
         let text = buffer.text();
         let (last, answer, result) = match ending {
             Ending::Lost => return "lost",
-            Ending::Completed if text.is_empty() => {
-                (RunEvent::Failed(said_nothing()), None, "empty")
-            }
+            Ending::Completed if text.is_empty() => (RunEvent::Failed(said_nothing()), None, "empty"),
             Ending::Failed(problem, result) => (RunEvent::Failed(problem), None, result),
             Ending::Completed => {
                 let answer = self.answer(text, buffer);
@@ -265,7 +262,9 @@ fn restarting() -> Problem {
 }
 
 fn said_nothing() -> Problem {
-    Problem::new(ProblemType::UpstreamUnavailable).detail("The model finished without a word. Ask again.").retry_after(1)
+    Problem::new(ProblemType::UpstreamUnavailable)
+        .detail("The model finished without a word. Ask again.")
+        .retry_after(1)
 }
 
 fn lost_store(error: &StoreError) -> Problem {

@@ -5,7 +5,7 @@ use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, 
 /// The hub's metrics, registered once.
 #[derive(Debug, Clone)]
 pub struct HubMetrics {
-    pub(crate) connections: IntGauge,
+    connections: IntGauge,
     pub(crate) frames_in: IntCounterVec,
     pub(crate) frames_out: IntCounterVec,
     pub(crate) events: IntCounter,
@@ -58,6 +58,21 @@ impl HubMetrics {
         registry.register(Box::new(metrics.notices_dropped.clone()))?;
         registry.register(Box::new(metrics.send_seconds.clone()))?;
         Ok(metrics)
+    }
+
+    /// Counts a connection until dropped, however it ends.
+    pub(crate) fn connection(&self) -> Counted {
+        self.connections.inc();
+        Counted(self.connections.clone())
+    }
+}
+
+/// One connection in the gauge.
+pub(crate) struct Counted(IntGauge);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 

@@ -14,7 +14,6 @@ use std::sync::Arc;
 use backend_protocol::id::{AccountId, ConnectionId, ConversationId, DeviceId};
 use backend_protocol::live::{ClientFrame, ServerFrame, close};
 use backend_store::accounts::CredentialHash;
-use prometheus::IntGauge;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -84,7 +83,7 @@ pub(crate) async fn run<T: Transport>(
 ) {
     let stage = hub.stage.subscribe();
     let mut wire = Wire::new(transport, hub.settings.queue_bytes);
-    let _counted = Counted::new(&hub);
+    let _counted = hub.metrics.connection();
     match admit(&hub, &stage, &account) {
         Err(end) => farewell::close(&hub, &mut wire, &end).await,
         Ok(seat) => {
@@ -95,22 +94,6 @@ pub(crate) async fn run<T: Transport>(
             let end = session.serve().await;
             session.part(&end).await;
         }
-    }
-}
-
-/// Keeps the gauge right, however the session ends.
-struct Counted(IntGauge);
-
-impl Counted {
-    fn new(hub: &Shared) -> Self {
-        hub.metrics.connections.inc();
-        Self(hub.metrics.connections.clone())
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.dec();
     }
 }
 

@@ -62,12 +62,14 @@ fn idempotency(headers: &HeaderMap, request: &ChatRequest) -> Result<Option<(Str
 /// The stream is the rule; JSON is for those who ask for it and not for a stream.
 fn wants_json(headers: &HeaderMap) -> bool {
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let accepts = |kind: &str| accept.split(',').any(|range| range.split(';').next().unwrap_or_default().trim() == kind);
+    let accepts =
+        |kind: &str| accept.split(',').any(|range| range.split(';').next().unwrap_or_default().trim() == kind);
     accepts("application/json") && !accepts("text/event-stream")
 }
 
 async fn whole_answer(app: &App, mut tail: Tail) -> Result<ChatAnswer, ApiError> {
-    let restarting = || Problem::new(ProblemType::UpstreamUnavailable).detail("The server is restarting.").retry_after(1);
+    let restarting =
+        || Problem::new(ProblemType::UpstreamUnavailable).detail("The server is restarting.").retry_after(1);
     loop {
         let item = tokio::select! {
             item = tail.next() => item,

@@ -7,7 +7,6 @@ use backend_protocol::id::ConversationId;
 use backend_protocol::limits::MAX_PAGE;
 use backend_protocol::problem::Problem;
 use serde::Deserialize;
-use utoipa::IntoParams;
 
 use crate::app::App;
 use crate::error::ApiError;
@@ -27,8 +26,7 @@ pub(crate) async fn list(State(app): State<App>, visitor: Visitor) -> Result<Jso
 }
 
 /// Which page.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Which {
     /// Only messages before this `seq`; the latest ones when absent.
@@ -40,7 +38,11 @@ pub(crate) struct Which {
 /// Read a page of a conversation, oldest first
 #[utoipa::path(
     get, path = "/api/conversations/{id}/messages", tag = "people",
-    params(("id" = ConversationId, Path, description = "The conversation"), Which),
+    params(
+        ("id" = ConversationId, Path, description = "The conversation"),
+        ("before" = Option<u64>, Query, description = "Only messages before this `seq`; the latest ones when absent"),
+        ("limit" = Option<usize>, Query, description = "At most this many, 1 to 100"),
+    ),
     responses(
         (status = 200, body = ConversationPage),
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),

@@ -45,10 +45,9 @@ pub(crate) async fn claim(
 ) -> Result<Json<Me>, ApiError> {
     let username = Username::parse(&claim.username).map_err(|error| ApiError::invalid(error.to_string()))?;
     match app.store.claim_username(&visitor.account.id, &username).await? {
-        Claim::Claimed => Ok(Json(Me {
-            account_id: visitor.account.id.clone(),
-            username: Some(username.display().to_owned()),
-        })),
+        Claim::Claimed => {
+            Ok(Json(Me { account_id: visitor.account.id.clone(), username: Some(username.display().to_owned()) }))
+        }
         Claim::Taken => {
             let detail = "Somebody has this name, or one that looks the same. Choose another one.";
             Err(ApiError::new(ProblemType::UsernameTaken, detail))

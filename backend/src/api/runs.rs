@@ -44,9 +44,11 @@ pub(crate) async fn events(
 
 fn position(headers: &HeaderMap) -> Result<u64, ApiError> {
     let Some(value) = headers.get("last-event-id") else { return Ok(0) };
-    value.to_str().ok().and_then(|text| text.trim().parse().ok()).ok_or_else(|| {
-        ApiError::new(ProblemType::BadRequest, "Last-Event-ID must be the `id:` of an event: a number.")
-    })
+    value
+        .to_str()
+        .ok()
+        .and_then(|text| text.trim().parse().ok())
+        .ok_or_else(|| ApiError::new(ProblemType::BadRequest, "Last-Event-ID must be the `id:` of an event: a number."))
 }
 
 /// Stop a run

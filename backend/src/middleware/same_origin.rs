@@ -38,9 +38,8 @@ mod tests {
     use super::*;
 
     fn same_origin(headers: &[(&'static str, &'static str)]) -> bool {
-        let headers = headers.iter().map(|(name, value)| {
-            (HeaderName::from_static(name), HeaderValue::from_static(value))
-        });
+        let headers =
+            headers.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
         is_same_origin(&headers.collect(), &Uri::from_static("/api/chat"))
     }
 
@@ -60,7 +59,8 @@ mod tests {
 
     #[test]
     fn a_forwarded_host_counts_for_nothing() {
-        let forged = [("origin", "https://evil.example"), ("host", "chat.example"), ("x-forwarded-host", "evil.example")];
+        let forged =
+            [("origin", "https://evil.example"), ("host", "chat.example"), ("x-forwarded-host", "evil.example")];
         assert!(!same_origin(&forged));
     }
 

@@ -28,9 +28,8 @@ fn is_service_link(name: &str) -> bool {
         || (name.ends_with("_PORT") && name != "REDIS_PORT")
 }
 
-/// The known name with the longest common beginning, if that is more than the family.
+/// The known name that a slip of the fingers would make this one.
 fn nearest(name: &str, known: &[&str]) -> Option<String> {
-    let common = |other: &&str| name.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count();
-    let family = FAMILIES.iter().find(|family| name.starts_with(**family)).map_or(0, |family| family.len());
-    known.iter().copied().max_by_key(common).filter(|best| common(best) > family).map(str::to_owned)
+    let slips = |other: &&str| strsim::damerau_levenshtein(name, other);
+    known.iter().copied().min_by_key(slips).filter(|best| slips(best) <= 4).map(str::to_owned)
 }

@@ -1,4 +1,5 @@
 //! One suite for every store: what the traits promise, shown on SQLite, Redis, Redis over TLS and a Redis cluster.
+#![expect(clippy::unwrap_used, reason = "a case that cannot go on has failed")]
 
 #[path = "conformance/accounts.rs"]
 mod accounts;
@@ -9,6 +10,7 @@ mod mailboxes;
 #[path = "conformance/presence.rs"]
 mod presence;
 #[path = "support/redis_server.rs"]
+#[expect(dead_code, reason = "the fault tests use more of it")]
 mod redis_server;
 #[path = "conformance/runs.rs"]
 mod runs;

@@ -26,7 +26,9 @@ async fn an_answer_streams_from_its_start_to_its_completion() {
     assert_eq!(answer["message"]["content"], text(&events));
     assert!(text(&events).starts_with("I am Gatehouse's demo model"));
     assert_eq!(answer["message"]["role"], "assistant");
-    assert!(answer["usage"]["prompt_tokens"].as_u64() > Some(0) && answer["usage"]["completion_tokens"].as_u64() > Some(0));
+    assert!(
+        answer["usage"]["prompt_tokens"].as_u64() > Some(0) && answer["usage"]["completion_tokens"].as_u64() > Some(0)
+    );
 
     let session = answer["session_id"].as_str().unwrap();
     assert_eq!(events[0].data, json!({"run_id": answer["run_id"], "session_id": session}));

@@ -92,7 +92,8 @@ async fn writes_from_another_origin_are_refused_before_anything_happens() {
 async fn every_answer_has_its_security_headers_and_its_id() {
     let server = Server::start().await;
     for path in ["/api/me", "/api/nowhere", "/api/models"] {
-        let response = server.stranger().request(Method::GET, path).header("x-request-id", "given-1").send().await.unwrap();
+        let response =
+            server.stranger().request(Method::GET, path).header("x-request-id", "given-1").send().await.unwrap();
         let headers = response.headers();
         assert_eq!(headers["x-content-type-options"], "nosniff", "{path}");
         assert_eq!(headers["cache-control"], "no-store", "{path}");

@@ -5,6 +5,8 @@ mod chat;
 mod faults;
 mod identity;
 mod people;
+mod process;
+mod redis;
 mod refusals;
 mod runs;
 mod sessions;

@@ -108,7 +108,8 @@ async fn a_new_device_is_told_to_the_account_itself_and_to_who_writes_with_it() 
 type Socket = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
 
 async fn connect(client: &Client, device: &str) -> Socket {
-    let url = client.request(reqwest::Method::GET, "/ws").build().unwrap().url().to_string().replace("http://", "ws://");
+    let url =
+        client.request(reqwest::Method::GET, "/ws").build().unwrap().url().to_string().replace("http://", "ws://");
     let mut request = url.into_client_request().unwrap();
     request.headers_mut().insert("cookie", client.cookie.as_deref().unwrap().parse().unwrap());
     request.headers_mut().insert("sec-websocket-protocol", "gatehouse.v1".parse().unwrap());

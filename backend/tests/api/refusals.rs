@@ -23,7 +23,9 @@ async fn malformed_json_is_refused_with_its_place() {
 #[tokio::test]
 async fn a_wrong_field_is_named() {
     let server = Server::start().await;
-    for (body, field) in [(r#"{"message": 1}"#, "message"), (r#"{"message":"a","colour":1}"#, "colour"), ("{}", "message")] {
+    for (body, field) in
+        [(r#"{"message": 1}"#, "message"), (r#"{"message":"a","colour":1}"#, "colour"), ("{}", "message")]
+    {
         let (status, detail) = refusal(&server, body).await;
         assert_eq!(status, 422, "{body}");
         assert!(detail.contains(field), "{detail}");

@@ -18,34 +18,34 @@ use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// Whatever a test waits for comes within this time.
-pub const SOON: Duration = Duration::from_secs(20);
+pub(crate) const SOON: Duration = Duration::from_secs(20);
 
-pub struct Server {
-    pub running: Option<Running>,
-    pub demo: Demo,
-    pub registry: Registry,
+pub(crate) struct Server {
+    pub(crate) running: Option<Running>,
+    pub(crate) demo: Demo,
+    pub(crate) registry: Registry,
     base: String,
     data: TempDir,
     _demo_stop: DropGuard,
 }
 
 impl Server {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::with(|_| {}).await
     }
 
-    pub async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+    pub(crate) async fn with(change: impl FnOnce(&mut Settings)) -> Self {
         Self::over(TempDir::new().expect("a temporary folder"), DemoSettings::default(), change).await
     }
 
     /// A demo model that takes this long for each token.
-    pub async fn with_pace(token_delay: Duration) -> Self {
+    pub(crate) async fn with_pace(token_delay: Duration) -> Self {
         let demo = DemoSettings { token_delay, ..DemoSettings::default() };
         Self::over_paced(TempDir::new().expect("a temporary folder"), demo, |_| {}).await
     }
 
     /// Over what another server kept.
-    pub async fn over(data: TempDir, demo: DemoSettings, change: impl FnOnce(&mut Settings)) -> Self {
+    pub(crate) async fn over(data: TempDir, demo: DemoSettings, change: impl FnOnce(&mut Settings)) -> Self {
         Self::over_paced(data, DemoSettings { token_delay: Duration::ZERO, ..demo }, change).await
     }
 
@@ -75,28 +75,28 @@ impl Server {
         Self { running: Some(running), demo, registry, base, data, _demo_stop: demo_stop.drop_guard() }
     }
 
-    pub fn data(&self) -> &Path {
+    pub(crate) fn data(&self) -> &Path {
         self.data.path()
     }
 
     /// Ends the server; what it kept.
-    pub async fn stop(mut self) -> TempDir {
+    pub(crate) async fn stop(mut self) -> TempDir {
         self.running.take().expect("it runs").drain(Duration::from_secs(10)).await;
         self.data
     }
 
-    pub fn admin(&self, path: &str) -> String {
+    pub(crate) fn admin(&self, path: &str) -> String {
         let admin = self.running.as_ref().and_then(Running::admin_address).expect("an admin address");
         format!("http://{admin}{path}")
     }
 
     /// Somebody without a cookie.
-    pub fn stranger(&self) -> Client {
+    pub(crate) fn stranger(&self) -> Client {
         Client { http: reqwest::Client::new(), base: self.base.clone(), cookie: None }
     }
 
     /// Somebody with an account.
-    pub async fn visitor(&self) -> Client {
+    pub(crate) async fn visitor(&self) -> Client {
         let mut client = self.stranger();
         let response = client.get("/api/me").await;
         client.cookie = Some(cookie(response.headers()).expect("a first visit gives a cookie"));
@@ -104,26 +104,26 @@ impl Server {
     }
 
     /// Waits until the demo model streams nothing any more.
-    pub async fn wait_until_the_model_is_free(&self) {
+    pub(crate) async fn wait_until_the_model_is_free(&self) {
         eventually(async || (self.demo.open_streams() == 0).then_some(())).await;
     }
 }
 
 /// The cookie that an answer sets, as it is sent back.
-pub fn cookie(headers: &HeaderMap) -> Option<String> {
+pub(crate) fn cookie(headers: &HeaderMap) -> Option<String> {
     let cookie = headers.get(SET_COOKIE)?.to_str().ok()?;
     cookie.split(';').next().map(str::to_owned)
 }
 
 #[derive(Clone)]
-pub struct Client {
+pub(crate) struct Client {
     http: reqwest::Client,
     base: String,
-    pub cookie: Option<String>,
+    pub(crate) cookie: Option<String>,
 }
 
 impl Client {
-    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.base));
         match &self.cookie {
             Some(cookie) => request.header("cookie", cookie),
@@ -131,49 +131,49 @@ impl Client {
         }
     }
 
-    pub async fn get(&self, path: &str) -> Response {
+    pub(crate) async fn get(&self, path: &str) -> Response {
         send(self.request(Method::GET, path)).await
     }
 
-    pub async fn json(&self, path: &str) -> Value {
+    pub(crate) async fn json(&self, path: &str) -> Value {
         let response = self.get(path).await;
         assert_eq!(response.status(), 200, "{path}");
         response.json().await.expect("JSON")
     }
 
-    pub async fn post(&self, path: &str, body: &Value) -> Response {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Response {
         send(self.request(Method::POST, path).json(body)).await
     }
 
-    pub async fn put(&self, path: &str, body: &Value) -> Response {
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Response {
         send(self.request(Method::PUT, path).json(body)).await
     }
 
-    pub async fn delete(&self, path: &str) -> Response {
+    pub(crate) async fn delete(&self, path: &str) -> Response {
         send(self.request(Method::DELETE, path)).await
     }
 
     /// Asks, and reads the answer as a stream.
-    pub async fn ask(&self, body: &Value) -> Events {
+    pub(crate) async fn ask(&self, body: &Value) -> Events {
         let response = self.post("/api/chat", body).await;
         assert_eq!(response.status(), 200);
         Events::new(response)
     }
 
     /// Asks for the whole answer.
-    pub async fn ask_whole(&self, body: &Value) -> Response {
+    pub(crate) async fn ask_whole(&self, body: &Value) -> Response {
         send(self.request(Method::POST, "/api/chat").header("accept", "application/json").json(body)).await
     }
 
     /// Asks in a session, and waits for the answer.
-    pub async fn exchange(&self, session: &str, message: &str) -> Value {
+    pub(crate) async fn exchange(&self, session: &str, message: &str) -> Value {
         let response = self.ask_whole(&json!({"session_id": session, "message": message})).await;
         assert_eq!(response.status(), 200);
         response.json().await.expect("JSON")
     }
 
     /// Reads a run on after a position.
-    pub async fn resume(&self, run: &str, after: &str) -> Response {
+    pub(crate) async fn resume(&self, run: &str, after: &str) -> Response {
         send(self.request(Method::GET, &format!("/api/runs/{run}/events")).header("last-event-id", after)).await
     }
 }
@@ -183,7 +183,7 @@ async fn send(request: RequestBuilder) -> Response {
 }
 
 /// A problem's status and type.
-pub async fn problem(response: Response) -> (u16, String) {
+pub(crate) async fn problem(response: Response) -> (u16, String) {
     let status = response.status().as_u16();
     assert_eq!(response.headers()["content-type"], "application/problem+json");
     let problem: Value = response.json().await.expect("JSON");
@@ -192,26 +192,26 @@ pub async fn problem(response: Response) -> (u16, String) {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub struct Event {
-    pub id: String,
-    pub name: String,
-    pub data: Value,
+pub(crate) struct Event {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) data: Value,
 }
 
 /// Reads server-sent events.
-pub struct Events {
+pub(crate) struct Events {
     response: Response,
     text: String,
 }
 
 impl Events {
-    pub fn new(response: Response) -> Self {
+    pub(crate) fn new(response: Response) -> Self {
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         Self { response, text: String::new() }
     }
 
     /// The next event; `None` when the stream has ended.
-    pub async fn next(&mut self) -> Option<Event> {
+    pub(crate) async fn next(&mut self) -> Option<Event> {
         loop {
             if let Some((block, rest)) = self.text.split_once("\n\n") {
                 let event = parse(block);
@@ -221,13 +221,14 @@ impl Events {
                     None => continue,
                 }
             }
-            let chunk = timeout(SOON, self.response.chunk()).await.expect("an event in time").expect("a whole stream")?;
+            let chunk =
+                timeout(SOON, self.response.chunk()).await.expect("an event in time").expect("a whole stream")?;
             self.text.push_str(std::str::from_utf8(&chunk).expect("the tests' answers are cut between characters"));
         }
     }
 
     /// The next event of this name.
-    pub async fn until(&mut self, name: &str) -> Event {
+    pub(crate) async fn until(&mut self, name: &str) -> Event {
         loop {
             let event = self.next().await.unwrap_or_else(|| panic!("the stream ended before {name}"));
             if event.name == name {
@@ -236,7 +237,7 @@ impl Events {
         }
     }
 
-    pub async fn rest(mut self) -> Vec<Event> {
+    pub(crate) async fn rest(mut self) -> Vec<Event> {
         let mut events = Vec::new();
         while let Some(event) = self.next().await {
             events.push(event);
@@ -252,13 +253,13 @@ fn parse(block: &str) -> Option<Event> {
 }
 
 /// The deltas, joined.
-pub fn text(events: &[Event]) -> String {
+pub(crate) fn text(events: &[Event]) -> String {
     let deltas = events.iter().filter(|event| event.name == "text.delta");
     deltas.filter_map(|event| event.data["text"].as_str()).collect()
 }
 
 /// Waits for a condition.
-pub async fn eventually<T>(condition: impl AsyncFn() -> Option<T>) -> T {
+pub(crate) async fn eventually<T>(condition: impl AsyncFn() -> Option<T>) -> T {
     let look = async {
         loop {
             if let Some(value) = condition().await {

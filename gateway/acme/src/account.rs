@@ -3,6 +3,7 @@
 use crate::{
     Authority, Failure, FailureKind,
     authority::Connection,
+    lease,
     storage::{Account as Kept, Fence, Records},
 };
 use instant_acme::{Account, AccountCredentials, ExternalAccountKey, NewAccount};
@@ -24,12 +25,16 @@ pub(crate) async fn open(
         }
         let lock = Records::account_lock(&authority.url);
         if let Some(fence) = records.lock(&lock, LOCK_TTL).await? {
-            let opened = under_lock(authority, connection, records, &fence).await;
+            let work = Box::pin(under_lock(authority, connection, records, &fence));
+            let opened = lease::hold(records, &fence, LOCK_TTL, PATIENCE, work).await;
             records.unlock(&fence).await?;
             return opened;
         }
         if Instant::now() >= deadline {
-            return Err(Failure::new(FailureKind::Timeout, "another replica is registering an account and does not end"));
+            return Err(Failure::new(
+                FailureKind::Timeout,
+                "another replica is registering an account and does not end",
+            ));
         }
         sleep(Duration::from_millis(100)).await;
     }
@@ -45,7 +50,8 @@ pub(crate) async fn renew(
     let Some(fence) = records.lock(&lock, LOCK_TTL).await? else {
         return Err(Failure::new(FailureKind::AccountUnknown, "another replica is registering an account anew"));
     };
-    let registered = register(authority, connection, records, &fence).await;
+    let work = Box::pin(register(authority, connection, records, &fence));
+    let registered = lease::hold(records, &fence, LOCK_TTL, PATIENCE, work).await;
     records.unlock(&fence).await?;
     registered
 }
@@ -86,8 +92,7 @@ async fn register(
         .create(&new, authority.url.clone(), binding.as_ref())
         .await
         .map_err(|error| Failure::acme(about(), &error))?;
-    let credentials =
-        serde_json::to_value(&credentials).map_err(|error| Failure::new(FailureKind::Other, error))?;
+    let credentials = serde_json::to_value(&credentials).map_err(|error| Failure::new(FailureKind::Other, error))?;
     let kept = Kept { directory: authority.url.clone(), contacts: authority.contacts.clone(), credentials };
     records.put_account(&kept, fence).await?;
     tracing::info!(authority = authority.host(), "registered an ACME account");
@@ -108,6 +113,6 @@ fn contacts(authority: &Authority) -> Vec<&str> {
     authority.contacts.iter().map(String::as_str).collect()
 }
 
-/// Registration is two or three requests of at most 30 s.
-const LOCK_TTL: Duration = Duration::from_secs(120);
+/// Extended while it lasts: only a replica that died in the middle makes the others wait for its end.
+const LOCK_TTL: Duration = Duration::from_secs(20);
 const PATIENCE: Duration = Duration::from_secs(60);

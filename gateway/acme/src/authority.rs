@@ -67,10 +67,7 @@ impl Connection {
 }
 
 impl HttpClient for Connection {
-    fn request(
-        &self,
-        request: Request<Body>,
-    ) -> Pin<Box<dyn Future<Output = Result<BytesResponse, Error>> + Send>> {
+    fn request(&self, request: Request<Body>) -> Pin<Box<dyn Future<Output = Result<BytesResponse, Error>> + Send>> {
         let (question, advice) = (self.https.request(request), self.advice.clone());
         Box::pin(async move {
             let exchange = async {

@@ -30,12 +30,7 @@ pub fn files(chain: &Path, key: &Path, wanted: &[String], now: SystemTime) -> Re
     };
     let (chain_text, key_text) = (read(chain)?, read(key)?);
     let (chain_origin, key_origin) = (chain.display().to_string(), key.display().to_string());
-    pem(
-        Pem { origin: &chain_origin, text: &chain_text },
-        Pem { origin: &key_origin, text: &key_text },
-        wanted,
-        now,
-    )
+    pem(Pem { origin: &chain_origin, text: &chain_text }, Pem { origin: &key_origin, text: &key_text }, wanted, now)
 }
 
 /// Like [`files`], for text that is already here.
@@ -52,22 +47,22 @@ pub fn pem(chain: Pem<'_>, key: Pem<'_>, wanted: &[String], now: SystemTime) -> 
         return Err(Reason::NoCertificate.of(chain.origin));
     };
 
-    let key_of_leaf = CertifiedKey::from_der(ders.clone(), private, &aws_lc_rs::default_provider()).map_err(|error| {
-        match error {
-            rustls::Error::InconsistentKeys(_) => match links::position_of_key(&parsed, key.text) {
-                Some(position) => Reason::LeafNotFirst { position }.of(chain.origin),
-                None => Reason::KeyMismatch { chain: chain.origin.to_owned() }.of(key.origin),
-            },
-            error => Reason::KeyUnusable(error.to_string()).of(key.origin),
-        }
-    })?;
+    // The most telling reason first: a swapped chain would also fail in its links, and a weak key may not even load.
+    if let Some(position) = links::position_of_key(&parsed, &private).filter(|position| *position > 1) {
+        return Err(Reason::LeafNotFirst { position }.of(chain.origin));
+    }
     links::check(&parsed, now).map_err(|reason| reason.of(chain.origin))?;
+    let certified = CertifiedKey::from_der(ders.clone(), private, &aws_lc_rs::default_provider());
+    let certified = certified.map_err(|error| match error {
+        rustls::Error::InconsistentKeys(_) => Reason::KeyMismatch { chain: chain.origin.to_owned() }.of(key.origin),
+        error => Reason::KeyUnusable(error.to_string()).of(key.origin),
+    })?;
     let names = names(leaf);
     if let Some(missing) = wanted.iter().find(|wanted| !covers(&names, wanted)) {
         return Err(Reason::NameMissing { name: missing.clone(), has: names }.of(chain.origin));
     }
     Ok(Certificate {
-        key: Arc::new(key_of_leaf),
+        key: Arc::new(certified),
         not_before: time(leaf.validity().not_before.timestamp()),
         not_after: time(leaf.validity().not_after.timestamp()),
         serial: hex::encode(leaf.raw_serial()),
@@ -108,3 +103,6 @@ fn issuer_key(leaf: &X509Certificate<'_>) -> Option<Vec<u8>> {
 fn time(timestamp: i64) -> SystemTime {
     from_unix(u64::try_from(timestamp).unwrap_or(0))
 }
+
+#[cfg(test)]
+mod tests;

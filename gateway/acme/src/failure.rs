@@ -94,7 +94,9 @@ impl FailureKind {
             }
             Self::Unauthorized => "another server answers for the name: check its A and AAAA records and any proxy",
             Self::Tls => "something in front ends TLS or does not pass `acme-tls/1` on: try http-01",
-            Self::Rejected => "the authority does not issue for this name: check its spelling and the authority's policy",
+            Self::Rejected => {
+                "the authority does not issue for this name: check its spelling and the authority's policy"
+            }
             Self::Account => "check the contact addresses and the external account key",
             Self::Unreachable => "check the directory URL, outgoing HTTPS and which roots this machine trusts",
             Self::NoChallenge => "allow both http-01 and tls-alpn-01 in the settings",
@@ -117,8 +119,8 @@ impl Failure {
     pub(crate) fn problem(about: impl fmt::Display, problem: &Problem) -> Self {
         let kind = problem.r#type.as_deref().map_or(FailureKind::Other, kind_of);
         // One failed name of many is told as a subproblem (RFC 8555 section 6.7.1): its kind says more than `compound`.
-        let inner = problem.subproblems.iter().filter_map(|sub| sub.r#type.as_deref()).map(kind_of);
-        let kind = if kind == FailureKind::Other { inner.last().unwrap_or(kind) } else { kind };
+        let mut inner = problem.subproblems.iter().filter_map(|sub| sub.r#type.as_deref()).map(kind_of);
+        let kind = if kind == FailureKind::Other { inner.next().unwrap_or(kind) } else { kind };
         let mut said = problem.detail.clone().unwrap_or_else(|| "no detail given".to_owned());
         for sub in &problem.subproblems {
             said.push_str(&format!("; {sub}"));

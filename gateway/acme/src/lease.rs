@@ -6,8 +6,10 @@ use crate::{
 };
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use tokio_util::sync::CancellationToken;
 
 /// Runs `work`, extending the lock at a third of its time to live; ends it when the lock is lost or `deadline` passes.
+/// The lock is still held afterwards: the caller lets go.
 pub(crate) async fn hold<T>(
     records: &Records,
     fence: &Fence,
@@ -21,6 +23,18 @@ pub(crate) async fn hold<T>(
             Err(Failure::new(FailureKind::Timeout, text))
         }),
         failure = keep(records, fence, ttl) => Err(failure),
+    }
+}
+
+/// What is held, or `None` as soon as `stop` is asked for.
+pub(crate) async fn hold_until<T>(
+    stop: &CancellationToken,
+    held: impl Future<Output = Result<T, Failure>>,
+) -> Result<Option<T>, Failure> {
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => Ok(None),
+        done = held => done.map(Some),
     }
 }
 

@@ -22,15 +22,15 @@ pub mod check;
 
 pub mod storage;
 
-mod authority;
 mod account;
-mod solvers;
+mod authority;
 mod order;
+mod solvers;
 
-mod schedule;
 mod lease;
-mod status;
 mod maintain;
+mod schedule;
+mod status;
 
 mod tickets;
 

@@ -4,9 +4,7 @@ mod keeper;
 mod turn;
 
 use crate::{
-    Certificates, Challenges, Clock, Settings, SettingsError, Status, Storage,
-    authority::Connection,
-    status::Board,
+    Certificates, Challenges, Clock, Settings, SettingsError, Status, Storage, authority::Connection, status::Board,
     storage::Records,
 };
 use keeper::Keeper;
@@ -92,8 +90,8 @@ impl Maintainer {
     pub async fn run(self, shutdown: CancellationToken) {
         let mut keepers = JoinSet::new();
         for names in &self.shared.settings.certificates {
-            let keeper = Keeper::new(Arc::clone(&self.shared), names.clone());
-            keepers.spawn(keeper.run(shutdown.clone()));
+            let keeper = Keeper::new(Arc::clone(&self.shared), names.clone(), shutdown.clone());
+            keepers.spawn(keeper.run());
         }
         while let Some(ended) = keepers.join_next().await {
             if let Err(error) = ended {

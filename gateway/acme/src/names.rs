@@ -61,9 +61,7 @@ impl NameSet {
     }
 
     pub(crate) fn identifiers(&self) -> Vec<Identifier> {
-        self.iter()
-            .map(|name| name.parse().map_or_else(|_| Identifier::Dns(name.to_owned()), Identifier::Ip))
-            .collect()
+        self.iter().map(|name| name.parse().map_or_else(|_| Identifier::Dns(name.to_owned()), Identifier::Ip)).collect()
     }
 }
 

@@ -5,8 +5,7 @@ use crate::{
     storage::{Fence, Item},
 };
 use instant_acme::{
-    Account, AuthorizationHandle, AuthorizationStatus, CertificateIdentifier, NewOrder, Order, OrderStatus,
-    RetryPolicy,
+    Account, AuthorizationHandle, AuthorizationStatus, CertificateIdentifier, NewOrder, Order, OrderStatus, RetryPolicy,
 };
 use rcgen::{CertificateParams, DistinguishedName, KeyPair};
 use std::{collections::HashMap, time::Duration};
@@ -71,12 +70,7 @@ impl Ordering<'_> {
     }
 
     /// Whether all names are proven; an error when nothing is left to try.
-    async fn prove(
-        &self,
-        order: &mut Order,
-        failed: &mut Failed,
-        published: &mut Vec<Item>,
-    ) -> Result<bool, Failure> {
+    async fn prove(&self, order: &mut Order, failed: &mut Failed, published: &mut Vec<Item>) -> Result<bool, Failure> {
         let mut chosen = HashMap::new();
         let mut authorizations = order.authorizations();
         while let Some(authorization) = authorizations.next().await {
@@ -92,10 +86,9 @@ impl Ordering<'_> {
             let item = kind.item(&identifier, &challenge.token);
             published.push(item.clone());
             self.challenges.publish(&item, challenge.key_authorization().as_str(), self.fence).await?;
-            challenge
-                .set_ready()
-                .await
-                .map_err(|error| Failure::acme(format_args!("{name} by {kind} at {}", self.authority.host()), &error))?;
+            challenge.set_ready().await.map_err(|error| {
+                Failure::acme(format_args!("{name} by {kind} at {}", self.authority.host()), &error)
+            })?;
             chosen.insert(name, kind);
         }
 
@@ -177,10 +170,13 @@ impl Ordering<'_> {
         let about = self.doing("finalizing");
         match order.poll_ready(&retries).await {
             Ok(OrderStatus::Ready) => {}
-            Ok(status) => return Err(Failure::new(FailureKind::Other, format_args!("{about}: the order is {status:?}"))),
+            Ok(status) => {
+                return Err(Failure::new(FailureKind::Other, format_args!("{about}: the order is {status:?}")));
+            }
             Err(error) => return Err(Failure::acme(about, &error)),
         }
-        let unmade = |error: rcgen::Error| Failure::new(FailureKind::Other, format_args!("making the request: {error}"));
+        let unmade =
+            |error: rcgen::Error| Failure::new(FailureKind::Other, format_args!("making the request: {error}"));
         let key = KeyPair::generate().map_err(unmade)?;
         let mut params = CertificateParams::new(self.names.as_slice().to_vec()).map_err(unmade)?;
         params.distinguished_name = DistinguishedName::new();

@@ -72,7 +72,8 @@ pub(crate) fn plan(
     let end = seconds(info.suggested_window.end.unix_timestamp());
     let kept = before.filter(|before| before.start == start && before.end == end).and_then(|before| before.at);
     // A window that ends before it starts says nothing (section 4.2: treat it as if there was none).
-    let drawn = (end > start).then(|| from_unix(start) + Duration::from_secs(end - start).mul_f64(luck.clamp(0.0, 1.0)));
+    let drawn =
+        (end > start).then(|| from_unix(start) + Duration::from_secs(end - start).mul_f64(luck.clamp(0.0, 1.0)));
     let ask = now + retry_after.clamp(ASK_SOONEST, ASK_LATEST);
     Renewal { start, end, at: kept.or(drawn.map(unix)), ask: unix(ask) }
 }

@@ -1,8 +1,8 @@
 //! Writes a configuration as TOML with every default spelled out: what the gateway understood.
 
 use crate::{
-    Action, Balance, Certificate, CertificateSource, Config, Limits, Listener, LogFormat, PathMatch, Protocol, RateLimit,
-    Route, Site, SiteRoot, TlsVersion, Upstream,
+    Action, Balance, Certificate, CertificateSource, Config, Limits, Listener, LogFormat, PathMatch, Protocol,
+    RateLimit, Route, Site, SiteRoot, TlsVersion, Upstream,
     units::{bytes_text, duration_text},
 };
 use std::{fmt::Display, path::Path, time::Duration};

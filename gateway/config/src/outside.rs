@@ -20,7 +20,10 @@ use upstream::UpstreamText;
 /// The configuration of a Gatehouse gateway.
 #[derive(JsonSchema)]
 #[schemars(rename = "Gateway", deny_unknown_fields)]
-#[expect(dead_code, reason = "says which sections there are; the sections are read one by one, so that each reports its problems")]
+#[expect(
+    dead_code,
+    reason = "says which sections there are; the sections are read one by one, so that each reports its problems"
+)]
 pub(crate) struct File {
     /// Where to listen. Required, at least one.
     listener: Vec<ListenerText>,
@@ -61,4 +64,3 @@ pub(crate) struct Sections {
     pub(crate) drain: Option<DrainText>,
     pub(crate) trust: Option<TrustText>,
 }
-

@@ -39,7 +39,8 @@ impl Standalone {
             listener(&mut text, "http", index, address);
         }
         let directory = quoted(&self.certificates.display().to_string());
-        let _ = write!(text, "\n[[certificate]]\nname = \"local\"\nsource = \"self-signed\"\ndirectory = {directory}\n");
+        let _ =
+            write!(text, "\n[[certificate]]\nname = \"local\"\nsource = \"self-signed\"\ndirectory = {directory}\n");
         if !self.names.is_empty() {
             let names: Vec<_> = self.names.iter().map(|name| quoted(&name.to_string())).collect();
             let _ = writeln!(text, "names = [{}]", names.join(", "));

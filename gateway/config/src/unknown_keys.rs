@@ -26,7 +26,8 @@ impl<'w> Walk<'w, '_> {
         }
         for (key, value) in table.iter_mut() {
             if let Some(schema) = known.get(key.get_ref().as_ref()) {
-                let name = if section.is_empty() { key.get_ref().to_string() } else { format!("{section}.{}", key.get_ref()) };
+                let name =
+                    if section.is_empty() { key.get_ref().to_string() } else { format!("{section}.{}", key.get_ref()) };
                 self.value(value, schema, &name);
             }
         }
@@ -49,7 +50,8 @@ impl<'w> Walk<'w, '_> {
 
     /// Follows `$ref` and the non-null branch of an optional value; our schema nests these at most twice.
     fn resolve(&self, schema: &'w Value) -> &'w Value {
-        let branch = schema.get("anyOf").and_then(Value::as_array).and_then(|branches| branches.first()).unwrap_or(schema);
+        let branch =
+            schema.get("anyOf").and_then(Value::as_array).and_then(|branches| branches.first()).unwrap_or(schema);
         let definition = branch.get("$ref").and_then(Value::as_str).and_then(|path| path.strip_prefix("#/$defs/"));
         definition.and_then(|name| self.definitions?.get(name)).unwrap_or(branch)
     }

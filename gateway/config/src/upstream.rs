@@ -67,7 +67,11 @@ impl FromStr for Target {
             };
         }
         if let Ok(address) = text.parse::<SocketAddr>() {
-            return if address.port() == 0 { Err("port 0 cannot be connected to".into()) } else { Ok(Self::Socket(address)) };
+            return if address.port() == 0 {
+                Err("port 0 cannot be connected to".into())
+            } else {
+                Ok(Self::Socket(address))
+            };
         }
         let (all, rest) = match text.strip_prefix("dns:") {
             Some(rest) => (true, rest),

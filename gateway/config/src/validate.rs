@@ -44,7 +44,14 @@ pub(crate) fn config(text: &str, base: &Path, sections: Sections, problems: &mut
         trust: operation::trust(&mut check, sections.trust.unwrap_or_default()),
         hash: hex::encode(Sha256::digest(text)),
     };
-    references::check(&mut check, &sections.listener, &sections.certificate, &sections.route, &sections.upstream, &sections.site);
+    references::check(
+        &mut check,
+        &sections.listener,
+        &sections.certificate,
+        &sections.route,
+        &sections.upstream,
+        &sections.site,
+    );
     check.problems.is_empty().then_some(config)
 }
 

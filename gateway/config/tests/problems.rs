@@ -47,7 +47,12 @@ fn the_right_one_is_accepted() {
 #[test]
 fn each_mistake_is_found_on_its_line() {
     let table = [
-        ("path_prefix = \"/api\"", "path_prefx = \"/api\"\npath = \"/api\"", 13, "unknown key `path_prefx` in `route`; did you mean `path_prefix`?"),
+        (
+            "path_prefix = \"/api\"",
+            "path_prefx = \"/api\"\npath = \"/api\"",
+            13,
+            "unknown key `path_prefx` in `route`; did you mean `path_prefix`?",
+        ),
         ("[[route]]", "[[rout]]\nname = \"x\"\n[[route]]", 11, "unknown key `rout`; did you mean `route`?"),
         ("name = \"api\"\npath", "name = \"api\"\nzzz = 1\npath", 13, "unknown key `zzz` in `route`; known are"),
         ("protocol = \"https\"", "protocol = \"htps\"", 5, "unknown variant `htps`, expected `https` or `http`"),
@@ -65,12 +70,22 @@ fn each_mistake_is_found_on_its_line() {
         ("upstream = \"api\"", "upstream = \"api\"\nhosts = [\"a:1\"]", 15, "expected a host without port"),
         ("upstream = \"api\"", "upstream = \"api\"\nidle_timeout = \"10\"", 15, "\"10\": expected a duration such as"),
         ("upstream = \"api\"", "upstream = \"api\"\nbody_limit = \"1MB\"", 15, "expected a size such as"),
-        ("upstream = \"api\"", "upstream = \"api\"\nrate_limit = { per_second = 0, burst = 1 }", 15, "expected 0.001 to"),
+        (
+            "upstream = \"api\"",
+            "upstream = \"api\"\nrate_limit = { per_second = 0, burst = 1 }",
+            15,
+            "expected 0.001 to",
+        ),
         ("path_prefix = \"/api\"", "path_prefix = \"api\"", 13, "\"api\": expected a path from `/`"),
         ("path_prefix = \"/api\"", "path_prefix = \"/a/../b\"", 13, "expected a path from `/`"),
         ("path_prefix = \"/api\"", "", 11, "expected exactly one of `path` and `path_prefix`"),
         ("targets = [\"127.0.0.1:9000\"]", "targets = []", 16, "`targets` is empty"),
-        ("targets = [\"127.0.0.1:9000\"]", "targets = [\"127.0.0.1\"]", 18, "expected `host:port`, `unix:/absolute/path`"),
+        (
+            "targets = [\"127.0.0.1:9000\"]",
+            "targets = [\"127.0.0.1\"]",
+            18,
+            "expected `host:port`, `unix:/absolute/path`",
+        ),
         ("targets = [\"127.0.0.1:9000\"]", "targets = [\"a:1\", \"a:1\"]", 18, "is there twice"),
         ("targets = [\"127.0.0.1:9000\"]", "targets = [\"a:1\"]\nbalance = \"rendezvous\"", 16, "needs `hash_cookie`"),
         ("source = \"self-signed\"", "source = \"files\"", 7, "`source = \"files\"` needs `cert` and `key`"),
@@ -106,7 +121,10 @@ fn all_mistakes_are_reported_at_once_in_the_order_of_lines() {
 fn a_problem_names_file_line_and_column() {
     let text = RIGHT.replacen("protocol", "protcol", 1);
     let shown = Config::parse(&text, "gateway.toml", Path::new("")).unwrap_err().to_string();
-    assert!(shown.starts_with("gateway.toml:2:1: `listener`: missing field `protocol`\ngateway.toml:5:1: unknown key"), "{shown}");
+    assert!(
+        shown.starts_with("gateway.toml:2:1: `listener`: missing field `protocol`\ngateway.toml:5:1: unknown key"),
+        "{shown}"
+    );
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The configuration of a single machine goes the same way as one from a file.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
+
 use gateway_config::{Action, Balance, Config, ListenAddress, PathMatch, Protocol, SiteRoot, Standalone};
 use std::path::Path;
 
@@ -21,7 +23,8 @@ fn standalone() -> Standalone {
 #[test]
 fn its_text_parses_to_what_was_asked_for() {
     let text = standalone().to_toml();
-    let config = Config::parse(&text, "standalone", Path::new("/")).unwrap_or_else(|problems| panic!("{problems}\n{text}"));
+    let config =
+        Config::parse(&text, "standalone", Path::new("/")).unwrap_or_else(|problems| panic!("{problems}\n{text}"));
     assert_eq!(config.listeners.len(), 3);
     assert_eq!(config.listeners[0].address, ListenAddress::Localhost(8443));
     assert!(matches!(config.listeners[2].protocol, Protocol::HttpRedirect { https_port: None }));

@@ -10,7 +10,8 @@ use prometheus::{Encoder, TextEncoder};
 
 pub(super) async fn serve(State(gateway): State<Handle>) -> Response {
     let others = gateway.state().options.registries.iter();
-    let families: Vec<_> = [gateway.metrics().registry()].into_iter().chain(others).flat_map(prometheus::Registry::gather).collect();
+    let families: Vec<_> =
+        [gateway.metrics().registry()].into_iter().chain(others).flat_map(prometheus::Registry::gather).collect();
     let encoder = TextEncoder::new();
     let mut text = Vec::new();
     match encoder.encode(&families, &mut text) {

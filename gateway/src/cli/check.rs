@@ -11,7 +11,8 @@ pub(super) async fn check(path: PathBuf) -> ExitCode {
     };
     say(&config.to_toml());
     for (name, facts) in &loaded.facts {
-        let until = jiff::Timestamp::from_second(facts.not_after).map_or("an unknown time".to_owned(), |at| at.to_string());
+        let until =
+            jiff::Timestamp::from_second(facts.not_after).map_or("an unknown time".to_owned(), |at| at.to_string());
         say(&format!("# certificate {name}: {}; valid until {until}", facts.names.join(", ")));
     }
     say(&format!(

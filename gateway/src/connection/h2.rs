@@ -2,6 +2,7 @@
 
 use crate::{plane::Plane, proxy::Proxy, stream::ClientStream};
 use async_trait::async_trait;
+use gateway_config::Limits;
 use pingora::{
     apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp as _},
     protocols::http::{
@@ -11,7 +12,6 @@ use pingora::{
     proxy::HttpProxy,
     server::ShutdownWatch,
 };
-use gateway_config::Limits;
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -76,7 +76,11 @@ struct App {
 
 #[async_trait]
 impl HttpServerApp for App {
-    async fn process_new_http(self: &Arc<Self>, session: ServerSession, shutdown: &ShutdownWatch) -> Option<ReusedHttpStream> {
+    async fn process_new_http(
+        self: &Arc<Self>,
+        session: ServerSession,
+        shutdown: &ShutdownWatch,
+    ) -> Option<ReusedHttpStream> {
         self.proxy.process_new_http(session, shutdown).await
     }
 

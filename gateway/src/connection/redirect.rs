@@ -24,7 +24,9 @@ pub(super) async fn serve(plane: Arc<Plane>, mut stream: Box<ClientStream>, port
 fn answer(plane: &Plane, stream: &ClientStream, head: &Head, port: u16) -> Answer {
     let text = stream.ahead().get(..head.len).unwrap_or_default();
     let Some(request) = head.to_request(text) else { return Answer::plain(400, "The request is malformed.") };
-    let Ok(target) = std::str::from_utf8(request.raw_path()) else { return Answer::plain(400, "The path is malformed.") };
+    let Ok(target) = std::str::from_utf8(request.raw_path()) else {
+        return Answer::plain(400, "The path is malformed.");
+    };
     if let Some(token) = target.strip_prefix(CHALLENGES) {
         return match (plane.http01)(token) {
             Some(authorization) => Answer::text(200, &authorization),
@@ -34,5 +36,6 @@ fn answer(plane: &Plane, stream: &ClientStream, head: &Head, port: u16) -> Answe
     let host = request.headers.get(http::header::HOST).and_then(|host| Host::parse(host.to_str().ok()?));
     let Some(host) = host else { return Answer::plain(400, "A valid Host is needed.") };
     let port = if port == 443 { String::new() } else { format!(":{port}") };
-    Answer::plain(308, "This site is served over https.").with("location", &format!("https://{}{port}{target}", host.as_str()))
+    Answer::plain(308, "This site is served over https.")
+        .with("location", &format!("https://{}{port}{target}", host.as_str()))
 }

@@ -36,7 +36,8 @@ fn is_id(id: &str) -> bool {
 }
 
 fn is_traceparent(text: &str) -> bool {
-    let hex = |text: &str, len: usize| text.len() == len && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    let hex =
+        |text: &str, len: usize| text.len() == len && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     let parts: Vec<&str> = text.split('-').collect();
     let [version, trace, parent, flags] = parts.as_slice() else { return false };
     let zero = |text: &str| text.bytes().all(|byte| byte == b'0');

@@ -66,10 +66,8 @@ impl Said {
         // The length tells most names apart before any comparison.
         match name.len() {
             4 if name.eq_ignore_ascii_case(b"host") => self.hosts += 1,
-            6 if name.eq_ignore_ascii_case(b"expect") => {
-                if !value.eq_ignore_ascii_case(b"100-continue") {
-                    return Err(HeadError::Expectation);
-                }
+            6 if name.eq_ignore_ascii_case(b"expect") && !value.eq_ignore_ascii_case(b"100-continue") => {
+                return Err(HeadError::Expectation);
             }
             7 if name.eq_ignore_ascii_case(b"upgrade") => {
                 self.upgrade_websocket |= tokens(value).any(|token| token.eq_ignore_ascii_case(b"websocket"));

@@ -12,7 +12,10 @@ fn parse(text: &str) -> Result<Head, HeadError> {
 fn a_plain_request_is_read() {
     let head = parse("GET /a?b HTTP/1.1\r\nHost: x\r\nAccept: */*\r\n\r\nrest").expect("valid");
     assert_eq!((head.method, head.framing, head.upgrade), (Method::GET, Framing::Length(0), Upgrade::None));
-    assert_eq!(parse("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 12\r\n\r\n").map(|h| h.framing), Ok(Framing::Length(12)));
+    assert_eq!(
+        parse("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 12\r\n\r\n").map(|h| h.framing),
+        Ok(Framing::Length(12))
+    );
     assert_eq!(
         parse("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: Chunked\r\n\r\n").map(|h| h.framing),
         Ok(Framing::Chunked)
@@ -52,7 +55,10 @@ fn whatever_two_parsers_could_read_differently_is_refused() {
         ("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n", HeadError::Framing),
         ("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", HeadError::TransferCoding),
         ("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n", HeadError::TransferCoding),
-        ("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", HeadError::Framing),
+        (
+            "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
+            HeadError::Framing,
+        ),
         ("POST / HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", HeadError::Framing),
         ("GET  / HTTP/1.1\r\nHost: x\r\n\r\n", HeadError::RequestLine),
         ("GET /a b HTTP/1.1\r\nHost: x\r\n\r\n", HeadError::RequestLine),
@@ -73,9 +79,8 @@ fn whatever_two_parsers_could_read_differently_is_refused() {
 
 #[test]
 fn a_websocket_is_recognised_only_when_it_is_one() {
-    let with = |fields: &str| {
-        parse(&format!("GET /ws HTTP/1.1\r\nHost: x\r\n{fields}\r\n\r\n")).map(|head| head.upgrade)
-    };
+    let with =
+        |fields: &str| parse(&format!("GET /ws HTTP/1.1\r\nHost: x\r\n{fields}\r\n\r\n")).map(|head| head.upgrade);
     let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
     let ok = format!("Upgrade: WebSocket\r\nConnection: keep-alive, Upgrade\r\n{key}\r\nSec-WebSocket-Version: 13");
     assert_eq!(with(&ok), Ok(Upgrade::WebSocket));

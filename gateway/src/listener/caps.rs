@@ -132,7 +132,8 @@ mod tests {
     #[test]
     fn an_ipv6_client_is_its_network() {
         let (caps, name) = (Caps::default(), Arc::from("a"));
-        let _places = ["2001:db8::1", "2001:db8::2"].map(|text| caps.enter(&name, Some(address(text)), &LIMITS).expect("free"));
+        let _places =
+            ["2001:db8::1", "2001:db8::2"].map(|text| caps.enter(&name, Some(address(text)), &LIMITS).expect("free"));
         let refused = caps.enter(&name, Some(address("2001:db8::3")), &LIMITS).expect_err("full");
         assert_eq!(refused, ConnectionRefusal::Address);
         assert!(caps.enter(&name, Some(address("2001:db8:0:1::1")), &LIMITS).is_ok());

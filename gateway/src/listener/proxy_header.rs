@@ -133,7 +133,11 @@ mod tests {
         assert_eq!(parse_v2([0x22, 0x11, 0, 12], &v4), None, "unknown command");
         let mut v6 = [0; 40];
         v6.first_chunk_mut::<2>().expect("long enough").copy_from_slice(&[0x20, 0x01]);
-        assert_eq!(parse_v2([0x21, 0x21, 0, 40], &v6), Some(Some("[2001::]:0".parse().expect("an address"))), "with TLVs");
+        assert_eq!(
+            parse_v2([0x21, 0x21, 0, 40], &v6),
+            Some(Some("[2001::]:0".parse().expect("an address"))),
+            "with TLVs"
+        );
         assert_eq!(parse_v2([0x21, 0x00, 0, 0], &[]), Some(None), "unspecified");
     }
 

@@ -54,8 +54,10 @@ impl Authority {
         leaf::set_validity(&mut params, YEARS.years());
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        params.name_constraints =
-            Some(NameConstraints { permitted_subtrees: permitted.iter().map(subtree).collect(), excluded_subtrees: vec![] });
+        params.name_constraints = Some(NameConstraints {
+            permitted_subtrees: permitted.iter().map(subtree).collect(),
+            excluded_subtrees: vec![],
+        });
         let pem = params.self_signed(&key)?.pem();
 
         directory.write_private(&directory.path(KEY_FILE), &key.serialize_pem())?;
@@ -80,7 +82,9 @@ impl Authority {
         let der = CertificateDer::from_pem_slice(pem.as_bytes()).ok()?;
         let (_, certificate) = X509Certificate::from_der(&der).ok()?;
         let year = Zoned::now().timestamp().as_second() + 365 * 86_400;
-        if certificate.validity().not_after.timestamp() < year || certificate.public_key().subject_public_key.data != key.public_key_raw() {
+        if certificate.validity().not_after.timestamp() < year
+            || certificate.public_key().subject_public_key.data != key.public_key_raw()
+        {
             return None;
         }
         let key_id = certificate.extensions().iter().find_map(|extension| match extension.parsed_extension() {
@@ -88,7 +92,8 @@ impl Authority {
             _ => None,
         })?;
         let constraints = certificate.name_constraints().ok()??.value;
-        let permitted = constraints.permitted_subtrees.iter().flatten().filter_map(|subtree| named(&subtree.base)).collect();
+        let permitted =
+            constraints.permitted_subtrees.iter().flatten().filter_map(|subtree| named(&subtree.base)).collect();
         let issuer = Issuer::from_ca_cert_der(&der, key).ok()?;
         Some(Self { issuer, pem, key_id, permitted })
     }
@@ -110,7 +115,9 @@ fn constraint(name: &ServerName) -> ServerName {
 fn subtree(name: &ServerName) -> GeneralSubtree {
     match name {
         ServerName::Dns(dns) => GeneralSubtree::DnsName(dns.clone()),
-        ServerName::Ip(ip) => GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(*ip, if ip.is_ipv4() { 32 } else { 128 })),
+        ServerName::Ip(ip) => {
+            GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(*ip, if ip.is_ipv4() { 32 } else { 128 }))
+        }
     }
 }
 

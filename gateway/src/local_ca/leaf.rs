@@ -40,7 +40,9 @@ pub(super) fn is_usable(pem: &str, authority: &Authority, names: &[ServerName]) 
     let (from, to) = (certificate.validity().not_before.timestamp(), certificate.validity().not_after.timestamp());
     let left = to - Zoned::now().timestamp().as_second();
     let by_authority = certificate.extensions().iter().any(|extension| match extension.parsed_extension() {
-        ParsedExtension::AuthorityKeyIdentifier(id) => id.key_identifier.as_ref().is_some_and(|id| id.0 == authority.key_id),
+        ParsedExtension::AuthorityKeyIdentifier(id) => {
+            id.key_identifier.as_ref().is_some_and(|id| id.0 == authority.key_id)
+        }
         _ => false,
     });
     by_authority && left * 3 > to - from && alternative_names(&certificate) == names.iter().cloned().collect()

@@ -10,7 +10,11 @@ fn names(list: &[&str]) -> Vec<ServerName> {
 fn verify(directory: &Path, leaf: &Path, hostname: &[&str]) -> bool {
     let authority = directory.join(AUTHORITY_FILE);
     let mut openssl = Command::new("openssl");
-    openssl.args(["verify", "-x509_strict", "-purpose", "sslserver", "-CAfile"]).arg(authority).args(hostname).arg(leaf);
+    openssl
+        .args(["verify", "-x509_strict", "-purpose", "sslserver", "-CAfile"])
+        .arg(authority)
+        .args(hostname)
+        .arg(leaf);
     openssl.output().unwrap().status.success()
 }
 

@@ -144,7 +144,9 @@ impl RouteMetrics {
         let slots = if version == HttpVersion::H1 { h1 } else { h2 };
         match code.checked_sub(CODES.start).and_then(|index| slots.get(usize::from(index))) {
             Some(slot) => slot
-                .get_or_init(|| self.requests.with_label_values(&[&self.name, code.to_string().as_str(), version.as_str()]))
+                .get_or_init(|| {
+                    self.requests.with_label_values(&[&self.name, code.to_string().as_str(), version.as_str()])
+                })
                 .inc(),
             None => self.requests.with_label_values(&[self.name.as_str(), "other", version.as_str()]).inc(),
         }

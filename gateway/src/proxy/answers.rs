@@ -31,7 +31,9 @@ pub(super) fn unavailable(why: Unavailable, form: Form) -> Answer {
 pub(super) fn status(error: &Error) -> Option<u16> {
     match (error.etype(), error.esource()) {
         (ErrorType::HTTPStatus(code), _) => Some(*code),
-        (ErrorType::ReadTimedout | ErrorType::WriteTimedout | ErrorType::ConnectTimedout, ErrorSource::Upstream) => Some(504),
+        (ErrorType::ReadTimedout | ErrorType::WriteTimedout | ErrorType::ConnectTimedout, ErrorSource::Upstream) => {
+            Some(504)
+        }
         (_, ErrorSource::Upstream) => Some(502),
         (ErrorType::ReadTimedout, ErrorSource::Downstream) => Some(408),
         (ErrorType::WriteError | ErrorType::ReadError | ErrorType::ConnectionClosed, ErrorSource::Downstream) => None,

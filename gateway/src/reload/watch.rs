@@ -7,7 +7,7 @@ use crate::{certificates, config_source::ConfigSource, gateway::Handle};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use sha2::{Digest, Sha256};
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -22,38 +22,47 @@ const LOOK_ANYWAY: Duration = Duration::from_secs(15);
 pub(super) async fn follow_files(handle: Handle) {
     let (events, mut changed) = mpsc::channel(1);
     let mut watcher = Directories::new(events);
-    let mut known = content(&handle).await;
+    let mut tried = None;
     loop {
+        // Watched first, compared then: what changes in between is seen by one or the other.
         watcher.watch(&files(&handle));
+        let now = content(&handle).await;
+        if now != in_effect(&handle).await && tried.as_ref() != Some(&now) {
+            tried = Some(now);
+            handle.reload_and_log("files changed").await;
+            continue;
+        }
         tokio::select! {
             _ = changed.recv() => {
                 tokio::time::sleep(SETTLE).await;
-                // Whatever came meanwhile is seen by the look below.
+                // Whatever came meanwhile is seen by the next look.
                 let _seen = changed.try_recv();
             }
             () = tokio::time::sleep(LOOK_ANYWAY) => {}
         }
-        let now = content(&handle).await;
-        if now != known {
-            handle.reload_and_log("files changed").await;
-            // Taken before the reload: a change during it is a change after it. Other certificate files count anew.
-            known = if files_are_same(&handle, &now) { now } else { content(&handle).await };
-        }
     }
 }
 
-/// The content of each file, as digests; a file that cannot be read has none.
-type Content = Vec<(PathBuf, Option<[u8; 32]>)>;
+/// SHA-256 of each file, in hexadecimal; a file that cannot be read has none.
+type Content = BTreeMap<PathBuf, Option<String>>;
 
+/// The files as they are.
 async fn content(handle: &Handle) -> Content {
     let files = files(handle);
-    let digest = |path: &PathBuf| std::fs::read(path).ok().map(|bytes| Sha256::digest(bytes).into());
+    let digest = |path: &PathBuf| std::fs::read(path).ok().map(|bytes| hex::encode(Sha256::digest(bytes)));
     let reading = tokio::task::spawn_blocking(move || files.iter().map(|path| (path.clone(), digest(path))).collect());
     reading.await.unwrap_or_default()
 }
 
-fn files_are_same(handle: &Handle, content: &Content) -> bool {
-    files(handle).iter().eq(content.iter().map(|(path, _)| path))
+/// The files as they were when they took effect.
+async fn in_effect(handle: &Handle) -> Content {
+    let effect = handle.state().effect.lock().await;
+    let certificates = effect.certificates().files.iter().map(|(path, hash)| (path.clone(), Some(hash.clone())));
+    let config = match &handle.state().source {
+        ConfigSource::File(path) => Some((path.clone(), Some(handle.config().hash.clone()))),
+        ConfigSource::Text { .. } => None,
+    };
+    certificates.chain(config).collect()
 }
 
 fn files(handle: &Handle) -> Vec<PathBuf> {
@@ -78,7 +87,8 @@ impl Directories {
                 let _told = events.try_send(());
             }
         });
-        let watcher = made.map_err(|error| tracing::warn!(%error, "cannot watch files; looking at them now and then")).ok();
+        let watcher =
+            made.map_err(|error| tracing::warn!(%error, "cannot watch files; looking at them now and then")).ok();
         Self { watcher, watched: BTreeSet::new() }
     }
 

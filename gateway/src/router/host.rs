@@ -16,11 +16,12 @@ impl Host {
             return None;
         }
         let authority: Authority = text.parse().ok()?;
-        // `:` with nothing behind it parses as no port, and would be passed on as it is.
-        if text.ends_with(':') || (authority.port().is_some() && authority.port_u16().is_none()) {
+        let host = authority.host();
+        // The parser takes anything behind the colon, nothing included, and it would be passed on as it is.
+        let port = text.strip_prefix(host)?;
+        if !port.is_empty() && !is_port(port.strip_prefix(':')?) {
             return None;
         }
-        let host = authority.host();
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
         let literal = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
         let name = match literal {
@@ -42,6 +43,10 @@ impl Host {
     }
 }
 
+fn is_port(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,6 +63,8 @@ mod tests {
             ("a:b", None),
             ("a:", None),
             ("a:99999", None),
+            ("a:0", None),
+            ("a:+1", None),
             ("user@a", None),
             ("a/b", None),
             ("a b", None),

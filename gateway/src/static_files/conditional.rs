@@ -20,7 +20,8 @@ pub(super) enum Selected {
 pub(super) fn select(headers: &HeaderMap, method: &Method, length: u64, etag: &HeaderValue) -> Selected {
     let tag = etag.to_str().unwrap_or_default();
     let fields = headers.get_all(header::IF_NONE_MATCH);
-    let mut known = fields.iter().filter_map(|field| field.to_str().ok()).flat_map(|field| field.split(',')).map(str::trim);
+    let mut known =
+        fields.iter().filter_map(|field| field.to_str().ok()).flat_map(|field| field.split(',')).map(str::trim);
     if known.any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag) {
         return Selected::NotModified;
     }
@@ -43,7 +44,9 @@ fn part(range: &str, length: u64) -> Selected {
     let Some((first, last)) = range.strip_prefix("bytes=").and_then(|range| range.trim().split_once('-')) else {
         return Selected::Whole;
     };
-    let number = |text: &str| (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().unwrap_or(u64::MAX));
+    let number = |text: &str| {
+        (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().unwrap_or(u64::MAX))
+    };
     let range = match (number(first), number(last)) {
         (Some(first), None) if last.is_empty() => first..length,
         (Some(first), Some(last)) if first <= last => first..last.saturating_add(1).min(length),
@@ -96,7 +99,11 @@ mod tests {
     #[test]
     fn conditions() {
         for tag in ["\"tag\"", "W/\"tag\"", "\"x\", \"tag\"", "*"] {
-            assert_eq!(with(&[(header::IF_NONE_MATCH, tag), (header::RANGE, "bytes=0-0")]), Selected::NotModified, "{tag}");
+            assert_eq!(
+                with(&[(header::IF_NONE_MATCH, tag), (header::RANGE, "bytes=0-0")]),
+                Selected::NotModified,
+                "{tag}"
+            );
         }
         assert_eq!(with(&[(header::IF_NONE_MATCH, "\"other\"")]), Selected::Whole);
         let ranged = |condition| with(&[(header::IF_RANGE, condition), (header::RANGE, "bytes=0-0")]);

@@ -91,7 +91,8 @@ mod tests {
             ("deflate", None),
             ("", None),
         ] {
-            let headers: http::HeaderMap = [(http::header::ACCEPT_ENCODING, HeaderValue::from_static(accept))].into_iter().collect();
+            let headers: http::HeaderMap =
+                [(http::header::ACCEPT_ENCODING, HeaderValue::from_static(accept))].into_iter().collect();
             let chosen = choose(headers.get_all(http::header::ACCEPT_ENCODING), all.into_iter());
             assert_eq!(chosen, expected, "{accept:?}");
         }

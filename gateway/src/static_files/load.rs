@@ -123,7 +123,8 @@ impl Representation {
 
 /// `/assets/NAME-HASH.ext`, as Vite names what it bundles: eight characters of base64url.
 fn has_hash(path: &str) -> bool {
-    let stem = path.strip_prefix("/assets/").and_then(|file| file.rsplit('/').next()).and_then(|file| file.split('.').next());
+    let stem =
+        path.strip_prefix("/assets/").and_then(|file| file.rsplit('/').next()).and_then(|file| file.split('.').next());
     let hash = stem.and_then(|stem| stem.get(stem.len().checked_sub(9)?..)).and_then(|end| end.strip_prefix('-'));
     hash.is_some_and(|hash| hash.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')))
 }
@@ -218,7 +219,7 @@ mod tests {
         let write = |path: &str| fs::write(site.path().join(path), path).unwrap();
         fs::create_dir_all(site.path().join("..data")).unwrap();
         fs::create_dir_all(site.path().join("sub")).unwrap();
-        ["index.html", "sub/a.txt", ".env", "..data/linked.txt"].map(write);
+        ["index.html", "sub/a.txt", ".env", "..data/linked.txt"].into_iter().for_each(write);
         fs::write(outside.path().join("secret"), "secret").unwrap();
         std::os::unix::fs::symlink(outside.path().join("secret"), site.path().join("secret.txt")).unwrap();
         std::os::unix::fs::symlink("..data/linked.txt", site.path().join("linked.txt")).unwrap();

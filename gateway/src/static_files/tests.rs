@@ -11,7 +11,8 @@ fn site() -> Site {
         ("/with space.txt", "spaced".into()),
         ("/alone.gz", "archive".into()),
     ];
-    let octets: BTreeMap<String, Bytes> = files.into_iter().map(|(path, text)| (path.to_owned(), text.into())).collect();
+    let octets: BTreeMap<String, Bytes> =
+        files.into_iter().map(|(path, text)| (path.to_owned(), text.into())).collect();
     let policy = HeaderValue::from_static("default-src 'none'");
     Site { files: load::assemble(octets), spa_fallback: Some("/index.html".into()), policy }
 }
@@ -52,7 +53,10 @@ fn a_known_tag_is_answered_304() {
     let mut headers = HeaderMap::new();
     headers.insert(header::IF_NONE_MATCH, tag.parse().expect("a header"));
     let reply = site().reply(&Method::GET, "/", &headers).expect("found");
-    assert_eq!((reply.status, reply.body.len(), field(&reply, &header::CONTENT_TYPE)), (StatusCode::NOT_MODIFIED, 0, None));
+    assert_eq!(
+        (reply.status, reply.body.len(), field(&reply, &header::CONTENT_TYPE)),
+        (StatusCode::NOT_MODIFIED, 0, None)
+    );
     assert_eq!(field(&reply, &header::ETAG), Some(&*tag));
 }
 

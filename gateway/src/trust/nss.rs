@@ -10,7 +10,8 @@ use std::{
 
 /// The databases of this user. Chromium's is always among them: it is made on demand.
 pub(super) fn databases(home: &Path) -> Vec<PathBuf> {
-    let firefox = [".mozilla/firefox", "snap/firefox/common/.mozilla/firefox", ".var/app/org.mozilla.firefox/.mozilla/firefox"];
+    let firefox =
+        [".mozilla/firefox", "snap/firefox/common/.mozilla/firefox", ".var/app/org.mozilla.firefox/.mozilla/firefox"];
     let profiles = firefox.iter().flat_map(|below| subdirectories(home.join(below)));
     let with_database = profiles.filter(|profile| profile.join("cert9.db").exists());
     let snap = home.join("snap/chromium/current/.pki/nssdb");

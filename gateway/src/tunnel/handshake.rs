@@ -34,7 +34,11 @@ const BODY_MAX: usize = 64 * 1024;
 const BAD_ANSWER: Reply = Reply::Gateway(502, "The service behind this site did not answer as it should.");
 
 /// Sends the request and reads the answer, all within the deadline.
-pub(super) async fn shake(mut upstream: UpstreamStream, request: &RequestHeader, deadline: Duration) -> Result<Shaken, Reply> {
+pub(super) async fn shake(
+    mut upstream: UpstreamStream,
+    request: &RequestHeader,
+    deadline: Duration,
+) -> Result<Shaken, Reply> {
     let exchange = async {
         upstream.write_all(&request_head(request)).await?;
         read_answer(&mut upstream).await
@@ -64,7 +68,8 @@ fn request_head(request: &RequestHeader) -> Vec<u8> {
         .map(<[u8]>::trim_ascii)
         .collect();
     // The fields that tell who asks are the gateway's, whatever the client says about them.
-    let kept_always = |name: &HeaderName| name == header::HOST || name == header::COOKIE || name.as_str().starts_with("x-forwarded-");
+    let kept_always =
+        |name: &HeaderName| name == header::HOST || name == header::COOKIE || name.as_str().starts_with("x-forwarded-");
     for (name, value) in &request.headers {
         let named = nominated.iter().any(|nominated| nominated.eq_ignore_ascii_case(name.as_str().as_bytes()));
         // Extensions are not spoken through (`permessage-deflate` would cost the backend memory): the client learns it.
@@ -115,16 +120,21 @@ struct Parsed {
 
 impl Parsed {
     fn of(answer: &httparse::Response<'_, '_>, status: u16) -> Self {
-        let reason = http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or_default();
+        let reason =
+            http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or_default();
         let mut head = format!("HTTP/1.1 {status} {reason}\r\n").into_bytes();
         let (mut upgrade, mut connection, mut length, mut chunked) = (false, false, None, false);
         for field in answer.headers.iter() {
-            let has = |token: &str| field.value.split(|b| *b == b',').any(|t| t.trim_ascii().eq_ignore_ascii_case(token.as_bytes()));
+            let has = |token: &str| {
+                field.value.split(|b| *b == b',').any(|t| t.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
+            };
             let Ok(name) = HeaderName::from_bytes(field.name.as_bytes()) else { continue };
             match name.as_str() {
                 "upgrade" => upgrade |= has("websocket"),
                 "connection" => connection |= has("upgrade"),
-                "content-length" => length = std::str::from_utf8(field.value).ok().and_then(|text| text.trim().parse().ok()),
+                "content-length" => {
+                    length = std::str::from_utf8(field.value).ok().and_then(|text| text.trim().parse().ok())
+                }
                 "transfer-encoding" => chunked |= has("chunked"),
                 "server" | "x-powered-by" | "via" | "alt-svc" => continue,
                 _ => {}

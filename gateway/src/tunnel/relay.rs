@@ -70,7 +70,7 @@ enum State {
 impl Relay {
     #[expect(clippy::too_many_arguments, reason = "every part is needed for as long as the WebSocket is open")]
     pub(super) fn new(
-        client: Box<ClientStream>,
+        client: ClientStream,
         upstream: UpstreamStream,
         answer: Vec<u8>,
         rest: BytesMut,
@@ -111,38 +111,40 @@ impl Relay {
     fn poll(&mut self, cx: &mut Context<'_>, mut timer: Pin<&mut Sleep>) -> Poll<io::Result<()>> {
         let before = (self.to_upstream.moved, self.to_client.moved, self.to_upstream.state, self.to_client.state);
         let metrics = &self.metrics;
-        BUFFER.with_borrow_mut(|buffer| {
-            let (client, upstream) = (&mut self.client, &mut self.upstream);
-            let up = self.to_upstream.poll(cx, client, upstream, buffer, &metrics.websocket_bytes_in)?;
-            let down = self.to_client.poll(cx, upstream, client, buffer, &metrics.websocket_bytes_out)?;
-            io::Result::Ok(if up.is_ready() && down.is_ready() { Poll::Ready(()) } else { Poll::Pending })
-        })
-        .map_or_else(
-            |error| Poll::Ready(Err(error)),
-            |ended| {
-                if ended.is_ready() {
-                    return Poll::Ready(Ok(()));
-                }
-                let after = (self.to_upstream.moved, self.to_client.moved, self.to_upstream.state, self.to_client.state);
-                if before != after {
-                    self.last_moved = Instant::now();
-                }
-                let ending = self.to_upstream.state != State::Open || self.to_client.state != State::Open;
-                if ending && self.idle > FAREWELL {
-                    self.idle = FAREWELL;
-                    timer.as_mut().reset(self.last_moved + FAREWELL);
-                }
-                // The timer is moved when it fires, not on each message: most messages never touch it.
-                while timer.as_mut().poll(cx).is_ready() {
-                    let until = self.last_moved + self.idle;
-                    if until <= Instant::now() {
-                        return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        BUFFER
+            .with_borrow_mut(|buffer| {
+                let (client, upstream) = (&mut self.client, &mut self.upstream);
+                let up = self.to_upstream.poll(cx, client, upstream, buffer, &metrics.websocket_bytes_in)?;
+                let down = self.to_client.poll(cx, upstream, client, buffer, &metrics.websocket_bytes_out)?;
+                io::Result::Ok(if up.is_ready() && down.is_ready() { Poll::Ready(()) } else { Poll::Pending })
+            })
+            .map_or_else(
+                |error| Poll::Ready(Err(error)),
+                |ended| {
+                    if ended.is_ready() {
+                        return Poll::Ready(Ok(()));
                     }
-                    timer.as_mut().reset(until);
-                }
-                Poll::Pending
-            },
-        )
+                    let after =
+                        (self.to_upstream.moved, self.to_client.moved, self.to_upstream.state, self.to_client.state);
+                    if before != after {
+                        self.last_moved = Instant::now();
+                    }
+                    let ending = self.to_upstream.state != State::Open || self.to_client.state != State::Open;
+                    if ending && self.idle > FAREWELL {
+                        self.idle = FAREWELL;
+                        timer.as_mut().reset(self.last_moved + FAREWELL);
+                    }
+                    // The timer is moved when it fires, not on each message: most messages never touch it.
+                    while timer.as_mut().poll(cx).is_ready() {
+                        let until = self.last_moved + self.idle;
+                        if until <= Instant::now() {
+                            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+                        }
+                        timer.as_mut().reset(until);
+                    }
+                    Poll::Pending
+                },
+            )
     }
 }
 

@@ -29,9 +29,9 @@ impl RetryBudget {
 
     /// Whether a retry can be paid for; it is, then.
     pub(super) fn withdraw(&self) -> bool {
-        let taken = self.hundredths.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-            (left >= RETRY).then(|| left - RETRY)
-        });
+        let taken = self
+            .hundredths
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| (left >= RETRY).then(|| left - RETRY));
         taken.is_ok()
     }
 }

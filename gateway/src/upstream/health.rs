@@ -24,7 +24,15 @@ const FIRST_SHARE: f64 = 0.1;
 
 impl Health {
     pub(super) fn new(slow_start: Duration) -> Self {
-        Self { healthy: true, disagreeing: 0, failures: 0, ejected_until: None, ejections: 0, back_since: None, slow_start }
+        Self {
+            healthy: true,
+            disagreeing: 0,
+            failures: 0,
+            ejected_until: None,
+            ejections: 0,
+            back_since: None,
+            slow_start,
+        }
     }
 
     /// Whether it should get requests while others can.

@@ -65,7 +65,11 @@ async fn resolve(upstream: &Arc<Upstream>) {
                 return;
             }
             Err(_) => {
-                tracing::warn!(upstream = upstream.name(), host, "name cannot be resolved in time; keeping what is known");
+                tracing::warn!(
+                    upstream = upstream.name(),
+                    host,
+                    "name cannot be resolved in time; keeping what is known"
+                );
                 upstream.resolved.send_replace(true);
                 return;
             }
@@ -74,7 +78,8 @@ async fn resolve(upstream: &Arc<Upstream>) {
     addresses.sort_unstable();
     addresses.dedup();
     let before = upstream.targets.load_full();
-    let kept = |wanted: &SocketAddr| before.iter().find(|target| target.address == Address::Tcp(*wanted)).map(Arc::clone);
+    let kept =
+        |wanted: &SocketAddr| before.iter().find(|target| target.address == Address::Tcp(*wanted)).map(Arc::clone);
     let fixed = upstream.config.targets.iter().filter_map(|target| match target {
         gateway_config::Target::Socket(address) => kept(address),
         gateway_config::Target::Unix(path) => {

@@ -89,7 +89,7 @@ async function* events(body: ReadableStream<Uint8Array>, clock: Clock, signal: A
   const abort = () => void reader.cancel().catch(() => undefined);
   signal.addEventListener("abort", abort);
   try {
-    for (;;) {
+    while (!signal.aborted) {
       const cancel = clock.after(SILENCE, abort);
       const { done, value } = await reader.read().finally(cancel);
       if (done) return;

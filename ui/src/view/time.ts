@@ -14,6 +14,11 @@ export function dayName(at: string, now: number): string {
   return days === 1 ? "Yesterday" : DAY.format(new Date(at));
 }
 
+/** By this browser's calendar. */
+export function isSameDay(a: string, b: string): boolean {
+  return dayNumber(Date.parse(a)) === dayNumber(Date.parse(b));
+}
+
 /** The clock today, the date before. */
 export function shortTime(at: string, now: number): string {
   return dayNumber(now) === dayNumber(Date.parse(at)) ? clockTime(at) : SHORT.format(new Date(at));

@@ -15,8 +15,8 @@ use std::time::Duration;
 use async_openai::error::OpenAIError;
 use backend_protocol::problem::{Problem, ProblemType};
 
-use super::wire::{ProviderError, Refusal};
 use super::whole_seconds;
+use super::wire::{ProviderError, Refusal};
 
 /// The kinds of failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

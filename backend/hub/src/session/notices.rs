@@ -24,7 +24,7 @@ impl<T: Transport> Session<T> {
         while self.wire.has_room_for_notices() {
             let Some(live) = self.live.as_deref_mut() else { return };
             let lobby = live.lobby.as_mut().and_then(|view| view.next(&self.hub.lobby));
-            let next = lobby.or_else(|| live.watching.as_ref().and_then(|watching| watching.view.next()));
+            let next = lobby.or_else(|| live.watching.as_ref().and_then(|watching| watching.next()));
             let Some(notice) = next else { return };
             self.push(&ServerFrame::Notice { notice });
         }

@@ -190,9 +190,12 @@ fn late() -> RedisError {
 
 /// Nothing more will come over this connection; or, after a failover, it leads to the wrong server.
 fn connection_is_lost(error: &RedisError) -> bool {
-    error.is_io_error()
-        || error.is_unrecoverable_error()
-        || error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
+    match error.kind() {
+        // A value of another type than expected: the connection is fine.
+        ErrorKind::Parse => false,
+        ErrorKind::Server(ServerErrorKind::ReadOnly) => true,
+        _ => error.is_io_error() || error.is_unrecoverable_error(),
+    }
 }
 
 /// The same call may succeed later.
@@ -220,7 +223,7 @@ fn may_pass(error: &RedisError) -> bool {
 /// A fault of the connection or of what is kept: who can mend it differs.
 pub(super) fn translate(place: &str, error: &RedisError) -> StoreError {
     let kept_wrongly = match error.kind() {
-        ErrorKind::UnexpectedReturnType => true,
+        ErrorKind::UnexpectedReturnType | ErrorKind::Parse => true,
         ErrorKind::Server(kind) => matches!(kind, ServerErrorKind::ResponseError | ServerErrorKind::CrossSlot),
         ErrorKind::Extension => error.code() == Some("WRONGTYPE"),
         _ => false,

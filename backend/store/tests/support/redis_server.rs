@@ -173,6 +173,7 @@ impl RedisServer {
         match answer {
             redis::Value::BulkString(bytes) => String::from_utf8(bytes).unwrap(),
             redis::Value::VerbatimString { text, .. } => text,
+            redis::Value::Int(number) => number.to_string(),
             other => format!("{other:?}"),
         }
     }

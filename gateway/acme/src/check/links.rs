@@ -1,7 +1,7 @@
 //! The links of a chain: each valid now, strong enough, and signed by the next.
 
 use super::{Reason, time};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::time::SystemTime;
 use x509_parser::{certificate::X509Certificate, parse_x509_certificate, public_key::PublicKey};
 
@@ -29,9 +29,8 @@ pub(super) fn check(chain: &[X509Certificate<'_>], now: SystemTime) -> Result<()
 }
 
 /// Counted from 1: the certificate that the key belongs to, if any does.
-pub(super) fn position_of_key(chain: &[X509Certificate<'_>], key: &[u8]) -> Option<usize> {
-    let der = PrivateKeyDer::from_pem_slice(key).ok()?;
-    let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(&der).ok()?;
+pub(super) fn position_of_key(chain: &[X509Certificate<'_>], key: &PrivateKeyDer<'_>) -> Option<usize> {
+    let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(key).ok()?;
     let public = key.public_key()?;
     chain.iter().position(|certificate| certificate.public_key().raw == public.as_ref()).map(|index| index + 1)
 }

@@ -21,8 +21,8 @@ pub(super) struct Keeper {
     pub(super) current: Option<Current>,
     /// Our own memory of attempts, in case storage forgets or cannot be written.
     pub(super) attempts: Attempts,
-    /// The lock we hold, so that a shutdown lets go of it.
-    pub(super) fence: Option<Fence>,
+    /// Ends the work; locks are let go first.
+    pub(super) stop: CancellationToken,
     /// What a stored certificate was refused for: logged once.
     refused: Option<Failure>,
 }
@@ -34,26 +34,23 @@ pub(super) struct Current {
 }
 
 impl Keeper {
-    pub(super) fn new(shared: Arc<Shared>, names: NameSet) -> Self {
-        Self { shared, names, current: None, attempts: Attempts::default(), fence: None, refused: None }
+    pub(super) fn new(shared: Arc<Shared>, names: NameSet, stop: CancellationToken) -> Self {
+        Self { shared, names, current: None, attempts: Attempts::default(), stop, refused: None }
     }
 
-    pub(super) async fn run(mut self, shutdown: CancellationToken) {
+    pub(super) async fn run(mut self) {
         let mut prompted = self.shared.prompt.0.subscribe();
         let clock = Arc::clone(&self.shared.clock);
-        while !shutdown.is_cancelled() {
-            let wake = tokio::select! {
-                () = shutdown.cancelled() => break,
-                // The state machines of an order are large: on the heap they cost nothing while nothing is ordered.
-                wake = Box::pin(self.step()) => wake,
-            };
+        let stop = self.stop.clone();
+        while !stop.is_cancelled() {
+            // A step is never cut off, as it may hold a lock: what takes long in it looks at `stop` itself.
+            let wake = self.step().await;
             tokio::select! {
-                () = shutdown.cancelled() => break,
+                () = stop.cancelled() => break,
                 () = clock.sleep_until(wake) => {}
                 _ = prompted.changed() => {}
             }
         }
-        self.let_go().await;
     }
 
     /// One look at storage and at the clock; says when to look again.
@@ -196,10 +193,8 @@ impl Keeper {
     }
 
     /// Best effort: a lock that stays runs out by itself.
-    pub(super) async fn let_go(&mut self) {
-        if let Some(fence) = self.fence.take()
-            && let Err(error) = self.shared.records.unlock(&fence).await
-        {
+    pub(super) async fn let_go(&self, fence: &Fence) {
+        if let Err(error) = self.shared.records.unlock(fence).await {
             tracing::debug!(names = %self.names, %error, "the ordering lock stays until it runs out");
         }
     }

@@ -20,7 +20,6 @@ impl Keeper {
         match self.try_turn(now, soon).await {
             Ok(next) => next,
             Err(failure) => {
-                self.let_go().await;
                 self.note_failure(&failure, soon);
                 soon
             }
@@ -37,9 +36,8 @@ impl Keeper {
         let Some(fence) = shared.records.lock(&self.lock(), shared.settings.lock_ttl).await? else {
             return Ok(soon);
         };
-        self.fence = Some(fence.clone());
         let next = self.under_lock(&fence).await;
-        self.let_go().await;
+        self.let_go(&fence).await;
         next
     }
 
@@ -72,9 +70,13 @@ impl Keeper {
 
         let settings = &self.shared.settings;
         let index = schedule::authority(self.attempts.failures, settings.fallback_after, settings.authorities.len());
-        let work = self.obtain(index, fence);
-        match lease::hold(&self.shared.records, fence, settings.lock_ttl, settings.order_deadline, work).await {
-            Ok((stored, certificate)) => {
+        // The state of an order is large: on the heap, it costs nothing while nothing is ordered.
+        let work = Box::pin(self.obtain(index, fence));
+        let (ttl, deadline) = (settings.lock_ttl, settings.order_deadline);
+        let held = lease::hold(&self.shared.records, fence, ttl, deadline, work);
+        match lease::hold_until(&self.stop, held).await {
+            Ok(None) => Ok(now),
+            Ok(Some((stored, certificate))) => {
                 tracing::info!(names = %self.names, serial = certificate.serial, "a certificate was issued");
                 self.serve(stored, certificate, Source::Ordered);
                 self.shared.records.put_attempts(&self.names, &self.attempts, fence).await?;
@@ -92,8 +94,7 @@ impl Keeper {
         let retry_after = self.shared.connections.get(index).and_then(|connection| connection.take_advice(now));
         let others = settings.authorities.len() > 1;
         let limited = failure.kind == FailureKind::RateLimited;
-        let failures =
-            schedule::failures_after(self.attempts.failures, settings.fallback_after, limited && others);
+        let failures = schedule::failures_after(self.attempts.failures, settings.fallback_after, limited && others);
         let mut next = now + settings.backoff.delay(failures, rand::random());
         let failure = failure.until(retry_after);
         if let Some(at) = retry_after.filter(|_| !others) {
@@ -138,13 +139,7 @@ impl Keeper {
         }
         .obtain()
         .await?;
-        Ok(Stored {
-            chain: issued.chain,
-            key: issued.key,
-            authority: authority.url.clone(),
-            issued: 0,
-            renewal: None,
-        })
+        Ok(Stored { chain: issued.chain, key: issued.key, authority: authority.url.clone(), issued: 0, renewal: None })
     }
 
     /// The predecessor, if this authority issued it and answers questions about it.
@@ -167,11 +162,12 @@ impl Keeper {
             let Some(fence) = shared.records.lock(&self.lock(), shared.settings.lock_ttl).await? else {
                 return Ok(());
             };
-            self.fence = Some(fence.clone());
-            let work = self.ask_under_lock(&fence);
-            let asked = tokio::time::timeout(shared.settings.lock_ttl.max(LEAST_ASKING), work).await;
-            self.let_go().await;
-            asked.unwrap_or_else(|_| Err(Failure::new(FailureKind::Timeout, "asking when to renew took too long")))
+            let stop = self.stop.clone();
+            let work = Box::pin(self.ask_under_lock(&fence));
+            let held = lease::hold(&shared.records, &fence, shared.settings.lock_ttl, ASKING, work);
+            let asked = lease::hold_until(&stop, held).await;
+            self.let_go(&fence).await;
+            asked.map(|_| ())
         };
         match asked.await {
             Ok(()) => self.asks_at().unwrap_or(soon).min(self.due()).max(self.now()),
@@ -227,4 +223,4 @@ impl Keeper {
 }
 
 /// Two requests of at most 30 s fit.
-const LEAST_ASKING: Duration = Duration::from_secs(60);
+const ASKING: Duration = Duration::from_secs(60);

@@ -24,7 +24,8 @@ impl DirectoryStorage {
         let root = root.into();
         for room in ["certificates", "attempts", "accounts", "challenges", "tickets", "locks"] {
             let path = root.join(room);
-            files::private_directory(&path).map_err(|error| StorageError::unavailable("make", path.display(), error))?;
+            files::private_directory(&path)
+                .map_err(|error| StorageError::unavailable("make", path.display(), error))?;
             files::sweep(&path, ".tmp", HALF_WRITTEN);
         }
         Ok(Self { root: root.into() })
@@ -126,10 +127,8 @@ fn held(root: &Path, lock: &Lock) -> Result<Held, StorageError> {
     let path = root.join(format!("{lock}.json"));
     let bytes = files::read(&path).map_err(|error| StorageError::unavailable("read", path.display(), error))?;
     let parse = |bytes: Vec<u8>| {
-        serde_json::from_slice(&bytes).map_err(|error| StorageError::Malformed {
-            place: path.display().to_string(),
-            reason: error.to_string(),
-        })
+        serde_json::from_slice(&bytes)
+            .map_err(|error| StorageError::Malformed { place: path.display().to_string(), reason: error.to_string() })
     };
     bytes.map_or_else(|| Ok(Held::default()), parse)
 }

@@ -50,8 +50,7 @@ impl Seal {
         }
         let mut text = text.to_vec();
         let nonce = Nonce::assume_unique_for_key(*nonce);
-        let plain =
-            self.0.open_in_place(nonce, Aad::from(place.as_bytes()), &mut text).map_err(|_| wrong())?.len();
+        let plain = self.0.open_in_place(nonce, Aad::from(place.as_bytes()), &mut text).map_err(|_| wrong())?.len();
         text.truncate(plain);
         Ok(text)
     }

@@ -51,8 +51,10 @@ async fn after_so_many_failures_the_second_directory_takes_over() {
     let front = Front::open().await;
     let pebble = Pebble::start(&front).await;
     let (_directory, storage) = storage();
-    let dead =
-        Authority { roots: Some(vec![pebble.root.clone()]), ..Authority::new(format!("https://localhost:{}/dir", free_port())) };
+    let dead = Authority {
+        roots: Some(vec![pebble.root.clone()]),
+        ..Authority::new(format!("https://localhost:{}/dir", free_port()))
+    };
     let settings = Settings { fallback_after: 2, ..settings(&["a.example"], vec![dead, pebble.authority()]) };
     let mut replica = Replica::start(settings, storage, &front);
     replica.status(|status| status.failures == 1).await;
@@ -114,7 +116,8 @@ async fn a_rate_limit_is_waited_out_as_long_as_the_authority_says_even_over_a_re
 #[tokio::test]
 async fn failures_are_spaced_out_more_and_more() {
     let front = Front::closed();
-    let authority = Authority { roots: Some(Vec::new()), ..Authority::new(format!("https://localhost:{}/dir", free_port())) };
+    let authority =
+        Authority { roots: Some(Vec::new()), ..Authority::new(format!("https://localhost:{}/dir", free_port())) };
     let (_directory, storage) = storage();
     let backoff = Backoff { first: Duration::from_secs(100), most: Duration::from_secs(10_000) };
     let settings = Settings { backoff, ..settings(&["a.example"], vec![authority]) };

@@ -60,8 +60,7 @@ async fn a_certificate_that_ran_out_while_nothing_ran_is_replaced() {
     // Ten seconds before the old one ends: the new one, issued by a clock that did not jump, is good for those.
     let clock = Arc::new(JumpingClock::default());
     clock.jump_to(old.not_after - Duration::from_secs(10));
-    let mut second =
-        Replica::start_at(settings(&["a.example"], vec![pebble.authority()]), storage, &front, clock);
+    let mut second = Replica::start_at(settings(&["a.example"], vec![pebble.authority()]), storage, &front, clock);
     let new = second.certificate(|certificate| certificate.serial != old.serial).await;
     assert_ne!(new.serial, old.serial);
     assert_eq!(second.status(|status| status.source == Source::Ordered).await.failures, 0);

@@ -41,14 +41,12 @@ async fn when_the_one_that_orders_dies_another_takes_over() {
     let mut front = Front::closed();
     let pebble = Pebble::start(&front).await;
     let redis = Redis::start().await;
-    let start = || {
-        let slow = Settings {
-            lock_ttl: Duration::from_millis(1500),
-            ..settings(&["a.example"], vec![pebble.authority()])
-        };
-        Replica::start(slow, Arc::new(redis.storage()), &front)
+    let start = |front: &Front| {
+        let slow =
+            Settings { lock_ttl: Duration::from_millis(1500), ..settings(&["a.example"], vec![pebble.authority()]) };
+        Replica::start(slow, Arc::new(redis.storage()), front)
     };
-    let first = start();
+    let first = start(&front);
     // In the middle of its order: the challenge is published and the lock is held.
     let published = || {
         let mut raw = redis::Client::open(redis.url()).unwrap().get_connection().unwrap();
@@ -58,7 +56,7 @@ async fn when_the_one_that_orders_dies_another_takes_over() {
     eventually(published).await;
     first.crash().await;
 
-    let mut second = start();
+    let mut second = start(&front);
     front.open_http().await;
     second.certificate(|_| true).await;
     assert_eq!(second.status(|status| status.source != Source::Missing).await.source, Source::Ordered);
@@ -71,11 +69,12 @@ async fn a_clean_stop_in_the_middle_of_an_order_lets_go_of_the_lock_at_once() {
     let mut front = Front::closed();
     let pebble = Pebble::start(&front).await;
     let redis = Redis::start().await;
-    let start = || {
-        let long = Settings { lock_ttl: Duration::from_secs(600), ..settings(&["a.example"], vec![pebble.authority()]) };
-        Replica::start(long, Arc::new(redis.storage()), &front)
+    let start = |front: &Front| {
+        let long =
+            Settings { lock_ttl: Duration::from_secs(600), ..settings(&["a.example"], vec![pebble.authority()]) };
+        Replica::start(long, Arc::new(redis.storage()), front)
     };
-    let first = start();
+    let first = start(&front);
     let locked = || {
         let mut raw = redis::Client::open(redis.url()).unwrap().get_connection().unwrap();
         let keys: Vec<String> = redis::cmd("KEYS").arg("*locks/order*").query(&mut raw).unwrap();
@@ -86,7 +85,7 @@ async fn a_clean_stop_in_the_middle_of_an_order_lets_go_of_the_lock_at_once() {
 
     // Within the patience of a test, and far within the ten minutes of the lock.
     front.open_http().await;
-    let mut second = start();
+    let mut second = start(&front);
     second.certificate(|_| true).await;
     second.stop().await;
 }

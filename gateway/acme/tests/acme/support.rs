@@ -1,11 +1,11 @@
 //! Real servers on free ports, ended by their process id, and a clock that can be moved on.
 
-pub mod clock;
-pub mod front;
-pub mod pebble;
-pub mod proxy;
-pub mod redis;
-pub mod replica;
+pub(crate) mod clock;
+pub(crate) mod front;
+pub(crate) mod pebble;
+pub(crate) mod proxy;
+pub(crate) mod redis;
+pub(crate) mod replica;
 
 use std::{
     net::{Ipv4Addr, TcpListener},
@@ -15,15 +15,15 @@ use std::{
 use tokio::{net::TcpStream, time::timeout};
 
 /// Far more than anything here takes; only a failing test waits so long.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A port nobody listens on at the moment.
-pub fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
 /// A child process that ends with its owner.
-pub struct Process(pub Child);
+pub(crate) struct Process(pub(crate) Child);
 
 impl Drop for Process {
     fn drop(&mut self) {
@@ -33,12 +33,12 @@ impl Drop for Process {
 }
 
 /// Waits until somebody listens.
-pub async fn listening(port: u16) {
+pub(crate) async fn listening(port: u16) {
     eventually(|| async move { TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.is_ok() }).await;
 }
 
 /// Waits for a condition that nothing announces.
-pub async fn eventually<F: Future<Output = bool>>(condition: impl Fn() -> F) {
+pub(crate) async fn eventually<F: Future<Output = bool>>(condition: impl Fn() -> F) {
     let holds = async {
         while !condition().await {
             tokio::time::sleep(Duration::from_millis(10)).await;

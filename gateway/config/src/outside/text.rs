@@ -34,13 +34,7 @@ macro_rules! parse_by_from_str {
     };
 }
 
-parse_by_from_str!(
-    crate::Name,
-    crate::ListenAddress,
-    crate::ServerName,
-    crate::HostPattern,
-    crate::Target
-);
+parse_by_from_str!(crate::Name, crate::ListenAddress, crate::ServerName, crate::HostPattern, crate::Target);
 
 impl Value for String {
     fn parse(text: &str) -> Result<Self, String> {
@@ -66,7 +60,8 @@ impl Value for SocketAddr {
 impl Value for IpNet {
     fn parse(text: &str) -> Result<Self, String> {
         let one = text.parse::<std::net::IpAddr>().map(IpNet::from);
-        one.or_else(|_| text.parse()).map_err(|_| "expected a network such as `10.0.0.0/8` or `2001:db8::/32`".to_owned())
+        one.or_else(|_| text.parse())
+            .map_err(|_| "expected a network such as `10.0.0.0/8` or `2001:db8::/32`".to_owned())
     }
 }
 
@@ -93,7 +88,8 @@ impl Value for http::StatusCode {
 
     fn parse(text: &str) -> Result<Self, String> {
         let code = text.parse::<u16>().ok().filter(|code| (200..600).contains(code));
-        code.and_then(|code| Self::from_u16(code).ok()).ok_or_else(|| "expected a status code from 200 to 599".to_owned())
+        code.and_then(|code| Self::from_u16(code).ok())
+            .ok_or_else(|| "expected a status code from 200 to 599".to_owned())
     }
 }
 

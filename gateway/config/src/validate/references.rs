@@ -4,7 +4,8 @@ use super::Check;
 use crate::{
     Name,
     outside::{
-        Text, certificate::CertificateText, listener::ListenerText, route::RouteText, route::SiteText, upstream::UpstreamText,
+        Text, certificate::CertificateText, listener::ListenerText, route::RouteText, route::SiteText,
+        upstream::UpstreamText,
     },
 };
 use toml::Spanned;

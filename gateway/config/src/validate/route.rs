@@ -44,7 +44,10 @@ pub(super) fn routes(check: &mut Check<'_, '_>, sections: &[Spanned<RouteText>],
     for section in sections {
         if let Some(route) = route(check, section, limits) {
             if let Some(other) = routes.iter().find(|other| same_requests(other, &route)) {
-                check.add(section.span(), format!("route `{}` matches the same requests as `{}`", route.name, other.name));
+                check.add(
+                    section.span(),
+                    format!("route `{}` matches the same requests as `{}`", route.name, other.name),
+                );
             }
             routes.push(route);
         }
@@ -163,7 +166,8 @@ fn header_value(check: &mut Check<'_, '_>, text: &Text<String>) -> Option<String
 
 /// Whether no rule could choose between two routes.
 fn same_requests(one: &Route, other: &Route) -> bool {
-    let hosts = one.hosts.iter().any(|host| other.hosts.contains(host)) || (one.hosts.is_empty() && other.hosts.is_empty());
+    let hosts =
+        one.hosts.iter().any(|host| other.hosts.contains(host)) || (one.hosts.is_empty() && other.hosts.is_empty());
     let methods = one.methods.is_empty() == other.methods.is_empty()
         && (one.methods.is_empty() || one.methods.iter().any(|method| other.methods.contains(method)));
     hosts && methods && one.path == other.path

@@ -74,6 +74,8 @@ fn uncovered<'f>(config: &Config, facts: impl Iterator<Item = &'f Facts>) -> Vec
         HostPattern::Exact(host) if !covers(host) => Some(host),
         _ => None,
     });
-    let odd = |host: &String| Finding::odd(format!("host {host}"), "is routed, and no certificate names it: browsers will warn");
+    let odd = |host: &String| {
+        Finding::odd(format!("host {host}"), "is routed, and no certificate names it: browsers will warn")
+    };
     hosts.map(odd).collect()
 }

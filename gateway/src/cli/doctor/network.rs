@@ -13,20 +13,25 @@ pub(super) async fn listeners(config: &Config) -> Vec<Finding> {
     let admin = config.admin.as_ref().map(|admin| ("admin".to_owned(), ListenAddress::Socket(admin.address)));
     let running = match &config.admin {
         Some(admin) => {
-            let live = reqwest::Client::new().get(format!("http://{}/livez", admin.address)).timeout(ANSWER).send().await;
+            let live =
+                reqwest::Client::new().get(format!("http://{}/livez", admin.address)).timeout(ANSWER).send().await;
             live.is_ok_and(|answer| answer.status().is_success())
         }
         None => false,
     };
-    let listeners = config.listeners.iter().map(|listener| (format!("listener {}", listener.name), listener.address.clone()));
+    let listeners =
+        config.listeners.iter().map(|listener| (format!("listener {}", listener.name), listener.address.clone()));
     let look = |(subject, address): (String, ListenAddress)| match bind::bind("address", &address) {
         Ok(_free) => Finding::good(subject, format!("{address} is free")),
-        Err(_) if running => Finding::good(subject, format!("{address} is held, and a gateway answers on the admin address")),
+        Err(_) if running => {
+            Finding::good(subject, format!("{address} is held, and a gateway answers on the admin address"))
+        }
         Err(error) => Finding::bad(subject, error.to_string()),
     };
     let mut findings: Vec<Finding> = listeners.chain(admin.clone()).map(look).collect();
     if let Some((_, address)) = admin.filter(|(_, address)| !address.is_loopback()) {
-        findings.push(Finding::odd("admin", format!("{address} is not loopback: see that the internet cannot reach it")));
+        findings
+            .push(Finding::odd("admin", format!("{address} is not loopback: see that the internet cannot reach it")));
     }
     findings
 }

@@ -65,7 +65,10 @@ async fn upgrade(upstream: &Upstream, target: &Target, path: &str) -> Finding {
         Ok(Ok(line)) => match line.strip_prefix(b"HTTP/1.1 ") {
             Some(b"101") => Finding::good(subject, "is opened"),
             Some(b"401" | b"403") => Finding::good(subject, "is there, and wants a session first"),
-            Some(code) => Finding::bad(subject, format!("answers {}, not 101: does the route lead to the live role?", code.escape_ascii())),
+            Some(code) => Finding::bad(
+                subject,
+                format!("answers {}, not 101: does the route lead to the live role?", code.escape_ascii()),
+            ),
             None => Finding::bad(subject, "does not answer in HTTP/1.1"),
         },
         Ok(Err(error)) => Finding::bad(subject, error.to_string()),

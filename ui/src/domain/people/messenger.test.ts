@@ -3,7 +3,7 @@
 import "fake-indexeddb/auto";
 import { IDBFactory } from "fake-indexeddb";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { createOwnKeys, publicKeys } from "../../crypto";
+import { type OwnKeys, createOwnKeys, publicKeys } from "../../crypto";
 import { Api, Http } from "../../net";
 import { browserArchives } from "../../platform/archive";
 import type { Archive } from "../ports";
@@ -25,6 +25,18 @@ afterEach(async () => {
   await Promise.all(running.splice(0).map((messenger) => messenger.stop()));
 });
 
+/** Waits for a condition, not for a time. */
+const until = (check: () => void) => vi.waitFor(check, { timeout: 10_000, interval: 10 });
+
+/** RSA keys take long to make: each profile's are made once. */
+const pool = new Map<string, Promise<OwnKeys>>();
+
+function keysOf(profile: string): Promise<OwnKeys> {
+  const keys = pool.get(profile) ?? createOwnKeys(`device-${profile}`);
+  pool.set(profile, keys);
+  return keys;
+}
+
 interface Person {
   readonly messenger: Messenger;
   readonly archive: Archive;
@@ -33,13 +45,14 @@ interface Person {
 /** `profile`: another browser profile of the same account. */
 async function start(account: string, profile = account): Promise<Person> {
   const archive = await browserArchives.open(profile);
+  await archive.commit([{ table: "device", put: { id: "self", keys: await keysOf(profile) } }]);
   const api = new Api(new Http(server.fetchAs(account)));
   const { clock } = server;
   const parts = { api, archive, clock, random: () => 0, openSocket: server.socketAs(account) };
   const messenger = await Messenger.create(parts, account);
   running.push(messenger);
   messenger.start();
-  await vi.waitFor(() => expect(messenger.connection.value.kind).toBe("online"));
+  await until(() => expect(messenger.connection.value.kind).toBe("online"));
   return { messenger, archive };
 }
 
@@ -51,10 +64,11 @@ const lines = ({ messenger }: Person): readonly Line[] => messenger.thread.value
 const texts = (person: Person) => lines(person).flatMap((line) => (line.kind === "text" ? [line.text] : []));
 const notices = (person: Person) => lines(person).flatMap((line) => (line.kind === "notice" ? [line.notice] : []));
 const problems = (person: Person) => lines(person).flatMap((line) => (line.kind === "problem" ? [line.problem] : []));
-const deliveries = (person: Person) => lines(person).flatMap((line) => (line.kind === "text" && line.mine ? [line.delivery] : []));
+const deliveries = (person: Person) =>
+  lines(person).flatMap((line) => (line.kind === "text" && line.mine ? [line.delivery] : []));
 
 async function expectTexts(person: Person, expected: string[]): Promise<void> {
-  await vi.waitFor(() => expect(texts(person)).toEqual(expected), { timeout: 5000 });
+  await until(() => expect(texts(person)).toEqual(expected));
 }
 
 async function adaAndBob(): Promise<[Person, Person]> {
@@ -86,12 +100,12 @@ describe("two people", () => {
   test("see how far their messages have come", async () => {
     const [ada] = await adaAndBob();
     await ada.messenger.write("Hello?");
-    await vi.waitFor(() => expect(deliveries(ada)).toEqual(["sent"]));
+    await until(() => expect(deliveries(ada)).toEqual(["sent"]));
     const receipt = { kind: "receipt", conversation: "ada.bob", account: "bob", upto: 1 } as const;
     server.deliver("ada", { ...receipt, state: "received" });
-    await vi.waitFor(() => expect(deliveries(ada)).toEqual(["received"]));
+    await until(() => expect(deliveries(ada)).toEqual(["received"]));
     server.deliver("ada", { ...receipt, state: "read" });
-    await vi.waitFor(() => expect(deliveries(ada)).toEqual(["read"]));
+    await until(() => expect(deliveries(ada)).toEqual(["read"]));
   });
 
   test("keep their history under lock", async () => {
@@ -111,11 +125,13 @@ describe("two people", () => {
     await expectTexts(bob, ["Before."]);
     await bob.messenger.stop();
     await ada.messenger.write("Meanwhile.");
-    await vi.waitFor(() => expect(deliveries(ada)).toEqual(["sent", "sent"]));
+    await until(() => expect(deliveries(ada)).toEqual(["sent", "sent"]));
     const again = await start("bob");
     await openWith(again, "ada");
     await expectTexts(again, ["Before.", "Meanwhile."]);
-    expect(server.frames.filter(({ account, request }) => account === "bob" && request.type === "hello").at(-1)).toEqual({
+    expect(
+      server.frames.filter(({ account, request }) => account === "bob" && request.type === "hello").at(-1),
+    ).toEqual({
       account: "bob",
       request: expect.objectContaining({ resume: expect.any(Number) as number }) as unknown,
     });
@@ -127,7 +143,7 @@ describe("two people", () => {
     await expectTexts(bob, ["One."]);
     server.holdEvents = true;
     await ada.messenger.write("Two.");
-    await vi.waitFor(() => expect(deliveries(ada)).toEqual(["sent", "sent"]));
+    await until(() => expect(deliveries(ada)).toEqual(["sent", "sent"]));
     server.recovers = false;
     server.cut("bob");
     server.clock.advance(60_000);
@@ -141,12 +157,12 @@ describe("the outbox", () => {
     server.loseAnswers = true;
     server.holdEvents = true;
     await ada.messenger.write("Did you get this?");
-    await vi.waitFor(() => expect(ada.messenger.connection.value.kind).toBe("waiting"));
-    expect(deliveries(ada)).toEqual(["sending"]);
+    await until(() => expect(ada.messenger.connection.value.kind).toBe("waiting"));
+    await until(() => expect(deliveries(ada)).toEqual(["sending"]));
     server.loseAnswers = false;
     server.inboxes.set("ada", []);
     server.clock.advance(60_000);
-    await vi.waitFor(() => expect(deliveries(ada)).toEqual(["sent"]));
+    await until(() => expect(deliveries(ada)).toEqual(["sent"]));
     const sends = server.frames.flatMap(({ request }) => (request.type === "send" ? [request] : []));
     expect(sends).toHaveLength(2);
     expect(sends[1]).toEqual(sends[0]);
@@ -160,19 +176,19 @@ describe("the outbox", () => {
     const [ada, bob] = await adaAndBob();
     server.cut("ada");
     await ada.messenger.write("Written in a tunnel.");
-    expect(deliveries(ada)).toEqual(["sending"]);
+    await until(() => expect(deliveries(ada)).toEqual(["sending"]));
     await ada.messenger.stop();
     const again = await start("ada");
     await openWith(again, "bob");
     await expectTexts(bob, ["Written in a tunnel."]);
-    await vi.waitFor(() => expect(deliveries(again)).toEqual(["sent"]));
+    await until(() => expect(deliveries(again)).toEqual(["sent"]));
   });
 
   test("a message that is refused for good says so, and leaves no gap behind", async () => {
     const [ada, bob] = await adaAndBob();
     server.refuseSends = true;
     await ada.messenger.write("Refused.");
-    await vi.waitFor(() => expect(deliveries(ada)).toEqual(["failed"]));
+    await until(() => expect(deliveries(ada)).toEqual(["failed"]));
     server.refuseSends = false;
     await ada.messenger.write("Taken.");
     await expectTexts(bob, ["Taken."]);
@@ -188,7 +204,7 @@ describe("a server that misbehaves", () => {
     const inbox = server.inboxes.get("bob");
     server.holdEvents = true;
     await ada.messenger.write("Two.");
-    await vi.waitFor(() => expect(inbox).toHaveLength(2));
+    await until(() => expect(inbox).toHaveLength(2));
     inbox?.pop();
     server.holdEvents = false;
     await ada.messenger.write("Three.");
@@ -201,7 +217,7 @@ describe("a server that misbehaves", () => {
     await ada.messenger.write("Yes.");
     await expectTexts(bob, ["Yes."]);
     server.deliver("bob", { kind: "message", ...lastMessage(), seq: 2, cid: "another" });
-    await vi.waitFor(() => expect(problems(bob)).toEqual(["misdirected"]));
+    await until(() => expect(problems(bob)).toEqual(["misdirected"]));
     server.deliver("bob", { kind: "message", ...lastMessage() });
     await ada.messenger.write("No.");
     await expectTexts(bob, ["Yes.", "No."]);
@@ -211,13 +227,13 @@ describe("a server that misbehaves", () => {
     const [ada, bob] = await adaAndBob();
     server.holdEvents = true;
     await ada.messenger.write("Pay Bob.");
-    await vi.waitFor(() => expect(server.inboxes.get("bob")).toHaveLength(1));
+    await until(() => expect(server.inboxes.get("bob")).toHaveLength(1));
     const { envelope } = lastMessage();
     const ciphertext = `${envelope.ciphertext.startsWith("A") ? "B" : "A"}${envelope.ciphertext.slice(1)}`;
     server.inboxes.set("bob", [{ kind: "message", ...lastMessage(), envelope: { ...envelope, ciphertext } }]);
     server.cut("bob");
     server.clock.advance(60_000);
-    await vi.waitFor(() => expect(problems(bob)).toEqual(["forged"]));
+    await until(() => expect(problems(bob)).toEqual(["forged"]));
     expect(texts(bob)).toEqual([]);
   });
 
@@ -229,10 +245,10 @@ describe("a server that misbehaves", () => {
     const ghost = await publicKeys(await createOwnKeys("ghost"));
     server.devices.get("bob")?.push({ device: "ghost", ...ghost, created_at: "" });
     server.deliver("ada", { kind: "key_change", account: "bob" });
-    await vi.waitFor(() => expect(notices(ada)).toContain("device-added"));
+    await until(() => expect(notices(ada)).toContain("device-added"));
     await ada.messenger.write("Is it still you?");
-    await vi.waitFor(() => expect(ada.messenger.outbox.holds.value.get("bob")).toBe("safety-number-changed"));
-    expect(deliveries(ada)).toEqual(["sent", "sending"]);
+    await until(() => expect(ada.messenger.outbox.holds.value.get("bob")).toBe("safety-number-changed"));
+    await until(() => expect(deliveries(ada)).toEqual(["sent", "sending"]));
     expect(server.conversations.get("ada.bob")).toHaveLength(1);
 
     await ada.messenger.verify("bob", await ada.messenger.directory.safetyNumber("ada", "bob"));
@@ -247,9 +263,9 @@ describe("a server that misbehaves", () => {
     const other = await publicKeys(await createOwnKeys("other"));
     if (device) server.devices.set("bob", [{ ...device, ...other }]);
     server.deliver("ada", { kind: "key_change", account: "bob" });
-    await vi.waitFor(() => expect(notices(ada)).toContain("device-conflict"));
+    await until(() => expect(notices(ada)).toContain("device-conflict"));
     await ada.messenger.write("Two.");
-    await vi.waitFor(() => expect(ada.messenger.outbox.holds.value.get("bob")).toBe("keys-conflict"));
+    await until(() => expect(ada.messenger.outbox.holds.value.get("bob")).toBe("keys-conflict"));
     expect(server.conversations.get("ada.bob")).toHaveLength(1);
   });
 });
@@ -261,9 +277,9 @@ describe("a second device", () => {
     await expectTexts(ada, ["Before the phone."]);
     const phone = await start("ada", "ada-phone");
     await openWith(phone, "bob");
-    await vi.waitFor(() => expect(problems(phone)).toEqual(["not-for-this-device"]));
+    await until(() => expect(problems(phone)).toEqual(["not-for-this-device"]));
     for (const person of ["ada", "bob"]) server.deliver(person, { kind: "key_change", account: "ada" });
-    await vi.waitFor(() => expect(notices(bob)).toContain("device-added"));
+    await until(() => expect(notices(bob)).toContain("device-added"));
     await bob.messenger.write("To both.");
     await expectTexts(phone, ["To both."]);
     await ada.messenger.write("From the laptop.");

@@ -86,7 +86,8 @@ export class TestServer {
     const inbox = this.inboxes.get(account) ?? [];
     const event = inbox.at(-1);
     for (const seat of this.#seats) {
-      if (seat.account === account && seat.device && event) this.#send(seat, { type: "event", position: inbox.length, event });
+      if (seat.account === account && seat.device && event)
+        this.#send(seat, { type: "event", position: inbox.length, event });
     }
   }
 
@@ -108,7 +109,15 @@ export class TestServer {
     const inbox = this.inboxes.get(seat.account) ?? [];
     const recovered = resume !== undefined && this.recovers;
     const limits = { max_frame: 65536, max_devices: 8, max_watched: 500, ping_seconds: 25 };
-    this.#send(seat, { type: "welcome", id, connection: "c", account: seat.account, resume: inbox.length, recovered, limits });
+    this.#send(seat, {
+      type: "welcome",
+      id,
+      connection: "c",
+      account: seat.account,
+      resume: inbox.length,
+      recovered,
+      limits,
+    });
     if (!recovered) return;
     inbox.slice(resume).forEach((event, at) => this.#send(seat, { type: "event", position: resume + at + 1, event }));
   }

@@ -63,9 +63,10 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
 pub(super) fn sweep(directory: &Path, suffix: &str, age: Duration) {
     let Ok(entries) = fs::read_dir(directory) else { return };
     for entry in entries.flatten() {
-        let old = entry.metadata().and_then(|meta| meta.modified()).is_ok_and(|modified| {
-            SystemTime::now().duration_since(modified).is_ok_and(|since| since > age)
-        });
+        let old = entry
+            .metadata()
+            .and_then(|meta| meta.modified())
+            .is_ok_and(|modified| SystemTime::now().duration_since(modified).is_ok_and(|since| since > age));
         if old && entry.file_name().to_string_lossy().ends_with(suffix) {
             let _ = fs::remove_file(entry.path());
         }

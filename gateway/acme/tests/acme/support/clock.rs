@@ -5,7 +5,7 @@ use gateway_acme::Clock;
 use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 
-pub struct JumpingClock(watch::Sender<Duration>);
+pub(crate) struct JumpingClock(watch::Sender<Duration>);
 
 impl Default for JumpingClock {
     fn default() -> Self {
@@ -15,7 +15,7 @@ impl Default for JumpingClock {
 
 impl JumpingClock {
     /// Lets time pass, all at once.
-    pub fn jump_to(&self, at: SystemTime) {
+    pub(crate) fn jump_to(&self, at: SystemTime) {
         let ahead = at.duration_since(self.now()).expect("time only moves on");
         self.0.send_modify(|offset| *offset += ahead);
     }

@@ -29,9 +29,9 @@ impl Answers {
     }
 }
 
-pub struct Front {
-    pub http: u16,
-    pub tls: u16,
+pub(crate) struct Front {
+    pub(crate) http: u16,
+    pub(crate) tls: u16,
     answers: Answers,
     /// Ends with the front.
     tasks: JoinSet<()>,
@@ -39,7 +39,7 @@ pub struct Front {
 
 impl Front {
     /// Both ports open.
-    pub async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         let mut front = Self::closed();
         front.open_http().await;
         front.open_tls().await;
@@ -47,11 +47,11 @@ impl Front {
     }
 
     /// Nobody listens on either port.
-    pub fn closed() -> Self {
+    pub(crate) fn closed() -> Self {
         Self { http: free_port(), tls: free_port(), answers: Answers::default(), tasks: JoinSet::new() }
     }
 
-    pub async fn open_http(&mut self) {
+    pub(crate) async fn open_http(&mut self) {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, self.http)).await.unwrap();
         let answers = self.answers.clone();
         self.tasks.spawn(async move {
@@ -62,7 +62,7 @@ impl Front {
         });
     }
 
-    pub async fn open_tls(&mut self) {
+    pub(crate) async fn open_tls(&mut self) {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, self.tls)).await.unwrap();
         let answers = self.answers.clone();
         self.tasks.spawn(async move {
@@ -72,7 +72,7 @@ impl Front {
         });
     }
 
-    pub fn answer_with(&self, challenges: Arc<Challenges>) {
+    pub(crate) fn answer_with(&self, challenges: Arc<Challenges>) {
         self.answers.0.lock().unwrap().push(challenges);
     }
 }

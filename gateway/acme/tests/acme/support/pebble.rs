@@ -12,9 +12,9 @@ use std::{
 use tempfile::TempDir;
 
 /// The authority, and the name server it asks (every name is this machine).
-pub struct Pebble {
-    pub port: u16,
-    pub root: CertificateDer<'static>,
+pub(crate) struct Pebble {
+    pub(crate) port: u16,
+    pub(crate) root: CertificateDer<'static>,
     directory: TempDir,
     _names: Process,
     server: Option<Process>,
@@ -22,20 +22,20 @@ pub struct Pebble {
 
 /// What differs from test to test.
 #[derive(Default)]
-pub struct Options {
+pub(crate) struct Options {
     /// Key id and HMAC key (base64url) that accounts must be bound with.
-    pub external_account: Option<(&'static str, &'static str)>,
+    pub(crate) external_account: Option<(&'static str, &'static str)>,
     /// Names it will not issue for.
-    pub blocked: Vec<&'static str>,
+    pub(crate) blocked: Vec<&'static str>,
 }
 
 impl Pebble {
     /// Started, and validating against `front`.
-    pub async fn start(front: &Front) -> Self {
+    pub(crate) async fn start(front: &Front) -> Self {
         Self::with(front, Options::default()).await
     }
 
-    pub async fn with(front: &Front, options: Options) -> Self {
+    pub(crate) async fn with(front: &Front, options: Options) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let root = https_certificate(directory.path());
         let (port, names) = (free_port(), free_port());
@@ -58,12 +58,12 @@ impl Pebble {
     }
 
     /// Ends the server; nobody listens afterwards.
-    pub fn down(&mut self) {
+    pub(crate) fn down(&mut self) {
         self.server = None;
     }
 
     /// Starts it (again), on the same port and without memory of what was.
-    pub async fn up(&mut self) {
+    pub(crate) async fn up(&mut self) {
         let names = fs::read_to_string(self.directory.path().join("names")).unwrap();
         let log = File::options().create(true).append(true).open(self.log_path()).unwrap();
         let server = Command::new("pebble")
@@ -83,27 +83,27 @@ impl Pebble {
     }
 
     /// As an authority to order from.
-    pub fn authority(&self) -> Authority {
+    pub(crate) fn authority(&self) -> Authority {
         self.authority_at(self.port)
     }
 
     /// As an authority seen through another port.
-    pub fn authority_at(&self, port: u16) -> Authority {
+    pub(crate) fn authority_at(&self, port: u16) -> Authority {
         Authority { roots: Some(vec![self.root.clone()]), ..Authority::new(format!("https://localhost:{port}/dir")) }
     }
 
     /// How many lines of its log hold this text.
-    pub fn logged(&self, text: &str) -> usize {
+    pub(crate) fn logged(&self, text: &str) -> usize {
         fs::read_to_string(self.log_path()).unwrap().lines().filter(|line| line.contains(text)).count()
     }
 
     /// Certificates issued, by its own account.
-    pub fn issued(&self) -> usize {
+    pub(crate) fn issued(&self) -> usize {
         self.logged("Issued certificate serial")
     }
 
     /// Certificate and key for a server that poses as `localhost` beside it.
-    pub fn https_files(&self) -> (PathBuf, PathBuf) {
+    pub(crate) fn https_files(&self) -> (PathBuf, PathBuf) {
         (self.directory.path().join("cert.pem"), self.directory.path().join("key.pem"))
     }
 

@@ -27,8 +27,8 @@ use tokio_rustls::TlsAcceptor;
 
 type Https = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
-pub struct Proxy {
-    pub port: u16,
+pub(crate) struct Proxy {
+    pub(crate) port: u16,
     said: Arc<Mutex<Said>>,
     _tasks: JoinSet<()>,
 }
@@ -44,7 +44,7 @@ struct Said {
 }
 
 impl Proxy {
-    pub async fn before(pebble: &Pebble) -> Self {
+    pub(crate) async fn before(pebble: &Pebble) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (acceptor, client) = (acceptor(pebble), client(pebble));
@@ -71,23 +71,23 @@ impl Proxy {
     }
 
     /// Suggests to renew between these, and to ask again after so many seconds.
-    pub fn suggest(&self, window: (SystemTime, SystemTime), retry_after: u64) {
+    pub(crate) fn suggest(&self, window: (SystemTime, SystemTime), retry_after: u64) {
         let mut said = self.said.lock().unwrap();
         (said.window, said.retry_after) = (Some(window), retry_after);
     }
 
     /// Refuses orders for so many seconds, or no longer.
-    pub fn limit_orders(&self, seconds: Option<u64>) {
+    pub(crate) fn limit_orders(&self, seconds: Option<u64>) {
         self.said.lock().unwrap().limited = seconds;
     }
 
     /// How often it was asked when to renew.
-    pub fn asked(&self) -> usize {
+    pub(crate) fn asked(&self) -> usize {
         self.said.lock().unwrap().asked
     }
 
     /// The certificates that orders said they replace.
-    pub fn replaced(&self) -> Vec<String> {
+    pub(crate) fn replaced(&self) -> Vec<String> {
         self.said.lock().unwrap().replaced.clone()
     }
 }

@@ -5,16 +5,16 @@ use gateway_acme::RedisStorage;
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
-pub const SECRET: &[u8] = b"a secret of thirty-two bytes or more";
+pub(crate) const SECRET: &[u8] = b"a secret of thirty-two bytes or more";
 
-pub struct Redis {
+pub(crate) struct Redis {
     port: u16,
     _process: Process,
     _directory: TempDir,
 }
 
 impl Redis {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let (port, directory) = (free_port(), tempfile::tempdir().unwrap());
         let process = Command::new("redis-server")
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
@@ -29,11 +29,11 @@ impl Redis {
         Self { port, _process: process, _directory: directory }
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    pub fn storage(&self) -> RedisStorage {
+    pub(crate) fn storage(&self) -> RedisStorage {
         RedisStorage::connect(&self.url(), "test", SECRET).unwrap()
     }
 }

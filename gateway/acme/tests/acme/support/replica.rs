@@ -9,18 +9,18 @@ use std::{sync::Arc, time::Duration};
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-pub struct Replica {
-    pub certificates: watch::Receiver<Arc<Certificates>>,
-    pub statuses: watch::Receiver<Arc<[Status]>>,
-    pub challenges: Arc<Challenges>,
-    pub prompt: Prompt,
-    pub clock: Arc<JumpingClock>,
+pub(crate) struct Replica {
+    pub(crate) certificates: watch::Receiver<Arc<Certificates>>,
+    pub(crate) statuses: watch::Receiver<Arc<[Status]>>,
+    pub(crate) challenges: Arc<Challenges>,
+    pub(crate) prompt: Prompt,
+    pub(crate) clock: Arc<JumpingClock>,
     shutdown: CancellationToken,
     task: JoinHandle<()>,
 }
 
 /// Quick to look and quick to try again.
-pub fn settings(names: &[&str], authorities: Vec<Authority>) -> Settings {
+pub(crate) fn settings(names: &[&str], authorities: Vec<Authority>) -> Settings {
     Settings {
         challenges: vec![ChallengeKind::Http01],
         backoff: Backoff { first: Duration::from_millis(200), most: Duration::from_secs(1) },
@@ -32,11 +32,16 @@ pub fn settings(names: &[&str], authorities: Vec<Authority>) -> Settings {
 
 impl Replica {
     /// Started, its answers given at `front`.
-    pub fn start(settings: Settings, storage: Arc<dyn Storage>, front: &Front) -> Self {
+    pub(crate) fn start(settings: Settings, storage: Arc<dyn Storage>, front: &Front) -> Self {
         Self::start_at(settings, storage, front, Arc::default())
     }
 
-    pub fn start_at(settings: Settings, storage: Arc<dyn Storage>, front: &Front, clock: Arc<JumpingClock>) -> Self {
+    pub(crate) fn start_at(
+        settings: Settings,
+        storage: Arc<dyn Storage>,
+        front: &Front,
+        clock: Arc<JumpingClock>,
+    ) -> Self {
         let maintainer = Maintainer::new(settings, storage, clock.clone()).unwrap();
         let shutdown = CancellationToken::new();
         front.answer_with(maintainer.challenges());
@@ -52,7 +57,7 @@ impl Replica {
     }
 
     /// Waits for the first certificate that satisfies `wanted`.
-    pub async fn certificate(&mut self, wanted: impl Fn(&Certificate) -> bool) -> Arc<Certificate> {
+    pub(crate) async fn certificate(&mut self, wanted: impl Fn(&Certificate) -> bool) -> Arc<Certificate> {
         let found = |all: &Arc<Certificates>| all.iter().any(|(_, certificate)| wanted(certificate));
         let waited = timeout(PATIENCE, self.certificates.wait_for(found)).await;
         let Ok(all) = waited.map(|all| Arc::clone(&all.unwrap())) else {
@@ -62,20 +67,20 @@ impl Replica {
     }
 
     /// Waits for the only certificate's status to satisfy `wanted`.
-    pub async fn status(&mut self, wanted: impl Fn(&Status) -> bool) -> Status {
+    pub(crate) async fn status(&mut self, wanted: impl Fn(&Status) -> bool) -> Status {
         let waited = timeout(PATIENCE, self.statuses.wait_for(|all| wanted(&all[0]))).await;
         let status = waited.map(|all| all.unwrap()[0].clone());
         status.unwrap_or_else(|_| panic!("never so; the status is {:#?}", self.statuses.borrow()))
     }
 
     /// A clean end: locks are let go.
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.shutdown.cancel();
         timeout(PATIENCE, self.task).await.expect("it stops").expect("it does not panic");
     }
 
     /// A crash: everything stays as it is.
-    pub async fn crash(self) {
+    pub(crate) async fn crash(self) {
         self.task.abort();
         let _ = self.task.await;
     }

@@ -1,0 +1,68 @@
+//! The program itself: its help, its refusals, its socket, and how it stops.
+
+use std::process::Stdio;
+
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+use crate::support::{SOON, eventually};
+
+fn backend(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_backend"));
+    command.args(args).env_remove("OPENAI_API_KEY").stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
+}
+
+async fn terminate(child: &Child) {
+    let pid = child.id().expect("it runs").to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().await.expect("kill runs").success());
+}
+
+#[tokio::test]
+async fn it_serves_a_unix_socket_and_sigterm_ends_it_with_0() {
+    let folder = TempDir::new().unwrap();
+    let socket = folder.path().join("backend.sock");
+    let listen = format!("unix:{}", socket.display());
+    let data = folder.path().join("data");
+    let mut child =
+        backend(&["--listen", &listen, "--data-dir", data.to_str().unwrap(), "--drain", "5s"]).spawn().unwrap();
+    let mut stream = eventually(async || UnixStream::connect(&socket).await.ok()).await;
+    stream.write_all(b"GET /api/models HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    timeout(SOON, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("gatehouse-demo"), "{answer}");
+
+    terminate(&child).await;
+    let status = timeout(SOON, child.wait()).await.expect("it ends in time").unwrap();
+    assert_eq!(status.code(), Some(0));
+}
+
+#[tokio::test]
+async fn wrong_settings_are_refused_before_anything_is_bound() {
+    for (name, value, expected) in [
+        ("OPENAI_APIKEY", "sk", "did you mean OPENAI_API_KEY"),
+        ("OPENAI_MODEL", "gpt", "OPENAI_MODEL needs"),
+        ("REDIS_URL", "http://x", "REDIS_URL must begin"),
+        ("SESSION_TTL", "soon", "session-ttl"),
+    ] {
+        let mut child = backend(&["--listen", "127.0.0.1:0"]).env(name, value).spawn().unwrap();
+        let status = timeout(SOON, child.wait()).await.expect("it ends in time").unwrap();
+        assert_ne!(status.code(), Some(0), "{name}");
+        let mut said = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut said).await.unwrap();
+        assert!(said.contains(expected), "{name}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn help_explains_the_settings_and_shows_no_secret() {
+    let output = backend(&["--help"]).env("OPENAI_API_KEY", "sk-secret").output().await.unwrap();
+    let help = String::from_utf8(output.stdout).unwrap();
+    for setting in ["OPENAI_BASE_URL", "REDIS_HOST", "HISTORY_MESSAGES", "SESSION_TTL", "ADMIN_ADDR", "DATA_DIR"] {
+        assert!(help.contains(setting), "{setting}");
+    }
+    assert!(!help.contains("sk-secret"));
+}

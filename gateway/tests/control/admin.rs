@@ -1,0 +1,82 @@
+//! The admin address: for operators and Prometheus, not for web pages.
+
+use crate::support::{Backend, FRONT, TestGateway, eventually, leads_to, says};
+use gateway::gateway::Options;
+use std::{io::Write, process::Stdio};
+use tokio::sync::watch;
+
+#[tokio::test]
+async fn metrics_count_requests_by_route_code_and_protocol_and_promtool_likes_them() {
+    let backend = Backend::start().await;
+    let gateway = TestGateway::start(&format!("{FRONT}{}{}", leads_to(&backend), says("word"))).await;
+    gateway.get("/word").await;
+    assert_eq!(gateway.get("/api/quick").await, "quick");
+    gateway.get("/nowhere").await;
+    for route in ["word", "api"] {
+        let series = format!("gateway_requests_total{{code=\"200\",protocol=\"h2\",route=\"{route}\"}}");
+        eventually(Some(1.0), || gateway.metric(&series)).await;
+    }
+    let (_, text) = gateway.ask_admin("/metrics").await;
+    for family in ["tls_handshakes_total", "connections_open", "certificate_expiry_timestamp_seconds", "build_info"] {
+        assert!(text.contains(&format!("# HELP gateway_{family} ")), "{family}");
+    }
+    let mut promtool = std::process::Command::new("promtool");
+    let promtool =
+        promtool.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut promtool = promtool.spawn().unwrap();
+    promtool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = promtool.wait_with_output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[tokio::test]
+async fn registries_of_others_are_served_beside_its_own() {
+    let registry = prometheus::Registry::new();
+    let counter = prometheus::IntCounter::new("backend_things_total", "Things.").unwrap();
+    registry.register(Box::new(counter.clone())).unwrap();
+    counter.inc();
+    let options = Options { registries: vec![registry], ..Options::default() };
+    let gateway = TestGateway::try_start(&format!("{FRONT}{}", says("x")), options).await.unwrap();
+    assert_eq!(gateway.metric("backend_things_total").await, Some(1.0));
+    assert_eq!(gateway.metric("gateway_ready").await, Some(1.0));
+}
+
+#[tokio::test]
+async fn it_is_ready_only_when_what_it_waits_for_is() {
+    let (backend, condition) = watch::channel(false);
+    let options = Options { ready_when: vec![condition], ..Options::default() };
+    let gateway = TestGateway::try_start(&format!("{FRONT}{}", says("x")), options).await.unwrap();
+    assert_eq!(gateway.ask_admin("/readyz").await.0, 503);
+    assert_eq!(gateway.ask_admin("/livez").await.0, 200);
+    backend.send_replace(true);
+    assert_eq!(gateway.ask_admin("/readyz").await.0, 200);
+}
+
+#[tokio::test]
+async fn the_configuration_is_shown_without_where_keys_are() {
+    let directory = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(directory.path().join("chain.pem"), made.cert.pem()).unwrap();
+    std::fs::write(directory.path().join("very-secret.key"), made.signing_key.serialize_pem()).unwrap();
+    let files = "source = \"files\"\ncert = \"chain.pem\"\nkey = \"very-secret.key\"";
+    let config = format!("{}{}", FRONT.replace("source = \"self-signed\"", files), says("x"));
+    std::fs::write(directory.path().join("gateway.toml"), config).unwrap();
+    let gateway = TestGateway::start_in(directory, "gateway.toml", Options::default()).await.unwrap();
+    let (status, text) = gateway.ask_admin("/config").await;
+    assert_eq!(status, 200);
+    assert!(text.contains("chain.pem") && text.contains("header_timeout = \"10s\""), "{text}");
+    assert!(!text.contains("very-secret") && text.contains("key = \"(not shown)\""), "{text}");
+}
+
+#[tokio::test]
+async fn a_web_page_cannot_use_it() {
+    let gateway = TestGateway::start(&format!("{FRONT}{}", says("x"))).await;
+    let admin = gateway.admin().await;
+    for (name, value) in [("origin", "https://evil.example"), ("sec-fetch-site", "same-origin")] {
+        let request = reqwest::Client::new().post(format!("http://{admin}/drain")).header(name, value);
+        assert_eq!(request.send().await.unwrap().status(), 403);
+    }
+    assert!(!gateway.handle.drain_requested());
+    let typed = reqwest::Client::new().get(format!("http://{admin}/config")).header("sec-fetch-site", "none");
+    assert_eq!(typed.send().await.unwrap().status(), 200);
+}

@@ -1,0 +1,66 @@
+//! A drain: not ready, still serving, then an end within the deadline.
+
+use crate::support::{Backend, FRONT, SOON, TestGateway, eventually, leads_to, websocket, within};
+use std::time::Duration;
+use tokio::{net::TcpStream, time::Instant};
+
+#[tokio::test]
+async fn it_says_not_ready_and_goes_on_accepting_for_the_delay() {
+    let backend = Backend::start().await;
+    let drain = "\n[drain]\ndelay = \"1h\"\ndeadline = \"5s\"\n";
+    let gateway = TestGateway::start(&format!("{FRONT}{}{drain}", leads_to(&backend))).await;
+    let url = format!("http://{}/drain", gateway.admin().await);
+    assert_eq!(reqwest::Client::new().post(url).send().await.unwrap().status(), 202);
+    eventually((503, "draining\n".to_owned()), || gateway.ask_admin("/readyz")).await;
+    assert_eq!(gateway.get("/api/quick").await, "quick");
+    assert_eq!(gateway.metric("gateway_draining").await, Some(1.0));
+    gateway.handle.cut();
+    within(SOON, gateway.running).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_request_that_is_open_is_answered_and_no_new_one_is_taken() {
+    let backend = Backend::start().await;
+    let gateway = TestGateway::start(&format!("{FRONT}{}", leads_to(&backend))).await;
+    let address = gateway.address("https").await;
+    let request = gateway.client().get(format!("https://localhost:{}/api/slow", address.port())).send();
+    let request = tokio::spawn(request);
+    within(SOON, backend.asked.notified()).await;
+
+    gateway.handle.request_drain();
+    eventually(true, || async { TcpStream::connect(address).await.is_err() }).await;
+    assert!(!gateway.running.is_finished());
+    backend.answer.notify_one();
+    let answer = within(SOON, request).await.unwrap().unwrap();
+    assert_eq!(answer.text().await.unwrap(), "slow");
+    assert_eq!(within(SOON, gateway.running).await.unwrap().cut, 0);
+}
+
+#[tokio::test]
+async fn a_websocket_that_stays_is_cut_at_the_deadline() {
+    let backend = Backend::start().await;
+    let drain = "\n[drain]\ndeadline = \"700ms\"\n";
+    let gateway = TestGateway::start(&format!("{FRONT}{}{drain}", leads_to(&backend))).await;
+    let mut socket = websocket(&gateway).await;
+    assert_eq!(socket.echo("one").await.as_deref(), Some("one"));
+    let began = Instant::now();
+    gateway.handle.request_drain();
+    eventually(true, || async { gateway.handle.readiness().is_draining() }).await;
+    assert_eq!(socket.echo("two").await.as_deref(), Some("two"), "it works until the deadline");
+    let drained = within(SOON, gateway.running).await.unwrap();
+    assert!(began.elapsed() >= Duration::from_millis(700));
+    assert_eq!(drained.cut, 1);
+    assert_eq!(within(SOON, socket.echo("three")).await, None);
+}
+
+#[tokio::test]
+async fn a_second_wish_to_stop_ends_it_at_once() {
+    let backend = Backend::start().await;
+    let drain = "\n[drain]\ndeadline = \"1h\"\n";
+    let gateway = TestGateway::start(&format!("{FRONT}{}{drain}", leads_to(&backend))).await;
+    let mut socket = websocket(&gateway).await;
+    assert_eq!(socket.echo("one").await.as_deref(), Some("one"));
+    gateway.handle.request_drain();
+    gateway.handle.cut();
+    assert_eq!(within(SOON, gateway.running).await.unwrap().cut, 1);
+}

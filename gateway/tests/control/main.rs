@@ -1,0 +1,11 @@
+//! The control plane, in process and as a program: start, reload, watch, admin, drain, signals.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
+
+mod admin;
+mod drain;
+mod process;
+mod reload;
+mod start;
+mod support;
+mod watch;

@@ -1,0 +1,151 @@
+//! The program itself: signals, exit codes, and what its commands say.
+
+use crate::support::{FRONT, SOON, eventually, install_provider, replace, says, within};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use std::{net::SocketAddr, path::Path, process::Stdio};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader, Lines},
+    process::{Child, ChildStderr, Command},
+};
+
+struct Program {
+    child: Child,
+    log: Lines<BufReader<ChildStderr>>,
+    admin: SocketAddr,
+    directory: TempDir,
+}
+
+fn gateway(directory: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
+    command
+        .args(arguments)
+        .current_dir(directory)
+        .env_remove("RUST_LOG")
+        .env_remove("GATEWAY_CONFIG")
+        .kill_on_drop(true);
+    command
+}
+
+fn config(word: &str) -> String {
+    format!("{}{}", FRONT.replace("level = \"error\"", "level = \"info\""), says(word))
+}
+
+impl Program {
+    async fn run(config: &str) -> Self {
+        install_provider();
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("gateway.toml"), config).unwrap();
+        let mut child = gateway(directory.path(), &["run"]).stderr(Stdio::piped()).spawn().unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+        let line = next(&mut log, "\"message\":\"admin\"").await;
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let admin = line["address"].as_str().unwrap().parse().unwrap();
+        Self { child, log, admin, directory }
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id().unwrap().try_into().unwrap()), signal).unwrap();
+    }
+}
+
+/// The next line of the log that has this text.
+async fn next(log: &mut Lines<BufReader<ChildStderr>>, text: &str) -> String {
+    let find = async {
+        loop {
+            let line = log.next_line().await.unwrap().unwrap_or_else(|| panic!("the log ended before {text:?}"));
+            if line.contains(text) {
+                return line;
+            }
+        }
+    };
+    within(SOON, find).await
+}
+
+#[tokio::test]
+async fn sighup_reloads_and_does_not_kill() {
+    let mut program = Program::run(&config("before")).await;
+    program.signal(Signal::SIGHUP);
+    next(&mut program.log, "\"cause\":\"SIGHUP\"").await;
+    let done = next(&mut program.log, "\"message\":\"configuration reloaded\"").await;
+    assert!(done.contains("nothing changed"), "{done}");
+    replace(&program.directory.path().join("gateway.toml"), "nonsense");
+    program.signal(Signal::SIGHUP);
+    let failed = next(&mut program.log, "the reload failed").await;
+    assert!(failed.contains("gateway.toml") && failed.contains("\"line\":1"), "{failed}");
+    let alive = || async { reqwest::get(format!("http://{}/readyz", program.admin)).await.unwrap().status().as_u16() };
+    eventually(200, alive).await;
+}
+
+#[tokio::test]
+async fn sigterm_drains_and_exits_with_0() {
+    let mut program = Program::run(&config("x")).await;
+    program.signal(Signal::SIGTERM);
+    assert!(within(SOON, program.child.wait()).await.unwrap().success());
+}
+
+#[tokio::test]
+async fn the_drain_command_returns_when_the_gateway_has_stopped() {
+    let mut program = Program::run(&config("x")).await;
+    let admin = program.admin.to_string();
+    let drained = gateway(program.directory.path(), &["drain", "--admin", &admin]).output().await.unwrap();
+    assert!(drained.status.success(), "{}", String::from_utf8_lossy(&drained.stderr));
+    assert!(within(SOON, program.child.wait()).await.unwrap().success());
+}
+
+#[tokio::test]
+async fn an_occupied_port_ends_it_with_a_reason_instead_of_silence() {
+    let occupied = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = occupied.local_addr().unwrap().to_string();
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("gateway.toml"), config("x").replace("localhost:0", &address)).unwrap();
+    let output = within(SOON, gateway(directory.path(), &["run"]).output()).await.unwrap();
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(complaint.contains(&address) && complaint.contains("key `address`"), "{complaint}");
+}
+
+#[tokio::test]
+async fn check_prints_what_it_understood_or_every_problem() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("gateway.toml"), config("x")).unwrap();
+    let output = gateway(directory.path(), &["check"]).output().await.unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("gateway.toml is right: 1 listeners"), "{said}");
+    assert!(said.contains("# certificate local: localhost, 127.0.0.1, ::1"), "{said}");
+
+    std::fs::write(directory.path().join("gateway.toml"), config("x").replace("address", "adress")).unwrap();
+    let output = gateway(directory.path(), &["check"]).output().await.unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(said.matches("unknown key `adress`").count(), 2, "{said}");
+}
+
+#[tokio::test]
+async fn schema_prints_a_json_schema() {
+    let output = gateway(Path::new("/"), &["schema"]).output().await.unwrap();
+    let schema: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(schema["properties"]["listener"].is_object());
+}
+
+#[tokio::test]
+async fn doctor_says_which_target_cannot_be_reached_and_which_can() {
+    let backend = crate::support::Backend::start().await;
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let good = format!("{}{}", config("x"), crate::support::leads_to(&backend));
+    std::fs::write(directory.path().join("gateway.toml"), &good).unwrap();
+    let output = gateway(directory.path(), &["doctor"]).output().await.unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains(&format!("ok    WebSocket /ws at {}: is opened", backend.address)), "{said}");
+
+    let bad = good.replace(&backend.address.to_string(), &gone.to_string());
+    std::fs::write(directory.path().join("gateway.toml"), bad).unwrap();
+    let output = gateway(directory.path(), &["doctor"]).output().await.unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(!output.status.success() && said.contains(&format!("BAD   upstream backend at {gone}")), "{said}");
+}

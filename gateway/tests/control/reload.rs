@@ -1,0 +1,140 @@
+//! A reload is all or nothing, says what it did, and touches nothing that is open.
+
+use crate::support::{Backend, FRONT, TestGateway, eventually, leads_to, replace, says, websocket, within};
+use gateway::gateway::Options;
+use std::{net::SocketAddr, time::Duration};
+use tokio::net::TcpStream;
+
+fn free_address() -> SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+fn listener(name: &str, address: SocketAddr) -> String {
+    format!("\n[[listener]]\nname = \"{name}\"\naddress = \"{address}\"\nprotocol = \"http\"\nmode = \"plain\"\n")
+}
+
+#[tokio::test]
+async fn a_changed_route_takes_effect_and_an_open_websocket_stays_open() {
+    let backend = Backend::start().await;
+    let base = format!("{FRONT}{}", leads_to(&backend));
+    let gateway = TestGateway::start(&format!("{base}{}", says("before"))).await;
+    let mut socket = websocket(&gateway).await;
+    assert_eq!(socket.echo("one").await.as_deref(), Some("one"));
+
+    let (status, report) = gateway.reload(&format!("{base}{}", says("after"))).await;
+    assert_eq!(status, 200, "{report}");
+    assert_eq!(report["routes"]["changed"], serde_json::json!(["word"]));
+    assert_eq!(report["websockets_kept"], 1);
+    assert_eq!(gateway.get("/word").await, "after");
+    assert_eq!(within(Duration::from_secs(5), socket.echo("two")).await.as_deref(), Some("two"));
+}
+
+#[tokio::test]
+async fn a_websocket_outlives_its_route() {
+    let backend = Backend::start().await;
+    let gateway = TestGateway::start(&format!("{FRONT}{}", leads_to(&backend))).await;
+    let mut socket = websocket(&gateway).await;
+    assert_eq!(socket.echo("one").await.as_deref(), Some("one"));
+    let (status, report) = gateway.reload(&format!("{FRONT}{}", says("alone"))).await;
+    assert_eq!((status, &report["routes"]["removed"]), (200, &serde_json::json!(["api", "live"])));
+    assert_eq!(within(Duration::from_secs(5), socket.echo("two")).await.as_deref(), Some("two"));
+}
+
+#[tokio::test]
+async fn a_broken_configuration_keeps_the_old_and_says_where() {
+    let gateway = TestGateway::start(&format!("{FRONT}{}", says("old"))).await;
+    let hash = gateway.handle.config().hash.clone();
+    let (status, answer) = gateway.reload(&format!("{FRONT}{}", says("new").replace("path =", "pth ="))).await;
+    assert_eq!(status, 422);
+    let faults = answer["faults"].as_array().unwrap();
+    let unknown = faults.iter().find(|fault| fault["reason"].as_str().unwrap().contains("unknown key `pth`")).unwrap();
+    assert_eq!(unknown["line"], 20);
+    assert!(unknown["file"].as_str().unwrap().ends_with("gateway.toml"));
+    assert_eq!(gateway.get("/word").await, "old");
+
+    assert_eq!(gateway.metric("gateway_config_reloads_total{result=\"failure\"}").await, Some(1.0));
+    assert_eq!(gateway.metric("gateway_config_last_reload_successful").await, Some(0.0));
+    assert_eq!(gateway.metric(&format!("gateway_config_info{{hash=\"{hash}\"}}")).await, Some(1.0));
+
+    let (status, _) = gateway.reload(&format!("{FRONT}{}", says("new"))).await;
+    assert_eq!(status, 200);
+    assert_eq!(gateway.metric("gateway_config_last_reload_successful").await, Some(1.0));
+    assert_eq!(gateway.metric(&format!("gateway_config_info{{hash=\"{hash}\"}}")).await, None);
+}
+
+#[tokio::test]
+async fn listeners_come_and_go_and_what_was_open_on_them_stays() {
+    let gateway = TestGateway::start(&format!("{FRONT}{}", says("word"))).await;
+    let address = free_address();
+    let with = format!("{FRONT}{}{}", listener("extra", address), says("word"));
+    let (_, report) = gateway.reload(&with).await;
+    assert_eq!(report["listeners"]["added"], serde_json::json!(["extra"]));
+    let client = reqwest::Client::new();
+    let url = format!("http://{address}/word");
+    assert_eq!(client.get(&url).send().await.unwrap().text().await.unwrap(), "word");
+
+    let (_, report) = gateway.reload(&format!("{FRONT}{}", says("word"))).await;
+    assert_eq!(report["listeners"]["removed"], serde_json::json!(["extra"]));
+    eventually(true, || async { TcpStream::connect(address).await.is_err() }).await;
+}
+
+#[tokio::test]
+async fn a_listener_that_gets_another_name_goes_on_at_its_address() {
+    let address = free_address();
+    let named = |name: &str| format!("{FRONT}{}{}", listener(name, address), says("word"));
+    let gateway = TestGateway::start(&named("one")).await;
+    let (status, report) = gateway.reload(&named("two")).await;
+    assert_eq!(status, 200, "{report}");
+    let answer = reqwest::get(format!("http://{address}/word")).await.unwrap();
+    assert_eq!(answer.text().await.unwrap(), "word");
+    assert_eq!(gateway.address("two").await, address);
+}
+
+#[tokio::test]
+async fn an_address_that_cannot_be_bound_keeps_everything_as_it_was() {
+    let occupied = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let gateway = TestGateway::start(&format!("{FRONT}{}", says("old"))).await;
+    let extra = listener("extra", occupied.local_addr().unwrap());
+    let (status, answer) = gateway.reload(&format!("{FRONT}{extra}{}", says("new"))).await;
+    assert_eq!(status, 422);
+    assert!(answer["faults"][0]["reason"].as_str().unwrap().contains("listener `extra`, key `address`"), "{answer}");
+    assert_eq!(gateway.get("/word").await, "old");
+}
+
+#[tokio::test]
+async fn the_admin_address_moves_after_it_has_answered() {
+    let gateway = TestGateway::start(&format!("{FRONT}{}", says("x"))).await;
+    let (old, new) = (gateway.admin().await, free_address());
+    let moved = FRONT.replace("address = \"127.0.0.1:0\"", &format!("address = \"{new}\""));
+    let (status, report) = gateway.reload(&format!("{moved}{}", says("x"))).await;
+    assert_eq!((status, &report["sections"]), (200, &serde_json::json!(["admin"])));
+    assert_eq!(gateway.ask_admin("/livez").await.0, 200);
+    assert_eq!(gateway.admin().await, new);
+    eventually(true, || async { TcpStream::connect(old).await.is_err() }).await;
+}
+
+#[tokio::test]
+async fn new_certificate_files_are_served_to_new_connections() {
+    let directory = tempfile::tempdir().unwrap();
+    let make = |directory: &std::path::Path| {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        replace(&directory.join("leaf.key"), &made.signing_key.serialize_pem());
+        replace(&directory.join("chain.pem"), &made.cert.pem());
+        reqwest::Certificate::from_pem(made.cert.pem().as_bytes()).unwrap()
+    };
+    let first = make(directory.path());
+    let files = "source = \"files\"\ncert = \"chain.pem\"\nkey = \"leaf.key\"";
+    let config = format!("{}{}", FRONT.replace("source = \"self-signed\"", files), says("word"));
+    std::fs::write(directory.path().join("gateway.toml"), &config).unwrap();
+    let gateway = TestGateway::start_in(directory, "gateway.toml", Options::default()).await.unwrap();
+    let url = format!("https://localhost:{}/word", gateway.address("https").await.port());
+    let trusting = |authority| reqwest::Client::builder().tls_certs_only([authority]).build().unwrap();
+    let old_client = trusting(first);
+    assert_eq!(old_client.get(&url).send().await.unwrap().status(), 200);
+
+    let second = make(gateway.directory.path());
+    let new_client = trusting(second);
+    // Nobody asks for it: the files are watched.
+    eventually(true, || async { new_client.get(&url).send().await.is_ok() }).await;
+    assert_eq!(old_client.get(&url).send().await.unwrap().status(), 200, "the open connection goes on");
+}

@@ -1,0 +1,56 @@
+//! A backend that echoes WebSocket messages and answers when told to.
+
+use axum::{
+    Router,
+    extract::{State, WebSocketUpgrade},
+    response::Response,
+    routing::get,
+};
+use std::{net::SocketAddr, sync::Arc};
+use tokio::{net::TcpListener, sync::Notify, task::AbortHandle};
+
+pub(crate) struct Backend {
+    pub(crate) address: SocketAddr,
+    /// Lets one request to `/api/slow` be answered.
+    pub(crate) answer: Arc<Notify>,
+    /// Told when a request to `/api/slow` has arrived.
+    pub(crate) asked: Arc<Notify>,
+    task: AbortHandle,
+}
+
+impl Backend {
+    pub(crate) async fn start() -> Self {
+        let (answer, asked) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let router = Router::new()
+            .route("/ws", get(echo))
+            .route("/api/slow", get(slow))
+            .route("/api/quick", get(|| async { "quick" }))
+            .with_state((Arc::clone(&asked), Arc::clone(&answer)));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() }).abort_handle();
+        Self { address, answer, asked, task }
+    }
+}
+
+impl Drop for Backend {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn slow(State((asked, answer)): State<(Arc<Notify>, Arc<Notify>)>) -> &'static str {
+    asked.notify_one();
+    answer.notified().await;
+    "slow"
+}
+
+async fn echo(upgrade: WebSocketUpgrade) -> Response {
+    upgrade.on_upgrade(|mut socket| async move {
+        while let Some(Ok(message)) = socket.recv().await {
+            if socket.send(message).await.is_err() {
+                return;
+            }
+        }
+    })
+}

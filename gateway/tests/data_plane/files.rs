@@ -1,0 +1,93 @@
+//! Static files over the wire.
+
+use crate::harness::Gateway;
+use std::fs;
+use tempfile::TempDir;
+
+async fn serving() -> (Gateway, TempDir) {
+    let site = tempfile::tempdir().unwrap();
+    fs::create_dir(site.path().join("assets")).unwrap();
+    for (path, content) in [
+        ("index.html", "<!doctype html><title>page</title>"),
+        ("index.html.br", "brotli"),
+        ("assets/app-12345678.js", "0123456789"),
+        (".secret", "secret"),
+    ] {
+        fs::write(site.path().join(path), content).unwrap();
+    }
+    let text = format!(
+        r#"
+        [[route]]
+        name = "ui"
+        path_prefix = "/"
+        static = "ui"
+
+        [[site]]
+        name = "ui"
+        root = "{}"
+        spa_fallback = "index.html"
+        "#,
+        site.path().display()
+    );
+    (Gateway::start(&text).await, site)
+}
+
+#[tokio::test]
+async fn files_are_served_with_their_policy_tag_and_coding() {
+    let (gateway, _site) = serving().await;
+    for client in [gateway.client_h1(), gateway.client()] {
+        let page = client.get(gateway.url("/")).header("accept-encoding", "gzip, br").send().await.unwrap();
+        let headers = page.headers().clone();
+        assert_eq!((page.status().as_u16(), headers["content-encoding"].to_str().unwrap()), (200, "br"));
+        assert!(
+            headers["content-security-policy"].to_str().unwrap().starts_with("default-src 'none'; script-src 'self'")
+        );
+        assert_eq!(headers["cross-origin-opener-policy"], "same-origin");
+        assert_eq!(
+            (headers["cache-control"].to_str().unwrap(), headers["vary"].to_str().unwrap()),
+            ("no-cache", "accept-encoding")
+        );
+        assert_eq!(page.text().await.unwrap(), "brotli");
+        let again =
+            client.get(gateway.url("/")).header("accept-encoding", "br").header("if-none-match", &headers["etag"]);
+        let again = again.send().await.unwrap();
+        assert_eq!((again.status().as_u16(), again.headers().get("etag")), (304, headers.get("etag")));
+
+        let asset =
+            client.get(gateway.url("/assets/app-12345678.js")).header("range", "bytes=2-4").send().await.unwrap();
+        assert_eq!(
+            (asset.status().as_u16(), asset.headers()["content-range"].to_str().unwrap()),
+            (206, "bytes 2-4/10")
+        );
+        assert!(asset.headers()["cache-control"].to_str().unwrap().contains("immutable"));
+        assert_eq!(asset.text().await.unwrap(), "234");
+
+        let head = client.head(gateway.url("/assets/app-12345678.js")).send().await.unwrap();
+        assert_eq!((head.status().as_u16(), head.headers()["content-length"].to_str().unwrap()), (200, "10"));
+        assert_eq!(head.bytes().await.unwrap().len(), 0);
+    }
+}
+
+#[tokio::test]
+async fn unknown_paths_fall_back_for_navigations_only() {
+    let (gateway, _site) = serving().await;
+    let client = gateway.client();
+    let status = async |path: &str, accept: &str| {
+        client.get(gateway.url(path)).header("accept", accept).send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(status("/chat/with/someone", "text/html").await, 200);
+    assert_eq!(status("/chat/with/someone", "application/json").await, 404);
+    assert_eq!(status("/assets/gone.js", "text/html").await, 404);
+    assert_eq!(status("/.secret", "text/html").await, 404);
+    assert_eq!(client.post(gateway.url("/")).send().await.unwrap().status().as_u16(), 405);
+}
+
+#[tokio::test]
+async fn several_requests_for_files_share_a_connection() {
+    let (gateway, _site) = serving().await;
+    let client = gateway.client_h1();
+    for _ in 0..5 {
+        client.get(gateway.url("/")).send().await.unwrap().bytes().await.unwrap();
+    }
+    assert_eq!(gateway.metric("gateway_connections_total", &[("listener", "https")]), 1.0);
+}

@@ -1,0 +1,116 @@
+//! How much is taken from whom.
+
+use crate::harness::{Backend, Gateway, PATIENCE, read_to_end, routes_to};
+use axum::{Router, body::Bytes, routing::any};
+use std::time::Instant;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+async fn limited(limits: &str) -> (Gateway, Backend) {
+    let backend = Backend::start(Router::new().fallback(any(async |body: Bytes| body.len().to_string()))).await;
+    let text = format!("{}\n[limits]\n{limits}", routes_to(&[backend.address]));
+    (Gateway::start(&text).await, backend)
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_answered_413_with_and_without_a_length() {
+    let (gateway, _backend) = limited("").await;
+    for client in [gateway.client_h1(), gateway.client()] {
+        let fits = client.post(gateway.url("/api/x")).body(vec![0; 1024]).send().await.unwrap();
+        assert_eq!((fits.status().as_u16(), fits.text().await.unwrap().as_str()), (200, "1024"));
+        let long = client.post(gateway.url("/api/x")).body(vec![0; 1025]).send().await.unwrap();
+        assert_eq!(
+            (long.status().as_u16(), long.headers()["content-type"].to_str().unwrap()),
+            (413, "application/problem+json")
+        );
+    }
+    // Chunked, so that only counting finds out.
+    let chunk = format!("400\r\n{}\r\n", "x".repeat(1024));
+    let head = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let answer = gateway.exchange(format!("{head}{chunk}{chunk}0\r\n\r\n").as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_large_is_answered_431() {
+    let (gateway, _backend) = limited("header_bytes = \"4KiB\"\nheader_fields = 20").await;
+    let long = format!("GET / HTTP/1.1\r\nHost: x\r\nA: {}\r\n\r\n", "a".repeat(5000));
+    assert!(gateway.exchange(long.as_bytes()).await.starts_with("HTTP/1.1 431 "));
+    let many = format!("GET / HTTP/1.1\r\nHost: x\r\n{}\r\n", "A: b\r\n".repeat(20));
+    assert!(gateway.exchange(many.as_bytes()).await.starts_with("HTTP/1.1 431 "));
+}
+
+#[tokio::test]
+async fn a_head_that_drips_in_is_cut_off_in_time() {
+    let (gateway, _backend) = limited("header_timeout = \"1s\"").await;
+    let mut stream = gateway.raw().await;
+    let started = Instant::now();
+    let mut tick = tokio::time::interval(std::time::Duration::from_millis(100));
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    while answer.is_empty() {
+        assert!(started.elapsed() < PATIENCE, "still open");
+        tokio::select! {
+            _ = tick.tick() => stream.write_all(b"A: b\r\n").await.unwrap(),
+            read = stream.read_buf(&mut answer) => { read.unwrap(); }
+        }
+    }
+    assert!(answer.starts_with(b"HTTP/1.1 408 "), "{}", String::from_utf8_lossy(&answer));
+}
+
+#[tokio::test]
+async fn silence_instead_of_a_handshake_is_cut_off_in_time() {
+    let (gateway, _backend) = limited("handshake_timeout = \"1s\"").await;
+    let mut tcp = TcpStream::connect(gateway.https).await.unwrap();
+    assert_eq!(read_to_end(&mut tcp).await, "");
+    assert_eq!(gateway.metric("gateway_tls_handshakes_total", &[("result", "timeout")]), 1.0);
+}
+
+#[tokio::test]
+async fn an_address_has_so_many_connections_and_no_more() {
+    let (gateway, _backend) = limited("max_connections_per_address = 2").await;
+    let (_one, two) = (gateway.raw().await, gateway.raw().await);
+    let mut three = TcpStream::connect(gateway.https).await.unwrap();
+    assert_eq!(three.read(&mut [0; 1]).await.unwrap_or(0), 0, "closed at once");
+    assert_eq!(gateway.metric("gateway_connections_refused_total", &[("reason", "address")]), 1.0);
+    drop(two);
+    crate::harness::eventually("a place is free again", async || {
+        let mut tcp = TcpStream::connect(gateway.https).await.unwrap();
+        // A refused connection is closed at once, an accepted one waits for the handshake.
+        tokio::time::timeout(std::time::Duration::from_millis(100), tcp.read(&mut [0; 1])).await.is_err()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn too_many_requests_are_answered_429() {
+    let (gateway, _backend) = limited("rate_limit = { per_second = 0.01, burst = 3 }").await;
+    let client = gateway.client();
+    let mut statuses = Vec::new();
+    for _ in 0..5 {
+        let response = client.get(gateway.url("/")).send().await.unwrap();
+        assert_eq!(response.headers().contains_key("retry-after"), response.status() == 429);
+        statuses.push(response.status().as_u16());
+    }
+    assert_eq!(statuses, [200, 200, 200, 429, 429]);
+    assert_eq!(gateway.metric("gateway_requests_rate_limited_total", &[("route", "all")]), 2.0);
+}
+
+#[tokio::test]
+async fn a_connection_is_closed_after_so_many_requests() {
+    let (gateway, _backend) = limited("keepalive_requests = 2").await;
+    let two = "GET / HTTP/1.1\r\nHost: x\r\n\r\n".repeat(3);
+    let answer = gateway.exchange(two.as_bytes()).await;
+    assert_eq!(answer.matches("HTTP/1.1 200 ").count(), 2, "{answer}");
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_closed_quietly() {
+    let (gateway, _backend) = limited("keepalive_timeout = \"1s\"").await;
+    let mut stream = gateway.raw().await;
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let answer = read_to_end(&mut stream).await;
+    assert_eq!((answer.matches("HTTP/1.1 ").count(), answer.starts_with("HTTP/1.1 200 ")), (1, true), "{answer}");
+}

@@ -1,0 +1,10 @@
+//! The data plane as clients see it: real sockets, real TLS, small backends, all in this process and on free ports.
+
+mod faults;
+mod files;
+mod harness;
+mod http1;
+mod limits;
+mod proxying;
+mod upstreams;
+mod websocket;

@@ -1,0 +1,160 @@
+//! Several targets, and what happens when some of them fail.
+
+use crate::harness::{Backend, Gateway, PATIENCE, eventually, routes_to};
+use axum::{Router, routing::any};
+use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
+
+async fn named(name: &'static str) -> Backend {
+    Backend::start(Router::new().fallback(any(async move || name))).await
+}
+
+/// An address where nobody listens.
+async fn nobody() -> SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    listener.local_addr().unwrap()
+}
+
+#[tokio::test]
+async fn requests_are_spread_and_none_is_lost_when_a_backend_dies() {
+    let (one, two) = (named("one").await, named("two").await);
+    let gateway = Gateway::start(&routes_to(&[one.address, two.address])).await;
+    let client = gateway.client();
+    let mut seen = BTreeSet::new();
+    for _ in 0..100 {
+        seen.insert(client.get(gateway.url("/")).send().await.unwrap().text().await.unwrap());
+    }
+    assert_eq!(seen, ["one".to_owned(), "two".to_owned()].into());
+    drop(one);
+    for _ in 0..50 {
+        let response = client.get(gateway.url("/")).send().await.unwrap();
+        assert_eq!((response.status().as_u16(), response.text().await.unwrap().as_str()), (200, "two"));
+    }
+    assert!(gateway.metric("gateway_upstream_retries_total", &[]) >= 1.0);
+    assert_eq!(gateway.metric("gateway_upstream_requests_in_flight", &[]), 0.0);
+}
+
+#[tokio::test]
+async fn a_target_that_keeps_failing_is_ejected() {
+    let (dead, two) = (nobody().await, named("two").await);
+    let ejection = "\nejection = { consecutive_failures = 2, duration = \"60s\" }\nretries = { per_request = 1, budget_percent = 100 }";
+    let gateway = Gateway::start(&(routes_to(&[dead, two.address]) + ejection)).await;
+    let client = gateway.client();
+    eventually("ejected", async || {
+        assert_eq!(client.get(gateway.url("/")).send().await.unwrap().status(), 200);
+        gateway.metric("gateway_upstream_ejections_total", &[]) >= 1.0
+    })
+    .await;
+    let failures = gateway.metric("gateway_upstream_failures_total", &[("reason", "connect")]);
+    for _ in 0..20 {
+        assert_eq!(client.get(gateway.url("/")).send().await.unwrap().status(), 200);
+    }
+    assert_eq!(
+        gateway.metric("gateway_upstream_failures_total", &[("reason", "connect")]),
+        failures,
+        "it is left alone"
+    );
+}
+
+#[tokio::test]
+async fn nobody_there_is_502_and_503_in_the_form_asked_for() {
+    let gateway = Gateway::start(&routes_to(&[nobody().await])).await;
+    let client = gateway.client();
+    let page = client.get(gateway.url("/")).header("accept", "text/html").send().await.unwrap();
+    assert_eq!(
+        (page.status().as_u16(), page.headers()["content-type"].to_str().unwrap()),
+        (502, "text/html; charset=utf-8")
+    );
+    let problem = client.post(gateway.url("/api/x")).send().await.unwrap();
+    assert_eq!(
+        (problem.status().as_u16(), problem.headers()["content-type"].to_str().unwrap()),
+        (502, "application/problem+json")
+    );
+    assert!(problem.headers().contains_key("retry-after"));
+}
+
+#[tokio::test]
+async fn health_checks_find_out_before_requests_do() {
+    let (sick, well) = (Backend::start(Router::new()).await, named("well").await);
+    let checks = "\nhealth_check = { path = \"/health\", interval = \"1s\", timeout = \"1s\", unhealthy_after = 1 }";
+    let gateway = Gateway::start(&(routes_to(&[sick.address, well.address]) + checks)).await;
+    let label = sick.address.to_string();
+    eventually("found out", async || gateway.metric("gateway_upstream_target_healthy", &[("target", &label)]) == 0.0)
+        .await;
+    for _ in 0..20 {
+        assert_eq!(gateway.client().get(gateway.url("/")).send().await.unwrap().text().await.unwrap(), "well");
+    }
+}
+
+#[tokio::test]
+async fn a_cookie_keeps_its_backend() {
+    let backends = [named("a").await, named("b").await, named("c").await];
+    let addresses: Vec<SocketAddr> = backends.iter().map(|backend| backend.address).collect();
+    let gateway = Gateway::start(&(routes_to(&addresses) + "\nbalance = \"rendezvous\"\nhash_cookie = \"who\"")).await;
+    let client = gateway.client();
+    let ask = async |who: usize| {
+        let request = client.get(gateway.url("/")).header("cookie", format!("x=y; who={who}"));
+        request.send().await.unwrap().text().await.unwrap()
+    };
+    let mut used = BTreeSet::new();
+    for who in 0..20 {
+        let first = ask(who).await;
+        assert_eq!((ask(who).await, ask(who).await), (first.clone(), first.clone()));
+        used.insert(first);
+    }
+    assert_eq!(used.len(), 3, "keys are spread");
+}
+
+#[tokio::test]
+async fn an_open_circuit_breaker_answers_at_once() {
+    let (release, wait) = tokio::sync::watch::channel(false);
+    let slow = move || {
+        let mut wait = wait.clone();
+        async move {
+            let _ = wait.wait_for(|done| *done).await;
+            "done"
+        }
+    };
+    let backend = Backend::start(Router::new().fallback(any(slow))).await;
+    let gateway = Gateway::start(&(routes_to(&[backend.address]) + "\ncircuit_breaker = { max_requests = 1 }")).await;
+    let client = gateway.client();
+    let first = tokio::spawn(client.get(gateway.url("/")).send());
+    eventually("the first is there", async || gateway.metric("gateway_upstream_requests_in_flight", &[]) == 1.0).await;
+    let second = client.get(gateway.url("/")).send().await.unwrap();
+    assert_eq!((second.status().as_u16(), second.headers().contains_key("retry-after")), (503, true));
+    release.send_replace(true);
+    assert_eq!(first.await.unwrap().unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn names_and_unix_sockets_are_targets_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("backend.sock");
+    let listener = tokio::net::UnixListener::bind(&path).unwrap();
+    let serving =
+        tokio::spawn(async move { axum::serve(listener, Router::new().fallback(any(async || "unix"))).await });
+    let text = routes_to(&[nobody().await]);
+    let with = |target: String| text.split("targets").next().unwrap().to_owned() + &format!("targets = [\"{target}\"]");
+    let gateway = Gateway::start(&with(format!("unix:{}", path.display()))).await;
+    assert_eq!(gateway.client().get(gateway.url("/")).send().await.unwrap().text().await.unwrap(), "unix");
+    serving.abort();
+
+    let backend = named("by name").await;
+    let gateway = Gateway::start(&with(format!("localhost:{}", backend.address.port()))).await;
+    let response =
+        tokio::time::timeout(PATIENCE, gateway.client().get(gateway.url("/")).send()).await.unwrap().unwrap();
+    // `localhost` may mean ::1 first, where nobody listens: then the answer is an honest 502.
+    assert!(matches!(response.status().as_u16(), 200 | 502), "{}", response.status());
+}
+
+#[tokio::test]
+async fn an_answer_that_takes_too_long_is_504() {
+    let backend = Backend::start(Router::new().fallback(any(async || {
+        tokio::time::sleep(Duration::from_secs(600)).await;
+    })))
+    .await;
+    let text = routes_to(&[backend.address])
+        .replace("body_limit", "first_byte_timeout = \"1s\"\nidle_timeout = \"1s\"\nbody_limit");
+    let gateway = Gateway::start(&text).await;
+    let response = gateway.client().get(gateway.url("/")).send().await.unwrap();
+    assert_eq!(response.status(), 504);
+}

@@ -1,0 +1,202 @@
+//! WebSockets through the tunnel.
+
+use crate::harness::{Backend, Gateway, PATIENCE, eventually, read_to_end, routes_to};
+use axum::{
+    Router,
+    extract::ws::{WebSocket, WebSocketUpgrade},
+    http::{HeaderMap, StatusCode},
+    response::IntoResponse as _,
+    routing::{any, get},
+};
+use futures::{SinkExt as _, StreamExt as _};
+use std::time::Duration;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+use tokio_rustls::client::TlsStream;
+use tokio_tungstenite::{WebSocketStream, tungstenite::Message};
+
+async fn echo(mut socket: WebSocket) {
+    while let Some(Ok(message)) = socket.recv().await {
+        if socket.send(message).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn echoing() -> (Gateway, Backend) {
+    let upgrade = async |headers: HeaderMap, upgrade: WebSocketUpgrade| {
+        if headers.contains_key("x-refuse") {
+            return (StatusCode::UNAUTHORIZED, "who are you?").into_response();
+        }
+        assert!(!headers.contains_key("sec-websocket-extensions"));
+        let client = headers["x-forwarded-for"].to_str().unwrap().to_owned();
+        let mut response = upgrade.protocols(["gatehouse.v1"]).on_upgrade(echo);
+        response.headers_mut().insert("x-seen-client", client.parse().unwrap());
+        response
+    };
+    let router = Router::new().route("/ws", get(upgrade)).fallback(any(async || "plain"));
+    let backend = Backend::start(router).await;
+    (Gateway::start(&routes_to(&[backend.address])).await, backend)
+}
+
+fn handshake(gateway: &Gateway, extra: &str) -> String {
+    let port = gateway.https.port();
+    format!(
+        "GET /ws HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: gatehouse.v1\r\n\
+         Sec-WebSocket-Extensions: permessage-deflate\r\nX-Forwarded-For: 6.6.6.6\r\n{extra}\r\n"
+    )
+}
+
+fn origin(gateway: &Gateway) -> String {
+    format!("Origin: https://localhost:{}\r\n", gateway.https.port())
+}
+
+async fn read_head(stream: &mut TlsStream<TcpStream>) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let octet = tokio::time::timeout(PATIENCE, stream.read_u8()).await.expect("in time").expect("not closed");
+        head.push(octet);
+    }
+    String::from_utf8(head).unwrap()
+}
+
+async fn open_on(gateway: &Gateway, mut stream: TlsStream<TcpStream>) -> WebSocketStream<TlsStream<TcpStream>> {
+    stream.write_all(handshake(gateway, &origin(gateway)).as_bytes()).await.unwrap();
+    let head = read_head(&mut stream).await.to_ascii_lowercase();
+    assert!(head.starts_with("http/1.1 101 "), "{head}");
+    assert!(head.contains("sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo="), "{head}");
+    assert!(head.contains("sec-websocket-protocol: gatehouse.v1"), "{head}");
+    assert!(head.contains("x-seen-client: 127.0.0.1"), "{head}");
+    WebSocketStream::from_raw_socket(stream, tokio_tungstenite::tungstenite::protocol::Role::Client, None).await
+}
+
+async fn open(gateway: &Gateway) -> WebSocketStream<TlsStream<TcpStream>> {
+    open_on(gateway, gateway.raw().await).await
+}
+
+async fn echoes(socket: &mut WebSocketStream<TlsStream<TcpStream>>, text: &str) {
+    socket.send(Message::text(text)).await.unwrap();
+    let answer = tokio::time::timeout(PATIENCE, socket.next()).await.expect("in time").unwrap().unwrap();
+    assert_eq!(answer.into_text().unwrap(), text);
+}
+
+#[tokio::test]
+async fn messages_are_echoed_and_counted() {
+    let (gateway, _backend) = echoing().await;
+    let mut socket = open(&gateway).await;
+    echoes(&mut socket, "hello").await;
+    echoes(&mut socket, &"large ".repeat(200_000)).await;
+    echoes(&mut socket, "small again").await;
+    assert_eq!(gateway.metric("gateway_websockets_open", &[("route", "live")]), 1.0);
+    assert!(gateway.metric("gateway_websocket_bytes_total", &[("direction", "in")]) > 1_200_000.0);
+    socket.close(None).await.unwrap();
+    eventually("the socket is counted as closed", async || gateway.metric("gateway_websockets_open", &[]) == 0.0).await;
+    eventually("the connection is gone", async || gateway.plane.connections() == 0).await;
+    assert_eq!(gateway.metric("gateway_requests_total", &[("route", "live"), ("code", "101")]), 1.0);
+}
+
+#[tokio::test]
+async fn a_kept_connection_can_become_a_websocket() {
+    let (gateway, _backend) = echoing().await;
+    let mut stream = gateway.raw().await;
+    stream.write_all(b"GET /first HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    assert!(read_head(&mut stream).await.starts_with("HTTP/1.1 200 "));
+    stream.read_exact(&mut [0; 5]).await.unwrap();
+    let mut socket = open_on(&gateway, stream).await;
+    echoes(&mut socket, "hello").await;
+}
+
+#[tokio::test]
+async fn only_the_sites_own_page_may_open_one() {
+    let (gateway, _backend) = echoing().await;
+    for wrong in ["", "Origin: https://evil.example\r\n", "Origin: null\r\n", "Origin: http://localhost\r\n"] {
+        let answer = gateway.exchange(handshake(&gateway, wrong).as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 403 "), "{wrong:?}: {answer}");
+        assert!(answer.contains("application/problem+json"), "{answer}");
+    }
+    assert_eq!(gateway.metric("gateway_requests_refused_total", &[("reason", "origin")]), 4.0);
+}
+
+#[tokio::test]
+async fn a_refusal_of_the_backend_reaches_the_client_whole() {
+    let (gateway, _backend) = echoing().await;
+    let answer =
+        gateway.exchange(handshake(&gateway, &format!("{}X-Refuse: 1\r\n", origin(&gateway))).as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 401 ") && answer.ends_with("\r\n\r\nwho are you?"), "{answer}");
+    assert_eq!(gateway.metric("gateway_websockets_open", &[]), 0.0);
+}
+
+#[tokio::test]
+async fn other_versions_and_malformed_handshakes_are_told_so() {
+    let (gateway, _backend) = echoing().await;
+    let old = handshake(&gateway, &origin(&gateway)).replace("Version: 13", "Version: 8");
+    let answer = gateway.exchange(old.as_bytes()).await.to_ascii_lowercase();
+    assert!(answer.starts_with("http/1.1 426 ") && answer.contains("sec-websocket-version: 13"), "{answer}");
+    let keyless = handshake(&gateway, &origin(&gateway)).replace("Sec-WebSocket-Key", "X-Key");
+    assert!(gateway.exchange(keyless.as_bytes()).await.starts_with("HTTP/1.1 400 "));
+}
+
+#[tokio::test]
+async fn a_route_without_websockets_answers_plainly() {
+    let (gateway, _backend) = echoing().await;
+    let elsewhere =
+        handshake(&gateway, "").replace("/ws", "/elsewhere").replace("keep-alive, Upgrade", "close, Upgrade");
+    let answer = gateway.exchange(elsewhere.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("plain"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_silent_websocket_is_closed_after_the_routes_idle_time() {
+    let (_, backend) = echoing().await;
+    let text =
+        routes_to(&[backend.address]).replace("websocket = true", "websocket = true\nwebsocket_idle_timeout = \"1s\"");
+    let gateway = Gateway::start(&text).await;
+    let mut socket = open(&gateway).await;
+    echoes(&mut socket, "hello").await;
+    let ended = tokio::time::timeout(PATIENCE, socket.next()).await.expect("closed in time");
+    assert!(matches!(ended, None | Some(Err(_))), "{ended:?}");
+}
+
+#[tokio::test]
+async fn an_open_websocket_survives_reloads_and_is_cut_at_the_end_of_a_drain() {
+    let (gateway, backend) = echoing().await;
+    let mut socket = open(&gateway).await;
+    gateway.reload(&routes_to(&[backend.address]).replace("\"live\"", "\"renamed\""));
+    echoes(&mut socket, "still here").await;
+    let idle = gateway.raw().await;
+    let drained = gateway.plane.drain(Duration::from_millis(300));
+    let (drained, after) = tokio::join!(drained, async {
+        echoes(&mut socket, "even while draining").await;
+        tokio::time::timeout(PATIENCE, socket.next()).await.expect("cut in time")
+    });
+    assert!(matches!(after, None | Some(Err(_))), "{after:?}");
+    assert_eq!((drained.cut, gateway.plane.connections()), (1, 0), "the idle connection went at once");
+    drop(idle);
+}
+
+#[tokio::test]
+async fn both_ends_can_finish_what_they_were_saying() {
+    // Each side sends, then closes its half; the other's words still arrive.
+    let backend = Backend::raw(async |mut tcp: TcpStream| {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(tcp.read_u8().await.unwrap());
+        }
+        let answer = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+        tcp.write_all(answer).await.unwrap();
+        let mut said = Vec::new();
+        tcp.read_to_end(&mut said).await.unwrap();
+        tcp.write_all(&said).await.unwrap();
+    })
+    .await;
+    let gateway = Gateway::start(&routes_to(&[backend.address])).await;
+    let mut stream = gateway.raw().await;
+    stream.write_all(handshake(&gateway, &origin(&gateway)).as_bytes()).await.unwrap();
+    read_head(&mut stream).await;
+    stream.write_all(b"last words").await.unwrap();
+    stream.shutdown().await.unwrap();
+    assert_eq!(read_to_end(&mut stream).await, "last words");
+}

@@ -1,0 +1,100 @@
+// Every page, in light and dark, on a desktop and a phone: no violation that axe-core calls serious.
+
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { type Page, expect, test } from "@playwright/test";
+import type { AxeResults } from "axe-core";
+import { type Person, arrive, expectNoComplaints } from "./person";
+
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const LOOKS = [
+  { name: "desktop, light", viewport: { width: 1440, height: 900 }, colorScheme: "light" },
+  { name: "desktop, dark", viewport: { width: 1440, height: 900 }, colorScheme: "dark" },
+  { name: "phone, light", viewport: { width: 390, height: 844 }, colorScheme: "light" },
+  { name: "phone, dark", viewport: { width: 390, height: 844 }, colorScheme: "dark" },
+] as const;
+
+async function expectAccessible(page: Page, what: string): Promise<void> {
+  // What is changing colour has no contrast yet: two frames until it starts, then until it ends.
+  await page.evaluate(async () => {
+    await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+    await Promise.all(document.getAnimations().map((animation) => animation.finished.catch(() => null)));
+  });
+  // Injected through the debugger, which the content security policy does not bind.
+  await page.evaluate(axe);
+  const results = await page.evaluate<AxeResults>("axe.run(document, { resultTypes: ['violations'] })");
+  const serious = results.violations
+    .filter(({ impact }) => impact === "serious" || impact === "critical")
+    .map(
+      ({ id, nodes }) =>
+        `${id}: ${nodes.map(({ target, failureSummary }) => `${target.join(" ")} (${failureSummary})`).join("; ")}`,
+    );
+  expect(serious, what).toEqual([]);
+}
+
+async function expectNoSidewaysScroll(page: Page, what: string): Promise<void> {
+  const overflow = await page.evaluate(
+    () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+  );
+  expect(overflow, what).toBe(0);
+}
+
+async function inEveryLook(person: Person, what: string): Promise<void> {
+  for (const { name, ...look } of LOOKS) {
+    await person.page.setViewportSize(look.viewport);
+    await person.page.emulateMedia({ colorScheme: look.colorScheme, reducedMotion: "reduce" });
+    await expectAccessible(person.page, `${what} on ${name}`);
+    await expectNoSidewaysScroll(person.page, `${what} on ${name}`);
+  }
+  await person.page.setViewportSize(LOOKS[0].viewport);
+}
+
+test("the assistant and the settings are accessible", async () => {
+  const person = await arrive();
+  const { page } = person;
+  await page.goto("/");
+  await expect(page.getByRole("heading", { name: "What is on your mind?" })).toBeVisible();
+  await inEveryLook(person, "the welcome");
+  await page.getByRole("textbox", { name: "Message to the assistant" }).fill("Hello");
+  await page.keyboard.press("Enter");
+  await expect(page.getByRole("article", { name: "Assistant" })).toHaveAttribute("data-state", "done");
+  await inEveryLook(person, "an answer");
+  await page.goto("/settings");
+  await expect(page.getByRole("heading", { name: "Settings" })).toBeVisible();
+  await inEveryLook(person, "the settings");
+  expectNoComplaints(person);
+  await person.leave();
+});
+
+test("people and private chat are accessible", async () => {
+  const [ada, bob] = await Promise.all([arrive(), arrive()]);
+  const names = { ada: `ada-${Date.now()}`, bob: `bob-${Date.now()}` };
+  await ada.page.goto("/people");
+  await expect(ada.page.getByRole("heading", { name: "What do people call you?" })).toBeVisible();
+  await inEveryLook(ada, "choosing a name");
+  for (const [person, name] of [
+    [ada, names.ada],
+    [bob, names.bob],
+  ] as const) {
+    await person.page.goto("/people");
+    await person.page.getByLabel("Username").fill(name);
+    await person.page.getByRole("button", { name: "Come in" }).click();
+  }
+  await ada.page.getByRole("list", { name: "Lobby" }).getByRole("link", { name: names.bob }).click();
+  await ada.page.getByRole("textbox", { name: `Message to ${names.bob}` }).fill("Hello");
+  await ada.page.keyboard.press("Enter");
+  await expect(ada.page.locator('[data-delivery="received"]')).toBeVisible();
+  await inEveryLook(ada, "a private chat");
+  await ada.page.getByRole("button", { name: "Safety number" }).click();
+  await expect(ada.page.getByTestId("safety-number")).toBeVisible();
+  await inEveryLook(ada, "the safety number");
+  await ada.page.keyboard.press("Escape");
+  await ada.page.getByRole("button", { name: "What is protected?" }).click();
+  await expect(ada.page.getByRole("dialog")).toContainText("The server cannot read messages it relays");
+  await inEveryLook(ada, "what is protected");
+  await ada.page.keyboard.press("Escape");
+  await ada.page.goto("/people");
+  await inEveryLook(ada, "the people");
+  expectNoComplaints(ada, bob);
+  await Promise.all([ada.leave(), bob.leave()]);
+});
