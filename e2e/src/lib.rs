@@ -12,7 +12,7 @@ pub mod process;
 pub mod redis;
 pub mod split;
 
-use std::net::TcpListener;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
 use std::path::{Path, PathBuf};
 
 /// The root of the workspace.
@@ -31,8 +31,20 @@ pub fn program(name: &str) -> PathBuf {
     built
 }
 
-/// A loopback port that was free a moment ago.
+/// A loopback port that nobody listens on and that the system gives to nobody who asks for any port.
+///
+/// Ports from the system's own range would be taken again, by another program's port 0, before they are used.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("loopback has a free port");
-    listener.local_addr().expect("a bound listener has an address").port()
+    use std::sync::atomic::{AtomicU16, Ordering};
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Tests are processes of their own: each begins elsewhere. Linux's own range begins at 32768.
+    let start = std::process::id() % 20_000;
+    loop {
+        let step = u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = u16::try_from(12_000 + (start * 13 + step) % 20_000).expect("it is below 32000");
+        let both = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
+        if both.iter().all(|address| TcpListener::bind((*address, port)).is_ok()) {
+            return port;
+        }
+    }
 }

@@ -28,6 +28,8 @@ pub struct Options {
     pub ready_when: Vec<watch::Receiver<bool>>,
     /// The process's log, so that a reload can change its level.
     pub telemetry: Option<Telemetry>,
+    /// Whether to leave changed files alone until a reload is asked for.
+    pub ignore_files: bool,
     /// Answers ACME HTTP-01 challenges; without it there are none.
     pub http01: Option<Http01>,
 }

@@ -56,6 +56,9 @@ async fn attempt(handle: &Handle) -> Result<ReloadReport, ConfigError> {
 pub(crate) async fn maintain(handle: Handle) {
     let end = handle.state().end.clone();
     let work = async {
+        if handle.state().options.ignore_files {
+            return renew(handle.clone()).await;
+        }
         tokio::join!(watch::follow_files(handle.clone()), renew(handle.clone()));
     };
     end.run_until_cancelled(work).await;

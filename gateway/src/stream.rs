@@ -44,6 +44,8 @@ pub(crate) struct ClientStream {
     transport: Transport,
     /// Read from the transport, and not yet taken by a reader.
     ahead: BytesMut,
+    /// Written, and held back until it is flushed or full: the head and the body of a small answer leave together.
+    unsent: BytesMut,
     /// Octets that the present request may still take; `None`: its end shows only in the text itself.
     left: Option<u64>,
     facts: Facts,
@@ -53,12 +55,14 @@ pub(crate) struct ClientStream {
 
 /// Most octets of a following request that are taken while the present one is being answered.
 const AHEAD_MAX: usize = 4096;
+/// Most octets held back before they are sent: one TLS record.
+const UNSENT_MAX: usize = 16 * 1024;
 
 impl ClientStream {
     /// A connection of which nothing was read yet.
     pub(crate) fn new(transport: Transport, facts: Facts) -> Self {
         let h2 = matches!(&transport, Transport::Tls(tls) if tls.get_ref().1.alpn_protocol() == Some(b"h2"));
-        Self { transport, ahead: BytesMut::new(), left: None, facts, h2, digests: None }
+        Self { transport, ahead: BytesMut::new(), unsent: BytesMut::new(), left: None, facts, h2, digests: None }
     }
 
     /// Whether the client chose h2.
@@ -91,6 +95,9 @@ impl ClientStream {
     pub(crate) fn rest(&mut self) {
         if self.ahead.is_empty() {
             self.ahead = BytesMut::new();
+        }
+        if self.unsent.is_empty() {
+            self.unsent = BytesMut::new();
         }
     }
 
@@ -219,17 +226,41 @@ impl AsyncRead for ClientStream {
     }
 }
 
+impl ClientStream {
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.unsent.is_empty() {
+            let sent = ready!(Pin::new(&mut self.transport).poll_write(cx, &self.unsent))?;
+            if sent == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.unsent.advance(sent);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
 impl AsyncWrite for ClientStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().transport).poll_write(cx, octets)
+        let this = self.get_mut();
+        // h2 gathers its frames itself.
+        if !this.h2 && this.unsent.len() + octets.len() <= UNSENT_MAX {
+            this.unsent.extend_from_slice(octets);
+            return Poll::Ready(Ok(octets.len()));
+        }
+        ready!(this.poll_send(cx))?;
+        Pin::new(&mut this.transport).poll_write(cx, octets)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().transport).poll_flush(cx)
+        let this = self.get_mut();
+        ready!(this.poll_send(cx))?;
+        Pin::new(&mut this.transport).poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().transport).poll_shutdown(cx)
+        let this = self.get_mut();
+        ready!(this.poll_send(cx))?;
+        Pin::new(&mut this.transport).poll_shutdown(cx)
     }
 }
 
@@ -237,7 +268,7 @@ impl AsyncWrite for ClientStream {
 impl Shutdown for ClientStream {
     async fn shutdown(&mut self) {
         // The client may be gone already: then there is nobody to say goodbye to.
-        let _ = AsyncWriteExt::shutdown(&mut self.transport).await;
+        let _ = AsyncWriteExt::shutdown(self).await;
     }
 }
 

@@ -1,5 +1,7 @@
 //! Azure OpenAI: the same client, at a deployment's own path, with its key and version.
 
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test, in what tests share too")]
+
 use std::sync::{Arc, Mutex};
 
 use axum::Router;

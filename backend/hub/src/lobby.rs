@@ -221,7 +221,7 @@ mod tests {
         assert!(state.apply(user("bob"), true) && state.apply(user("Ada"), true));
         assert!(!state.apply(user("bob"), true), "nothing new");
         let everyone = Notice::Lobby { users: vec![user("Ada"), user("bob")] };
-        assert_eq!(state.news(None), [everyone.clone()]);
+        assert_eq!(state.news(None), std::slice::from_ref(&everyone));
         assert_eq!(state.news(Some(1)), [Notice::LobbyChange { user: user("Ada"), present: true }]);
         assert_eq!(state.news(Some(2)), []);
         for _ in 0..LOG {

@@ -67,7 +67,14 @@ pub(crate) struct TestGateway {
 }
 
 impl TestGateway {
+    /// One that reloads when it is asked to, not when its file changes.
     pub(crate) async fn start(config: &str) -> Self {
+        let options = Options { ignore_files: true, ..Options::default() };
+        Self::try_start(config, options).await.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// One that follows its file.
+    pub(crate) async fn following(config: &str) -> Self {
         Self::try_start(config, Options::default()).await.unwrap_or_else(|error| panic!("{error}"))
     }
 

@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 
 #[tokio::test]
 async fn a_file_that_is_renamed_into_place_is_noticed() {
-    let gateway = TestGateway::start(&format!("{FRONT}{}", says("before"))).await;
+    let gateway = TestGateway::following(&format!("{FRONT}{}", says("before"))).await;
     for word in ["after", "again"] {
         gateway.write_config(&format!("{FRONT}{}", says(word)));
         eventually(word.to_owned(), || gateway.get("/word")).await;
@@ -15,7 +15,7 @@ async fn a_file_that_is_renamed_into_place_is_noticed() {
 
 #[tokio::test]
 async fn a_file_that_is_written_in_place_is_noticed() {
-    let gateway = TestGateway::start(&format!("{FRONT}{}", says("before"))).await;
+    let gateway = TestGateway::following(&format!("{FRONT}{}", says("before"))).await;
     std::fs::write(gateway.path("gateway.toml"), format!("{FRONT}{}", says("after"))).unwrap();
     eventually("after".to_owned(), || gateway.get("/word")).await;
 }
@@ -48,7 +48,7 @@ async fn a_swapped_symlink_of_a_mounted_config_map_is_noticed() {
 
 #[tokio::test]
 async fn a_file_that_was_broken_and_is_mended_takes_effect() {
-    let gateway = TestGateway::start(&format!("{FRONT}{}", says("before"))).await;
+    let gateway = TestGateway::following(&format!("{FRONT}{}", says("before"))).await;
     gateway.write_config("nonsense");
     let failures = || async { gateway.metric("gateway_config_reloads_total{result=\"failure\"}").await };
     eventually(Some(1.0), failures).await;

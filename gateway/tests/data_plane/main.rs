@@ -1,5 +1,7 @@
 //! The data plane as clients see it: real sockets, real TLS, small backends, all in this process and on free ports.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails, and says where")]
+
 mod faults;
 mod files;
 mod harness;

@@ -50,4 +50,6 @@ export interface Settings {
 export interface Turn {
   /** Resolves when it is this page's turn. `lost` is called when another page takes it, and awaited. */
   take(name: string, lost: () => Promise<void>, insist: boolean): Promise<"taken" | "elsewhere">;
+  /** Resolves when no page has the turn. */
+  freed(name: string): Promise<void>;
 }

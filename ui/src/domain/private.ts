@@ -38,8 +38,8 @@ export class PrivateChat {
     if (this.state.value.kind === "running" || this.state.value.kind === "starting") return;
     this.state.set({ kind: "starting" });
     try {
-      const turn = await this.#parts.turn.take(me.account_id, () => this.#lost(), insist);
-      if (turn === "elsewhere") return this.state.set({ kind: "elsewhere" });
+      const turn = await this.#parts.turn.take(me.account_id, () => this.#lost(me), insist);
+      if (turn === "elsewhere") return this.#elsewhere(me);
       const archive = await this.#parts.archives.open(me.account_id);
       const messenger = await Messenger.create({ ...this.#parts, archive }, me.account_id);
       messenger.start();
@@ -63,8 +63,16 @@ export class PrivateChat {
     if (state.kind === "running") state.messenger.wake();
   }
 
-  async #lost(): Promise<void> {
-    await this.stop();
+  async #lost(me: Me): Promise<void> {
+    // Whoever signs out has stopped already, and is not waiting for another turn.
+    if ((await this.stop()) !== undefined) this.#elsewhere(me);
+  }
+
+  /** Goes on by itself when the other page is gone. */
+  #elsewhere(me: Me): void {
     this.state.set({ kind: "elsewhere" });
+    void this.#parts.turn.freed(me.account_id).then(() => {
+      if (this.state.value.kind === "elsewhere") void this.start(me);
+    });
   }
 }

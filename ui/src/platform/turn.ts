@@ -6,14 +6,14 @@ import type { Turn } from "../domain/ports";
 const PATIENCE = 3_000;
 
 /** A page that is being reloaded lets go of its turn well within so many milliseconds. */
-const SETTLED = 600;
+const SETTLED = 1_000;
 
 export const browserTurn: Turn = {
   async take(name, lost, insist) {
-    const lock = `gatehouse-live-${name}`;
+    const lock = lockOf(name);
     const channel = new BroadcastChannel(lock);
-    const settled = AbortSignal.timeout(SETTLED);
-    if (await hold(lock, channel, { signal: settled }, lost)) return "taken";
+    if (await hold(lock, channel, { ifAvailable: true }, lost)) return "taken";
+    if (await hold(lock, channel, { signal: AbortSignal.timeout(SETTLED) }, lost)) return "taken";
     if (!insist) {
       channel.close();
       return "elsewhere";
@@ -24,7 +24,12 @@ export const browserTurn: Turn = {
     if (!polite) await hold(lock, channel, { steal: true }, lost);
     return "taken";
   },
+  async freed(name) {
+    await navigator.locks.request(lockOf(name), () => undefined);
+  },
 };
+
+const lockOf = (name: string) => `gatehouse-live-${name}`;
 
 /** True once the lock is held; it is let go when another page asks, after `lost` has finished. */
 function hold(

@@ -5,8 +5,14 @@ import type { Attachment } from "svelte/attachments";
 const NEAR = 80;
 
 export class FollowEnd {
+  readonly #isList: () => boolean;
   atEnd = $state(true);
   #element: HTMLElement | undefined;
+
+  /** `isList`: false while something else is shown, which is read from its beginning. */
+  constructor(isList: () => boolean = () => true) {
+    this.#isList = isList;
+  }
 
   readonly attach: Attachment<HTMLElement> = (element) => {
     this.#element = element;
@@ -14,7 +20,7 @@ export class FollowEnd {
       this.atEnd = element.scrollHeight - element.scrollTop - element.clientHeight < NEAR;
     };
     const follow = new ResizeObserver(() => {
-      if (this.atEnd) this.toEnd();
+      if (this.atEnd && this.#isList()) this.toEnd();
     });
     element.addEventListener("scroll", onScroll, { passive: true });
     follow.observe(element);

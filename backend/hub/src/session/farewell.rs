@@ -102,7 +102,7 @@ pub(super) async fn close<T: Transport>(hub: &Shared, wire: &mut Wire<T>, end: &
             wire.push(Outgoing::Close { code: *code, reason: shortened(reason) });
         }
         End::Malformed(what) => {
-            wire.push(Outgoing::Close { code: close::BAD_FRAME, reason: shortened(&Cow::Owned(what.clone())) });
+            wire.push(Outgoing::Close { code: close::BAD_FRAME, reason: shortened(what) });
             // Unread bytes are left, so closing at once would reset the connection before the peer reads the reason.
             let _ = timeout(hub.settings.linger, async {
                 ended(wire).await;
@@ -128,11 +128,9 @@ async fn ended<T: Transport>(wire: &mut Wire<T>) {
     }
 }
 
-fn shortened(reason: &Cow<'static, str>) -> Cow<'static, str> {
-    if reason.len() <= MAX_REASON {
-        return reason.clone();
-    }
-    let mut short = reason.to_string();
+/// What fits into a close frame.
+fn shortened(reason: &str) -> Cow<'static, str> {
+    let mut short = reason.to_owned();
     short.truncate(reason.floor_char_boundary(MAX_REASON));
     Cow::Owned(short)
 }
@@ -143,8 +141,8 @@ mod tests {
 
     #[test]
     fn a_reason_fits_into_a_close_frame() {
-        assert_eq!(shortened(&"short".into()), "short");
-        let long = shortened(&"ä".repeat(100).into());
+        assert_eq!(shortened("short"), "short");
+        let long = shortened(&"ä".repeat(100));
         assert_eq!(long, "ä".repeat(61));
     }
 }

@@ -26,11 +26,11 @@ async fn a_slow_reader_is_closed_and_resumes_without_loss() {
     }
     let (code, _, frames) = b.closed().await;
     assert_eq!(code, 4008);
-    let positions = frames.iter().filter_map(|frame| match frame {
+    let mut positions = frames.iter().filter_map(|frame| match frame {
         ServerFrame::Event { position, .. } => Some(*position),
         _ => None,
     });
-    let last = positions.rev().next().unwrap_or(0);
+    let last = positions.next_back().unwrap_or(0);
     assert!(last < MESSAGES / 2, "the queue is bounded, so most was not sent: {last}");
     assert!(matches!(frames.last(), Some(ServerFrame::Bye { code: 4008, .. })));
 

@@ -29,11 +29,17 @@ pub struct RedisSettings {
     pub ca_file: Option<PathBuf>,
 }
 
+impl RedisSettings {
+    /// Where Redis is expected, without the secrets that the URL may hold: for logs.
+    pub fn place(&self) -> &str {
+        self.url.rsplit_once('@').map_or(self.url.as_str(), |(_, place)| place)
+    }
+}
+
 impl std::fmt::Debug for RedisSettings {
     /// Without secrets: the URL may hold one.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let place = self.url.rsplit_once('@').map_or(self.url.as_str(), |(_, place)| place);
-        f.debug_struct("RedisSettings").field("place", &place).field("ca_file", &self.ca_file).finish_non_exhaustive()
+        f.debug_struct("RedisSettings").field("place", &self.place()).field("ca_file", &self.ca_file).finish_non_exhaustive()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::Shared;
 use crate::{
-    Certificate, Failure, NameSet, Source,
+    Certificate, Failure, FailureKind, NameSet, Source,
     check::{self, Pem},
     clock::from_unix,
     schedule,
@@ -58,7 +58,7 @@ impl Keeper {
         let now = self.now();
         let poll = now + self.shared.settings.poll;
         match self.load().await {
-            Ok(()) => {}
+            Ok(()) => self.note_storage_is_back(),
             Err(failure) => {
                 self.note_failure(&failure, poll);
                 return poll;
@@ -161,6 +161,18 @@ impl Keeper {
             status.last_error = Some(failure.clone());
             status.failures = failures;
             status.next_attempt = Some(next);
+        });
+    }
+
+    /// A failure of storage is over when storage answers; those of an authority stay until a certificate comes.
+    fn note_storage_is_back(&self) {
+        let (attempts, next) = (&self.attempts, from_unix(self.attempts.next));
+        self.shared.board.update(&self.names, |status| {
+            let ours = |failure: &Failure| matches!(failure.kind, FailureKind::Storage | FailureKind::LockLost);
+            if status.last_error.as_ref().is_some_and(ours) {
+                status.last_error.clone_from(&attempts.error);
+                status.next_attempt = attempts.error.as_ref().map(|_| next);
+            }
         });
     }
 

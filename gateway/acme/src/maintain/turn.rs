@@ -91,7 +91,9 @@ impl Keeper {
     /// Notes a failure where every replica, and this one after a restart, will see it.
     async fn failed(&mut self, failure: Failure, index: usize, fence: &Fence) -> Result<SystemTime, Failure> {
         let (now, settings) = (self.now(), &self.shared.settings);
-        let retry_after = self.shared.connections.get(index).and_then(|connection| connection.take_advice(now));
+        let advised = matches!(failure.kind, FailureKind::RateLimited | FailureKind::Unreachable);
+        let connection = self.shared.connections.get(index).filter(|_| advised);
+        let retry_after = connection.and_then(|connection| connection.take_advice(now));
         let others = settings.authorities.len() > 1;
         let limited = failure.kind == FailureKind::RateLimited;
         let failures = schedule::failures_after(self.attempts.failures, settings.fallback_after, limited && others);
@@ -170,7 +172,8 @@ impl Keeper {
             asked.map(|_| ())
         };
         match asked.await {
-            Ok(()) => self.asks_at().unwrap_or(soon).min(self.due()).max(self.now()),
+            // Still to be asked: another replica is at it, or ordering.
+            Ok(()) => self.asks_at().filter(|at| *at > self.now()).unwrap_or(soon).min(self.due()),
             Err(failure) => {
                 // The certificate itself is in no danger: no error in its status.
                 tracing::debug!(names = %self.names, error = %failure, "cannot note when to renew");

@@ -7,7 +7,7 @@ use crate::support::{
     redis::Redis,
     replica::{Replica, settings},
 };
-use gateway_acme::{Settings, Source};
+use gateway_acme::{ChallengeKind, Maintainer, Settings, Source, SystemClock};
 use std::{sync::Arc, time::Duration};
 
 #[tokio::test]
@@ -34,6 +34,24 @@ async fn of_three_replicas_exactly_one_orders_and_all_serve_the_same() {
         replica.stop().await;
     }
     assert_eq!((pebble.issued(), pebble.logged("accounts in memory")), (1, 1));
+}
+
+#[tokio::test]
+async fn a_replica_that_does_not_order_answers_both_kinds_of_challenge() {
+    let front = Front::open().await;
+    let pebble = Pebble::start(&front).await;
+    let redis = Redis::start().await;
+    for (name, kind) in [("a.example", ChallengeKind::Http01), ("b.example", ChallengeKind::TlsAlpn01)] {
+        let settings = Settings { challenges: vec![kind], ..settings(&[name], vec![pebble.authority()]) };
+        // The front that the authority sees asks a replica that never runs; the one that orders is behind a closed one.
+        let idle = Maintainer::new(settings.clone(), Arc::new(redis.storage()), Arc::new(SystemClock)).unwrap();
+        front.answer_only_with(idle.challenges());
+        let mut ordering = Replica::start(settings, Arc::new(redis.storage()), &Front::closed());
+        assert_eq!(ordering.certificate(|_| true).await.names, [name]);
+        ordering.stop().await;
+        assert_eq!(idle.challenges().http01("../not-a-token").await, None);
+        assert!(idle.challenges().tls_alpn01("elsewhere.example").await.is_none());
+    }
 }
 
 #[tokio::test]
@@ -114,17 +132,21 @@ async fn what_redis_forgot_is_put_back_and_not_ordered_again() {
 }
 
 #[tokio::test]
-async fn while_redis_is_away_the_certificate_is_served_and_the_status_says_why() {
+async fn while_redis_is_away_the_certificate_is_served_and_the_status_says_why_until_it_is_back() {
     let front = Front::open().await;
     let pebble = Pebble::start(&front).await;
-    let redis = Redis::start().await;
+    let mut redis = Redis::start().await;
     let mut replica =
         Replica::start(settings(&["a.example"], vec![pebble.authority()]), Arc::new(redis.storage()), &front);
     let serial = replica.certificate(|_| true).await.serial.clone();
-    drop(redis);
+    redis.down();
     let status = replica.status(|status| status.last_error.is_some()).await;
     let failure = status.last_error.unwrap();
     assert_eq!(failure.kind, gateway_acme::FailureKind::Storage, "{failure}");
     assert_eq!(replica.certificates.borrow().resolve("a.example").unwrap().serial, serial);
+
+    redis.up().await;
+    replica.status(|status| status.last_error.is_none() && status.next_attempt.is_none()).await;
     replica.stop().await;
+    assert_eq!(pebble.issued(), 1);
 }

@@ -72,6 +72,10 @@ impl Front {
         });
     }
 
+    pub(crate) fn answer_only_with(&self, challenges: Arc<Challenges>) {
+        *self.answers.0.lock().unwrap() = vec![challenges];
+    }
+
     pub(crate) fn answer_with(&self, challenges: Arc<Challenges>) {
         self.answers.0.lock().unwrap().push(challenges);
     }

@@ -9,24 +9,34 @@ pub(crate) const SECRET: &[u8] = b"a secret of thirty-two bytes or more";
 
 pub(crate) struct Redis {
     port: u16,
-    _process: Process,
-    _directory: TempDir,
+    process: Option<Process>,
+    directory: TempDir,
 }
 
 impl Redis {
     pub(crate) async fn start() -> Self {
-        let (port, directory) = (free_port(), tempfile::tempdir().unwrap());
+        let mut redis = Self { port: free_port(), process: None, directory: tempfile::tempdir().unwrap() };
+        redis.up().await;
+        redis
+    }
+
+    /// Ends it; what it knew is lost.
+    pub(crate) fn down(&mut self) {
+        self.process = None;
+    }
+
+    /// Starts it (again), on the same port.
+    pub(crate) async fn up(&mut self) {
         let process = Command::new("redis-server")
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
             .arg("--dir")
-            .arg(directory.path())
+            .arg(self.directory.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn()
             .expect("redis-server is installed");
-        let process = Process(process);
-        listening(port).await;
-        Self { port, _process: process, _directory: directory }
+        self.process = Some(Process(process));
+        listening(self.port).await;
     }
 
     pub(crate) fn url(&self) -> String {

@@ -2,8 +2,8 @@
 
 use super::{PATIENCE, clock::JumpingClock, front::Front};
 use gateway_acme::{
-    Authority, Backoff, Certificate, Certificates, ChallengeKind, Challenges, Maintainer, NameSet, Prompt, Settings,
-    Status, Storage,
+    Authority, Backoff, Certificate, Certificates, ChallengeKind, Maintainer, NameSet, Prompt, Settings, Status,
+    Storage,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
@@ -12,7 +12,6 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct Replica {
     pub(crate) certificates: watch::Receiver<Arc<Certificates>>,
     pub(crate) statuses: watch::Receiver<Arc<[Status]>>,
-    pub(crate) challenges: Arc<Challenges>,
     pub(crate) prompt: Prompt,
     pub(crate) clock: Arc<JumpingClock>,
     shutdown: CancellationToken,
@@ -48,7 +47,6 @@ impl Replica {
         Self {
             certificates: maintainer.certificates(),
             statuses: maintainer.statuses(),
-            challenges: maintainer.challenges(),
             prompt: maintainer.prompt(),
             clock,
             shutdown: shutdown.clone(),
