@@ -233,8 +233,9 @@ pub(super) fn retain(all: &Families, route: impl Fn(&str) -> bool, upstream: imp
     for family in [&all.websocket_bytes, &all.event_stream_stalls] {
         drop_series(family, "route", &route);
     }
+    // What is open outlives its route, and is counted until it ends; a later reload drops the series.
     for family in [&all.requests_in_flight, &all.websockets_open, &all.event_streams_open] {
-        drop_series(family, "route", &route);
+        drop_series(family, "route", &|name| route(name) || family.with_label_values(&[name]).get() != 0);
     }
     for family in [&all.request_duration, &all.event_stream_first_event, &all.event_stream_longest_gap] {
         drop_series(family, "route", &route);

@@ -63,3 +63,37 @@ fn certutil(database: &Path, arguments: &[&OsStr]) -> Result<String, String> {
     let all = [&[OsStr::new("-d"), &location], arguments].concat();
     run("certutil", &all).map_err(|error| error.replace("is not installed", "is not installed: install libnss3-tools"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::local_ca;
+
+    #[test]
+    fn chromiums_database_is_made_and_gets_and_loses_the_authority() {
+        let home = tempfile::tempdir().unwrap();
+        let certs = home.path().join("certs");
+        local_ca::issue(&certs, "leaf", &["localhost".parse().unwrap()]).unwrap();
+        let authority = certs.join(local_ca::AUTHORITY_FILE);
+        let databases = databases(home.path());
+        let [database] = databases.as_slice() else { panic!("{databases:?}") };
+
+        let installed = install(database, &authority, &format!("{NICKNAME} 0123abcd"));
+        assert_eq!(installed.outcome, Ok(format!("added as \"{NICKNAME} 0123abcd\"")));
+        let list = certutil(database, &["-L".as_ref()]).unwrap();
+        assert!(list.lines().any(|line| line.starts_with(NICKNAME) && line.trim_end().ends_with("C,,")), "{list}");
+
+        assert_eq!(remove(database).outcome, Ok(format!("removed \"{NICKNAME} 0123abcd\"")));
+        assert_eq!(remove(database).outcome, Ok("was not there".to_owned()));
+    }
+
+    #[test]
+    fn profiles_of_firefox_are_found_by_their_database() {
+        let home = tempfile::tempdir().unwrap();
+        let profile = |name: &str| home.path().join(".mozilla/firefox").join(name);
+        std::fs::create_dir_all(profile("abc.default")).unwrap();
+        std::fs::create_dir_all(profile("Crash Reports")).unwrap();
+        std::fs::write(profile("abc.default").join("cert9.db"), "").unwrap();
+        assert_eq!(databases(home.path()), [home.path().join(".pki/nssdb"), profile("abc.default")]);
+    }
+}
