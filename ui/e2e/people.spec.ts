@@ -3,7 +3,8 @@
 import { expect, test } from "@playwright/test";
 import { type Person, arrive, expectNoComplaints } from "./person";
 
-const SECRET_OF_ADA = "The heron lands at noon, tell nobody.";
+// The caller may name the words, to look afterwards that nothing on the server holds them.
+const SECRET_OF_ADA = `The heron lands at noon: ${process.env["GATEHOUSE_PRIVATE_WORDS"] ?? "tell nobody"}.`;
 const SECRET_OF_BOB = "Understood, I bring the umbrella.";
 
 async function comeIn(person: Person, name: string): Promise<void> {
