@@ -30,6 +30,8 @@ test: test-tools ui ## Set up and run every test: Rust, UI, browser, whole proce
 	cargo nextest run --workspace
 	npm --prefix ui run check
 	npm --prefix ui test
+	GATEWAY=$(CURDIR)/target/debug/gateway k8s/test.sh
+	terraform/test.sh
 
 .PHONY: lint
 lint: lint-tools ui ## Formatting, clippy, dependency licences and sources, UI checks
@@ -65,7 +67,8 @@ build-tools:
 
 test-tools: build-tools
 	@$(call packages,redis-server:redis-server chromium:chromium certutil:libnss3-tools openssl:openssl \
-	  promtool:prometheus curl:curl python3:python3)
+	  promtool:prometheus haproxy:haproxy curl:curl python3:python3)
+	@python3 -c 'import ensurepip' 2>/dev/null || { $(APT) update -qq && $(APT) install -y -qq python3-venv >/dev/null; }
 	@command -v cargo-nextest >/dev/null || cargo install --locked --quiet cargo-nextest
 
 lint-tools: build-tools

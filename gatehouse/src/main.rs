@@ -43,8 +43,7 @@ async fn serve(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
 
     let shutdown = CancellationToken::new();
     let services = Services::start(&arguments.data).await?;
-    let options =
-        Options { registries: vec![services.registry()], telemetry: Some(telemetry), ..Options::default() };
+    let options = Options { registries: vec![services.registry()], telemetry: Some(telemetry), ..Options::default() };
     let gateway = Gateway::start(source, options, shutdown.clone()).await?;
     let obeying = tokio::spawn(Signals::install()?.obey(gateway.handle()));
     announce(arguments, &gateway.handle()).await;
@@ -71,7 +70,9 @@ async fn announce(arguments: &Arguments, gateway: &gateway::gateway::Handle) {
         None => println!("Gatehouse is ready"),
     }
     if arguments.domain.is_empty() && arguments.config.is_none() {
-        println!("Its certificate comes from a local authority: `gatehouse trust` makes this machine's browsers accept it.");
+        println!(
+            "Its certificate comes from a local authority: `gatehouse trust` makes this machine's browsers accept it."
+        );
     }
 }
 

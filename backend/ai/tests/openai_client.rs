@@ -15,10 +15,6 @@ const INSTALL: Duration = Duration::from_secs(240);
 
 #[tokio::test]
 async fn the_official_python_client_works_against_the_demo_model() {
-    if !succeeds(Command::new("python3").arg("--version"), INSTALL).await {
-        eprintln!("skipped: there is no python3");
-        return;
-    }
     let python = environment().await;
     let demo = Demo::new(DemoSettings { token_delay: Duration::ZERO, ..DemoSettings::default() });
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");

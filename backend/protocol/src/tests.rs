@@ -38,8 +38,8 @@ fn typescript() -> String {
         )+ };
     }
     declare![
-        crate::id::AccountId,
-        crate::id::SessionId,
+        AccountId,
+        SessionId,
         crate::id::RunId,
         crate::id::MessageId,
         crate::id::DeviceId,
@@ -53,11 +53,11 @@ fn typescript() -> String {
         api::ChatRequest,
         api::ChatAnswer,
         api::Usage,
-        api::Message,
-        api::Role,
+        Message,
+        Role,
         api::SessionList,
         api::Session,
-        api::SessionPatch,
+        SessionPatch,
         api::History,
         api::ModelList,
         api::Model,

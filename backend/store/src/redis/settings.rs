@@ -39,7 +39,10 @@ impl RedisSettings {
 impl std::fmt::Debug for RedisSettings {
     /// Without secrets: the URL may hold one.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RedisSettings").field("place", &self.place()).field("ca_file", &self.ca_file).finish_non_exhaustive()
+        f.debug_struct("RedisSettings")
+            .field("place", &self.place())
+            .field("ca_file", &self.ca_file)
+            .finish_non_exhaustive()
     }
 }
 
