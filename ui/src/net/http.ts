@@ -34,7 +34,14 @@ export class Http {
   }
 
   async json<T>(method: string, path: string, body?: unknown): Promise<T> {
-    const init = { method, signal: AbortSignal.timeout(DEADLINE), ...(body === undefined ? {} : jsonBody(body)) };
+    // A write goes on when its page is left or reloaded just then: what the person did must not be undone by it.
+    const keepalive = method !== "GET";
+    const init = {
+      method,
+      keepalive,
+      signal: AbortSignal.timeout(DEADLINE),
+      ...(body === undefined ? {} : jsonBody(body)),
+    };
     const response = await this.send(path, init);
     if (response.status === 204 || response.headers.get("content-length") === "0") return undefined as T;
     try {

@@ -83,7 +83,12 @@ export class Assistant {
 
   async rename(session: SessionId, title: string): Promise<void> {
     this.#titled(session, title);
-    await this.#parts.api.patchSession(session, { title });
+    try {
+      await this.#parts.api.patchSession(session, { title });
+    } catch (error) {
+      void this.refresh();
+      throw error;
+    }
   }
 
   async delete(session: SessionId): Promise<void> {
