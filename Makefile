@@ -33,6 +33,15 @@ test: test-tools ui ## Set up and run every test: Rust, UI, browser, whole proce
 	GATEWAY=$(CURDIR)/target/debug/gateway k8s/test.sh
 	terraform/test.sh
 
+# Debian keeps servers where only root's PATH looks.
+bench test-tools: export PATH := $(PATH):/usr/local/sbin:/usr/sbin
+
+.PHONY: bench
+bench: build-tools ## Measure the gateway beside nginx and HAProxy; bench/README.md says what the figures mean
+	@$(call packages,haproxy:haproxy nginx:nginx)
+	cargo build --release --package gateway --package bench
+	target/release/bench
+
 .PHONY: lint
 lint: lint-tools ui ## Formatting, clippy, dependency licences and sources, UI checks
 	cargo fmt --all --check

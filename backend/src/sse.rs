@@ -17,7 +17,7 @@ const COMMENT_EVERY: Duration = Duration::from_secs(15);
 /// Streams the rest of the log. Ends early when this process closes: the client resumes elsewhere.
 pub(crate) fn stream(tail: Tail, closing: CancellationToken) -> Response {
     let events = tail
-        .into_stream()
+        .into_stream(closing)
         .take_while(|item| {
             // The client resumes, and is told then what is wrong.
             if let Err(error) = item {
@@ -26,8 +26,7 @@ pub(crate) fn stream(tail: Tail, closing: CancellationToken) -> Response {
             future::ready(item.is_ok())
         })
         .filter_map(|item| future::ready(item.ok()))
-        .map(|(position, event)| Ok::<_, Infallible>(to_event(position, &event)))
-        .take_until(closing.cancelled_owned());
+        .map(|(position, event)| Ok::<_, Infallible>(to_event(position, &event)));
     let mut response = Sse::new(events).keep_alive(KeepAlive::new().interval(COMMENT_EVERY)).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));

@@ -12,6 +12,7 @@ use backend_store::{Store, StoreError};
 use futures::{Stream, stream};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 /// A run's log cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +40,8 @@ pub struct Tail {
     /// The last look gave a full page: there may be more behind it.
     more: bool,
     finished: bool,
+    /// Set when this process closes: what is in the log by then is still read, nothing is waited for.
+    closing: CancellationToken,
 }
 
 impl std::fmt::Debug for Tail {
@@ -58,8 +61,9 @@ impl Tail {
     ) -> Result<Option<Self>, StoreError> {
         // Subscribed before the first look, so that nothing falls between them.
         let wake = store.subscribe(&Topic::Run(run.clone())).await?;
+        let (ready, closing) = (VecDeque::new(), CancellationToken::new());
         let mut tail =
-            Self { store, account, run, wake, look_every, after, ready: VecDeque::new(), more: false, finished: false };
+            Self { store, account, run, wake, look_every, after, ready, more: false, finished: false, closing };
         Ok(tail.look().await?.then_some(tail))
     }
 
@@ -79,6 +83,15 @@ impl Tail {
                 return None;
             }
             if !self.more {
+                if self.closing.is_cancelled() {
+                    // One last look: the end of the run may have been written just before.
+                    let looked = self.look().await;
+                    self.finished = true;
+                    match looked {
+                        Ok(_) => continue,
+                        Err(error) => return Some(Err(error)),
+                    }
+                }
                 self.wait().await;
             }
             match self.look().await {
@@ -92,8 +105,12 @@ impl Tail {
         }
     }
 
-    /// The rest of the log.
-    pub fn into_stream(self) -> impl Stream<Item = Result<(u64, RunEvent), StoreError>> + Send + 'static {
+    /// The rest of the log; only what is there by then, once `closing` is cancelled.
+    pub fn into_stream(
+        mut self,
+        closing: CancellationToken,
+    ) -> impl Stream<Item = Result<(u64, RunEvent), StoreError>> + Send + 'static {
+        self.closing = closing;
         stream::unfold(self, |mut tail| async move { tail.next().await.map(|item| (item, tail)) })
     }
 
@@ -112,9 +129,12 @@ impl Tail {
     }
 
     async fn wait(&mut self) {
-        match timeout(self.look_every, self.wake.recv()).await {
-            Ok(Err(RecvError::Closed)) => tokio::time::sleep(self.look_every).await,
-            Ok(Ok(_) | Err(RecvError::Lagged(_))) | Err(_) => {}
-        }
+        let woken = async {
+            match timeout(self.look_every, self.wake.recv()).await {
+                Ok(Err(RecvError::Closed)) => tokio::time::sleep(self.look_every).await,
+                Ok(Ok(_) | Err(RecvError::Lagged(_))) | Err(_) => {}
+            }
+        };
+        self.closing.run_until_cancelled(woken).await;
     }
 }
