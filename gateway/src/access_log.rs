@@ -56,10 +56,7 @@ impl AccessLog {
         if !self.enabled {
             return;
         }
-        let client = match &self.pseudonyms {
-            Some(pseudonyms) => pseudonyms.of(record.client),
-            None => record.client.to_string(),
-        };
+        let client = self.named(record.client);
         tracing::info!(
             target: "access",
             method = record.method,
@@ -74,6 +71,23 @@ impl AccessLog {
             request_id = record.request_id,
             client,
         );
+    }
+}
+
+impl AccessLog {
+    /// Writes a line for a request that was refused before anything in it could be relied on: nothing of it is repeated.
+    /// `reason` is the label of the refusal, `detail` what the client was told.
+    pub fn refused(&self, client: IpAddr, status: u16, reason: &str, detail: &str) {
+        if self.enabled {
+            tracing::info!(target: "access", status, reason, detail, protocol = "HTTP/1.1", client = self.named(client));
+        }
+    }
+
+    fn named(&self, client: IpAddr) -> String {
+        match &self.pseudonyms {
+            Some(pseudonyms) => pseudonyms.of(client),
+            None => client.to_string(),
+        }
     }
 }
 

@@ -58,8 +58,9 @@ impl Answer {
         match form {
             Form::Text => plain,
             Form::Problem => {
-                let problem =
-                    serde_json::json!({"type": "about:blank", "title": title, "status": status, "detail": detail});
+                // The one failure that the service behind answers as well, and that its clients know by its type.
+                let kind = if status == 413 { "too-large" } else { "about:blank" };
+                let problem = serde_json::json!({"type": kind, "title": title, "status": status, "detail": detail});
                 plain.containing("application/problem+json", problem.to_string())
             }
             Form::Html => {
@@ -70,6 +71,11 @@ impl Answer {
                 plain.containing("text/html; charset=utf-8", page)
             }
         }
+    }
+
+    /// The body as a line for a log.
+    pub(crate) fn said(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap_or_default().trim_end()
     }
 
     /// With another header; one that cannot be a header is left out.

@@ -12,7 +12,7 @@ const BACKLOG: i32 = 4096;
 
 /// Why an address cannot be bound.
 #[derive(Debug, thiserror::Error)]
-#[error("{key}: cannot listen on {address}: {}", advice(.address, .error))]
+#[error("{key}: cannot listen on {address}: {}", advice(.address, .error, .held_by.as_deref()))]
 pub struct BindError {
     /// Whose address: `[[listener]] "https", key address`.
     pub key: String,
@@ -20,6 +20,8 @@ pub struct BindError {
     pub address: SocketAddr,
     /// Why.
     pub error: io::Error,
+    /// The part of this very gateway that holds the port, when it is not another program.
+    pub held_by: Option<String>,
 }
 
 /// Sockets bound for one address of the configuration.
@@ -79,7 +81,7 @@ fn bind_all(key: &str, wanted: &[SocketAddr]) -> Result<Bound, BindError> {
             Err(error) if is_absent(&error) && !bound.sockets.is_empty() => {
                 tracing::info!(%address, %error, "this machine has no such address");
             }
-            Err(error) => return Err(BindError { key: key.to_owned(), address: *address, error }),
+            Err(error) => return Err(BindError { key: key.to_owned(), address: *address, error, held_by: None }),
         }
     }
     Ok(bound)
@@ -115,8 +117,18 @@ fn is_absent(error: &io::Error) -> bool {
     matches!(code, Some(Errno::EAFNOSUPPORT | Errno::EADDRNOTAVAIL))
 }
 
-fn advice(address: &SocketAddr, error: &io::Error) -> String {
+fn advice(address: &SocketAddr, error: &io::Error, held_by: Option<&str>) -> String {
     let port = address.port();
+    match (error.kind(), held_by) {
+        (io::ErrorKind::AddrInUse, Some(holder)) => format!(
+            "{holder} of this gateway holds port {port} on an overlapping address; move it in two steps: to another port \
+             first, then here"
+        ),
+        _ => advice_on(port, error),
+    }
+}
+
+fn advice_on(port: u16, error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::AddrInUse => {
             format!("another program listens there; `ss -ltnp 'sport = :{port}'` names it")

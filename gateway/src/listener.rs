@@ -6,7 +6,11 @@ mod proxy_header;
 pub(crate) use caps::{CapLimits, Caps, Place, network};
 pub(crate) use proxy_header::read_proxy_header;
 
-use crate::{connection::Accepted, metrics::ConnectionRefusal, plane::Plane};
+use crate::{
+    connection::Accepted,
+    metrics::{ConnectionRefusal, ListenerMetrics},
+    plane::Plane,
+};
 use std::{io, sync::Arc, time::Duration};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -18,21 +22,10 @@ const EXHAUSTED_PAUSE: Duration = Duration::from_millis(20);
 pub(crate) async fn accept_loop(plane: Arc<Plane>, listener: TcpListener, name: Arc<str>, stop: CancellationToken) {
     let metrics = plane.shared.metrics.listener(&name);
     loop {
-        let accepted = tokio::select! {
+        let (tcp, peer) = tokio::select! {
             biased;
             () = stop.cancelled() => return,
-            accepted = listener.accept() => accepted,
-        };
-        let (tcp, peer) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                if is_exhausted(&error) {
-                    metrics.refused(ConnectionRefusal::Descriptors);
-                    tracing::warn!(listener = &*name, %error, "cannot accept: out of file descriptors or memory");
-                    tokio::time::sleep(EXHAUSTED_PAUSE).await;
-                }
-                continue;
-            }
+            accepted = accept(|| listener.accept(), &name, &metrics) => accepted,
         };
         let snapshot = plane.shared.snapshot.load();
         let Some(config) = snapshot.listener(&name) else { continue };
@@ -61,9 +54,30 @@ pub(crate) async fn accept_loop(plane: Arc<Plane>, listener: TcpListener, name: 
     }
 }
 
+/// The next connection, whatever goes wrong before it.
+async fn accept<C, F>(mut next: impl FnMut() -> F, name: &str, metrics: &ListenerMetrics) -> C
+where
+    F: Future<Output = io::Result<C>>,
+{
+    loop {
+        match next().await {
+            Ok(accepted) => return accepted,
+            Err(error) if is_exhausted(&error) => {
+                metrics.refused(ConnectionRefusal::Descriptors);
+                tracing::warn!(listener = name, %error, "cannot accept: out of file descriptors or memory");
+                tokio::time::sleep(EXHAUSTED_PAUSE).await;
+            }
+            Err(error) => tracing::debug!(listener = name, %error, "a connection was gone before it was accepted"),
+        }
+    }
+}
+
 /// EMFILE, ENFILE, ENOBUFS, ENOMEM: accept(2). Other errors belong to the connection that failed.
 fn is_exhausted(error: &io::Error) -> bool {
     use nix::errno::Errno;
     let exhausted = [Errno::EMFILE, Errno::ENFILE, Errno::ENOBUFS, Errno::ENOMEM];
     error.raw_os_error().is_some_and(|code| exhausted.contains(&Errno::from_raw(code)))
 }
+
+#[cfg(test)]
+mod tests;

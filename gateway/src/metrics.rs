@@ -10,6 +10,7 @@ use prometheus::{
     Gauge, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, core::Collector,
 };
 use std::{
+    cell::RefCell,
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -24,6 +25,7 @@ pub struct Metrics(Arc<Families>);
 
 struct Families {
     registry: Registry,
+    declared: Vec<Declared>,
     routes: Mutex<HashMap<String, Arc<RouteMetrics>>>,
     upstreams: Mutex<HashMap<String, Arc<UpstreamMetrics>>>,
     listeners: Mutex<HashMap<String, Arc<ListenerMetrics>>>,
@@ -69,6 +71,19 @@ struct Families {
     draining: IntGauge,
 }
 
+/// What is known of a metric before anything was counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declared {
+    /// Its full name.
+    pub name: String,
+    /// `counter`, `gauge` or `histogram`.
+    pub kind: &'static str,
+    /// The names of its labels.
+    pub labels: Vec<String>,
+    /// What it counts.
+    pub help: String,
+}
+
 impl Default for Metrics {
     fn default() -> Self {
         Self::new()
@@ -79,7 +94,9 @@ impl Metrics {
     /// Declares every metric in a registry of its own.
     pub fn new() -> Self {
         let registry = Registry::new();
-        let declare = Declare(&registry);
+        let declare = Declare { registry: &registry, declared: RefCell::default() };
+        let build_info = declare.gauge("build_info", "1, by version of the gateway.", &["version"]);
+        build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         let metrics = Self(Arc::new(Families {
             routes: Mutex::default(),
             upstreams: Mutex::default(),
@@ -206,21 +223,23 @@ impl Metrics {
             ),
             ready: declare.single_gauge("ready", "1: /readyz says ready."),
             draining: declare.single_gauge("draining", "1: the gateway is stopping."),
+            declared: declare.declared.take(),
             registry: registry.clone(),
         }));
         for result in ["success", "failure"] {
             metrics.0.reloads.with_label_values(&[result]);
         }
-        declare
-            .gauge("build_info", "1, by version of the gateway.", &["version"])
-            .with_label_values(&[env!("CARGO_PKG_VERSION")])
-            .set(1);
         metrics
     }
 
     /// The registry, to be encoded on the admin address.
     pub fn registry(&self) -> &Registry {
         &self.0.registry
+    }
+
+    /// Every metric, counted or not: what the operators' documentation lists.
+    pub fn declared(&self) -> &[Declared] {
+        &self.0.declared
     }
 
     /// The counters of a route, made on first use; keep the result.
@@ -324,35 +343,44 @@ fn kept<T>(map: &Mutex<HashMap<String, Arc<T>>>, name: &str, make: impl FnOnce(&
 }
 
 /// Declares metrics under the prefix `gateway_`. All names are literals of this file and distinct, which the tests show.
-struct Declare<'r>(&'r Registry);
+struct Declare<'r> {
+    registry: &'r Registry,
+    declared: RefCell<Vec<Declared>>,
+}
 
 const DISTINCT: &str = "names and labels are valid, distinct literals, as a test shows";
 
 impl Declare<'_> {
-    fn add<C: Collector + Clone + 'static>(&self, made: prometheus::Result<C>) -> C {
+    fn add<C: Collector + Clone + 'static>(&self, kind: &'static str, made: prometheus::Result<C>) -> C {
         let collector = made.expect(DISTINCT);
-        self.0.register(Box::new(collector.clone())).expect(DISTINCT);
+        self.declared.borrow_mut().extend(collector.desc().into_iter().map(|desc| Declared {
+            name: desc.fq_name.clone(),
+            kind,
+            labels: desc.variable_labels.clone(),
+            help: desc.help.clone(),
+        }));
+        self.registry.register(Box::new(collector.clone())).expect(DISTINCT);
         collector
     }
 
     fn counter(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
-        self.add(IntCounterVec::new(Opts::new(name, help).namespace("gateway"), labels))
+        self.add("counter", IntCounterVec::new(Opts::new(name, help).namespace("gateway"), labels))
     }
 
     fn gauge(&self, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
-        self.add(IntGaugeVec::new(Opts::new(name, help).namespace("gateway"), labels))
+        self.add("gauge", IntGaugeVec::new(Opts::new(name, help).namespace("gateway"), labels))
     }
 
     fn single_gauge(&self, name: &str, help: &str) -> IntGauge {
-        self.add(IntGauge::with_opts(Opts::new(name, help).namespace("gateway")))
+        self.add("gauge", IntGauge::with_opts(Opts::new(name, help).namespace("gateway")))
     }
 
     fn seconds(&self, name: &str, help: &str) -> Gauge {
-        self.add(Gauge::with_opts(Opts::new(name, help).namespace("gateway")))
+        self.add("gauge", Gauge::with_opts(Opts::new(name, help).namespace("gateway")))
     }
 
     fn histogram(&self, name: &str, help: &str, labels: &[&str]) -> HistogramVec {
         let opts = HistogramOpts::new(name, help).namespace("gateway").buckets(DURATIONS.to_vec());
-        self.add(HistogramVec::new(opts, labels))
+        self.add("histogram", HistogramVec::new(opts, labels))
     }
 }

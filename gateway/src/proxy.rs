@@ -229,6 +229,17 @@ impl ProxyHttp for Proxy {
             && *error.esource() == ErrorSource::Upstream
         {
             let timeout = matches!(error.etype(), ErrorType::ReadTimedout | ErrorType::WriteTimedout);
+            // The target waits for the rest of the request, as the gateway does: that is the client's doing, and must not
+            // get a target ejected.
+            if *error.etype() == ErrorType::ReadTimedout
+                && session.response_written().is_none()
+                && !session.as_downstream_mut().is_body_done()
+            {
+                self.shared.metrics.request_refused("body_timeout");
+                let mut error = Error::new_down(ErrorType::HTTPStatus(408));
+                error.set_retry(false);
+                return error;
+            }
             // A kept connection that was closed meanwhile says nothing about the target.
             if !reused || timeout {
                 work.note(Outcome::Failed(if timeout { "timeout" } else { "reset" }));
@@ -250,6 +261,7 @@ impl ProxyHttp for Proxy {
         }
         if session.response_written().is_none() {
             let answer = match code {
+                408 => Answer::error(408, "The body of the request took too long to arrive.", work.form),
                 413 => Answer::error(413, BODY_TOO_LARGE, work.form),
                 502 => Answer::error(502, "The service behind this site did not answer.", work.form)
                     .with("retry-after", "1"),
@@ -265,8 +277,9 @@ impl ProxyHttp for Proxy {
         FailToProxy { error_code: code, can_reuse_downstream: false }
     }
 
-    async fn logging(&self, session: &mut Session, _: Option<&Error>, context: &mut Context) {
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Context) {
         context.finish(session);
+        answers::part_early(session, error.is_some() || context.has_attempt()).await;
     }
 
     fn suppress_error_log(&self, _: &Session, _: &Context, _: &Error) -> bool {

@@ -15,6 +15,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt, ReadBuf},
@@ -50,11 +51,17 @@ pub(crate) struct ClientStream {
     left: Option<u64>,
     facts: Facts,
     h2: bool,
+    /// Whether the last words were said.
+    left_off: bool,
     digests: Option<(Arc<SocketDigest>, Arc<ProxyDigest>)>,
 }
 
 /// Most octets of a following request that are taken while the present one is being answered.
 const AHEAD_MAX: usize = 4096;
+/// Longest time for the last words on a connection.
+const FAREWELL: Duration = Duration::from_secs(5);
+/// Most octets thrown away meanwhile: enough for a request that is a little too large, too little to be worth an attack.
+const FAREWELL_OCTETS: usize = 512 * 1024;
 /// Most octets held back before they are sent: one TLS record.
 const UNSENT_MAX: usize = 16 * 1024;
 
@@ -62,7 +69,16 @@ impl ClientStream {
     /// A connection of which nothing was read yet.
     pub(crate) fn new(transport: Transport, facts: Facts) -> Self {
         let h2 = matches!(&transport, Transport::Tls(tls) if tls.get_ref().1.alpn_protocol() == Some(b"h2"));
-        Self { transport, ahead: BytesMut::new(), unsent: BytesMut::new(), left: None, facts, h2, digests: None }
+        Self {
+            transport,
+            ahead: BytesMut::new(),
+            unsent: BytesMut::new(),
+            left: None,
+            facts,
+            h2,
+            left_off: false,
+            digests: None,
+        }
     }
 
     /// Whether the client chose h2.
@@ -104,6 +120,33 @@ impl ClientStream {
     /// The next reader gets this many octets, and learns of the connection's end behind them.
     pub(crate) fn limit_to(&mut self, octets: Option<u64>) {
         self.left = octets;
+    }
+
+    /// Ends the connection so that the last answer arrives: closing while input is unread would reset the connection and
+    /// take the answer away, so what still comes is read and thrown away for a while (RFC 9112 section 9.6).
+    pub(crate) async fn part(&mut self) {
+        if std::mem::replace(&mut self.left_off, true) {
+            return;
+        }
+        let all_read = self.left == Some(0) && self.ahead.is_empty();
+        let last_words = async {
+            AsyncWriteExt::shutdown(self).await?;
+            if all_read || self.h2 {
+                return Ok(());
+            }
+            self.ahead = BytesMut::new();
+            let mut thrown_away = 0;
+            let mut room = vec![0; 16 * 1024];
+            while thrown_away < FAREWELL_OCTETS {
+                match self.transport.read(&mut room).await? {
+                    0 => break,
+                    read => thrown_away += read,
+                }
+            }
+            io::Result::Ok(())
+        };
+        // Whether the client still listens is its own affair.
+        let _ = tokio::time::timeout(FAREWELL, last_words).await;
     }
 
     /// The transport and what was read ahead.
@@ -267,8 +310,7 @@ impl AsyncWrite for ClientStream {
 #[async_trait::async_trait]
 impl Shutdown for ClientStream {
     async fn shutdown(&mut self) {
-        // The client may be gone already: then there is nobody to say goodbye to.
-        let _ = AsyncWriteExt::shutdown(self).await;
+        self.part().await;
     }
 }
 

@@ -80,13 +80,21 @@ pub(crate) struct Attempt {
 impl Upstream {
     /// An upstream whose names are being resolved and whose health is being checked from now on.
     pub(crate) fn start(config: &gateway_config::Upstream, metrics: Arc<UpstreamMetrics>) -> Arc<Self> {
+        let upstream = Self::unkept(config, metrics);
+        let keeper = tokio::spawn(keeper::keep(Arc::downgrade(&upstream)));
+        upstream.keeper.get_or_init(|| keeper.abort_handle());
+        upstream
+    }
+
+    /// The same without a keeper.
+    fn unkept(config: &gateway_config::Upstream, metrics: Arc<UpstreamMetrics>) -> Arc<Self> {
         let fixed: Vec<Arc<Target>> =
             config.targets.iter().filter_map(|target| Target::fixed(target, config)).collect();
         let resolved = fixed.len() == config.targets.len();
         for target in &fixed {
             metrics.target_healthy(&target.label, true);
         }
-        let upstream = Arc::new(Self {
+        Arc::new(Self {
             config: config.clone(),
             targets: ArcSwap::from_pointee(fixed),
             resolved: watch::Sender::new(resolved),
@@ -95,10 +103,7 @@ impl Upstream {
             budget: RetryBudget::new(config.retries.budget_percent),
             metrics,
             keeper: OnceLock::new(),
-        });
-        let keeper = tokio::spawn(keeper::keep(Arc::downgrade(&upstream)));
-        upstream.keeper.get_or_init(|| keeper.abort_handle());
-        upstream
+        })
     }
 
     /// As configured.

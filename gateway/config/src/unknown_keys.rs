@@ -16,13 +16,23 @@ struct Walk<'w, 't> {
 
 impl<'w> Walk<'w, '_> {
     fn table(&mut self, table: &mut DeTable<'_>, schema: &'w Value, section: &str) {
-        let Some(known) = self.resolve(schema).get("properties").and_then(Value::as_object) else {
+        let schema = self.resolve(schema);
+        let Some(known) = schema.get("properties").and_then(Value::as_object) else {
             return;
+        };
+        let required = |name: &str| {
+            let names = schema.get("required").and_then(Value::as_array);
+            names.is_some_and(|names| names.iter().any(|required| required == name))
         };
         let unknown: Vec<_> = table.keys().filter(|key| !known.contains_key(key.get_ref().as_ref())).cloned().collect();
         for key in unknown {
-            table.remove(&key);
+            let value = table.remove(&key);
             self.problems.add(key.span(), complaint(key.get_ref(), section, known));
+            // A required key that is only misspelt is not missing too: one mistake, one problem.
+            let meant = meant(key.get_ref(), known).filter(|name| required(name) && !table.contains_key(*name));
+            if let (Some(name), Some(value)) = (meant, value) {
+                table.insert(Spanned::new(key.span(), name.to_owned().into()), value);
+            }
         }
         for (key, value) in table.iter_mut() {
             if let Some(schema) = known.get(key.get_ref().as_ref()) {
@@ -57,14 +67,17 @@ impl<'w> Walk<'w, '_> {
     }
 }
 
+/// The known key that an unknown one is most like, if it is like any.
+fn meant<'k>(key: &str, known: &'k Map<String, Value>) -> Option<&'k str> {
+    let (distance, name) = known.keys().map(|name| (strsim::damerau_levenshtein(key, name), name)).min()?;
+    (distance <= 2.max(name.len() / 3)).then_some(name)
+}
+
 fn complaint(key: &str, section: &str, known: &Map<String, Value>) -> String {
     let place = if section.is_empty() { String::new() } else { format!(" in `{section}`") };
-    let nearest = known.keys().map(|name| (strsim::damerau_levenshtein(key, name), name)).min();
-    match nearest {
-        Some((distance, name)) if distance <= 2.max(name.len() / 3) => {
-            format!("unknown key `{key}`{place}; did you mean `{name}`?")
-        }
-        _ => {
+    match meant(key, known) {
+        Some(name) => format!("unknown key `{key}`{place}; did you mean `{name}`?"),
+        None => {
             let names: Vec<_> = known.keys().map(|name| format!("`{name}`")).collect();
             format!("unknown key `{key}`{place}; known are {}", names.join(", "))
         }

@@ -12,7 +12,7 @@ use pingora::{
     apps::HttpServerApp as _,
     protocols::{IO, http::ServerSession},
 };
-use std::{io, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 use tokio::{io::AsyncWriteExt, sync::watch, time::Instant};
 
 /// Serves requests until the connection ends or becomes a WebSocket, whose relay is returned.
@@ -30,13 +30,13 @@ pub(super) async fn serve(plane: Arc<Plane>, mut stream: Box<ClientStream>) -> O
                 return None;
             }
             Err(ReadHead::Late) => {
-                plane.shared.metrics.request_refused("head_timeout");
-                refuse(&mut stream, Answer::plain(408, "The request took too long to arrive.")).await;
+                let answer = Answer::plain(408, "The request took too long to arrive.");
+                refuse_head(&plane, &mut stream, "head_timeout", answer).await;
                 return None;
             }
             Err(ReadHead::Bad(error)) => {
-                plane.shared.metrics.request_refused("head");
-                refuse(&mut stream, Answer::plain(error.status(), &error.to_string())).await;
+                let answer = Answer::plain(error.status(), &error.to_string());
+                refuse_head(&plane, &mut stream, "head", answer).await;
                 return None;
             }
         };
@@ -57,11 +57,12 @@ pub(super) async fn serve(plane: Arc<Plane>, mut stream: Box<ClientStream>) -> O
             // RFC 6455 section 4.4.
             Upgrade::WrongVersion => {
                 let answer = Answer::plain(426, "WebSocket version 13 is needed.").with("sec-websocket-version", "13");
-                refuse(&mut stream, answer.with("upgrade", "websocket")).await;
+                refuse_head(&plane, &mut stream, "websocket", answer.with("upgrade", "websocket")).await;
                 return None;
             }
             Upgrade::Malformed => {
-                refuse(&mut stream, Answer::plain(400, "The WebSocket handshake is malformed.")).await;
+                let answer = Answer::plain(400, "The WebSocket handshake is malformed.");
+                refuse_head(&plane, &mut stream, "websocket", answer).await;
                 return None;
             }
         }
@@ -137,30 +138,28 @@ pub(super) async fn read_head(
     }
 }
 
-/// Longest time for the last words on a connection.
-const FAREWELL: Duration = Duration::from_secs(5);
-
 /// Answers and closes.
 pub(crate) async fn refuse(stream: &mut ClientStream, answer: Answer) {
-    let last_words = async {
+    let write = async {
         stream.write_all(&answer.to_h1()).await?;
-        stream.flush().await?;
-        stream.shutdown().await?;
-        // Closing with unread input would reset the connection and take the answer away (RFC 9112 section 9.6).
-        let mut discarded = 0;
-        while discarded < 64 * 1024 {
-            let len = stream.ahead().len();
-            stream.take_ahead(len);
-            match stream.read_ahead().await? {
-                0 => break,
-                read => discarded += read,
-            }
-        }
-        io::Result::Ok(())
+        stream.flush().await
     };
     // Whether the client still listens is its own affair.
-    let _ = tokio::time::timeout(FAREWELL, last_words).await;
+    if matches!(tokio::time::timeout(FAREWELL, write).await, Ok(Ok(()))) {
+        stream.part().await;
+    }
 }
+
+/// Refuses a request of which no more than its head was looked at: counted, logged, answered.
+pub(super) async fn refuse_head(plane: &Plane, stream: &mut ClientStream, why: &'static str, answer: Answer) {
+    plane.shared.metrics.request_refused(why);
+    let client = stream.facts().client.ip();
+    plane.shared.snapshot.load().access_log.refused(client, answer.status.as_u16(), why, answer.said());
+    refuse(stream, answer).await;
+}
+
+/// Longest time for the last words on a connection.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 async fn close(stream: &mut ClientStream) {
     let _ = tokio::time::timeout(FAREWELL, AsyncWriteExt::shutdown(stream)).await;

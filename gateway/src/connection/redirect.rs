@@ -1,6 +1,6 @@
 //! The plain port: ACME challenges, and everything else to https.
 
-use super::h1::{ReadHead, read_head, refuse};
+use super::h1::{ReadHead, read_head, refuse, refuse_head};
 use crate::{answer::Answer, head::Head, plane::Plane, router::Host, stream::ClientStream};
 use std::sync::Arc;
 
@@ -15,8 +15,14 @@ pub(super) async fn serve(plane: Arc<Plane>, mut stream: Box<ClientStream>, port
     let answer = match read_head(&mut stream, limits, limits.header_timeout, &mut draining).await {
         Ok(head) => answer(&plane, &stream, &head, port.unwrap_or_else(|| plane.https_port())),
         Err(ReadHead::Ended) => return,
-        Err(ReadHead::Late) => Answer::plain(408, "The request took too long to arrive."),
-        Err(ReadHead::Bad(error)) => Answer::plain(error.status(), &error.to_string()),
+        Err(ReadHead::Late) => {
+            let answer = Answer::plain(408, "The request took too long to arrive.");
+            return refuse_head(&plane, &mut stream, "head_timeout", answer).await;
+        }
+        Err(ReadHead::Bad(error)) => {
+            let answer = Answer::plain(error.status(), &error.to_string());
+            return refuse_head(&plane, &mut stream, "head", answer).await;
+        }
     };
     refuse(&mut stream, answer).await;
 }

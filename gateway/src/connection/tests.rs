@@ -1,3 +1,5 @@
+//! What a connection costs while it is idle.
+
 use super::*;
 use crate::tunnel::Relay;
 

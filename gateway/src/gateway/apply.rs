@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     admin,
+    bind::BindError,
     certificates::{self, Loaded},
     config_source::{ConfigError, ConfigSource},
     snapshot::Snapshot,
@@ -52,12 +53,14 @@ impl Ready {
                 Some(serving) => Prepared::again(&key, serving),
                 None => Prepared::bind(&key, &listener.address),
             };
-            listeners.push((listener.name.clone(), prepared.map_err(ConfigError::Bind)?));
+            let prepared = prepared.map_err(|error| ConfigError::Bind(effect.explain(error)))?;
+            listeners.push((listener.name.clone(), prepared));
         }
         let admin = match &config.admin {
             Some(admin) if effect.admin.as_ref().map(admin::Server::configured) != Some(admin.address) => {
                 let prepared = Prepared::bind("`[admin]`, key `address`", &ListenAddress::Socket(admin.address));
-                Some((admin.address, prepared.map_err(ConfigError::Bind)?))
+                let prepared = prepared.map_err(|error| ConfigError::Bind(effect.explain(error)))?;
+                Some((admin.address, prepared))
             }
             _ => None,
         };
@@ -118,6 +121,19 @@ impl Effect {
 
     pub(crate) fn certificates(&self) -> &Loaded {
         &self.certificates
+    }
+
+    /// An address that is in use may be in use by ourselves: `localhost:8443` stands in the way of `[::]:8443`.
+    fn explain(&self, error: BindError) -> BindError {
+        let wanted = error.address;
+        let overlaps = |held: &SocketAddr| {
+            let any = held.ip().is_unspecified() || wanted.ip().is_unspecified();
+            held.port() == wanted.port() && (any || held.ip() == wanted.ip())
+        };
+        let holds = |serving: &&Serving| serving.bound.addresses.iter().any(overlaps);
+        let listener = self.listeners.iter().find(holds).map(|serving| format!("listener `{}`", serving.name));
+        let admin = || self.admin_address().filter(overlaps).map(|_| "`[admin]`".to_owned());
+        BindError { held_by: listener.or_else(admin), ..error }
     }
 
     fn serving(&self, address: &ListenAddress) -> Option<&Serving> {

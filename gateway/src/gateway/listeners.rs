@@ -72,5 +72,5 @@ impl Serving {
 
 fn failed(key: &str, bound: &Bound, error: std::io::Error) -> BindError {
     let address = bound.addresses.first().copied().unwrap_or_else(|| ([0, 0, 0, 0], 0).into());
-    BindError { key: key.to_owned(), address, error }
+    BindError { key: key.to_owned(), address, error, held_by: None }
 }

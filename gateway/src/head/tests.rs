@@ -1,3 +1,5 @@
+//! Heads that are taken, and heads that are refused.
+
 use super::*;
 
 const LIMITS: HeadLimits = HeadLimits { bytes: 16 * 1024, fields: 64 };

@@ -7,7 +7,7 @@ use crate::{
     upstream::Unavailable,
 };
 use http::Method;
-use pingora::{Error, ErrorSource, ErrorType, Result, proxy::Session};
+use pingora::{Error, ErrorSource, ErrorType, Result, protocols::http::ServerSession as HttpSession, proxy::Session};
 
 /// Writes a whole answer, hardened as all are.
 pub(super) async fn write(session: &mut Session, work: &Work, answer: Answer) -> Result<()> {
@@ -25,6 +25,19 @@ pub(super) fn unavailable(why: Unavailable, form: Form) -> Answer {
         Unavailable::NoTarget => "The service behind this site is not available.",
     };
     Answer::error(503, detail, form).with("retry-after", "2")
+}
+
+/// Ends an h1 connection whose request was answered before it had come to its end, so that the client, still sending,
+/// gets to read the answer. `over`: Pingora will not use the connection again, or cannot say so.
+pub(super) async fn part_early(session: &mut Session, over: bool) {
+    let HttpSession::H1(h1) = session.as_downstream_mut() else { return };
+    if h1.response_written().is_some_and(|answer| !answer.status.is_success())
+        && !h1.is_body_done()
+        && (over || !h1.will_keepalive())
+    {
+        h1.set_server_keepalive(None);
+        h1.shutdown().await;
+    }
 }
 
 /// The status code for a failure; `None` when nobody is there to be told.

@@ -39,6 +39,11 @@ impl Context {
         Self { started: Instant::now(), work: None }
     }
 
+    /// Whether a target was asked.
+    pub(super) fn has_attempt(&self) -> bool {
+        self.work.as_ref().is_some_and(|work| work.attempt.is_some())
+    }
+
     /// Counts and logs.
     pub(super) fn finish(&mut self, session: &Session) {
         let Some(work) = &mut self.work else { return };

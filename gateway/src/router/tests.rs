@@ -1,3 +1,5 @@
+//! Which route a request gets.
+
 use super::*;
 use gateway_config::{Action, RouteTimeouts};
 use http::StatusCode;

@@ -1,3 +1,5 @@
+//! Files, codings, ranges and conditions.
+
 use super::*;
 use std::collections::BTreeMap;
 

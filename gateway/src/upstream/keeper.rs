@@ -3,6 +3,8 @@
 use super::{Address, RESOLVE_EVERY, Target, Upstream, check};
 use futures::future::join_all;
 use std::{
+    collections::HashMap,
+    io,
     net::SocketAddr,
     sync::{Arc, Weak},
     time::{Duration, Instant},
@@ -17,12 +19,13 @@ const RESOLVE_DEADLINE: Duration = Duration::from_secs(4);
 pub(super) async fn keep(upstream: Weak<Upstream>) {
     let mut resolve_at = Instant::now();
     let mut check_at = Instant::now();
+    let mut meanings = Meanings::new();
     loop {
         {
             let Some(upstream) = upstream.upgrade() else { return };
             let now = Instant::now();
             if now >= resolve_at {
-                resolve(&upstream).await;
+                resolve(&upstream, &mut meanings, system_lookup).await;
                 resolve_at = Instant::now() + RESOLVE_EVERY;
             }
             if let Some(settings) = &upstream.config.health_check
@@ -43,8 +46,19 @@ pub(super) async fn keep(upstream: Weak<Upstream>) {
     }
 }
 
-/// Replaces the targets that are names by what the names mean now. A name that cannot be resolved keeps its last meaning.
-async fn resolve(upstream: &Arc<Upstream>) {
+async fn system_lookup(host: String, port: u16) -> io::Result<Vec<SocketAddr>> {
+    Ok(tokio::net::lookup_host((host, port)).await?.collect())
+}
+
+/// What each name meant when it was last resolved.
+pub(super) type Meanings = HashMap<(String, u16), Vec<SocketAddr>>;
+
+/// Replaces the targets that are names by what the names mean now. A name that cannot be resolved keeps its last meaning,
+/// and holds no other name up.
+pub(super) async fn resolve<L>(upstream: &Arc<Upstream>, meanings: &mut Meanings, lookup: impl Fn(String, u16) -> L)
+where
+    L: Future<Output = io::Result<Vec<SocketAddr>>>,
+{
     let names = upstream.config.targets.iter().filter_map(|target| match target {
         gateway_config::Target::Host { host, port } => Some((host, *port, false)),
         gateway_config::Target::Dns { host, port } => Some((host, *port, true)),
@@ -54,26 +68,25 @@ async fn resolve(upstream: &Arc<Upstream>) {
     if names.is_empty() {
         return;
     }
+    let lookup = &lookup;
+    let lookups = names.iter().map(|(host, port, _)| async move {
+        let found = tokio::time::timeout(RESOLVE_DEADLINE, lookup(host.to_string(), *port)).await;
+        found.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    });
+    let found = join_all(lookups).await;
     let mut addresses: Vec<SocketAddr> = Vec::new();
-    for (host, port, all) in names {
-        let lookup = tokio::time::timeout(RESOLVE_DEADLINE, tokio::net::lookup_host((host.as_str(), port))).await;
-        match lookup {
-            Ok(Ok(found)) => addresses.extend(found.take(if all { usize::MAX } else { 1 })),
-            Ok(Err(error)) => {
-                tracing::warn!(upstream = upstream.name(), host, %error, "name cannot be resolved; keeping what is known");
-                upstream.resolved.send_replace(true);
-                return;
+    for ((host, port, all), found) in names.into_iter().zip(found) {
+        let name = (host.to_string(), port);
+        match found {
+            Ok(found) => {
+                let most = if all { usize::MAX } else { 1 };
+                meanings.insert(name.clone(), found.into_iter().take(most).collect());
             }
-            Err(_) => {
-                tracing::warn!(
-                    upstream = upstream.name(),
-                    host,
-                    "name cannot be resolved in time; keeping what is known"
-                );
-                upstream.resolved.send_replace(true);
-                return;
+            Err(error) => {
+                tracing::warn!(upstream = upstream.name(), host, %error, "name cannot be resolved; keeping what is known");
             }
         }
+        addresses.extend(meanings.get(&name).into_iter().flatten());
     }
     addresses.sort_unstable();
     addresses.dedup();
@@ -125,3 +138,6 @@ async fn check_all(upstream: &Arc<Upstream>, settings: &gateway_config::HealthCh
     });
     join_all(checks).await;
 }
+
+#[cfg(test)]
+mod tests;

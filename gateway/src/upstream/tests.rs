@@ -1,9 +1,11 @@
+//! Picking, retrying, and what a reload keeps.
+
 use super::*;
 use crate::metrics::Metrics;
 use gateway_config::{CircuitBreaker, Ejection, Retries};
 use std::{collections::HashMap, net::IpAddr};
 
-fn config(targets: usize, balance: Balance) -> gateway_config::Upstream {
+pub(super) fn config(targets: usize, balance: Balance) -> gateway_config::Upstream {
     let target = |number: usize| format!("127.0.0.1:{}", 10_000 + number).parse().expect("a target");
     gateway_config::Upstream {
         name: "test".parse().expect("a name"),

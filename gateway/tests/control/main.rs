@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
 
 mod admin;
+mod documentation;
 mod drain;
 mod process;
 mod reload;

@@ -138,3 +138,16 @@ async fn new_certificate_files_are_served_to_new_connections() {
     eventually(true, || async { new_client.get(&url).send().await.is_ok() }).await;
     assert_eq!(old_client.get(&url).send().await.unwrap().status(), 200, "the open connection goes on");
 }
+
+#[tokio::test]
+async fn a_listener_moved_onto_an_address_that_overlaps_its_own_is_refused_with_the_way_out() {
+    let port = free_address().port();
+    let at = |address: String| format!("{}{}", FRONT.replace("localhost:0", &address), says("here"));
+    let gateway = TestGateway::start(&at(format!("localhost:{port}"))).await;
+    let (status, answer) = gateway.reload(&at(format!("[::]:{port}"))).await;
+    assert_eq!(status, 422, "{answer}");
+    let reason = answer["faults"][0]["reason"].as_str().unwrap();
+    let expected = format!("listener `https` of this gateway holds port {port} on an overlapping address");
+    assert!(reason.contains(&expected) && reason.contains("in two steps"), "{reason}");
+    assert_eq!(gateway.get("/word").await, "here");
+}

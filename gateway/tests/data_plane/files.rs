@@ -91,3 +91,42 @@ async fn several_requests_for_files_share_a_connection() {
     }
     assert_eq!(gateway.metric("gateway_connections_total", &[("listener", "https")]), 1.0);
 }
+
+/// A site at this root, without a fallback.
+async fn site_at(root: &str) -> Gateway {
+    let text = format!(
+        r#"
+        [[route]]
+        name = "ui"
+        path_prefix = "/"
+        static = "ui"
+
+        [[site]]
+        name = "ui"
+        root = "{root}"
+        "#
+    );
+    Gateway::start(&text).await
+}
+
+const NOT_BUILT: &str = "The user interface was not built";
+
+#[tokio::test]
+async fn a_site_without_files_says_that_it_was_not_built() {
+    let nothing = tempfile::tempdir().unwrap();
+    let gateway = site_at(&nothing.path().display().to_string()).await;
+    let page = gateway.client().get(gateway.url("/")).send().await.unwrap();
+    assert_eq!((page.status().as_u16(), page.headers()["cache-control"].to_str().unwrap()), (503, "no-store"));
+    assert!(page.text().await.unwrap().starts_with(NOT_BUILT));
+}
+
+#[tokio::test]
+async fn the_embedded_site_is_the_user_interface_or_says_that_it_was_not_built() {
+    let built = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../ui/dist/index.html").exists();
+    let gateway = site_at("embedded").await;
+    let page = gateway.client().get(gateway.url("/")).send().await.unwrap();
+    assert_eq!(page.status(), if built { 200 } else { 503 });
+    let text = page.text().await.unwrap();
+    assert_eq!(text.contains(NOT_BUILT), !built, "{text}");
+    assert_eq!(text.contains("<html"), built, "{text}");
+}

@@ -106,7 +106,16 @@ impl Gateway {
     }
 
     pub(crate) async fn raw_on(&self, tcp: TcpStream) -> TlsStream<TcpStream> {
-        let connector = TlsConnector::from(Arc::new(self.tls(&[b"http/1.1"])));
+        self.raw_speaking(b"http/1.1", tcp).await
+    }
+
+    /// A TLS connection for h2 frames of the test's own.
+    pub(crate) async fn raw_h2(&self) -> TlsStream<TcpStream> {
+        self.raw_speaking(b"h2", TcpStream::connect(self.https).await.unwrap()).await
+    }
+
+    async fn raw_speaking(&self, protocol: &[u8], tcp: TcpStream) -> TlsStream<TcpStream> {
+        let connector = TlsConnector::from(Arc::new(self.tls(&[protocol])));
         connector.connect(ServerName::try_from("localhost").unwrap(), tcp).await.unwrap()
     }
 
@@ -115,6 +124,15 @@ impl Gateway {
         let mut stream = self.raw().await;
         stream.write_all(octets).await.unwrap();
         read_to_end(&mut stream).await
+    }
+
+    /// How often a histogram was observed, and the sum of what was.
+    pub(crate) fn observed(&self, name: &str) -> (u64, f64) {
+        let families = self.metrics.registry().gather();
+        let metrics = families.iter().filter(|family| family.name() == name).flat_map(|family| family.get_metric());
+        metrics.map(|metric| metric.get_histogram()).fold((0, 0.0), |(count, sum), histogram| {
+            (count + histogram.get_sample_count(), sum + histogram.get_sample_sum())
+        })
     }
 
     /// The sum of a metric over all its series that have these label pairs.

@@ -114,3 +114,79 @@ async fn an_idle_connection_is_closed_quietly() {
     let answer = read_to_end(&mut stream).await;
     assert_eq!((answer.matches("HTTP/1.1 ").count(), answer.starts_with("HTTP/1.1 200 ")), (1, true), "{answer}");
 }
+
+/// A client that has sent all it wants to send before it reads anything.
+async fn answer_after_sending(gateway: &Gateway, octets: &[u8]) -> String {
+    let mut stream = gateway.raw().await;
+    let sent = stream.write_all(octets).await;
+    assert!(sent.is_ok(), "{sent:?}");
+    let flushed = stream.flush().await;
+    assert!(flushed.is_ok(), "{flushed:?}");
+    read_to_end(&mut stream).await
+}
+
+#[tokio::test]
+async fn a_client_in_mid_send_reads_why_it_was_refused() {
+    let (gateway, _backend) = limited("").await;
+    let body = "x".repeat(300 * 1024);
+    let counted = format!("Content-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+    let chunked = format!("Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+    let nonsense = format!("Host: twice\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    for (rest, status) in [(&counted, 413), (&chunked, 413), (&nonsense, 400)] {
+        let head = format!("POST /api/x HTTP/1.1\r\nHost: localhost\r\n{rest}");
+        let answer = answer_after_sending(&gateway, head.as_bytes()).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+    }
+    for _ in 0..10 {
+        let client = gateway.client_h1();
+        let refused = client.post(gateway.url("/api/x")).body(body.clone()).send().await.unwrap();
+        assert_eq!(refused.status(), 413);
+        assert!(refused.text().await.unwrap().contains(r#""type":"too-large""#));
+    }
+}
+
+#[tokio::test]
+async fn a_backend_that_refuses_early_is_heard() {
+    let backend = Backend::raw(async |mut tcp: TcpStream| {
+        let _ = tcp.read(&mut [0; 1024]).await;
+        let answer = "HTTP/1.1 413 Content Too Large\r\nContent-Length: 4\r\nConnection: close\r\n\r\nlong";
+        let _ = tcp.write_all(answer.as_bytes()).await;
+        let _ = tcp.shutdown().await;
+        while tcp.read(&mut [0; 16 * 1024]).await.unwrap_or(0) > 0 {}
+    })
+    .await;
+    let gateway = Gateway::start(&routes_to(&[backend.address]).replace("1KiB", "1MiB")).await;
+    for client in [gateway.client_h1(), gateway.client()] {
+        let refused = client.post(gateway.url("/")).body(vec![0; 300 * 1024]).send().await.unwrap();
+        assert_eq!((refused.status().as_u16(), refused.text().await.unwrap().as_str()), (413, "long"));
+    }
+}
+
+/// Lines of the log, for the test to look at.
+#[derive(Clone, Default)]
+struct Lines(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Lines {
+    fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(octets);
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_refused_head_is_in_the_access_log_without_its_address() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let (gateway, _backend) = limited("").await;
+    gateway.exchange(b"GET /path?secret=1 HTTP/1.1\r\n\r\n").await;
+    let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let line = text.lines().find(|line| line.contains("access")).unwrap_or_default();
+    assert!(line.contains("status=400") && line.contains(r#"reason="head""#), "{text}");
+    assert!(!text.contains("secret") && !line.contains("127.0.0.1"), "{text}");
+}

@@ -4,6 +4,7 @@
 
 mod faults;
 mod files;
+mod h2_floods;
 mod harness;
 mod http1;
 mod limits;

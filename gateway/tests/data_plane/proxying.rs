@@ -196,3 +196,36 @@ async fn a_reload_changes_routes_for_the_next_request_on_the_same_connection() {
     assert_eq!(client.get(gateway.url("/a")).send().await.unwrap().status(), 410);
     assert_eq!(gateway.metric("gateway_connections_total", &[("listener", "https")]), 1.0);
 }
+
+#[tokio::test]
+async fn how_an_event_stream_went_is_measured() {
+    let backend = Backend::raw(async |mut tcp: TcpStream| {
+        let mut octets = [0; 1024];
+        let read = tcp.read(&mut octets).await.unwrap();
+        let breaks_off = octets[..read].starts_with(b"GET /broken");
+        let head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+        tcp.write_all(head).await.unwrap();
+        for _ in 0..2 {
+            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+            tcp.write_all(b"9\r\ndata: x\n\n\r\n").await.unwrap();
+        }
+        if !breaks_off {
+            tcp.write_all(b"0\r\n\r\n").await.unwrap();
+        }
+    })
+    .await;
+    let gateway = Gateway::start(&routes_to(&[backend.address])).await;
+    let client = gateway.client();
+    let whole = client.get(gateway.url("/whole")).send().await.unwrap().text().await.unwrap();
+    assert_eq!(whole, "data: x\n\ndata: x\n\n");
+    eventually("measured", async || gateway.observed("gateway_event_stream_longest_gap_seconds").0 == 1).await;
+    let (first, waited) = gateway.observed("gateway_event_stream_first_event_seconds");
+    assert!(first == 1 && waited >= 0.25, "{first} {waited}");
+    let (_, gap) = gateway.observed("gateway_event_stream_longest_gap_seconds");
+    assert!(gap >= 0.25, "{gap}");
+    assert_eq!(gateway.metric("gateway_event_stream_stalls_total", &[]), 0.0);
+
+    client.get(gateway.url("/broken")).send().await.unwrap().text().await.unwrap_err();
+    eventually("counted", async || gateway.metric("gateway_event_stream_stalls_total", &[("route", "all")]) == 1.0)
+        .await;
+}

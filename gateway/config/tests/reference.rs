@@ -1,0 +1,141 @@
+//! The reference in the operators' documentation is made from the JSON Schema and from `everything.toml`, so it is neither
+//! stale nor without an example. `UPDATE_GENERATED=1 cargo test -p gateway-config --test reference` writes it anew.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
+
+use serde_json::Value;
+use std::{fmt::Write, path::PathBuf};
+
+const BEGIN: &str = "<!-- made from the JSON Schema: begin -->\n";
+const END: &str = "<!-- made from the JSON Schema: end -->";
+
+/// The sections in the order in which a configuration is written.
+const SECTIONS: [&str; 11] =
+    ["listener", "tls", "certificate", "route", "upstream", "site", "limits", "admin", "log", "drain", "trust"];
+
+#[test]
+fn the_reference_lists_every_key_as_the_schema_has_it() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/gateway.md");
+    let document = std::fs::read_to_string(&path).unwrap();
+    let (before, rest) = document.split_once(BEGIN).unwrap();
+    let (written, after) = rest.split_once(END).unwrap();
+    let made = reference();
+    if std::env::var_os("UPDATE_GENERATED").is_some() {
+        std::fs::write(&path, format!("{before}{BEGIN}{made}{END}{after}")).unwrap();
+        return;
+    }
+    assert_eq!(written, made, "docs/gateway.md is stale: run this test with UPDATE_GENERATED=1");
+}
+
+fn reference() -> String {
+    let schema = gateway_config::schema();
+    let examples: toml::Table = include_str!("everything.toml").parse().unwrap();
+    let known: Vec<_> = schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
+    let mut sections = SECTIONS;
+    sections.sort_unstable();
+    assert_eq!(known, sections, "a section is missing here");
+
+    let mut text = String::new();
+    for section in SECTIONS {
+        let property = &schema["properties"][section];
+        let list = property.get("items").is_some();
+        let heading = if list { format!("[[{section}]]") } else { format!("[{section}]") };
+        let (meaning, default) = parts(property);
+        let default = if default.starts_with("required") { capital(&default) } else { format!("Default: {default}") };
+        let _ = writeln!(text, "\n### `{heading}`\n\n{meaning} *{default}.*");
+        table(&mut text, &schema, property, section, examples.get(section).unwrap());
+    }
+    text.push('\n');
+    text
+}
+
+/// The keys of a section, and below them those of the tables inside it.
+fn table(text: &mut String, schema: &Value, property: &Value, path: &str, example: &toml::Value) {
+    let definition = resolve(schema, property);
+    text.push_str("\n| key | type | default | meaning | example |\n|---|---|---|---|---|\n");
+    let mut inside = Vec::new();
+    for (key, property) in definition["properties"].as_object().unwrap() {
+        let example = find(example, key).unwrap_or_else(|| panic!("everything.toml has no example of {path}.{key}"));
+        let (meaning, default) = parts(property);
+        let kind = kind(schema, property);
+        let shown = if kind == "table" { "below".to_owned() } else { shown(example) };
+        let _ = writeln!(text, "| `{key}` | {kind} | {default} | {meaning} | {shown} |");
+        if kind == "table" {
+            inside.push((key, property, example));
+        }
+    }
+    for (key, property, example) in inside {
+        let _ = writeln!(text, "\n`{path}.{key}`: {}", parts(property).0);
+        table(text, schema, property, &format!("{path}.{key}"), example);
+    }
+}
+
+/// A value on one line: TOML writes a text with line ends on several, a table's row must not.
+fn shown(example: &toml::Value) -> String {
+    match example.as_str() {
+        Some(text) => format!("`{text:?}`"),
+        None => format!("`{example}`"),
+    }
+}
+
+/// The first value of a key, in a table or in any table of a list.
+fn find<'e>(example: &'e toml::Value, key: &str) -> Option<&'e toml::Value> {
+    match example {
+        toml::Value::Array(items) => items.iter().find_map(|item| item.get(key)),
+        one => one.get(key),
+    }
+}
+
+/// Follows a list to its items, an optional value to its type, and a reference to its definition.
+fn resolve<'s>(schema: &'s Value, property: &'s Value) -> &'s Value {
+    if let Some(items) = property.get("items") {
+        return resolve(schema, items);
+    }
+    let branch = property.get("anyOf").map_or(property, |branches| &branches[0]);
+    match branch.get("$ref").and_then(Value::as_str) {
+        Some(reference) => schema.pointer(reference.trim_start_matches('#')).unwrap(),
+        None => branch,
+    }
+}
+
+fn kind(schema: &Value, property: &Value) -> String {
+    let definition = resolve(schema, property);
+    if let Some(choices) = definition.get("oneOf").and_then(Value::as_array) {
+        let choices: Vec<_> = choices.iter().map(|choice| format!("`{}`", choice["const"].as_str().unwrap())).collect();
+        return choices.join(", ");
+    }
+    let one = match &definition["type"] {
+        Value::String(kind) => kind.clone(),
+        Value::Array(kinds) => {
+            let kinds: Vec<_> = kinds.iter().filter_map(Value::as_str).filter(|kind| *kind != "null").collect();
+            kinds.join(" or ")
+        }
+        other => panic!("a type that the reference cannot name: {other}"),
+    };
+    match one.as_str() {
+        "object" => "table".to_owned(),
+        _ if property.get("items").is_some() => format!("list of {one}s"),
+        _ => one,
+    }
+}
+
+/// What a key means, and its default: the doc comments end with `Default: …` or `Required …`.
+fn parts(property: &Value) -> (String, String) {
+    let said = property["description"].as_str().unwrap().replace('\n', " ");
+    let (mut meaning, mut default) = (Vec::new(), Vec::new());
+    for sentence in said.trim_end_matches('.').split(". ") {
+        if let Some(value) = sentence.strip_prefix("Default: ") {
+            default.push(value.to_owned());
+        } else if sentence.starts_with("Required") {
+            default.push(sentence.to_lowercase());
+        } else {
+            meaning.push(sentence);
+        }
+    }
+    (format!("{}.", meaning.join(". ")), default.join("; default: "))
+}
+
+fn capital(text: &str) -> String {
+    let mut characters = text.chars();
+    characters.next().map(|first| first.to_uppercase().chain(characters).collect()).unwrap_or_default()
+}

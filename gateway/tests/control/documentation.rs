@@ -1,0 +1,59 @@
+//! The operators' documentation: its recipes are accepted by the program, and its metrics are those that there are.
+
+use crate::support::within;
+use gateway::metrics::Metrics;
+use std::{fmt::Write, path::PathBuf, process::Stdio, time::Duration};
+use tokio::process::Command;
+
+const BEGIN: &str = "<!-- made from the registry: begin -->\n";
+const END: &str = "<!-- made from the registry: end -->";
+
+fn document() -> (PathBuf, String) {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/gateway.md");
+    let text = std::fs::read_to_string(&path).unwrap();
+    (path, text)
+}
+
+#[tokio::test]
+async fn every_recipe_is_a_configuration_that_check_accepts() {
+    let (_, text) = document();
+    let recipes: Vec<_> = text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    let whole: Vec<_> = recipes.into_iter().filter(|recipe| recipe.contains("[[listener]]")).collect();
+    assert!(whole.len() >= 5, "{} recipes", whole.len());
+
+    let directory = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(["chat.example.org".to_owned()]).unwrap();
+    std::fs::create_dir(directory.path().join("tls")).unwrap();
+    std::fs::write(directory.path().join("tls/tls.crt"), made.cert.pem()).unwrap();
+    std::fs::write(directory.path().join("tls/tls.key"), made.signing_key.serialize_pem()).unwrap();
+    for recipe in whole {
+        std::fs::write(directory.path().join("gateway.toml"), recipe).unwrap();
+        let mut check = Command::new(env!("CARGO_BIN_EXE_gateway"));
+        check.arg("check").current_dir(directory.path()).env_remove("GATEWAY_CONFIG").stdin(Stdio::null());
+        let output = within(Duration::from_secs(10), check.kill_on_drop(true).output()).await.unwrap();
+        assert!(output.status.success(), "{}\n{recipe}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+/// `UPDATE_GENERATED=1 cargo nextest run -p gateway documentation` writes the table anew.
+#[test]
+fn the_table_of_metrics_is_that_of_the_registry() {
+    let mut made = String::from("\n| metric | type | labels | meaning |\n|---|---|---|---|\n");
+    let metrics = Metrics::new();
+    let mut declared = metrics.declared().to_vec();
+    declared.sort_by(|one, other| one.name.cmp(&other.name));
+    for metric in declared {
+        let labels: Vec<_> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
+        let _ = writeln!(made, "| `{}` | {} | {} | {} |", metric.name, metric.kind, labels.join(", "), metric.help);
+    }
+    made.push('\n');
+
+    let (path, text) = document();
+    let (before, rest) = text.split_once(BEGIN).unwrap();
+    let (written, after) = rest.split_once(END).unwrap();
+    if std::env::var_os("UPDATE_GENERATED").is_some() {
+        std::fs::write(path, format!("{before}{BEGIN}{made}{END}{after}")).unwrap();
+        return;
+    }
+    assert_eq!(written, made, "docs/gateway.md is stale: run this test with UPDATE_GENERATED=1");
+}

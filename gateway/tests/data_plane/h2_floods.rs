@@ -1,0 +1,159 @@
+//! HTTP/2 frame by frame: floods that end or stall, and requests that are not acceptable.
+
+use crate::harness::{Backend, Gateway, PATIENCE, routes_to};
+use axum::{Router, body::Bytes, routing::any};
+use std::time::Duration;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+use tokio_rustls::client::TlsStream;
+
+// RFC 9113 section 6.
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const PING: u8 = 6;
+const GOAWAY: u8 = 7;
+const CONTINUATION: u8 = 9;
+const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
+const PROTOCOL_ERROR: [u8; 4] = [0, 0, 0, 1];
+
+/// `GET https://localhost/` in HPACK (RFC 7541), without Huffman coding.
+const GET: &[u8] = b"\x82\x87\x84\x41\x09localhost";
+const POST: &[u8] = b"\x83\x87\x84\x41\x09localhost";
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    let head = [&length[1..], &[kind, flags], &stream.to_be_bytes()].concat();
+    [head.as_slice(), payload].concat()
+}
+
+/// A header field that no table knows.
+fn field(name: &str, value: &str) -> Vec<u8> {
+    let length = |text: &str| u8::try_from(text.len()).unwrap();
+    [&[0, length(name)], name.as_bytes(), &[length(value)], value.as_bytes()].concat()
+}
+
+async fn connected(more: &str) -> (Gateway, Backend, TlsStream<TcpStream>) {
+    let backend = Backend::start(Router::new().fallback(any(async |body: Bytes| body.len().to_string()))).await;
+    let gateway =
+        Gateway::start(&routes_to(&[backend.address]).replace("body_limit", &format!("{more}\nbody_limit"))).await;
+    let mut stream = gateway.raw_h2().await;
+    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+    stream.write_all(&frame(SETTINGS, 0, 0, &[])).await.unwrap();
+    (gateway, backend, stream)
+}
+
+/// Reads frames until one of this kind; `None`: the connection ended before.
+async fn await_frame(stream: &mut (impl tokio::io::AsyncRead + Unpin), wanted: u8) -> Option<Vec<u8>> {
+    let read = async {
+        loop {
+            let mut head = [0; 9];
+            stream.read_exact(&mut head).await.ok()?;
+            let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
+            stream.read_exact(&mut payload).await.ok()?;
+            if head[3] == wanted {
+                return Some(payload);
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, read).await.expect("a frame or the end, in time")
+}
+
+async fn assert_others_are_served(gateway: &Gateway) {
+    assert_eq!(gateway.client().get(gateway.url("/")).send().await.unwrap().status(), 200);
+}
+
+/// Sends octets again and again, until the connection ends or takes no more; how many it took.
+async fn flood(stream: &mut TlsStream<TcpStream>, octets: &[u8], most: usize) -> usize {
+    let mut sent = 0;
+    while sent < most {
+        match tokio::time::timeout(Duration::from_secs(2), stream.write(octets)).await {
+            Ok(Ok(now)) => sent += now,
+            Ok(Err(_)) | Err(_) => break,
+        }
+    }
+    sent
+}
+
+#[tokio::test]
+async fn a_rapid_reset_ends_the_connection_and_only_that_one() {
+    let (gateway, _backend, stream) = connected("").await;
+    let (mut reading, mut writing) = tokio::io::split(stream);
+    let sending = tokio::spawn(async move {
+        for stream in (1..200_001).step_by(2) {
+            let open = frame(HEADERS, END_STREAM | END_HEADERS, stream, GET);
+            let both = [open, frame(RST_STREAM, 0, stream, &[0, 0, 0, 8])].concat();
+            if writing.write_all(&both).await.is_err() {
+                return true;
+            }
+        }
+        false
+    });
+    // ENHANCE_YOUR_CALM (RFC 9113 section 7), unless the connection is gone already.
+    let goodbye = await_frame(&mut reading, GOAWAY).await;
+    assert!(goodbye.is_none_or(|goodbye| goodbye.get(4..8) == Some(&[0, 0, 0, 11])));
+    drop(reading);
+    assert_others_are_served(&gateway).await;
+    assert!(tokio::time::timeout(PATIENCE, sending).await.expect("in time").unwrap(), "the flood was taken to its end");
+}
+
+#[tokio::test]
+async fn endless_continuations_end_the_connection() {
+    let (gateway, _backend, mut stream) = connected("").await;
+    stream.write_all(&frame(HEADERS, END_STREAM, 1, GET)).await.unwrap();
+    let piece = frame(CONTINUATION, 0, 1, &field("a", &"b".repeat(100)).repeat(100));
+    let most = 16 << 20;
+    let sent = flood(&mut stream, &piece, most).await;
+    assert!(sent < most, "{sent} octets of one head were taken");
+    assert_others_are_served(&gateway).await;
+}
+
+#[tokio::test]
+async fn pings_and_settings_that_nobody_reads_the_answers_of_stall_instead_of_filling_memory() {
+    for octets in [frame(PING, 0, 0, &[0; 8]), frame(SETTINGS, 0, 0, &[])] {
+        let (gateway, _backend, mut stream) = connected("").await;
+        // What the sockets of both sides hold, and no more.
+        let most = 64 << 20;
+        let sent = flood(&mut stream, &octets.repeat(1000), most).await;
+        assert!(sent < most, "{sent} octets were taken");
+        assert_others_are_served(&gateway).await;
+    }
+}
+
+#[tokio::test]
+async fn fields_of_a_connection_are_refused() {
+    // RFC 9113 section 8.2.2.
+    for (name, value) in [
+        ("connection", "keep-alive"),
+        ("transfer-encoding", "chunked"),
+        ("upgrade", "websocket"),
+        ("keep-alive", "timeout=5"),
+        ("proxy-connection", "keep-alive"),
+        ("te", "gzip"),
+    ] {
+        let (gateway, _backend, mut stream) = connected("").await;
+        let head = [GET, &field(name, value)].concat();
+        stream.write_all(&frame(HEADERS, END_STREAM | END_HEADERS, 1, &head)).await.unwrap();
+        let reset = await_frame(&mut stream, RST_STREAM).await;
+        assert_eq!(reset.as_deref(), Some(PROTOCOL_ERROR.as_slice()), "{name}");
+        assert_eq!(gateway.metric("gateway_requests_total", &[]), 0.0, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_stops_coming_is_the_clients_fault_and_ends_in_time() {
+    let (gateway, backend, mut stream) = connected("first_byte_timeout = \"1s\"\nidle_timeout = \"1s\"").await;
+    stream.write_all(&frame(HEADERS, END_HEADERS, 1, POST)).await.unwrap();
+    stream.write_all(&frame(DATA, 0, 1, b"some")).await.unwrap();
+    await_frame(&mut stream, HEADERS).await.expect("an answer");
+    crate::harness::eventually("counted as refused", async || {
+        gateway.metric("gateway_requests_total", &[("code", "408")]) == 1.0
+    })
+    .await;
+    let target = backend.address.to_string();
+    assert_eq!(gateway.metric("gateway_upstream_failures_total", &[]), 0.0, "{target} did nothing wrong");
+}
