@@ -104,7 +104,7 @@ impl Peer {
         let path = site.folder.path().join(file);
         fs::write(&path, settings)?;
         let mut command = self.command(&path, site.folder.path())?;
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
         let mut proxy = Proxy { port, child };
         let deadline = Instant::now() + Duration::from_secs(20);
         while site.connect(&proxy, None).await.is_err() {
@@ -124,6 +124,8 @@ impl Peer {
             Self::Gateway => {
                 let mut command = Command::new(sibling("gateway")?);
                 command.arg("run").arg("--config").arg(settings);
+                // One worker, as the others have.
+                command.env("TOKIO_WORKER_THREADS", "1");
                 command
             }
             Self::Nginx => {

@@ -45,6 +45,8 @@ async fn open_one(proxy: &Proxy, site: &Site) -> Result<TlsStream<TcpStream>, Bo
     let head = "GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: \
                 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: https://localhost\r\n\r\n";
     stream.write_all(head.as_bytes()).await?;
+    // What a busy task could not write yet waits in the TLS session until it is flushed.
+    stream.flush().await?;
     let mut answer = Vec::with_capacity(512);
     while !answer.ends_with(b"\r\n\r\n") {
         answer.push(stream.read_u8().await?);

@@ -3,13 +3,19 @@
 //! ```text
 //! process.rs   any program: its log, its conditions, its end
 //! redis.rs  gatehouse.rs  split.rs     Redis · everything in one process · gateway and backends apart
+//! edge.rs  echo.rs     the gateway alone · a backend that answers what it was sent, in the test itself
 //! client.rs    HTTPS, server-sent events and WebSockets as a visitor, trusting the local CA
+//! load.rs  scrape.rs   requests without pause, each accounted for · metrics as text
 //! ```
 
 pub mod client;
+pub mod echo;
+pub mod edge;
 pub mod gatehouse;
+pub mod load;
 pub mod process;
 pub mod redis;
+pub mod scrape;
 pub mod split;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};

@@ -93,7 +93,7 @@ async fn metrics_are_scraped_from_the_admin_address_only() {
     let mut visitor = gatehouse.visitor();
     visitor.get("/api/me").await;
     // A request is counted when it is over, a moment after its answer has arrived.
-    let wanted = ["gateway_requests_total{", "gateway_config_last_reload_successful 1", "backend_"];
+    let wanted = ["gateway_requests_total{", "gateway_config_last_reload_successful 1", "gatehouse_backend_"];
     eventually("the metrics of both halves", || {
         let (status, metrics) = admin(gatehouse.admin_port, "GET", "/metrics")?;
         (status == 200 && wanted.iter().all(|name| metrics.contains(name))).then_some(())

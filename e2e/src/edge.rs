@@ -1,0 +1,111 @@
+//! The gateway alone, in front of whatever listens on these ports.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::client::Visitor;
+use crate::gatehouse::{admin, is_ready};
+use crate::process::Process;
+use crate::{free_port, program};
+
+/// A running gateway with a folder of its own. Dropping it stops it.
+pub struct Edge {
+    /// Where https is served, on loopback.
+    pub https_port: u16,
+    /// Where metrics, health and reload are.
+    pub admin_port: u16,
+    /// The program.
+    pub gateway: Process,
+    base: String,
+    folder: TempDir,
+}
+
+impl Edge {
+    /// Starts it in front of a backend on this port, with room for load, and waits until it is ready.
+    pub fn start(backend: u16) -> Self {
+        Self::start_with(backend, "", "")
+    }
+
+    /// The same, with further keys of the https listener and further sections.
+    pub fn start_with(backend: u16, listener: &str, sections: &str) -> Self {
+        let folder = TempDir::new().expect("a temporary folder can be made");
+        let [https_port, admin_port] = [free_port(), free_port()];
+        let base = base(https_port, admin_port, backend, listener);
+        let path = folder.path().join("gateway.toml");
+        fs::write(&path, format!("{base}{sections}")).expect("the configuration can be written");
+        let mut gateway = Process::start(
+            "gateway",
+            Command::new(program("gateway")).arg("run").arg("--config").arg(&path).current_dir(folder.path()),
+        );
+        gateway.wait_for("readiness", |_| is_ready(admin_port).then_some(()));
+        Self { https_port, admin_port, gateway, base, folder }
+    }
+
+    /// Puts a new configuration in the place of the old one at once, as careful tools do; nothing reloads it yet but the
+    /// gateway's own watch.
+    pub fn rewrite(&self, sections: &str) {
+        let path = self.folder.path().join("gateway.toml");
+        let next = path.with_extension("next");
+        fs::write(&next, format!("{}{sections}", self.base)).expect("the configuration can be written");
+        fs::rename(&next, &path).expect("the configuration can be replaced");
+    }
+
+    /// `POST /reload`: status and report.
+    pub fn reload(&self) -> (u16, String) {
+        admin(self.admin_port, "POST", "/reload").expect("the admin address answers")
+    }
+
+    /// A new visitor who trusts the local CA.
+    pub fn visitor(&self) -> Visitor {
+        Visitor::new(self.https_port, &self.ca())
+    }
+
+    /// The local CA.
+    pub fn ca(&self) -> PathBuf {
+        self.folder.path().join("certs/local-ca.pem")
+    }
+}
+
+fn base(https: u16, admin: u16, backend: u16, listener: &str) -> String {
+    format!(
+        r#"
+[[listener]]
+name = "https"
+address = "localhost:{https}"
+protocol = "https"
+{listener}
+
+[[certificate]]
+name = "local"
+source = "self-signed"
+directory = "certs"
+
+[[route]]
+name = "api"
+path_prefix = "/api"
+upstream = "backend"
+
+[[route]]
+name = "live"
+path = "/ws"
+upstream = "backend"
+websocket = true
+
+[[upstream]]
+name = "backend"
+targets = ["127.0.0.1:{backend}"]
+
+[limits]
+rate_limit = {{ per_second = 1000000, burst = 1000000 }}
+
+[log]
+access = false
+
+[admin]
+address = "127.0.0.1:{admin}"
+"#
+    )
+}

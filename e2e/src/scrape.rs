@@ -1,0 +1,31 @@
+//! Metrics as an admin address serves them: one value, or every series there is.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::gatehouse::admin;
+
+/// The whole of `/metrics`.
+pub fn metrics(admin_port: u16) -> String {
+    let (status, text) = admin(admin_port, "GET", "/metrics").expect("the admin address answers");
+    assert_eq!(status, 200, "{text}");
+    text
+}
+
+/// The value of one series, named with its labels as the text has them.
+pub fn value(metrics: &str, series: &str) -> Option<f64> {
+    metrics.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.trim().parse().ok())
+}
+
+/// Every label of every metric, as `metric{label`, with the values it has.
+pub fn labels(metrics: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let mut labels: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for line in metrics.lines().filter(|line| !line.starts_with('#')) {
+        let Some((name, rest)) = line.split_once('{') else { continue };
+        let Some((inside, _)) = rest.rsplit_once('}') else { continue };
+        for (label, value) in inside.split("\",").filter_map(|pair| pair.split_once("=\"")) {
+            let value = value.trim_end_matches('"').to_owned();
+            labels.entry(format!("{name}{{{label}")).or_default().insert(value);
+        }
+    }
+    labels
+}
