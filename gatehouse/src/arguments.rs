@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use gateway_config::{ListenAddress, ServerName};
+use gateway_config::{DirectoryUrl, ListenAddress, ServerName};
 
 /// A self-hosted chat with its own front door.
 ///
@@ -29,9 +29,16 @@ pub(crate) struct Arguments {
     /// Where the local certificate authority is, and what it issued
     #[arg(long, value_name = "DIR", default_value = "certs", global = true)]
     pub(crate) certs: PathBuf,
-    /// A name under which this machine is reached; may be repeated
+    /// A name under which this machine is reached; may be repeated. A certificate for public names is ordered from Let's
+    /// Encrypt, whose terms this accepts; until it is there, and for other names, the local authority's is served
     #[arg(long, value_name = "NAME")]
     pub(crate) domain: Vec<ServerName>,
+    /// The ACME directory to order from instead of Let's Encrypt; then every name of --domain is ordered there
+    #[arg(long, value_name = "URL", requires = "domain")]
+    pub(crate) acme_directory: Option<DirectoryUrl>,
+    /// The root certificates to trust for that directory's own https
+    #[arg(long, value_name = "FILE", requires = "acme_directory")]
+    pub(crate) acme_ca: Option<PathBuf>,
     /// A gateway configuration of one's own; the services are at unix:DATA/backend.sock
     #[arg(long, value_name = "FILE", conflicts_with_all = ["https", "http", "domain"])]
     pub(crate) config: Option<PathBuf>,

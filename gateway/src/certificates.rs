@@ -1,12 +1,15 @@
 //! Reads the configured certificates: issues self-signed ones, reads files, refuses what no client could use.
 
 use crate::{local_ca, tls::Certificates};
-use gateway_config::{Certificate, CertificateSource, Config, Name, ServerName};
+use gateway_acme::check::{self, Pem};
+use gateway_config::{Certificate, CertificateSource, Config, Name, Protocol, ServerName};
+use rustls::RootCertStore;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use sha2::{Digest, Sha256};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 use x509_parser::{
     extensions::GeneralName,
@@ -51,6 +54,15 @@ pub struct CertificateError {
 pub fn load(config: &Config) -> Result<Loaded, Vec<CertificateError>> {
     let mut loaded = Loaded::default();
     let mut errors = Vec::new();
+    for listener in &config.listeners {
+        if let Protocol::Https { client_certificates: Some(clients), certificates } = &listener.protocol
+            && let Err(reason) = client_authorities(&clients.authorities, &mut loaded)
+            && let Some(name) = certificates.first()
+        {
+            let reason = format!("listener `{}`, key `client_ca`: {reason}", listener.name);
+            errors.push(CertificateError { name: name.clone(), reason });
+        }
+    }
     for certificate in &config.certificates {
         if let Err(reason) = load_one(certificate, &mut loaded) {
             errors.push(CertificateError { name: certificate.name.clone(), reason });
@@ -65,6 +77,9 @@ pub fn renewal_is_due(config: &Config) -> bool {
         CertificateSource::SelfSigned { directory, names } => {
             local_ca::is_due(directory, certificate.name.as_str(), names)
         }
+        CertificateSource::Acme(acme) => {
+            local_ca::is_due(&acme.stand_in_directory, certificate.name.as_str(), &acme.names)
+        }
         CertificateSource::Files { .. } => false,
     })
 }
@@ -73,15 +88,21 @@ pub fn renewal_is_due(config: &Config) -> bool {
 pub fn files(config: &Config) -> Vec<PathBuf> {
     let files = config.certificates.iter().flat_map(|certificate| match &certificate.source {
         CertificateSource::Files { cert, key } => vec![cert.clone(), key.clone()],
-        CertificateSource::SelfSigned { .. } => Vec::new(),
+        CertificateSource::SelfSigned { .. } | CertificateSource::Acme(_) => Vec::new(),
     });
-    files.collect()
+    let clients = config.listeners.iter().filter_map(|listener| match &listener.protocol {
+        Protocol::Https { client_certificates: Some(clients), .. } => Some(clients.authorities.clone()),
+        _ => None,
+    });
+    files.chain(clients).collect()
 }
 
 fn load_one(certificate: &Certificate, loaded: &mut Loaded) -> Result<(), String> {
     let (cert, key) = match &certificate.source {
         CertificateSource::Files { cert, key } => (cert.clone(), key.clone()),
         CertificateSource::SelfSigned { directory, names } => issue(certificate, directory, names)?,
+        // A stand-in: what is ordered takes its place as soon as it is there.
+        CertificateSource::Acme(acme) => issue(certificate, &acme.stand_in_directory, &acme.names)?,
     };
     let chain_pem = std::fs::read(&cert).map_err(|error| format!("cert: {}: {error}", cert.display()))?;
     let key_pem = std::fs::read(&key).map_err(|error| format!("key: {}: {error}", key.display()))?;
@@ -89,11 +110,35 @@ fn load_one(certificate: &Certificate, loaded: &mut Loaded) -> Result<(), String
     let private =
         PrivateKeyDer::from_pem_slice(&key_pem).map_err(|error| format!("key: {}: {}", key.display(), said(&error)))?;
     if let CertificateSource::Files { .. } = certificate.source {
+        check(&cert, &chain_pem, &key, &key_pem)?;
         loaded.files.insert(cert, hex::encode(Sha256::digest(&chain_pem)));
         loaded.files.insert(key, hex::encode(Sha256::digest(&key_pem)));
     }
     loaded.certificates.add(certificate.name.clone(), chain, private).map_err(|error| error.to_string())?;
     loaded.facts.insert(certificate.name.clone(), facts);
+    Ok(())
+}
+
+/// Refuses what clients would refuse: expired, incomplete, in the wrong order, weak, or with another leaf's key.
+fn check(cert: &Path, chain: &[u8], key: &Path, private: &[u8]) -> Result<(), String> {
+    let (cert, key) = (format!("cert: {}", cert.display()), format!("key: {}", key.display()));
+    let (chain, private) = (Pem { origin: &cert, text: chain }, Pem { origin: &key, text: private });
+    check::pem(chain, private, &[], SystemTime::now()).map(drop).map_err(|error| error.to_string())
+}
+
+/// Reads the authorities that may have issued the certificates of clients.
+fn client_authorities(file: &Path, loaded: &mut Loaded) -> Result<(), String> {
+    let pem = std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let mut roots = RootCertStore::empty();
+    for root in CertificateDer::pem_slice_iter(&pem) {
+        let root = root.map_err(|error| format!("{}: {}", file.display(), said(&error)))?;
+        roots.add(root).map_err(|error| format!("{}: {error}", file.display()))?;
+    }
+    if roots.is_empty() {
+        return Err(format!("{}: expected PEM certificates, found none", file.display()));
+    }
+    loaded.files.insert(file.to_owned(), hex::encode(Sha256::digest(&pem)));
+    loaded.certificates.add_client_authorities(file.to_owned(), roots);
     Ok(())
 }
 
@@ -114,7 +159,7 @@ fn chain(pem: &[u8]) -> Result<(Vec<CertificateDer<'static>>, Facts), String> {
     Ok((chain, facts))
 }
 
-fn facts(leaf: &CertificateDer<'_>) -> Option<Facts> {
+pub(crate) fn facts(leaf: &CertificateDer<'_>) -> Option<Facts> {
     let (_, certificate) = X509Certificate::from_der(leaf).ok()?;
     let names = certificate.subject_alternative_name().ok().flatten().map(|extension| &extension.value.general_names);
     let names = names.into_iter().flatten().filter_map(|name| match name {

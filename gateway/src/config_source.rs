@@ -53,6 +53,8 @@ pub enum ConfigError {
     Invalid(Problems),
     /// Certificates cannot be used.
     Certificates(Vec<CertificateError>),
+    /// The storage of ACME certificates cannot be opened.
+    CertificateStorage(String),
     /// Something cannot be built from it.
     Unservable(BuildError),
     /// An address cannot be bound.
@@ -93,6 +95,7 @@ impl ConfigError {
                 problems.iter().map(fault).collect()
             }
             Self::Certificates(errors) => errors.iter().map(|error| plain(error.to_string())).collect(),
+            Self::CertificateStorage(reason) => vec![plain(format!("`[certificate_storage]`: {reason}"))],
             Self::Unservable(error) => vec![plain(error.to_string())],
             Self::Bind(error) => vec![plain(error.to_string())],
         }

@@ -100,9 +100,11 @@ async fn begin(plane: &Arc<Plane>, start: Start) -> Option<(Box<ClientStream>, K
     }
     let (transport, kind) = match &listener.kind {
         ListenerKind::Https(config) => {
-            let tls = tls::accept(tcp, Arc::clone(config), deadline, &plane.shared.metrics).await;
+            let challenges = plane.challenges();
+            let tls = tls::accept(tcp, Arc::clone(config), &challenges, deadline, &plane.shared.metrics).await;
             match tls {
-                Ok(tls) => (Transport::Tls(Box::new(tls)), Kind::Serve),
+                Ok(Some(tls)) => (Transport::Tls(Box::new(tls)), Kind::Serve),
+                Ok(None) => return None,
                 Err(error) => {
                     tracing::debug!(%error, "TLS handshake failed");
                     return None;
@@ -112,7 +114,11 @@ async fn begin(plane: &Arc<Plane>, start: Start) -> Option<(Box<ClientStream>, K
         ListenerKind::Plain => (Transport::Tcp(tcp), Kind::Serve),
         ListenerKind::Redirect(port) => (Transport::Tcp(tcp), Kind::Redirect(*port)),
     };
-    let facts = Facts { client, secure: matches!(transport, Transport::Tls(_)) };
+    let (secure, client_subject) = match &transport {
+        Transport::Tls(tls) => (true, tls::subject(tls.get_ref().1)),
+        Transport::Tcp(_) => (false, None),
+    };
+    let facts = Facts { client, secure, client_subject };
     Some((Box::new(ClientStream::new(transport, facts)), kind, place))
 }
 

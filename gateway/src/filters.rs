@@ -82,7 +82,7 @@ pub(crate) struct Refusal {
 
 impl About {
     /// What is known before the first filter.
-    pub(crate) fn new(facts: Facts) -> Self {
+    pub(crate) fn new(facts: &Facts) -> Self {
         let client = facts.client.ip().to_canonical();
         Self { client, secure: facts.secure, host: None, path: String::new(), request_id: String::new(), route: None }
     }

@@ -5,6 +5,7 @@ mod listeners;
 
 use crate::{
     access_log::Pseudonyms,
+    acme::Acme,
     config_source::{ConfigError, ConfigSource},
     life_cycle::Readiness,
     metrics::Metrics,
@@ -74,11 +75,11 @@ impl Gateway {
         options: Options,
         shutdown: CancellationToken,
     ) -> Result<RunningGateway, ConfigError> {
-        let (config, loaded) = apply::load(&source).await?;
+        let (config, loaded, acme) = apply::load(&source, &Acme::default()).await?;
         let (metrics, pseudonyms) = (Metrics::new(), Pseudonyms::new());
         let snapshot = Snapshot::build(Arc::new(config), &loaded.certificates, None, &metrics, &pseudonyms);
         let snapshot = Arc::new(snapshot.map_err(ConfigError::Unservable)?);
-        let ready = apply::Ready::new(Arc::clone(&snapshot), loaded, &apply::Effect::default())?;
+        let ready = apply::Ready::new(Arc::clone(&snapshot), loaded, acme, &apply::Effect::default())?;
 
         let snapshot = Arc::new(ArcSwap::new(snapshot));
         let http01 = options.http01.clone().unwrap_or_else(|| Arc::new(|_| None));

@@ -28,6 +28,7 @@ mod tunnel;
 mod upstream;
 
 // What puts a configuration into effect.
+mod acme;
 pub mod admin;
 pub mod bind;
 pub mod certificates;

@@ -62,6 +62,8 @@ struct Families {
 
     certificate_expiry: IntGaugeVec,
     certificate_renewals: IntCounterVec,
+    certificate_failures: IntCounterVec,
+    certificate_source: IntGaugeVec,
 
     reloads: IntCounterVec,
     last_reload_successful: IntGauge,
@@ -206,6 +208,16 @@ impl Metrics {
                 "Certificates renewed or read again, by result.",
                 &["certificate", "result"],
             ),
+            certificate_failures: declare.counter(
+                "certificate_failures_total",
+                "Attempts to obtain or renew a certificate that failed, by reason.",
+                &["certificate", "reason"],
+            ),
+            certificate_source: declare.gauge(
+                "certificate_source",
+                "1 for where the certificate in use is from: self_signed, files, ordered, stored, or stand_in until one is ordered.",
+                &["certificate", "source"],
+            ),
 
             reloads: declare.counter("config_reloads_total", "Reloads of the configuration, by result.", &["result"]),
             last_reload_successful: declare.single_gauge(
@@ -279,6 +291,17 @@ impl Metrics {
         self.0.certificate_renewals.with_label_values(&[certificate, result(success)]).inc();
     }
 
+    /// Counts a failed attempt to obtain a certificate; `reason` is one of a fixed list.
+    pub fn certificate_failed(&self, certificate: &str, reason: &'static str) {
+        self.0.certificate_failures.with_label_values(&[certificate, reason]).inc();
+    }
+
+    /// Notes where the certificate in use is from.
+    pub fn certificate_source(&self, certificate: &str, source: &'static str) {
+        parts::drop_series(&self.0.certificate_source, "certificate", &|name| name != certificate);
+        self.0.certificate_source.with_label_values(&[certificate, source]).set(1);
+    }
+
     /// Notes that a configuration took effect: at start (not counted as a reload) or by a reload.
     pub fn config_in_use(&self, hash: &str, unix_seconds: f64) {
         self.0.config_info.reset();
@@ -324,6 +347,10 @@ impl Metrics {
             if !certificate(&name) {
                 parts::forget(&self.0.certificate_expiry.remove_label_values(&[&name]));
             }
+        }
+        parts::drop_series(&self.0.certificate_source, "certificate", &certificate);
+        for family in [&self.0.certificate_renewals, &self.0.certificate_failures] {
+            parts::drop_series(family, "certificate", &certificate);
         }
     }
 }

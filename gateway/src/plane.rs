@@ -2,6 +2,7 @@
 
 use crate::{connection, filters::RateLimits, listener::Caps, metrics::Metrics, proxy::Proxy, snapshot::Snapshot};
 use arc_swap::ArcSwap;
+use gateway_acme::Challenges;
 use pingora::{apps::HttpServerApp as _, proxy::HttpProxy, server::configuration::ServerConf};
 use std::{
     sync::{
@@ -21,7 +22,8 @@ pub struct Plane {
     pub(crate) shared: Arc<Shared>,
     pub(crate) proxy: Arc<HttpProxy<Proxy>>,
     pub(crate) caps: Caps,
-    pub(crate) http01: Http01,
+    http01: Http01,
+    acme: ArcSwap<Vec<Arc<Challenges>>>,
     tasks: TaskTracker,
     draining: watch::Sender<bool>,
     cut: CancellationToken,
@@ -61,11 +63,34 @@ impl Plane {
             proxy: Arc::new(proxy),
             caps: Caps::default(),
             http01,
+            acme: ArcSwap::default(),
             tasks: TaskTracker::new(),
             draining: watch::Sender::new(false),
             cut: CancellationToken::new(),
             https_port: AtomicU16::new(443),
         })
+    }
+
+    /// Answers ACME challenges with these from now on.
+    pub fn answer_challenges(&self, challenges: Vec<Arc<Challenges>>) {
+        self.acme.store(Arc::new(challenges));
+    }
+
+    pub(crate) fn challenges(&self) -> Arc<Vec<Arc<Challenges>>> {
+        self.acme.load_full()
+    }
+
+    /// The key authorization for a token of HTTP-01, if somebody waits for it.
+    pub(crate) async fn http01(&self, token: &str) -> Option<String> {
+        if let Some(found) = (self.http01)(token) {
+            return Some(found);
+        }
+        for challenges in self.challenges().iter() {
+            if let Some(found) = challenges.http01(token).await {
+                return Some(found);
+            }
+        }
+        None
     }
 
     /// The port that plain HTTP redirects to when its listener names none.

@@ -47,7 +47,7 @@ impl Proxy {
         let snapshot = self.shared.snapshot.load_full();
         let facts = facts_of(session.digest());
         let form = Form::of(&String::from_utf8_lossy(session.req_header().raw_path()), &session.req_header().headers);
-        let mut about = About::new(facts);
+        let mut about = About::new(&facts);
         let admitted = filters::admit(Exchange {
             shared: &self.shared,
             snapshot: &snapshot,

@@ -40,14 +40,14 @@ async fn attempt(handle: &Handle) -> Result<ReloadReport, ConfigError> {
     let state = handle.state();
     // One at a time, and a drain waits for it.
     let mut effect = state.effect.lock().await;
-    let (config, loaded) = apply::load(&state.source).await?;
+    let (config, loaded, acme) = apply::load(&state.source, effect.acme()).await?;
     let before = state.snapshot.load_full();
     let snapshot =
         Snapshot::build(Arc::new(config), &loaded.certificates, Some(&before), &state.metrics, &state.pseudonyms);
     let snapshot = Arc::new(snapshot.map_err(ConfigError::Unservable)?);
     let config = Arc::clone(snapshot.config());
     let changes = changes::between(before.config(), &config, effect.certificates(), &loaded);
-    let ready = apply::Ready::new(snapshot, loaded, &effect)?;
+    let ready = apply::Ready::new(snapshot, loaded, acme, &effect)?;
     effect.take(ready, handle).await;
     Ok(ReloadReport::new(changes, config.hash.clone(), state))
 }

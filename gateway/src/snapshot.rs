@@ -98,9 +98,10 @@ impl Snapshot {
         metrics: &Metrics,
         pseudonyms: &Pseudonyms,
     ) -> Result<Self, BuildError> {
-        let tickets = match previous {
-            Some(previous) => Arc::clone(&previous.tickets),
-            None => rustls::crypto::aws_lc_rs::Ticketer::new().map_err(BuildError::Tickets)?,
+        let tickets = match (certificates.tickets(), previous) {
+            (Some(shared), _) => Arc::clone(shared),
+            (None, Some(previous)) => Arc::clone(&previous.tickets),
+            (None, None) => rustls::crypto::aws_lc_rs::Ticketer::new().map_err(BuildError::Tickets)?,
         };
         let mut listeners = HashMap::new();
         for listener in &config.listeners {
@@ -168,8 +169,9 @@ impl ListenerState {
         tickets: &Arc<dyn ProducesTickets>,
     ) -> Result<Self, TlsError> {
         let kind = match &listener.protocol {
-            Protocol::Https { certificates: names } => {
-                ListenerKind::Https(tls::server_config(&config.tls, names, certificates, tickets)?)
+            Protocol::Https { certificates: names, client_certificates } => {
+                let clients = client_certificates.as_ref();
+                ListenerKind::Https(tls::server_config(&config.tls, names, certificates, tickets, clients)?)
             }
             Protocol::HttpRedirect { https_port } => ListenerKind::Redirect(*https_port),
             Protocol::HttpPlain => ListenerKind::Plain,

@@ -24,12 +24,14 @@ use tokio::{
 use tokio_rustls::server::TlsStream;
 
 /// What is known about a client's connection, for as long as it lasts.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Facts {
     /// Who connected: the peer, or whom the PROXY header named.
     pub(crate) client: SocketAddr,
     /// Whether it is TLS.
     pub(crate) secure: bool,
+    /// The subject of the certificate that the client has shown.
+    pub(crate) client_subject: Option<Arc<str>>,
 }
 
 /// What bytes travel on.
@@ -88,7 +90,7 @@ impl ClientStream {
 
     /// What is known about it.
     pub(crate) fn facts(&self) -> Facts {
-        self.facts
+        self.facts.clone()
     }
 
     /// What was read ahead.
@@ -172,14 +174,14 @@ impl ClientStream {
     fn digests(&self) -> (Arc<SocketDigest>, Arc<ProxyDigest>) {
         match &self.digests {
             Some((socket, proxy)) => (Arc::clone(socket), Arc::clone(proxy)),
-            None => make_digests(&self.transport, self.facts),
+            None => make_digests(&self.transport, &self.facts),
         }
     }
 
     /// Prepares what Pingora asks for once per request.
     pub(crate) fn describe(&mut self) {
         if self.digests.is_none() {
-            self.digests = Some(make_digests(&self.transport, self.facts));
+            self.digests = Some(make_digests(&self.transport, &self.facts));
         }
     }
 }
@@ -187,16 +189,16 @@ impl ClientStream {
 /// Facts travel as the user data of the proxy digest: the only slot of Pingora's digests that takes a type of ours.
 pub(crate) fn facts_of(digest: Option<&pingora::protocols::Digest>) -> Facts {
     let data = digest.and_then(|digest| digest.proxy_digest.as_ref()).and_then(|proxy| proxy.user_data.as_ref());
-    let unknown = Facts { client: SocketAddr::new(IpAddr::from([0, 0, 0, 0]), 0), secure: false };
-    data.and_then(|data| data.downcast_ref::<Facts>()).copied().unwrap_or(unknown)
+    let unknown = Facts { client: SocketAddr::new(IpAddr::from([0, 0, 0, 0]), 0), secure: false, client_subject: None };
+    data.and_then(|data| data.downcast_ref::<Facts>()).cloned().unwrap_or(unknown)
 }
 
-fn make_digests(transport: &Transport, facts: Facts) -> (Arc<SocketDigest>, Arc<ProxyDigest>) {
+fn make_digests(transport: &Transport, facts: &Facts) -> (Arc<SocketDigest>, Arc<ProxyDigest>) {
     let socket = SocketDigest::from_raw_fd(transport.tcp().as_raw_fd());
     // Set at most once, here.
     let _ = socket.peer_addr.set(Some(PingoraAddr::Inet(facts.client)));
     let response = ResponseHeader::build(200, Some(0)).expect("200 is a status code");
-    (Arc::new(socket), Arc::new(ProxyDigest::new(Box::new(response), Some(Box::new(facts)))))
+    (Arc::new(socket), Arc::new(ProxyDigest::new(Box::new(response), Some(Box::new(facts.clone())))))
 }
 
 impl Transport {

@@ -1,23 +1,36 @@
 //! TLS on the client's side: one `ServerConfig` per listener and snapshot, certificates chosen by SNI, short deadlines.
 
+mod acme_alpn;
+mod client_certificate;
 mod resolver;
 
+pub(crate) use client_certificate::subject;
+
 use crate::metrics::{HandshakeResult, Metrics};
-use gateway_config::{Name, TlsPolicy, TlsVersion};
+use arc_swap::ArcSwap;
+use gateway_acme::Challenges;
+use gateway_config::{ClientCertificates, Name, TlsPolicy, TlsVersion};
 use resolver::Resolver;
 use rustls::{
-    ServerConfig,
+    RootCertStore, ServerConfig,
     server::{Acceptor, NoServerSessionStorage, ProducesTickets},
     sign::CertifiedKey,
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use std::{collections::HashMap, io, sync::Arc, time::Duration};
-use tokio::{net::TcpStream, time::Instant};
+use std::{collections::HashMap, io, path::PathBuf, sync::Arc, time::Duration};
+use tokio::{io::AsyncWriteExt as _, net::TcpStream, time::Instant};
 use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
 
-/// Certificates with their keys, by the name that the configuration gives them.
+/// A certificate with its key, which may be replaced by another for the same names while it is served.
+pub type Slot = Arc<ArcSwap<CertifiedKey>>;
+
+/// Certificates with their keys, by the name that the configuration gives them; and what else listeners need for TLS.
 #[derive(Clone, Debug, Default)]
-pub struct Certificates(HashMap<Name, Arc<CertifiedKey>>);
+pub struct Certificates {
+    by_name: HashMap<Name, Slot>,
+    client_authorities: HashMap<PathBuf, Arc<RootCertStore>>,
+    tickets: Option<Arc<dyn ProducesTickets>>,
+}
 
 /// Why TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +41,9 @@ pub enum TlsError {
     /// rustls does not take the certificate or the key.
     #[error("certificate and key cannot be used: {0}")]
     Unusable(#[from] rustls::Error),
+    /// The authorities of client certificates.
+    #[error("client_ca: {0}")]
+    Clients(String),
     /// The certificate has no name that a client could ask for.
     #[error("certificate `{0}` cannot be read as X.509")]
     Unreadable(Name),
@@ -52,12 +68,31 @@ impl Certificates {
 
     /// Adds a certificate whose key signs in some other way.
     pub fn insert(&mut self, name: Name, certified: Arc<CertifiedKey>) {
-        self.0.insert(name, certified);
+        self.insert_slot(name, Arc::new(ArcSwap::new(certified)));
+    }
+
+    /// Adds a certificate that others may replace.
+    pub fn insert_slot(&mut self, name: Name, slot: Slot) {
+        self.by_name.insert(name, slot);
     }
 
     /// The certificate of this name.
-    pub fn get(&self, name: &Name) -> Option<&Arc<CertifiedKey>> {
-        self.0.get(name)
+    pub fn get(&self, name: &Name) -> Option<&Slot> {
+        self.by_name.get(name)
+    }
+
+    /// Adds the authorities that a file names for client certificates.
+    pub fn add_client_authorities(&mut self, file: PathBuf, roots: RootCertStore) {
+        self.client_authorities.insert(file, Arc::new(roots));
+    }
+
+    /// Session tickets that replicas share; without them every process makes its own.
+    pub fn share_tickets(&mut self, tickets: Arc<dyn ProducesTickets>) {
+        self.tickets = Some(tickets);
+    }
+
+    pub(crate) fn tickets(&self) -> Option<&Arc<dyn ProducesTickets>> {
+        self.tickets.as_ref()
     }
 }
 
@@ -67,43 +102,63 @@ pub(crate) fn server_config(
     names: &[Name],
     certificates: &Certificates,
     tickets: &Arc<dyn ProducesTickets>,
+    clients: Option<&ClientCertificates>,
 ) -> Result<Arc<ServerConfig>, TlsError> {
-    let resolver = Resolver::new(names, certificates)?;
+    let resolver = Resolver::new(names, certificates, policy.unknown_names)?;
     let versions: &[&rustls::SupportedProtocolVersion] = match policy.min_version {
         TlsVersion::Tls12 => &[&rustls::version::TLS13, &rustls::version::TLS12],
         TlsVersion::Tls13 => &[&rustls::version::TLS13],
     };
     // All suites of this provider are AEAD with forward secrecy, and X25519MLKEM768 comes first.
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(versions)?
-        .with_no_client_auth()
-        .with_cert_resolver(Arc::new(resolver));
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_protocol_versions(versions)?;
+    let builder = match clients {
+        None => builder.with_no_client_auth(),
+        Some(clients) => {
+            let roots = certificates.client_authorities.get(&clients.authorities);
+            builder.with_client_cert_verifier(client_certificate::verifier(clients, roots, provider)?)
+        }
+    };
+    let mut config = builder.with_cert_resolver(Arc::new(resolver));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    config.ticketer = Arc::clone(tickets);
+    if clients.is_none() {
+        config.ticketer = Arc::clone(tickets);
+    } else {
+        // A session that began where nobody asks for certificates must not be resumed where they are required, nor after
+        // the authorities changed.
+        config.send_tls13_tickets = 0;
+    }
     config.session_storage = Arc::new(NoServerSessionStorage {});
     // RFC 8446 section 8: early data can be replayed, so none is taken.
     config.max_early_data_size = 0;
     Ok(Arc::new(config))
 }
 
-/// Shakes hands within the deadline.
+/// Shakes hands within the deadline; `None` when the other side was an ACME authority, which has got its proof.
 pub(crate) async fn accept(
     tcp: TcpStream,
     config: Arc<ServerConfig>,
+    challenges: &[Arc<Challenges>],
     deadline: Duration,
     metrics: &Metrics,
-) -> io::Result<TlsStream<TcpStream>> {
+) -> io::Result<Option<TlsStream<TcpStream>>> {
     let started = Instant::now();
     let shaken = tokio::time::timeout_at(started + deadline, async {
         let hello = LazyConfigAcceptor::new(Acceptor::default(), tcp).await?;
-        hello.into_stream_with(config, |session| session.set_buffer_limit(Some(HELD_BACK))).await
+        if let Some(name) = acme_alpn::asked_for(&hello.client_hello())
+            && let Some(proof) = acme_alpn::proof(&name, challenges).await
+        {
+            hello.into_stream(proof).await?.shutdown().await?;
+            return Ok(None);
+        }
+        hello.into_stream_with(config, |session| session.set_buffer_limit(Some(HELD_BACK))).await.map(Some)
     })
     .await
     .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
     let seconds = started.elapsed().as_secs_f64();
     match &shaken {
-        Ok(stream) => {
+        Ok(None) => {}
+        Ok(Some(stream)) => {
             let (_, session) = stream.get_ref();
             let version =
                 if session.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_2) { "1.2" } else { "1.3" };

@@ -45,7 +45,7 @@ pub(crate) fn is_wanted(
     request: &mut RequestHeader,
 ) -> bool {
     let facts = stream.facts();
-    let mut about = About::new(facts);
+    let mut about = About::new(&facts);
     let exchange = Exchange { shared: &plane.shared, snapshot, facts, request, upgrade: true, about: &mut about };
     filters::find_route(exchange).is_some_and(|route| route.config.websocket)
 }
@@ -61,7 +61,7 @@ pub(crate) async fn open(
     let started = Instant::now();
     stream.take_ahead(head.len);
     let facts = stream.facts();
-    let mut about = About::new(facts);
+    let mut about = About::new(&facts);
     let exchange = Exchange {
         shared: &plane.shared,
         snapshot: &snapshot,

@@ -4,8 +4,8 @@ mod keeper;
 mod turn;
 
 use crate::{
-    Certificates, Challenges, Clock, Settings, SettingsError, Status, Storage, authority::Connection, status::Board,
-    storage::Records,
+    Certificates, Challenges, Clock, Failure, Settings, SettingsError, Status, Storage, authority::Connection,
+    status::Board, storage::Records,
 };
 use keeper::Keeper;
 use std::{fmt, sync::Arc};
@@ -84,6 +84,14 @@ impl Maintainer {
     /// A handle to wake it.
     pub fn prompt(&self) -> Prompt {
         self.shared.prompt.clone()
+    }
+
+    /// Reads storage once and publishes what is good there, so that it is served from the first connection on.
+    pub async fn load(&self) -> Result<(), Failure> {
+        for names in &self.shared.settings.certificates {
+            Keeper::new(Arc::clone(&self.shared), names.clone(), CancellationToken::new()).load().await?;
+        }
+        Ok(())
     }
 
     /// Works until `shutdown`, then lets go of every lock it holds. Dropping the future stops it at once.

@@ -85,6 +85,18 @@ impl TicketKeeper {
 
     /// One look: takes over what storage holds, and adds a key when it is time.
     pub async fn tend(&self) -> Result<(), StorageError> {
+        // Replicas that start together: one makes the first key, the others take it a moment later.
+        for _ in 0..FIRST_KEY_LOOKS {
+            if self.look().await? {
+                return Ok(());
+            }
+            tokio::time::sleep(FIRST_KEY_WAIT).await;
+        }
+        Ok(())
+    }
+
+    /// Whether there are keys now.
+    async fn look(&self) -> Result<bool, StorageError> {
         let now = self.clock.now();
         let mut keys = self.records.ticket_keys().await?.unwrap_or_default();
         if self.due(&keys, now)
@@ -101,7 +113,7 @@ impl TicketKeeper {
         if !keys.keys.is_empty() {
             self.ticketer.replace(Ring::parse(&keys));
         }
-        Ok(())
+        Ok(!keys.keys.is_empty())
     }
 
     fn due(&self, keys: &TicketKeys, now: SystemTime) -> bool {
@@ -146,6 +158,9 @@ impl Ring {
     }
 }
 
+/// Longer than it takes to make a key, much shorter than the poll.
+const FIRST_KEY_LOOKS: u32 = 10;
+const FIRST_KEY_WAIT: Duration = Duration::from_millis(50);
 const LOCK_TTL: Duration = Duration::from_secs(30);
 const WEEK: u64 = 7 * 24 * 3600;
 

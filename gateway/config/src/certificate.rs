@@ -1,6 +1,6 @@
 //! Certificates and the TLS policy they are used with.
 
-use crate::Name;
+use crate::{Acme, Name};
 use std::{fmt, net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
 
 /// One `[[certificate]]`.
@@ -29,6 +29,8 @@ pub enum CertificateSource {
         /// The private key of the leaf.
         key: PathBuf,
     },
+    /// Ordered from an authority by ACME (RFC 8555), and renewed by itself.
+    Acme(Acme),
 }
 
 /// A name that a certificate can be valid for.
@@ -73,6 +75,17 @@ pub struct TlsPolicy {
     pub hsts_max_age: Duration,
     /// Whether HSTS covers subdomains.
     pub hsts_include_subdomains: bool,
+    /// What a client gets that asks for a name of no certificate.
+    pub unknown_names: UnknownNames,
+}
+
+/// What a client gets that asks for a name of no certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnknownNames {
+    /// The listener's first certificate.
+    Default,
+    /// An alert.
+    Refuse,
 }
 
 /// A TLS protocol version.

@@ -1,8 +1,8 @@
 //! The validated configuration: whoever holds a [`Config`] needs to check nothing more.
 
 use crate::{
-    Admin, Certificate, Drain, Limits, Listener, Log, Name, Problems, Route, Site, TlsPolicy, Trust, Upstream,
-    problem::Collector, read, validate,
+    Admin, Certificate, CertificateStorage, Drain, Limits, Listener, Log, Name, Problems, Route, Site, TlsPolicy,
+    Trust, Upstream, problem::Collector, read, validate,
 };
 use std::path::Path;
 
@@ -15,6 +15,8 @@ pub struct Config {
     pub tls: TlsPolicy,
     /// Certificates; at least one when a listener speaks https.
     pub certificates: Vec<Certificate>,
+    /// Where ACME certificates and session ticket keys are kept; always there when a certificate is ordered.
+    pub certificate_storage: Option<CertificateStorage>,
     /// Which request goes where; at least one.
     pub routes: Vec<Route>,
     /// Internal services.

@@ -1,8 +1,10 @@
 //! Writes a configuration as TOML with every default spelled out: what the gateway understood.
 
+mod acme;
+
 use crate::{
     Action, Balance, Certificate, CertificateSource, Config, Limits, Listener, LogFormat, PathMatch, Protocol,
-    RateLimit, Route, Site, SiteRoot, TlsVersion, Upstream,
+    RateLimit, Route, Site, SiteRoot, TlsVersion, UnknownNames, Upstream,
     units::{bytes_text, duration_text},
 };
 use std::{fmt::Display, path::Path, time::Duration};
@@ -19,7 +21,11 @@ impl Config {
         text.string("min_version", if self.tls.min_version == TlsVersion::Tls13 { "1.3" } else { "1.2" });
         text.duration("hsts_max_age", self.tls.hsts_max_age);
         text.plain("hsts_include_subdomains", self.tls.hsts_include_subdomains);
+        text.string("unknown_names", if self.tls.unknown_names == UnknownNames::Refuse { "refuse" } else { "default" });
         self.certificates.iter().for_each(|certificate| text.certificate(certificate));
+        if let Some(storage) = &self.certificate_storage {
+            text.storage(storage);
+        }
         self.routes.iter().for_each(|route| text.route(route));
         self.upstreams.iter().for_each(|upstream| text.upstream(upstream));
         self.sites.iter().for_each(|site| text.site(site));
@@ -105,9 +111,13 @@ impl Writer {
         self.string("name", &listener.name);
         self.string("address", &listener.address);
         match &listener.protocol {
-            Protocol::Https { certificates } => {
+            Protocol::Https { certificates, client_certificates } => {
                 self.string("protocol", "https");
                 self.list("certificates", certificates);
+                if let Some(clients) = client_certificates {
+                    self.path("client_ca", &clients.authorities);
+                    self.string("client_certificates", if clients.required { "required" } else { "optional" });
+                }
             }
             Protocol::HttpRedirect { https_port } => {
                 self.string("protocol", "http");
@@ -139,6 +149,7 @@ impl Writer {
                 self.path("cert", cert);
                 self.string("key", REDACTED);
             }
+            CertificateSource::Acme(acme) => self.acme(acme),
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! text → `outside` (serde, spans) → `validate` → [`Config`]. No sockets, no files of the configuration's are opened.
 
+mod acme;
 mod certificate;
 mod config;
 mod effective;
@@ -21,16 +22,17 @@ mod unknown_keys;
 mod upstream;
 mod validate;
 
-pub use certificate::{Certificate, CertificateSource, ServerName, TlsPolicy, TlsVersion};
+pub use acme::{Acme, AcmeChallenge, AcmeExternalAccount, AcmeIssuer, CertificateStorage, DirectoryUrl, Secret};
+pub use certificate::{Certificate, CertificateSource, ServerName, TlsPolicy, TlsVersion, UnknownNames};
 pub use config::Config;
 pub use limits::Limits;
-pub use listener::{ListenAddress, Listener, Protocol};
+pub use listener::{ClientCertificates, ListenAddress, Listener, Protocol};
 pub use name::Name;
 pub use operation::{Admin, Drain, Log, LogFormat, LogLevel, Trust};
 pub use problem::{Problem, Problems};
 pub use route::{Action, HostPattern, PathMatch, RateLimit, Route, RouteTimeouts};
 pub use schema::schema;
 pub use site::{Site, SiteRoot};
-pub use standalone::Standalone;
+pub use standalone::{Standalone, StandaloneAcme};
 pub use units::{bytes_text, duration_text};
 pub use upstream::{Balance, CircuitBreaker, Ejection, HealthCheck, Retries, Target, Upstream};

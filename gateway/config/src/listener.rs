@@ -5,6 +5,7 @@ use ipnet::IpNet;
 use std::{
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
     str::FromStr,
 };
 
@@ -30,6 +31,8 @@ pub enum Protocol {
     Https {
         /// Names of the certificates offered here, the first one being the default when no SNI matches; never empty.
         certificates: Vec<Name>,
+        /// Whether clients show certificates of their own; `None`: they are not asked.
+        client_certificates: Option<ClientCertificates>,
     },
     /// Plain HTTP that serves ACME challenges and redirects everything else to https.
     HttpRedirect {
@@ -38,6 +41,15 @@ pub enum Protocol {
     },
     /// Plain HTTP served like https: for development, or behind another TLS terminator.
     HttpPlain,
+}
+
+/// Which certificates clients show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCertificates {
+    /// A PEM file with the authorities that may have issued them.
+    pub authorities: PathBuf,
+    /// Whether a client without one is refused.
+    pub required: bool,
 }
 
 /// An address to bind.

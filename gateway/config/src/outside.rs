@@ -9,7 +9,7 @@ pub(crate) mod upstream;
 
 pub(crate) use text::{Text, Value};
 
-use certificate::{CertificateText, TlsText};
+use certificate::{CertificateText, StorageText, TlsText};
 use listener::ListenerText;
 use operation::{AdminText, DrainText, LimitsText, LogText, TrustText};
 use route::{RouteText, SiteText};
@@ -31,6 +31,8 @@ pub(crate) struct File {
     tls: Option<TlsText>,
     /// Certificates. Required, at least one, when a listener speaks https. Default: none.
     certificate: Option<Vec<CertificateText>>,
+    /// Where ACME certificates and session ticket keys are kept. Default: below `certs/acme`, if one is ordered.
+    certificate_storage: Option<StorageText>,
     /// Which request goes where. Required, at least one. The most specific route wins, whatever the order here.
     route: Vec<RouteText>,
     /// Internal services that routes forward to. Default: none.
@@ -55,6 +57,7 @@ pub(crate) struct Sections {
     pub(crate) listener: Vec<Spanned<ListenerText>>,
     pub(crate) tls: Option<TlsText>,
     pub(crate) certificate: Vec<Spanned<CertificateText>>,
+    pub(crate) certificate_storage: Option<Spanned<StorageText>>,
     pub(crate) route: Vec<Spanned<RouteText>>,
     pub(crate) upstream: Vec<Spanned<UpstreamText>>,
     pub(crate) site: Vec<Spanned<SiteText>>,

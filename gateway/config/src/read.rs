@@ -31,6 +31,7 @@ pub(crate) fn sections(text: &str, problems: &mut Collector<'_>) -> Sections {
         listener: reader.list("listener"),
         tls: reader.one("tls"),
         certificate: reader.list("certificate"),
+        certificate_storage: reader.one_with_place("certificate_storage"),
         route: reader.list("route"),
         upstream: reader.list("upstream"),
         site: reader.list("site"),
@@ -49,8 +50,12 @@ struct Reader<'r, 't> {
 
 impl Reader<'_, '_> {
     fn one<T: DeserializeOwned>(&mut self, section: &str) -> Option<T> {
+        self.one_with_place(section).map(Spanned::into_inner)
+    }
+
+    fn one_with_place<T: DeserializeOwned>(&mut self, section: &str) -> Option<Spanned<T>> {
         let value = self.document.remove(section)?;
-        self.read(section, value).map(Spanned::into_inner)
+        self.read(section, value)
     }
 
     fn list<T: DeserializeOwned>(&mut self, section: &str) -> Vec<Spanned<T>> {

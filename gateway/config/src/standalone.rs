@@ -1,6 +1,6 @@
 //! The configuration of a single machine, written as the TOML text that an operator would start from.
 
-use crate::{ListenAddress, ServerName, SiteRoot, Target};
+use crate::{DirectoryUrl, ListenAddress, ServerName, SiteRoot, Target};
 use std::{fmt::Write, net::SocketAddr, path::PathBuf};
 
 /// What a gateway in front of one chat backend has to know.
@@ -22,10 +22,25 @@ pub struct Standalone {
     pub certificates: PathBuf,
     /// Names in the certificate; empty: those of localhost.
     pub names: Vec<ServerName>,
+    /// Certificates from an authority that browsers trust; `None`: only the local one.
+    pub acme: Option<StandaloneAcme>,
     /// Where the user interface is.
     pub ui: SiteRoot,
     /// Whether log lines are for people instead of machines.
     pub text_log: bool,
+}
+
+/// What a single machine orders, and from whom.
+#[derive(Clone, Debug)]
+pub struct StandaloneAcme {
+    /// The names; none: nothing is ordered.
+    pub names: Vec<ServerName>,
+    /// Where certificates and accounts are kept.
+    pub storage: PathBuf,
+    /// The authority's directory; `None`: Let's Encrypt.
+    pub directory: Option<DirectoryUrl>,
+    /// The roots to trust for it; `None`: those of the machine.
+    pub ca_file: Option<PathBuf>,
 }
 
 impl Standalone {
@@ -39,11 +54,13 @@ impl Standalone {
             listener(&mut text, "http", index, address);
         }
         let directory = quoted(&self.certificates.display().to_string());
+        if let Some(acme) = self.acme.as_ref().filter(|acme| !acme.names.is_empty()) {
+            acme.write(&mut text, &directory);
+        }
         let _ =
             write!(text, "\n[[certificate]]\nname = \"local\"\nsource = \"self-signed\"\ndirectory = {directory}\n");
         if !self.names.is_empty() {
-            let names: Vec<_> = self.names.iter().map(|name| quoted(&name.to_string())).collect();
-            let _ = writeln!(text, "names = [{}]", names.join(", "));
+            let _ = writeln!(text, "names = [{}]", listed(&self.names));
         }
         let root = match &self.ui {
             SiteRoot::Embedded => "embedded".to_owned(),
@@ -69,6 +86,29 @@ fn listener(text: &mut String, protocol: &str, index: usize, address: &ListenAdd
     let name = if index == 0 { protocol.to_owned() } else { format!("{protocol}-{}", index + 1) };
     let address = quoted(&address.to_string());
     let _ = write!(text, "\n[[listener]]\nname = \"{name}\"\naddress = {address}\nprotocol = \"{protocol}\"\n");
+}
+
+impl StandaloneAcme {
+    fn write(&self, text: &mut String, stand_in: &str) {
+        let _ = write!(
+            text,
+            "\n[[certificate]]\nname = \"public\"\nsource = \"acme\"\nnames = [{}]\n",
+            listed(&self.names)
+        );
+        let _ = writeln!(text, "stand_in_directory = {stand_in}");
+        if let Some(directory) = &self.directory {
+            let _ = writeln!(text, "directory = {}", quoted(directory.as_str()));
+        }
+        if let Some(path) = &self.ca_file {
+            let _ = writeln!(text, "ca_file = {}", quoted(&path.display().to_string()));
+        }
+        let storage = quoted(&self.storage.display().to_string());
+        let _ = write!(text, "\n[certificate_storage]\ndirectory = {storage}\n");
+    }
+}
+
+fn listed(names: &[ServerName]) -> String {
+    names.iter().map(|name| quoted(&name.to_string())).collect::<Vec<_>>().join(", ")
 }
 
 fn quoted(text: &str) -> String {

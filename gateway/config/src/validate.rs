@@ -1,5 +1,6 @@
 //! From sections as written to a configuration that holds together.
 
+mod acme;
 mod certificate;
 mod listener;
 mod operation;
@@ -28,6 +29,7 @@ pub(crate) fn config(text: &str, base: &Path, sections: Sections, problems: &mut
 
     let limits = operation::limits(&mut check, sections.limits.unwrap_or_default());
     let certificates: Vec<_> = certificate::certificates(&mut check, &sections.certificate);
+    let certificate_storage = acme::storage(&mut check, sections.certificate_storage.as_ref(), &certificates);
     let upstreams: Vec<_> = upstream::upstreams(&mut check, &sections.upstream);
     let sites: Vec<_> = route::sites(&mut check, &sections.site);
     let config = Config {
@@ -35,6 +37,7 @@ pub(crate) fn config(text: &str, base: &Path, sections: Sections, problems: &mut
         tls: certificate::policy(&mut check, sections.tls.unwrap_or_default()),
         routes: route::routes(&mut check, &sections.route, &limits),
         certificates,
+        certificate_storage,
         upstreams,
         sites,
         limits,

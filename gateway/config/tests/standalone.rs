@@ -2,7 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
 
-use gateway_config::{Action, Balance, Config, ListenAddress, PathMatch, Protocol, SiteRoot, Standalone};
+use gateway_config::{
+    Action, Balance, CertificateSource, CertificateStorage, Config, ListenAddress, PathMatch, Protocol, SiteRoot,
+    Standalone, StandaloneAcme,
+};
 use std::path::Path;
 
 fn standalone() -> Standalone {
@@ -15,6 +18,7 @@ fn standalone() -> Standalone {
         account_cookie: "__Host-gatehouse".to_owned(),
         certificates: "/tmp/certs".into(),
         names: vec!["chat.example.org".parse().unwrap()],
+        acme: None,
         ui: SiteRoot::Embedded,
         text_log: true,
     }
@@ -34,4 +38,24 @@ fn its_text_parses_to_what_was_asked_for() {
     assert_eq!(config.upstream(upstream).unwrap().balance, Balance::Rendezvous { cookie: "__Host-gatehouse".into() });
     assert_eq!(config.sites[0].root, SiteRoot::Embedded);
     assert_eq!(config.admin.unwrap().address.port(), 9090);
+}
+
+#[test]
+fn a_public_name_is_ordered_and_the_local_authority_still_serves_the_machine_itself() {
+    let acme = StandaloneAcme {
+        names: vec!["chat.example.org".parse().unwrap()],
+        storage: "/var/gatehouse/certificates".into(),
+        directory: Some("https://acme.example.org/dir".parse().unwrap()),
+        ca_file: Some("/etc/root.pem".into()),
+    };
+    let text = Standalone { names: Vec::new(), acme: Some(acme), ..standalone() }.to_toml();
+    let config = Config::parse(&text, "standalone", Path::new("/")).unwrap_or_else(|p| panic!("{p}\n{text}"));
+    let Protocol::Https { certificates, .. } = &config.listeners[0].protocol else { panic!("{config:?}") };
+    let offered: Vec<&str> = certificates.iter().map(gateway_config::Name::as_str).collect();
+    assert_eq!(offered, ["public", "local"]);
+    let CertificateSource::Acme(acme) = &config.certificates[0].source else { panic!("{config:?}") };
+    assert_eq!(acme.issuer.directory.as_str(), "https://acme.example.org/dir");
+    assert_eq!(acme.stand_in_directory, Path::new("/tmp/certs"));
+    let storage = CertificateStorage::Directory("/var/gatehouse/certificates".into());
+    assert_eq!(config.certificate_storage, Some(storage));
 }

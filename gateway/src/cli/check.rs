@@ -1,11 +1,12 @@
 //! `gateway check`.
 
 use super::{complain, say};
-use crate::{config_source::ConfigSource, gateway::apply};
+use crate::{acme::Acme, config_source::ConfigSource, gateway::apply};
 use std::{path::PathBuf, process::ExitCode};
 
 pub(super) async fn check(path: PathBuf) -> ExitCode {
-    let (config, loaded) = match apply::load(&ConfigSource::File(path.clone())).await {
+    let source = ConfigSource::File(path.clone());
+    let (config, loaded, _) = match apply::load(&source, &Acme::default()).await {
         Ok(loaded) => loaded,
         Err(error) => return complain(&error.to_string()),
     };

@@ -13,7 +13,14 @@ pub(super) async fn serve(plane: Arc<Plane>, mut stream: Box<ClientStream>, port
     let limits = &snapshot.config().limits;
     let mut draining = plane.drain_signal();
     let answer = match read_head(&mut stream, limits, limits.header_timeout, &mut draining).await {
-        Ok(head) => answer(&plane, &stream, &head, port.unwrap_or_else(|| plane.https_port())),
+        Ok(head) => match reply(&stream, &head, port.unwrap_or_else(|| plane.https_port())) {
+            Reply::Answer(answer) => answer,
+            Reply::Proof(token) => match tokio::time::timeout(limits.header_timeout, plane.http01(&token)).await {
+                Ok(Some(authorization)) => Answer::text(200, &authorization),
+                Ok(None) => Answer::plain(404, "There is no such challenge."),
+                Err(_) => Answer::plain(503, "The challenge cannot be looked up now."),
+            },
+        },
         Err(ReadHead::Ended) => return,
         Err(ReadHead::Late) => {
             let answer = Answer::plain(408, "The request took too long to arrive.");
@@ -27,21 +34,24 @@ pub(super) async fn serve(plane: Arc<Plane>, mut stream: Box<ClientStream>, port
     refuse(&mut stream, answer).await;
 }
 
-fn answer(plane: &Plane, stream: &ClientStream, head: &Head, port: u16) -> Answer {
+/// What a request here is for.
+enum Reply {
+    Answer(Answer),
+    /// An ACME authority asks for the proof of this token.
+    Proof(String),
+}
+
+fn reply(stream: &ClientStream, head: &Head, port: u16) -> Reply {
+    let refused = |detail: &str| Reply::Answer(Answer::plain(400, detail));
     let text = stream.ahead().get(..head.len).unwrap_or_default();
-    let Some(request) = head.to_request(text) else { return Answer::plain(400, "The request is malformed.") };
-    let Ok(target) = std::str::from_utf8(request.raw_path()) else {
-        return Answer::plain(400, "The path is malformed.");
-    };
+    let Some(request) = head.to_request(text) else { return refused("The request is malformed.") };
+    let Ok(target) = std::str::from_utf8(request.raw_path()) else { return refused("The path is malformed.") };
     if let Some(token) = target.strip_prefix(CHALLENGES) {
-        return match (plane.http01)(token) {
-            Some(authorization) => Answer::text(200, &authorization),
-            None => Answer::plain(404, "There is no such challenge."),
-        };
+        return Reply::Proof(token.to_owned());
     }
     let host = request.headers.get(http::header::HOST).and_then(|host| Host::parse(host.to_str().ok()?));
-    let Some(host) = host else { return Answer::plain(400, "A valid Host is needed.") };
+    let Some(host) = host else { return refused("A valid Host is needed.") };
     let port = if port == 443 { String::new() } else { format!(":{port}") };
-    Answer::plain(308, "This site is served over https.")
-        .with("location", &format!("https://{}{port}{target}", host.as_str()))
+    let location = format!("https://{}{port}{target}", host.as_str());
+    Reply::Answer(Answer::plain(308, "This site is served over https.").with("location", &location))
 }

@@ -4,7 +4,7 @@ use super::{Exchange, Refusal};
 use http::HeaderValue;
 
 /// Names under which clients have claimed to be someone else, or to ask for something else.
-const CLAIMS: [&str; 14] = [
+const CLAIMS: [&str; 15] = [
     "forwarded",
     "x-forwarded-port",
     "x-forwarded-server",
@@ -18,9 +18,13 @@ const CLAIMS: [&str; 14] = [
     "x-original-url",
     "x-rewrite-url",
     "x-http-method-override",
+    CLIENT_SUBJECT,
     // httpoxy, CVE-2016-5385.
     "proxy",
 ];
+
+/// Whom the client's certificate names, on listeners that ask for one.
+const CLIENT_SUBJECT: &str = "x-client-cert-subject";
 
 pub(super) fn overwrite(exchange: &mut Exchange<'_>) -> Result<(), Refusal> {
     for name in CLAIMS {
@@ -33,6 +37,11 @@ pub(super) fn overwrite(exchange: &mut Exchange<'_>) -> Result<(), Refusal> {
         ("x-forwarded-proto", Ok(HeaderValue::from_static(scheme))),
         ("x-forwarded-host", HeaderValue::from_str(host)),
     ];
+    if let Some(subject) = &exchange.facts.client_subject {
+        let refused = || Refusal::new(400, "The subject of the client certificate cannot be passed on.");
+        let value = HeaderValue::from_str(subject).map_err(|_| refused())?;
+        exchange.request.insert_header(CLIENT_SUBJECT, value).map_err(|_| refused())?;
+    }
     for (name, value) in told {
         let value = value.map_err(|_| Refusal::new(400, "The Host is not a valid one."))?;
         exchange.request.insert_header(name, value).map_err(|_| Refusal::new(400, "The Host is not a valid one."))?;

@@ -2,27 +2,31 @@
 
 use super::{
     Handle,
-    listeners::{Prepared, Serving},
+    listeners::{self, Serving},
 };
 use crate::{
+    acme::{Acme, Prepared},
     admin,
     bind::BindError,
     certificates::{self, Loaded},
     config_source::{ConfigError, ConfigSource},
     snapshot::Snapshot,
 };
-use gateway_config::{Config, ListenAddress, Listener, Name, Protocol};
+use gateway_config::{CertificateSource, Config, ListenAddress, Listener, Name, Protocol};
 use std::{net::SocketAddr, sync::Arc};
 
 /// Reads the configuration and its certificates; on a thread that may block.
-pub(crate) async fn load(source: &ConfigSource) -> Result<(Config, Loaded), ConfigError> {
+pub(crate) async fn load(source: &ConfigSource, acme: &Acme) -> Result<(Config, Loaded, Prepared), ConfigError> {
     let source = source.clone();
     let loading = tokio::task::spawn_blocking(move || {
         let config = source.load()?;
         let loaded = certificates::load(&config).map_err(ConfigError::Certificates)?;
         Ok((config, loaded))
     });
-    loading.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+    let loading = loading.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+    let (config, mut loaded): (Config, Loaded) = loading?;
+    let prepared = acme.prepare(&config, &mut loaded).await?;
+    Ok((config, loaded, prepared))
 }
 
 /// What is in effect besides the snapshot.
@@ -31,40 +35,48 @@ pub(crate) struct Effect {
     listeners: Vec<Serving>,
     admin: Option<admin::Server>,
     certificates: Loaded,
+    acme: Acme,
 }
 
 /// Everything that a configuration needs and that could have failed.
 pub(crate) struct Ready {
     snapshot: Arc<Snapshot>,
     loaded: Loaded,
-    listeners: Vec<(Name, Prepared)>,
-    admin: Option<(SocketAddr, Prepared)>,
+    acme: Prepared,
+    listeners: Vec<(Name, listeners::Prepared)>,
+    admin: Option<(SocketAddr, listeners::Prepared)>,
 }
 
 impl Ready {
     /// Binds every address that is not bound already.
-    pub(crate) fn new(snapshot: Arc<Snapshot>, loaded: Loaded, effect: &Effect) -> Result<Self, ConfigError> {
+    pub(crate) fn new(
+        snapshot: Arc<Snapshot>,
+        loaded: Loaded,
+        acme: Prepared,
+        effect: &Effect,
+    ) -> Result<Self, ConfigError> {
         let config = snapshot.config();
         let mut listeners = Vec::new();
         for listener in &config.listeners {
             let key = format!("listener `{}`, key `address`", listener.name);
             let prepared = match effect.serving(&listener.address) {
                 Some(serving) if serving.name == listener.name => continue,
-                Some(serving) => Prepared::again(&key, serving),
-                None => Prepared::bind(&key, &listener.address),
+                Some(serving) => listeners::Prepared::again(&key, serving),
+                None => listeners::Prepared::bind(&key, &listener.address),
             };
             let prepared = prepared.map_err(|error| ConfigError::Bind(effect.explain(error)))?;
             listeners.push((listener.name.clone(), prepared));
         }
         let admin = match &config.admin {
             Some(admin) if effect.admin.as_ref().map(admin::Server::configured) != Some(admin.address) => {
-                let prepared = Prepared::bind("`[admin]`, key `address`", &ListenAddress::Socket(admin.address));
+                let prepared =
+                    listeners::Prepared::bind("`[admin]`, key `address`", &ListenAddress::Socket(admin.address));
                 let prepared = prepared.map_err(|error| ConfigError::Bind(effect.explain(error)))?;
                 Some((admin.address, prepared))
             }
             _ => None,
         };
-        Ok(Self { snapshot, loaded, listeners, admin })
+        Ok(Self { snapshot, loaded, acme, listeners, admin })
     }
 }
 
@@ -92,6 +104,7 @@ impl Effect {
         }
         self.replace_admin(ready.admin, &config, handle);
         self.note(&config, ready.loaded, handle);
+        self.acme.take(ready.acme, handle);
     }
 
     /// Stops accepting on every listener and closes their sockets.
@@ -123,6 +136,10 @@ impl Effect {
         &self.certificates
     }
 
+    pub(crate) fn acme(&self) -> &Acme {
+        &self.acme
+    }
+
     /// An address that is in use may be in use by ourselves: `localhost:8443` stands in the way of `[::]:8443`.
     fn explain(&self, error: BindError) -> BindError {
         let wanted = error.address;
@@ -146,7 +163,7 @@ impl Effect {
         self.serving(&first.address)?.bound.addresses.first().map(SocketAddr::port)
     }
 
-    fn replace_admin(&mut self, new: Option<(SocketAddr, Prepared)>, config: &Config, handle: &Handle) {
+    fn replace_admin(&mut self, new: Option<(SocketAddr, listeners::Prepared)>, config: &Config, handle: &Handle) {
         if new.is_none() && config.admin.is_some() {
             return;
         }
@@ -167,6 +184,16 @@ impl Effect {
             |upstream| config.upstreams.iter().any(|kept| kept.name.as_str() == upstream),
             |certificate| config.certificates.iter().any(|kept| kept.name.as_str() == certificate),
         );
+        for certificate in &config.certificates {
+            match certificate.source {
+                CertificateSource::SelfSigned { .. } => {
+                    metrics.certificate_source(certificate.name.as_str(), "self_signed");
+                }
+                CertificateSource::Files { .. } => metrics.certificate_source(certificate.name.as_str(), "files"),
+                // Told by who maintains it.
+                CertificateSource::Acme(_) => {}
+            }
+        }
         for (name, facts) in &loaded.facts {
             metrics.certificate_expiry(name.as_str(), facts.not_after);
         }

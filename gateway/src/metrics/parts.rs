@@ -248,7 +248,7 @@ pub(super) fn retain(all: &Families, route: impl Fn(&str) -> bool, upstream: imp
     }
 }
 
-fn drop_series<T: MetricVecBuilder>(family: &MetricVec<T>, label: &str, keep: &impl Fn(&str) -> bool)
+pub(super) fn drop_series<T: MetricVecBuilder>(family: &MetricVec<T>, label: &str, keep: &impl Fn(&str) -> bool)
 where
     MetricVec<T>: Collector,
 {

@@ -22,7 +22,7 @@ pub struct ReloadReport {
     pub upstreams: Changes,
     /// Static sites.
     pub sites: Changes,
-    /// Other sections that changed: `tls`, `limits`, `admin`, `log`, `drain`, `trust`.
+    /// Other sections that changed: `tls`, `certificate_storage`, `limits`, `admin`, `log`, `drain`, `trust`.
     pub sections: Vec<&'static str>,
     /// Client connections open at that moment, all of which were kept.
     pub connections_kept: usize,
@@ -55,6 +55,7 @@ pub(super) struct Differences {
 pub(super) fn between(old: &Config, new: &Config, old_certificates: &Loaded, new_certificates: &Loaded) -> Differences {
     let sections = [
         ("tls", old.tls == new.tls),
+        ("certificate_storage", old.certificate_storage == new.certificate_storage),
         ("limits", old.limits == new.limits),
         ("admin", old.admin == new.admin),
         ("log", old.log == new.log),

@@ -2,11 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
 
+mod acme;
 mod admin;
 mod documentation;
 mod drain;
 mod process;
 mod reload;
+mod replicas;
 mod start;
 mod support;
+mod tls_policy;
 mod watch;

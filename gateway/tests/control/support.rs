@@ -2,6 +2,8 @@
 
 mod backend;
 mod client;
+pub(crate) mod pebble;
+pub(crate) mod tls;
 
 pub(crate) use backend::Backend;
 pub(crate) use client::websocket;

@@ -1,7 +1,7 @@
 //! `[[certificate]]` and `[tls]`.
 
 use super::Text;
-use crate::{Name, ServerName};
+use crate::{AcmeChallenge, DirectoryUrl, Name, ServerName};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::{path::PathBuf, time::Duration};
@@ -16,13 +16,36 @@ pub(crate) struct CertificateText {
     /// Where it comes from. Required.
     pub(crate) source: SourceText,
     /// `self-signed`: the directory of the local certificate authority, made on first use. Default: `certs`.
-    pub(crate) directory: Option<Text<PathBuf>>,
-    /// `self-signed`: the DNS names and IP addresses in the certificate. Default: `localhost`, `127.0.0.1`, `::1`.
+    /// `acme`: the URL of the authority's directory. Default: that of Let's Encrypt.
+    pub(crate) directory: Option<Text<String>>,
+    /// `self-signed` and `acme`: the DNS names and IP addresses in the certificate. Required for `acme`, where wildcards
+    /// cannot be had. Default for `self-signed`: `localhost`, `127.0.0.1`, `::1`. Default: see there.
     pub(crate) names: Option<Vec<Text<ServerName>>>,
     /// `files`: a PEM file with the chain, leaf first. Required there.
     pub(crate) cert: Option<Text<PathBuf>>,
     /// `files`: a PEM file with the leaf's private key. Required there.
     pub(crate) key: Option<Text<PathBuf>>,
+    /// `acme`: the URL of a directory that takes over while the first keeps failing. Default: none.
+    pub(crate) fallback_directory: Option<Text<DirectoryUrl>>,
+    /// `acme`: URLs under which the authority reaches you, such as `mailto:admin@example.org`. Default: none.
+    pub(crate) contact: Option<Vec<Text<String>>>,
+    /// `acme`: the certificate profile to ask for, such as `shortlived`. Default: the authority's own.
+    pub(crate) profile: Option<Text<String>>,
+    /// `acme`: how names may be proven, preferred first: `tls-alpn-01` on the https listeners, `http-01` on the http
+    /// listeners. The authority comes to port 443 or 80. Default: both, in this order.
+    pub(crate) challenges: Option<Vec<Text<AcmeChallenge>>>,
+    /// `acme`: the key id of an external account binding, as ZeroSSL and others ask for. Default: none.
+    pub(crate) eab_key_id: Option<Text<String>>,
+    /// `acme`: the environment variable with the binding's HMAC key in base64url. Default: none.
+    pub(crate) eab_hmac_key_env: Option<Text<String>>,
+    /// `acme`: a file with the binding's HMAC key in base64url. Default: none.
+    pub(crate) eab_hmac_key_file: Option<Text<PathBuf>>,
+    /// `acme`: a PEM file with the only roots trusted for the https of the directory, of a private authority.
+    /// Default: those of the machine.
+    pub(crate) ca_file: Option<Text<PathBuf>>,
+    /// `acme`: the directory of the local certificate authority whose certificate is served until there is another.
+    /// Default: `certs`.
+    pub(crate) stand_in_directory: Option<Text<PathBuf>>,
 }
 
 /// Where a certificate comes from.
@@ -34,6 +57,8 @@ pub(crate) enum SourceText {
     SelfSigned,
     /// PEM files, read again when they change.
     Files,
+    /// Ordered from Let's Encrypt or another authority, and renewed by itself.
+    Acme,
 }
 
 /// What TLS demands on every https listener.
@@ -47,6 +72,39 @@ pub(crate) struct TlsText {
     pub(crate) hsts_max_age: Option<Text<Duration>>,
     /// Whether HSTS covers subdomains. Default: false.
     pub(crate) hsts_include_subdomains: Option<bool>,
+    /// What a client gets that asks for a name of no certificate. Default: `default`.
+    pub(crate) unknown_names: Option<UnknownNamesText>,
+}
+
+/// What a client gets that asks for a name of no certificate.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(rename = "UnknownNames")]
+pub(crate) enum UnknownNamesText {
+    /// The listener's first certificate.
+    Default,
+    /// An alert. A client that asks for no name at all, as for an IP address, gets the first certificate with an address.
+    Refuse,
+}
+
+/// Where ACME certificates, accounts, challenges and session ticket keys are kept: `directory`, or all of Redis.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "CertificateStorage")]
+pub(crate) struct StorageText {
+    /// A directory of this machine, private to its user. Default: `certs/acme`, if a certificate is ordered.
+    pub(crate) directory: Option<Text<PathBuf>>,
+    /// The environment variable with the URL of a Redis that replicas share. Default: none.
+    pub(crate) redis_url_env: Option<Text<String>>,
+    /// A file with that URL. Default: none.
+    pub(crate) redis_url_file: Option<Text<PathBuf>>,
+    /// The environment variable with the secret that seals what Redis keeps: 32 random bytes or more, the same for every
+    /// replica. Required with Redis, here or as a file.
+    pub(crate) secret_env: Option<Text<String>>,
+    /// A file with that secret. Required with Redis, here or in the environment.
+    pub(crate) secret_file: Option<Text<PathBuf>>,
+    /// Begins every key in Redis. Default: `gatehouse`.
+    pub(crate) prefix: Option<Text<Name>>,
 }
 
 /// A TLS version.

@@ -5,6 +5,7 @@ use crate::{ListenAddress, Name};
 use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::path::PathBuf;
 
 /// Where to listen, and what is spoken there.
 #[derive(Deserialize, JsonSchema)]
@@ -24,6 +25,11 @@ pub(crate) struct ListenerText {
     /// Names of the certificates offered here; the first is used when none fits the name asked for. Default: all, in
     /// the order of the file. Not for http.
     pub(crate) certificates: Option<Vec<Text<Name>>>,
+    /// A PEM file with the authorities of client certificates (mutual TLS). The subject of a client's certificate goes to
+    /// upstreams as `X-Client-Cert-Subject`. Default: clients are not asked. Not for http.
+    pub(crate) client_ca: Option<Text<PathBuf>>,
+    /// Whether clients must show a certificate. Default: `required`. Only with `client_ca`.
+    pub(crate) client_certificates: Option<ClientText>,
     /// Networks of load balancers that begin every connection with a PROXY protocol header (version 1 or 2). From them
     /// it is required, from everyone else refused. Default: none.
     pub(crate) proxy_protocol: Option<Vec<Text<IpNet>>>,
@@ -40,6 +46,17 @@ pub(crate) enum ProtocolText {
     Https,
     /// Plain HTTP.
     Http,
+}
+
+/// Whether clients must show a certificate.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(rename = "ClientCertificates")]
+pub(crate) enum ClientText {
+    /// Without one the handshake fails.
+    Required,
+    /// They may; one that does not hold is refused all the same.
+    Optional,
 }
 
 /// What a http listener does.

@@ -1,12 +1,16 @@
 //! Certificates and TLS policy.
 
-use super::Check;
+use super::{Check, acme};
 use crate::{
-    Certificate, CertificateSource, ServerName, TlsPolicy, TlsVersion,
-    outside::certificate::{CertificateText, SourceText, TlsText, VersionText},
+    Certificate, CertificateSource, ServerName, TlsPolicy, TlsVersion, UnknownNames,
+    outside::{
+        Text, Value,
+        certificate::{CertificateText, SourceText, TlsText, UnknownNamesText, VersionText},
+    },
 };
 use std::{
     net::{Ipv4Addr, Ipv6Addr},
+    path::PathBuf,
     time::Duration,
 };
 use toml::Spanned;
@@ -20,6 +24,10 @@ pub(super) fn policy(check: &mut Check<'_, '_>, text: TlsText) -> TlsPolicy {
         },
         hsts_max_age: check.or(text.hsts_max_age.as_ref(), year),
         hsts_include_subdomains: text.hsts_include_subdomains.unwrap_or(false),
+        unknown_names: match text.unknown_names {
+            Some(UnknownNamesText::Refuse) => UnknownNames::Refuse,
+            Some(UnknownNamesText::Default) | None => UnknownNames::Default,
+        },
     }
 }
 
@@ -34,7 +42,11 @@ fn certificate(check: &mut Check<'_, '_>, section: &Spanned<CertificateText>) ->
     let source = match text.source {
         SourceText::SelfSigned => self_signed(check, section),
         SourceText::Files => files(check, section),
+        SourceText::Acme => acme::acme(check, section),
     };
+    if text.source != SourceText::Acme {
+        acme::refuse_keys(check, text);
+    }
     Some(Certificate { name: name?, source: source? })
 }
 
@@ -44,7 +56,7 @@ fn self_signed(check: &mut Check<'_, '_>, section: &Spanned<CertificateText>) ->
     check.refuse(text.cert.as_ref(), reason);
     check.refuse(text.key.as_ref(), reason);
     let directory = match &text.directory {
-        Some(directory) => check.path(directory)?,
+        Some(directory) => check.base.join(directory_path(check, directory)?),
         None => check.base.join("certs"),
     };
     let localhost = vec![
@@ -59,9 +71,14 @@ fn self_signed(check: &mut Check<'_, '_>, section: &Spanned<CertificateText>) ->
     Some(CertificateSource::SelfSigned { directory, names })
 }
 
+fn directory_path(check: &mut Check<'_, '_>, text: &Text<String>) -> Option<PathBuf> {
+    let path = check.take(text)?;
+    PathBuf::parse(&path).map_err(|reason| check.add(text.span.clone(), reason)).ok()
+}
+
 fn files(check: &mut Check<'_, '_>, section: &Spanned<CertificateText>) -> Option<CertificateSource> {
     let text = section.get_ref();
-    check.refuse(text.directory.as_ref(), "`directory` is for `source = \"self-signed\"`");
+    check.refuse(text.directory.as_ref(), "`directory` is for `source = \"self-signed\"` and `\"acme\"`");
     if let Some(first) = text.names.as_ref().and_then(|names| names.first()) {
         check.add(first.span.clone(), "`names` is for `source = \"self-signed\"`; files bring their own names");
     }

@@ -2,10 +2,10 @@
 
 use super::Check;
 use crate::{
-    Limits, Listener, Name, Protocol,
+    ClientCertificates, Limits, Listener, Name, Protocol,
     outside::{
         certificate::CertificateText,
-        listener::{HttpMode, ListenerText, ProtocolText},
+        listener::{ClientText, HttpMode, ListenerText, ProtocolText},
     },
 };
 use toml::Spanned;
@@ -45,16 +45,32 @@ fn listener(
             if certificates.is_empty() {
                 check.add(section.span(), "a listener with protocol `https` needs a `[[certificate]]`");
             }
-            Protocol::Https { certificates }
+            Protocol::Https { certificates, client_certificates: clients(check, section) }
         }
         ProtocolText::Http => {
             if let Some(first) = text.certificates.as_ref().and_then(|list| list.first()) {
                 check.add(first.span.clone(), "`certificates` is for listeners with protocol `https`");
             }
+            check.refuse(text.client_ca.as_ref(), "`client_ca` is for listeners with protocol `https`");
+            if text.client_certificates.is_some() {
+                check.add(section.span(), "`client_certificates` is for listeners with protocol `https`");
+            }
             http(check, section, https_exists)
         }
     };
     Some(Listener { name: name?, address: address?, protocol, proxy_protocol, max_connections })
+}
+
+fn clients(check: &mut Check<'_, '_>, section: &Spanned<ListenerText>) -> Option<ClientCertificates> {
+    let text = section.get_ref();
+    let Some(authorities) = &text.client_ca else {
+        if text.client_certificates.is_some() {
+            check.add(section.span(), "`client_certificates` needs `client_ca`");
+        }
+        return None;
+    };
+    let required = text.client_certificates != Some(ClientText::Optional);
+    check.path(authorities).map(|authorities| ClientCertificates { authorities, required })
 }
 
 fn http(check: &mut Check<'_, '_>, section: &Spanned<ListenerText>, https_exists: bool) -> Protocol {

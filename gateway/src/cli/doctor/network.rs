@@ -46,7 +46,12 @@ pub(super) async fn names(config: &Config) -> Vec<Finding> {
         }));
     }
     for certificate in &config.certificates {
-        if let CertificateSource::SelfSigned { names: own, .. } = &certificate.source {
+        let own = match &certificate.source {
+            CertificateSource::SelfSigned { names, .. } => Some(names),
+            CertificateSource::Acme(acme) => Some(&acme.names),
+            CertificateSource::Files { .. } => None,
+        };
+        if let Some(own) = own {
             names.extend(own.iter().filter_map(|name| match name {
                 ServerName::Dns(dns) if !dns.starts_with("*.") => Some(dns.clone()),
                 _ => None,

@@ -1,0 +1,157 @@
+//! Certificates ordered by ACME, and their storage.
+
+use super::Check;
+use crate::{
+    Acme, AcmeChallenge, AcmeExternalAccount, AcmeIssuer, Certificate, CertificateSource, CertificateStorage,
+    DirectoryUrl, Name, Secret, ServerName,
+    outside::{
+        Text,
+        certificate::{CertificateText, StorageText},
+    },
+};
+use std::{ops::Range, path::PathBuf};
+use toml::Spanned;
+
+pub(super) fn acme(check: &mut Check<'_, '_>, section: &Spanned<CertificateText>) -> Option<CertificateSource> {
+    let text = section.get_ref();
+    let reason = "is for `source = \"files\"`";
+    check.refuse(text.cert.as_ref(), reason);
+    check.refuse(text.key.as_ref(), reason);
+    for name in text.names.iter().flatten() {
+        if matches!(&name.parsed, Ok(ServerName::Dns(dns)) if dns.starts_with("*.")) {
+            check.add(name.span.clone(), "is a wildcard, which cannot be proven here: list the names one by one");
+        }
+    }
+    let names = check.all(text.names.as_ref(), Vec::new());
+    if names.is_empty() {
+        check.add(section.span(), "`source = \"acme\"` needs `names`");
+    }
+    let challenges = check.all(text.challenges.as_ref(), vec![AcmeChallenge::TlsAlpn01, AcmeChallenge::Http01]);
+    if challenges.is_empty() {
+        check.add(section.span(), "`challenges` is empty: expected `tls-alpn-01`, `http-01` or both");
+    }
+    for contact in text.contact.iter().flatten() {
+        if matches!(&contact.parsed, Ok(contact) if !contact.starts_with("mailto:") && !contact.contains("://")) {
+            check.add(contact.span.clone(), "expected a URL such as `mailto:admin@example.org`");
+        }
+    }
+    let issuer = AcmeIssuer {
+        directory: directory(check, text.directory.as_ref()),
+        fallback_directory: text.fallback_directory.as_ref().and_then(|url| check.take(url)),
+        contacts: check.all(text.contact.as_ref(), Vec::new()),
+        profile: text.profile.as_ref().and_then(|profile| check.take(profile)),
+        challenges,
+        external_account: external_account(check, section),
+        ca_file: text.ca_file.as_ref().and_then(|path| check.path(path)),
+    };
+    let stand_in_directory = match &text.stand_in_directory {
+        Some(directory) => check.path(directory)?,
+        None => check.base.join("certs"),
+    };
+    Some(CertificateSource::Acme(Acme { names, issuer, stand_in_directory }))
+}
+
+/// Notes keys that mean something for ACME only.
+pub(super) fn refuse_keys(check: &mut Check<'_, '_>, text: &CertificateText) {
+    let reason = "is for `source = \"acme\"`";
+    check.refuse(text.fallback_directory.as_ref(), reason);
+    check.refuse(text.contact.as_ref().and_then(|list| list.first()), reason);
+    check.refuse(text.profile.as_ref(), reason);
+    check.refuse(text.challenges.as_ref().and_then(|list| list.first()), reason);
+    check.refuse(text.eab_key_id.as_ref(), reason);
+    check.refuse(text.eab_hmac_key_env.as_ref(), reason);
+    check.refuse(text.eab_hmac_key_file.as_ref(), reason);
+    check.refuse(text.ca_file.as_ref(), reason);
+    check.refuse(text.stand_in_directory.as_ref(), reason);
+}
+
+pub(super) fn storage(
+    check: &mut Check<'_, '_>,
+    section: Option<&Spanned<StorageText>>,
+    certificates: &[Certificate],
+) -> Option<CertificateStorage> {
+    let ordered = certificates.iter().any(|certificate| matches!(certificate.source, CertificateSource::Acme(_)));
+    let Some(section) = section else {
+        return ordered.then(|| CertificateStorage::Directory(check.base.join("certs/acme")));
+    };
+    let text = section.get_ref();
+    let span = section.span();
+    let url = secret(check, &span, "redis_url", text.redis_url_env.as_ref(), text.redis_url_file.as_ref());
+    let seal = secret(check, &span, "secret", text.secret_env.as_ref(), text.secret_file.as_ref());
+    match (&text.directory, url, seal) {
+        (Some(directory), None, None) => {
+            check.refuse(text.prefix.as_ref(), "is for Redis, not for a directory");
+            check.path(directory).map(CertificateStorage::Directory)
+        }
+        (None, Some(url), Some(secret)) => {
+            let prefix = text.prefix.as_ref().and_then(|prefix| check.take(prefix));
+            let prefix = prefix.as_ref().map_or("gatehouse", Name::as_str).to_owned();
+            Some(CertificateStorage::Redis { url, secret, prefix })
+        }
+        (None, Some(_), None) => {
+            check.add(span, "Redis needs `secret_env` or `secret_file`: what is kept there is sealed with it");
+            None
+        }
+        _ => {
+            check
+                .add(span, "expected either `directory`, or Redis by `redis_url_env` or `redis_url_file` and a secret");
+            None
+        }
+    }
+}
+
+fn directory(check: &mut Check<'_, '_>, text: Option<&Text<String>>) -> DirectoryUrl {
+    let Some(text) = text else { return DirectoryUrl::lets_encrypt() };
+    let parsed = text.parsed.clone().and_then(|url| url.parse().map_err(|reason| format!("{url:?}: {reason}")));
+    parsed.unwrap_or_else(|reason| {
+        check.add(text.span.clone(), reason);
+        DirectoryUrl::lets_encrypt()
+    })
+}
+
+fn external_account(check: &mut Check<'_, '_>, section: &Spanned<CertificateText>) -> Option<AcmeExternalAccount> {
+    let text = section.get_ref();
+    let span = section.span();
+    let hmac_key =
+        secret(check, &span, "eab_hmac_key", text.eab_hmac_key_env.as_ref(), text.eab_hmac_key_file.as_ref());
+    match (text.eab_key_id.as_ref().and_then(|id| check.take(id)), hmac_key) {
+        (Some(key_id), Some(hmac_key)) => Some(AcmeExternalAccount { key_id, hmac_key }),
+        (None, None) => None,
+        _ => {
+            check.add(span, "`eab_key_id` belongs to `eab_hmac_key_env` or `eab_hmac_key_file`: give both or neither");
+            None
+        }
+    }
+}
+
+/// Where a secret is: in the environment or in a file, not in both.
+fn secret(
+    check: &mut Check<'_, '_>,
+    span: &Range<usize>,
+    key: &str,
+    env: Option<&Text<String>>,
+    file: Option<&Text<PathBuf>>,
+) -> Option<Secret> {
+    match (env, file) {
+        (Some(_), Some(_)) => {
+            check.add(span.clone(), format!("`{key}_env` and `{key}_file` exclude each other"));
+            None
+        }
+        (Some(env), None) => match check.take(env) {
+            Some(name) if is_variable(&name) => Some(Secret::Environment(name)),
+            Some(_) => {
+                check.add(env.span.clone(), "expected the name of an environment variable: `A-Z a-z 0-9 _`");
+                None
+            }
+            None => None,
+        },
+        (None, Some(file)) => check.path(file).map(Secret::File),
+        (None, None) => None,
+    }
+}
+
+/// Whoever writes the secret itself here is told, and the secret is not repeated.
+fn is_variable(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    (1..=128).contains(&name.len()) && name.bytes().all(allowed) && !name.starts_with(|c: char| c.is_ascii_digit())
+}

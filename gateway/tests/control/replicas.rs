@@ -1,0 +1,140 @@
+//! Three gateways behind a load balancer that passes TLS through, one Redis, one authority.
+
+use crate::support::{
+    TestGateway, eventually, install_provider,
+    pebble::{Pebble, Process, free_port},
+    says,
+    tls::issuer,
+};
+use gateway::gateway::Options;
+use std::{
+    io::Write as _,
+    path::Path,
+    process::{Command, Stdio},
+};
+use tempfile::TempDir;
+
+const NAME: &str = "chat.example.org";
+
+struct Replica {
+    tls: u16,
+    gateway: TestGateway,
+}
+
+impl Replica {
+    async fn start((tls, http): (u16, u16), redis: u16, keys: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("url"), format!("redis://127.0.0.1:{redis}\n")).unwrap();
+        std::fs::write(directory.path().join("seal"), "a secret of thirty-two bytes or more").unwrap();
+        let text = format!(
+            "[[listener]]\nname = \"https\"\naddress = \"127.0.0.1:{tls}\"\nprotocol = \"https\"\n\
+             [[listener]]\nname = \"http\"\naddress = \"127.0.0.1:{http}\"\nprotocol = \"http\"\n\
+             [[certificate]]\nname = \"public\"\nsource = \"acme\"\nnames = [\"{NAME}\"]\n{keys}\
+             [certificate_storage]\nredis_url_file = \"url\"\nsecret_file = \"seal\"\n\
+             [admin]\naddress = \"127.0.0.1:0\"\n[log]\nlevel = \"error\"\naccess = false\n{}",
+            says("hello")
+        );
+        std::fs::write(directory.path().join("gateway.toml"), text).unwrap();
+        let gateway = TestGateway::start_in(directory, "gateway.toml", Options::default()).await;
+        Self { tls, gateway: gateway.unwrap_or_else(|error| panic!("{error}")) }
+    }
+
+    async fn source(&self, source: &str) -> bool {
+        let series = format!("gateway_certificate_source{{certificate=\"public\",source=\"{source}\"}}");
+        self.gateway.metric(&series).await == Some(1.0)
+    }
+}
+
+/// HAProxy in TCP mode: each connection goes to the next replica.
+fn balance(directory: &TempDir, tls: u16, http: u16, replicas: &[(u16, u16)]) -> Process {
+    let servers = |port: fn(&(u16, u16)) -> u16| -> String {
+        replicas.iter().enumerate().map(|(i, ports)| format!("  server s{i} 127.0.0.1:{}\n", port(ports))).collect()
+    };
+    let text = format!(
+        "defaults\n  mode tcp\n  balance roundrobin\n  timeout connect 5s\n  timeout client 30s\n  timeout server 30s\n\
+         listen tls\n  option redispatch\n  retries 5\n  bind 127.0.0.1:{tls}\n{}listen http\n  bind 127.0.0.1:{http}\n{}",
+        servers(|ports| ports.0),
+        servers(|ports| ports.1),
+    );
+    let path = directory.path().join("haproxy.cfg");
+    std::fs::write(&path, text).unwrap();
+    let started =
+        Command::new("haproxy").args(["-db", "-f"]).arg(path).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    Process(started.expect("haproxy is installed"))
+}
+
+fn redis(directory: &TempDir, port: u16) -> Process {
+    let started = Command::new("redis-server")
+        .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir"])
+        .arg(directory.path())
+        .stdout(Stdio::null())
+        .spawn();
+    Process(started.expect("redis-server is installed"))
+}
+
+/// Whether the handshake resumed the session in a file; without one, whether it wrote one there.
+fn handshake(port: u16, session: &Path, resume: bool) -> bool {
+    let mut client = Command::new("openssl")
+        .args(["s_client", "-tls1_3", "-ign_eof", "-servername", NAME, "-connect", &format!("127.0.0.1:{port}")])
+        .arg(if resume { "-sess_in" } else { "-sess_out" })
+        .arg(session)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("openssl is installed");
+    let request = format!("GET /word HTTP/1.1\r\nHost: {NAME}\r\nConnection: close\r\n\r\n");
+    client.stdin.take().unwrap().write_all(request.as_bytes()).unwrap();
+    let output = client.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("hello"), "{text}");
+    if resume { text.contains("Reused, TLSv1.3") } else { text.contains("New, TLSv1.3") && session.exists() }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_orders_all_serve_it_sessions_resume_elsewhere_and_the_end_of_the_one_that_ordered_changes_nothing() {
+    install_provider();
+    let directory = tempfile::tempdir().unwrap();
+    let (tls, http, redis_port) = (free_port(), free_port(), free_port());
+    let _redis = redis(&directory, redis_port);
+    eventually(true, || async { tokio::net::TcpStream::connect(("127.0.0.1", redis_port)).await.is_ok() }).await;
+    let pebble = Pebble::start(tls, http).await;
+    // HAProxy first: the authority comes as soon as one replica orders, and a balancer without servers up would refuse it.
+    let ports: Vec<(u16, u16)> = (0..3).map(|_| (free_port(), free_port())).collect();
+    let _balancer = balance(&directory, tls, http, &ports);
+    eventually(true, || async { tokio::net::TcpStream::connect(("127.0.0.1", tls)).await.is_ok() }).await;
+    let keys = pebble.keys();
+    let (a, b, c) = tokio::join!(
+        Replica::start(ports[0], redis_port, &keys),
+        Replica::start(ports[1], redis_port, &keys),
+        Replica::start(ports[2], redis_port, &keys),
+    );
+    let mut replicas = vec![a, b, c];
+
+    for replica in &replicas {
+        eventually(true, || async { issuer(replica.tls, NAME).await.contains("Pebble") }).await;
+    }
+    assert_eq!(pebble.issued(), 1);
+    let mut ordered = Vec::new();
+    for (index, replica) in replicas.iter().enumerate() {
+        if replica.source("ordered").await {
+            ordered.push(index);
+        }
+    }
+    let [leader] = ordered[..] else { panic!("expected one that ordered: {ordered:?}") };
+
+    let session = directory.path().join("session");
+    let [first, second] = [0, 1].map(|index| replicas[index].tls);
+    assert!(handshake(first, &session, false));
+    assert!(handshake(second, &session, true), "a session of one replica resumes on another");
+
+    let gone = replicas.remove(leader);
+    gone.gateway.stop().await;
+    for replica in &replicas {
+        assert!(issuer(replica.tls, NAME).await.contains("Pebble"));
+    }
+    let joining = Replica::start((free_port(), free_port()), redis_port, &keys).await;
+    assert!(issuer(joining.tls, NAME).await.contains("Pebble"), "from the first connection on");
+    assert_eq!(pebble.issued(), 1);
+    joining.gateway.stop().await;
+}

@@ -1,0 +1,116 @@
+//! What a listener demands of clients, and which certificates it refuses to serve.
+
+use crate::support::{
+    Backend, FRONT, TestGateway,
+    tls::{Connection, Identity},
+};
+use axum::{Router, http::HeaderMap, routing::get};
+use gateway::gateway::Options;
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use tokio::net::TcpListener;
+
+/// An authority for clients: its PEM, and what it issues for a name.
+struct Authority(Issuer<'static, KeyPair>, String);
+
+impl Authority {
+    fn new() -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let pem = params.self_signed(&key).unwrap().pem();
+        Self(Issuer::new(params, key), pem)
+    }
+
+    fn issue(&self, name: &str) -> Identity {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name.push(DnType::OrganizationName, "Operators");
+        params.distinguished_name.push(DnType::CommonName, name);
+        let certificate = params.signed_by(&key, &self.0).unwrap();
+        (certificate.der().clone(), key.serialize_der().try_into().unwrap())
+    }
+}
+
+/// A backend that says what it was told about the client.
+async fn telling() -> (u16, tokio::task::AbortHandle) {
+    let subject = |headers: HeaderMap| async move {
+        headers
+            .get_all("x-client-cert-subject")
+            .iter()
+            .map(|value| format!("[{}]", value.to_str().unwrap()))
+            .collect::<String>()
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let router = Router::new().route("/api/who", get(subject));
+    (port, tokio::spawn(async move { axum::serve(listener, router).await.unwrap() }).abort_handle())
+}
+
+#[tokio::test]
+async fn the_subject_of_a_client_certificate_reaches_the_backend_and_a_claimed_one_does_not() {
+    let (authority, (port, backend)) = (Authority::new(), telling().await);
+    let https = "protocol = \"https\"\n";
+    let front = FRONT.replace("localhost:0", "127.0.0.1:0");
+    for (mode, required) in [("required", true), ("optional", false)] {
+        let asks = format!("{https}client_ca = \"clients.pem\"\nclient_certificates = \"{mode}\"\n");
+        let text = front.replace(https, &asks)
+            + &format!(
+                "[[route]]\nname = \"api\"\npath_prefix = \"/api\"\nupstream = \"b\"\n[[upstream]]\nname = \"b\"\ntargets = [\"127.0.0.1:{port}\"]\n"
+            );
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("clients.pem"), &authority.1).unwrap();
+        std::fs::write(directory.path().join("gateway.toml"), text).unwrap();
+        let options = Options { ignore_files: true, ..Options::default() };
+        let gateway = TestGateway::start_in(directory, "gateway.toml", options).await.unwrap_or_else(|e| panic!("{e}"));
+        let tls = gateway.address("https").await.port();
+        let claim = "X-Client-Cert-Subject: CN=root\r\n";
+
+        let ask = async |identity: Option<Identity>| {
+            Connection::open(tls, "localhost", identity).await?.get("/api/who", claim).await
+        };
+        let known = ask(Some(authority.issue("ann, O=admins"))).await.unwrap();
+        assert!(known.ends_with("[O=Operators,CN=ann\\, O\\=admins]"), "{known}");
+        assert!(ask(Some(Authority::new().issue("ann"))).await.is_err(), "{mode}: of another authority");
+        match ask(None).await {
+            Ok(answer) => assert!(!required && answer.ends_with("\r\n\r\n"), "{mode}: {answer}"),
+            Err(error) => assert!(required, "{mode}: {error}"),
+        }
+        gateway.stop().await;
+    }
+    backend.abort();
+}
+
+#[tokio::test]
+async fn a_name_of_no_certificate_is_refused_where_that_is_asked_for() {
+    let backend = Backend::start().await;
+    let base = FRONT.replace("localhost:0", "127.0.0.1:0") + &crate::support::leads_to(&backend);
+    for (policy, served) in [("default", true), ("refuse", false)] {
+        let gateway = TestGateway::start(&format!("{base}[tls]\nunknown_names = \"{policy}\"\n")).await;
+        let tls = gateway.address("https").await.port();
+        assert!(Connection::open(tls, "localhost", None).await.is_ok(), "{policy}");
+        assert!(Connection::open(tls, "127.0.0.1", None).await.is_ok(), "{policy}: an address has a certificate");
+        assert_eq!(Connection::open(tls, "other.example.org", None).await.is_ok(), served, "{policy}");
+        gateway.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn files_that_clients_would_refuse_are_refused_with_file_and_reason() {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+    let expired = params.self_signed(&key).unwrap().pem();
+    let right = CertificateParams::new(vec!["localhost".to_owned()]).unwrap().self_signed(&key).unwrap().pem();
+    let other = KeyPair::generate().unwrap().serialize_pem();
+    for (chain, private, file) in [(&expired, key.serialize_pem(), "chain.pem"), (&right, other, "key.pem")] {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("chain.pem"), chain).unwrap();
+        std::fs::write(directory.path().join("key.pem"), private).unwrap();
+        let text =
+            FRONT.replace("source = \"self-signed\"", "source = \"files\"\ncert = \"chain.pem\"\nkey = \"key.pem\"");
+        std::fs::write(directory.path().join("gateway.toml"), text + &crate::support::says("x")).unwrap();
+        let refused = TestGateway::start_in(directory, "gateway.toml", Options::default()).await;
+        let error = refused.err().expect("refused").to_string();
+        assert!(error.contains("certificate `local`") && error.contains(file), "{error}");
+    }
+}
