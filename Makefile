@@ -56,8 +56,10 @@ format: ui/node_modules/.installed ## Format everything
 	npm --prefix ui run format
 
 .PHONY: generate
-generate: ## Rewrite what is generated: TypeScript of the wire types, the API snapshot, the configuration schema
-	UPDATE_GENERATED=1 INSTA_UPDATE=always cargo nextest run --package backend-protocol --package backend --package gateway-config
+generate: ## Rewrite what is generated: wire types, API snapshot, configuration schema, operators' tables
+	UPDATE_GENERATED=1 INSTA_UPDATE=always cargo nextest run --package backend-protocol --package gateway-config
+	INSTA_UPDATE=always cargo nextest run --package backend openapi
+	UPDATE_GENERATED=1 cargo nextest run --package gateway documentation
 
 .PHONY: ui
 ui: ui/dist/index.html ## Build the web page

@@ -38,6 +38,6 @@ pub trait Broker: Send + Sync {
     /// Wakes every subscriber of the topic, on every node. Best effort.
     async fn publish(&self, topic: &Topic, payload: Payload) -> Result<()>;
 
-    /// From the moment this returns, later wake-ups arrive.
+    /// From the moment this returns, later wake-ups arrive; one from just before may arrive as well.
     async fn subscribe(&self, topic: &Topic) -> Result<Subscription>;
 }

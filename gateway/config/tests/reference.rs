@@ -10,8 +10,27 @@ const BEGIN: &str = "<!-- made from the JSON Schema: begin -->\n";
 const END: &str = "<!-- made from the JSON Schema: end -->";
 
 /// The sections in the order in which a configuration is written.
-const SECTIONS: [&str; 11] =
-    ["listener", "tls", "certificate", "route", "upstream", "site", "limits", "admin", "log", "drain", "trust"];
+const SECTIONS: [&str; 12] = [
+    "listener",
+    "tls",
+    "certificate",
+    "certificate_storage",
+    "route",
+    "upstream",
+    "site",
+    "limits",
+    "admin",
+    "log",
+    "drain",
+    "trust",
+];
+
+/// Examples of keys that exclude those which `everything.toml` shows, each a text.
+const ALTERNATIVES: [(&str, &str); 3] = [
+    ("certificate_storage.directory", "/var/lib/gatehouse/acme"),
+    ("certificate_storage.redis_url_file", "/run/secrets/redis-url"),
+    ("certificate_storage.secret_env", "CERTIFICATES_SECRET"),
+];
 
 #[test]
 fn the_reference_lists_every_key_as_the_schema_has_it() {
@@ -55,10 +74,13 @@ fn table(text: &mut String, schema: &Value, property: &Value, path: &str, exampl
     text.push_str("\n| key | type | default | meaning | example |\n|---|---|---|---|---|\n");
     let mut inside = Vec::new();
     for (key, property) in definition["properties"].as_object().unwrap() {
-        let example = find(example, key).unwrap_or_else(|| panic!("everything.toml has no example of {path}.{key}"));
+        let alternative = ALTERNATIVES.iter().find(|(name, _)| *name == format!("{path}.{key}"));
+        let alternative = alternative.map(|(_, text)| toml::Value::from(*text));
+        let example = find(example, key).cloned().or(alternative);
+        let example = example.unwrap_or_else(|| panic!("everything.toml has no example of {path}.{key}"));
         let (meaning, default) = parts(property);
         let kind = kind(schema, property);
-        let shown = if kind == "table" { "below".to_owned() } else { shown(example) };
+        let shown = if kind == "table" { "below".to_owned() } else { shown(&example) };
         let _ = writeln!(text, "| `{key}` | {kind} | {default} | {meaning} | {shown} |");
         if kind == "table" {
             inside.push((key, property, example));
@@ -66,7 +88,7 @@ fn table(text: &mut String, schema: &Value, property: &Value, path: &str, exampl
     }
     for (key, property, example) in inside {
         let _ = writeln!(text, "\n`{path}.{key}`: {}", parts(property).0);
-        table(text, schema, property, &format!("{path}.{key}"), example);
+        table(text, schema, property, &format!("{path}.{key}"), &example);
     }
 }
 
