@@ -12,7 +12,6 @@ use axum::response::Response;
 use backend_protocol::id::AccountId;
 use backend_protocol::limits::COOKIE;
 use backend_store::accounts::{Account, CredentialHash};
-use backend_store::{Store, StoreError};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
@@ -24,14 +23,6 @@ use crate::error::ApiError;
 const MAX_AGE: u32 = 180 * 24 * 60 * 60;
 /// Bytes of a credential.
 const CREDENTIAL_BYTES: usize = 32;
-
-/// The account that these headers' cookie opens.
-pub async fn account_of(store: &dyn Store, headers: &HeaderMap) -> Result<Option<Account>, StoreError> {
-    match Credential::from_cookies(headers) {
-        Some(credential) => store.account_by_credential(&credential.hash()).await,
-        None => Ok(None),
-    }
-}
 
 /// 256 random bits in a browser's cookie.
 #[derive(Clone, PartialEq, Eq)]

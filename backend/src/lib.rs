@@ -27,7 +27,6 @@ mod server;
 mod sse;
 mod store;
 
-pub use identity::account_of;
 pub use listener::{ListenAddress, Listener};
 pub use server::{Running, StartError, start};
 pub use settings::{Role, Settings, SettingsError};
