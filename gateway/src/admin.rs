@@ -5,7 +5,7 @@ mod metrics;
 use crate::{bind::Bound, gateway::Handle};
 use axum::{
     Json, Router,
-    extract::{Request, State},
+    extract::{Query, Request, State},
     http::{HeaderMap, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -102,8 +102,17 @@ async fn config(State(gateway): State<Handle>) -> Response {
         .into_response()
 }
 
-async fn reload(State(gateway): State<Handle>) -> Response {
-    match gateway.reload().await {
+/// `?dry_run=true` asks for a forecast.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HowToReload {
+    #[serde(default)]
+    dry_run: bool,
+}
+
+async fn reload(State(gateway): State<Handle>, Query(how): Query<HowToReload>) -> Response {
+    let report = if how.dry_run { gateway.rehearse_reload().await } else { gateway.reload().await };
+    match report {
         Ok(report) => Json(report).into_response(),
         Err(error) => (StatusCode::UNPROCESSABLE_ENTITY, Json(json!({ "faults": error.faults() }))).into_response(),
     }

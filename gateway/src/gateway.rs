@@ -174,6 +174,11 @@ impl Handle {
         reloading.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
     }
 
+    /// What [`reload`](Self::reload) would do now, or why it would fail.
+    pub async fn rehearse_reload(&self) -> Result<ReloadReport, ConfigError> {
+        reload::rehearse(self.clone()).await
+    }
+
     /// Reloads and says how it went in the log.
     pub async fn reload_and_log(&self, cause: &str) {
         // The reload itself logs its outcome; here only why it happened.

@@ -9,6 +9,7 @@ use crate::{
     certificates,
     config_source::ConfigError,
     gateway::{Handle, apply},
+    metrics::Metrics,
     snapshot::Snapshot,
 };
 use std::{sync::Arc, time::Duration};
@@ -36,6 +37,20 @@ pub(crate) async fn reload(handle: Handle) -> Result<ReloadReport, ConfigError> 
     done
 }
 
+/// What a reload would do now, or why it would fail: everything but the last step.
+pub(crate) async fn rehearse(handle: Handle) -> Result<ReloadReport, ConfigError> {
+    let state = handle.state();
+    let effect = state.effect.lock().await;
+    let (config, loaded, acme) = apply::load(&state.source, effect.acme()).await?;
+    // With metrics of its own, and upstreams that end with it: what serves notices nothing.
+    let snapshot = Snapshot::build(Arc::new(config), &loaded.certificates, None, &Metrics::new(), &state.pseudonyms);
+    let snapshot = Arc::new(snapshot.map_err(ConfigError::Unservable)?);
+    let config = Arc::clone(snapshot.config());
+    let changes = changes::between(handle.config().as_ref(), &config, effect.certificates(), &loaded);
+    let _bound_and_released = apply::Ready::new(snapshot, loaded, acme, &effect)?;
+    Ok(ReloadReport::new(changes, config.hash.clone(), state, false))
+}
+
 async fn attempt(handle: &Handle) -> Result<ReloadReport, ConfigError> {
     let state = handle.state();
     // One at a time, and a drain waits for it.
@@ -49,7 +64,7 @@ async fn attempt(handle: &Handle) -> Result<ReloadReport, ConfigError> {
     let changes = changes::between(before.config(), &config, effect.certificates(), &loaded);
     let ready = apply::Ready::new(snapshot, loaded, acme, &effect)?;
     effect.take(ready, handle).await;
-    Ok(ReloadReport::new(changes, config.hash.clone(), state))
+    Ok(ReloadReport::new(changes, config.hash.clone(), state, true))
 }
 
 /// Reloads when files change or a self-signed certificate is due, until the gateway ends.

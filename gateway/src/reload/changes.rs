@@ -5,10 +5,12 @@ use gateway_config::{Config, Name};
 use serde::Serialize;
 use std::{collections::BTreeSet, fmt};
 
-/// What a reload did.
+/// What a reload did, or would do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ReloadReport {
-    /// SHA-256 of the configuration's text now in effect.
+    /// Whether it took effect; `false` in a forecast.
+    pub applied: bool,
+    /// SHA-256 of the configuration's text.
     pub hash: String,
     /// Whether anything changed.
     pub changed: bool,
@@ -74,12 +76,13 @@ pub(super) fn between(old: &Config, new: &Config, old_certificates: &Loaded, new
 }
 
 impl ReloadReport {
-    pub(super) fn new(differences: Differences, hash: String, state: &State) -> Self {
+    pub(super) fn new(differences: Differences, hash: String, state: &State, applied: bool) -> Self {
         let Differences { listeners, certificates, routes, upstreams, sites, sections } = differences;
         let parts = [&listeners, &certificates, &routes, &upstreams, &sites];
         let changed = !sections.is_empty() || parts.into_iter().any(|changes| *changes != Changes::default());
         let (_, websockets) = state.metrics.open();
         Self {
+            applied,
             hash,
             changed,
             listeners,

@@ -63,6 +63,34 @@ async fn a_broken_configuration_keeps_the_old_and_says_where() {
 }
 
 #[tokio::test]
+async fn a_rehearsal_says_what_a_reload_would_do_and_does_nothing() {
+    let gateway = TestGateway::start(&format!("{FRONT}{}", says("old"))).await;
+    let (hash, address) = (gateway.handle.config().hash.clone(), free_address());
+    let url = format!("http://{}/reload?dry_run=true", gateway.admin().await);
+    let rehearse = async || {
+        let answer = reqwest::Client::new().post(&url).send().await.unwrap();
+        (answer.status().as_u16(), answer.json::<serde_json::Value>().await.unwrap())
+    };
+    gateway.write_config(&format!("{FRONT}{}{}", listener("extra", address), says("new")));
+    let (status, report) = rehearse().await;
+    assert_eq!((status, &report["applied"]), (200, &serde_json::json!(false)), "{report}");
+    assert_eq!(report["routes"]["changed"], serde_json::json!(["word"]));
+    assert_eq!(report["listeners"]["added"], serde_json::json!(["extra"]));
+    assert_eq!(gateway.get("/word").await, "old");
+    assert_eq!(gateway.handle.config().hash, hash);
+    assert_eq!(gateway.metric("gateway_config_reloads_total{result=\"success\"}").await.unwrap_or(0.0), 0.0);
+    assert!(TcpStream::connect(address).await.is_err(), "a rehearsal keeps no address");
+
+    let occupied = std::net::TcpListener::bind(address).unwrap();
+    let (status, answer) = rehearse().await;
+    assert_eq!(status, 422);
+    assert!(answer["faults"][0]["reason"].as_str().unwrap().contains("another program listens there"), "{answer}");
+    drop(occupied);
+    let (status, report) = gateway.reload(&format!("{FRONT}{}", says("new"))).await;
+    assert_eq!((status, &report["applied"]), (200, &serde_json::json!(true)));
+}
+
+#[tokio::test]
 async fn listeners_come_and_go_and_what_was_open_on_them_stays() {
     let gateway = TestGateway::start(&format!("{FRONT}{}", says("word"))).await;
     let address = free_address();
