@@ -83,7 +83,8 @@ impl AccessLog {
         }
     }
 
-    fn named(&self, client: IpAddr) -> String {
+    /// The client as logs name it.
+    pub(crate) fn named(&self, client: IpAddr) -> String {
         match &self.pseudonyms {
             Some(pseudonyms) => pseudonyms.of(client),
             None => client.to_string(),

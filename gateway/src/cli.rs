@@ -29,7 +29,7 @@ enum Command {
     /// Ask the running gateway to drain, and wait until it has stopped
     Drain(drain::DrainArgs),
     /// Look for what would keep the gateway from working, and say how to mend it
-    Doctor(ConfigArgs),
+    Doctor(doctor::DoctorArgs),
 }
 
 #[derive(Debug, Args)]
@@ -52,7 +52,7 @@ impl Cli {
                 Command::Check(args) => check::check(args.config).await,
                 Command::Schema => schema::schema(),
                 Command::Drain(args) => drain::drain(args).await,
-                Command::Doctor(args) => doctor::doctor(args.config).await,
+                Command::Doctor(args) => doctor::doctor(args).await,
             }
         })
     }

@@ -17,6 +17,7 @@ use crate::{
     router::{Found, Host},
     snapshot::{Route, Snapshot},
     stream::Facts,
+    traces::Span,
 };
 use http::header;
 use pingora::http::RequestHeader;
@@ -61,7 +62,6 @@ pub(crate) struct Exchange<'e> {
 }
 
 /// What is known about a request, and said in logs.
-#[derive(Clone)]
 pub(crate) struct About {
     pub(crate) client: IpAddr,
     pub(crate) secure: bool,
@@ -69,6 +69,8 @@ pub(crate) struct About {
     /// Normalised, without query.
     pub(crate) path: String,
     pub(crate) request_id: String,
+    /// There when it is traced.
+    pub(crate) span: Option<Box<Span>>,
     pub(crate) route: Option<Arc<Route>>,
 }
 
@@ -84,7 +86,15 @@ impl About {
     /// What is known before the first filter.
     pub(crate) fn new(facts: &Facts) -> Self {
         let client = facts.client.ip().to_canonical();
-        Self { client, secure: facts.secure, host: None, path: String::new(), request_id: String::new(), route: None }
+        Self {
+            client,
+            secure: facts.secure,
+            host: None,
+            path: String::new(),
+            request_id: String::new(),
+            span: None,
+            route: None,
+        }
     }
 }
 

@@ -24,6 +24,7 @@ pub mod snapshot;
 pub mod static_files;
 mod stream;
 pub mod tls;
+mod traces;
 mod tunnel;
 mod upstream;
 
@@ -38,5 +39,6 @@ pub mod gateway;
 pub mod life_cycle;
 pub mod local_ca;
 pub mod reload;
+mod secret;
 pub mod telemetry;
 pub mod trust;

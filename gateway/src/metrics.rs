@@ -4,7 +4,9 @@
 
 mod parts;
 
-pub use parts::{ConnectionRefusal, HandshakeResult, HttpVersion, ListenerMetrics, RouteMetrics, UpstreamMetrics};
+pub use parts::{
+    ConnectionRefusal, HandshakeResult, HttpVersion, ListenerMetrics, RouteMetrics, TraceMetrics, UpstreamMetrics,
+};
 
 use prometheus::{
     Gauge, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, core::Collector,
@@ -59,6 +61,8 @@ struct Families {
     upstream_retries: IntCounterVec,
     upstream_ejections: IntCounterVec,
     upstream_refused: IntCounterVec,
+
+    traces: Arc<TraceMetrics>,
 
     certificate_expiry: IntGaugeVec,
     certificate_renewals: IntCounterVec,
@@ -198,6 +202,12 @@ impl Metrics {
                 &["upstream"],
             ),
 
+            traces: Arc::new(TraceMetrics::new(&declare.counter(
+                "trace_spans_total",
+                "Spans that the collector took, that found the queue full, or that could not be sent, by result.",
+                &["result"],
+            ))),
+
             certificate_expiry: declare.gauge(
                 "certificate_expiry_timestamp_seconds",
                 "When the certificate in use ends, in Unix time.",
@@ -267,6 +277,11 @@ impl Metrics {
     /// The counters of a listener, made on first use; keep the result.
     pub fn listener(&self, name: &str) -> Arc<ListenerMetrics> {
         kept(&self.0.listeners, name, |name| ListenerMetrics::new(&self.0, name))
+    }
+
+    /// The counters of spans; keep the result.
+    pub fn traces(&self) -> Arc<TraceMetrics> {
+        Arc::clone(&self.0.traces)
     }
 
     /// Counts a request refused by a filter or by the head reader; `reason` must be a literal.

@@ -21,7 +21,7 @@ use gateway_config::Balance;
 use http::header;
 use pingora::{
     Error, ErrorSource, ErrorType, Result,
-    http::ResponseHeader,
+    http::{RequestHeader, ResponseHeader},
     modules::http::HttpModules,
     proxy::{FailToProxy, ProxyHttp, Session},
     upstreams::peer::HttpPeer,
@@ -127,8 +127,23 @@ impl ProxyHttp for Proxy {
         let timeouts = &route.config.timeouts;
         let peer = attempt.target().peer(timeouts.first_byte.max(timeouts.idle));
         work.attempts += 1;
+        if let Some(span) = &mut work.about.span {
+            span.asks(attempt.target());
+        }
         work.attempt = Some(attempt);
         Ok(peer)
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        _: &mut Session,
+        request: &mut RequestHeader,
+        context: &mut Context,
+    ) -> Result<()> {
+        if let Some(span) = context.work.as_ref().and_then(|work| work.about.span.as_ref()) {
+            span.tell(request);
+        }
+        Ok(())
     }
 
     async fn request_body_filter(
@@ -157,6 +172,9 @@ impl ProxyHttp for Proxy {
         let Some(work) = &mut context.work else { return Ok(()) };
         if response.status.is_informational() {
             return Ok(());
+        }
+        if let Some(span) = &mut work.about.span {
+            span.answered(response.status.as_u16());
         }
         let outcome =
             if matches!(response.status.as_u16(), 502..=504) { Outcome::Failed("status") } else { Outcome::Answered };
@@ -208,6 +226,9 @@ impl ProxyHttp for Proxy {
     ) -> Box<Error> {
         // Nothing was sent: any request may be tried elsewhere, if the budget allows it.
         let retry = context.work.as_mut().is_some_and(|work| {
+            if let Some(span) = &mut work.about.span {
+                span.failed("connect");
+            }
             work.note(Outcome::Failed("connect"));
             work.may_retry()
         });
@@ -240,9 +261,13 @@ impl ProxyHttp for Proxy {
                 error.set_retry(false);
                 return error;
             }
+            let reason = if timeout { "timeout" } else { "reset" };
+            if let Some(span) = &mut work.about.span {
+                span.failed(reason);
+            }
             // A kept connection that was closed meanwhile says nothing about the target.
             if !reused || timeout {
-                work.note(Outcome::Failed(if timeout { "timeout" } else { "reset" }));
+                work.note(Outcome::Failed(reason));
             }
             // Only when it cannot have done anything twice, and the client has not seen anything yet.
             let repeatable = session.req_header().method.is_idempotent() && !session.as_ref().retry_buffer_truncated();
@@ -278,7 +303,7 @@ impl ProxyHttp for Proxy {
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Context) {
-        context.finish(session);
+        context.finish(session, error);
         answers::part_early(session, error.is_some() || context.has_attempt()).await;
     }
 

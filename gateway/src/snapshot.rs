@@ -7,6 +7,7 @@ use crate::{
     router::Router,
     static_files::{Site, SiteError},
     tls::{self, Certificates, TlsError},
+    traces::Tracer,
     upstream::Upstream,
 };
 use gateway_config::{Action, Config, Listener, Name, Protocol};
@@ -23,6 +24,8 @@ pub struct Snapshot {
     pub(crate) routes: Vec<Arc<Route>>,
     upstreams: HashMap<Name, Arc<Upstream>>,
     pub(crate) access_log: AccessLog,
+    /// There when requests are traced.
+    pub(crate) tracer: Option<Arc<Tracer>>,
     tickets: Arc<dyn ProducesTickets>,
 }
 
@@ -45,6 +48,9 @@ pub enum BuildError {
         /// Why.
         error: SiteError,
     },
+    /// Traces.
+    #[error("`[tracing]`: {0}")]
+    Tracing(String),
     /// Session tickets cannot be made.
     #[error("session ticket keys cannot be made: {0}")]
     Tickets(rustls::Error),
@@ -143,7 +149,12 @@ impl Snapshot {
         }
         let router = Router::new(&config.routes);
         let access_log = AccessLog::new(&config.log, pseudonyms);
-        Ok(Self { config, listeners, router, routes, upstreams, access_log, tickets })
+        let traced = config.tracing.as_ref().map(|tracing| {
+            let previous = previous.and_then(|previous| previous.tracer.as_ref());
+            Tracer::build(tracing, previous, metrics).map_err(BuildError::Tracing)
+        });
+        let tracer = traced.transpose()?;
+        Ok(Self { config, listeners, router, routes, upstreams, access_log, tracer, tickets })
     }
 
     /// The configuration that it was built from.

@@ -71,7 +71,7 @@ pub(crate) async fn open(
         about: &mut about,
     };
     let admitted = filters::admit(exchange);
-    let log = Log { snapshot: Arc::clone(&snapshot), about, started, upstream: String::new() };
+    let mut log = Log { snapshot: Arc::clone(&snapshot), about, started, upstream: String::new() };
     let route = match admitted {
         Ok(route) => route,
         Err(refusal) => {
@@ -81,9 +81,9 @@ pub(crate) async fn open(
             return Opened::Ended;
         }
     };
-    match Box::pin(connect(&route, &request, log, stream)).await {
+    match Box::pin(connect(&route, &mut request, log, stream)).await {
         Ok(relay) => Opened::Relay(relay),
-        Err(Refused { log, mut stream, reply }) => {
+        Err(Refused { mut log, mut stream, reply }) => {
             match reply {
                 Reply::Gateway(status, detail) => {
                     log.write(status, 0);
@@ -124,7 +124,7 @@ struct Refused {
 
 async fn connect(
     route: &Arc<Route>,
-    request: &RequestHeader,
+    request: &mut RequestHeader,
     mut log: Log,
     stream: Box<ClientStream>,
 ) -> Result<Box<Relay>, Refused> {
@@ -133,16 +133,25 @@ async fn connect(
         return Err(Refused { log, stream, reply: Reply::Gateway(404, "There is nothing here.") });
     };
     let Ok(admission) = upstream.admit(true) else { return Err(Refused { log, stream, reply: unavailable }) };
-    let Some((attempt, connected)) = reach(upstream, request, log.about.client).await else {
+    let Some((attempt, connected)) = reach(upstream, request, &mut log.about).await else {
         return Err(Refused { log, stream, reply: unavailable });
     };
     log.upstream.clone_from(&attempt.target().label);
+    if let Some(span) = &log.about.span {
+        span.tell(request);
+    }
     match handshake::shake(connected, request, route.config.timeouts.first_byte).await {
         Ok(Shaken { upstream, answer, rest }) => {
             attempt.note(Outcome::Answered);
+            // The attempt ends with its answer, the request with the WebSocket.
+            log.attempt_ended(Ok(101));
             Ok(Relay::new(*stream, upstream, answer, rest, route, admission, attempt, log))
         }
         Err(reply) => {
+            log.attempt_ended(match &reply {
+                Reply::Gateway(..) => Err("websocket"),
+                Reply::Upstream(status, _) => Ok(*status),
+            });
             let failed = matches!(reply, Reply::Gateway(..) | Reply::Upstream(502..=504, _));
             attempt.note(if failed { Outcome::Failed("websocket") } else { Outcome::Answered });
             Err(Refused { log, stream, reply })
@@ -154,18 +163,24 @@ async fn connect(
 async fn reach(
     upstream: &Arc<Upstream>,
     request: &RequestHeader,
-    client: std::net::IpAddr,
+    about: &mut About,
 ) -> Option<(Attempt, UpstreamStream)> {
-    let key = balance_key(upstream, &request.headers, client);
+    let key = balance_key(upstream, &request.headers, about.client);
     let mut tried = Vec::new();
     loop {
         let attempt = upstream.pick(key, &tried).await.ok()?;
         let target = Arc::clone(attempt.target());
+        if let Some(span) = &mut about.span {
+            span.asks(&target);
+        }
         match UpstreamStream::connect(&target.address, upstream.config().connect_timeout).await {
             Ok(connected) => return Some((attempt, connected)),
             Err(error) => {
                 tracing::debug!(upstream = upstream.name(), target = %target.label, %error, "cannot connect");
                 attempt.note(Outcome::Failed("connect"));
+                if let Some(span) = &mut about.span {
+                    span.failed("connect");
+                }
                 tried.push(target);
                 if !upstream.may_retry(tried.len()) {
                     return None;
@@ -176,12 +191,23 @@ async fn reach(
 }
 
 impl Log {
-    fn write(&self, status: u16, bytes: u64) {
+    /// Notes in the trace what the target said, or why it said nothing.
+    fn attempt_ended(&mut self, outcome: Result<u16, &'static str>) {
+        let Some(span) = &mut self.about.span else { return };
+        match outcome {
+            Ok(status) => span.answered(status),
+            Err(reason) => span.failed(reason),
+        }
+        span.is_over();
+    }
+
+    fn write(&mut self, status: u16, bytes: u64) {
         let duration = self.started.elapsed();
         if let Some(route) = &self.about.route {
             route.metrics.answered(status, HttpVersion::H1);
         }
-        self.snapshot.access_log.record(&AccessRecord {
+        let span = self.about.span.take();
+        let record = AccessRecord {
             method: "GET",
             host: self.about.host.as_ref().map(crate::router::Host::as_str).unwrap_or_default(),
             path: &self.about.path,
@@ -193,6 +219,11 @@ impl Log {
             protocol: "websocket",
             request_id: &self.about.request_id,
             client: self.about.client,
-        });
+        };
+        let access_log = &self.snapshot.access_log;
+        access_log.record(&record);
+        if let (Some(tracer), Some(span)) = (&self.snapshot.tracer, span) {
+            tracer.finish(span, &record, self.about.secure, access_log.named(record.client), None);
+        }
     }
 }

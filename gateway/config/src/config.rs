@@ -2,7 +2,7 @@
 
 use crate::{
     Admin, Certificate, CertificateStorage, Drain, Limits, Listener, Log, Name, Problems, Route, Site, TlsPolicy,
-    Trust, Upstream, problem::Collector, read, validate,
+    Tracing, Trust, Upstream, problem::Collector, read, validate,
 };
 use std::path::Path;
 
@@ -29,6 +29,8 @@ pub struct Config {
     pub admin: Option<Admin>,
     /// Logs.
     pub log: Log,
+    /// Traces of requests; `None`: none are made.
+    pub tracing: Option<Tracing>,
     /// How to stop.
     pub drain: Drain,
     /// Who is believed.

@@ -1,6 +1,7 @@
 //! Writes a configuration as TOML with every default spelled out: what the gateway understood.
 
 mod acme;
+mod tracing;
 
 use crate::{
     Action, Balance, Certificate, CertificateSource, Config, Limits, Listener, LogFormat, PathMatch, Protocol,
@@ -39,6 +40,9 @@ impl Config {
         text.string("level", self.log.level.as_str());
         text.string("format", if self.log.format == LogFormat::Json { "json" } else { "text" });
         text.plain("pseudonymise", self.log.pseudonymise);
+        if let Some(tracing) = &self.tracing {
+            text.tracing(tracing);
+        }
         text.section("drain");
         text.duration("delay", self.drain.delay);
         text.duration("deadline", self.drain.deadline);

@@ -17,6 +17,7 @@ mod route;
 mod schema;
 mod site;
 mod standalone;
+mod tracing;
 mod units;
 mod unknown_keys;
 mod upstream;
@@ -34,5 +35,6 @@ pub use route::{Action, HostPattern, PathMatch, RateLimit, Route, RouteTimeouts}
 pub use schema::schema;
 pub use site::{Site, SiteRoot};
 pub use standalone::{Standalone, StandaloneAcme};
+pub use tracing::{CollectorUrl, Tracing};
 pub use units::{bytes_text, duration_text};
 pub use upstream::{Balance, CircuitBreaker, Ejection, HealthCheck, Retries, Target, Upstream};

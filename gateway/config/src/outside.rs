@@ -5,6 +5,7 @@ pub(crate) mod listener;
 pub(crate) mod operation;
 pub(crate) mod route;
 pub(crate) mod text;
+pub(crate) mod tracing;
 pub(crate) mod upstream;
 
 pub(crate) use text::{Text, Value};
@@ -15,6 +16,7 @@ use operation::{AdminText, DrainText, LimitsText, LogText, TrustText};
 use route::{RouteText, SiteText};
 use schemars::JsonSchema;
 use toml::Spanned;
+use tracing::TracingText;
 use upstream::UpstreamText;
 
 /// The configuration of a Gatehouse gateway.
@@ -45,6 +47,8 @@ pub(crate) struct File {
     admin: Option<AdminText>,
     /// Logs. Default: access log on, level info, JSON, addresses pseudonymised.
     log: Option<LogText>,
+    /// Which requests are traced, and the OpenTelemetry collector that gets their spans. Default: none, and nothing is sent.
+    tracing: Option<TracingText>,
     /// How the gateway stops. Default: no delay, 30 seconds.
     drain: Option<DrainText>,
     /// Who is believed. Default: nobody.
@@ -64,6 +68,7 @@ pub(crate) struct Sections {
     pub(crate) limits: Option<LimitsText>,
     pub(crate) admin: Option<AdminText>,
     pub(crate) log: Option<LogText>,
+    pub(crate) tracing: Option<Spanned<TracingText>>,
     pub(crate) drain: Option<DrainText>,
     pub(crate) trust: Option<TrustText>,
 }

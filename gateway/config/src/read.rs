@@ -38,6 +38,7 @@ pub(crate) fn sections(text: &str, problems: &mut Collector<'_>) -> Sections {
         limits: reader.one("limits"),
         admin: reader.one("admin"),
         log: reader.one("log"),
+        tracing: reader.one_with_place("tracing"),
         drain: reader.one("drain"),
         trust: reader.one("trust"),
     }

@@ -6,6 +6,7 @@ mod listener;
 mod operation;
 mod references;
 mod route;
+mod tracing;
 mod upstream;
 
 use crate::{
@@ -43,6 +44,7 @@ pub(crate) fn config(text: &str, base: &Path, sections: Sections, problems: &mut
         limits,
         admin: sections.admin.and_then(|admin| operation::admin(&mut check, admin)),
         log: operation::log(sections.log.unwrap_or_default()),
+        tracing: tracing::tracing(&mut check, sections.tracing.as_ref()),
         drain: operation::drain(&mut check, sections.drain.unwrap_or_default()),
         trust: operation::trust(&mut check, sections.trust.unwrap_or_default()),
         hash: hex::encode(Sha256::digest(text)),

@@ -10,7 +10,7 @@ const BEGIN: &str = "<!-- made from the JSON Schema: begin -->\n";
 const END: &str = "<!-- made from the JSON Schema: end -->";
 
 /// The sections in the order in which a configuration is written.
-const SECTIONS: [&str; 12] = [
+const SECTIONS: [&str; 13] = [
     "listener",
     "tls",
     "certificate",
@@ -21,15 +21,17 @@ const SECTIONS: [&str; 12] = [
     "limits",
     "admin",
     "log",
+    "tracing",
     "drain",
     "trust",
 ];
 
 /// Examples of keys that exclude those which `everything.toml` shows, each a text.
-const ALTERNATIVES: [(&str, &str); 3] = [
+const ALTERNATIVES: [(&str, &str); 4] = [
     ("certificate_storage.directory", "/var/lib/gatehouse/acme"),
     ("certificate_storage.redis_url_file", "/run/secrets/redis-url"),
     ("certificate_storage.secret_env", "CERTIFICATES_SECRET"),
+    ("tracing.headers_env", "COLLECTOR_HEADERS"),
 ];
 
 #[test]

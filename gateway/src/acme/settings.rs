@@ -1,6 +1,6 @@
 //! From the configuration's words to the maintainer's settings; reads the files that are named there.
 
-use super::storage::secret;
+use crate::secret;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use gateway_acme::{Authority, ChallengeKind, ExternalAccount, NameSet, Settings};
 use gateway_config::{AcmeChallenge, AcmeExternalAccount, AcmeIssuer};
@@ -26,7 +26,7 @@ pub(super) fn settings(issuer: &AcmeIssuer, names: Vec<NameSet>) -> Result<Setti
 }
 
 fn external_account(account: &AcmeExternalAccount) -> Result<ExternalAccount, String> {
-    let text = secret(&account.hmac_key)?;
+    let text = secret::read(&account.hmac_key)?;
     let hmac_key = BASE64_URL_SAFE_NO_PAD
         .decode(text.trim_end_matches('='))
         .map_err(|error| format!("the key of the external account: expected base64url: {error}"))?;

@@ -1,7 +1,8 @@
 //! The storage of ACME, opened; session tickets are shared through it.
 
+use crate::secret;
 use gateway_acme::{DirectoryStorage, RedisStorage, Storage, SystemClock, TicketKeeper, TicketSettings, Ticketer};
-use gateway_config::{CertificateStorage, Secret};
+use gateway_config::CertificateStorage;
 use rustls::server::ProducesTickets;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -23,7 +24,7 @@ impl Opened {
                 Arc::new(DirectoryStorage::open(directory).map_err(|error| error.to_string())?)
             }
             CertificateStorage::Redis { url, secret: seal, prefix } => {
-                let (url, seal) = (secret(url)?, secret(seal)?);
+                let (url, seal) = (secret::read(url)?, secret::read(seal)?);
                 let opened = RedisStorage::connect(&url, prefix, seal.as_bytes());
                 Arc::new(opened.map_err(|error| error.to_string())?)
             }
@@ -69,19 +70,5 @@ impl Opened {
         if let Some(stop) = self.stop.lock().unwrap_or_else(PoisonError::into_inner).take() {
             stop.cancel();
         }
-    }
-}
-
-/// The secret itself; errors say where it should be and not what it is.
-pub(super) fn secret(secret: &Secret) -> Result<String, String> {
-    let text = match secret {
-        Secret::Environment(name) => {
-            std::env::var(name).map_err(|_| format!("expected a secret in the environment variable `{name}`"))?
-        }
-        Secret::File(path) => std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?,
-    };
-    match text.trim() {
-        "" => Err("expected a secret, found nothing".to_owned()),
-        text => Ok(text.to_owned()),
     }
 }

@@ -1,12 +1,27 @@
 //! `gateway doctor`: looks at everything that the configuration needs from the machine and the network.
 
+mod authorities;
+mod caa;
 mod certificates;
+mod collector;
+mod dns;
 mod network;
 mod upstreams;
 
-use super::{complain, say};
+use super::{ConfigArgs, complain, say};
 use crate::config_source::ConfigSource;
-use std::{path::PathBuf, process::ExitCode};
+use clap::Args;
+use dns::{NameServer, NameServers};
+use std::process::ExitCode;
+
+#[derive(Debug, Args)]
+pub(super) struct DoctorArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// The name server to ask for CAA records, such as 192.0.2.53 or 127.0.0.1:5353; else those of /etc/resolv.conf
+    #[arg(long, value_name = "ADDRESS")]
+    nameserver: Option<NameServer>,
+}
 
 /// What was looked at, and how it is.
 struct Finding {
@@ -35,6 +50,14 @@ impl Finding {
         Self { subject: subject.into(), state: Finds::Bad(what.into()) }
     }
 
+    /// What is bad elsewhere is only odd here.
+    fn softened(self) -> Self {
+        match self.state {
+            Finds::Bad(what) => Self::odd(self.subject, what),
+            _ => self,
+        }
+    }
+
     fn line(&self) -> String {
         let (mark, what) = match &self.state {
             Finds::Good(what) => ("ok  ", what),
@@ -45,7 +68,8 @@ impl Finding {
     }
 }
 
-pub(super) async fn doctor(path: PathBuf) -> ExitCode {
+pub(super) async fn doctor(arguments: DoctorArgs) -> ExitCode {
+    let path = arguments.config.config;
     let config = match ConfigSource::File(path.clone()).load() {
         Ok(config) => config,
         Err(error) => return complain(&error.to_string()),
@@ -55,7 +79,11 @@ pub(super) async fn doctor(path: PathBuf) -> ExitCode {
     findings.extend(certificates::certificates(&config));
     findings.extend(network::listeners(&config).await);
     findings.extend(network::names(&config).await);
+    let (authorities, directories) = authorities::authorities(&config).await;
+    findings.extend(authorities);
+    findings.extend(caa::caa(&config, &directories, &NameServers::new(arguments.nameserver)).await);
     findings.extend(upstreams::upstreams(&config).await);
+    findings.extend(collector::collector(&config).await);
 
     for finding in &findings {
         say(&finding.line());

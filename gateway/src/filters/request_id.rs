@@ -1,27 +1,44 @@
-//! A name for each request, and its place in a trace (W3C Trace Context, section 3.2).
+//! A name for each request, and its place in a trace (W3C Trace Context, section 3).
 
 use super::{Exchange, Refusal};
+use crate::traces::{Span, TRACEPARENT, TRACESTATE, TraceParent};
 use http::HeaderValue;
 
 pub(crate) const REQUEST_ID: &str = "x-request-id";
-const TRACEPARENT: &str = "traceparent";
 
 pub(super) fn give(exchange: &mut Exchange<'_>) -> Result<(), Refusal> {
     let trusted = exchange.snapshot.trusts(exchange.facts.client.ip());
     let text = |name: &str| exchange.request.headers.get(name).and_then(|value| value.to_str().ok());
     let kept_id = text(REQUEST_ID).filter(|id| trusted && is_id(id)).map(str::to_owned);
-    let kept_parent = text(TRACEPARENT).is_some_and(|parent| trusted && is_traceparent(parent));
-    let random = format!("{:032x}", rand::random::<u128>().max(1));
-    if !kept_parent {
-        // The trace has the request's own id, so that one finds the other; flags 00: nobody here decided to sample.
-        let parent = format!("00-{random}-{:016x}-00", rand::random::<u64>().max(1));
-        set(exchange, TRACEPARENT, &parent);
-        exchange.request.remove_header("tracestate");
+    let kept_parent = text(TRACEPARENT).filter(|_| trusted).and_then(TraceParent::parse);
+    let random = rand::random::<u128>().max(1);
+    // Who is before us has decided, or we do; without a tracer nobody here does.
+    let traced = exchange
+        .snapshot
+        .tracer
+        .as_ref()
+        .is_some_and(|tracer| kept_parent.map_or_else(|| tracer.samples(), TraceParent::is_sampled));
+    match kept_parent {
+        Some(parent) if traced => exchange.about.span = Some(Span::below(parent, state(exchange))),
+        Some(_) => {}
+        None => {
+            // The trace has the request's own id, so that one finds the other; flags 00: nobody here decided to sample.
+            let parent = TraceParent { trace: random, span: rand::random::<u64>().max(1), flags: 0 };
+            set(exchange, TRACEPARENT, &parent.to_string());
+            exchange.request.remove_header(TRACESTATE);
+            exchange.about.span = traced.then(|| Span::root(random));
+        }
     }
-    let id = kept_id.unwrap_or(random);
+    let id = kept_id.unwrap_or_else(|| format!("{random:032x}"));
     set(exchange, REQUEST_ID, &id);
     exchange.about.request_id = id;
     Ok(())
+}
+
+/// Several fields are one list.
+fn state(exchange: &Exchange<'_>) -> String {
+    let fields = exchange.request.headers.get_all(TRACESTATE).iter();
+    fields.filter_map(|field| field.to_str().ok()).collect::<Vec<_>>().join(",")
 }
 
 fn set(exchange: &mut Exchange<'_>, name: &'static str, value: &str) {
@@ -33,34 +50,4 @@ fn set(exchange: &mut Exchange<'_>, name: &'static str, value: &str) {
 
 fn is_id(id: &str) -> bool {
     (8..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-}
-
-fn is_traceparent(text: &str) -> bool {
-    let hex =
-        |text: &str, len: usize| text.len() == len && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    let parts: Vec<&str> = text.split('-').collect();
-    let [version, trace, parent, flags] = parts.as_slice() else { return false };
-    let zero = |text: &str| text.bytes().all(|byte| byte == b'0');
-    *version == "00" && hex(trace, 32) && hex(parent, 16) && hex(flags, 2) && !zero(trace) && !zero(parent)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn traceparents_are_checked_octet_by_octet() {
-        let good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-        assert!(is_traceparent(good));
-        for bad in [
-            "",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
-            "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-            "00-4BF92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
-        ] {
-            assert!(!is_traceparent(bad), "{bad}");
-        }
-    }
 }

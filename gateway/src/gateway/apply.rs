@@ -95,6 +95,9 @@ impl Effect {
             serving.stop().await;
         }
         self.listeners = kept;
+        if let Some(tracer) = &ready.snapshot.tracer {
+            tracer.start(&state.tasks, &state.end);
+        }
         state.snapshot.store(ready.snapshot);
         for (name, prepared) in ready.listeners {
             self.listeners.push(Serving::start(&state.plane, name, prepared));

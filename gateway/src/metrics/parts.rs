@@ -54,6 +54,24 @@ impl HandshakeResult {
     }
 }
 
+/// What became of spans.
+pub struct TraceMetrics {
+    /// The collector took them.
+    pub exported: IntCounter,
+    /// The queue was full.
+    pub dropped: IntCounter,
+    /// The collector did not take them.
+    pub failed: IntCounter,
+}
+
+impl TraceMetrics {
+    pub(super) fn new(spans: &IntCounterVec) -> Self {
+        let [exported, dropped, failed] =
+            ["exported", "dropped", "failed"].map(|result| spans.with_label_values(&[result]));
+        Self { exported, dropped, failed }
+    }
+}
+
 /// Why a connection was closed at once, as a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectionRefusal {

@@ -10,7 +10,7 @@ use crate::{
     upstream::{Admission, Attempt, Outcome, Target, Upstream},
 };
 use http::Version;
-use pingora::proxy::Session;
+use pingora::{Error, ErrorSource, proxy::Session};
 use std::{sync::Arc, time::Instant};
 
 /// A request.
@@ -44,8 +44,8 @@ impl Context {
         self.work.as_ref().is_some_and(|work| work.attempt.is_some())
     }
 
-    /// Counts and logs.
-    pub(super) fn finish(&mut self, session: &Session) {
+    /// Counts, logs and ends the trace.
+    pub(super) fn finish(&mut self, session: &Session, error: Option<&Error>) {
         let Some(work) = &mut self.work else { return };
         let head = session.req_header();
         let h2 = head.version == Version::HTTP_2;
@@ -59,10 +59,12 @@ impl Context {
             metrics.request_bytes.inc_by(work.body_received);
             metrics.response_bytes.inc_by(bytes);
         }
-        if !work.snapshot.access_log.enabled() {
+        let span = work.about.span.take();
+        let access_log = &work.snapshot.access_log;
+        if !access_log.enabled() && span.is_none() {
             return;
         }
-        work.snapshot.access_log.record(&AccessRecord {
+        let record = AccessRecord {
             method: head.method.as_str(),
             host: work.about.host.as_ref().map(crate::router::Host::as_str).unwrap_or_default(),
             path: &work.about.path,
@@ -74,7 +76,16 @@ impl Context {
             protocol: if h2 { "HTTP/2" } else { "HTTP/1.1" },
             request_id: &work.about.request_id,
             client: work.about.client,
-        });
+        };
+        access_log.record(&record);
+        if let (Some(tracer), Some(span)) = (&work.snapshot.tracer, span) {
+            let failure = error.map(|error| match error.esource() {
+                ErrorSource::Upstream => "upstream",
+                ErrorSource::Downstream => "client",
+                ErrorSource::Internal | ErrorSource::Unset => "internal",
+            });
+            tracer.finish(span, &record, work.about.secure, access_log.named(record.client), failure);
+        }
     }
 }
 

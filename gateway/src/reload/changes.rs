@@ -24,7 +24,8 @@ pub struct ReloadReport {
     pub upstreams: Changes,
     /// Static sites.
     pub sites: Changes,
-    /// Other sections that changed: `tls`, `certificate_storage`, `limits`, `admin`, `log`, `drain`, `trust`.
+    /// Other sections that changed: `tls`, `certificate_storage`, `limits`, `admin`, `log`, `tracing`, `drain`,
+    /// `trust`.
     pub sections: Vec<&'static str>,
     /// Client connections open at that moment, all of which were kept.
     pub connections_kept: usize,
@@ -61,6 +62,7 @@ pub(super) fn between(old: &Config, new: &Config, old_certificates: &Loaded, new
         ("limits", old.limits == new.limits),
         ("admin", old.admin == new.admin),
         ("log", old.log == new.log),
+        ("tracing", old.tracing == new.tracing),
         ("drain", old.drain == new.drain),
         ("trust", old.trust == new.trust),
     ];

@@ -4,6 +4,7 @@
 
 mod acme;
 mod admin;
+mod doctor;
 mod documentation;
 mod drain;
 mod process;
@@ -12,4 +13,5 @@ mod replicas;
 mod start;
 mod support;
 mod tls_policy;
+mod traces;
 mod watch;

@@ -1,6 +1,6 @@
 //! The program itself: signals, exit codes, and what its commands say.
 
-use crate::support::{FRONT, SOON, eventually, install_provider, replace, says, within};
+use crate::support::{Collector, FRONT, SOON, eventually, install_provider, pebble::free_port, replace, says, within};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -122,6 +122,35 @@ async fn check_prints_what_it_understood_or_every_problem() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(said.matches("unknown key `adress`").count(), 2, "{said}");
+}
+
+#[tokio::test]
+async fn a_collector_that_fails_and_comes_back_is_one_line_each() {
+    let collector = Collector::start().await;
+    collector.refuse(Some(400));
+    let port = free_port();
+    let plain = format!(
+        "[[listener]]\nname = \"plain\"\naddress = \"127.0.0.1:{port}\"\nprotocol = \"http\"\nmode = \"plain\"\n"
+    );
+    let mut program = Program::run(&format!("{}{plain}{}", config("x"), collector.section(1.0))).await;
+    let ask = async || {
+        let before = collector.asked();
+        reqwest::get(format!("http://127.0.0.1:{port}/word")).await.unwrap();
+        eventually(true, || async { collector.asked() > before }).await;
+    };
+    ask().await;
+    ask().await;
+    collector.refuse(None);
+    ask().await;
+    let mut lines = Vec::new();
+    while lines.last().is_none_or(|line: &String| !line.contains("takes traces again")) {
+        let line = within(SOON, program.log.next_line()).await.unwrap().unwrap();
+        if line.contains("traces") {
+            lines.push(line);
+        }
+    }
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines[0].contains("the collector does not take traces") && lines[0].contains("400"), "{lines:?}");
 }
 
 #[tokio::test]

@@ -2,11 +2,17 @@
 
 mod backend;
 mod client;
+mod collector;
+mod directory;
+mod dns;
 pub(crate) mod pebble;
 pub(crate) mod tls;
 
 pub(crate) use backend::Backend;
 pub(crate) use client::websocket;
+pub(crate) use collector::{Collector, attribute, spans_of};
+pub(crate) use directory::Directory;
+pub(crate) use dns::NameServer;
 
 use gateway::{
     config_source::{ConfigError, ConfigSource},

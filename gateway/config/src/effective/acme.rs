@@ -40,7 +40,7 @@ impl Writer {
     }
 
     /// Where it is; what it is is not known here.
-    fn secret(&mut self, key: &str, secret: &Secret) {
+    pub(super) fn secret(&mut self, key: &str, secret: &Secret) {
         match secret {
             Secret::Environment(name) => self.string(&format!("{key}_env"), name),
             Secret::File(path) => self.path(&format!("{key}_file"), path),

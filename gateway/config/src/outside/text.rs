@@ -35,7 +35,7 @@ macro_rules! parse_by_from_str {
 }
 
 parse_by_from_str!(crate::Name, crate::ListenAddress, crate::ServerName, crate::HostPattern, crate::Target);
-parse_by_from_str!(crate::DirectoryUrl, crate::AcmeChallenge);
+parse_by_from_str!(crate::DirectoryUrl, crate::AcmeChallenge, crate::CollectorUrl);
 
 impl Value for String {
     fn parse(text: &str) -> Result<Self, String> {

@@ -125,7 +125,7 @@ fn external_account(check: &mut Check<'_, '_>, section: &Spanned<CertificateText
 }
 
 /// Where a secret is: in the environment or in a file, not in both.
-fn secret(
+pub(super) fn secret(
     check: &mut Check<'_, '_>,
     span: &Range<usize>,
     key: &str,

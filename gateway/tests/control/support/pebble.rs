@@ -87,8 +87,8 @@ impl Pebble {
     }
 }
 
-/// Makes a root and, below it, the certificate that Pebble shows.
-fn https_certificate(directory: &TempDir) {
+/// Makes a root and, below it, a certificate for localhost.
+pub(super) fn https_certificate(directory: &TempDir) {
     let root_key = KeyPair::generate().unwrap();
     let mut root = CertificateParams::new(vec!["Test root".to_owned()]).unwrap();
     root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

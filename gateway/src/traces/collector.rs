@@ -1,0 +1,190 @@
+//! The collector: OTLP over HTTP (opentelemetry.io/docs/specs/otlp, "OTLP/HTTP").
+
+use crate::secret;
+use bytes::Bytes;
+use gateway_config::Tracing;
+use jiff::{Timestamp, fmt::rfc2822};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
+use prost::Message as _;
+use reqwest::{
+    Certificate, Client, Response, StatusCode,
+    header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
+    redirect::Policy,
+};
+use std::{error::Error as _, time::Duration};
+
+/// `[tracing]`, with what the files and variables named there hold.
+#[derive(PartialEq)]
+pub(super) struct Settings {
+    pub(super) config: Tracing,
+    headers: HeaderMap,
+    roots: Option<Vec<u8>>,
+}
+
+/// Takes spans.
+pub(crate) struct Collector {
+    client: Client,
+    settings: (String, HeaderMap, Duration),
+}
+
+/// What became of a request.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It was taken, but for so many of its spans; the collector says why.
+    Taken { rejected: u64, message: String },
+    /// It will never be taken.
+    Refused(String),
+    /// It may be taken later; some say when.
+    Later { reason: String, after: Option<Duration> },
+}
+
+/// Longest answer that is read.
+const ANSWER_MAX: usize = 64 * 1024;
+
+impl Settings {
+    /// Reads the files and variables; errors say where something should be and never what it is.
+    pub(super) fn read(config: &Tracing) -> Result<Self, String> {
+        let headers = config.headers.as_ref().map(secret::read).transpose()?;
+        let headers = headers.as_deref().map(headers_of).transpose()?.unwrap_or_default();
+        let read = |path: &std::path::PathBuf| {
+            std::fs::read(path).map_err(|error| format!("ca_file: {}: {error}", path.display()))
+        };
+        let roots = config.ca_file.as_ref().map(read).transpose()?;
+        Ok(Self { config: config.clone(), headers, roots })
+    }
+}
+
+impl Collector {
+    /// As configured.
+    pub(crate) fn read(config: &Tracing) -> Result<Self, String> {
+        Self::new(&Settings::read(config)?)
+    }
+
+    pub(super) fn new(settings: &Settings) -> Result<Self, String> {
+        let config = &settings.config;
+        let mut client = Client::builder()
+            .user_agent(concat!("gatehouse-gateway/", env!("CARGO_PKG_VERSION")))
+            // The headers are for this collector alone.
+            .redirect(Policy::none());
+        if let Some(pem) = &settings.roots {
+            let roots = Certificate::from_pem_bundle(pem).ok().filter(|roots| !roots.is_empty());
+            client = client.tls_certs_only(roots.ok_or("ca_file: expected PEM certificates, found none")?);
+        }
+        let client = client.build().map_err(|error| format!("no client for the collector: {error}"))?;
+        let endpoint = config.endpoint.as_str().to_owned();
+        Ok(Self { client, settings: (endpoint, settings.headers.clone(), config.timeout) })
+    }
+
+    /// Its URL.
+    pub(super) fn endpoint(&self) -> &str {
+        &self.settings.0
+    }
+
+    /// Sends a request without a span, to see whether somebody takes it.
+    pub(crate) async fn send_nothing(&self) -> Verdict {
+        // No octets at all are a message with nothing in it.
+        self.send(Bytes::new()).await
+    }
+
+    /// Sends a request, within the configured deadline.
+    pub(super) async fn send(&self, body: Bytes) -> Verdict {
+        let (endpoint, headers, timeout) = &self.settings;
+        let request = self.client.post(endpoint).headers(headers.clone()).timeout(*timeout);
+        let request = request.header(CONTENT_TYPE, "application/x-protobuf").body(body);
+        match request.send().await {
+            Ok(answer) if answer.status().is_success() => taken(answer).await,
+            Ok(answer) => refused(&answer),
+            Err(error) => Verdict::Later { reason: said(&error.without_url()), after: None },
+        }
+    }
+}
+
+async fn taken(mut answer: Response) -> Verdict {
+    let mut body = Vec::new();
+    while let Ok(Some(piece)) = answer.chunk().await {
+        body.extend_from_slice(&piece);
+        if body.len() > ANSWER_MAX {
+            break;
+        }
+    }
+    // Whoever answers 2xx has taken it, whatever it says besides.
+    let said = ExportTraceServiceResponse::decode(body.as_slice()).unwrap_or_default().partial_success;
+    let said = said.unwrap_or_default();
+    Verdict::Taken { rejected: u64::try_from(said.rejected_spans).unwrap_or(0), message: said.error_message }
+}
+
+/// Which status codes are worth another try is part of the protocol ("Retryable Response Codes").
+fn refused(answer: &Response) -> Verdict {
+    let reason = format!("it answers {}", answer.status());
+    match answer.status() {
+        StatusCode::TOO_MANY_REQUESTS
+        | StatusCode::BAD_GATEWAY
+        | StatusCode::SERVICE_UNAVAILABLE
+        | StatusCode::GATEWAY_TIMEOUT => {
+            let after = answer.headers().get(RETRY_AFTER).and_then(|value| retry_after(value.to_str().ok()?));
+            Verdict::Later { reason, after }
+        }
+        _ => Verdict::Refused(reason),
+    }
+}
+
+/// RFC 9110 section 10.2.3: seconds, or a date.
+fn retry_after(text: &str) -> Option<Duration> {
+    if let Ok(seconds) = text.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let until = rfc2822::parse(text.trim()).ok()?.timestamp();
+    Some(Duration::try_from(until.duration_since(Timestamp::now())).unwrap_or_default())
+}
+
+/// `name=value`, several with commas or line ends between. A value is never repeated.
+fn headers_of(text: &str) -> Result<HeaderMap, String> {
+    let mut headers = HeaderMap::new();
+    let pairs = text.split([',', '\n']).map(str::trim).filter(|pair| !pair.is_empty());
+    for (index, pair) in pairs.enumerate() {
+        let wrong = |what: &str| format!("header {} for the collector: expected `name=value`, found {what}", index + 1);
+        let (name, value) = pair.split_once('=').ok_or_else(|| wrong("no `=`"))?;
+        let name: HeaderName = name.trim().parse().map_err(|_| wrong("no name of a header"))?;
+        let mut value: HeaderValue = value.trim().parse().map_err(|_| wrong("no value of a header"))?;
+        value.set_sensitive(true);
+        headers.append(name, value);
+    }
+    Ok(headers)
+}
+
+/// An error with its causes.
+fn said(error: &reqwest::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_are_read_and_their_values_never_repeated() {
+        let headers = headers_of("authorization=Bearer a=b, x-scope=one\nx-scope = two\n").expect("right");
+        assert_eq!(headers["authorization"], "Bearer a=b");
+        assert_eq!(headers.get_all("x-scope").iter().count(), 2);
+        for wrong in ["secret", "sec ret=value", "a=sec\u{1}ret"] {
+            let error = headers_of(wrong).expect_err(wrong);
+            assert!(error.contains("expected `name=value`") && !error.contains("ret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_time_to_wait_is_seconds_or_a_date() {
+        assert_eq!(retry_after(" 7 "), Some(Duration::from_secs(7)));
+        assert_eq!(retry_after("Fri, 31 Dec 1999 23:59:59 GMT"), Some(Duration::ZERO));
+        let far = retry_after("Fri, 31 Dec 2100 23:59:59 GMT").expect("a date");
+        assert!(far > Duration::from_secs(86_400), "{far:?}");
+        assert_eq!(retry_after("soon"), None);
+    }
+}

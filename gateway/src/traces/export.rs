@@ -1,0 +1,143 @@
+//! From the queue to the collector: in batches, with a few tries, and with an end when the gateway ends.
+
+use super::{
+    collector::{Collector, Verdict},
+    otlp,
+    span::Finished,
+};
+use crate::metrics::TraceMetrics;
+use bytes::Bytes;
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep, timeout_at},
+};
+use tokio_util::sync::CancellationToken;
+
+/// Most requests whose spans are sent at once.
+const BATCH: usize = 256;
+/// Longest time that a span waits for others to go with.
+const LINGER: Duration = Duration::from_secs(1);
+/// Most tries for one batch.
+const TRIES: u32 = 4;
+/// The first and the shortest pause between two tries; each one after it is twice as long, unless the collector says
+/// how long.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Longest pause, whatever the collector says.
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+/// What is there when the gateway ends has this long to be sent.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+/// Sends what arrives in the queue.
+pub(super) struct Exporter {
+    queue: mpsc::Receiver<Finished>,
+    collector: Collector,
+    service: String,
+    metrics: Arc<TraceMetrics>,
+    /// Spans of the batch that is being sent.
+    held: u64,
+    /// What is known of the collector.
+    well: Option<bool>,
+}
+
+impl Exporter {
+    pub(super) fn new(
+        queue: mpsc::Receiver<Finished>,
+        collector: Collector,
+        service: &str,
+        metrics: Arc<TraceMetrics>,
+    ) -> Self {
+        Self { queue, collector, service: service.to_owned(), metrics, held: 0, well: None }
+    }
+
+    /// Runs until nobody can send to the queue any more, or until a while after `end`.
+    pub(super) async fn run(mut self, end: CancellationToken) {
+        let last_moment = async {
+            end.cancelled().await;
+            sleep(FAREWELL).await;
+        };
+        tokio::select! {
+            () = self.work(&end) => {}
+            () = last_moment => {}
+        }
+        self.queue.close();
+        let mut left = self.held;
+        while let Ok(finished) = self.queue.try_recv() {
+            left += finished.spans();
+        }
+        self.metrics.failed.inc_by(left);
+    }
+
+    async fn work(&mut self, end: &CancellationToken) {
+        let mut batch = Vec::new();
+        while end.run_until_cancelled(self.queue.recv_many(&mut batch, BATCH)).await.is_some_and(|got| got > 0) {
+            let until = Instant::now() + LINGER;
+            while batch.len() < BATCH {
+                let room = BATCH - batch.len();
+                let more = timeout_at(until, self.queue.recv_many(&mut batch, room));
+                if !matches!(end.run_until_cancelled(more).await, Some(Ok(1..))) {
+                    break;
+                }
+            }
+            self.deliver(std::mem::take(&mut batch), end).await;
+        }
+        self.queue.close();
+        while self.queue.recv_many(&mut batch, BATCH).await > 0 {
+            self.deliver(std::mem::take(&mut batch), end).await;
+        }
+    }
+
+    async fn deliver(&mut self, batch: Vec<Finished>, end: &CancellationToken) {
+        self.held = batch.iter().map(Finished::spans).sum();
+        let body = Bytes::from(otlp::encode(&self.service, &batch));
+        drop(batch);
+        let mut pause = PAUSE;
+        for tries in 1..=TRIES {
+            match self.collector.send(body.clone()).await {
+                Verdict::Taken { rejected: 0, .. } => {
+                    self.is_well();
+                    return self.settle(0);
+                }
+                Verdict::Taken { rejected, message } => {
+                    self.is_ill(&format!("it rejects spans: {message}"));
+                    return self.settle(rejected);
+                }
+                Verdict::Refused(reason) => {
+                    self.is_ill(&reason);
+                    break;
+                }
+                Verdict::Later { reason, after } => {
+                    self.is_ill(&reason);
+                    // When the gateway ends there is one try and no pause.
+                    let wait = sleep(after.unwrap_or(pause).clamp(PAUSE, PAUSE_MAX));
+                    if tries == TRIES || end.run_until_cancelled(wait).await.is_none() {
+                        break;
+                    }
+                    pause *= 2;
+                }
+            }
+        }
+        self.settle(self.held);
+    }
+
+    /// Counts the batch, of which so many spans were not taken.
+    fn settle(&mut self, failed: u64) {
+        let failed = failed.min(self.held);
+        self.metrics.failed.inc_by(failed);
+        self.metrics.exported.inc_by(self.held - failed);
+        self.held = 0;
+    }
+
+    fn is_well(&mut self) {
+        if self.well.replace(true) == Some(false) {
+            tracing::info!(endpoint = self.collector.endpoint(), "the collector takes traces again");
+        }
+    }
+
+    fn is_ill(&mut self, reason: &str) {
+        if self.well.replace(false) != Some(false) {
+            let endpoint = self.collector.endpoint();
+            tracing::warn!(endpoint, reason, "the collector does not take traces; what it misses is lost");
+        }
+    }
+}
