@@ -27,7 +27,7 @@ pub struct Options {
     pub registries: Vec<prometheus::Registry>,
     /// Conditions without which `/readyz` says no.
     pub ready_when: Vec<watch::Receiver<bool>>,
-    /// The process's log, so that a reload can change its level.
+    /// The process's log, so that a reload can change its level and format.
     pub telemetry: Option<Telemetry>,
     /// Whether to leave changed files alone until a reload is asked for.
     pub ignore_files: bool,

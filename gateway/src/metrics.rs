@@ -187,7 +187,7 @@ impl Metrics {
             ),
             upstream_failures: declare.counter(
                 "upstream_failures_total",
-                "Attempts that failed, by stage.",
+                "Attempts that failed: connect, write, first_byte, idle, reset, status or websocket.",
                 &["upstream", "reason"],
             ),
             upstream_retries: declare.counter("upstream_retries_total", "Attempts after the first.", &["upstream"]),

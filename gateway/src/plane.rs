@@ -44,15 +44,13 @@ pub struct Drained {
     pub cut: usize,
 }
 
-/// Connections to all upstream targets together that are kept for reuse.
-const KEPT_CONNECTIONS: usize = 1024;
-
 impl Plane {
     /// A data plane that follows the given snapshot.
     pub fn new(snapshot: Arc<ArcSwap<Snapshot>>, metrics: Metrics, http01: Http01) -> Arc<Self> {
         let shared = Arc::new(Shared { snapshot, metrics, rate_limits: RateLimits::default() });
         let conf = ServerConf {
-            upstream_keepalive_pool_size: KEPT_CONNECTIONS,
+            // Nothing gets there: each target keeps its own idle connections.
+            upstream_keepalive_pool_size: 1,
             // The retry budget decides; this only ends what it could never allow.
             max_retries: 16,
             ..ServerConf::default()

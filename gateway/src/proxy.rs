@@ -3,7 +3,10 @@
 mod answers;
 mod context;
 mod event_stream;
+mod pace;
 mod site;
+
+pub(crate) use pace::Pace;
 
 use crate::{
     answer::{Answer, Form},
@@ -11,14 +14,14 @@ use crate::{
     plane::Shared,
     snapshot::LeadsTo,
     stream::facts_of,
-    upstream::{Key, Outcome, Unavailable, Upstream},
+    upstream::{Key, Late, Outcome, Patience, Unavailable, Upstream},
 };
 use async_trait::async_trait;
 use bytes::Bytes;
 use context::{Context, Work};
 use event_stream::EventStream;
 use gateway_config::Balance;
-use http::header;
+use http::{Method, header};
 use pingora::{
     Error, ErrorSource, ErrorType, Result,
     http::{RequestHeader, ResponseHeader},
@@ -59,7 +62,8 @@ impl Proxy {
         session.set_read_timeout(Some(snapshot.config().limits.body_timeout));
         session.set_write_timeout(Some(WRITE_TIMEOUT));
         session.set_total_drain_timeout(Some(DRAIN_TIMEOUT));
-        let work = context.work.insert(Work::new(snapshot, about, form));
+        let pace = session.req_header().extensions.get().map(Arc::clone);
+        let work = context.work.insert(Work::new(snapshot, about, form, pace));
         let route = match admitted {
             Ok(route) => route,
             Err(refusal) => {
@@ -125,12 +129,15 @@ impl ProxyHttp for Proxy {
             Err(_) => return Err(unavailable()),
         };
         let timeouts = &route.config.timeouts;
-        let peer = attempt.target().peer(timeouts.first_byte.max(timeouts.idle));
+        let body = work.snapshot.config().limits.body_timeout;
+        let call = attempt.call(Patience { body, first_byte: timeouts.first_byte, idle: timeouts.idle });
+        let peer = call.peer();
         work.attempts += 1;
         if let Some(span) = &mut work.about.span {
             span.asks(attempt.target());
         }
         work.attempt = Some(attempt);
+        work.call = Some(call);
         Ok(peer)
     }
 
@@ -150,10 +157,17 @@ impl ProxyHttp for Proxy {
         &self,
         _: &mut Session,
         body: &mut Option<Bytes>,
-        _: bool,
+        end: bool,
         context: &mut Context,
     ) -> Result<()> {
-        let (Some(work), Some(body)) = (&mut context.work, body) else { return Ok(()) };
+        let Some(work) = &mut context.work else { return Ok(()) };
+        if end && let Some(call) = &work.call {
+            call.sent();
+        }
+        if let Some(pace) = &work.pace {
+            pace.saw();
+        }
+        let Some(body) = body else { return Ok(()) };
         work.body_received += body.len() as u64;
         let limit = work.about.route.as_ref().map_or(0, |route| route.config.body_limit);
         if work.body_received > limit {
@@ -165,7 +179,7 @@ impl ProxyHttp for Proxy {
 
     async fn upstream_response_filter(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         response: &mut ResponseHeader,
         context: &mut Context,
     ) -> Result<()> {
@@ -179,6 +193,13 @@ impl ProxyHttp for Proxy {
         let outcome =
             if matches!(response.status.as_u16(), 502..=504) { Outcome::Failed("status") } else { Outcome::Answered };
         work.note(outcome);
+        if let Some(call) = &work.call {
+            call.begun();
+        }
+        if has_no_body(&session.req_header().method, response) {
+            work.answer_is_over();
+        }
+        work.status = response.status.as_u16();
         Ok(())
     }
 
@@ -211,8 +232,14 @@ impl ProxyHttp for Proxy {
         end: bool,
         context: &mut Context,
     ) -> Result<Option<Duration>> {
-        if let Some(stream) = context.work.as_mut().and_then(|work| work.event_stream.as_mut()) {
-            stream.saw(body.as_ref().map_or(0, Bytes::len), end);
+        let Some(work) = &mut context.work else { return Ok(None) };
+        let len = body.as_ref().map_or(0, Bytes::len);
+        work.body_passed += len as u64;
+        if let Some(stream) = &mut work.event_stream {
+            stream.saw(len, end);
+        }
+        if end {
+            work.answer_is_over();
         }
         Ok(None)
     }
@@ -238,40 +265,38 @@ impl ProxyHttp for Proxy {
 
     fn error_while_proxy(
         &self,
-        peer: &HttpPeer,
+        _: &HttpPeer,
         session: &mut Session,
-        error: Box<Error>,
+        mut error: Box<Error>,
         context: &mut Context,
-        reused: bool,
+        _: bool,
     ) -> Box<Error> {
-        let mut error = error.more_context(format!("peer {}", peer._address));
         let mut retry = false;
-        if let Some(work) = &mut context.work
+        let late = context.work.as_ref().and_then(|work| work.call.as_ref()?.late());
+        // The target waits for the rest of the request, as the gateway does: that is the client's doing, and must not get a
+        // target ejected.
+        if late == Some(Late::Body)
+            || (*error.etype() == ErrorType::ReadTimedout && *error.esource() == ErrorSource::Downstream)
+        {
+            self.shared.metrics.request_refused("body_timeout");
+            error = Error::new_down(ErrorType::HTTPStatus(408));
+        } else if let Some(work) = &mut context.work
             && *error.esource() == ErrorSource::Upstream
         {
-            let timeout = matches!(error.etype(), ErrorType::ReadTimedout | ErrorType::WriteTimedout);
-            // The target waits for the rest of the request, as the gateway does: that is the client's doing, and must not
-            // get a target ejected.
-            if *error.etype() == ErrorType::ReadTimedout
-                && session.response_written().is_none()
-                && !session.as_downstream_mut().is_body_done()
-            {
-                self.shared.metrics.request_refused("body_timeout");
-                let mut error = Error::new_down(ErrorType::HTTPStatus(408));
-                error.set_retry(false);
-                return error;
-            }
-            let reason = if timeout { "timeout" } else { "reset" };
+            let reason = late.map_or("reset", Late::as_str);
             if let Some(span) = &mut work.about.span {
                 span.failed(reason);
             }
             // A kept connection that was closed meanwhile says nothing about the target.
-            if !reused || timeout {
+            if late.is_some() || work.call.as_ref().is_none_or(|call| !call.reused()) {
                 work.note(Outcome::Failed(reason));
+            }
+            if late.is_some() {
+                error.etype = ErrorType::ReadTimedout;
             }
             // Only when it cannot have done anything twice, and the client has not seen anything yet.
             let repeatable = session.req_header().method.is_idempotent() && !session.as_ref().retry_buffer_truncated();
-            retry = repeatable && !timeout && session.response_written().is_none() && work.may_retry();
+            retry = repeatable && late.is_none() && session.response_written().is_none() && work.may_retry();
         }
         error.set_retry(retry);
         error
@@ -281,7 +306,9 @@ impl ProxyHttp for Proxy {
         let nobody = FailToProxy { error_code: 0, can_reuse_downstream: false };
         let Some(code) = answers::status(error) else { return nobody };
         let Some(work) = &mut context.work else { return nobody };
-        if let Some(stream) = &mut work.event_stream {
+        if let Some(stream) = &mut work.event_stream
+            && *error.esource() == ErrorSource::Upstream
+        {
             stream.broke_off();
         }
         if session.response_written().is_none() {
@@ -327,6 +354,13 @@ fn unavailable() -> Box<Error> {
     let mut error = Error::new_up(ErrorType::HTTPStatus(503));
     error.set_retry(false);
     error
+}
+
+/// Whether an answer ends with its head (RFC 9112 section 6.3).
+fn has_no_body(method: &Method, response: &ResponseHeader) -> bool {
+    let length =
+        response.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.trim().parse().ok());
+    *method == Method::HEAD || matches!(response.status.as_u16(), 204 | 304) || length == Some(0_u64)
 }
 
 /// What a request is balanced by: the configured cookie when it has one.

@@ -1,10 +1,10 @@
-//! Logs: lines on standard error, as JSON or for people, with a level that a reload can change.
+//! Logs: lines on standard error, as JSON or for people, with a level and a form that a reload can change.
 
 use gateway_config::{Log, LogFormat, LogLevel};
-use std::io;
+use std::io::{self, IsTerminal};
 use tracing_subscriber::{
     EnvFilter, Registry, fmt,
-    layer::{Layer, SubscriberExt},
+    layer::{Layer, Layered, SubscriberExt},
     reload,
     util::{SubscriberInitExt, TryInitError},
 };
@@ -13,8 +13,12 @@ use tracing_subscriber::{
 #[derive(Clone)]
 pub struct Telemetry {
     filter: reload::Handle<EnvFilter, Registry>,
+    lines: reload::Handle<Lines, Filtered>,
     from_environment: bool,
 }
+
+type Filtered = Layered<reload::Layer<EnvFilter, Registry>, Registry>;
+type Lines = Box<dyn Layer<Filtered> + Send + Sync>;
 
 impl Telemetry {
     /// Begins to write logs; once per process. RUST_LOG, when set, goes before the configured level, for good.
@@ -22,26 +26,32 @@ impl Telemetry {
         let from_environment = std::env::var(EnvFilter::DEFAULT_ENV).is_ok_and(|value| !value.is_empty());
         let filter = if from_environment { EnvFilter::from_default_env() } else { filter(log.level) };
         let (filter, handle) = reload::Layer::new(filter);
-        let lines = match log.format {
-            LogFormat::Json => fmt::layer()
-                .json()
-                .flatten_event(true)
-                .with_current_span(false)
-                .with_span_list(false)
-                .with_writer(io::stderr)
-                .boxed(),
-            LogFormat::Text => fmt::layer().with_target(false).with_writer(io::stderr).boxed(),
-        };
-        tracing_subscriber::registry().with(filter).with(lines).try_init()?;
-        Ok(Self { filter: handle, from_environment })
+        let (layer, lines) = reload::Layer::new(lines(log.format));
+        tracing_subscriber::registry().with(filter).with(layer).try_init()?;
+        Ok(Self { filter: handle, lines, from_environment })
     }
 
-    /// Takes the level of another configuration; the format stays.
+    /// Takes level and format of another configuration.
     pub fn follow(&self, log: &Log) {
-        if !self.from_environment
-            && let Err(error) = self.filter.reload(filter(log.level))
-        {
-            tracing::warn!(%error, "the log level stays as it was");
+        let level = if self.from_environment { Ok(()) } else { self.filter.reload(filter(log.level)) };
+        if let Err(error) = level.and_then(|()| self.lines.reload(lines(log.format))) {
+            tracing::warn!(%error, "the log stays as it was");
+        }
+    }
+}
+
+/// No spans in either: what they hold is formatted for the one form or the other.
+fn lines(format: LogFormat) -> Lines {
+    match format {
+        LogFormat::Json => fmt::layer()
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(false)
+            .with_writer(io::stderr)
+            .boxed(),
+        LogFormat::Text => {
+            fmt::layer().with_target(false).with_ansi(io::stderr().is_terminal()).with_writer(io::stderr).boxed()
         }
     }
 }

@@ -2,7 +2,6 @@
 
 mod handshake;
 mod relay;
-mod upstream_stream;
 
 pub(crate) use relay::Relay;
 
@@ -17,7 +16,7 @@ use crate::{
     proxy::balance_key,
     snapshot::{LeadsTo, Route, Snapshot},
     stream::ClientStream,
-    upstream::{Attempt, Outcome, Upstream},
+    upstream::{Attempt, Outcome, Upstream, UpstreamStream},
 };
 use handshake::{Reply, Shaken};
 use pingora::http::RequestHeader;
@@ -26,7 +25,6 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::io::AsyncWriteExt as _;
-use upstream_stream::UpstreamStream;
 
 /// What became of a request for a WebSocket.
 pub(crate) enum Opened {
@@ -173,7 +171,7 @@ async fn reach(
         if let Some(span) = &mut about.span {
             span.asks(&target);
         }
-        match UpstreamStream::connect(&target.address, upstream.config().connect_timeout).await {
+        match target.address.connect(upstream.config().connect_timeout).await {
             Ok(connected) => return Some((attempt, connected)),
             Err(error) => {
                 tracing::debug!(upstream = upstream.name(), target = %target.label, %error, "cannot connect");

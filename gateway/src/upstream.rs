@@ -1,13 +1,21 @@
 //! An internal service: its targets, who of them gets a request, and what is learnt from the outcome.
 
+mod address;
 mod balance;
 mod budget;
+mod call;
 mod check;
+mod connection;
 mod health;
+mod idle;
 mod keeper;
+mod stream;
 mod target;
 
-pub(crate) use target::{Address, Target};
+pub(crate) use address::Address;
+pub(crate) use call::{Call, Late, Patience};
+pub(crate) use stream::UpstreamStream;
+pub(crate) use target::Target;
 
 use crate::metrics::UpstreamMetrics;
 use arc_swap::ArcSwap;
@@ -220,6 +228,11 @@ impl Attempt {
     /// The target.
     pub(crate) fn target(&self) -> &Arc<Target> {
         &self.target
+    }
+
+    /// A call of the target, for one request.
+    pub(crate) fn call(&self, patience: Patience) -> Arc<Call> {
+        Call::new(&self.target, patience)
     }
 
     /// Learns from how it ended.

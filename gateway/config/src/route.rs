@@ -108,7 +108,7 @@ impl fmt::Display for HostPattern {
 /// Deadlines of a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RouteTimeouts {
-    /// From the last byte of the request to the first byte of the answer.
+    /// From the last byte of the request to the head of the answer.
     pub first_byte: Duration,
     /// Between two reads of an answer's body; event streams need more than the backend's keep-alive comment.
     pub idle: Duration,

@@ -35,7 +35,7 @@ pub struct Upstream {
 pub enum Target {
     /// `127.0.0.1:9000`: one address.
     Socket(SocketAddr),
-    /// `backend:9000`: a name; the first address it resolves to is used, re-resolved as `Dns` is.
+    /// `backend:9000`: a name as one target; its addresses are tried in order, and re-resolved as those of `Dns` are.
     Host {
         /// The host name.
         host: String,

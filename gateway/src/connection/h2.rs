@@ -1,6 +1,10 @@
 //! HTTP/2: Pingora's, within limits of ours.
 
-use crate::{plane::Plane, proxy::Proxy, stream::ClientStream};
+use crate::{
+    plane::{Plane, Shared},
+    proxy::{Pace, Proxy},
+    stream::ClientStream,
+};
 use async_trait::async_trait;
 use gateway_config::Limits;
 use pingora::{
@@ -12,7 +16,7 @@ use pingora::{
     proxy::HttpProxy,
     server::ShutdownWatch,
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 /// RFC 9113 section 3.4.
@@ -25,12 +29,12 @@ const SEND_BUFFER: usize = 256 * 1024;
 
 /// Serves streams until the connection ends.
 pub(super) async fn serve(plane: Arc<Plane>, mut stream: Box<ClientStream>) {
-    let (options, server, header_timeout) = {
+    let (options, server, header_timeout, body_timeout) = {
         let snapshot = plane.shared.snapshot.load();
         let limits = &snapshot.config().limits;
         let mut server = HttpServerOptions::default();
         server.h2_idle_timeout = Some(limits.keepalive_timeout);
-        (h2_options(limits), server, limits.header_timeout)
+        (h2_options(limits), server, limits.header_timeout, limits.body_timeout)
     };
     // Pingora waits for the preface without a deadline.
     let until = Instant::now() + header_timeout;
@@ -44,7 +48,8 @@ pub(super) async fn serve(plane: Arc<Plane>, mut stream: Box<ClientStream>) {
         }
     }
     stream.describe();
-    let app = Arc::new(App { proxy: Arc::clone(&plane.proxy), options, server });
+    let (proxy, shared) = (Arc::clone(&plane.proxy), Arc::clone(&plane.shared));
+    let app = Arc::new(App { proxy, shared, options, server, body_timeout });
     let mut draining = plane.drain_signal();
     if *draining.borrow_and_update() {
         return;
@@ -70,18 +75,34 @@ fn h2_options(limits: &Limits) -> H2Options {
 /// Pingora's proxy with the options of the snapshot that the connection began with.
 struct App {
     proxy: Arc<HttpProxy<Proxy>>,
+    shared: Arc<Shared>,
     options: H2Options,
     server: HttpServerOptions,
+    body_timeout: Duration,
 }
 
 #[async_trait]
 impl HttpServerApp for App {
     async fn process_new_http(
         self: &Arc<Self>,
-        session: ServerSession,
+        mut session: ServerSession,
         shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
-        self.proxy.process_new_http(session, shutdown).await
+        if session.is_body_done() {
+            return self.proxy.process_new_http(session, shutdown).await;
+        }
+        let head = session.req_header_mut();
+        let pace = Pace::new(head.method.clone());
+        head.extensions_mut().insert(Arc::clone(&pace));
+        tokio::select! {
+            biased;
+            reused = self.proxy.process_new_http(session, shutdown) => reused,
+            // What is dropped here resets the stream (RFC 9113 section 8.1: an answer may end before its request does).
+            () = pace.stalls(self.body_timeout) => {
+                self.shared.metrics.request_refused("body_timeout");
+                None
+            }
+        }
     }
 
     fn h2_options(&self) -> Option<H2Options> {

@@ -1,15 +1,15 @@
 //! What one request carries through Pingora's hooks, and what is counted when it ends.
 
-use super::EventStream;
+use super::{EventStream, Pace};
 use crate::{
     access_log::AccessRecord,
     answer::Form,
     filters::About,
     metrics::HttpVersion,
     snapshot::{LeadsTo, Snapshot},
-    upstream::{Admission, Attempt, Outcome, Target, Upstream},
+    upstream::{Admission, Attempt, Call, Outcome, Target, Upstream},
 };
-use http::Version;
+use http::{Method, Version};
 use pingora::{Error, ErrorSource, proxy::Session};
 use std::{sync::Arc, time::Instant};
 
@@ -26,12 +26,20 @@ pub(crate) struct Work {
     pub(super) form: Form,
     pub(super) admission: Option<Admission>,
     pub(super) attempt: Option<Attempt>,
+    /// The call of the present attempt.
+    pub(super) call: Option<Arc<Call>>,
     pub(super) tried: Vec<Arc<Target>>,
     pub(super) attempts: usize,
     pub(super) body_received: u64,
+    /// Of the target's answer: its status, and the octets of its body that were passed on.
+    pub(super) status: u16,
+    pub(super) body_passed: u64,
+    /// Of an h2 request with a body.
+    pub(super) pace: Option<Arc<Pace>>,
     pub(super) event_stream: Option<EventStream>,
     /// Whether the route counts it as being answered.
     pub(super) counted: bool,
+    finished: bool,
 }
 
 impl Context {
@@ -48,60 +56,91 @@ impl Context {
     pub(super) fn finish(&mut self, session: &Session, error: Option<&Error>) {
         let Some(work) = &mut self.work else { return };
         let head = session.req_header();
-        let h2 = head.version == Version::HTTP_2;
         let status = session.response_written().map_or(0, |response| response.status.as_u16());
-        let duration = self.started.elapsed();
         let bytes = session.body_bytes_sent() as u64;
-        if let Some(route) = &work.about.route {
-            let metrics = &route.metrics;
-            metrics.answered(status, if h2 { HttpVersion::H2 } else { HttpVersion::H1 });
-            metrics.duration.observe(duration.as_secs_f64());
-            metrics.request_bytes.inc_by(work.body_received);
-            metrics.response_bytes.inc_by(bytes);
-        }
-        let span = work.about.span.take();
-        let access_log = &work.snapshot.access_log;
-        if !access_log.enabled() && span.is_none() {
-            return;
-        }
-        let record = AccessRecord {
-            method: head.method.as_str(),
-            host: work.about.host.as_ref().map(crate::router::Host::as_str).unwrap_or_default(),
-            path: &work.about.path,
-            status,
-            bytes,
-            duration,
-            route: work.about.route.as_ref().map(|route| route.config.name.as_str()).unwrap_or_default(),
-            upstream: work.attempt.as_ref().map(|attempt| attempt.target().label.as_str()).unwrap_or_default(),
-            protocol: if h2 { "HTTP/2" } else { "HTTP/1.1" },
-            request_id: &work.about.request_id,
-            client: work.about.client,
-        };
-        access_log.record(&record);
-        if let (Some(tracer), Some(span)) = (&work.snapshot.tracer, span) {
-            let failure = error.map(|error| match error.esource() {
-                ErrorSource::Upstream => "upstream",
-                ErrorSource::Downstream => "client",
-                ErrorSource::Internal | ErrorSource::Unset => "internal",
-            });
-            tracer.finish(span, &record, work.about.secure, access_log.named(record.client), failure);
+        let failure = error.map(|error| match error.esource() {
+            ErrorSource::Upstream => "upstream",
+            ErrorSource::Downstream => "client",
+            ErrorSource::Internal | ErrorSource::Unset => "internal",
+        });
+        work.finish(self.started, &head.method, head.version == Version::HTTP_2, status, bytes, failure);
+    }
+}
+
+impl Drop for Context {
+    /// A request that was given up behind the end of its answer was answered.
+    fn drop(&mut self) {
+        if let Some(work) = &mut self.work
+            && let Some(pace) = work.pace.take()
+            && !work.finished
+        {
+            work.finish(self.started, &pace.method, true, work.status, work.body_passed, Some("client"));
         }
     }
 }
 
 impl Work {
-    pub(super) fn new(snapshot: Arc<Snapshot>, about: About, form: Form) -> Box<Self> {
+    fn finish(
+        &mut self,
+        started: Instant,
+        method: &Method,
+        h2: bool,
+        status: u16,
+        bytes: u64,
+        failure: Option<&'static str>,
+    ) {
+        self.finished = true;
+        let duration = started.elapsed();
+        if let Some(route) = &self.about.route {
+            let metrics = &route.metrics;
+            metrics.answered(status, if h2 { HttpVersion::H2 } else { HttpVersion::H1 });
+            metrics.duration.observe(duration.as_secs_f64());
+            metrics.request_bytes.inc_by(self.body_received);
+            metrics.response_bytes.inc_by(bytes);
+        }
+        let span = self.about.span.take();
+        let access_log = &self.snapshot.access_log;
+        if !access_log.enabled() && span.is_none() {
+            return;
+        }
+        let record = AccessRecord {
+            method: method.as_str(),
+            host: self.about.host.as_ref().map(crate::router::Host::as_str).unwrap_or_default(),
+            path: &self.about.path,
+            status,
+            bytes,
+            duration,
+            route: self.about.route.as_ref().map(|route| route.config.name.as_str()).unwrap_or_default(),
+            upstream: self.attempt.as_ref().map(|attempt| attempt.target().label.as_str()).unwrap_or_default(),
+            protocol: if h2 { "HTTP/2" } else { "HTTP/1.1" },
+            request_id: &self.about.request_id,
+            client: self.about.client,
+        };
+        access_log.record(&record);
+        if let (Some(tracer), Some(span)) = (&self.snapshot.tracer, span) {
+            tracer.finish(span, &record, self.about.secure, access_log.named(record.client), failure);
+        }
+    }
+}
+
+impl Work {
+    pub(super) fn new(snapshot: Arc<Snapshot>, about: About, form: Form, pace: Option<Arc<Pace>>) -> Box<Self> {
         Box::new(Self {
             snapshot,
             about,
             form,
             admission: None,
             attempt: None,
+            call: None,
             tried: Vec::new(),
             attempts: 0,
             body_received: 0,
+            status: 0,
+            body_passed: 0,
+            pace,
             event_stream: None,
             counted: false,
+            finished: false,
         })
     }
 
@@ -109,6 +148,16 @@ impl Work {
         match &self.about.route.as_ref()?.leads_to {
             LeadsTo::Upstream(upstream) => Some(Arc::clone(upstream)),
             _ => None,
+        }
+    }
+
+    /// Tells who waits for it that the answer has ended.
+    pub(super) fn answer_is_over(&self) {
+        if let Some(call) = &self.call {
+            call.over();
+        }
+        if let Some(pace) = &self.pace {
+            pace.answered();
         }
     }
 

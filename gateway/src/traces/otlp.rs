@@ -80,6 +80,12 @@ fn client(finished: &Finished, index: usize, attempt: &Attempt) -> Span {
             attributes.push(text("server.address", &address.ip().to_string()));
             attributes.push(number("server.port", address.port().into()));
         }
+        // Its label is `name:port`.
+        Address::Name(_) => {
+            let (name, port) = attempt.target.label.rsplit_once(':').unwrap_or((&attempt.target.label, ""));
+            attributes.push(text("server.address", name));
+            attributes.extend(port.parse::<u16>().ok().map(|port| number("server.port", port.into())));
+        }
         Address::Unix(path) => {
             attributes.push(text("server.address", &path.display().to_string()));
             attributes.push(text("network.transport", "unix"));

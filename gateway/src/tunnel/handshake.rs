@@ -1,6 +1,6 @@
 //! The upgrade at the upstream: the request as filters left it, and what comes back (RFC 6455 section 4).
 
-use super::upstream_stream::UpstreamStream;
+use crate::upstream::UpstreamStream;
 use bytes::{Buf as _, BytesMut};
 use http::{HeaderName, header};
 use pingora::http::RequestHeader;

@@ -1,12 +1,12 @@
 //! Copies both directions of a WebSocket. Between two messages nothing is held but the two connections themselves: what is
 //! read lands in a buffer of the thread's, and only what the other side does not take at once is kept.
 
-use super::{Log, upstream_stream::UpstreamStream};
+use super::Log;
 use crate::{
     metrics::RouteMetrics,
     snapshot::Route,
     stream::{ClientStream, Transport},
-    upstream::{Admission, Attempt},
+    upstream::{Admission, Attempt, UpstreamStream},
 };
 use bytes::{Buf as _, Bytes, BytesMut};
 use prometheus::IntCounter;

@@ -2,19 +2,11 @@
 
 use super::Address;
 use std::{io, time::Duration};
-use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
-    net::{TcpStream, UnixStream},
-};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 /// Whether the target is well, by the configured measure.
 pub(super) async fn is_well(address: &Address, path: Option<&str>, deadline: Duration) -> bool {
-    let check = async {
-        match address {
-            Address::Tcp(address) => ask(TcpStream::connect(address).await?, path).await,
-            Address::Unix(socket) => ask(UnixStream::connect(socket).await?, path).await,
-        }
-    };
+    let check = async { ask(address.connect(deadline).await?, path).await };
     matches!(tokio::time::timeout(deadline, check).await, Ok(Ok(true)))
 }
 

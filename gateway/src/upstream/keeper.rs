@@ -1,6 +1,6 @@
 //! What goes on beside requests: names resolved again and again, targets checked, ejections ended.
 
-use super::{Address, RESOLVE_EVERY, Target, Upstream, check};
+use super::{RESOLVE_EVERY, Target, Upstream, check};
 use futures::future::join_all;
 use std::{
     collections::HashMap,
@@ -35,6 +35,7 @@ pub(super) async fn keep(upstream: Weak<Upstream>) {
                 check_at = now + settings.interval;
             }
             for target in upstream.targets.load().iter() {
+                target.idle.sweep();
                 let back = target.health().take_return(Instant::now());
                 if back {
                     upstream.metrics.target_healthy(&target.label, true);
@@ -74,36 +75,38 @@ where
         found.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     });
     let found = join_all(lookups).await;
+    let before = upstream.targets.load_full();
+    let kept = |label: &str| before.iter().find(|target| target.label == label).map(Arc::clone);
+    let fixed = upstream.config.targets.iter().filter_map(|target| match target {
+        gateway_config::Target::Socket(_) | gateway_config::Target::Unix(_) => kept(&target.to_string()),
+        gateway_config::Target::Host { .. } | gateway_config::Target::Dns { .. } => None,
+    });
+    let mut after: Vec<Arc<Target>> = fixed.collect();
     let mut addresses: Vec<SocketAddr> = Vec::new();
     for ((host, port, all), found) in names.into_iter().zip(found) {
         let name = (host.to_string(), port);
         match found {
-            Ok(found) => {
-                let most = if all { usize::MAX } else { 1 };
-                meanings.insert(name.clone(), found.into_iter().take(most).collect());
-            }
+            Ok(found) => drop(meanings.insert(name.clone(), found)),
             Err(error) => {
                 tracing::warn!(upstream = upstream.name(), host, %error, "name cannot be resolved; keeping what is known");
             }
         }
-        addresses.extend(meanings.get(&name).into_iter().flatten());
+        let Some(means) = meanings.get(&name).filter(|means| !means.is_empty()) else { continue };
+        if all {
+            addresses.extend(means);
+            continue;
+        }
+        let label = format!("{host}:{port}");
+        let target = kept(&label).unwrap_or_else(|| Target::named(label, means.clone(), &upstream.config));
+        target.address.means(means);
+        after.push(target);
     }
     addresses.sort_unstable();
     addresses.dedup();
-    let before = upstream.targets.load_full();
-    let kept =
-        |wanted: &SocketAddr| before.iter().find(|target| target.address == Address::Tcp(*wanted)).map(Arc::clone);
-    let fixed = upstream.config.targets.iter().filter_map(|target| match target {
-        gateway_config::Target::Socket(address) => kept(address),
-        gateway_config::Target::Unix(path) => {
-            before.iter().find(|target| target.address == Address::Unix(path.clone())).map(Arc::clone)
-        }
-        gateway_config::Target::Host { .. } | gateway_config::Target::Dns { .. } => None,
-    });
-    let mut after: Vec<Arc<Target>> = fixed.collect();
     for address in addresses {
-        if !after.iter().any(|target| target.address == Address::Tcp(address)) {
-            after.push(kept(&address).unwrap_or_else(|| Target::tcp(address, &upstream.config)));
+        let label = address.to_string();
+        if !after.iter().any(|target| target.label == label) {
+            after.push(kept(&label).unwrap_or_else(|| Target::tcp(address, &upstream.config)));
         }
     }
     let labels = |list: &[Arc<Target>]| list.iter().map(|target| target.label.clone()).collect::<Vec<_>>();

@@ -1,24 +1,26 @@
-//! One instance of an upstream: its address, its load, its health.
+//! One instance of an upstream: its address, its load, its health, its idle connections.
 
-use super::health::Health;
+use super::{Address, UpstreamStream, connection::Link, health::Health, idle::Idle};
+use arc_swap::ArcSwap;
 use pingora::{
-    protocols::TcpKeepalive,
+    protocols::{TcpKeepalive, l4::ext::set_tcp_keepalive},
     upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy},
 };
 use std::{
-    fmt,
-    net::SocketAddr,
-    path::{Path, PathBuf},
+    fmt, io,
+    net::{Ipv4Addr, SocketAddr},
+    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU32},
     time::Duration,
 };
 
-/// Where a target is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Address {
-    Tcp(SocketAddr),
-    Unix(PathBuf),
-}
+/// How the kernel finds out that a machine has gone.
+const KEEPALIVE: TcpKeepalive = TcpKeepalive {
+    idle: Duration::from_secs(60),
+    interval: Duration::from_secs(10),
+    count: 3,
+    user_timeout: Duration::from_secs(90),
+};
 
 /// A target.
 pub(crate) struct Target {
@@ -26,6 +28,8 @@ pub(crate) struct Target {
     /// The address as a label and for logs.
     pub(crate) label: String,
     pub(crate) in_flight: AtomicU32,
+    pub(super) idle: Idle,
+    connect_timeout: Duration,
     peer: HttpPeer,
     health: Mutex<Health>,
 }
@@ -41,38 +45,41 @@ impl Target {
     }
 
     pub(super) fn tcp(address: SocketAddr, upstream: &gateway_config::Upstream) -> Arc<Self> {
-        let peer = HttpPeer::new(address, false, String::new());
-        Self::new(Address::Tcp(address), address.to_string(), peer, upstream)
+        Self::new(Address::Tcp(address), address.to_string(), upstream)
+    }
+
+    /// A name as one target: `label` is how the configuration writes it.
+    pub(super) fn named(label: String, means: Vec<SocketAddr>, upstream: &gateway_config::Upstream) -> Arc<Self> {
+        Self::new(Address::Name(ArcSwap::from_pointee(means)), label, upstream)
     }
 
     fn unix(path: &Path, upstream: &gateway_config::Upstream) -> Option<Arc<Self>> {
         let text = path.to_str()?;
-        let peer = HttpPeer::new_uds(text, false, String::new()).ok()?;
-        Some(Self::new(Address::Unix(path.to_owned()), format!("unix:{text}"), peer, upstream))
+        Some(Self::new(Address::Unix(path.to_owned()), format!("unix:{text}"), upstream))
     }
 
-    fn new(address: Address, label: String, mut peer: HttpPeer, upstream: &gateway_config::Upstream) -> Arc<Self> {
-        peer.options.connection_timeout = Some(upstream.connect_timeout);
-        peer.options.total_connection_timeout = Some(upstream.connect_timeout);
-        peer.options.idle_timeout = Some(upstream.keepalive_timeout);
-        peer.options.write_timeout = Some(Duration::from_secs(30));
-        peer.options.tcp_keepalive = Some(TcpKeepalive {
-            idle: Duration::from_secs(60),
-            interval: Duration::from_secs(10),
-            count: 3,
-            user_timeout: Duration::from_secs(90),
-        });
+    fn new(address: Address, label: String, upstream: &gateway_config::Upstream) -> Arc<Self> {
+        // Connections and their deadlines are made here, so where it goes and how long is nothing to Pingora.
+        let mut peer = HttpPeer::new(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), false, String::new());
         // WebSockets go through the tunnel: nothing that Pingora forwards may change its protocol.
         peer.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::deny_upgrades();
         let health = Mutex::new(Health::new(upstream.slow_start));
-        Arc::new(Self { address, label, in_flight: AtomicU32::new(0), peer, health })
+        let (in_flight, idle) = (AtomicU32::new(0), Idle::new(upstream));
+        Arc::new(Self { address, label, in_flight, idle, connect_timeout: upstream.connect_timeout, peer, health })
     }
 
-    /// The target as Pingora wants it, with the route's deadline for reads.
-    pub(crate) fn peer(&self, read_timeout: Duration) -> Box<HttpPeer> {
-        let mut peer = Box::new(self.peer.clone());
-        peer.options.read_timeout = Some(read_timeout);
-        peer
+    /// The target as Pingora wants it.
+    pub(super) fn peer(&self) -> Box<HttpPeer> {
+        Box::new(self.peer.clone())
+    }
+
+    /// A new connection for requests, one after the other.
+    pub(super) async fn connect(&self) -> io::Result<Link> {
+        let stream = self.address.connect(self.connect_timeout).await?;
+        if let UpstreamStream::Tcp(tcp) = &stream {
+            set_tcp_keepalive(tcp, &KEEPALIVE).map_err(io::Error::other)?;
+        }
+        Ok(Link::new(stream))
     }
 
     pub(super) fn health(&self) -> MutexGuard<'_, Health> {

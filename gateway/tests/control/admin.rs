@@ -2,8 +2,11 @@
 
 use crate::support::{Backend, FRONT, TestGateway, eventually, leads_to, says};
 use gateway::gateway::Options;
-use std::{io::Write, process::Stdio};
-use tokio::sync::watch;
+use std::{io::Write, process::Stdio, time::Duration};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    sync::watch,
+};
 
 #[tokio::test]
 async fn metrics_count_requests_by_route_code_and_protocol_and_promtool_likes_them() {
@@ -27,6 +30,58 @@ async fn metrics_count_requests_by_route_code_and_protocol_and_promtool_likes_th
     promtool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
     let output = promtool.wait_with_output().unwrap();
     assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[tokio::test]
+async fn metrics_show_how_event_streams_went() {
+    // Two events, and then an end or silence.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = listener.local_addr().unwrap();
+    let serving = tokio::spawn(async move {
+        let mut silent = Vec::new();
+        loop {
+            let (mut tcp, _) = listener.accept().await.unwrap();
+            let mut octets = [0; 4096];
+            let read = tcp.read(&mut octets).await.unwrap();
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n";
+            tcp.write_all(head.as_bytes()).await.unwrap();
+            for _ in 0..2 {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                tcp.write_all(b"9\r\ndata: x\n\n\r\n").await.unwrap();
+            }
+            if octets[..read].starts_with(b"GET /api/whole") {
+                tcp.write_all(b"0\r\n\r\n").await.unwrap();
+            } else {
+                silent.push(tcp);
+            }
+        }
+    });
+    let route = "\n[[route]]\nname = \"events\"\npath_prefix = \"/api\"\nupstream = \"model\"\nidle_timeout = \"1s\"\n";
+    let upstream = format!("\n[[upstream]]\nname = \"model\"\ntargets = [\"{target}\"]\n");
+    let gateway = TestGateway::start(&format!("{FRONT}{route}{upstream}")).await;
+    let value = |series: &str| {
+        let series = format!("gateway_event_stream{series}{{route=\"events\"}}");
+        let gateway = &gateway;
+        async move { gateway.metric(&series).await.unwrap_or_default() }
+    };
+
+    assert_eq!(gateway.get("/api/whole").await, "data: x\n\ndata: x\n\n");
+    eventually((1.0, 1.0, 0.0), async || {
+        (value("_first_event_seconds_count").await, value("_longest_gap_seconds_count").await, value("s_open").await)
+    })
+    .await;
+    let (first, gap) = (value("_first_event_seconds_sum").await, value("_longest_gap_seconds_sum").await);
+    assert!((0.15..10.0).contains(&first) && (0.15..10.0).contains(&gap), "{first} {gap}");
+    assert_eq!(value("_stalls_total").await, 0.0);
+
+    let url = format!("https://localhost:{}/api/silent", gateway.address("https").await.port());
+    gateway.client().get(url).send().await.unwrap().text().await.unwrap_err();
+    eventually((1.0, 2.0, 2.0), async || {
+        let longest_gap = value("_longest_gap_seconds_count").await;
+        (value("_stalls_total").await, value("_first_event_seconds_count").await, longest_gap)
+    })
+    .await;
+    serving.abort();
 }
 
 #[tokio::test]

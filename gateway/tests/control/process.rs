@@ -1,6 +1,8 @@
 //! The program itself: signals, exit codes, and what its commands say.
 
-use crate::support::{Collector, FRONT, SOON, eventually, install_provider, pebble::free_port, replace, says, within};
+use crate::support::{
+    Collector, FRONT, SOON, eventually, install_provider, pebble::free_port, replace, says, trusting, within,
+};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -15,6 +17,7 @@ use tokio::{
 struct Program {
     child: Child,
     log: Lines<BufReader<ChildStderr>>,
+    https: SocketAddr,
     admin: SocketAddr,
     directory: TempDir,
 }
@@ -41,15 +44,30 @@ impl Program {
         std::fs::write(directory.path().join("gateway.toml"), config).unwrap();
         let mut child = gateway(directory.path(), &["run"]).stderr(Stdio::piped()).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
-        let line = next(&mut log, "\"message\":\"admin\"").await;
-        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
-        let admin = line["address"].as_str().unwrap().parse().unwrap();
-        Self { child, log, admin, directory }
+        let https = address(&next(&mut log, "\"message\":\"listening\"").await);
+        let admin = address(&next(&mut log, "\"message\":\"admin\"").await);
+        Self { child, log, https, admin, directory }
+    }
+
+    async fn reload(&self, config: &str) {
+        replace(&self.directory.path().join("gateway.toml"), config);
+        let url = format!("http://{}/reload", self.admin);
+        assert_eq!(reqwest::Client::new().post(url).send().await.unwrap().status(), 200);
+    }
+
+    async fn ask(&self, path: &str) {
+        let client = trusting(&self.directory.path().join("certs/local-ca.pem"));
+        client.get(format!("https://localhost:{}{path}", self.https.port())).send().await.unwrap();
     }
 
     fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.child.id().unwrap().try_into().unwrap()), signal).unwrap();
     }
+}
+
+fn address(line: &str) -> SocketAddr {
+    let line: serde_json::Value = serde_json::from_str(line).unwrap();
+    line["address"].as_str().unwrap().parse().unwrap()
 }
 
 /// The next line of the log that has this text.
@@ -78,6 +96,33 @@ async fn sighup_reloads_and_does_not_kill() {
     assert!(failed.contains("gateway.toml") && failed.contains("\"line\":1"), "{failed}");
     let alive = || async { reqwest::get(format!("http://{}/readyz", program.admin)).await.unwrap().status().as_u16() };
     eventually(200, alive).await;
+}
+
+#[tokio::test]
+async fn a_reload_changes_the_form_of_the_log_and_what_is_in_it() {
+    let mut program = Program::run(&config("word")).await;
+    let written = |format: &str, access: bool| {
+        let log = format!("level = \"info\"\nformat = \"{format}\"\naccess = {access}");
+        FRONT.replace("level = \"error\"\naccess = false", &log) + &says("word")
+    };
+    program.reload(&written("text", true)).await;
+    next(&mut program.log, " INFO configuration reloaded").await;
+    program.ask("/word").await;
+    let line = next(&mut program.log, "path=\"/word\"").await;
+    assert!(line.contains("status=200"), "{line}");
+
+    program.reload(&written("json", false)).await;
+    next(&mut program.log, "\"message\":\"configuration reloaded\"").await;
+    program.ask("/unlogged").await;
+    program.reload(&written("json", true)).await;
+    program.ask("/word").await;
+    // The changed file is noticed too, so there may be lines of other reloads.
+    let mut line = String::new();
+    while !line.contains("\"path\":\"/word\"") {
+        line = next(&mut program.log, "").await;
+        assert!(!line.contains("/unlogged"), "{line}");
+        assert!(serde_json::from_str::<serde_json::Value>(&line).is_ok(), "{line}");
+    }
 }
 
 #[tokio::test]

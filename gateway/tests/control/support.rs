@@ -9,7 +9,7 @@ pub(crate) mod pebble;
 pub(crate) mod tls;
 
 pub(crate) use backend::Backend;
-pub(crate) use client::websocket;
+pub(crate) use client::{trusting, websocket};
 pub(crate) use collector::{Collector, attribute, spans_of};
 pub(crate) use directory::Directory;
 pub(crate) use dns::NameServer;
@@ -128,7 +128,7 @@ impl TestGateway {
 
     /// A client that trusts the local authority, with connections of its own.
     pub(crate) fn client(&self) -> reqwest::Client {
-        client::trusting(&self.path("certs/local-ca.pem"))
+        trusting(&self.path("certs/local-ca.pem"))
     }
 
     /// The body of an answer.

@@ -37,10 +37,13 @@ fn field(name: &str, value: &str) -> Vec<u8> {
     [&[0, length(name)], name.as_bytes(), &[length(value)], value.as_bytes()].concat()
 }
 
-async fn connected(more: &str) -> (Gateway, Backend, TlsStream<TcpStream>) {
+async fn connected(limits: &str) -> (Gateway, Backend, TlsStream<TcpStream>) {
     let backend = Backend::start(Router::new().fallback(any(async |body: Bytes| body.len().to_string()))).await;
-    let gateway =
-        Gateway::start(&routes_to(&[backend.address]).replace("body_limit", &format!("{more}\nbody_limit"))).await;
+    connected_to(backend, limits).await
+}
+
+async fn connected_to(backend: Backend, limits: &str) -> (Gateway, Backend, TlsStream<TcpStream>) {
+    let gateway = Gateway::start(&format!("{}\n[limits]\n{limits}", routes_to(&[backend.address]))).await;
     let mut stream = gateway.raw_h2().await;
     stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
     stream.write_all(&frame(SETTINGS, 0, 0, &[])).await.unwrap();
@@ -146,7 +149,7 @@ async fn fields_of_a_connection_are_refused() {
 
 #[tokio::test]
 async fn a_body_that_stops_coming_is_the_clients_fault_and_ends_in_time() {
-    let (gateway, backend, mut stream) = connected("first_byte_timeout = \"1s\"\nidle_timeout = \"1s\"").await;
+    let (gateway, backend, mut stream) = connected("body_timeout = \"1s\"").await;
     stream.write_all(&frame(HEADERS, END_HEADERS, 1, POST)).await.unwrap();
     stream.write_all(&frame(DATA, 0, 1, b"some")).await.unwrap();
     await_frame(&mut stream, HEADERS).await.expect("an answer");
@@ -154,6 +157,29 @@ async fn a_body_that_stops_coming_is_the_clients_fault_and_ends_in_time() {
         gateway.metric("gateway_requests_total", &[("code", "408")]) == 1.0
     })
     .await;
+    assert_eq!(gateway.metric("gateway_requests_refused_total", &[("reason", "body_timeout")]), 1.0);
     let target = backend.address.to_string();
     assert_eq!(gateway.metric("gateway_upstream_failures_total", &[]), 0.0, "{target} did nothing wrong");
+}
+
+#[tokio::test]
+async fn a_body_that_stops_coming_behind_the_answer_ends_in_time_too() {
+    let backend = Backend::raw(async |mut tcp: TcpStream| {
+        let _ = tcp.read(&mut [0; 1024]).await;
+        let _ = tcp.write_all(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno").await;
+        while tcp.read(&mut [0; 1024]).await.unwrap_or(0) > 0 {}
+    })
+    .await;
+    let (gateway, _backend, mut stream) = connected_to(backend, "body_timeout = \"1s\"").await;
+    stream.write_all(&frame(HEADERS, END_HEADERS, 1, POST)).await.unwrap();
+    stream.write_all(&frame(DATA, 0, 1, b"some")).await.unwrap();
+    assert_eq!(await_frame(&mut stream, DATA).await.as_deref(), Some(b"no".as_slice()));
+    await_frame(&mut stream, RST_STREAM).await.expect("a reset");
+    assert_eq!(gateway.metric("gateway_requests_refused_total", &[("reason", "body_timeout")]), 1.0);
+    crate::harness::eventually("counted and over", async || {
+        gateway.metric("gateway_requests_total", &[("code", "401")]) == 1.0
+            && gateway.metric("gateway_upstream_requests_in_flight", &[]) == 0.0
+            && gateway.metric("gateway_requests_in_flight", &[]) == 0.0
+    })
+    .await;
 }

@@ -61,6 +61,18 @@ async fn a_head_that_drips_in_is_cut_off_in_time() {
 }
 
 #[tokio::test]
+async fn a_body_that_stops_coming_is_answered_408() {
+    let (gateway, _backend) = limited("body_timeout = \"1s\"").await;
+    let mut stream = gateway.raw().await;
+    stream.write_all(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nsome").await.unwrap();
+    let mut answer = vec![0; 13];
+    tokio::time::timeout(PATIENCE, stream.read_exact(&mut answer)).await.expect("in time").unwrap();
+    assert_eq!(answer, b"HTTP/1.1 408 ");
+    assert_eq!(gateway.metric("gateway_requests_refused_total", &[("reason", "body_timeout")]), 1.0);
+    assert_eq!(gateway.metric("gateway_upstream_failures_total", &[]), 0.0);
+}
+
+#[tokio::test]
 async fn silence_instead_of_a_handshake_is_cut_off_in_time() {
     let (gateway, _backend) = limited("handshake_timeout = \"1s\"").await;
     let mut tcp = TcpStream::connect(gateway.https).await.unwrap();

@@ -2,11 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails, and says where")]
 
+mod deadlines;
 mod faults;
 mod files;
 mod h2_floods;
 mod harness;
 mod http1;
+mod keepalive;
 mod limits;
 mod proxying;
 mod upstreams;

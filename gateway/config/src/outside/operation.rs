@@ -19,7 +19,7 @@ pub(crate) struct LimitsText {
     pub(crate) handshake_timeout: Option<Text<Duration>>,
     /// Deadline for the head of a request. Default: `10s`.
     pub(crate) header_timeout: Option<Text<Duration>>,
-    /// Silence while a request body is received. Default: `30s`.
+    /// Silence while a request body is received; 408 after that. Default: `30s`.
     pub(crate) body_timeout: Option<Text<Duration>>,
     /// Idle time between two requests on one connection. Default: `75s`.
     pub(crate) keepalive_timeout: Option<Text<Duration>>,

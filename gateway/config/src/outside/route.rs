@@ -39,9 +39,9 @@ pub(crate) struct RouteText {
     pub(crate) require_origin: Option<bool>,
     /// Longest request body, such as `1MiB`. Default: `limits.body_bytes`.
     pub(crate) body_limit: Option<Text<u64>>,
-    /// Time from the last byte of a request to the first of its answer. Default: `60s`.
+    /// Time from the last byte of a request to the head of its answer; 504 after that. Default: `60s`.
     pub(crate) first_byte_timeout: Option<Text<Duration>>,
-    /// Silence within an answer after which it is given up. Default: `90s`.
+    /// Silence within an answer after which it is cut. Default: `90s`.
     pub(crate) idle_timeout: Option<Text<Duration>>,
     /// Silence after which a WebSocket is closed; more than its heartbeat. Default: `120s`.
     pub(crate) websocket_idle_timeout: Option<Text<Duration>>,

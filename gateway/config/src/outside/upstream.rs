@@ -13,16 +13,16 @@ use std::time::Duration;
 pub(crate) struct UpstreamText {
     /// A name for routes, logs and metrics. Required, unique.
     pub(crate) name: Text<Name>,
-    /// `host:port`, `unix:/absolute/path`, or `dns:name:port` for every address of a name, looked up again every few
-    /// seconds. Required, at least one.
+    /// `host:port`, the addresses of a name being tried in turn; `dns:name:port`, every address of the name being a target;
+    /// or `unix:/absolute/path`. Names are looked up again every few seconds. Required, at least one.
     pub(crate) targets: Vec<Text<Target>>,
     /// How a target is chosen. Default: `least-request`.
     pub(crate) balance: Option<BalanceText>,
     /// `rendezvous`: the cookie whose value decides; without it the client's address does. Required there.
     pub(crate) hash_cookie: Option<Text<String>>,
-    /// Deadline for connecting. Default: `2s`.
+    /// Deadline for connecting, for all addresses of a name together. Default: `2s`.
     pub(crate) connect_timeout: Option<Text<Duration>>,
-    /// Idle connections kept for reuse, per target. Default: 128.
+    /// Most idle connections kept for reuse, per target; 0: none. Default: 128.
     pub(crate) keepalive_connections: Option<Text<u32>>,
     /// How long an idle connection is kept; less than the target's own. Default: `60s`.
     pub(crate) keepalive_timeout: Option<Text<Duration>>,

@@ -51,3 +51,32 @@ async fn a_name_that_fails_keeps_its_meaning_and_holds_no_other_up() {
     resolve(&upstream, &mut meanings, second).await;
     assert_eq!(labels(&upstream), ["192.0.2.1:80", "192.0.2.3:80"]);
 }
+
+#[tokio::test]
+async fn a_plain_name_is_one_target_whose_addresses_are_tried_until_one_answers() {
+    let upstream = upstream(&["backend:80", "192.0.2.9:80"]);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let alive = listener.local_addr().expect("an address");
+    let dead = {
+        let gone = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        gone.local_addr().expect("an address")
+    };
+    let mut meanings = Meanings::new();
+    let lookup = async |_: String, _: u16| Ok(vec![dead, alive]);
+    resolve(&upstream, &mut meanings, lookup).await;
+    assert_eq!(labels(&upstream), ["192.0.2.9:80", "backend:80"]);
+    let target = upstream.targets.load().iter().find(|target| target.label == "backend:80").map(Arc::clone);
+    let target = target.expect("the name");
+    let order = || match &target.address {
+        crate::upstream::Address::Name(addresses) => addresses.load().to_vec(),
+        other => panic!("not a name: {other:?}"),
+    };
+    assert_eq!(order(), [dead, alive]);
+    assert!(target.connect().await.is_ok(), "the second address answers");
+    assert_eq!(order(), [alive, dead], "what answers is tried first from now on");
+    resolve(&upstream, &mut meanings, lookup).await;
+    assert_eq!(order(), [alive, dead], "the same meaning keeps its order");
+    resolve(&upstream, &mut meanings, async |_: String, _: u16| Ok(vec![dead])).await;
+    assert_eq!(order(), [dead]);
+    assert!(target.connect().await.is_err());
+}

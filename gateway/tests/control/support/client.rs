@@ -11,7 +11,7 @@ use tokio_tungstenite::{
     tungstenite::{Message, client::IntoClientRequest, http::HeaderValue},
 };
 
-pub(super) fn trusting(authority: &Path) -> reqwest::Client {
+pub(crate) fn trusting(authority: &Path) -> reqwest::Client {
     let authority = reqwest::Certificate::from_pem(&std::fs::read(authority).unwrap()).unwrap();
     reqwest::Client::builder().tls_certs_only([authority]).redirect(reqwest::redirect::Policy::none()).build().unwrap()
 }

@@ -1,11 +1,9 @@
-//! A connection to a target, for the tunnel.
+//! What bytes travel on between the gateway and a target.
 
-use crate::upstream::Address;
 use std::{
     io,
     pin::Pin,
     task::{Context, Poll},
-    time::Duration,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -13,24 +11,21 @@ use tokio::{
 };
 
 /// TCP or a Unix domain socket.
-pub(super) enum UpstreamStream {
+#[derive(Debug)]
+pub(crate) enum UpstreamStream {
     Tcp(TcpStream),
     Unix(UnixStream),
 }
 
 impl UpstreamStream {
-    pub(super) async fn connect(address: &Address, deadline: Duration) -> io::Result<Self> {
-        let connect = async {
-            Ok(match address {
-                Address::Tcp(address) => {
-                    let tcp = TcpStream::connect(address).await?;
-                    tcp.set_nodelay(true)?;
-                    Self::Tcp(tcp)
-                }
-                Address::Unix(path) => Self::Unix(UnixStream::connect(path).await?),
-            })
+    /// Whether nothing has come and the other side has not closed, as it must be between two requests.
+    pub(super) fn is_quiet(&self) -> bool {
+        let mut octet = [0];
+        let read = match self {
+            Self::Tcp(tcp) => tcp.try_read(&mut octet),
+            Self::Unix(unix) => unix.try_read(&mut octet),
         };
-        tokio::time::timeout(deadline, connect).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        matches!(read, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 }
 

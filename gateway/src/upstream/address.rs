@@ -1,0 +1,71 @@
+//! Where a target is, and how it is reached.
+
+use super::UpstreamStream;
+use arc_swap::ArcSwap;
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use tokio::{
+    net::{TcpStream, UnixStream},
+    time::{Instant, timeout},
+};
+
+/// Where a target is.
+#[derive(Debug)]
+pub(crate) enum Address {
+    Tcp(SocketAddr),
+    /// A name with all its addresses as one target; the one that answered last comes first.
+    Name(ArcSwap<Vec<SocketAddr>>),
+    Unix(PathBuf),
+}
+
+impl Address {
+    /// Connects in time. The addresses of a name are tried one after the other, each for its share of what is left, so that
+    /// one that swallows everything leaves time for the next.
+    pub(crate) async fn connect(&self, deadline: Duration) -> io::Result<UpstreamStream> {
+        let tcp = match self {
+            Self::Tcp(address) => within(deadline, TcpStream::connect(address)).await?,
+            Self::Name(addresses) => first_that_answers(addresses, deadline).await?,
+            Self::Unix(path) => {
+                return Ok(UpstreamStream::Unix(within(deadline, UnixStream::connect(path)).await?));
+            }
+        };
+        tcp.set_nodelay(true)?;
+        Ok(UpstreamStream::Tcp(tcp))
+    }
+
+    /// What a name means now. An unchanged meaning keeps its order.
+    pub(super) fn means(&self, addresses: &[SocketAddr]) {
+        let Self::Name(known) = self else { return };
+        let before = known.load_full();
+        if before.len() != addresses.len() || !addresses.iter().all(|address| before.contains(address)) {
+            known.store(Arc::new(addresses.to_vec()));
+        }
+    }
+}
+
+async fn within<T>(deadline: Duration, connect: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    timeout(deadline, connect).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+async fn first_that_answers(addresses: &ArcSwap<Vec<SocketAddr>>, deadline: Duration) -> io::Result<TcpStream> {
+    let until = Instant::now() + deadline;
+    let known = addresses.load_full();
+    let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    let mut left = u32::try_from(known.len()).unwrap_or(u32::MAX);
+    for (index, address) in known.iter().enumerate() {
+        let share = until.saturating_duration_since(Instant::now()) / left.max(1);
+        match within(share, TcpStream::connect(address)).await {
+            Ok(tcp) => {
+                if index > 0 {
+                    let mut order = known.to_vec();
+                    order.swap(0, index);
+                    // Unless the name has got another meaning meanwhile.
+                    addresses.compare_and_swap(&known, Arc::new(order));
+                }
+                return Ok(tcp);
+            }
+            Err(error) => failure = error,
+        }
+        left -= 1;
+    }
+    Err(failure)
+}

@@ -1,0 +1,193 @@
+//! A connection to a target in Pingora's hands, for one request: it keeps the deadlines, and goes back to the target's idle
+//! ones when the answer has ended.
+
+use super::{
+    UpstreamStream,
+    call::{Call, Stage},
+};
+use bytes::{Buf as _, BytesMut};
+use pingora::protocols::l4::virt::{VirtualSockOpt, VirtualSocket};
+use std::{
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Instant, Sleep, sleep_until},
+};
+
+/// What stays when a request is over: the stream, and what it would be a waste to make anew.
+#[derive(Debug)]
+pub(super) struct Link {
+    stream: UpstreamStream,
+    /// Written, and held back until it is flushed or full: a chunk's size, data and end leave together.
+    unsent: BytesMut,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+/// A link while it serves a request.
+#[derive(Debug)]
+pub(super) struct Connection {
+    link: Option<Link>,
+    call: Arc<Call>,
+    /// What it waits for, and since when.
+    waits: (Stage, Instant),
+}
+
+/// Most octets held back before they are sent.
+const UNSENT_MAX: usize = 16 * 1024;
+
+impl Link {
+    pub(super) fn new(stream: UpstreamStream) -> Self {
+        Self { stream, unsent: BytesMut::new(), timer: None }
+    }
+
+    /// Whether it can serve another request.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.unsent.is_empty() && self.stream.is_quiet()
+    }
+
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.unsent.is_empty() {
+            let sent = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.unsent))?;
+            if sent == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.unsent.advance(sent);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Wakes the task at `at` or before; ready when that is past.
+    fn poll_timer(&mut self, cx: &mut Context<'_>, at: Instant) -> Poll<()> {
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(at)));
+        // Moving a timer is dear, waking once too often is not: one that is early enough stays as it is.
+        if timer.deadline() > at {
+            timer.as_mut().reset(at);
+        }
+        timer.as_mut().poll(cx)
+    }
+}
+
+impl Connection {
+    pub(super) fn new(link: Link, call: Arc<Call>) -> Self {
+        Self { link: Some(link), call, waits: (Stage::Nothing, Instant::now()) }
+    }
+
+    /// Nothing could be read or written: an error when that has lasted for too long.
+    fn poll_patience(&mut self, cx: &mut Context<'_>, stage: Stage) -> Poll<io::Error> {
+        let Some(link) = &mut self.link else { return Poll::Pending };
+        let now = Instant::now();
+        if self.waits.0 != stage {
+            self.waits = (stage, now);
+        }
+        let until = later(self.waits.1, self.call.limit(stage));
+        if now >= until {
+            return Poll::Ready(self.call.give_up(stage));
+        }
+        // The stage changes without anybody asking again, so the timer is set for the strictest that may follow.
+        let mut at = until.min(later(now, self.call.shortest()));
+        while link.poll_timer(cx, at).is_ready() {
+            let now = Instant::now();
+            if now >= until {
+                return Poll::Ready(self.call.give_up(stage));
+            }
+            at = until.min(later(now, self.call.shortest()));
+            if let Some(timer) = &mut link.timer {
+                timer.as_mut().reset(at);
+            }
+        }
+        Poll::Pending
+    }
+
+    fn progressed(&mut self) {
+        self.waits.0 = Stage::Nothing;
+    }
+
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(link) = &mut self.link else { return Poll::Ready(Ok(())) };
+        match link.poll_send(cx) {
+            Poll::Pending => self.poll_patience(cx, Stage::Room).map(Err),
+            Poll::Ready(sent) => {
+                self.progressed();
+                Poll::Ready(sent)
+            }
+        }
+    }
+}
+
+/// Durations come from the configuration and may be absurdly long.
+fn later(since: Instant, duration: Duration) -> Instant {
+    const FOREVER: Duration = Duration::from_secs(30 * 365 * 86400);
+    since + duration.min(FOREVER)
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        // Behind the end of the answer Pingora asks whether the connection could be kept. To Pingora it has ended.
+        if this.call.is_over() {
+            if let Some(link) = this.link.take() {
+                this.call.hand_back(link);
+            }
+            return Poll::Ready(Ok(()));
+        }
+        let Some(link) = &mut this.link else { return Poll::Ready(Ok(())) };
+        match Pin::new(&mut link.stream).poll_read(cx, buffer) {
+            Poll::Pending => {
+                let stage = this.call.stage();
+                this.poll_patience(cx, stage).map(Err)
+            }
+            Poll::Ready(read) => {
+                // A head that drips in gets no more time than one that does not come.
+                if this.waits.0 == Stage::Answer {
+                    this.progressed();
+                }
+                Poll::Ready(read)
+            }
+        }
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let Some(link) = &mut this.link else { return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())) };
+        if link.unsent.len() + octets.len() <= UNSENT_MAX {
+            link.unsent.extend_from_slice(octets);
+            return Poll::Ready(Ok(octets.len()));
+        }
+        ready!(this.poll_send(cx))?;
+        let Some(link) = &mut this.link else { return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())) };
+        match Pin::new(&mut link.stream).poll_write(cx, octets) {
+            Poll::Pending => this.poll_patience(cx, Stage::Room).map(Err),
+            Poll::Ready(written) => {
+                this.progressed();
+                Poll::Ready(written)
+            }
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().poll_send(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        ready!(this.poll_send(cx))?;
+        match this.link.take() {
+            Some(mut link) => Pin::new(&mut link.stream).poll_shutdown(cx),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+impl VirtualSocket for Connection {
+    /// They were set when it was made.
+    fn set_socket_option(&self, _: VirtualSockOpt) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,119 @@
+//! Connections to backends that are kept for their next request.
+
+use crate::harness::{Backend, Gateway, PATIENCE, eventually, routes_to};
+use futures::future::join_all;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    sync::Barrier,
+};
+
+/// What a backend knows about its connections.
+#[derive(Default)]
+struct Connections {
+    made: AtomicUsize,
+    open: AtomicUsize,
+}
+
+impl Connections {
+    fn now(&self) -> (usize, usize) {
+        (self.made.load(Ordering::SeqCst), self.open.load(Ordering::SeqCst))
+    }
+}
+
+/// A backend that answers `/together` when so many such requests are there.
+async fn counting(together: usize) -> (Backend, Arc<Connections>) {
+    let connections = Arc::new(Connections::default());
+    let (counted, barrier) = (Arc::clone(&connections), Arc::new(Barrier::new(together)));
+    let backend = Backend::raw(move |mut tcp: TcpStream| {
+        let (connections, barrier) = (Arc::clone(&counted), Arc::clone(&barrier));
+        async move {
+            connections.made.fetch_add(1, Ordering::SeqCst);
+            connections.open.fetch_add(1, Ordering::SeqCst);
+            let mut octets = [0; 4096];
+            while let Ok(read @ 1..) = tcp.read(&mut octets).await {
+                if octets[..read].starts_with(b"GET /together") {
+                    barrier.wait().await;
+                }
+                let body = if octets[..read].starts_with(b"HEAD") { "" } else { "ok" };
+                let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{body}");
+                if tcp.write_all(answer.as_bytes()).await.is_err() {
+                    break;
+                }
+            }
+            connections.open.fetch_sub(1, Ordering::SeqCst);
+        }
+    })
+    .await;
+    (backend, connections)
+}
+
+async fn at_once(gateway: &Gateway, requests: usize) {
+    let client = gateway.client();
+    let send = || async { client.get(gateway.url("/together")).send().await.unwrap().text().await.unwrap() };
+    let answers = tokio::time::timeout(PATIENCE, join_all((0..requests).map(|_| send()))).await.unwrap();
+    assert!(answers.iter().all(|answer| answer == "ok"), "{answers:?}");
+}
+
+#[tokio::test]
+async fn so_many_are_kept_for_each_target_and_no_more() {
+    let (one, at_one) = counting(6).await;
+    let (two, at_two) = counting(6).await;
+    let kept = "\nkeepalive_connections = 2";
+    let gateway = Gateway::start(&(routes_to(&[one.address, two.address]) + kept)).await;
+    // Least request first: with both empty, twelve requests at once are six for each.
+    at_once(&gateway, 12).await;
+    eventually("the rest are closed", async || (at_one.now(), at_two.now()) == ((6, 2), (6, 2))).await;
+    let client = gateway.client();
+    for _ in 0..20 {
+        assert_eq!(client.get(gateway.url("/")).send().await.unwrap().text().await.unwrap(), "ok");
+        assert_eq!(client.head(gateway.url("/")).send().await.unwrap().status(), 200);
+    }
+    assert_eq!((at_one.now(), at_two.now()), ((6, 2), (6, 2)), "what was kept is used again");
+}
+
+#[tokio::test]
+async fn none_is_kept_when_none_is_wanted() {
+    let (backend, connections) = counting(3).await;
+    let gateway = Gateway::start(&(routes_to(&[backend.address]) + "\nkeepalive_connections = 0")).await;
+    at_once(&gateway, 3).await;
+    eventually("all are closed", async || connections.now() == (3, 0)).await;
+}
+
+#[tokio::test]
+async fn an_idle_one_is_closed_in_time() {
+    let (backend, connections) = counting(3).await;
+    let gateway = Gateway::start(&(routes_to(&[backend.address]) + "\nkeepalive_timeout = \"1s\"")).await;
+    at_once(&gateway, 3).await;
+    assert_eq!(connections.now(), (3, 3));
+    eventually("all are closed", async || connections.now() == (3, 0)).await;
+}
+
+#[tokio::test]
+async fn one_that_the_backend_has_closed_is_not_used() {
+    let served = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&served);
+    // One request for each connection, without saying so.
+    let backend = Backend::raw(move |mut tcp: TcpStream| {
+        let served = Arc::clone(&counted);
+        async move {
+            let _ = tcp.read(&mut [0; 4096]).await;
+            let _ = tcp.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+            drop(tcp);
+            served.fetch_add(1, Ordering::SeqCst);
+        }
+    })
+    .await;
+    let gateway = Gateway::start(&(routes_to(&[backend.address]) + "\nretries = { per_request = 0 }")).await;
+    let client = gateway.client();
+    for served_before in 0..5 {
+        eventually("closed", async || served.load(Ordering::SeqCst) == served_before).await;
+        // Not idempotent, so that a retry could not hide it.
+        assert_eq!(client.post(gateway.url("/")).send().await.unwrap().status(), 200);
+    }
+    assert_eq!(gateway.metric("gateway_upstream_failures_total", &[]), 0.0);
+}
