@@ -12,6 +12,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
@@ -165,6 +166,28 @@ fn events(stream: &str) -> Vec<SseEvent> {
             SseEvent { id: field("id"), event: field("event"), data }
         })
         .collect()
+}
+
+/// Reads `/api/stream` until told to end; how many events came.
+///
+/// # Panics
+/// When it breaks or ends, or a number is missing.
+pub async fn follow(visitor: Visitor, mut ended: watch::Receiver<bool>) -> u64 {
+    let request = visitor.request(Method::GET, "/api/stream").timeout(Duration::from_secs(120));
+    let mut response = request.send().await.expect("the stream begins");
+    assert_eq!(response.status(), 200);
+    let (mut text, mut count) = (String::new(), 0);
+    loop {
+        let chunk = tokio::select! {
+            _ = ended.changed() => return count,
+            chunk = response.chunk() => chunk.expect("the stream does not break").expect("the stream does not end"),
+        };
+        text.push_str(std::str::from_utf8(&chunk).expect("events are UTF-8"));
+        while let Some((event, rest)) = text.split_once("\n\n") {
+            assert_eq!(event, format!("data: {count}"), "no event is missing");
+            (text, count) = (rest.to_owned(), count + 1);
+        }
+    }
 }
 
 /// An open `/ws`.

@@ -39,6 +39,11 @@ impl Echo {
     /// `/api/headers` answers the request's headers as JSON, `/api/work` after a moment, `/api/stream` counts in
     /// server-sent events and never ends, `/ws` sends messages back.
     pub async fn start() -> Self {
+        Self::start_at(0).await
+    }
+
+    /// The same, on this port.
+    pub async fn start_at(port: u16) -> Self {
         let reached = Reached::default();
         let router = Router::new()
             .route("/api/headers", get(headers))
@@ -46,7 +51,7 @@ impl Echo {
             .route("/api/stream", get(|| async { Sse::new(count()) }))
             .route("/ws", get(echo))
             .with_state(Arc::clone(&reached));
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("loopback has a free port");
+        let listener = TcpListener::bind(("127.0.0.1", port)).await.expect("loopback has a free port");
         let port = listener.local_addr().expect("it is bound").port();
         let task = tokio::spawn(async move { axum::serve(listener, router).await }).abort_handle();
         Self { port, reached, task }

@@ -53,6 +53,31 @@ impl Edge {
         fs::rename(&next, &path).expect("the configuration can be replaced");
     }
 
+    /// Another configuration beside the first, of the same listeners, and its path.
+    pub fn write(&self, name: &str, sections: &str) -> PathBuf {
+        let path = self.path(name);
+        fs::write(&path, format!("{}{sections}", self.base)).expect("the configuration can be written");
+        path
+    }
+
+    /// A path in its folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A `gateway` command in its folder with this configuration.
+    pub fn command(&self, arguments: &[&str], config: &str) -> Command {
+        let mut command = Command::new(program("gateway"));
+        command.args(arguments).arg("--config").arg(self.path(config)).current_dir(self.folder.path());
+        command.env_remove("NOTIFY_SOCKET");
+        command
+    }
+
+    /// Starts another process that takes over, with this configuration.
+    pub fn successor(&self, config: &str) -> Process {
+        Process::start("successor", &mut self.command(&["run", "--take-over"], config))
+    }
+
     /// `POST /reload`: status and report.
     pub fn reload(&self) -> (u16, String) {
         admin(self.admin_port, "POST", "/reload").expect("the admin address answers")

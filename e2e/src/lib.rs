@@ -5,9 +5,11 @@
 //! redis.rs  gatehouse.rs  split.rs     Redis · everything in one process · gateway and backends apart
 //! edge.rs  echo.rs     the gateway alone · a backend that answers what it was sent, in the test itself
 //! client.rs    HTTPS, server-sent events and WebSockets as a visitor, trusting the local CA
-//! load.rs  scrape.rs   requests without pause, each accounted for · metrics as text
+//! load.rs  strict.rs   requests without pause, each accounted for · clients that forgive nothing
+//! between.rs  scrape.rs     in the middle of an upgrade · metrics as text
 //! ```
 
+pub mod between;
 pub mod client;
 pub mod echo;
 pub mod edge;
@@ -17,6 +19,7 @@ pub mod process;
 pub mod redis;
 pub mod scrape;
 pub mod split;
+pub mod strict;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
 use std::path::{Path, PathBuf};

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::client::{Live, Visitor};
+use e2e::client::{Live, Visitor, follow};
 use e2e::echo::Echo;
 use e2e::edge::Edge;
 use e2e::load::Load;
@@ -102,23 +102,4 @@ async fn echo_all(sockets: &mut [Live], round: u32) {
         socket.until_where("round", |frame| frame["round"] == round).await;
     }))
     .await;
-}
-
-/// Reads a stream until told to end; how many events came. A gap in their numbers, or an end, is a failure.
-async fn follow(visitor: Visitor, mut ended: watch::Receiver<bool>) -> u64 {
-    let request = visitor.request(Method::GET, "/api/stream").timeout(Duration::from_secs(120));
-    let mut response = request.send().await.expect("the stream begins");
-    assert_eq!(response.status(), 200);
-    let (mut text, mut count) = (String::new(), 0);
-    loop {
-        let chunk = tokio::select! {
-            _ = ended.changed() => return count,
-            chunk = response.chunk() => chunk.expect("the stream does not break").expect("the stream does not end"),
-        };
-        text.push_str(std::str::from_utf8(&chunk).expect("events are UTF-8"));
-        while let Some((event, rest)) = text.split_once("\n\n") {
-            assert_eq!(event, format!("data: {count}"), "no event is missing");
-            (text, count) = (rest.to_owned(), count + 1);
-        }
-    }
 }

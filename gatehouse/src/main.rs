@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use gateway::gateway::{Gateway, Options};
 use gateway::life_cycle::Signals;
+use gateway::take_over::Upgrades;
 use gateway::telemetry::Telemetry;
 use tokio_util::sync::CancellationToken;
 
@@ -43,7 +44,13 @@ async fn serve(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
 
     let shutdown = CancellationToken::new();
     let services = Services::start(&arguments.data).await?;
-    let options = Options { registries: vec![services.registry()], telemetry: Some(telemetry), ..Options::default() };
+    let options = Options {
+        registries: vec![services.registry()],
+        telemetry: Some(telemetry),
+        // The services of this process could not be taken over with its sockets.
+        upgrades: Upgrades::Ignored,
+        ..Options::default()
+    };
     let gateway = Gateway::start(source, options, shutdown.clone()).await?;
     let obeying = tokio::spawn(Signals::install()?.obey(gateway.handle()));
     announce(arguments, &gateway.handle()).await;

@@ -115,7 +115,7 @@ impl Acme {
                     running
                 }
                 (None, fresh) => {
-                    let stop = state.end.child_token();
+                    let stop = state.upkeep.child_token();
                     if let Some(maintainer) = fresh {
                         state.tasks.spawn(maintainer.run(stop.clone()));
                     }
@@ -129,7 +129,7 @@ impl Acme {
             gone.stop.cancel();
         }
         if let Some(opened) = &prepared.storage {
-            opened.start(&state.tasks, &state.end);
+            opened.start(&state.tasks, &state.upkeep);
         }
         if let Some(old) = std::mem::replace(&mut self.storage, prepared.storage)
             && !self.storage.as_ref().is_some_and(|new| Arc::ptr_eq(new, &old))

@@ -22,14 +22,14 @@ const FINISH: Duration = Duration::from_secs(2);
 /// The server on the admin address.
 pub(crate) struct Server {
     configured: SocketAddr,
-    address: SocketAddr,
+    bound: Bound,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
 
 impl Server {
     /// Begins to serve.
-    pub(crate) fn start(handle: Handle, configured: SocketAddr, bound: &Bound, sockets: Vec<TcpListener>) -> Self {
+    pub(crate) fn start(handle: Handle, configured: SocketAddr, bound: Bound, sockets: Vec<TcpListener>) -> Self {
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         let router = router(handle);
@@ -40,8 +40,7 @@ impl Server {
             };
             futures::future::join_all(sockets.into_iter().map(serve)).await;
         });
-        let address = bound.addresses.first().copied().unwrap_or(configured);
-        Self { configured, address, stop, task }
+        Self { configured, bound, stop, task }
     }
 
     /// The address in the configuration.
@@ -51,7 +50,12 @@ impl Server {
 
     /// The address really bound.
     pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+        self.bound.addresses.first().copied().unwrap_or(self.configured)
+    }
+
+    /// Its sockets, for whoever goes on with them.
+    pub(crate) fn bound(&self) -> &Bound {
+        &self.bound
     }
 
     /// Finishes open requests, and stops.

@@ -1,5 +1,6 @@
 //! Binds addresses, all of a listener's or none, and says plainly what stands in the way.
 
+use crate::take_over::{Inherited, Part};
 use gateway_config::ListenAddress;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::{
@@ -49,18 +50,35 @@ impl Bound {
 
 /// Binds every socket address of a listener.
 pub fn bind(key: &str, address: &ListenAddress) -> Result<Bound, BindError> {
+    bind_fresh(key, address, &mut Inherited::default())
+}
+
+/// The same, where sockets of the gateway before this one listen on some of the addresses already.
+pub(crate) fn bind_or_inherit(
+    key: &str,
+    part: &Part,
+    address: &ListenAddress,
+    inherited: &mut Inherited,
+) -> Result<Bound, BindError> {
+    match inherited.take_all(part, address) {
+        Some(bound) => Ok(bound),
+        None => bind_fresh(key, address, inherited),
+    }
+}
+
+fn bind_fresh(key: &str, address: &ListenAddress, inherited: &mut Inherited) -> Result<Bound, BindError> {
     let wanted = address.socket_addrs();
     if address.port() != 0 || wanted.len() < 2 {
-        return bind_all(key, &wanted);
+        return bind_all(key, &wanted, inherited);
     }
     // Both families must get one and the same port: the first takes any, the second may find it occupied.
     let mut attempts = 0;
     loop {
-        let probe = bind_all(key, wanted.get(..1).unwrap_or(&wanted))?;
+        let probe = bind_all(key, wanted.get(..1).unwrap_or(&wanted), inherited)?;
         let port = probe.addresses.first().map_or(0, SocketAddr::port);
         let rest: Vec<_> = wanted.iter().skip(1).map(|address| SocketAddr::new(address.ip(), port)).collect();
         attempts += 1;
-        match bind_all(key, &rest) {
+        match bind_all(key, &rest, inherited) {
             Ok(second) => return Ok(probe.and(second)),
             Err(error) if is_absent(&error.error) => return Ok(probe),
             Err(error) if attempts >= 16 => return Err(error),
@@ -69,10 +87,10 @@ pub fn bind(key: &str, address: &ListenAddress) -> Result<Bound, BindError> {
     }
 }
 
-fn bind_all(key: &str, wanted: &[SocketAddr]) -> Result<Bound, BindError> {
+fn bind_all(key: &str, wanted: &[SocketAddr], inherited: &mut Inherited) -> Result<Bound, BindError> {
     let mut bound = Bound { sockets: Vec::new(), addresses: Vec::new() };
     for address in wanted {
-        match bind_one(*address) {
+        match inherited.take(*address).map_or_else(|| bind_one(*address), Ok) {
             Ok(socket) => {
                 bound.addresses.push(socket.local_addr().unwrap_or(*address));
                 bound.sockets.push(socket);

@@ -5,6 +5,7 @@ mod doctor;
 mod drain;
 mod run;
 mod schema;
+mod upgrade;
 
 use clap::{Args, Parser, Subcommand};
 use std::{path::PathBuf, process::ExitCode};
@@ -21,7 +22,9 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve until SIGTERM; reload on SIGHUP, on a changed file, or on POST /reload at the admin address
-    Run(ConfigArgs),
+    Run(run::RunArgs),
+    /// Start this program beside the running gateway, and wait until it has taken over
+    Upgrade(ConfigArgs),
     /// Read the configuration and its certificates, and print what was understood
     Check(ConfigArgs),
     /// Print the JSON Schema of the configuration, for editors
@@ -48,7 +51,8 @@ impl Cli {
         };
         runtime.block_on(async {
             match self.command {
-                Command::Run(args) => run::run(args.config).await,
+                Command::Run(args) => run::run(args).await,
+                Command::Upgrade(args) => upgrade::upgrade(args.config).await,
                 Command::Check(args) => check::check(args.config).await,
                 Command::Schema => schema::schema(),
                 Command::Drain(args) => drain::drain(args).await,

@@ -1,6 +1,6 @@
 //! Where the configuration comes from, and everything that can be wrong with it before it takes effect.
 
-use crate::{bind::BindError, certificates::CertificateError, snapshot::BuildError};
+use crate::{bind::BindError, certificates::CertificateError, snapshot::BuildError, take_over::UpgradeError};
 use gateway_config::{Config, Problem, Problems};
 use serde::Serialize;
 use std::{
@@ -59,6 +59,10 @@ pub enum ConfigError {
     Unservable(BuildError),
     /// An address cannot be bound.
     Bind(BindError),
+    /// The running gateway cannot be taken over, or this one could not be.
+    Upgrade(UpgradeError),
+    /// The gateway is stopping: nothing takes effect any more.
+    Stopping,
 }
 
 /// One thing to mend, as reports show it.
@@ -98,6 +102,8 @@ impl ConfigError {
             Self::CertificateStorage(reason) => vec![plain(format!("`[certificate_storage]`: {reason}"))],
             Self::Unservable(error) => vec![plain(error.to_string())],
             Self::Bind(error) => vec![plain(error.to_string())],
+            Self::Upgrade(error) => vec![plain(error.to_string())],
+            Self::Stopping => vec![plain("the gateway is stopping: nothing takes effect any more".to_owned())],
         }
     }
 }

@@ -8,16 +8,17 @@ use crate::{
     acme::Acme,
     config_source::{ConfigError, ConfigSource},
     life_cycle::Readiness,
-    metrics::Metrics,
-    plane::{Drained, Http01, Plane},
+    metrics::{Metrics, UpgradeResult},
+    plane::{Drained, Http01, Idle, Plane},
     reload::{self, ReloadReport},
     snapshot::Snapshot,
+    take_over::{Inherited, Predecessor, UpgradeError, Upgrades},
     telemetry::Telemetry,
 };
 use arc_swap::ArcSwap;
 use gateway_config::{Config, Name};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, Semaphore, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// What a program that runs a gateway may add to it.
@@ -33,6 +34,8 @@ pub struct Options {
     pub ignore_files: bool,
     /// Answers ACME HTTP-01 challenges; without it there are none.
     pub http01: Option<Http01>,
+    /// What to do with `[upgrade]`.
+    pub upgrades: Upgrades,
 }
 
 /// A gateway that serves.
@@ -54,10 +57,16 @@ pub(crate) struct State {
     pub(crate) readiness: Readiness,
     /// Asks for a drain.
     pub(crate) shutdown: CancellationToken,
+    /// Another process has taken over: it accepts on the same sockets, and renews.
+    pub(crate) superseded: CancellationToken,
+    /// One process at a time takes over.
+    pub(crate) handing_over: Semaphore,
     /// Ends a drain before its deadline.
     pub(crate) cut: CancellationToken,
     /// Ends what runs beside requests: admin server, watch, renewal.
     pub(crate) end: CancellationToken,
+    /// Ends, with `end` or before, what another process does once it has taken over: watch and renewal.
+    pub(crate) upkeep: CancellationToken,
     /// What runs beside requests.
     pub(crate) tasks: TaskTracker,
     /// What is in effect; held while a reload runs, so that one runs at a time.
@@ -79,10 +88,29 @@ impl Gateway {
         let (metrics, pseudonyms) = (Metrics::new(), Pseudonyms::new());
         let snapshot = Snapshot::build(Arc::new(config), &loaded.certificates, None, &metrics, &pseudonyms);
         let snapshot = Arc::new(snapshot.map_err(ConfigError::Unservable)?);
-        let ready = apply::Ready::new(Arc::clone(&snapshot), loaded, acme, &apply::Effect::default())?;
+        let (predecessor, mut inherited) = match meet(&options, snapshot.config()).await? {
+            Some((predecessor, inherited)) => (Some(predecessor), inherited),
+            None => (None, Inherited::default()),
+        };
+        let nothing = apply::Effect::default();
+        let ready = apply::Ready::new(Arc::clone(&snapshot), loaded, acme, &nothing, &mut inherited, options.upgrades);
+        let mut ready = match ready {
+            Ok(ready) => ready,
+            Err(error) => {
+                if let Some(predecessor) = predecessor {
+                    predecessor.give_up(&error.to_string()).await;
+                }
+                return Err(error);
+            }
+        };
+        for (part, address) in inherited.left() {
+            tracing::info!(%part, %address, "no longer listened on");
+        }
+        drop(inherited);
 
         let snapshot = Arc::new(ArcSwap::new(snapshot));
         let http01 = options.http01.clone().unwrap_or_else(|| Arc::new(|_| None));
+        let end = CancellationToken::new();
         let handle = Handle(Arc::new(State {
             source,
             snapshot: Arc::clone(&snapshot),
@@ -91,17 +119,46 @@ impl Gateway {
             metrics,
             pseudonyms,
             shutdown,
+            superseded: CancellationToken::new(),
+            handing_over: Semaphore::new(1),
             cut: CancellationToken::new(),
-            end: CancellationToken::new(),
+            upkeep: end.child_token(),
+            end,
             tasks: TaskTracker::new(),
             effect: Mutex::new(apply::Effect::default()),
             options,
         }));
-        handle.0.effect.lock().await.take(ready, &handle).await;
-        handle.0.tasks.spawn(reload::maintain(handle.clone()));
+        let mut upgrade = ready.hold_back_upgrade();
+        let mut effect = handle.0.effect.lock().await;
+        if predecessor.is_none() {
+            effect.offer(upgrade.take(), &handle).await;
+        }
+        // Before anybody can ask: the admin address comes last, and in a take-over it is asked already.
         handle.0.readiness.open();
+        effect.take(ready, &handle).await;
+        drop(effect);
+        if let Some(predecessor) = predecessor {
+            if let Err(error) = predecessor.announce().await {
+                // The one before serves on, on the same sockets: only what was accepted meanwhile is left to do.
+                handle.supersede();
+                RunningGateway { handle }.run().await;
+                return Err(ConfigError::Upgrade(error));
+            }
+            handle.metrics().upgrade(UpgradeResult::TakenOver);
+            handle.0.effect.lock().await.offer(upgrade, &handle).await;
+        }
+        handle.0.tasks.spawn(reload::maintain(handle.clone()));
         Ok(RunningGateway { handle })
     }
+}
+
+/// Asks the running gateway, if there is one and this one is to take over.
+async fn meet(options: &Options, config: &Config) -> Result<Option<(Predecessor, Inherited)>, ConfigError> {
+    if options.upgrades != Upgrades::TakeOver {
+        return Ok(None);
+    }
+    let upgrade = config.upgrade.as_ref().ok_or(ConfigError::Upgrade(UpgradeError::NotConfigured))?;
+    Predecessor::meet(&upgrade.socket).await.map_err(ConfigError::Upgrade)
 }
 
 impl RunningGateway {
@@ -111,28 +168,51 @@ impl RunningGateway {
     }
 
     /// Serves until a drain is asked for and done: not ready → accept for `drain.delay` → stop accepting → finish what is
-    /// open within `drain.deadline`.
+    /// open within `drain.deadline`. When another process has taken over, it stops accepting at once.
     pub async fn run(self) -> Drained {
         let state = &self.handle.0;
         state.shutdown.cancelled().await;
-        state.readiness.drain();
         let drain = self.handle.config().drain.clone();
         tracing::info!(delay = ?drain.delay, deadline = ?drain.deadline, "draining");
-        state.cut.run_until_cancelled(tokio::time::sleep(drain.delay)).await;
-
-        state.effect.lock().await.stop_accepting().await;
-        let cut_after = |deadline: Duration| state.plane.drain(deadline);
+        if !self.handle.is_superseded() {
+            state.readiness.drain();
+            // A process that was about to take over may do so even now.
+            let delay = state.superseded.run_until_cancelled(tokio::time::sleep(drain.delay));
+            state.cut.run_until_cancelled(delay).await;
+        }
+        let idle = if self.handle.is_superseded() {
+            self.step_back().await;
+            Idle::MayAsk
+        } else {
+            state.effect.lock().await.stop_accepting().await;
+            Idle::Ends
+        };
+        let cut_after = |deadline: Duration| state.plane.drain(deadline, idle);
         let drained = match state.cut.run_until_cancelled(cut_after(drain.deadline)).await {
             Some(drained) => drained,
             None => cut_after(Duration::ZERO).await,
         };
 
         state.end.cancel();
-        state.effect.lock().await.stop_admin().await;
+        let mut effect = state.effect.lock().await;
+        effect.stop_admin().await;
+        effect.offer(None, &self.handle).await;
+        drop(effect);
         state.tasks.close();
         state.tasks.wait().await;
         tracing::info!(cut = drained.cut, "stopped");
         drained
+    }
+
+    /// Leaves to the process that has taken over what is its business now: new connections, the admin address, renewal.
+    async fn step_back(&self) {
+        let state = &self.handle.0;
+        state.upkeep.cancel();
+        let mut effect = state.effect.lock().await;
+        effect.stop_accepting().await;
+        effect.stop_admin().await;
+        // Not before: whoever asks the admin address for readiness means the address, not this process.
+        state.readiness.drain();
     }
 }
 
@@ -188,6 +268,17 @@ impl Handle {
 
     /// Asks for a drain; [`RunningGateway::run`] does it.
     pub fn request_drain(&self) {
+        self.0.shutdown.cancel();
+    }
+
+    /// Whether another process has taken over from this one.
+    pub fn is_superseded(&self) -> bool {
+        self.0.superseded.is_cancelled()
+    }
+
+    /// Stops accepting at once and drains: another process accepts on the same sockets.
+    pub(crate) fn supersede(&self) {
+        self.0.superseded.cancel();
         self.0.shutdown.cancel();
     }
 

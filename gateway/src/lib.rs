@@ -40,5 +40,7 @@ pub mod life_cycle;
 pub mod local_ca;
 pub mod reload;
 mod secret;
+mod service_manager;
+pub mod take_over;
 pub mod telemetry;
 pub mod trust;

@@ -77,21 +77,26 @@ impl Signals {
     /// Obeys: SIGHUP reloads; SIGTERM and SIGINT drain, a second one of them ends the drain at once. Never returns; drop it
     /// when the gateway has ended.
     pub async fn obey(mut self, gateway: Handle) -> ! {
+        let mut told = false;
         loop {
             tokio::select! {
                 Some(()) = self.hangup.recv() => gateway.reload_and_log("SIGHUP").await,
-                Some(()) = self.terminate.recv() => stop(&gateway, "SIGTERM"),
-                Some(()) = self.interrupt.recv() => stop(&gateway, "SIGINT"),
+                Some(()) = self.terminate.recv() => stop(&gateway, "SIGTERM", &mut told),
+                Some(()) = self.interrupt.recv() => stop(&gateway, "SIGINT", &mut told),
                 else => std::future::pending().await,
             }
         }
     }
 }
 
-fn stop(gateway: &Handle, signal: &str) {
-    if gateway.readiness().is_draining() || gateway.drain_requested() {
+fn stop(gateway: &Handle, signal: &str, told: &mut bool) {
+    let again = std::mem::replace(told, true);
+    // Nobody has told a process to stop that another one has taken over from: a service manager tells them all, once.
+    if again || (gateway.drain_requested() && !gateway.is_superseded()) {
         tracing::warn!(signal, "stopping now");
         gateway.cut();
+    } else if gateway.is_superseded() {
+        tracing::info!(signal, "asked to stop: stopping already, another process has taken over");
     } else {
         tracing::info!(signal, "asked to stop");
         gateway.request_drain();

@@ -5,7 +5,8 @@
 mod parts;
 
 pub use parts::{
-    ConnectionRefusal, HandshakeResult, HttpVersion, ListenerMetrics, RouteMetrics, TraceMetrics, UpstreamMetrics,
+    ConnectionRefusal, HandshakeResult, HttpVersion, ListenerMetrics, RouteMetrics, TraceMetrics, UpgradeResult,
+    UpstreamMetrics,
 };
 
 use prometheus::{
@@ -73,6 +74,7 @@ struct Families {
     last_reload_successful: IntGauge,
     last_reload_success: Gauge,
     config_info: IntGaugeVec,
+    upgrades: IntCounterVec,
     ready: IntGauge,
     draining: IntGauge,
 }
@@ -243,6 +245,11 @@ impl Metrics {
                 "1 for the configuration in use, by SHA-256 of its text.",
                 &["hash"],
             ),
+            upgrades: declare.counter(
+                "upgrades_total",
+                "Processes that took over: taken_over by this one, handed_over from this one; or that began to and failed, or were refused.",
+                &["result"],
+            ),
             ready: declare.single_gauge("ready", "1: /readyz says ready."),
             draining: declare.single_gauge("draining", "1: the gateway is stopping."),
             declared: declare.declared.take(),
@@ -250,6 +257,9 @@ impl Metrics {
         }));
         for result in ["success", "failure"] {
             metrics.0.reloads.with_label_values(&[result]);
+        }
+        for result in UpgradeResult::ALL {
+            metrics.0.upgrades.with_label_values(&[result.as_str()]);
         }
         metrics
     }
@@ -329,6 +339,11 @@ impl Metrics {
     pub fn reloaded(&self, success: bool) {
         self.0.reloads.with_label_values(&[result(success)]).inc();
         self.0.last_reload_successful.set(i64::from(success));
+    }
+
+    /// Counts a process that took over or tried to.
+    pub fn upgrade(&self, result: UpgradeResult) {
+        self.0.upgrades.with_label_values(&[result.as_str()]).inc();
     }
 
     /// Notes what `/readyz` says.

@@ -7,7 +7,7 @@ use pingora::{apps::HttpServerApp as _, proxy::HttpProxy, server::configuration:
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU16, Ordering},
+        atomic::{AtomicBool, AtomicU16, Ordering},
     },
     time::Duration,
 };
@@ -26,6 +26,7 @@ pub struct Plane {
     acme: ArcSwap<Vec<Arc<Challenges>>>,
     tasks: TaskTracker,
     draining: watch::Sender<bool>,
+    idle_may_ask: AtomicBool,
     cut: CancellationToken,
     https_port: AtomicU16,
 }
@@ -42,6 +43,15 @@ pub(crate) struct Shared {
 pub struct Drained {
     /// Connections that were cut at the deadline.
     pub cut: usize,
+}
+
+/// What a drain does with connections that have no request in them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Idle {
+    /// They end at once. A request that is on its way just then is lost: HTTP/1.1 has no means to say so before.
+    Ends,
+    /// They may ask once more, and are told with the answer that it was the last. For when there is no hurry.
+    MayAsk,
 }
 
 impl Plane {
@@ -64,6 +74,7 @@ impl Plane {
             acme: ArcSwap::default(),
             tasks: TaskTracker::new(),
             draining: watch::Sender::new(false),
+            idle_may_ask: AtomicBool::new(false),
             cut: CancellationToken::new(),
             https_port: AtomicU16::new(443),
         })
@@ -120,17 +131,34 @@ impl Plane {
         self.draining.subscribe()
     }
 
+    /// Until a drain that ends connections without a request in them; forever in any other.
+    pub(crate) async fn idle_ends(&self, draining: &mut watch::Receiver<bool>) {
+        // An error is the end of the plane.
+        let begun = draining.wait_for(|draining| *draining).await.is_ok();
+        if begun && self.idle_may_ask() {
+            std::future::pending().await
+        }
+    }
+
+    /// Whether a drain that has begun lets connections without a request in them ask once more.
+    pub(crate) fn idle_may_ask(&self) -> bool {
+        self.idle_may_ask.load(Ordering::Acquire)
+    }
+
     /// Connections carried now.
     pub fn connections(&self) -> usize {
         self.tasks.len()
     }
 
-    /// Ends all connections: idle ones at once, requests when they are answered, WebSockets when their backend or client
-    /// ends them, and what is left when `deadline` has passed. Stop accepting first.
-    pub async fn drain(&self, deadline: Duration) -> Drained {
+    /// Ends all connections: requests when they are answered, WebSockets when their backend or client ends them, idle ones
+    /// as said, and what is left when `deadline` has passed. Stop accepting first.
+    pub async fn drain(&self, deadline: Duration, idle: Idle) -> Drained {
         let until = Instant::now() + deadline;
+        self.idle_may_ask.store(idle == Idle::MayAsk, Ordering::Release);
         self.draining.send_replace(true);
-        self.proxy.http_cleanup().await;
+        if idle == Idle::Ends {
+            self.proxy.http_cleanup().await;
+        }
         self.tasks.close();
         if tokio::time::timeout_at(until, self.tasks.wait()).await.is_ok() {
             return Drained { cut: 0 };

@@ -11,6 +11,7 @@ use crate::{
     gateway::{Handle, apply},
     metrics::Metrics,
     snapshot::Snapshot,
+    take_over::Inherited,
 };
 use std::{sync::Arc, time::Duration};
 
@@ -20,6 +21,10 @@ const RENEWAL_CHECK: Duration = Duration::from_secs(3600);
 /// Reloads; counts and logs how it went.
 pub(crate) async fn reload(handle: Handle) -> Result<ReloadReport, ConfigError> {
     let done = attempt(&handle).await;
+    if let Err(stopping @ ConfigError::Stopping) = &done {
+        tracing::info!(reason = %stopping, "not reloaded");
+        return done;
+    }
     handle.metrics().reloaded(done.is_ok());
     match &done {
         Ok(report) => tracing::info!(%report, "configuration reloaded"),
@@ -41,13 +46,18 @@ pub(crate) async fn reload(handle: Handle) -> Result<ReloadReport, ConfigError> 
 pub(crate) async fn rehearse(handle: Handle) -> Result<ReloadReport, ConfigError> {
     let state = handle.state();
     let effect = state.effect.lock().await;
+    if effect.is_over() {
+        return Err(ConfigError::Stopping);
+    }
     let (config, loaded, acme) = apply::load(&state.source, effect.acme()).await?;
     // With metrics of its own, and upstreams that end with it: what serves notices nothing.
     let snapshot = Snapshot::build(Arc::new(config), &loaded.certificates, None, &Metrics::new(), &state.pseudonyms);
     let snapshot = Arc::new(snapshot.map_err(ConfigError::Unservable)?);
     let config = Arc::clone(snapshot.config());
     let changes = changes::between(handle.config().as_ref(), &config, effect.certificates(), &loaded);
-    let _bound_and_released = apply::Ready::new(snapshot, loaded, acme, &effect)?;
+    let mut inherited = Inherited::default();
+    let _bound_and_released =
+        apply::Ready::new(snapshot, loaded, acme, &effect, &mut inherited, state.options.upgrades)?;
     Ok(ReloadReport::new(changes, config.hash.clone(), state, false))
 }
 
@@ -55,6 +65,9 @@ async fn attempt(handle: &Handle) -> Result<ReloadReport, ConfigError> {
     let state = handle.state();
     // One at a time, and a drain waits for it.
     let mut effect = state.effect.lock().await;
+    if effect.is_over() {
+        return Err(ConfigError::Stopping);
+    }
     let (config, loaded, acme) = apply::load(&state.source, effect.acme()).await?;
     let before = state.snapshot.load_full();
     let snapshot =
@@ -62,14 +75,14 @@ async fn attempt(handle: &Handle) -> Result<ReloadReport, ConfigError> {
     let snapshot = Arc::new(snapshot.map_err(ConfigError::Unservable)?);
     let config = Arc::clone(snapshot.config());
     let changes = changes::between(before.config(), &config, effect.certificates(), &loaded);
-    let ready = apply::Ready::new(snapshot, loaded, acme, &effect)?;
+    let ready = apply::Ready::new(snapshot, loaded, acme, &effect, &mut Inherited::default(), state.options.upgrades)?;
     effect.take(ready, handle).await;
     Ok(ReloadReport::new(changes, config.hash.clone(), state, true))
 }
 
 /// Reloads when files change or a self-signed certificate is due, until the gateway ends.
 pub(crate) async fn maintain(handle: Handle) {
-    let end = handle.state().end.clone();
+    let end = handle.state().upkeep.clone();
     let work = async {
         if handle.state().options.ignore_files {
             return renew(handle.clone()).await;

@@ -2,7 +2,7 @@
 
 use crate::{
     Admin, Certificate, CertificateStorage, Drain, Limits, Listener, Log, Name, Problems, Route, Site, TlsPolicy,
-    Tracing, Trust, Upstream, problem::Collector, read, validate,
+    Tracing, Trust, Upgrade, Upstream, problem::Collector, read, validate,
 };
 use std::path::Path;
 
@@ -33,6 +33,8 @@ pub struct Config {
     pub tracing: Option<Tracing>,
     /// How to stop.
     pub drain: Drain,
+    /// How a new process takes over; `None`: it does not.
+    pub upgrade: Option<Upgrade>,
     /// Who is believed.
     pub trust: Trust,
     /// SHA-256 of the text it was read from, in hexadecimal.

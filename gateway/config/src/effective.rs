@@ -46,6 +46,10 @@ impl Config {
         text.section("drain");
         text.duration("delay", self.drain.delay);
         text.duration("deadline", self.drain.deadline);
+        if let Some(upgrade) = &self.upgrade {
+            text.section("upgrade");
+            text.path("socket", &upgrade.socket);
+        }
         text.section("trust");
         text.list("forwarded", &self.trust.forwarded);
         text.0

@@ -29,7 +29,7 @@ pub use config::Config;
 pub use limits::Limits;
 pub use listener::{ClientCertificates, ListenAddress, Listener, Protocol};
 pub use name::Name;
-pub use operation::{Admin, Drain, Log, LogFormat, LogLevel, Trust};
+pub use operation::{Admin, Drain, Log, LogFormat, LogLevel, Trust, Upgrade};
 pub use problem::{Problem, Problems};
 pub use route::{Action, HostPattern, PathMatch, RateLimit, Route, RouteTimeouts};
 pub use schema::schema;

@@ -1,7 +1,7 @@
-//! Running the gateway: admin address, logs, drain, trusted networks.
+//! Running the gateway: admin address, logs, drain, upgrade, trusted networks.
 
 use ipnet::IpNet;
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 /// `[admin]`: where metrics, health and reload are served, with plain HTTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +67,13 @@ pub struct Drain {
     pub delay: Duration,
     /// Time after that in which requests finish and WebSockets go elsewhere, before they are cut.
     pub deadline: Duration,
+}
+
+/// `[upgrade]`: how a new process takes over from the running one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upgrade {
+    /// The Unix socket at which a new process asks for the listening sockets.
+    pub socket: PathBuf,
 }
 
 /// `[trust]`: who is believed.

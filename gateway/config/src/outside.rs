@@ -12,7 +12,7 @@ pub(crate) use text::{Text, Value};
 
 use certificate::{CertificateText, StorageText, TlsText};
 use listener::ListenerText;
-use operation::{AdminText, DrainText, LimitsText, LogText, TrustText};
+use operation::{AdminText, DrainText, LimitsText, LogText, TrustText, UpgradeText};
 use route::{RouteText, SiteText};
 use schemars::JsonSchema;
 use toml::Spanned;
@@ -51,6 +51,8 @@ pub(crate) struct File {
     tracing: Option<TracingText>,
     /// How the gateway stops. Default: no delay, 30 seconds.
     drain: Option<DrainText>,
+    /// How a new process takes over from the running one without losing a connection. Default: it does not.
+    upgrade: Option<UpgradeText>,
     /// Who is believed. Default: nobody.
     trust: Option<TrustText>,
 }
@@ -70,5 +72,6 @@ pub(crate) struct Sections {
     pub(crate) log: Option<LogText>,
     pub(crate) tracing: Option<Spanned<TracingText>>,
     pub(crate) drain: Option<DrainText>,
+    pub(crate) upgrade: Option<UpgradeText>,
     pub(crate) trust: Option<TrustText>,
 }

@@ -40,6 +40,7 @@ pub(crate) fn sections(text: &str, problems: &mut Collector<'_>) -> Sections {
         log: reader.one("log"),
         tracing: reader.one_with_place("tracing"),
         drain: reader.one("drain"),
+        upgrade: reader.one("upgrade"),
         trust: reader.one("trust"),
     }
 }

@@ -46,6 +46,7 @@ pub(crate) fn config(text: &str, base: &Path, sections: Sections, problems: &mut
         log: operation::log(sections.log.unwrap_or_default()),
         tracing: tracing::tracing(&mut check, sections.tracing.as_ref()),
         drain: operation::drain(&mut check, sections.drain.unwrap_or_default()),
+        upgrade: sections.upgrade.and_then(|upgrade| operation::upgrade(&mut check, &upgrade)),
         trust: operation::trust(&mut check, sections.trust.unwrap_or_default()),
         hash: hex::encode(Sha256::digest(text)),
     };

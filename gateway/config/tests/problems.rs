@@ -112,6 +112,17 @@ fn each_mistake_is_found_on_its_line() {
             13,
             "expected the name of an environment variable",
         ),
+        ("[[route]]", "[upgrade]\n[[route]]", 11, "missing field `socket`"),
+        (
+            "[[route]]",
+            concat!(
+                "[upgrade]\nsocket = \"/run/",
+                "0123456789012345678901234567890123456789012345678901234567890123456789",
+                "/0123456789012345678901234567890123456789\"\n[[route]]"
+            ),
+            12,
+            "expected a path of at most 100 octets, got 116",
+        ),
         ("[[listener]]", "limits = 3\n[[listener]]", 2, "invalid type"),
         ("[[route]]", "[route]", 11, "expected a list: write `[[route]]`"),
         ("[[upstream]]", "[[upstream]", 16, ""),

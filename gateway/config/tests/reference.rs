@@ -10,7 +10,7 @@ const BEGIN: &str = "<!-- made from the JSON Schema: begin -->\n";
 const END: &str = "<!-- made from the JSON Schema: end -->";
 
 /// The sections in the order in which a configuration is written.
-const SECTIONS: [&str; 13] = [
+const SECTIONS: [&str; 14] = [
     "listener",
     "tls",
     "certificate",
@@ -23,6 +23,7 @@ const SECTIONS: [&str; 13] = [
     "log",
     "tracing",
     "drain",
+    "upgrade",
     "trust",
 ];
 

@@ -9,9 +9,10 @@ mod network;
 mod upstreams;
 
 use super::{ConfigArgs, complain, say};
-use crate::config_source::ConfigSource;
+use crate::{config_source::ConfigSource, take_over::check_directory};
 use clap::Args;
 use dns::{NameServer, NameServers};
+use gateway_config::Config;
 use std::process::ExitCode;
 
 #[derive(Debug, Args)]
@@ -68,6 +69,15 @@ impl Finding {
     }
 }
 
+/// Whether the upgrade socket's directory is the gateway's own; makes it if it is not there, as a start would.
+fn upgrade(config: &Config) -> Option<Finding> {
+    let socket = &config.upgrade.as_ref()?.socket;
+    Some(match check_directory(socket) {
+        Ok(()) => Finding::good("upgrade", format!("the directory of {} is ours alone", socket.display())),
+        Err(error) => Finding::bad("upgrade", error.to_string()),
+    })
+}
+
 pub(super) async fn doctor(arguments: DoctorArgs) -> ExitCode {
     let path = arguments.config.config;
     let config = match ConfigSource::File(path.clone()).load() {
@@ -78,6 +88,7 @@ pub(super) async fn doctor(arguments: DoctorArgs) -> ExitCode {
     findings.push(certificates::clock(&path));
     findings.extend(certificates::certificates(&config));
     findings.extend(network::listeners(&config).await);
+    findings.extend(upgrade(&config));
     findings.extend(network::names(&config).await);
     let (authorities, directories) = authorities::authorities(&config).await;
     findings.extend(authorities);

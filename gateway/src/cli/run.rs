@@ -1,27 +1,41 @@
 //! `gateway run`.
 
-use super::complain;
+use super::{ConfigArgs, complain};
 use crate::{
     config_source::ConfigSource,
     gateway::{Gateway, Options},
     life_cycle::Signals,
+    service_manager,
+    take_over::Upgrades,
     telemetry::Telemetry,
 };
-use std::{path::PathBuf, process::ExitCode};
+use clap::Args;
+use std::process::ExitCode;
 use tokio_util::sync::CancellationToken;
 
-pub(super) async fn run(config: PathBuf) -> ExitCode {
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Take over the listening sockets of the gateway that runs, by the socket of [upgrade] in the configuration: no
+    /// connection is refused or lost. It drains and ends once this one serves. If none runs, start ordinarily
+    #[arg(long)]
+    take_over: bool,
+}
+
+pub(super) async fn run(args: RunArgs) -> ExitCode {
     let signals = match Signals::install() {
         Ok(signals) => signals,
         Err(error) => return complain(&format!("cannot take signals: {error}")),
     };
-    let source = ConfigSource::File(config);
+    let source = ConfigSource::File(args.config.config);
     // Read once for the log's sake, so that everything from here on is logged as asked.
     let telemetry = match source.load() {
         Ok(config) => Telemetry::install(&config.log),
         Err(error) => return complain(&error.to_string()),
     };
-    let options = Options { telemetry: telemetry.ok(), ..Options::default() };
+    let upgrades = if args.take_over { Upgrades::TakeOver } else { Upgrades::Offered };
+    let options = Options { telemetry: telemetry.ok(), upgrades, ..Options::default() };
     let gateway = match Gateway::start(source, options, CancellationToken::new()).await {
         Ok(gateway) => gateway,
         Err(error) => return complain(&error.to_string()),
@@ -33,6 +47,7 @@ pub(super) async fn run(config: PathBuf) -> ExitCode {
     if let Some(address) = handle.admin_address().await {
         tracing::info!(%address, "admin");
     }
+    service_manager::serving(args.take_over);
     tokio::select! {
         _drained = gateway.run() => ExitCode::SUCCESS,
         never = signals.obey(handle) => match never {},

@@ -23,7 +23,7 @@ pub(super) async fn serve(plane: Arc<Plane>, mut stream: Box<ClientStream>) -> O
         let snapshot = plane.shared.snapshot.load_full();
         let limits = &snapshot.config().limits;
         let wait = if served == 0 { limits.header_timeout } else { limits.keepalive_timeout };
-        let head = match read_head(&mut stream, limits, wait, &mut draining).await {
+        let head = match read_head(&plane, &mut stream, limits, wait, &mut draining).await {
             Ok(head) => head,
             Err(ReadHead::Ended) => {
                 close(&mut stream).await;
@@ -96,6 +96,7 @@ pub(super) enum ReadHead {
 /// Reads a head ahead. The deadline for all of it runs from its first octet, however many reads it takes; `wait` is for
 /// that first octet.
 pub(super) async fn read_head(
+    plane: &Plane,
     stream: &mut ClientStream,
     limits: &Limits,
     wait: Duration,
@@ -110,7 +111,7 @@ pub(super) async fn read_head(
                 Ok(Ok(0) | Err(_)) | Err(_) => return Err(ReadHead::Ended),
             },
             // While draining, a connection without a request in it has nothing to wait for.
-            _ = draining.wait_for(|draining| *draining) => return Err(ReadHead::Ended),
+            () = plane.idle_ends(draining) => return Err(ReadHead::Ended),
         }
     }
     let until = Instant::now() + limits.header_timeout;

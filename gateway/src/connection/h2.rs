@@ -17,7 +17,10 @@ use pingora::{
     server::ShutdownWatch,
 };
 use std::{sync::Arc, time::Duration};
-use tokio::time::Instant;
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
 
 /// RFC 9113 section 3.4.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -48,13 +51,30 @@ pub(super) async fn serve(plane: Arc<Plane>, mut stream: Box<ClientStream>) {
         }
     }
     stream.describe();
-    let (proxy, shared) = (Arc::clone(&plane.proxy), Arc::clone(&plane.shared));
-    let app = Arc::new(App { proxy, shared, options, server, body_timeout });
     let mut draining = plane.drain_signal();
-    if *draining.borrow_and_update() {
+    if *draining.borrow() && !plane.idle_may_ask() {
         return;
     }
-    app.process_new(stream, &draining).await;
+    let (proxy, shared) = (Arc::clone(&plane.proxy), Arc::clone(&plane.shared));
+    let app = Arc::new(App { proxy, shared, options, server, body_timeout, asked: Notify::new() });
+    let (tell, told) = watch::channel(false);
+    let serving = async {
+        app.process_new(stream, &told).await;
+    };
+    let telling = async {
+        // An error is the end of the plane.
+        let begun = draining.wait_for(|draining| *draining).await.is_ok();
+        if begun && plane.idle_may_ask() {
+            // GOAWAY (RFC 9113 section 6.8) before its first request would turn away a client that has just come.
+            let _asked = tokio::time::timeout(header_timeout, app.asked.notified()).await;
+        }
+        tell.send_replace(true);
+        std::future::pending().await
+    };
+    tokio::select! {
+        () = serving => {}
+        () = telling => {}
+    }
 }
 
 fn h2_options(limits: &Limits) -> H2Options {
@@ -79,6 +99,8 @@ struct App {
     options: H2Options,
     server: HttpServerOptions,
     body_timeout: Duration,
+    /// Told of every request; keeps that there was one.
+    asked: Notify,
 }
 
 #[async_trait]
@@ -88,6 +110,7 @@ impl HttpServerApp for App {
         mut session: ServerSession,
         shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
+        self.asked.notify_one();
         if session.is_body_done() {
             return self.proxy.process_new_http(session, shutdown).await;
         }

@@ -12,7 +12,7 @@ pub(super) async fn serve(plane: Arc<Plane>, mut stream: Box<ClientStream>, port
     let snapshot = plane.shared.snapshot.load_full();
     let limits = &snapshot.config().limits;
     let mut draining = plane.drain_signal();
-    let answer = match read_head(&mut stream, limits, limits.header_timeout, &mut draining).await {
+    let answer = match read_head(&plane, &mut stream, limits, limits.header_timeout, &mut draining).await {
         Ok(head) => match reply(&stream, &head, port.unwrap_or_else(|| plane.https_port())) {
             Reply::Answer(answer) => answer,
             Reply::Proof(token) => match tokio::time::timeout(limits.header_timeout, plane.http01(&token)).await {

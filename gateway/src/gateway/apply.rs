@@ -11,9 +11,14 @@ use crate::{
     certificates::{self, Loaded},
     config_source::{ConfigError, ConfigSource},
     snapshot::Snapshot,
+    take_over::{self, Inherited, Offer, Part, Upgrades},
 };
 use gateway_config::{CertificateSource, Config, ListenAddress, Listener, Name, Protocol};
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+};
 
 /// Reads the configuration and its certificates; on a thread that may block.
 pub(crate) async fn load(source: &ConfigSource, acme: &Acme) -> Result<(Config, Loaded, Prepared), ConfigError> {
@@ -36,6 +41,8 @@ pub(crate) struct Effect {
     admin: Option<admin::Server>,
     certificates: Loaded,
     acme: Acme,
+    offer: Option<Offer>,
+    over: bool,
 }
 
 /// Everything that a configuration needs and that could have failed.
@@ -45,15 +52,18 @@ pub(crate) struct Ready {
     acme: Prepared,
     listeners: Vec<(Name, listeners::Prepared)>,
     admin: Option<(SocketAddr, listeners::Prepared)>,
+    upgrade: Option<take_over::Prepared>,
 }
 
 impl Ready {
-    /// Binds every address that is not bound already.
+    /// Binds every address that is not bound already, by this process or by the one that it takes over.
     pub(crate) fn new(
         snapshot: Arc<Snapshot>,
         loaded: Loaded,
         acme: Prepared,
         effect: &Effect,
+        inherited: &mut Inherited,
+        upgrades: Upgrades,
     ) -> Result<Self, ConfigError> {
         let config = snapshot.config();
         let mut listeners = Vec::new();
@@ -62,21 +72,40 @@ impl Ready {
             let prepared = match effect.serving(&listener.address) {
                 Some(serving) if serving.name == listener.name => continue,
                 Some(serving) => listeners::Prepared::again(&key, serving),
-                None => listeners::Prepared::bind(&key, &listener.address),
+                None => {
+                    let part = Part::Listener(listener.name.clone());
+                    listeners::Prepared::bind(&key, &part, &listener.address, inherited)
+                }
             };
-            let prepared = prepared.map_err(|error| ConfigError::Bind(effect.explain(error)))?;
+            let prepared = prepared.map_err(|error| ConfigError::Bind(effect.explain(error, inherited)))?;
             listeners.push((listener.name.clone(), prepared));
         }
         let admin = match &config.admin {
             Some(admin) if effect.admin.as_ref().map(admin::Server::configured) != Some(admin.address) => {
-                let prepared =
-                    listeners::Prepared::bind("`[admin]`, key `address`", &ListenAddress::Socket(admin.address));
-                let prepared = prepared.map_err(|error| ConfigError::Bind(effect.explain(error)))?;
+                let address = ListenAddress::Socket(admin.address);
+                let prepared = listeners::Prepared::bind("`[admin]`, key `address`", &Part::Admin, &address, inherited);
+                let prepared = prepared.map_err(|error| ConfigError::Bind(effect.explain(error, inherited)))?;
                 Some((admin.address, prepared))
             }
             _ => None,
         };
-        Ok(Self { snapshot, loaded, acme, listeners, admin })
+        let upgrade = match &config.upgrade {
+            Some(_) if upgrades == Upgrades::Ignored => {
+                tracing::warn!("`[upgrade]` has no effect: this program is more than a gateway");
+                None
+            }
+            Some(upgrade) if effect.offer.as_ref().map(Offer::path) != Some(&upgrade.socket) => {
+                let prepared = take_over::Prepared::make(&upgrade.socket, inherited.is_from_running());
+                Some(prepared.map_err(ConfigError::Upgrade)?)
+            }
+            _ => None,
+        };
+        Ok(Self { snapshot, loaded, acme, listeners, admin, upgrade })
+    }
+
+    /// Takes the upgrade socket out: to be put in its place later.
+    pub(crate) fn hold_back_upgrade(&mut self) -> Option<take_over::Prepared> {
+        self.upgrade.take()
     }
 }
 
@@ -108,10 +137,41 @@ impl Effect {
         self.replace_admin(ready.admin, &config, handle);
         self.note(&config, ready.loaded, handle);
         self.acme.take(ready.acme, handle);
+        if ready.upgrade.is_some() || config.upgrade.is_none() {
+            self.offer(ready.upgrade, handle).await;
+        }
     }
 
-    /// Stops accepting on every listener and closes their sockets.
+    /// Offers itself to successors at this socket, and no longer at the one before.
+    pub(crate) async fn offer(&mut self, prepared: Option<take_over::Prepared>, handle: &Handle) {
+        let offer = prepared.and_then(|prepared| prepared.open(handle));
+        if let Some(old) = std::mem::replace(&mut self.offer, offer) {
+            old.close(handle.is_superseded()).await;
+        }
+    }
+
+    /// Every listening socket once more, for a successor: what it is for, and its address as configured.
+    pub(crate) fn sockets(&self) -> io::Result<Vec<(Part, ListenAddress, TcpListener)>> {
+        let listeners = self
+            .listeners
+            .iter()
+            .map(|serving| (Part::Listener(serving.name.clone()), serving.address.clone(), &serving.bound));
+        let admin =
+            self.admin.iter().map(|admin| (Part::Admin, ListenAddress::Socket(admin.configured()), admin.bound()));
+        let each = listeners.chain(admin).flat_map(|(part, configured, bound)| {
+            bound.sockets.iter().map(move |socket| Ok((part.clone(), configured.clone(), socket.try_clone()?)))
+        });
+        each.collect()
+    }
+
+    /// Whether it has stopped accepting for good.
+    pub(crate) fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// Stops accepting on every listener and closes their sockets. Nothing takes effect afterwards.
     pub(crate) async fn stop_accepting(&mut self) {
+        self.over = true;
         for serving in std::mem::take(&mut self.listeners) {
             serving.stop().await;
         }
@@ -143,8 +203,9 @@ impl Effect {
         &self.acme
     }
 
-    /// An address that is in use may be in use by ourselves: `localhost:8443` stands in the way of `[::]:8443`.
-    fn explain(&self, error: BindError) -> BindError {
+    /// An address that is in use may be in use by ourselves, or by the gateway before us: `localhost:8443` stands in the way
+    /// of `[::]:8443`.
+    fn explain(&self, error: BindError, inherited: &Inherited) -> BindError {
         let wanted = error.address;
         let overlaps = |held: &SocketAddr| {
             let any = held.ip().is_unspecified() || wanted.ip().is_unspecified();
@@ -153,7 +214,8 @@ impl Effect {
         let holds = |serving: &&Serving| serving.bound.addresses.iter().any(overlaps);
         let listener = self.listeners.iter().find(holds).map(|serving| format!("listener `{}`", serving.name));
         let admin = || self.admin_address().filter(overlaps).map(|_| "`[admin]`".to_owned());
-        BindError { held_by: listener.or_else(admin), ..error }
+        let before = || inherited.left().find(|(_, address)| overlaps(address)).map(|(part, _)| part.to_string());
+        BindError { held_by: listener.or_else(admin).or_else(before), ..error }
     }
 
     fn serving(&self, address: &ListenAddress) -> Option<&Serving> {
@@ -172,7 +234,7 @@ impl Effect {
         }
         let started = new.map(|(configured, prepared)| {
             let (bound, sockets) = prepared.into_sockets();
-            admin::Server::start(handle.clone(), configured, &bound, sockets)
+            admin::Server::start(handle.clone(), configured, bound, sockets)
         });
         if let Some(old) = std::mem::replace(&mut self.admin, started) {
             // Not waited for: the request that asked for this reload may be one of those it finishes.

@@ -3,6 +3,7 @@
 use crate::{
     bind::{self, BindError, Bound},
     plane::Plane,
+    take_over::{Inherited, Part},
 };
 use gateway_config::{ListenAddress, Name};
 use std::sync::Arc;
@@ -17,9 +18,14 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
-    /// Binds an address; `key` says whose it is.
-    pub(super) fn bind(key: &str, address: &ListenAddress) -> Result<Self, BindError> {
-        Self::register(key, address, bind::bind(key, address)?)
+    /// Binds an address, or takes the sockets that listen there already; `key` says whose it is.
+    pub(super) fn bind(
+        key: &str,
+        part: &Part,
+        address: &ListenAddress,
+        inherited: &mut Inherited,
+    ) -> Result<Self, BindError> {
+        Self::register(key, address, bind::bind_or_inherit(key, part, address, inherited)?)
     }
 
     /// Goes on with sockets that are bound already.

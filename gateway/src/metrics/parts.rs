@@ -97,6 +97,34 @@ impl ConnectionRefusal {
     }
 }
 
+/// How it went when a process took over from another, as a label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpgradeResult {
+    /// This process took over.
+    TakenOver,
+    /// Another process took over from this one.
+    HandedOver,
+    /// Another process began to take over from this one and did not go through with it.
+    Failed,
+    /// Another process was not given the sockets.
+    Refused,
+}
+
+impl UpgradeResult {
+    /// Every one.
+    pub const ALL: [Self; 4] = [Self::TakenOver, Self::HandedOver, Self::Failed, Self::Refused];
+
+    /// The label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::TakenOver => "taken_over",
+            Self::HandedOver => "handed_over",
+            Self::Failed => "failed",
+            Self::Refused => "refused",
+        }
+    }
+}
+
 /// Status codes that have a series of their own; others are counted as `other`.
 const CODES: std::ops::Range<u16> = 100..600;
 

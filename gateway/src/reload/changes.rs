@@ -25,7 +25,7 @@ pub struct ReloadReport {
     /// Static sites.
     pub sites: Changes,
     /// Other sections that changed: `tls`, `certificate_storage`, `limits`, `admin`, `log`, `tracing`, `drain`,
-    /// `trust`.
+    /// `upgrade`, `trust`.
     pub sections: Vec<&'static str>,
     /// Client connections open at that moment, all of which were kept.
     pub connections_kept: usize,
@@ -64,6 +64,7 @@ pub(super) fn between(old: &Config, new: &Config, old_certificates: &Loaded, new
         ("log", old.log == new.log),
         ("tracing", old.tracing == new.tracing),
         ("drain", old.drain == new.drain),
+        ("upgrade", old.upgrade == new.upgrade),
         ("trust", old.trust == new.trust),
     ];
     let held = |loaded: &Loaded| -> Vec<_> { loaded.facts.clone().into_iter().collect() };

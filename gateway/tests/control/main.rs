@@ -14,4 +14,5 @@ mod start;
 mod support;
 mod tls_policy;
 mod traces;
+mod upgrade;
 mod watch;

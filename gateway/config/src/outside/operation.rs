@@ -1,10 +1,10 @@
-//! `[limits]`, `[admin]`, `[log]`, `[drain]`, `[trust]`.
+//! `[limits]`, `[admin]`, `[log]`, `[drain]`, `[upgrade]`, `[trust]`.
 
 use super::{Text, route::RateLimitText};
 use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 /// General protection.
 #[derive(Default, Deserialize, JsonSchema)]
@@ -102,6 +102,16 @@ pub(crate) struct DrainText {
     pub(crate) delay: Option<Text<Duration>>,
     /// How long open requests and WebSockets then have. Default: `30s`.
     pub(crate) deadline: Option<Text<Duration>>,
+}
+
+/// How a new process takes over from the running one.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Upgrade")]
+pub(crate) struct UpgradeText {
+    /// The Unix socket at which `gateway run --take-over` asks the running gateway for its listening sockets. Its directory
+    /// must belong to the gateway's user and be writable by nobody else. Required.
+    pub(crate) socket: Text<PathBuf>,
 }
 
 /// Who is believed.

@@ -1,11 +1,11 @@
-//! Limits, admin address, logs, drain, trust.
+//! Limits, admin address, logs, drain, upgrade, trust.
 
 use super::{Check, route};
 use crate::{
-    Admin, Drain, Limits, Log, LogFormat, LogLevel, RateLimit, Trust,
-    outside::operation::{AdminText, DrainText, FormatText, LevelText, LimitsText, LogText, TrustText},
+    Admin, Drain, Limits, Log, LogFormat, LogLevel, RateLimit, Trust, Upgrade,
+    outside::operation::{AdminText, DrainText, FormatText, LevelText, LimitsText, LogText, TrustText, UpgradeText},
 };
-use std::time::Duration;
+use std::{os::unix::ffi::OsStrExt as _, time::Duration};
 
 pub(super) fn limits(check: &mut Check<'_, '_>, text: LimitsText) -> Limits {
     let (tick, hour) = (Duration::from_millis(10), Duration::from_secs(3600));
@@ -64,6 +64,23 @@ pub(super) fn drain(check: &mut Check<'_, '_>, text: DrainText) -> Drain {
         delay: check.within(text.delay.as_ref(), none, none, day),
         deadline: check.within(text.deadline.as_ref(), Duration::from_secs(30), none, day),
     }
+}
+
+/// unix(7) has room for 107 octets; a few are for the name under which the socket is made before it takes its place.
+const SOCKET_PATH_OCTETS: usize = 100;
+
+pub(super) fn upgrade(check: &mut Check<'_, '_>, text: &UpgradeText) -> Option<Upgrade> {
+    let socket = check.path(&text.socket)?;
+    let octets = socket.as_os_str().as_bytes().len();
+    if octets > SOCKET_PATH_OCTETS {
+        let reason =
+            format!("expected a path of at most {SOCKET_PATH_OCTETS} octets, got {octets}: `{}`", socket.display());
+        check.add(text.socket.span.clone(), reason);
+    }
+    if socket.file_name().is_none() {
+        check.add(text.socket.span.clone(), "expected the path of a socket, such as `/run/gateway/upgrade.sock`");
+    }
+    Some(Upgrade { socket })
 }
 
 pub(super) fn trust(check: &mut Check<'_, '_>, text: TrustText) -> Trust {

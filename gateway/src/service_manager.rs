@@ -1,0 +1,63 @@
+//! Tells systemd, or whoever speaks its protocol, that the gateway serves: sd_notify(3).
+
+use std::{
+    ffi::OsStr,
+    io,
+    os::{
+        linux::net::SocketAddrExt as _,
+        unix::{
+            ffi::OsStrExt as _,
+            net::{SocketAddr, UnixDatagram},
+        },
+    },
+};
+
+/// Names the socket to tell it at; `@` begins a name that is no file.
+const VARIABLE: &str = "NOTIFY_SOCKET";
+
+/// Says that this process serves, and that it is the service's main process if it took over from another. Without a
+/// service manager, nobody is told.
+pub(crate) fn serving(took_over: bool) {
+    let Some(address) = std::env::var_os(VARIABLE).filter(|address| !address.is_empty()) else { return };
+    if let Err(error) = tell(&address, took_over) {
+        tracing::warn!(%error, socket = %address.display(), "cannot tell the service manager that the gateway serves");
+    }
+}
+
+fn tell(address: &OsStr, took_over: bool) -> io::Result<()> {
+    let main = if took_over { format!("MAINPID={}\n", std::process::id()) } else { String::new() };
+    let address = match address.as_bytes().strip_prefix(b"@") {
+        Some(name) => SocketAddr::from_abstract_name(name)?,
+        None => SocketAddr::from_pathname(address)?,
+    };
+    let socket = UnixDatagram::unbound()?;
+    // A manager that does not read must not hold the gateway up.
+    socket.set_nonblocking(true)?;
+    socket.send_to_addr(format!("{main}READY=1").as_bytes(), &address)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(socket: &UnixDatagram) -> String {
+        let mut room = [0; 128];
+        let length = socket.recv(&mut room).unwrap();
+        String::from_utf8_lossy(&room[..length]).into_owned()
+    }
+
+    #[test]
+    fn it_is_told_at_a_path_and_at_a_name_that_is_no_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("notify");
+        let socket = UnixDatagram::bind(&path).unwrap();
+        tell(path.as_os_str(), false).unwrap();
+        assert_eq!(told(&socket), "READY=1");
+
+        let name = format!("gateway-test-{}", std::process::id());
+        let socket = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
+        tell(OsStr::new(&format!("@{name}")), true).unwrap();
+        assert_eq!(told(&socket), format!("MAINPID={}\nREADY=1", std::process::id()));
+    }
+}
