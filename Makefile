@@ -78,7 +78,7 @@ build-tools:
 
 test-tools: build-tools
 	@$(call packages,redis-server:redis-server chromium:chromium certutil:libnss3-tools openssl:openssl \
-	  promtool:prometheus haproxy:haproxy pebble:pebble curl:curl python3:python3)
+	  promtool:prometheus haproxy:haproxy pebble:pebble testssl:testssl.sh curl:curl python3:python3)
 	@python3 -c 'import ensurepip' 2>/dev/null || { $(APT) update -qq && $(APT) install -y -qq python3-venv >/dev/null; }
 	@command -v cargo-nextest >/dev/null || cargo install --locked --quiet cargo-nextest
 

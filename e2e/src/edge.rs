@@ -1,11 +1,12 @@
 //! The gateway alone, in front of whatever listens on these ports.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tempfile::TempDir;
 
+use crate::balancer::Target;
 use crate::client::Visitor;
 use crate::gatehouse::{admin, is_ready};
 use crate::process::Process;
@@ -31,9 +32,18 @@ impl Edge {
 
     /// The same, with further keys of the https listener and further sections.
     pub fn start_with(backend: u16, listener: &str, sections: &str) -> Self {
+        let target = Target { https: free_port(), admin: free_port() };
+        Self::run(target, base(target, backend, listener, LOCAL), sections)
+    }
+
+    /// The same on these ports, with a `[[certificate]]` of the test's own and further sections.
+    pub fn start_at(target: Target, backend: u16, certificate: &str, sections: &str) -> Self {
+        Self::run(target, base(target, backend, "", certificate), sections)
+    }
+
+    fn run(target: Target, base: String, sections: &str) -> Self {
         let folder = TempDir::new().expect("a temporary folder can be made");
-        let [https_port, admin_port] = [free_port(), free_port()];
-        let base = base(https_port, admin_port, backend, listener);
+        let Target { https: https_port, admin: admin_port } = target;
         let path = folder.path().join("gateway.toml");
         fs::write(&path, format!("{base}{sections}")).expect("the configuration can be written");
         let mut gateway = Process::start(
@@ -88,13 +98,21 @@ impl Edge {
         Visitor::new(self.https_port, &self.ca())
     }
 
+    /// A new visitor who trusts this root alone.
+    pub fn visitor_trusting(&self, root: &Path) -> Visitor {
+        Visitor::new(self.https_port, root)
+    }
+
     /// The local CA.
     pub fn ca(&self) -> PathBuf {
         self.folder.path().join("certs/local-ca.pem")
     }
 }
 
-fn base(https: u16, admin: u16, backend: u16, listener: &str) -> String {
+/// A certificate of the local authority.
+const LOCAL: &str = "name = \"local\"\nsource = \"self-signed\"\ndirectory = \"certs\"\n";
+
+fn base(Target { https, admin }: Target, backend: u16, listener: &str, certificate: &str) -> String {
     format!(
         r#"
 [[listener]]
@@ -104,10 +122,7 @@ protocol = "https"
 {listener}
 
 [[certificate]]
-name = "local"
-source = "self-signed"
-directory = "certs"
-
+{certificate}
 [[route]]
 name = "api"
 path_prefix = "/api"

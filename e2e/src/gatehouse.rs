@@ -36,6 +36,11 @@ impl Gatehouse {
         Self::run(folder, https_port, http_port, admin_port, adjust)
     }
 
+    /// The same on these ports: https, http, admin.
+    pub fn start_at([https, http, admin]: [u16; 3], adjust: impl FnOnce(&mut Command, &Path)) -> Self {
+        Self::run(TempDir::new().expect("a temporary folder can be made"), https, http, admin, adjust)
+    }
+
     /// Starts it anew in the same folder, on other ports, after it has ended.
     pub fn restart(self) -> Self {
         let [https_port, http_port, admin_port] = [free_port(), free_port(), free_port()];

@@ -4,17 +4,23 @@
 //! process.rs   any program: its log, its conditions, its end
 //! redis.rs  gatehouse.rs  split.rs     Redis · everything in one process · gateway and backends apart
 //! edge.rs  echo.rs     the gateway alone · a backend that answers what it was sent, in the test itself
+//! pebble.rs  balancer.rs  gate.rs     an ACME authority · HAProxy before gateways · a door that keeps callers waiting
+//! handshakes.rs   new connections without pause, and which certificate they saw
 //! client.rs    HTTPS, server-sent events and WebSockets as a visitor, trusting the local CA
 //! load.rs  strict.rs   requests without pause, each accounted for · clients that forgive nothing
 //! between.rs  scrape.rs     in the middle of an upgrade · metrics as text
 //! ```
 
+pub mod balancer;
 pub mod between;
 pub mod client;
 pub mod echo;
 pub mod edge;
+pub mod gate;
 pub mod gatehouse;
+pub mod handshakes;
 pub mod load;
+pub mod pebble;
 pub mod process;
 pub mod redis;
 pub mod scrape;

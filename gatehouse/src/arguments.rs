@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
@@ -49,7 +49,19 @@ pub(crate) struct Arguments {
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub(crate) enum Command {
     /// Make this machine and its browsers accept the local certificate authority
-    Trust,
+    Trust {
+        /// Offer its certificate to a phone instead: by URL and QR code, in this machine's network, for ten minutes. The
+        /// address is found by itself, or named: IP or IP:PORT
+        #[arg(long, value_name = "ADDR", num_args = 0..=1, value_parser = phone_address)]
+        phone: Option<Option<SocketAddr>>,
+    },
     /// Take that back
     Untrust,
+}
+
+fn phone_address(text: &str) -> Result<SocketAddr, String> {
+    let alone = || text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 0));
+    text.parse()
+        .or_else(|_| alone())
+        .map_err(|_| "expected an address such as 192.168.1.5 or 192.168.1.5:8088".to_owned())
 }

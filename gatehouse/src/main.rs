@@ -25,7 +25,8 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match &arguments.command {
         None => serve(&arguments),
-        Some(Command::Trust) => trust::install(&arguments.certs),
+        Some(Command::Trust { phone: None }) => trust::install(&arguments.certs),
+        Some(Command::Trust { phone: Some(address) }) => trust::offer(&arguments.certs, *address),
         Some(Command::Untrust) => trust::remove(),
     };
     match result {

@@ -3,22 +3,22 @@
 //! config → `prepare` (everything that can fail) → `take` (start, publish, end what is gone).
 
 mod follow;
+mod group;
 mod settings;
 mod storage;
 
 use crate::{
-    certificates::{self, CertificateError, Loaded},
+    certificates::{CertificateError, Loaded, Purpose},
     config_source::ConfigError,
     gateway::Handle,
-    tls::Slot,
 };
 use arc_swap::ArcSwap;
-use gateway_acme::{Certificates, Challenges, Maintainer, NameSet, Prompt, Status, SystemClock};
-use gateway_config::{AcmeIssuer, CertificateSource, CertificateStorage, Config, Name};
-use rustls::sign::CertifiedKey;
+use gateway_acme::{Maintainer, NameSet, Status, SystemClock};
+use gateway_config::{AcmeIssuer, CertificateSource, Config, Name};
+use group::{Entry, Group, Member};
+use settings::Inputs;
 use std::{sync::Arc, time::Duration};
-use storage::Opened;
-use tokio::sync::watch;
+use storage::{Opened, Wanted};
 use tokio_util::sync::CancellationToken;
 
 /// How long a start waits for what storage holds already.
@@ -36,70 +36,83 @@ struct Running {
     stop: CancellationToken,
 }
 
-/// The certificates of one issuer.
-struct Group {
-    issuer: AcmeIssuer,
-    storage: CertificateStorage,
-    entries: Vec<Entry>,
-    challenges: Arc<Challenges>,
-    certificates: watch::Receiver<Arc<Certificates>>,
-    statuses: watch::Receiver<Arc<[Status]>>,
-    prompt: Prompt,
-}
-
-/// One certificate.
-struct Entry {
-    name: Name,
-    names: NameSet,
-    slot: Slot,
-    /// Whether it was taken over from a maintainer that a reload ended: better than any stand-in.
-    taken_over: bool,
+/// What a configuration asks for, with the contents of the files and variables that it names.
+pub(crate) struct Wishes {
+    storage: Option<Wanted>,
+    issuers: Vec<(AcmeIssuer, Inputs, Vec<Member>)>,
 }
 
 /// What a configuration asks for, ready to take effect.
 pub(crate) struct Prepared {
     storage: Option<Arc<Opened>>,
     groups: Vec<(Arc<Group>, Option<Maintainer>)>,
+    /// Why storage could not be read, if so.
+    pub(crate) trouble: Option<String>,
+}
+
+impl Wishes {
+    /// Reads everything; on a thread that may block.
+    pub(crate) fn read(config: &Config, purpose: Purpose) -> Result<Self, ConfigError> {
+        let storage = config.certificate_storage.as_ref().map(|wanted| Wanted::read(wanted, purpose)).transpose();
+        Ok(Self { storage: storage.map_err(ConfigError::CertificateStorage)?, issuers: by_issuer(config)? })
+    }
+}
+
+impl Prepared {
+    /// How each ordered certificate is doing, as far as storage tells.
+    pub(crate) fn statuses(&self) -> Vec<(Name, Status)> {
+        self.groups.iter().flat_map(|(group, _)| group.statuses()).collect()
+    }
 }
 
 impl Acme {
-    /// Opens storage and prepares a maintainer for each issuer that is new or has other names. What `loaded` holds for
-    /// ordered certificates are stand-ins; they are replaced by what is served already or found in storage.
-    pub(crate) async fn prepare(&self, config: &Config, loaded: &mut Loaded) -> Result<Prepared, ConfigError> {
-        let storage = match &config.certificate_storage {
-            None => None,
-            Some(wanted) => match &self.storage {
-                Some(opened) if opened.config == *wanted => Some(Arc::clone(opened)),
-                _ => Some(Arc::new(Opened::open(wanted).map_err(ConfigError::CertificateStorage)?)),
-            },
+    /// Prepares a maintainer for each issuer that is new, has other names, or whose files changed. What `loaded` holds for
+    /// ordered certificates are stand-ins; they are replaced by what is served already or found in storage. A look writes
+    /// nothing.
+    pub(crate) async fn prepare(
+        &self,
+        wishes: Wishes,
+        loaded: &mut Loaded,
+        purpose: Purpose,
+    ) -> Result<Prepared, ConfigError> {
+        let Some(wanted) = wishes.storage else {
+            return Ok(Prepared { storage: None, groups: Vec::new(), trouble: None });
         };
-        let Some(opened) = &storage else { return Ok(Prepared { storage, groups: Vec::new() }) };
+        let opened = match &self.storage {
+            Some(opened) if opened.is(&wanted) => Arc::clone(opened),
+            _ => Arc::new(Opened::new(wanted).map_err(ConfigError::CertificateStorage)?),
+        };
         loaded.certificates.share_tickets(opened.ticketer());
         let mut groups = Vec::new();
-        for (issuer, members) in by_issuer(config)? {
-            let kept =
-                self.groups.iter().map(|running| &running.group).find(|group| group.is(&issuer, opened, &members));
-            let prepared = match kept {
+        for (issuer, inputs, members) in wishes.issuers {
+            let kept = self.groups.iter().map(|running| &running.group);
+            let prepared = match kept.into_iter().find(|group| group.is(&issuer, &inputs, &opened, &members)) {
                 Some(group) => (Arc::clone(group), None),
-                None => self.group(issuer, opened, members, loaded)?,
+                None => self.group(issuer, inputs, &opened, members, loaded)?,
             };
             groups.push(prepared);
         }
         let first_look = async {
-            opened.tend().await;
+            if purpose == Purpose::Serve {
+                opened.tend().await;
+            }
+            let mut trouble = None;
             for maintainer in groups.iter().filter_map(|(_, maintainer)| maintainer.as_ref()) {
                 if let Err(error) = maintainer.load().await {
                     tracing::warn!(%error, "cannot look for stored certificates yet");
+                    trouble = Some(error.to_string());
                 }
             }
+            trouble
         };
-        if tokio::time::timeout(FIRST_LOOK, first_look).await.is_err() {
+        let trouble = tokio::time::timeout(FIRST_LOOK, first_look).await.unwrap_or_else(|_| {
             tracing::warn!("certificate storage does not answer; going on without");
-        }
+            Some("certificate storage does not answer".to_owned())
+        });
         for (group, _) in &groups {
             group.lend(loaded);
         }
-        Ok(Prepared { storage, groups })
+        Ok(Prepared { storage: Some(opened), groups, trouble })
     }
 
     /// Takes it into effect.
@@ -141,99 +154,50 @@ impl Acme {
     fn group(
         &self,
         issuer: AcmeIssuer,
-        opened: &Opened,
+        inputs: Inputs,
+        opened: &Arc<Opened>,
         members: Vec<Member>,
         loaded: &Loaded,
     ) -> Result<(Arc<Group>, Option<Maintainer>), ConfigError> {
-        let refused = |reason: String| match members.first() {
-            Some((name, _)) => ConfigError::Certificates(vec![CertificateError { name: name.clone(), reason }]),
-            None => ConfigError::CertificateStorage(reason),
-        };
         let names = members.iter().map(|(_, names)| names.clone()).collect();
-        let settings = settings::settings(&issuer, names).map_err(refused)?;
+        let settings = settings::settings(&issuer, &inputs, names);
         let maintainer = Maintainer::new(settings, opened.storage(), Arc::new(SystemClock));
-        let maintainer = maintainer.map_err(|error| refused(error.to_string()))?;
+        let maintainer = maintainer.map_err(|error| match members.first() {
+            Some((name, _)) => refused(name, error.to_string()),
+            None => ConfigError::CertificateStorage(error.to_string()),
+        })?;
         let mut entries = Vec::new();
-        for (name, names) in members {
-            let served = self.served(&names).map(|key| Arc::new(ArcSwap::new(key)));
+        for (name, names) in members.iter().cloned() {
+            let served = self.groups.iter().find_map(|running| running.group.served(&names));
+            let served = served.map(|key| Arc::new(ArcSwap::new(key)));
             let taken_over = served.is_some();
             let Some(slot) = served.or_else(|| loaded.certificates.get(&name).cloned()) else { continue };
-            entries.push(Entry { name, names, slot, taken_over });
+            entries.push(Entry::new(name, names, slot, taken_over));
         }
-        let group = Group {
-            issuer,
-            storage: opened.config.clone(),
-            entries,
-            challenges: maintainer.challenges(),
-            certificates: maintainer.certificates(),
-            statuses: maintainer.statuses(),
-            prompt: maintainer.prompt(),
-        };
+        let group = Group::new(issuer, inputs, Arc::clone(opened), members, entries, &maintainer);
         Ok((Arc::new(group), Some(maintainer)))
     }
-
-    /// What is served for these names now, unless it is a stand-in.
-    fn served(&self, names: &NameSet) -> Option<Arc<CertifiedKey>> {
-        self.groups.iter().find_map(|running| {
-            let entry = running.group.entries.iter().find(|entry| entry.names == *names)?;
-            let ordered = entry.taken_over || running.group.certificates.borrow().of(names).is_some();
-            ordered.then(|| entry.slot.load_full())
-        })
-    }
 }
-
-impl Group {
-    fn is(&self, issuer: &AcmeIssuer, opened: &Opened, members: &[Member]) -> bool {
-        let mine = self.entries.iter().map(|entry| (&entry.name, &entry.names));
-        self.issuer == *issuer && self.storage == opened.config && mine.eq(members.iter().map(|(n, s)| (n, s)))
-    }
-
-    /// Puts what was ordered, if anything, where TLS serves from.
-    fn publish(&self) {
-        let certificates = self.certificates.borrow();
-        for entry in &self.entries {
-            if let Some(certificate) = certificates.of(&entry.names) {
-                entry.slot.store(Arc::clone(&certificate.key));
-            }
-        }
-    }
-
-    /// Lets TLS serve from here, and tells what is served.
-    fn lend(&self, loaded: &mut Loaded) {
-        for entry in &self.entries {
-            let ordered = entry.taken_over || self.certificates.borrow().of(&entry.names).is_some();
-            if let (false, Some(stand_in)) = (ordered, loaded.certificates.get(&entry.name)) {
-                entry.slot.store(stand_in.load_full());
-            }
-        }
-        self.publish();
-        for entry in &self.entries {
-            loaded.certificates.insert_slot(entry.name.clone(), Arc::clone(&entry.slot));
-            if let Some(facts) = entry.slot.load().cert.first().and_then(certificates::facts) {
-                loaded.facts.insert(entry.name.clone(), facts);
-            }
-        }
-    }
-}
-
-/// A certificate of the configuration.
-type Member = (Name, NameSet);
-type ByIssuer = Vec<(AcmeIssuer, Vec<Member>)>;
 
 /// The ordered certificates of a configuration; those of one issuer share an account and a maintainer.
-fn by_issuer(config: &Config) -> Result<ByIssuer, ConfigError> {
-    let mut groups = ByIssuer::new();
+fn by_issuer(config: &Config) -> Result<Vec<(AcmeIssuer, Inputs, Vec<Member>)>, ConfigError> {
+    let mut groups: Vec<(AcmeIssuer, Inputs, Vec<Member>)> = Vec::new();
     for certificate in &config.certificates {
         let CertificateSource::Acme(acme) = &certificate.source else { continue };
-        let names = NameSet::new(acme.names.iter().map(ToString::to_string)).map_err(|error| {
-            let (name, reason) = (certificate.name.clone(), error.to_string());
-            ConfigError::Certificates(vec![CertificateError { name, reason }])
-        })?;
-        let member = (certificate.name.clone(), names);
-        match groups.iter_mut().find(|(issuer, _)| *issuer == acme.issuer) {
-            Some((_, members)) => members.push(member),
-            None => groups.push((acme.issuer.clone(), vec![member])),
+        let name = &certificate.name;
+        let names = NameSet::new(acme.names.iter().map(ToString::to_string));
+        let member = (name.clone(), names.map_err(|error| refused(name, error.to_string()))?);
+        match groups.iter_mut().find(|(issuer, ..)| *issuer == acme.issuer) {
+            Some((.., members)) => members.push(member),
+            None => {
+                let inputs = Inputs::read(&acme.issuer).map_err(|reason| refused(name, reason))?;
+                groups.push((acme.issuer.clone(), inputs, vec![member]));
+            }
         }
     }
     Ok(groups)
+}
+
+fn refused(name: &Name, reason: String) -> ConfigError {
+    ConfigError::Certificates(vec![CertificateError { name: name.clone(), reason }])
 }

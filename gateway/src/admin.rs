@@ -1,5 +1,6 @@
 //! The admin address: metrics, health, reload, drain, configuration. Plain HTTP, for operators and Prometheus only.
 
+mod authority;
 mod metrics;
 
 use crate::{bind::Bound, gateway::Handle};
@@ -73,6 +74,8 @@ fn router(handle: Handle) -> Router {
         .route("/livez", get(|| async { "alive\n" }))
         .route("/readyz", get(ready))
         .route("/config", get(config))
+        .route("/ca.pem", get(authority::pem))
+        .route("/ca.crt", get(authority::der))
         .route("/reload", post(reload))
         .route("/drain", post(drain))
         .layer(middleware::from_fn(refuse_browsers))

@@ -27,6 +27,15 @@ pub struct Loaded {
     pub(crate) files: BTreeMap<PathBuf, String>,
 }
 
+/// What certificates are read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be served: what the local authority has to issue, it issues.
+    Serve,
+    /// To be looked at: nothing is made or written. What the local authority would have to issue is left out.
+    Look,
+}
+
 /// What is known about a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
@@ -51,7 +60,7 @@ pub struct CertificateError {
 }
 
 /// Loads all certificates of a configuration, or says what is wrong with each that fails.
-pub fn load(config: &Config) -> Result<Loaded, Vec<CertificateError>> {
+pub fn load(config: &Config, purpose: Purpose) -> Result<Loaded, Vec<CertificateError>> {
     let mut loaded = Loaded::default();
     let mut errors = Vec::new();
     for listener in &config.listeners {
@@ -64,7 +73,7 @@ pub fn load(config: &Config) -> Result<Loaded, Vec<CertificateError>> {
         }
     }
     for certificate in &config.certificates {
-        if let Err(reason) = load_one(certificate, &mut loaded) {
+        if let Err(reason) = load_one(certificate, purpose, &mut loaded) {
             errors.push(CertificateError { name: certificate.name.clone(), reason });
         }
     }
@@ -73,14 +82,9 @@ pub fn load(config: &Config) -> Result<Loaded, Vec<CertificateError>> {
 
 /// Whether a self-signed certificate is due for renewal.
 pub fn renewal_is_due(config: &Config) -> bool {
-    config.certificates.iter().any(|certificate| match &certificate.source {
-        CertificateSource::SelfSigned { directory, names } => {
-            local_ca::is_due(directory, certificate.name.as_str(), names)
-        }
-        CertificateSource::Acme(acme) => {
-            local_ca::is_due(&acme.stand_in_directory, certificate.name.as_str(), &acme.names)
-        }
-        CertificateSource::Files { .. } => false,
+    config.certificates.iter().any(|certificate| {
+        local(certificate)
+            .is_some_and(|(directory, names)| local_ca::is_due(directory, certificate.name.as_str(), names))
     })
 }
 
@@ -97,12 +101,28 @@ pub fn files(config: &Config) -> Vec<PathBuf> {
     files.chain(clients).collect()
 }
 
-fn load_one(certificate: &Certificate, loaded: &mut Loaded) -> Result<(), String> {
-    let (cert, key) = match &certificate.source {
-        CertificateSource::Files { cert, key } => (cert.clone(), key.clone()),
-        CertificateSource::SelfSigned { directory, names } => issue(certificate, directory, names)?,
+/// The directory of the local authority and the names, for what it issues.
+fn local(certificate: &Certificate) -> Option<(&Path, &[ServerName])> {
+    match &certificate.source {
+        CertificateSource::SelfSigned { directory, names } => Some((directory, names)),
         // A stand-in: what is ordered takes its place as soon as it is there.
-        CertificateSource::Acme(acme) => issue(certificate, &acme.stand_in_directory, &acme.names)?,
+        CertificateSource::Acme(acme) => Some((&acme.stand_in_directory, &acme.names)),
+        CertificateSource::Files { .. } => None,
+    }
+}
+
+fn load_one(certificate: &Certificate, purpose: Purpose, loaded: &mut Loaded) -> Result<(), String> {
+    let (cert, key) = match (&certificate.source, local(certificate)) {
+        (CertificateSource::Files { cert, key }, _) => (cert.clone(), key.clone()),
+        (_, Some((directory, names))) => {
+            let stem = certificate.name.as_str();
+            match purpose {
+                Purpose::Serve => issue(certificate, directory, names)?,
+                Purpose::Look if local_ca::is_due(directory, stem, names) => return Ok(()),
+                Purpose::Look => local_ca::files(directory, stem),
+            }
+        }
+        (_, None) => return Ok(()),
     };
     let chain_pem = std::fs::read(&cert).map_err(|error| format!("cert: {}: {error}", cert.display()))?;
     let key_pem = std::fs::read(&key).map_err(|error| format!("key: {}: {error}", key.display()))?;
@@ -181,8 +201,12 @@ fn address(octets: &[u8]) -> Option<String> {
 }
 
 fn said(error: &rustls_pki_types::pem::Error) -> String {
+    use rustls_pki_types::pem::Error;
     match error {
-        rustls_pki_types::pem::Error::NoItemsFound => "expected PEM, found none of it".to_owned(),
+        Error::NoItemsFound => "expected PEM, found none of it".to_owned(),
+        Error::MissingSectionEnd { .. } => "this PEM text is cut off: a section has no end".to_owned(),
+        Error::IllegalSectionStart { .. } => "this is no PEM text: a section has no right beginning".to_owned(),
+        Error::Base64Decode(reason) => format!("this PEM text is damaged: {reason}"),
         error => format!("{error:?}"),
     }
 }

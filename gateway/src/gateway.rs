@@ -6,6 +6,7 @@ mod listeners;
 use crate::{
     access_log::Pseudonyms,
     acme::Acme,
+    certificates::Purpose,
     config_source::{ConfigError, ConfigSource},
     life_cycle::Readiness,
     metrics::{Metrics, UpgradeResult},
@@ -84,7 +85,7 @@ impl Gateway {
         options: Options,
         shutdown: CancellationToken,
     ) -> Result<RunningGateway, ConfigError> {
-        let (config, loaded, acme) = apply::load(&source, &Acme::default()).await?;
+        let (config, loaded, acme) = apply::load(&source, &Acme::default(), Purpose::Serve).await?;
         let (metrics, pseudonyms) = (Metrics::new(), Pseudonyms::new());
         let snapshot = Snapshot::build(Arc::new(config), &loaded.certificates, None, &metrics, &pseudonyms);
         let snapshot = Arc::new(snapshot.map_err(ConfigError::Unservable)?);

@@ -55,7 +55,7 @@ pub fn issue(directory: &Path, stem: &str, names: &[ServerName]) -> Result<Issue
         Some(authority) if authority.permits(names) => (authority, false),
         old => (Authority::make(&directory, names, old.as_ref())?, true),
     };
-    let (cert, key) = (directory.path(&format!("{stem}.pem")), directory.path(&format!("{stem}.key")));
+    let (cert, key) = directory.files(stem);
     let usable = directory.read(&cert)?.is_some_and(|pem| leaf::is_usable(&pem, &authority, names));
     if !usable || directory.read(&key)?.is_none() {
         let (chain, private) = leaf::make(&authority, names)?;
@@ -65,12 +65,17 @@ pub fn issue(directory: &Path, stem: &str, names: &[ServerName]) -> Result<Issue
     Ok(Issued { cert, key, new_authority })
 }
 
-/// Whether [`issue`] would issue anew.
+/// Where certificate and key are that [`issue`] would give back.
+pub fn files(directory: &Path, stem: &str) -> (PathBuf, PathBuf) {
+    Directory::look(directory).files(stem)
+}
+
+/// Whether [`issue`] would issue anew. Makes nothing.
 pub fn is_due(directory: &Path, stem: &str, names: &[ServerName]) -> bool {
     let look = || -> Result<bool, LocalCaError> {
-        let directory = Directory::open(directory)?;
+        let directory = Directory::look(directory);
         let Some(authority) = Authority::load(&directory)? else { return Ok(true) };
-        let pem = directory.read(&directory.path(&format!("{stem}.pem")))?;
+        let pem = directory.read(&directory.files(stem).0)?;
         Ok(!pem.is_some_and(|pem| leaf::is_usable(&pem, &authority, names)))
     };
     // What cannot be read is for `issue` to report.

@@ -211,24 +211,24 @@ impl Metrics {
             ))),
 
             certificate_expiry: declare.gauge(
-                "certificate_expiry_timestamp_seconds",
+                "certificate_not_after_seconds",
                 "When the certificate in use ends, in Unix time.",
-                &["certificate"],
+                &["name"],
             ),
             certificate_renewals: declare.counter(
                 "certificate_renewals_total",
                 "Certificates renewed or read again, by result.",
-                &["certificate", "result"],
+                &["name", "result"],
             ),
             certificate_failures: declare.counter(
                 "certificate_failures_total",
                 "Attempts to obtain or renew a certificate that failed, by reason.",
-                &["certificate", "reason"],
+                &["name", "reason"],
             ),
             certificate_source: declare.gauge(
                 "certificate_source",
-                "1 for where the certificate in use is from: self_signed, files, ordered, stored, or stand_in until one is ordered.",
-                &["certificate", "source"],
+                "1 for where the certificate in use is from: self_signed, files, ordered, stored, kept (from before a reload, not in the storage in use now), or stand_in until one is ordered.",
+                &["name", "source"],
             ),
 
             reloads: declare.counter("config_reloads_total", "Reloads of the configuration, by result.", &["result"]),
@@ -323,7 +323,7 @@ impl Metrics {
 
     /// Notes where the certificate in use is from.
     pub fn certificate_source(&self, certificate: &str, source: &'static str) {
-        parts::drop_series(&self.0.certificate_source, "certificate", &|name| name != certificate);
+        parts::drop_series(&self.0.certificate_source, "name", &|name| name != certificate);
         self.0.certificate_source.with_label_values(&[certificate, source]).set(1);
     }
 
@@ -373,14 +373,14 @@ impl Metrics {
         certificate: impl Fn(&str) -> bool,
     ) {
         parts::retain(&self.0, route, upstream);
-        for name in parts::label_values(&self.0.certificate_expiry, "certificate") {
+        for name in parts::label_values(&self.0.certificate_expiry, "name") {
             if !certificate(&name) {
                 parts::forget(&self.0.certificate_expiry.remove_label_values(&[&name]));
             }
         }
-        parts::drop_series(&self.0.certificate_source, "certificate", &certificate);
+        parts::drop_series(&self.0.certificate_source, "name", &certificate);
         for family in [&self.0.certificate_renewals, &self.0.certificate_failures] {
-            parts::drop_series(family, "certificate", &certificate);
+            parts::drop_series(family, "name", &certificate);
         }
     }
 }

@@ -6,7 +6,7 @@ mod watch;
 pub use changes::{Changes, ReloadReport};
 
 use crate::{
-    certificates,
+    certificates::{self, Purpose},
     config_source::ConfigError,
     gateway::{Handle, apply},
     metrics::Metrics,
@@ -49,7 +49,7 @@ pub(crate) async fn rehearse(handle: Handle) -> Result<ReloadReport, ConfigError
     if effect.is_over() {
         return Err(ConfigError::Stopping);
     }
-    let (config, loaded, acme) = apply::load(&state.source, effect.acme()).await?;
+    let (config, loaded, acme) = apply::load(&state.source, effect.acme(), Purpose::Serve).await?;
     // With metrics of its own, and upstreams that end with it: what serves notices nothing.
     let snapshot = Snapshot::build(Arc::new(config), &loaded.certificates, None, &Metrics::new(), &state.pseudonyms);
     let snapshot = Arc::new(snapshot.map_err(ConfigError::Unservable)?);
@@ -68,7 +68,7 @@ async fn attempt(handle: &Handle) -> Result<ReloadReport, ConfigError> {
     if effect.is_over() {
         return Err(ConfigError::Stopping);
     }
-    let (config, loaded, acme) = apply::load(&state.source, effect.acme()).await?;
+    let (config, loaded, acme) = apply::load(&state.source, effect.acme(), Purpose::Serve).await?;
     let before = state.snapshot.load_full();
     let snapshot =
         Snapshot::build(Arc::new(config), &loaded.certificates, Some(&before), &state.metrics, &state.pseudonyms);

@@ -1,6 +1,7 @@
 //! Puts the local authority into the trust stores of this machine and its browsers, and takes it out again.
 
 mod nss;
+pub mod phone;
 mod system;
 
 use std::{

@@ -35,6 +35,8 @@ pub enum FailureKind {
     Tls,
     /// The authority will not issue for this name.
     Rejected,
+    /// The authority does not offer the profile.
+    Profile,
     /// The account is refused: binding, terms, contact.
     Account,
     /// The authority no longer knows the account.
@@ -66,6 +68,7 @@ impl FailureKind {
             Self::Unauthorized => "unauthorized",
             Self::Tls => "tls",
             Self::Rejected => "rejected",
+            Self::Profile => "profile",
             Self::Account => "account",
             Self::AccountUnknown => "account_unknown",
             Self::Unreachable => "unreachable",
@@ -97,6 +100,7 @@ impl FailureKind {
             Self::Rejected => {
                 "the authority does not issue for this name: check its spelling and the authority's policy"
             }
+            Self::Profile => "choose a profile that the authority offers, or leave `profile` out",
             Self::Account => "check the contact addresses and the external account key",
             Self::Unreachable => "check the directory URL, outgoing HTTPS and which roots this machine trusts",
             Self::NoChallenge => "allow both http-01 and tls-alpn-01 in the settings",
@@ -173,7 +177,8 @@ fn kind_of(urn: &str) -> FailureKind {
         "connection" => FailureKind::Connection,
         "unauthorized" | "incorrectResponse" => FailureKind::Unauthorized,
         "tls" => FailureKind::Tls,
-        "rejectedIdentifier" | "unsupportedIdentifier" | "invalidProfile" => FailureKind::Rejected,
+        "rejectedIdentifier" | "unsupportedIdentifier" => FailureKind::Rejected,
+        "invalidProfile" => FailureKind::Profile,
         "externalAccountRequired" | "userActionRequired" | "invalidContact" | "unsupportedContact" => {
             FailureKind::Account
         }

@@ -43,5 +43,5 @@ pub use schedule::Backoff;
 pub use settings::{Authority, ExternalAccount, Settings, SettingsError};
 pub use solvers::{ACME_TLS_ALPN, ChallengeKind, Challenges};
 pub use status::{Source, Status};
-pub use storage::{DirectoryStorage, RedisStorage, Storage, StorageError};
+pub use storage::{DirectoryStorage, RedisAddress, RedisStorage, Storage, StorageError};
 pub use tickets::{TicketKeeper, TicketSettings, Ticketer};

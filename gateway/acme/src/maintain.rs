@@ -86,10 +86,13 @@ impl Maintainer {
         self.shared.prompt.clone()
     }
 
-    /// Reads storage once and publishes what is good there, so that it is served from the first connection on.
+    /// Reads storage once and publishes what is good there, so that it is served from the first connection on; the
+    /// statuses tell what failed before. Writes nothing.
     pub async fn load(&self) -> Result<(), Failure> {
         for names in &self.shared.settings.certificates {
-            Keeper::new(Arc::clone(&self.shared), names.clone(), CancellationToken::new()).load().await?;
+            let mut keeper = Keeper::new(Arc::clone(&self.shared), names.clone(), CancellationToken::new());
+            keeper.load().await?;
+            keeper.recall().await?;
         }
         Ok(())
     }

@@ -30,6 +30,8 @@ pub(crate) struct Issued {
     pub(crate) chain: String,
     /// PEM, made for this certificate only.
     pub(crate) key: String,
+    /// How all names were proven, if in the same way and not from an earlier order.
+    pub(crate) proven: Option<ChallengeKind>,
 }
 
 /// By name: the kinds that failed and why the last one did.
@@ -44,11 +46,12 @@ impl Ordering<'_> {
             let mut order = self.open().await?;
             let mut published = Vec::new();
             let proven = self.prove(&mut order, &mut failed, &mut published).await;
+            let kind = one_kind(&published);
             for item in &published {
                 self.challenges.withdraw(item, self.fence).await;
             }
             if proven? {
-                return self.finish(order).await;
+                return self.finish(order, kind).await;
             }
         }
     }
@@ -165,7 +168,7 @@ impl Ordering<'_> {
         }
     }
 
-    async fn finish(&self, mut order: Order) -> Result<Issued, Failure> {
+    async fn finish(&self, mut order: Order, proven: Option<ChallengeKind>) -> Result<Issued, Failure> {
         let retries = RetryPolicy::new().initial_delay(FIRST_LOOK).backoff(1.5).timeout(PATIENCE);
         let about = self.doing("finalizing");
         match order.poll_ready(&retries).await {
@@ -183,12 +186,23 @@ impl Ordering<'_> {
         let request = params.serialize_request(&key).map_err(unmade)?;
         order.finalize_csr(request.der()).await.map_err(|error| Failure::acme(&about, &error))?;
         let chain = order.poll_certificate(&retries).await.map_err(|error| Failure::acme(&about, &error))?;
-        Ok(Issued { chain, key: key.serialize_pem() })
+        Ok(Issued { chain, key: key.serialize_pem(), proven })
     }
 
     fn doing(&self, what: &str) -> String {
         format!("{what} {} at {}", self.names, self.authority.host())
     }
+}
+
+/// The way in which everything was proven that had to be.
+fn one_kind(published: &[Item]) -> Option<ChallengeKind> {
+    let kind = |item: &Item| match item {
+        Item::Http01(_) => Some(ChallengeKind::Http01),
+        Item::TlsAlpn01(_) => Some(ChallengeKind::TlsAlpn01),
+        _ => None,
+    };
+    let first = published.first().and_then(kind)?;
+    published.iter().all(|item| kind(item) == Some(first)).then_some(first)
 }
 
 const FIRST_LOOK: Duration = Duration::from_millis(100);

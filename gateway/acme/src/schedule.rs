@@ -1,7 +1,7 @@
 //! When: to renew, to try again, and with whom. Pure functions of the time.
 
 use crate::{
-    Certificate,
+    Certificate, FailureKind,
     clock::{from_unix, unix},
     storage::{Renewal, Stored},
 };
@@ -26,10 +26,12 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// The wait after that many failures; `luck` from 0 to 1 spreads it from three quarters to five quarters.
-    pub(crate) fn delay(&self, failures: u32, luck: f64) -> Duration {
+    /// The wait after that many failures; `luck` from 0 to 1 spreads it from three quarters to five quarters. An authority
+    /// that could not be reached counted nothing against us: sooner again there, as after a start before the network.
+    pub(crate) fn delay(&self, failures: u32, kind: FailureKind, luck: f64) -> Duration {
         let doubled = 2u32.saturating_pow(failures.saturating_sub(1).min(30));
-        self.first.saturating_mul(doubled).min(self.most).mul_f64(0.75 + luck.clamp(0.0, 1.0) / 2.0)
+        let first = if kind == FailureKind::Unreachable { self.first / UNREACHABLE } else { self.first };
+        first.saturating_mul(doubled).min(self.most).mul_f64(0.75 + luck.clamp(0.0, 1.0) / 2.0)
     }
 }
 
@@ -92,6 +94,8 @@ fn before(end: SystemTime, span: Duration) -> SystemTime {
     end.checked_sub(span).unwrap_or(end)
 }
 
+/// So much sooner than after a refusal.
+const UNREACHABLE: u32 = 12;
 /// A certificate rests this long before anything renews it.
 const SETTLE: Duration = Duration::from_secs(3600);
 /// RFC 9773 section 4.3.2: limits on both sides of what a server says.

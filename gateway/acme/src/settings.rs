@@ -35,7 +35,7 @@ impl Settings {
             backoff: Backoff::default(),
             fallback_after: 3,
             poll: Duration::from_secs(15),
-            lock_ttl: Duration::from_secs(60),
+            lock_ttl: Duration::from_secs(20),
             order_deadline: Duration::from_secs(300),
         }
     }

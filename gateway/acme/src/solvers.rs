@@ -10,6 +10,7 @@ use crate::{
 };
 use instant_acme::{ChallengeType, Identifier};
 use rustls::sign::CertifiedKey;
+use serde::{Deserialize, Serialize};
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     fmt,
@@ -18,11 +19,13 @@ use std::{
 use tokio::sync::Semaphore;
 
 /// A way to prove control of a name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ChallengeKind {
     /// A file served on port 80 (RFC 8555 section 8.3).
+    #[serde(rename = "http-01")]
     Http01,
     /// A certificate shown on port 443 for the protocol `acme-tls/1` (RFC 8737).
+    #[serde(rename = "tls-alpn-01")]
     TlsAlpn01,
 }
 

@@ -6,7 +6,7 @@ mod redis;
 mod seal;
 
 pub use directory::DirectoryStorage;
-pub use redis::RedisStorage;
+pub use redis::{RedisAddress, RedisStorage};
 
 pub(crate) use records::{Account, Attempts, Records, Renewal, Stored, TicketKeyRecord, TicketKeys};
 

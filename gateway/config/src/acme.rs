@@ -111,8 +111,12 @@ pub enum CertificateStorage {
     Directory(PathBuf),
     /// Redis or Valkey, shared by replicas.
     Redis {
-        /// `redis://`, `rediss://` or `unix://`.
+        /// `redis://`, `rediss://`, `unix://`, `redis-sentinel://…/MASTER` or `redis-cluster://`.
         url: Secret,
+        /// The password, instead of one in the URL.
+        password: Option<Secret>,
+        /// PEM authorities that alone are trusted for its TLS; `None`: those of the web.
+        ca_file: Option<PathBuf>,
         /// Seals every value: 32 random bytes or more.
         secret: Secret,
         /// Begins every key.

@@ -39,11 +39,24 @@ fn names_alone_are_enough() {
 
 #[test]
 fn every_kind_of_storage_is_understood_and_read_back() {
-    let redis = |url, secret| Some(CertificateStorage::Redis { url, secret, prefix: "gatehouse".to_owned() });
+    let redis = |url, secret| {
+        let prefix = "gatehouse".to_owned();
+        Some(CertificateStorage::Redis { url, password: None, ca_file: None, secret, prefix })
+    };
     let (env, file) = (|name: &str| Secret::Environment(name.to_owned()), |path: &str| Secret::File(path.into()));
     for (section, expected) in [
         ("directory = \"/var/acme\"", Some(CertificateStorage::Directory("/var/acme".into()))),
         ("redis_url_env = \"URL\"\nsecret_env = \"SEAL\"", redis(env("URL"), env("SEAL"))),
+        (
+            "redis_url_env = \"URL\"\nredis_password_file = \"word\"\nredis_ca_file = \"ca.pem\"\nsecret_env = \"SEAL\"",
+            Some(CertificateStorage::Redis {
+                url: env("URL"),
+                password: Some(file("/etc/gatehouse/word")),
+                ca_file: Some("/etc/gatehouse/ca.pem".into()),
+                secret: env("SEAL"),
+                prefix: "gatehouse".to_owned(),
+            }),
+        ),
         ("redis_url_file = \"/run/url\"\nsecret_file = \"seal\"", redis(file("/run/url"), file("/etc/gatehouse/seal"))),
     ] {
         let mut config = parse(&format!("{ACME}[certificate_storage]\n{section}\n")).unwrap();
@@ -94,6 +107,12 @@ fn each_mistake_is_found_on_its_line() {
             "[certificate_storage]\nredis_url_env = \"A\"\n[[route]]",
             "11:1",
             "`secret_env` or `secret_file`",
+        ),
+        (
+            "[[route]]",
+            "[certificate_storage]\ndirectory = \"d\"\nredis_ca_file = \"c\"\n[[route]]",
+            "13:17",
+            "is for Redis",
         ),
         (
             "[[route]]",

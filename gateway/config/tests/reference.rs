@@ -28,9 +28,10 @@ const SECTIONS: [&str; 14] = [
 ];
 
 /// Examples of keys that exclude those which `everything.toml` shows, each a text.
-const ALTERNATIVES: [(&str, &str); 4] = [
+const ALTERNATIVES: [(&str, &str); 5] = [
     ("certificate_storage.directory", "/var/lib/gatehouse/acme"),
     ("certificate_storage.redis_url_file", "/run/secrets/redis-url"),
+    ("certificate_storage.redis_password_env", "CERTIFICATES_REDIS_PASSWORD"),
     ("certificate_storage.secret_env", "CERTIFICATES_SECRET"),
     ("tracing.headers_env", "COLLECTOR_HEADERS"),
 ];

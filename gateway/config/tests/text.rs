@@ -54,7 +54,7 @@ fn every_key_of_the_schema_can_be_set() {
     let definitions = schema["$defs"].as_object().unwrap().values().chain([&schema]);
     let known = definitions.filter_map(|definition| definition.get("properties")).filter_map(Value::as_object);
     // Each has a twin beside which it may not stand.
-    used.extend(["redis_url_file", "secret_env", "headers_env"].map(str::to_owned));
+    used.extend(["redis_url_file", "redis_password_env", "secret_env", "headers_env"].map(str::to_owned));
     let missing: Vec<_> = known.flatten().map(|(key, _)| key.clone()).filter(|key| !used.contains(key)).collect();
     assert_eq!(missing, Vec::<String>::new());
     parse(EVERYTHING);

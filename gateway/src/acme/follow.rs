@@ -33,7 +33,8 @@ fn note(group: &Group, status: &Status, old: Option<&Status>, metrics: &Metrics)
     let Some(entry) = group.entries.iter().find(|entry| entry.names == status.names) else { return };
     let name = entry.name.as_str();
     let source = match status.source {
-        Source::Missing if entry.taken_over => "stored",
+        // From before a reload; the storage in use now does not have it.
+        Source::Missing if entry.taken_over => "kept",
         Source::Missing => "stand_in",
         Source::Stored => "stored",
         Source::Ordered => "ordered",

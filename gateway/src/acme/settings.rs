@@ -1,4 +1,4 @@
-//! From the configuration's words to the maintainer's settings; reads the files that are named there.
+//! From the configuration's words to the maintainer's settings, and the contents of the files that are named there.
 
 use crate::secret;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -7,14 +7,31 @@ use gateway_config::{AcmeChallenge, AcmeExternalAccount, AcmeIssuer};
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 use std::path::Path;
 
-pub(super) fn settings(issuer: &AcmeIssuer, names: Vec<NameSet>) -> Result<Settings, String> {
-    let roots = issuer.ca_file.as_deref().map(roots).transpose()?;
+/// What the files and variables that an issuer names hold: a reload looks whether it changed.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Inputs {
+    roots: Option<Vec<CertificateDer<'static>>>,
+    hmac_key: Option<Vec<u8>>,
+}
+
+impl Inputs {
+    pub(super) fn read(issuer: &AcmeIssuer) -> Result<Self, String> {
+        Ok(Self {
+            roots: issuer.ca_file.as_deref().map(roots).transpose()?,
+            hmac_key: issuer.external_account.as_ref().map(hmac_key).transpose()?,
+        })
+    }
+}
+
+pub(super) fn settings(issuer: &AcmeIssuer, inputs: &Inputs, names: Vec<NameSet>) -> Settings {
     let with_us =
-        |url: &str| Authority { roots: roots.clone(), contacts: issuer.contacts.clone(), ..Authority::new(url) };
+        |url: &str| Authority { roots: inputs.roots.clone(), contacts: issuer.contacts.clone(), ..Authority::new(url) };
+    let account = issuer.external_account.as_ref().zip(inputs.hmac_key.clone());
     // The account at the authority and its profiles are the first one's own.
     let mut authorities = vec![Authority {
         profile: issuer.profile.clone(),
-        external_account: issuer.external_account.as_ref().map(external_account).transpose()?,
+        external_account: account
+            .map(|(account, hmac_key)| ExternalAccount { key_id: account.key_id.clone(), hmac_key }),
         ..with_us(issuer.directory.as_str())
     }];
     authorities.extend(issuer.fallback_directory.as_ref().map(|url| with_us(url.as_str())));
@@ -22,15 +39,14 @@ pub(super) fn settings(issuer: &AcmeIssuer, names: Vec<NameSet>) -> Result<Setti
         AcmeChallenge::TlsAlpn01 => ChallengeKind::TlsAlpn01,
         AcmeChallenge::Http01 => ChallengeKind::Http01,
     });
-    Ok(Settings { challenges: challenges.collect(), ..Settings::new(names, authorities) })
+    Settings { challenges: challenges.collect(), ..Settings::new(names, authorities) }
 }
 
-fn external_account(account: &AcmeExternalAccount) -> Result<ExternalAccount, String> {
+fn hmac_key(account: &AcmeExternalAccount) -> Result<Vec<u8>, String> {
     let text = secret::read(&account.hmac_key)?;
-    let hmac_key = BASE64_URL_SAFE_NO_PAD
+    BASE64_URL_SAFE_NO_PAD
         .decode(text.trim_end_matches('='))
-        .map_err(|error| format!("the key of the external account: expected base64url: {error}"))?;
-    Ok(ExternalAccount { key_id: account.key_id.clone(), hmac_key })
+        .map_err(|error| format!("the key of the external account: expected base64url: {error}"))
 }
 
 fn roots(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
@@ -38,4 +54,34 @@ fn roots(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let pem = std::fs::read(file).map_err(|error| said(&error))?;
     let roots: Vec<_> = CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>().map_err(|error| said(&error))?;
     if roots.is_empty() { Err(said(&"expected PEM certificates, found none")) } else { Ok(roots) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_directory_gets_profile_and_account_and_the_fallback_the_contacts_alone() {
+        let issuer = AcmeIssuer {
+            directory: "https://one.example/dir".parse().unwrap(),
+            fallback_directory: Some("https://two.example/dir".parse().unwrap()),
+            contacts: vec!["mailto:admin@example.org".to_owned()],
+            profile: Some("shortlived".to_owned()),
+            challenges: vec![AcmeChallenge::Http01],
+            external_account: Some(AcmeExternalAccount {
+                key_id: "kid".to_owned(),
+                hmac_key: gateway_config::Secret::File("key".into()),
+            }),
+            ca_file: None,
+        };
+        let inputs = Inputs { roots: None, hmac_key: Some(vec![1; 32]) };
+        let names = NameSet::new(["chat.example.org"]).unwrap();
+        let Settings { authorities, challenges, .. } = settings(&issuer, &inputs, vec![names]);
+        let [first, second] = &authorities[..] else { panic!("{authorities:?}") };
+        assert_eq!(first.profile.as_deref(), Some("shortlived"));
+        assert_eq!(first.external_account.as_ref().map(|account| account.hmac_key.len()), Some(32));
+        assert!(second.profile.is_none() && second.external_account.is_none());
+        assert_eq!(first.contacts, second.contacts);
+        assert_eq!(challenges, [ChallengeKind::Http01]);
+    }
 }

@@ -1,15 +1,30 @@
 //! The storage of ACME, opened; session tickets are shared through it.
 
-use crate::secret;
-use gateway_acme::{DirectoryStorage, RedisStorage, Storage, SystemClock, TicketKeeper, TicketSettings, Ticketer};
+use crate::{certificates::Purpose, secret};
+use gateway_acme::{
+    DirectoryStorage, RedisAddress, RedisStorage, Storage, SystemClock, TicketKeeper, TicketSettings, Ticketer,
+};
 use gateway_config::CertificateStorage;
 use rustls::server::ProducesTickets;
-use std::sync::{Arc, Mutex, PoisonError};
+use sha2::{Digest as _, Sha256};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// The storage that a configuration names, with what the files and variables named there hold.
+pub(super) struct Wanted {
+    config: CertificateStorage,
+    /// Of the contents: a reload looks whether they changed, and they need not be kept for it.
+    digest: [u8; 32],
+    storage: Arc<dyn Storage>,
+}
 
 /// Storage, and the keeper of its ticket keys.
 pub(super) struct Opened {
-    pub(super) config: CertificateStorage,
+    config: CertificateStorage,
+    digest: [u8; 32],
     storage: Arc<dyn Storage>,
     ticketer: Arc<Ticketer>,
     /// There until it is started.
@@ -17,27 +32,58 @@ pub(super) struct Opened {
     stop: Mutex<Option<CancellationToken>>,
 }
 
-impl Opened {
-    pub(super) fn open(config: &CertificateStorage) -> Result<Self, String> {
+impl Wanted {
+    /// Reads what is named, and makes the directory unless this is only a look; on a thread that may block.
+    pub(super) fn read(config: &CertificateStorage, purpose: Purpose) -> Result<Self, String> {
+        let mut digest = Sha256::new();
         let storage: Arc<dyn Storage> = match config {
             CertificateStorage::Directory(directory) => {
-                Arc::new(DirectoryStorage::open(directory).map_err(|error| error.to_string())?)
+                let opened = match purpose {
+                    Purpose::Serve => DirectoryStorage::open(directory),
+                    Purpose::Look => DirectoryStorage::look(directory),
+                };
+                Arc::new(opened.map_err(|error| error.to_string())?)
             }
-            CertificateStorage::Redis { url, secret: seal, prefix } => {
-                let (url, seal) = (secret::read(url)?, secret::read(seal)?);
-                let opened = RedisStorage::connect(&url, prefix, seal.as_bytes());
+            CertificateStorage::Redis { url, password, ca_file, secret: seal, prefix } => {
+                let password = password.as_ref().map(secret::read).transpose()?;
+                let authorities = ca_file.as_deref().map(authorities).transpose()?;
+                let (address, seal) =
+                    (RedisAddress { url: secret::read(url)?, password, authorities }, secret::read(seal)?);
+                let fields = [
+                    Some(address.url.as_bytes()),
+                    address.password.as_deref().map(str::as_bytes),
+                    address.authorities.as_deref(),
+                    Some(seal.as_bytes()),
+                ];
+                for field in fields.map(Option::unwrap_or_default) {
+                    digest.update(Sha256::digest(field));
+                }
+                let opened = RedisStorage::new(&address, prefix, seal.as_bytes());
                 Arc::new(opened.map_err(|error| error.to_string())?)
             }
         };
+        Ok(Self { config: config.clone(), digest: digest.finalize().into(), storage })
+    }
+}
+
+impl Opened {
+    pub(super) fn new(wanted: Wanted) -> Result<Self, String> {
+        let Wanted { config, digest, storage } = wanted;
         let keeper = TicketKeeper::new(TicketSettings::default(), Arc::clone(&storage), Arc::new(SystemClock));
         let keeper = keeper.map_err(|error| error.to_string())?;
         Ok(Self {
-            config: config.clone(),
+            config,
+            digest,
             storage,
             ticketer: keeper.ticketer(),
             keeper: tokio::sync::Mutex::new(Some(keeper)),
             stop: Mutex::default(),
         })
+    }
+
+    /// Whether it is what is wanted, secrets included.
+    pub(super) fn is(&self, wanted: &Wanted) -> bool {
+        self.config == wanted.config && self.digest == wanted.digest
     }
 
     pub(super) fn storage(&self) -> Arc<dyn Storage> {
@@ -71,4 +117,8 @@ impl Opened {
             stop.cancel();
         }
     }
+}
+
+fn authorities(file: &Path) -> Result<Vec<u8>, String> {
+    std::fs::read(file).map_err(|error| format!("redis_ca_file: {}: {error}", file.display()))
 }

@@ -1,20 +1,35 @@
 //! `gateway check`.
 
 use super::{complain, say};
-use crate::{acme::Acme, config_source::ConfigSource, gateway::apply};
-use std::{path::PathBuf, process::ExitCode};
+use crate::{acme::Acme, certificates::Purpose, config_source::ConfigSource, gateway::apply};
+use gateway_config::{Certificate, CertificateSource};
+use std::{
+    path::PathBuf,
+    process::ExitCode,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 pub(super) async fn check(path: PathBuf) -> ExitCode {
     let source = ConfigSource::File(path.clone());
-    let (config, loaded, _) = match apply::load(&source, &Acme::default()).await {
+    let (config, loaded, acme) = match apply::load(&source, &Acme::default(), Purpose::Look).await {
         Ok(loaded) => loaded,
         Err(error) => return complain(&error.to_string()),
     };
     say(&config.to_toml());
     for (name, facts) in &loaded.facts {
-        let until =
-            jiff::Timestamp::from_second(facts.not_after).map_or("an unknown time".to_owned(), |at| at.to_string());
-        say(&format!("# certificate {name}: {}; valid until {until}", facts.names.join(", ")));
+        let until = UNIX_EPOCH + Duration::from_secs(facts.not_after.try_into().unwrap_or(0));
+        say(&format!("# certificate {name}: {}; valid until {}", facts.names.join(", "), time(until)));
+    }
+    for certificate in config.certificates.iter().filter(|certificate| !loaded.facts.contains_key(&certificate.name)) {
+        let stored = acme.statuses().into_iter().find(|(name, _)| *name == certificate.name);
+        let what = match stored.and_then(|(_, status)| status.not_after) {
+            Some(until) => format!("in storage; valid until {}", time(until)),
+            None => to_come(certificate),
+        };
+        say(&format!("# certificate {}: {what}", certificate.name));
+    }
+    if let Some(trouble) = &acme.trouble {
+        say(&format!("# {trouble}"));
     }
     say(&format!(
         "# {} is right: {} listeners, {} certificates, {} routes, {} upstreams, {} sites; sha256 {}",
@@ -27,4 +42,23 @@ pub(super) async fn check(path: PathBuf) -> ExitCode {
         config.hash
     ));
     ExitCode::SUCCESS
+}
+
+fn time(at: SystemTime) -> String {
+    jiff::Timestamp::try_from(at).map_or_else(|_| "an unknown time".to_owned(), |at| format!("{at:.0}"))
+}
+
+/// What a start would do about a certificate that is not there.
+fn to_come(certificate: &Certificate) -> String {
+    let (names, whose) = match &certificate.source {
+        CertificateSource::SelfSigned { directory, names } => {
+            (names, format!("issued at the start by the local authority in {}", directory.display()))
+        }
+        CertificateSource::Acme(acme) => {
+            (&acme.names, format!("ordered after the start from {}", acme.issuer.directory.as_str()))
+        }
+        CertificateSource::Files { .. } => return "from files".to_owned(),
+    };
+    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+    format!("{}; {whose}", names.join(", "))
 }

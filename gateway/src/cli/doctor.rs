@@ -6,6 +6,7 @@ mod certificates;
 mod collector;
 mod dns;
 mod network;
+mod orders;
 mod upstreams;
 
 use super::{ConfigArgs, complain, say};
@@ -87,6 +88,7 @@ pub(super) async fn doctor(arguments: DoctorArgs) -> ExitCode {
     let mut findings = vec![Finding::good("configuration", format!("{} is right", path.display()))];
     findings.push(certificates::clock(&path));
     findings.extend(certificates::certificates(&config));
+    findings.extend(orders::orders(&config).await);
     findings.extend(network::listeners(&config).await);
     findings.extend(upgrade(&config));
     findings.extend(network::names(&config).await);

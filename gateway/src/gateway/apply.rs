@@ -5,10 +5,10 @@ use super::{
     listeners::{self, Serving},
 };
 use crate::{
-    acme::{Acme, Prepared},
+    acme::{Acme, Prepared, Wishes},
     admin,
     bind::BindError,
-    certificates::{self, Loaded},
+    certificates::{self, Loaded, Purpose},
     config_source::{ConfigError, ConfigSource},
     snapshot::Snapshot,
     take_over::{self, Inherited, Offer, Part, Upgrades},
@@ -20,17 +20,22 @@ use std::{
     sync::Arc,
 };
 
-/// Reads the configuration and its certificates; on a thread that may block.
-pub(crate) async fn load(source: &ConfigSource, acme: &Acme) -> Result<(Config, Loaded, Prepared), ConfigError> {
+/// Reads the configuration and its certificates; a look changes nothing anywhere.
+pub(crate) async fn load(
+    source: &ConfigSource,
+    acme: &Acme,
+    purpose: Purpose,
+) -> Result<(Config, Loaded, Prepared), ConfigError> {
     let source = source.clone();
     let loading = tokio::task::spawn_blocking(move || {
         let config = source.load()?;
-        let loaded = certificates::load(&config).map_err(ConfigError::Certificates)?;
-        Ok((config, loaded))
+        let loaded = certificates::load(&config, purpose).map_err(ConfigError::Certificates)?;
+        let wishes = Wishes::read(&config, purpose)?;
+        Ok((config, loaded, wishes))
     });
     let loading = loading.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
-    let (config, mut loaded): (Config, Loaded) = loading?;
-    let prepared = acme.prepare(&config, &mut loaded).await?;
+    let (config, mut loaded, wishes): (Config, Loaded, Wishes) = loading?;
+    let prepared = acme.prepare(wishes, &mut loaded, purpose).await?;
     Ok((config, loaded, prepared))
 }
 

@@ -17,6 +17,16 @@ impl Directory {
         Ok(Self(path.to_owned()))
     }
 
+    /// The directory as it is, or is not.
+    pub(super) fn look(path: &Path) -> Self {
+        Self(path.to_owned())
+    }
+
+    /// Where a certificate and its key are.
+    pub(super) fn files(&self, stem: &str) -> (PathBuf, PathBuf) {
+        (self.path(&format!("{stem}.pem")), self.path(&format!("{stem}.key")))
+    }
+
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }

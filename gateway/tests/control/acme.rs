@@ -1,11 +1,15 @@
 //! Certificates ordered from a real authority, through the gateway's own listeners.
 
 use crate::support::{
-    TestGateway, eventually,
+    TestGateway, eventually, install_provider,
     pebble::{Pebble, free_port},
     says,
     tls::{Connection, issuer},
+    within,
 };
+use gateway::gateway::Options;
+use rcgen::{CertificateParams, KeyPair};
+use std::{process::Command, time::Duration};
 
 const NAME: &str = "chat.example.org";
 
@@ -38,10 +42,8 @@ async fn each_challenge_is_answered_by_the_gateways_own_listener_and_open_connec
             "{challenge}: the connection before the swap"
         );
         assert_eq!(pebble.issued(), 1, "{challenge}");
-        eventually(Some(1.0), || {
-            gateway.metric("gateway_certificate_source{certificate=\"public\",source=\"ordered\"}")
-        })
-        .await;
+        eventually(Some(1.0), || gateway.metric("gateway_certificate_source{name=\"public\",source=\"ordered\"}"))
+            .await;
         gateway.stop().await;
     }
 }
@@ -55,9 +57,9 @@ async fn without_the_directory_the_local_authority_serves_and_the_failure_is_cou
     let mut connection = Connection::open(tls, NAME, None).await.unwrap();
     assert!(connection.issuer().contains("Gatehouse"), "{}", connection.issuer());
     assert!(connection.get("/word", "").await.unwrap().ends_with("hello"));
-    let failures = "gateway_certificate_failures_total{certificate=\"public\",reason=\"unreachable\"}";
+    let failures = "gateway_certificate_failures_total{name=\"public\",reason=\"unreachable\"}";
     eventually(true, || async { gateway.metric(failures).await.is_some_and(|count| count >= 1.0) }).await;
-    let source = "gateway_certificate_source{certificate=\"public\",source=\"stand_in\"}";
+    let source = "gateway_certificate_source{name=\"public\",source=\"stand_in\"}";
     assert_eq!(gateway.metric(source).await, Some(1.0));
     gateway.stop().await;
 }
@@ -88,4 +90,80 @@ async fn a_reload_keeps_the_certificate_other_names_get_another_and_a_restart_ne
     let restarted = restarted.unwrap_or_else(|error| panic!("{error}"));
     assert!(is_from_pebble(tls, NAME).await, "from the first connection on");
     restarted.stop().await;
+}
+
+#[tokio::test]
+async fn a_reload_sees_that_the_contents_of_a_file_changed() {
+    let (tls, http) = (free_port(), free_port());
+    let pebble = Pebble::start(tls, http).await;
+    let directory = tempfile::tempdir().unwrap();
+    install_provider();
+    let stranger = CertificateParams::new(Vec::new()).unwrap().self_signed(&KeyPair::generate().unwrap()).unwrap();
+    std::fs::write(directory.path().join("roots.pem"), stranger.pem()).unwrap();
+    let keys = pebble.keys().replace(&pebble.root().display().to_string(), "roots.pem");
+    let text = config(tls, http, &format!("\"{NAME}\""), &keys);
+    std::fs::write(directory.path().join("gateway.toml"), &text).unwrap();
+    let options = Options { ignore_files: true, ..Options::default() };
+    let gateway = TestGateway::start_in(directory, "gateway.toml", options).await.unwrap_or_else(|e| panic!("{e}"));
+    let failures = "gateway_certificate_failures_total{name=\"public\",reason=\"unreachable\"}";
+    eventually(true, || async { gateway.metric(failures).await.is_some_and(|count| count >= 1.0) }).await;
+
+    std::fs::remove_file(gateway.path("roots.pem")).unwrap();
+    let (status, report) = gateway.reload(&text).await;
+    assert!(status == 422 && report.to_string().contains("roots.pem"), "{report}");
+    std::fs::copy(pebble.root(), gateway.path("roots.pem")).unwrap();
+    let (status, report) = gateway.reload(&text).await;
+    assert_eq!(status, 200, "{report}");
+    // The failure is remembered and waited out.
+    let ordered = async {
+        while !is_from_pebble(tls, NAME).await {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    within(Duration::from_secs(40), ordered).await;
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_certificate_carried_over_to_an_empty_storage_is_not_said_to_be_stored() {
+    let (tls, http) = (free_port(), free_port());
+    let mut pebble = Pebble::start(tls, http).await;
+    let text = config(tls, http, &format!("\"{NAME}\""), &pebble.keys());
+    let gateway = TestGateway::start(&text).await;
+    eventually(true, || is_from_pebble(tls, NAME)).await;
+    pebble.down();
+
+    let (status, report) = gateway.reload(&format!("{text}[certificate_storage]\ndirectory = \"elsewhere\"\n")).await;
+    assert_eq!(status, 200, "{report}");
+    let series = |source: &str| format!("gateway_certificate_source{{name=\"public\",source=\"{source}\"}}");
+    eventually(Some(1.0), || async { gateway.metric(&series("kept")).await }).await;
+    for other in ["stored", "ordered", "stand_in"] {
+        assert_eq!(gateway.metric(&series(other)).await, None, "{other}");
+    }
+    assert!(is_from_pebble(tls, NAME).await);
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn what_the_authority_refuses_is_told_by_metrics_and_doctor() {
+    let (tls, http) = (free_port(), free_port());
+    let pebble = Pebble::refusing(tls, http, &[NAME]).await;
+    let gateway = TestGateway::start(&config(tls, http, &format!("\"{NAME}\""), &pebble.keys())).await;
+    let failures = "gateway_certificate_failures_total{name=\"public\",reason=\"rejected\"}";
+    eventually(true, || async { gateway.metric(failures).await.is_some_and(|count| count >= 1.0) }).await;
+
+    let doctor = || async {
+        let output = Command::new(env!("CARGO_BIN_EXE_gateway"))
+            .args(["doctor", "--config", "gateway.toml", "--nameserver", "127.0.0.1:1"])
+            .current_dir(gateway.directory.path())
+            .output()
+            .unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    // It is noted for others a moment after it is counted.
+    eventually(true, || async { doctor().await.contains("BAD   certificate public: the last attempt failed") }).await;
+    let said = doctor().await;
+    assert!(said.contains("does not issue for this name") && said.contains("next attempt at"), "{said}");
+    assert!(said.contains("there is none yet"), "{said}");
+    gateway.stop().await;
 }

@@ -2,6 +2,7 @@
 
 use crate::support::{Backend, FRONT, TestGateway, eventually, leads_to, says};
 use gateway::gateway::Options;
+use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 use std::{io::Write, process::Stdio, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -20,7 +21,7 @@ async fn metrics_count_requests_by_route_code_and_protocol_and_promtool_likes_th
         eventually(Some(1.0), || gateway.metric(&series)).await;
     }
     let (_, text) = gateway.ask_admin("/metrics").await;
-    for family in ["tls_handshakes_total", "connections_open", "certificate_expiry_timestamp_seconds", "build_info"] {
+    for family in ["tls_handshakes_total", "connections_open", "certificate_not_after_seconds", "build_info"] {
         assert!(text.contains(&format!("# HELP gateway_{family} ")), "{family}");
     }
     let mut promtool = std::process::Command::new("promtool");
@@ -134,4 +135,17 @@ async fn a_web_page_cannot_use_it() {
     assert!(!gateway.handle.drain_requested());
     let typed = reqwest::Client::new().get(format!("http://{admin}/config")).header("sec-fetch-site", "none");
     assert_eq!(typed.send().await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn the_local_authoritys_certificate_is_served_and_no_key_is() {
+    let gateway = TestGateway::start(&(FRONT.to_owned() + &says("x"))).await;
+    let pem = std::fs::read_to_string(gateway.path("certs/local-ca.pem")).unwrap();
+    assert_eq!(gateway.ask_admin("/ca.pem").await, (200, pem.clone()));
+    let answer = reqwest::get(format!("http://{}/ca.crt", gateway.admin().await)).await.unwrap();
+    assert_eq!(answer.headers()["content-type"], "application/x-x509-ca-cert");
+    let der = CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
+    assert_eq!(answer.bytes().await.unwrap(), der.to_vec());
+    assert_eq!(gateway.ask_admin("/local-ca.key").await.0, 404);
+    gateway.stop().await;
 }

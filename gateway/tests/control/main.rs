@@ -4,6 +4,7 @@
 
 mod acme;
 mod admin;
+mod bad_certificates;
 mod doctor;
 mod documentation;
 mod drain;
@@ -12,6 +13,7 @@ mod reload;
 mod replicas;
 mod start;
 mod support;
+mod tls_keys;
 mod tls_policy;
 mod traces;
 mod upgrade;

@@ -199,6 +199,27 @@ async fn a_collector_that_fails_and_comes_back_is_one_line_each() {
 }
 
 #[tokio::test]
+async fn check_and_doctor_make_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let ordered = "\n[[certificate]]\nname = \"public\"\nsource = \"acme\"\nnames = [\"a.invalid\"]\n\
+         directory = \"https://localhost:1/dir\"\n";
+    std::fs::write(directory.path().join("gateway.toml"), config("x") + ordered).unwrap();
+    let output = gateway(directory.path(), &["check"]).output().await.unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("# certificate local: localhost, 127.0.0.1, ::1; issued at the start"), "{said}");
+    assert!(
+        said.contains("# certificate public: a.invalid; ordered after the start from https://localhost:1/dir"),
+        "{said}"
+    );
+    let output = gateway(directory.path(), &["doctor", "--nameserver", "127.0.0.1:1"]).output().await.unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("look  certificate public: is not ordered yet"), "{said}");
+    let there: Vec<_> = std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(there, ["gateway.toml"]);
+}
+
+#[tokio::test]
 async fn schema_prints_a_json_schema() {
     let output = gateway(Path::new("/"), &["schema"]).output().await.unwrap();
     let schema: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();

@@ -40,7 +40,7 @@ impl Replica {
     }
 
     async fn source(&self, source: &str) -> bool {
-        let series = format!("gateway_certificate_source{{certificate=\"public\",source=\"{source}\"}}");
+        let series = format!("gateway_certificate_source{{name=\"public\",source=\"{source}\"}}");
         self.gateway.metric(&series).await == Some(1.0)
     }
 }

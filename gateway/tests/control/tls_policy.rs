@@ -93,24 +93,3 @@ async fn a_name_of_no_certificate_is_refused_where_that_is_asked_for() {
         gateway.stop().await;
     }
 }
-
-#[tokio::test]
-async fn files_that_clients_would_refuse_are_refused_with_file_and_reason() {
-    let key = KeyPair::generate().unwrap();
-    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-    params.not_after = rcgen::date_time_ymd(2020, 1, 1);
-    let expired = params.self_signed(&key).unwrap().pem();
-    let right = CertificateParams::new(vec!["localhost".to_owned()]).unwrap().self_signed(&key).unwrap().pem();
-    let other = KeyPair::generate().unwrap().serialize_pem();
-    for (chain, private, file) in [(&expired, key.serialize_pem(), "chain.pem"), (&right, other, "key.pem")] {
-        let directory = tempfile::tempdir().unwrap();
-        std::fs::write(directory.path().join("chain.pem"), chain).unwrap();
-        std::fs::write(directory.path().join("key.pem"), private).unwrap();
-        let text =
-            FRONT.replace("source = \"self-signed\"", "source = \"files\"\ncert = \"chain.pem\"\nkey = \"key.pem\"");
-        std::fs::write(directory.path().join("gateway.toml"), text + &crate::support::says("x")).unwrap();
-        let refused = TestGateway::start_in(directory, "gateway.toml", Options::default()).await;
-        let error = refused.err().expect("refused").to_string();
-        assert!(error.contains("certificate `local`") && error.contains(file), "{error}");
-    }
-}

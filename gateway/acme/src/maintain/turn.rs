@@ -2,7 +2,7 @@
 
 use super::keeper::Keeper;
 use crate::{
-    Authority, Certificate, Failure, FailureKind, Source, account,
+    Authority, Certificate, ChallengeKind, Failure, FailureKind, Source, account,
     authority::Connection,
     clock::{from_unix, unix},
     lease,
@@ -41,6 +41,12 @@ impl Keeper {
         next
     }
 
+    /// Shows the last failure that storage knows of.
+    pub(super) async fn recall(&mut self) -> Result<(), Failure> {
+        let now = self.now();
+        self.waiting(now).await.map(drop)
+    }
+
     /// Until when failures, ours or another replica's, keep us from trying.
     async fn waiting(&mut self, now: SystemTime) -> Result<Option<SystemTime>, Failure> {
         let shared = self.shared.records.attempts(&self.names).await?;
@@ -70,6 +76,8 @@ impl Keeper {
 
         let settings = &self.shared.settings;
         let index = schedule::authority(self.attempts.failures, settings.fallback_after, settings.authorities.len());
+        let directory = settings.authorities.get(index).map_or("", Authority::host);
+        tracing::info!(names = %self.names, authority = directory, "ordering a certificate");
         // The state of an order is large: on the heap, it costs nothing while nothing is ordered.
         let work = Box::pin(self.obtain(index, fence));
         let (ttl, deadline) = (settings.lock_ttl, settings.order_deadline);
@@ -97,7 +105,7 @@ impl Keeper {
         let others = settings.authorities.len() > 1;
         let limited = failure.kind == FailureKind::RateLimited;
         let failures = schedule::failures_after(self.attempts.failures, settings.fallback_after, limited && others);
-        let mut next = now + settings.backoff.delay(failures, rand::random());
+        let mut next = now + settings.backoff.delay(failures, failure.kind, rand::random());
         let failure = failure.until(retry_after);
         if let Some(at) = retry_after.filter(|_| !others) {
             next = next.max(at);
@@ -135,13 +143,32 @@ impl Keeper {
             authority,
             names: &self.names,
             challenges: &self.shared.challenges,
-            kinds: &self.shared.settings.challenges,
+            kinds: &self.kinds(),
             replaces: self.replaces(index),
             fence,
         }
         .obtain()
         .await?;
-        Ok(Stored { chain: issued.chain, key: issued.key, authority: authority.url.clone(), issued: 0, renewal: None })
+        Ok(Stored {
+            chain: issued.chain,
+            key: issued.key,
+            authority: authority.url.clone(),
+            issued: 0,
+            renewal: None,
+            proven: issued.proven.or(self.proven()),
+        })
+    }
+
+    /// The ways that are allowed, the one that worked last first: a way that fails costs an attempt at the authority.
+    fn kinds(&self) -> Vec<ChallengeKind> {
+        let mut kinds = self.shared.settings.challenges.clone();
+        let worked = self.proven();
+        kinds.sort_by_key(|kind| Some(*kind) != worked);
+        kinds
+    }
+
+    fn proven(&self) -> Option<ChallengeKind> {
+        self.current.as_ref().and_then(|current| current.stored.proven)
     }
 
     /// The predecessor, if this authority issued it and answers questions about it.

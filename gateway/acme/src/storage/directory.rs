@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use files::Guard;
 use serde::{Deserialize, Serialize};
 use std::{
+    io::ErrorKind,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime},
@@ -29,6 +30,18 @@ impl DirectoryStorage {
             files::sweep(&path, ".tmp", HALF_WRITTEN);
         }
         Ok(Self { root: root.into() })
+    }
+
+    /// The directory as it is, or is not: for reading only. Nothing is made.
+    pub fn look(root: impl Into<PathBuf>) -> Result<Self, StorageError> {
+        let root = root.into();
+        match std::fs::metadata(&root) {
+            Ok(found) if !found.is_dir() => Err(StorageError::unavailable("use", root.display(), "not a directory")),
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(StorageError::unavailable("use", root.display(), error))
+            }
+            _ => Ok(Self { root: root.into() }),
+        }
     }
 
     /// File systems block: away from the runtime's threads.

@@ -1,7 +1,7 @@
 //! The items with their types: what is written is JSON, and checked when it is read back.
 
 use super::{Fence, Item, Lock, Storage, StorageError};
-use crate::{Failure, NameSet};
+use crate::{ChallengeKind, Failure, NameSet};
 use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{fmt, sync::Arc, time::Duration};
@@ -19,6 +19,9 @@ pub(crate) struct Stored {
     pub(crate) issued: u64,
     /// What the authority suggests for its renewal.
     pub(crate) renewal: Option<Renewal>,
+    /// How its names were proven, if all in the same way: tried first the next time.
+    #[serde(default)]
+    pub(crate) proven: Option<ChallengeKind>,
 }
 
 /// The window an authority suggests (RFC 9773), and the moment in it that was drawn for all replicas.

@@ -1,40 +1,33 @@
 //! Storage in Redis or Valkey, for replicas on many machines; everything sealed with a secret.
 
+mod address;
+mod link;
+
+pub use address::RedisAddress;
+
 use super::{CHALLENGE_LIFETIME, Fence, Item, Lock, Storage, StorageError, seal::Seal};
+use address::Target;
 use async_trait::async_trait;
-use redis::{
-    AsyncCommands, Client, RedisError, Script,
-    aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig},
-};
-use std::{fmt, future::Future, time::Duration};
+use link::{Link, Question};
+use redis::{FromRedisValue, Script};
+use std::{fmt, time::Duration};
 
 /// Keys under one prefix, in one hash slot, so that a Redis Cluster can check a fence and write in one script.
-pub struct RedisStorage<C = ConnectionManager> {
-    connection: C,
+pub struct RedisStorage {
+    link: Link,
     prefix: String,
     seal: Seal,
     scripts: Scripts,
 }
 
 impl RedisStorage {
-    /// Prepares a connection to one server (`redis://`, `rediss://`, `unix://`); it is made, and made anew, when needed.
-    /// `secret` seals every value: 32 random bytes or more, the same for every replica. Needs a Tokio runtime.
-    pub fn connect(url: &str, prefix: &str, secret: &[u8]) -> Result<Self, StorageError> {
-        let refused = |error: RedisError| StorageError::unavailable("use", "the Redis URL", error);
-        let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(DEADLINE))
-            .set_response_timeout(Some(DEADLINE))
-            .set_number_of_retries(1);
-        let client = Client::open(url).map_err(refused)?;
-        Self::new(ConnectionManager::new_lazy_with_config(client, config).map_err(refused)?, prefix, secret)
-    }
-}
-
-impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisStorage<C> {
-    /// Uses a connection that is already there: a cluster's, or one found through Sentinel.
-    pub fn new(connection: C, prefix: &str, secret: &[u8]) -> Result<Self, StorageError> {
+    /// Prepares a connection, which is made, and made anew, when it is needed. `secret` seals every value: 32 random bytes
+    /// or more, the same for every replica.
+    pub fn new(address: &RedisAddress, prefix: &str, secret: &[u8]) -> Result<Self, StorageError> {
+        let link = Link::new(Target::new(address)?);
+        // The braces are the hash tag: what is inside them decides the slot.
         let prefix = format!("{{{prefix}:acme}}");
-        Ok(Self { connection, prefix, seal: Seal::new(secret)?, scripts: Scripts::default() })
+        Ok(Self { link, prefix, seal: Seal::new(secret)?, scripts: Scripts::default() })
     }
 
     fn key(&self, item: &impl fmt::Display) -> String {
@@ -42,9 +35,19 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisStorage<C> {
     }
 
     /// The counter outlives the lock: it is what makes tokens grow. It starts at the time, so that tokens grow even when
-    /// Redis lost its data.
+    /// Redis lost its data, or a failover lost the last of it.
     fn lock_keys(&self, lock: &Lock) -> [String; 2] {
         [self.key(lock), format!("{}.token", self.key(lock))]
+    }
+
+    async fn ask<T: FromRedisValue>(
+        &self,
+        doing: &'static str,
+        place: &str,
+        question: Question<'_>,
+    ) -> Result<T, StorageError> {
+        let answer = self.link.ask(question).await;
+        answer.map_err(|error| StorageError::unavailable(doing, place, format_args!("Redis: {error}")))
     }
 
     /// Runs one of the scripts that answer 1 for done and 0 for fenced.
@@ -56,8 +59,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisStorage<C> {
     ) -> Result<(), StorageError> {
         let [lock, counter] = self.lock_keys(&fence.lock);
         call.key(&lock).key(counter).arg(fence.token);
-        let mut connection = self.connection.clone();
-        match answer(doing, &lock, call.invoke_async::<u8>(&mut connection)).await? {
+        match self.ask::<u8>(doing, &lock, Question::Script(&call)).await? {
             1 => Ok(()),
             _ => Err(StorageError::fenced(&fence.lock)),
         }
@@ -65,11 +67,10 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisStorage<C> {
 }
 
 #[async_trait]
-impl<C: ConnectionLike + Clone + Send + Sync + 'static> Storage for RedisStorage<C> {
+impl Storage for RedisStorage {
     async fn read(&self, item: &Item) -> Result<Option<Vec<u8>>, StorageError> {
         let key = self.key(item);
-        let mut connection = self.connection.clone();
-        let sealed: Option<Vec<u8>> = answer("read", &key, connection.get(&key)).await?;
+        let sealed: Option<Vec<u8>> = self.ask("read", &key, Question::Command(redis::cmd("GET").arg(&key))).await?;
         sealed.map(|sealed| self.seal.open(&key, &sealed)).transpose()
     }
 
@@ -91,8 +92,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> Storage for RedisStorage
         let [key, counter] = self.lock_keys(lock);
         let mut call = self.scripts.lock.prepare_invoke();
         call.key(&key).key(counter).arg(in_millis(ttl));
-        let mut connection = self.connection.clone();
-        let token: u64 = answer("lock", &key, call.invoke_async(&mut connection)).await?;
+        let token: u64 = self.ask("lock", &key, Question::Script(&call)).await?;
         Ok((token > 0).then(|| Fence { lock: lock.clone(), token }))
     }
 
@@ -110,7 +110,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> Storage for RedisStorage
     }
 }
 
-impl<C> fmt::Debug for RedisStorage<C> {
+impl fmt::Debug for RedisStorage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisStorage").field("prefix", &self.prefix).finish_non_exhaustive()
     }
@@ -164,19 +164,7 @@ impl Default for Scripts {
     }
 }
 
-/// Every question to the network has a deadline, whatever the connection's own settings are.
-async fn answer<T>(
-    doing: &'static str,
-    place: &str,
-    question: impl Future<Output = Result<T, RedisError>>,
-) -> Result<T, StorageError> {
-    match tokio::time::timeout(DEADLINE, question).await {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(StorageError::unavailable(doing, place, format_args!("Redis: {error}"))),
-        Err(_) => Err(StorageError::unavailable(doing, place, "Redis did not answer within 5 s")),
-    }
-}
-
+/// For every question to the network, all attempts included.
 const DEADLINE: Duration = Duration::from_secs(5);
 
 fn in_millis(duration: Duration) -> u64 {

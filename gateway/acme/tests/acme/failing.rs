@@ -114,12 +114,51 @@ async fn a_rate_limit_is_waited_out_as_long_as_the_authority_says_even_over_a_re
 }
 
 #[tokio::test]
+async fn what_caa_records_forbid_is_told_with_what_to_change() {
+    let front = Front::open().await;
+    let pebble = Pebble::start(&front).await;
+    let proxy = Proxy::before(&pebble).await;
+    proxy.refuse_orders(Some(("caa", "CAA record for a.example prevents issuance")));
+    let (_directory, storage) = storage();
+    let mut replica = Replica::start(settings(&["a.example"], vec![pebble.authority_at(proxy.port)]), storage, &front);
+    let failure = replica.status(|status| status.last_error.is_some()).await.last_error.unwrap();
+    assert_eq!(failure.kind.as_str(), "caa", "{failure}");
+    assert!(failure.text.contains("CAA record for a.example prevents issuance"), "{failure}");
+    assert!(failure.text.contains("change them or the authority"), "{failure}");
+    proxy.refuse_orders(None);
+    replica.certificate(|_| true).await;
+    replica.stop().await;
+}
+
+#[tokio::test]
+async fn the_profile_arrives_in_the_order_and_one_that_is_not_offered_is_told_as_such() {
+    let front = Front::open().await;
+    let pebble = Pebble::start(&front).await;
+    let proxy = Proxy::before(&pebble).await;
+    proxy.offer_profiles(&["shortlived"]);
+    let asking = |profile: &str| Authority { profile: Some(profile.to_owned()), ..pebble.authority_at(proxy.port) };
+    let (_directory, store) = storage();
+    let mut replica = Replica::start(settings(&["a.example"], vec![asking("shortlived")]), store, &front);
+    replica.certificate(|_| true).await;
+    replica.stop().await;
+    assert_eq!(proxy.chosen(), ["shortlived"]);
+
+    let (_directory, store) = storage();
+    let mut replica = Replica::start(settings(&["b.example"], vec![asking("shortlifed")]), store, &front);
+    let failure = replica.status(|status| status.last_error.is_some()).await.last_error.unwrap();
+    assert_eq!(failure.kind, FailureKind::Profile, "{failure}");
+    assert!(failure.text.contains("no profile is named \"shortlifed\""), "{failure}");
+    replica.stop().await;
+}
+
+#[tokio::test]
 async fn failures_are_spaced_out_more_and_more() {
     let front = Front::closed();
     let authority =
         Authority { roots: Some(Vec::new()), ..Authority::new(format!("https://localhost:{}/dir", free_port())) };
     let (_directory, storage) = storage();
-    let backoff = Backoff { first: Duration::from_secs(100), most: Duration::from_secs(10_000) };
+    // A twelfth of it after an authority that could not be reached.
+    let backoff = Backoff { first: Duration::from_secs(1200), most: Duration::from_secs(10_000) };
     let settings = Settings { backoff, ..settings(&["a.example"], vec![authority]) };
     let mut replica = Replica::start(settings, storage, &front);
     let mut waits = Vec::new();

@@ -7,7 +7,7 @@ use crate::support::{
     pebble::Pebble,
     replica::{Replica, settings},
 };
-use gateway_acme::{DirectoryStorage, Source};
+use gateway_acme::{ChallengeKind, DirectoryStorage, Settings, Source};
 use std::{
     sync::Arc,
     time::{Duration, SystemTime},
@@ -91,4 +91,23 @@ async fn a_stored_certificate_that_was_damaged_is_not_served_but_replaced() {
     let mut second = Replica::start(settings(&["a.example"], vec![pebble.authority()]), storage, &front);
     assert_ne!(second.certificate(|_| true).await.serial, old.serial);
     second.stop().await;
+}
+
+#[tokio::test]
+async fn the_way_that_worked_last_is_tried_first_the_next_time() {
+    let mut front = Front::closed();
+    front.open_http().await;
+    let pebble = Pebble::start(&front).await;
+    let directory = tempfile::tempdir().unwrap();
+    let storage = Arc::new(DirectoryStorage::open(directory.path()).unwrap());
+    let kinds = vec![ChallengeKind::TlsAlpn01, ChallengeKind::Http01];
+    let settings = Settings { challenges: kinds, ..settings(&["a.example"], vec![pebble.authority()]) };
+    let mut replica = Replica::start(settings, storage, &front);
+    let first = replica.certificate(|_| true).await;
+    assert_eq!(pebble.logged(" orders in the db"), 2, "one that failed by tls-alpn-01, and one by http-01");
+    let due = replica.status(|status| status.renew_at.is_some()).await.renew_at.unwrap();
+    replica.clock.jump_to(due);
+    replica.certificate(|certificate| certificate.serial != first.serial).await;
+    assert_eq!(pebble.logged(" orders in the db"), 3, "http-01 at once");
+    replica.stop().await;
 }

@@ -1,8 +1,8 @@
 //! One suite for every storage: what one promises, the other keeps.
 
-use crate::support::redis::{Redis, SECRET};
+use crate::support::redis::{Cluster, Redis, SECRET, Sentinel, storage};
 use gateway_acme::{
-    DirectoryStorage, RedisStorage, Storage, StorageError,
+    DirectoryStorage, RedisAddress, RedisStorage, Storage, StorageError,
     storage::{Item, Lock},
 };
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};
@@ -100,6 +100,58 @@ async fn redis_conforms() {
 }
 
 #[tokio::test]
+async fn a_redis_cluster_conforms_and_keeps_all_in_one_slot() {
+    let cluster = Cluster::start().await;
+    conforms(&storage(&cluster.url()), &storage(&cluster.url())).await;
+    let mut holders = 0;
+    for node in &cluster.0 {
+        holders += usize::from(node.ask(&["DBSIZE"]).await.unwrap() != redis::Value::Int(0));
+    }
+    assert_eq!(holders, 1, "a fence and what it guards are checked and written in one script");
+}
+
+#[tokio::test]
+async fn redis_through_sentinel_conforms_and_follows_the_master_fences_included() {
+    let sentinel = Sentinel::start().await;
+    let (one, other) = (storage(&sentinel.url()), storage(&sentinel.url()));
+    conforms(&one, &other).await;
+
+    let lock = Lock::Order("b.example-00".to_owned());
+    let fence = one.lock(&lock, LONG).await.unwrap().unwrap();
+    one.write(&Item::TicketKeys, b"before", &fence).await.unwrap();
+    sentinel.fail_over().await;
+    assert_eq!(one.read(&Item::TicketKeys).await.unwrap().unwrap(), b"before");
+    assert_eq!(other.lock(&lock, LONG).await.unwrap(), None, "the lock is still held");
+    one.write(&Item::TicketKeys, b"after", &fence).await.unwrap();
+    assert_eq!(other.read(&Item::TicketKeys).await.unwrap().unwrap(), b"after");
+    one.unlock(&fence).await.unwrap();
+    let next = other.lock(&lock, LONG).await.unwrap().unwrap();
+    assert!(next.token > fence.token);
+    let late = one.write(&Item::TicketKeys, b"late", &fence).await;
+    assert!(matches!(late, Err(StorageError::Fenced { .. })));
+}
+
+#[tokio::test]
+async fn redis_lets_in_by_password_and_is_trusted_by_its_own_authority_alone() {
+    let redis = Redis::with(&["--requirepass", "word"]).await;
+    let address = RedisAddress { password: Some("word".to_owned()), ..RedisAddress::new(redis.url()) };
+    let storage = RedisStorage::new(&address, "test", SECRET).unwrap();
+    assert_eq!(storage.read(&Item::TicketKeys).await.unwrap(), None);
+    let refused = redis.storage().read(&Item::TicketKeys).await.unwrap_err().to_string();
+    assert!(refused.contains("NOAUTH"), "{refused}");
+
+    let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let (redis, authority) = Redis::with_tls().await;
+    let address = RedisAddress::new(format!("rediss://localhost:{}", redis.port));
+    let trusting = RedisAddress { authorities: Some(authority), ..address.clone() };
+    let storage = RedisStorage::new(&trusting, "test", SECRET).unwrap();
+    assert_eq!(storage.read(&Item::TicketKeys).await.unwrap(), None);
+    let stranger = RedisStorage::new(&address, "test", SECRET).unwrap();
+    let refused = stranger.read(&Item::TicketKeys).await.unwrap_err().to_string();
+    assert!(refused.contains("certificate"), "{refused}");
+}
+
+#[tokio::test]
 async fn only_the_owner_can_read_a_directory() {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path().join("acme");
@@ -143,11 +195,12 @@ async fn redis_never_sees_a_secret_and_a_wrong_one_is_told_clearly() {
     let sealed: Vec<u8> = redis::Commands::get(&mut raw, key).unwrap();
     assert!(!sealed.windows(7).any(|window| window == b"private"));
 
-    let stranger = RedisStorage::connect(&redis.url(), "test", b"another secret of thirty-two bytes").unwrap();
+    let stranger =
+        RedisStorage::new(&RedisAddress::new(redis.url()), "test", b"another secret of thirty-two bytes").unwrap();
     let error = stranger.read(&Item::TicketKeys).await.unwrap_err();
     assert!(matches!(error, StorageError::Sealed { .. }));
     assert!(error.to_string().contains("same storage secret"), "{error}");
-    let short = RedisStorage::connect(&redis.url(), "test", b"short").unwrap_err();
+    let short = RedisStorage::new(&RedisAddress::new(redis.url()), "test", b"short").unwrap_err();
     assert!(matches!(short, StorageError::ShortSecret { got: 5 }));
 
     // Moved to another place, a sealed value does not open even for its owner.
@@ -174,7 +227,7 @@ async fn a_holder_from_before_redis_lost_everything_is_still_recognised() {
 #[tokio::test]
 async fn a_storage_that_is_away_is_an_error_in_words_and_not_a_hang() {
     let url = format!("redis://127.0.0.1:{}", crate::support::free_port());
-    let storage = RedisStorage::connect(&url, "test", SECRET).unwrap();
+    let storage = RedisStorage::new(&RedisAddress::new(url), "test", SECRET).unwrap();
     let asked = tokio::time::timeout(crate::support::PATIENCE, storage.read(&Item::TicketKeys)).await;
     let error = asked.expect("a deadline").unwrap_err();
     assert!(error.to_string().contains("cannot read {test:acme}:tickets/keys"), "{error}");

@@ -31,8 +31,14 @@ impl Writer {
         self.section("certificate_storage");
         match storage {
             CertificateStorage::Directory(directory) => self.path("directory", directory),
-            CertificateStorage::Redis { url, secret, prefix } => {
+            CertificateStorage::Redis { url, password, ca_file, secret, prefix } => {
                 self.secret("redis_url", url);
+                if let Some(password) = password {
+                    self.secret("redis_password", password);
+                }
+                if let Some(path) = ca_file {
+                    self.path("redis_ca_file", path);
+                }
                 self.secret("secret", secret);
                 self.string("prefix", prefix);
             }

@@ -94,10 +94,17 @@ pub(crate) enum UnknownNamesText {
 pub(crate) struct StorageText {
     /// A directory of this machine, private to its user. Default: `certs/acme`, if a certificate is ordered.
     pub(crate) directory: Option<Text<PathBuf>>,
-    /// The environment variable with the URL of a Redis that replicas share. Default: none.
+    /// The environment variable with the URL of a Redis that replicas share: `redis://` or `rediss://` (TLS), through
+    /// Sentinel `redis-sentinel://host,host/MASTER`, a cluster `redis-cluster://host,host`. Default: none.
     pub(crate) redis_url_env: Option<Text<String>>,
     /// A file with that URL. Default: none.
     pub(crate) redis_url_file: Option<Text<PathBuf>>,
+    /// The environment variable with the password of that Redis, instead of one in the URL. Default: none.
+    pub(crate) redis_password_env: Option<Text<String>>,
+    /// A file with that password. Default: none.
+    pub(crate) redis_password_file: Option<Text<PathBuf>>,
+    /// A PEM file with the only authorities trusted for the TLS of that Redis. Default: those of the web.
+    pub(crate) redis_ca_file: Option<Text<PathBuf>>,
     /// The environment variable with the secret that seals what Redis keeps: 32 random bytes or more, the same for every
     /// replica. Required with Redis, here or as a file.
     pub(crate) secret_env: Option<Text<String>>,

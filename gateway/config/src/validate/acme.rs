@@ -77,16 +77,23 @@ pub(super) fn storage(
     let text = section.get_ref();
     let span = section.span();
     let url = secret(check, &span, "redis_url", text.redis_url_env.as_ref(), text.redis_url_file.as_ref());
+    let (env, file) = (text.redis_password_env.as_ref(), text.redis_password_file.as_ref());
+    let password = secret(check, &span, "redis_password", env, file);
     let seal = secret(check, &span, "secret", text.secret_env.as_ref(), text.secret_file.as_ref());
     match (&text.directory, url, seal) {
         (Some(directory), None, None) => {
-            check.refuse(text.prefix.as_ref(), "is for Redis, not for a directory");
+            let reason = "is for Redis, not for a directory";
+            check.refuse(text.prefix.as_ref(), reason);
+            check.refuse(text.redis_password_env.as_ref(), reason);
+            check.refuse(text.redis_password_file.as_ref(), reason);
+            check.refuse(text.redis_ca_file.as_ref(), reason);
             check.path(directory).map(CertificateStorage::Directory)
         }
         (None, Some(url), Some(secret)) => {
             let prefix = text.prefix.as_ref().and_then(|prefix| check.take(prefix));
             let prefix = prefix.as_ref().map_or("gatehouse", Name::as_str).to_owned();
-            Some(CertificateStorage::Redis { url, secret, prefix })
+            let ca_file = text.redis_ca_file.as_ref().and_then(|path| check.path(path));
+            Some(CertificateStorage::Redis { url, password, ca_file, secret, prefix })
         }
         (None, Some(_), None) => {
             check.add(span, "Redis needs `secret_env` or `secret_file`: what is kept there is sealed with it");

@@ -1,7 +1,7 @@
 //! The clock, and the certificates it is held against.
 
 use super::Finding;
-use crate::certificates::{self, Facts};
+use crate::certificates::{self, Facts, Purpose};
 use gateway_config::{Action, CertificateSource, Config, HostPattern};
 use jiff::Timestamp;
 use std::{path::Path, time::SystemTime};
@@ -23,7 +23,7 @@ pub(super) fn clock(config: &Path) -> Finding {
 
 pub(super) fn certificates(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let facts = match certificates::load(config) {
+    let facts = match certificates::load(config, Purpose::Look) {
         Ok(loaded) => loaded.facts,
         Err(errors) => {
             let say = |error: &certificates::CertificateError| {
@@ -34,13 +34,24 @@ pub(super) fn certificates(config: &Config) -> Vec<Finding> {
         }
     };
     let now = Timestamp::now().as_second();
+    let mut names: Vec<String> = facts.values().flat_map(|facts| facts.names.clone()).collect();
     for certificate in &config.certificates {
-        if let Some(facts) = facts.get(&certificate.name) {
-            let by_hand = matches!(certificate.source, CertificateSource::Files { .. });
-            findings.push(validity(certificate.name.as_str(), facts, by_hand, now));
+        match (&certificate.source, facts.get(&certificate.name)) {
+            // What is at hand here is a stand-in: `orders` tells about the certificate itself.
+            (CertificateSource::Acme(acme), _) => names.extend(acme.names.iter().map(ToString::to_string)),
+            (CertificateSource::SelfSigned { names: to_be, .. }, None) => {
+                names.extend(to_be.iter().map(ToString::to_string));
+                let subject = format!("certificate {}", certificate.name);
+                findings.push(Finding::good(subject, "is issued at the start by the local authority"));
+            }
+            (source, Some(facts)) => {
+                let by_hand = matches!(source, CertificateSource::Files { .. });
+                findings.push(validity(certificate.name.as_str(), facts, by_hand, now));
+            }
+            (CertificateSource::Files { .. }, None) => {}
         }
     }
-    findings.extend(uncovered(config, facts.values()));
+    findings.extend(uncovered(config, &names));
     findings
 }
 
@@ -60,11 +71,10 @@ fn validity(name: &str, facts: &Facts, by_hand: bool, now: i64) -> Finding {
 }
 
 /// Hosts that routes answer for and no certificate covers.
-fn uncovered<'f>(config: &Config, facts: impl Iterator<Item = &'f Facts>) -> Vec<Finding> {
-    let names: Vec<&String> = facts.flat_map(|facts| &facts.names).collect();
+fn uncovered(config: &Config, names: &[String]) -> Vec<Finding> {
     let covers = |host: &str| {
         let wildcard = host.split_once('.').map(|(_, parent)| format!("*.{parent}"));
-        names.iter().any(|name| *name == host || Some(*name) == wildcard.as_ref())
+        names.iter().any(|name| *name == host || Some(name) == wildcard.as_ref())
     };
     if names.is_empty() {
         return Vec::new();

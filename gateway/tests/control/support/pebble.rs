@@ -31,6 +31,12 @@ impl Drop for Process {
 impl Pebble {
     /// One that comes to these ports of the gateway.
     pub(crate) async fn start(tls: u16, http: u16) -> Self {
+        Self::refusing(tls, http, &[]).await
+    }
+
+    /// The same, which does not issue for these names.
+    pub(crate) async fn refusing(tls: u16, http: u16, names: &[&str]) -> Self {
+        let refused = names;
         install_provider();
         let directory = tempfile::tempdir().unwrap();
         let (port, names) = (free_port(), free_port());
@@ -41,7 +47,7 @@ impl Pebble {
             "managementListenAddress": format!("127.0.0.1:{}", free_port()),
             "certificate": path("cert.pem"), "privateKey": path("key.pem"),
             "httpPort": http, "tlsPort": tls,
-            "ocspResponderURL": "", "externalAccountBindingRequired": false,
+            "ocspResponderURL": "", "externalAccountBindingRequired": false, "domainBlocklist": refused,
         }});
         fs::write(directory.path().join("config.json"), config.to_string()).unwrap();
         let log = fs::File::create(directory.path().join("log")).unwrap();
@@ -77,7 +83,8 @@ impl Pebble {
         format!("directory = \"https://localhost:{}/dir\"\nca_file = \"{}\"\n", self.port, self.root().display())
     }
 
-    fn root(&self) -> PathBuf {
+    /// The root of its own HTTPS.
+    pub(crate) fn root(&self) -> PathBuf {
         self.directory.path().join("root.pem")
     }
 

@@ -1,6 +1,6 @@
-//! Pebble 2.4 has no renewal information and no rate limits, and these tests need both: this proxy stands before the real
-//! Pebble, passes everything on unchanged, and adds those two (the directory entry and answers of RFC 9773, its `replaces`
-//! field, and the refusal of RFC 8555 section 6.6). What it adds is made up here and is no proof of any real server.
+//! Pebble 2.4 has no renewal information, no rate limits, no CAA and no profiles: this proxy stands
+//! before the real Pebble, passes everything on unchanged, and adds those (the directory entry and answers of RFC 9773, its
+//! `replaces` field, refusals of RFC 8555 sections 6.6 and 6.7, the choice among profiles). What it adds is made up here and is no proof of any real server.
 
 use super::pebble::Pebble;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -39,8 +39,11 @@ struct Said {
     window: Option<(SystemTime, SystemTime)>,
     retry_after: u64,
     limited: Option<u64>,
+    refused: Option<(&'static str, &'static str)>,
+    profiles: Vec<&'static str>,
     asked: usize,
     replaced: Vec<String>,
+    chosen: Vec<String>,
 }
 
 impl Proxy {
@@ -81,6 +84,21 @@ impl Proxy {
         self.said.lock().unwrap().limited = seconds;
     }
 
+    /// Refuses orders for this reason of RFC 8555 section 6.7, in these words; or no longer.
+    pub(crate) fn refuse_orders(&self, reason: Option<(&'static str, &'static str)>) {
+        self.said.lock().unwrap().refused = reason;
+    }
+
+    /// Offers these profiles, and refuses others.
+    pub(crate) fn offer_profiles(&self, profiles: &[&'static str]) {
+        self.said.lock().unwrap().profiles = profiles.to_vec();
+    }
+
+    /// The profiles that orders asked for.
+    pub(crate) fn chosen(&self) -> Vec<String> {
+        self.said.lock().unwrap().chosen.clone()
+    }
+
     /// How often it was asked when to renew.
     pub(crate) fn asked(&self) -> usize {
         self.said.lock().unwrap().asked
@@ -111,7 +129,17 @@ async fn answer(
         let refusal = Response::builder().status(StatusCode::TOO_MANY_REQUESTS).header("retry-after", seconds);
         return refusal.body(problem.to_string().into()).unwrap();
     }
-    let replaces = if ordering { replaces(&body) } else { None };
+    if ordering && let Some((reason, detail)) = said.lock().unwrap().refused {
+        return problem(StatusCode::FORBIDDEN, reason, detail);
+    }
+    if ordering && let Some(profile) = field(&body, "profile") {
+        let mut said = said.lock().unwrap();
+        if !said.profiles.contains(&profile.as_str()) {
+            return problem(StatusCode::BAD_REQUEST, "invalidProfile", &format!("no profile is named {profile:?}"));
+        }
+        said.chosen.push(profile);
+    }
+    let replaces = if ordering { field(&body, "replaces") } else { None };
 
     parts.uri = format!("https://localhost:{behind}{path}").parse().unwrap();
     // Its URLs follow the host it is asked for, and signatures cover them: they stay ours.
@@ -146,11 +174,18 @@ fn renewal_info(said: &mut Said) -> Response<Full<Bytes>> {
     Response::builder().header("retry-after", said.retry_after).body(body.into()).unwrap()
 }
 
-/// The field of an order, from inside its signature (RFC 7515 section 7.2.2).
-fn replaces(body: &[u8]) -> Option<String> {
+/// An answer of RFC 8555 section 6.7.
+fn problem(status: StatusCode, reason: &str, detail: &str) -> Response<Full<Bytes>> {
+    let problem = json!({"type": format!("urn:ietf:params:acme:error:{reason}"), "detail": detail});
+    let answer = Response::builder().status(status).header("content-type", "application/problem+json");
+    answer.body(problem.to_string().into()).unwrap()
+}
+
+/// A field of an order, from inside its signature (RFC 7515 section 7.2.2).
+fn field(body: &[u8], name: &str) -> Option<String> {
     let signed: Value = serde_json::from_slice(body).ok()?;
     let payload = BASE64_URL_SAFE_NO_PAD.decode(signed["payload"].as_str()?).ok()?;
-    serde_json::from_slice::<Value>(&payload).ok()?["replaces"].as_str().map(str::to_owned)
+    serde_json::from_slice::<Value>(&payload).ok()?[name].as_str().map(str::to_owned)
 }
 
 fn acceptor(pebble: &Pebble) -> TlsAcceptor {

@@ -1,0 +1,164 @@
+//! New connections without pause: each shakes hands in full, checks the certificate against one root, and asks something.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use rustls::client::Resumption;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, ServerName};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+/// How long one connection may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Between two connections of a worker: machines are small, and others test on them.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// An open connection that was not resumed from an earlier one.
+pub struct Connection {
+    stream: TlsStream<TcpStream>,
+    name: String,
+}
+
+impl Connection {
+    /// Shakes hands with whoever answers for `name` on this port of loopback, trusting one root.
+    pub async fn open(port: u16, name: &str, root: &Path) -> Result<Self, String> {
+        Self::with(connector(root), port, name).await
+    }
+
+    async fn with(connector: TlsConnector, port: u16, name: &str) -> Result<Self, String> {
+        let shaking = async {
+            let tcp = TcpStream::connect(("127.0.0.1", port)).await.map_err(|error| format!("connecting: {error}"))?;
+            let server = ServerName::try_from(name.to_owned()).expect("tests use valid names");
+            connector.connect(server, tcp).await.map_err(|error| format!("shaking hands: {error}"))
+        };
+        let stream = timeout(PATIENCE, shaking).await.map_err(|_| "shaking hands takes too long")??;
+        Ok(Self { stream, name: name.to_owned() })
+    }
+
+    /// The serial number of the certificate that it began with.
+    pub fn serial(&self) -> String {
+        let chain = self.stream.get_ref().1.peer_certificates().expect("servers show certificates");
+        X509Certificate::from_der(&chain[0]).expect("it was verified").1.raw_serial_as_string()
+    }
+
+    /// Asks for a path over HTTP/1.1 and reads the answer of a known length; the connection stays open.
+    pub async fn get(&mut self, path: &str) -> Result<String, String> {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.name);
+        let asking = async {
+            self.stream.write_all(request.as_bytes()).await.map_err(|error| format!("asking: {error}"))?;
+            let (mut answer, mut chunk) = (Vec::new(), [0; 2048]);
+            loop {
+                match self.stream.read(&mut chunk).await {
+                    Ok(0) => return Err("the connection ended before its answer".to_owned()),
+                    Ok(length) => answer.extend_from_slice(chunk.get(..length).unwrap_or_default()),
+                    Err(error) => return Err(format!("reading: {error}")),
+                }
+                let text = String::from_utf8_lossy(&answer);
+                let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+                let lower = head.to_ascii_lowercase();
+                let length = lower.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+                if length.is_some_and(|length: usize| body.len() >= length) {
+                    return Ok(text.into_owned());
+                }
+            }
+        };
+        timeout(PATIENCE, asking).await.map_err(|_| "the answer takes too long")?
+    }
+}
+
+/// Workers that connect, ask and close, over and over.
+pub struct Handshakes {
+    stop: Arc<AtomicBool>,
+    tried: Arc<AtomicU64>,
+    serials: Arc<Mutex<BTreeMap<String, u64>>>,
+    workers: Vec<JoinHandle<Vec<Fault>>>,
+}
+
+/// A connection that did not do its work.
+#[derive(Debug)]
+pub struct Fault {
+    /// When it was begun.
+    pub begun: Instant,
+    /// What came instead.
+    pub reason: String,
+}
+
+impl Handshakes {
+    /// Starts this many workers, each asking `https://localhost:PORT/PATH`.
+    pub fn start(workers: usize, port: u16, root: &Path, path: &str) -> Self {
+        let (stop, tried) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let serials = Arc::new(Mutex::new(BTreeMap::new()));
+        let connector = connector(root);
+        let workers = (0..workers)
+            .map(|_| {
+                let (connector, path) = (connector.clone(), path.to_owned());
+                let (stop, tried, serials) = (Arc::clone(&stop), Arc::clone(&tried), Arc::clone(&serials));
+                tokio::spawn(async move {
+                    let mut faults = Vec::new();
+                    while !stop.load(Ordering::Relaxed) {
+                        tried.fetch_add(1, Ordering::Relaxed);
+                        let begun = Instant::now();
+                        match ask(connector.clone(), port, &path).await {
+                            Ok(serial) => *serials.lock().expect("no worker panics").entry(serial).or_default() += 1,
+                            Err(reason) => faults.push(Fault { begun, reason }),
+                        }
+                        tokio::time::sleep(PAUSE).await;
+                    }
+                    faults
+                })
+            })
+            .collect();
+        Self { stop, tried, serials, workers }
+    }
+
+    /// How often each certificate was shown, by its serial number.
+    pub fn serials(&self) -> BTreeMap<String, u64> {
+        self.serials.lock().expect("no worker panics").clone()
+    }
+
+    /// Connections begun so far.
+    pub fn tried(&self) -> u64 {
+        self.tried.load(Ordering::Relaxed)
+    }
+
+    /// Lets each worker finish: how often each certificate was shown, connections begun, and what went wrong.
+    pub async fn stop(self) -> (BTreeMap<String, u64>, u64, Vec<Fault>) {
+        self.stop.store(true, Ordering::Relaxed);
+        let mut faults = Vec::new();
+        for worker in self.workers {
+            faults.extend(worker.await.expect("no worker panics"));
+        }
+        let serials = self.serials.lock().expect("no worker panics").clone();
+        (serials, self.tried.load(Ordering::Relaxed), faults)
+    }
+}
+
+async fn ask(connector: TlsConnector, port: u16, path: &str) -> Result<String, String> {
+    let mut connection = Connection::with(connector, port, "localhost").await?;
+    let answer = connection.get(path).await?;
+    match answer.starts_with("HTTP/1.1 200 ") {
+        true => Ok(connection.serial()),
+        false => Err(format!("answered {}", answer.lines().next().unwrap_or_default())),
+    }
+}
+
+fn connector(root: &Path) -> TlsConnector {
+    // The first installation wins; later ones are refused, which is fine.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(root).expect("the root is PEM")).expect("it can be trusted");
+    let mut tls = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    // A resumed session would show the certificate it began with.
+    tls.resumption = Resumption::disabled();
+    TlsConnector::from(Arc::new(tls))
+}

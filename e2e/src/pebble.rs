@@ -1,0 +1,132 @@
+//! Pebble, Let's Encrypt's test authority: strict, refusing one good nonce in twenty; every name is this machine.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use reqwest::Version;
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::free_port;
+use crate::load::client;
+use crate::process::{Process, eventually};
+
+/// The authority, and the name server that it asks. Dropping it stops both.
+pub struct Pebble {
+    port: u16,
+    management: u16,
+    name_server: u16,
+    _names: Process,
+    server: Option<Process>,
+    folder: TempDir,
+}
+
+impl Pebble {
+    /// Starts it: it comes to these ports to see proofs, and what it issues lives so long.
+    pub fn start(tls: u16, http: u16, lifetime: Duration) -> Self {
+        let mut pebble = Self::down(tls, http, lifetime);
+        pebble.up();
+        pebble
+    }
+
+    /// The same, before it is started for the first time.
+    pub fn down(tls: u16, http: u16, lifetime: Duration) -> Self {
+        let folder = TempDir::new().expect("a temporary folder can be made");
+        let [port, management, name_server, name_management] = [free_port(), free_port(), free_port(), free_port()];
+        https_certificate(folder.path());
+        let path = |name: &str| folder.path().join(name);
+        let settings = json!({"pebble": {
+            "listenAddress": format!("127.0.0.1:{port}"),
+            "managementListenAddress": format!("127.0.0.1:{management}"),
+            "certificate": path("cert.pem"), "privateKey": path("key.pem"),
+            "tlsPort": tls, "httpPort": http,
+            "ocspResponderURL": "", "externalAccountBindingRequired": false,
+            "certificateValidityPeriod": lifetime.as_secs(),
+        }});
+        fs::write(path("config.json"), settings.to_string()).expect("the settings can be written");
+        let names = Process::start(
+            "pebble-challtestsrv",
+            Command::new("pebble-challtestsrv")
+                .args(["-defaultIPv4", "127.0.0.1", "-defaultIPv6", "", "-http01", "", "-https01", ""])
+                .args(["-tlsalpn01", "", "-dns01", &format!("127.0.0.1:{name_server}")])
+                .args(["-management", &format!("127.0.0.1:{name_management}")]),
+        );
+        listening(name_server);
+        Self { port, management, name_server, _names: names, server: None, folder }
+    }
+
+    /// Starts the server: without memory of what was, and with a new root.
+    pub fn up(&mut self) {
+        let server = Process::start(
+            "pebble",
+            Command::new("pebble")
+                .args(["-strict", "-dnsserver", &format!("127.0.0.1:{}", self.name_server), "-config"])
+                .arg(self.folder.path().join("config.json"))
+                .envs([("PEBBLE_VA_NOSLEEP", "1"), ("PEBBLE_WFE_NONCEREJECT", "5"), ("PEBBLE_AUTHZREUSE", "0")]),
+        );
+        self.server = Some(server);
+        listening(self.port);
+        listening(self.management);
+    }
+
+    /// The keys of a `[[certificate]]` that is ordered here.
+    pub fn keys(&self) -> String {
+        format!("directory = \"{}\"\nca_file = \"{}\"\n", self.directory(), self.https_root().display())
+    }
+
+    /// The URL of its directory.
+    pub fn directory(&self) -> String {
+        format!("https://localhost:{}/dir", self.port)
+    }
+
+    /// The root of its own HTTPS.
+    pub fn https_root(&self) -> PathBuf {
+        self.folder.path().join("https-root.pem")
+    }
+
+    /// The root of what it issues, as a file.
+    pub async fn root(&self) -> PathBuf {
+        let client = client(&self.https_root(), Version::HTTP_11);
+        let asked = client.get(format!("https://localhost:{}/roots/0", self.management)).send().await;
+        let pem = asked.expect("the management address answers").text().await.expect("it answers in full");
+        let path = self.folder.path().join("root.pem");
+        fs::write(&path, pem).expect("the root can be written");
+        path
+    }
+
+    /// Orders that were placed, by its own account.
+    pub fn orders(&self) -> usize {
+        self.log().matches(" orders in the db").count()
+    }
+
+    /// Certificates that were issued, by its own account.
+    pub fn issued(&self) -> usize {
+        self.log().matches("Issued certificate serial").count()
+    }
+
+    fn log(&self) -> String {
+        self.server.as_ref().map(Process::log).unwrap_or_default()
+    }
+}
+
+/// Makes a root and, below it, the certificate that Pebble shows.
+fn https_certificate(folder: &Path) {
+    let root_key = KeyPair::generate().expect("a key can be made");
+    let mut root = CertificateParams::new(vec!["Test root".to_owned()]).expect("the name is valid");
+    root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let certificate = root.self_signed(&root_key).expect("the root can be signed");
+    let key = KeyPair::generate().expect("a key can be made");
+    let leaf = CertificateParams::new(vec!["localhost".to_owned()]).expect("the name is valid");
+    let leaf = leaf.signed_by(&key, &Issuer::from_params(&root, &root_key)).expect("the leaf can be signed");
+    let files = [("https-root.pem", certificate.pem()), ("cert.pem", leaf.pem()), ("key.pem", key.serialize_pem())];
+    for (name, text) in files {
+        fs::write(folder.join(name), text).expect("the certificate can be written");
+    }
+}
+
+fn listening(port: u16) {
+    eventually("Pebble to listen", || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
+}

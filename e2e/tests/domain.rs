@@ -1,0 +1,72 @@
+//! `gatehouse --domain`: one program and one name are enough for a certificate, whether the authority is there or not.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use e2e::free_port;
+use e2e::gate::Gate;
+use e2e::gatehouse::Gatehouse;
+use e2e::handshakes::Connection;
+use e2e::pebble::Pebble;
+use e2e::process::PATIENCE;
+use e2e::scrape;
+
+const NAME: &str = "chat.test";
+const LIFETIME: Duration = Duration::from_secs(90 * 24 * 3600);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_local_certificate_is_served_at_once_and_the_ordered_one_without_a_restart() {
+    let ports = [free_port(), free_port(), free_port()];
+    let gate = Gate::shut_before(ports[0]).await;
+    let pebble = Pebble::start(gate.port, ports[1], LIFETIME);
+    let gatehouse = Gatehouse::start_at(ports, |command, _| orders_from(command, &pebble));
+    let mut early = open(&gatehouse, &gatehouse.ca()).await.expect("the local authority's is served");
+    assert!(serves(&mut early).await);
+
+    gate.open();
+    let root = pebble.root().await;
+    eventually_ordered(&gatehouse, &root).await;
+    assert!(serves(&mut early).await, "and stays open");
+    assert_eq!((pebble.orders(), pebble.issued()), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_the_directory_it_serves_anyway_and_orders_when_the_directory_comes_up() {
+    let ports = [free_port(), free_port(), free_port()];
+    let mut pebble = Pebble::down(ports[0], ports[1], LIFETIME);
+    let gatehouse = Gatehouse::start_at(ports, |command, _| orders_from(command, &pebble));
+    let mut early = open(&gatehouse, &gatehouse.ca()).await.expect("the local authority's is served");
+    assert!(serves(&mut early).await);
+    let series = "gateway_certificate_failures_total{name=\"public\",reason=\"unreachable\"}";
+    e2e::process::eventually("a failure to be counted", || {
+        scrape::value(&scrape::metrics(gatehouse.admin_port), series).filter(|failures| *failures >= 1.0)
+    });
+
+    pebble.up();
+    let root = pebble.root().await;
+    eventually_ordered(&gatehouse, &root).await;
+    assert!(serves(&mut early).await, "what was open stays open");
+    let ordered = "gateway_certificate_source{name=\"public\",source=\"ordered\"}";
+    assert_eq!(scrape::value(&scrape::metrics(gatehouse.admin_port), ordered), Some(1.0));
+}
+
+fn orders_from(command: &mut Command, pebble: &Pebble) {
+    command.args(["--domain", NAME, "--acme-directory", &pebble.directory(), "--acme-ca"]).arg(pebble.https_root());
+}
+
+async fn open(gatehouse: &Gatehouse, root: &Path) -> Result<Connection, String> {
+    Connection::open(gatehouse.https_port, NAME, root).await
+}
+
+async fn serves(connection: &mut Connection) -> bool {
+    connection.get("/").await.is_ok_and(|page| page.starts_with("HTTP/1.1 200 "))
+}
+
+async fn eventually_ordered(gatehouse: &Gatehouse, root: &Path) {
+    let deadline = Instant::now() + PATIENCE;
+    while let Err(reason) = open(gatehouse, root).await {
+        assert!(Instant::now() < deadline, "{reason}; the log:\n{}", gatehouse.process.log());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
