@@ -37,10 +37,11 @@ test: test-tools ui ## Set up and run every test: Rust, UI, browser, whole proce
 bench test-tools: export PATH := $(PATH):/usr/local/sbin:/usr/sbin
 
 .PHONY: bench
+bench: PROFILE ?= release
 bench: build-tools ## Measure the gateway beside nginx and HAProxy; bench/README.md says what the figures mean
 	@$(call packages,haproxy:haproxy nginx:nginx)
-	cargo build --release --package gateway --package bench
-	target/release/bench
+	cargo build --profile $(PROFILE) --package gateway --package bench
+	target/$(PROFILE)/bench
 
 .PHONY: lint
 lint: lint-tools ui ## Formatting, clippy, dependency licences and sources, UI checks

@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::AsyncWriteExt as _;
 
 use crate::peer::{Proxy, Site};
 
@@ -36,6 +37,30 @@ pub(crate) async fn cpu_per_request(
     let requests = run(proxy, site, protocol, path, time).await.map_err(|error| error.to_string())?;
     let used = proxy.cpu_time()?.saturating_sub(before);
     Ok(used.as_secs_f64() * 1e6 / requests.max(1) as f64)
+}
+
+/// Microseconds of processor time the proxy uses for one full handshake and the closing of its connection.
+pub(crate) async fn cpu_per_handshake(proxy: &Proxy, site: &Site, time: Duration) -> Result<f64, Box<dyn Error>> {
+    let run = async |time| {
+        let until = Instant::now() + time;
+        let counts = try_join_all((0..16).map(|_| handshakes(proxy, site, until))).await;
+        counts.map(|counts| counts.into_iter().sum::<u64>()).map_err(|error| error.to_string())
+    };
+    run(Duration::from_millis(500)).await?;
+    let before = proxy.cpu_time()?;
+    let count = run(time).await?;
+    let used = proxy.cpu_time()?.saturating_sub(before);
+    Ok(used.as_secs_f64() * 1e6 / count.max(1) as f64)
+}
+
+async fn handshakes(proxy: &Proxy, site: &Site, until: Instant) -> Result<u64, Failure> {
+    let mut count = 0;
+    while Instant::now() < until {
+        let mut stream = site.connect(proxy, Some(b"http/1.1")).await?;
+        stream.shutdown().await?;
+        count += 1;
+    }
+    Ok(count)
 }
 
 async fn run(proxy: &Proxy, site: &Site, protocol: Protocol, path: &str, time: Duration) -> Result<u64, Failure> {

@@ -10,13 +10,14 @@ mod report;
 mod sockets;
 
 use std::error::Error;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
 
 use crate::load::Protocol;
-use crate::peer::{Peer, Site};
+use crate::peer::{Peer, Proxy, Site};
 use crate::report::{Row, Unit};
 
 /// Measure the gateway beside nginx and HAProxy, and print the comparison as Markdown.
@@ -25,6 +26,12 @@ struct Arguments {
     /// Which proxies, in order; the first is what the ratios compare.
     #[arg(long, value_delimiter = ',', default_value = "gateway,nginx,haproxy")]
     peers: Vec<Peer>,
+    /// The program that `--peers other` names, such as a build without a change, to see what the change is worth.
+    #[arg(long)]
+    other: Option<PathBuf>,
+    /// Which figures.
+    #[arg(long, value_delimiter = ',', default_value = "http1,http2,file,handshake,websocket")]
+    figures: Vec<Figure>,
     /// Seconds of load for each figure of requests.
     #[arg(long, default_value_t = 5)]
     seconds: u64,
@@ -34,6 +41,16 @@ struct Arguments {
     /// Idle secure WebSockets held open for the memory figure.
     #[arg(long, default_value_t = 5_000)]
     sockets: usize,
+}
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Figure {
+    Http1,
+    Http2,
+    File,
+    Handshake,
+    Websocket,
 }
 
 fn main() -> ExitCode {
@@ -62,38 +79,46 @@ fn failed(error: &dyn Error) -> ExitCode {
 async fn measure(arguments: &Arguments) -> Result<Vec<Row>, Box<dyn Error>> {
     peer::raise_file_limit()?;
     let origin = origin::start().await?;
-    let site = Site::new(origin)?;
-    let mut rows = vec![
-        Row::new("HTTP/1.1 proxied, 64 connections", Unit::MicrosPerRequest),
-        Row::new("HTTP/2 proxied, 8 connections × 8 streams", Unit::MicrosPerRequest),
-        Row::new("1 KiB static file, HTTP/1.1", Unit::MicrosPerRequest),
-        Row::new("idle secure WebSocket, resident", Unit::KibPerSocket),
-    ];
+    let site = Site::new(origin, arguments.other.clone())?;
+    let mut rows: Vec<Row> = arguments.figures.iter().map(|figure| figure.row()).collect();
     let time = Duration::from_secs(arguments.seconds);
     for round in 0..arguments.rounds {
-        for peer in &arguments.peers {
-            progress(&format!("round {} of {}: {peer}", round + 1, arguments.rounds));
-            let proxy = peer.start(&site).await?;
-            let plain =
-                [(Protocol::Http1, "/api/bench"), (Protocol::Http2, "/api/bench"), (Protocol::Http1, "/1k.txt")];
-            for (row, (protocol, path)) in rows.iter_mut().zip(plain) {
-                let is_static = path.ends_with(".txt");
-                if is_static && !peer.serves_files() {
+        for (figure, row) in arguments.figures.iter().zip(&mut rows) {
+            for peer in &arguments.peers {
+                if *figure == Figure::File && !peer.serves_files() {
                     continue;
                 }
-                let figure = load::cpu_per_request(&proxy, &site, protocol, path, time).await?;
-                row.add(*peer, figure);
-            }
-            // A proxy of its own: what requests left behind must not count as a socket's memory.
-            drop(proxy);
-            let proxy = peer.start(&site).await?;
-            let figure = sockets::memory_per_socket(&proxy, &site, arguments.sockets).await?;
-            if let Some(row) = rows.last_mut() {
-                row.add(*peer, figure);
+                progress(&format!("round {} of {}: {}, {peer}", round + 1, arguments.rounds, row.name()));
+                // A proxy of its own for each figure: what one leaves behind must not count in the next.
+                let proxy = peer.start(&site).await?;
+                row.add(*peer, figure.of(&proxy, &site, time, arguments.sockets).await?);
             }
         }
     }
     Ok(rows)
+}
+
+impl Figure {
+    fn row(self) -> Row {
+        let (name, unit) = match self {
+            Self::Http1 => ("HTTP/1.1 proxied, 64 connections", Unit::MicrosPerRequest),
+            Self::Http2 => ("HTTP/2 proxied, 8 connections × 8 streams", Unit::MicrosPerRequest),
+            Self::File => ("1 KiB static file, HTTP/1.1", Unit::MicrosPerRequest),
+            Self::Handshake => ("full TLS 1.3 handshake, ECDSA P-256, X25519", Unit::MicrosPerHandshake),
+            Self::Websocket => ("idle secure WebSocket, resident", Unit::KibPerSocket),
+        };
+        Row::new(name, unit)
+    }
+
+    async fn of(self, proxy: &Proxy, site: &Site, time: Duration, sockets: usize) -> Result<f64, Box<dyn Error>> {
+        match self {
+            Self::Http1 => load::cpu_per_request(proxy, site, Protocol::Http1, "/api/bench", time).await,
+            Self::Http2 => load::cpu_per_request(proxy, site, Protocol::Http2, "/api/bench", time).await,
+            Self::File => load::cpu_per_request(proxy, site, Protocol::Http1, "/1k.txt", time).await,
+            Self::Handshake => load::cpu_per_handshake(proxy, site, time).await,
+            Self::Websocket => sockets::memory_per_socket(proxy, site, sockets).await,
+        }
+    }
 }
 
 #[expect(clippy::print_stderr, reason = "progress goes beside the report, which is standard output")]

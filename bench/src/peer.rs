@@ -10,6 +10,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use rustls::client::Resumption;
+use rustls::crypto::aws_lc_rs::kx_group;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, ServerName};
@@ -22,6 +24,8 @@ use tokio_rustls::client::TlsStream;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Peer {
     Gateway,
+    /// Another build of the gateway, to see what a change is worth: `--other` says where it is.
+    Other,
     Nginx,
     Haproxy,
 }
@@ -30,6 +34,7 @@ impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Gateway => "gateway",
+            Self::Other => "other gateway",
             Self::Nginx => "nginx",
             Self::Haproxy => "HAProxy",
         })
@@ -40,12 +45,15 @@ impl fmt::Display for Peer {
 pub(crate) struct Site {
     folder: TempDir,
     origin: SocketAddr,
+    gateway: PathBuf,
+    other_gateway: PathBuf,
     tls: ClientConfig,
 }
 
 impl Site {
     /// Makes the certificate and the file that is served.
-    pub(crate) fn new(origin: SocketAddr) -> Result<Self, Box<dyn Error>> {
+    pub(crate) fn new(origin: SocketAddr, other_gateway: Option<PathBuf>) -> Result<Self, Box<dyn Error>> {
+        let gateway = sibling("gateway")?;
         let folder = TempDir::new()?;
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
         let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
@@ -57,8 +65,15 @@ impl Site {
         fs::write(folder.path().join("www/index.html"), "<!doctype html><title>bench</title>")?;
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(certificate.as_bytes())?)?;
-        let tls = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-        Ok(Self { folder, origin, tls })
+        // What every one of them speaks, whatever else it may prefer; and every handshake is a full one.
+        let mut provider = rustls::crypto::aws_lc_rs::default_provider();
+        provider.kx_groups = vec![kx_group::X25519];
+        let mut tls = ClientConfig::builder_with_provider(Arc::new(provider))
+            .with_protocol_versions(&[&rustls::version::TLS13])?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        tls.resumption = Resumption::disabled();
+        Ok(Self { folder, origin, other_gateway: other_gateway.unwrap_or_else(|| gateway.clone()), gateway, tls })
     }
 
     /// A secure connection to a proxy, with this ALPN.
@@ -92,7 +107,7 @@ impl Peer {
     pub(crate) async fn start(self, site: &Site) -> Result<Proxy, Box<dyn Error>> {
         let port = free_port()?;
         let (template, file) = match self {
-            Self::Gateway => (include_str!("../peers/gateway.toml"), "gateway.toml"),
+            Self::Gateway | Self::Other => (include_str!("../peers/gateway.toml"), "gateway.toml"),
             Self::Nginx => (include_str!("../peers/nginx.conf"), "nginx.conf"),
             Self::Haproxy => (include_str!("../peers/haproxy.cfg"), "haproxy.cfg"),
         };
@@ -103,7 +118,7 @@ impl Peer {
             .replace("{folder}", &site.folder.path().display().to_string());
         let path = site.folder.path().join(file);
         fs::write(&path, settings)?;
-        let mut command = self.command(&path, site.folder.path())?;
+        let mut command = self.command(&path, site);
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
         let mut proxy = Proxy { port, child };
         let deadline = Instant::now() + Duration::from_secs(20);
@@ -119,10 +134,11 @@ impl Peer {
         Ok(proxy)
     }
 
-    fn command(self, settings: &Path, folder: &Path) -> Result<Command, Box<dyn Error>> {
+    fn command(self, settings: &Path, site: &Site) -> Command {
+        let folder = site.folder.path();
         let mut command = match self {
-            Self::Gateway => {
-                let mut command = Command::new(sibling("gateway")?);
+            Self::Gateway | Self::Other => {
+                let mut command = Command::new(if self == Self::Other { &site.other_gateway } else { &site.gateway });
                 command.arg("run").arg("--config").arg(settings);
                 // One worker, as the others have.
                 command.env("TOKIO_WORKER_THREADS", "1");
@@ -140,7 +156,7 @@ impl Peer {
             }
         };
         command.current_dir(folder);
-        Ok(command)
+        command
     }
 }
 

@@ -6,6 +6,7 @@ use crate::peer::Peer;
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Unit {
     MicrosPerRequest,
+    MicrosPerHandshake,
     KibPerSocket,
 }
 
@@ -19,6 +20,10 @@ pub(crate) struct Row {
 impl Row {
     pub(crate) fn new(name: &'static str, unit: Unit) -> Self {
         Self { name, unit, figures: Vec::new() }
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
     }
 
     pub(crate) fn add(&mut self, peer: Peer, figure: f64) {
@@ -52,6 +57,7 @@ pub(crate) fn print(peers: &[Peer], rows: &[Row]) {
             .collect();
         let unit = match row.unit {
             Unit::MicrosPerRequest => "µs of processor time per request",
+            Unit::MicrosPerHandshake => "µs of processor time per handshake",
             Unit::KibPerSocket => "KiB",
         };
         println!("| {} | {unit} | {} |", row.name, cells.join(" | "));

@@ -1,8 +1,7 @@
 //! Answers that the gateway gives itself: problem details for programs, a small page for people.
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, StatusCode, header};
-use pingora::http::ResponseHeader;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, response::Parts};
 use std::io::Write as _;
 
 /// A whole answer.
@@ -26,7 +25,7 @@ pub(crate) enum Form {
 
 impl Form {
     /// The form for a request: interfaces get problems, navigations get pages.
-    pub(crate) fn of(target: &str, headers: &http::HeaderMap) -> Self {
+    pub(crate) fn of(target: &str, headers: &HeaderMap) -> Self {
         let path = target.split('?').next().unwrap_or_default();
         let below = |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         if below("/api") || below("/ws") {
@@ -92,14 +91,16 @@ impl Answer {
         self.with("content-type", content_type)
     }
 
-    /// The head, for Pingora.
-    pub(crate) fn to_header(&self) -> pingora::Result<Box<ResponseHeader>> {
-        let mut head = ResponseHeader::build(self.status, Some(self.headers.len() + 8))?;
+    /// The head.
+    pub(crate) fn to_parts(&self) -> Parts {
+        let mut headers = HeaderMap::with_capacity(self.headers.len() + 12);
         for (name, value) in &self.headers {
-            head.append_header(name.clone(), value.clone())?;
+            headers.append(name.clone(), value.clone());
         }
-        head.set_content_length(self.body.len())?;
-        Ok(Box::new(head))
+        headers.insert(header::CONTENT_LENGTH, self.body.len().into());
+        let (mut parts, ()) = http::Response::new(()).into_parts();
+        (parts.status, parts.headers) = (self.status, headers);
+        parts
     }
 
     /// The whole answer on a connection that is closed after it.

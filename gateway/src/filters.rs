@@ -9,7 +9,7 @@ mod response;
 mod target;
 
 pub(crate) use rate_limit::RateLimits;
-pub(crate) use response::{PageKind, harden};
+pub(crate) use response::{PageKind, harden, hsts};
 
 use crate::{
     answer::{Answer, Form},
@@ -19,9 +19,8 @@ use crate::{
     stream::Facts,
     traces::Span,
 };
-use http::header;
-use pingora::http::RequestHeader;
-use std::{net::IpAddr, sync::Arc};
+use http::{header, request::Parts};
+use std::{net::IpAddr, sync::Arc, time::Instant};
 
 /// One step. It may change the request, add to what is known about it, or refuse it.
 struct Filter {
@@ -55,7 +54,9 @@ pub(crate) struct Exchange<'e> {
     pub(crate) shared: &'e Shared,
     pub(crate) snapshot: &'e Snapshot,
     pub(crate) facts: Facts,
-    pub(crate) request: &'e mut RequestHeader,
+    pub(crate) request: &'e mut Parts,
+    /// When it began.
+    pub(crate) started: Instant,
     /// Whether it is to become a WebSocket.
     pub(crate) upgrade: bool,
     pub(crate) about: &'e mut About,

@@ -7,8 +7,7 @@ mod scan;
 pub(crate) use fields::Fields;
 pub(crate) use scan::HeadScanner;
 
-use http::{Method, Version};
-use pingora::http::RequestHeader;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version, request::Parts};
 use std::ops::Range;
 
 /// What a request head says about itself, as far as the connection has to know.
@@ -134,16 +133,17 @@ impl Head {
     }
 
     /// The same as the type that filters work on. `text` is what was parsed.
-    pub(crate) fn to_request(&self, text: &[u8]) -> Option<RequestHeader> {
+    pub(crate) fn to_request(&self, text: &[u8]) -> Option<Parts> {
         let target = text.get(self.target.clone())?;
-        let mut request = RequestHeader::build(self.method.clone(), target, Some(self.fields)).ok()?;
-        request.set_version(self.version);
+        let mut headers = HeaderMap::with_capacity(self.fields);
         let line_end = text.iter().position(|byte| *byte == b'\n')?;
         for (name, value) in Fields::new(text.get(line_end + 1..)?) {
-            let name = http::HeaderName::from_bytes(name).ok()?;
-            request.append_header(name, http::HeaderValue::from_bytes(value).ok()?).ok()?;
+            headers.append(HeaderName::from_bytes(name).ok()?, HeaderValue::from_bytes(value).ok()?);
         }
-        Some(request)
+        let request = Request::builder().method(self.method.clone()).uri(target).version(self.version).body(()).ok()?;
+        let (mut parts, ()) = request.into_parts();
+        parts.headers = headers;
+        Some(parts)
     }
 }
 

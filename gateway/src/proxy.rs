@@ -4,6 +4,7 @@ mod answers;
 mod context;
 mod event_stream;
 mod pace;
+mod plain;
 mod site;
 
 pub(crate) use pace::Pace;
@@ -49,15 +50,11 @@ impl Proxy {
     async fn admit(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
         let snapshot = self.shared.snapshot.load_full();
         let facts = facts_of(session.digest());
-        let form = Form::of(&String::from_utf8_lossy(session.req_header().raw_path()), &session.req_header().headers);
+        let form = Form::of(session.req_header().uri.path(), &session.req_header().headers);
         let mut about = About::new(&facts);
-        let admitted = filters::admit(Exchange {
-            shared: &self.shared,
-            snapshot: &snapshot,
-            facts,
-            request: session.req_header_mut(),
-            upgrade: false,
-            about: &mut about,
+        let admitted = plain::with_request(session.req_header_mut(), |request| {
+            let (shared, snapshot, started) = (&*self.shared, &*snapshot, context.started);
+            filters::admit(Exchange { shared, snapshot, facts, request, started, upgrade: false, about: &mut about })
         });
         session.set_read_timeout(Some(snapshot.config().limits.body_timeout));
         session.set_write_timeout(Some(WRITE_TIMEOUT));
@@ -148,7 +145,7 @@ impl ProxyHttp for Proxy {
         context: &mut Context,
     ) -> Result<()> {
         if let Some(span) = context.work.as_ref().and_then(|work| work.about.span.as_ref()) {
-            span.tell(request);
+            plain::with_request(request, |request| span.tell(&mut request.headers));
         }
         Ok(())
     }
@@ -213,7 +210,9 @@ impl ProxyHttp for Proxy {
         if response.status.is_informational() {
             return Ok(());
         }
-        harden(response, &work.about, &work.snapshot.config().tls, PageKind::Data);
+        plain::with_response(response, |response| {
+            harden(&mut response.headers, &work.about, work.snapshot.hsts.as_ref(), PageKind::Data);
+        });
         let is_event_stream = response.headers.get(header::CONTENT_TYPE).is_some_and(|kind| {
             kind.as_bytes().get(..17).is_some_and(|kind| kind.eq_ignore_ascii_case(b"text/event-stream"))
         });

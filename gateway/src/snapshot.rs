@@ -2,6 +2,7 @@
 
 use crate::{
     access_log::{AccessLog, Pseudonyms},
+    filters,
     listener::CapLimits,
     metrics::{Metrics, RouteMetrics},
     router::Router,
@@ -11,7 +12,7 @@ use crate::{
     upstream::Upstream,
 };
 use gateway_config::{Action, Config, Listener, Name, Protocol};
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use ipnet::IpNet;
 use rustls::{ServerConfig, server::ProducesTickets};
 use std::{collections::HashMap, net::IpAddr, sync::Arc};
@@ -26,6 +27,8 @@ pub struct Snapshot {
     pub(crate) access_log: AccessLog,
     /// There when requests are traced.
     pub(crate) tracer: Option<Arc<Tracer>>,
+    /// `Strict-Transport-Security` for answers over TLS.
+    pub(crate) hsts: Option<HeaderValue>,
     tickets: Arc<dyn ProducesTickets>,
 }
 
@@ -149,12 +152,13 @@ impl Snapshot {
         }
         let router = Router::new(&config.routes);
         let access_log = AccessLog::new(&config.log, pseudonyms);
+        let hsts = filters::hsts(&config.tls);
         let traced = config.tracing.as_ref().map(|tracing| {
             let previous = previous.and_then(|previous| previous.tracer.as_ref());
             Tracer::build(tracing, previous, metrics).map_err(BuildError::Tracing)
         });
         let tracer = traced.transpose()?;
-        Ok(Self { config, listeners, router, routes, upstreams, access_log, tracer, tickets })
+        Ok(Self { config, listeners, router, routes, upstreams, access_log, hsts, tracer, tickets })
     }
 
     /// The configuration that it was built from.

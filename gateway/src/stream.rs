@@ -1,5 +1,6 @@
 //! A client's connection as Pingora wants it: plain or TLS, with what was read ahead, and bounded to one request at a time.
 
+use crate::tls::Socket;
 use bytes::{Buf as _, BytesMut};
 use pingora::{
     http::ResponseHeader,
@@ -39,7 +40,7 @@ pub(crate) enum Transport {
     /// Plain.
     Tcp(TcpStream),
     /// Encrypted.
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<TlsStream<Socket>>),
 }
 
 /// A client's connection.
@@ -206,7 +207,7 @@ impl Transport {
     pub(crate) fn tcp(&self) -> &TcpStream {
         match self {
             Self::Tcp(tcp) => tcp,
-            Self::Tls(tls) => tls.get_ref().0,
+            Self::Tls(tls) => &tls.get_ref().0.0,
         }
     }
 }

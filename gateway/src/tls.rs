@@ -3,8 +3,10 @@
 mod acme_alpn;
 mod client_certificate;
 mod resolver;
+mod socket;
 
 pub(crate) use client_certificate::subject;
+pub(crate) use socket::Socket;
 
 use crate::metrics::{HandshakeResult, Metrics};
 use arc_swap::ArcSwap;
@@ -141,10 +143,10 @@ pub(crate) async fn accept(
     challenges: &[Arc<Challenges>],
     deadline: Duration,
     metrics: &Metrics,
-) -> io::Result<Option<TlsStream<TcpStream>>> {
+) -> io::Result<Option<TlsStream<Socket>>> {
     let started = Instant::now();
     let shaken = tokio::time::timeout_at(started + deadline, async {
-        let hello = LazyConfigAcceptor::new(Acceptor::default(), tcp).await?;
+        let hello = LazyConfigAcceptor::new(Acceptor::default(), Socket(tcp)).await?;
         if let Some(name) = acme_alpn::asked_for(&hello.client_hello())
             && let Some(proof) = acme_alpn::proof(&name, challenges).await
         {

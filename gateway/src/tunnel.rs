@@ -19,7 +19,7 @@ use crate::{
     upstream::{Attempt, Outcome, Upstream, UpstreamStream},
 };
 use handshake::{Reply, Shaken};
-use pingora::http::RequestHeader;
+use http::request::Parts;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -36,15 +36,12 @@ pub(crate) enum Opened {
 
 /// Whether a request for a WebSocket goes to a route that has them; otherwise it is a request like any other, as a
 /// server may ignore `Upgrade` (RFC 9110 section 7.8).
-pub(crate) fn is_wanted(
-    plane: &Plane,
-    snapshot: &Snapshot,
-    stream: &ClientStream,
-    request: &mut RequestHeader,
-) -> bool {
+pub(crate) fn is_wanted(plane: &Plane, snapshot: &Snapshot, stream: &ClientStream, request: &mut Parts) -> bool {
     let facts = stream.facts();
     let mut about = About::new(&facts);
-    let exchange = Exchange { shared: &plane.shared, snapshot, facts, request, upgrade: true, about: &mut about };
+    let started = Instant::now();
+    let exchange =
+        Exchange { shared: &plane.shared, snapshot, facts, request, started, upgrade: true, about: &mut about };
     filters::find_route(exchange).is_some_and(|route| route.config.websocket)
 }
 
@@ -54,7 +51,7 @@ pub(crate) async fn open(
     snapshot: Arc<Snapshot>,
     mut stream: Box<ClientStream>,
     head: &Head,
-    mut request: RequestHeader,
+    mut request: Parts,
 ) -> Opened {
     let started = Instant::now();
     stream.take_ahead(head.len);
@@ -65,6 +62,7 @@ pub(crate) async fn open(
         snapshot: &snapshot,
         facts,
         request: &mut request,
+        started,
         upgrade: true,
         about: &mut about,
     };
@@ -122,7 +120,7 @@ struct Refused {
 
 async fn connect(
     route: &Arc<Route>,
-    request: &mut RequestHeader,
+    request: &mut Parts,
     mut log: Log,
     stream: Box<ClientStream>,
 ) -> Result<Box<Relay>, Refused> {
@@ -136,7 +134,7 @@ async fn connect(
     };
     log.upstream.clone_from(&attempt.target().label);
     if let Some(span) = &log.about.span {
-        span.tell(request);
+        span.tell(&mut request.headers);
     }
     match handshake::shake(connected, request, route.config.timeouts.first_byte).await {
         Ok(Shaken { upstream, answer, rest }) => {
@@ -158,11 +156,7 @@ async fn connect(
 }
 
 /// Connects to a target, trying others when one cannot be reached.
-async fn reach(
-    upstream: &Arc<Upstream>,
-    request: &RequestHeader,
-    about: &mut About,
-) -> Option<(Attempt, UpstreamStream)> {
+async fn reach(upstream: &Arc<Upstream>, request: &Parts, about: &mut About) -> Option<(Attempt, UpstreamStream)> {
     let key = balance_key(upstream, &request.headers, about.client);
     let mut tried = Vec::new();
     loop {

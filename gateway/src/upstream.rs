@@ -145,12 +145,17 @@ impl Upstream {
 
     /// Chooses a target that is not among those already tried. Waits for names to be resolved for the first time.
     pub(crate) async fn pick(self: &Arc<Self>, key: Key<'_>, tried: &[Arc<Target>]) -> Result<Attempt, Unavailable> {
-        let mut resolved = self.resolved.subscribe();
-        if !*resolved.borrow() {
+        let is_resolved = *self.resolved.borrow();
+        if !is_resolved {
+            let mut resolved = self.resolved.subscribe();
             // Ending late or not at all is the same here: the list is then empty.
             let _ = tokio::time::timeout(self.config.connect_timeout, resolved.wait_for(|done| *done)).await;
         }
         let targets = self.targets.load();
+        // Where there is no choice, there is nothing to weigh: the only one is asked, whatever is known of it.
+        if let ([only], []) = (targets.as_slice(), tried) {
+            return Ok(Attempt::new(self, only));
+        }
         let now = Instant::now();
         let candidates: Vec<Candidate<'_>> = targets
             .iter()
@@ -161,13 +166,11 @@ impl Upstream {
             Balance::LeastRequest => balance::least_request(&candidates, rand::random()),
             Balance::Rendezvous { .. } => balance::rendezvous(&candidates, key),
         };
-        let Some(target) = chosen.and_then(|index| candidates.get(index)).map(|candidate| Arc::clone(candidate.target))
-        else {
+        let Some(target) = chosen.and_then(|index| candidates.get(index)).map(|candidate| candidate.target) else {
             self.metrics.refused.inc();
             return Err(Unavailable::NoTarget);
         };
-        target.in_flight.fetch_add(1, Ordering::AcqRel);
-        Ok(Attempt { upstream: Arc::clone(self), target })
+        Ok(Attempt::new(self, target))
     }
 
     /// Whether a request that was tried so many times may be tried again.
@@ -225,6 +228,11 @@ impl Drop for Admission {
 }
 
 impl Attempt {
+    fn new(upstream: &Arc<Upstream>, target: &Arc<Target>) -> Self {
+        target.in_flight.fetch_add(1, Ordering::AcqRel);
+        Self { upstream: Arc::clone(upstream), target: Arc::clone(target) }
+    }
+
     /// The target.
     pub(crate) fn target(&self) -> &Arc<Target> {
         &self.target

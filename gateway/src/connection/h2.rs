@@ -5,7 +5,7 @@ use crate::{
     proxy::{Pace, Proxy},
     stream::ClientStream,
 };
-use async_trait::async_trait;
+use futures::future::BoxFuture;
 use gateway_config::Limits;
 use pingora::{
     apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp as _},
@@ -103,29 +103,36 @@ struct App {
     asked: Notify,
 }
 
-#[async_trait]
 impl HttpServerApp for App {
-    async fn process_new_http(
-        self: &Arc<Self>,
+    // What `async fn` would stand for, so that the proxy's future is not put into a second box.
+    fn process_new_http<'s, 'w, 'f>(
+        self: &'s Arc<Self>,
         mut session: ServerSession,
-        shutdown: &ShutdownWatch,
-    ) -> Option<ReusedHttpStream> {
+        shutdown: &'w ShutdownWatch,
+    ) -> BoxFuture<'f, Option<ReusedHttpStream>>
+    where
+        's: 'f,
+        'w: 'f,
+        Self: 'f,
+    {
         self.asked.notify_one();
         if session.is_body_done() {
-            return self.proxy.process_new_http(session, shutdown).await;
+            return self.proxy.process_new_http(session, shutdown);
         }
         let head = session.req_header_mut();
         let pace = Pace::new(head.method.clone());
         head.extensions_mut().insert(Arc::clone(&pace));
-        tokio::select! {
-            biased;
-            reused = self.proxy.process_new_http(session, shutdown) => reused,
-            // What is dropped here resets the stream (RFC 9113 section 8.1: an answer may end before its request does).
-            () = pace.stalls(self.body_timeout) => {
-                self.shared.metrics.request_refused("body_timeout");
-                None
+        Box::pin(async move {
+            tokio::select! {
+                biased;
+                reused = self.proxy.process_new_http(session, shutdown) => reused,
+                // What is dropped here resets the stream (RFC 9113 section 8.1: an answer may end before its request does).
+                () = pace.stalls(self.body_timeout) => {
+                    self.shared.metrics.request_refused("body_timeout");
+                    None
+                }
             }
-        }
+        })
     }
 
     fn h2_options(&self) -> Option<H2Options> {

@@ -45,7 +45,7 @@ fn reply(stream: &ClientStream, head: &Head, port: u16) -> Reply {
     let refused = |detail: &str| Reply::Answer(Answer::plain(400, detail));
     let text = stream.ahead().get(..head.len).unwrap_or_default();
     let Some(request) = head.to_request(text) else { return refused("The request is malformed.") };
-    let Ok(target) = std::str::from_utf8(request.raw_path()) else { return refused("The path is malformed.") };
+    let target = request.uri.path_and_query().map_or("/", |target| target.as_str());
     if let Some(token) = target.strip_prefix(CHALLENGES) {
         return Reply::Proof(token.to_owned());
     }

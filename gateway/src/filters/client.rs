@@ -1,9 +1,11 @@
 //! Who asks: the address that connected, or, when that is a proxy of ours, whom it names.
 
 use super::{Exchange, Refusal};
+use http::HeaderName;
 use std::net::{IpAddr, SocketAddr};
 
-const FORWARDED_FOR: &str = "x-forwarded-for";
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 pub(super) fn find(exchange: &mut Exchange<'_>) -> Result<(), Refusal> {
     let peer = exchange.facts.client.ip().to_canonical();
@@ -14,7 +16,7 @@ pub(super) fn find(exchange: &mut Exchange<'_>) -> Result<(), Refusal> {
     let named: Vec<&str> = fields.filter_map(|field| field.to_str().ok()).flat_map(|field| field.split(',')).collect();
     exchange.about.client = nearest_stranger(&named, peer, |address| exchange.snapshot.trusts(address));
     // A trusted proxy that ended TLS says so; anything but the two schemes means nothing.
-    match exchange.request.headers.get("x-forwarded-proto").map(http::HeaderValue::as_bytes) {
+    match exchange.request.headers.get(FORWARDED_PROTO).map(http::HeaderValue::as_bytes) {
         Some(b"https") => exchange.about.secure = true,
         Some(b"http") => exchange.about.secure = false,
         _ => {}

@@ -35,7 +35,7 @@ struct Bucket {
 
 pub(super) fn check(exchange: &mut Exchange<'_>) -> Result<(), Refusal> {
     let Some(route) = &exchange.about.route else { return Err(nothing_here()) };
-    let (limits, now) = (&exchange.snapshot.config().limits, Instant::now());
+    let (limits, now) = (&exchange.snapshot.config().limits, exchange.started);
     let client = network(exchange.about.client);
     let table = &exchange.shared.rate_limits;
     let most = limits.rate_limit_addresses as usize;
@@ -63,11 +63,13 @@ impl RateLimits {
         let shard = (self.hasher.hash_one(&key) as usize) % SHARDS;
         let Some(shard) = self.shards.get(shard) else { return Ok(()) };
         let mut buckets = shard.lock().unwrap_or_else(PoisonError::into_inner);
-        if !buckets.contains_key(&key) {
-            make_room(&mut buckets, (most / SHARDS).max(1), limit, now);
-        }
-        let burst = f64::from(limit.burst);
-        let bucket = buckets.entry(key).or_insert(Bucket { tokens: burst, at: now });
+        let bucket = match buckets.get_mut(&key) {
+            Some(bucket) => bucket,
+            None => {
+                make_room(&mut buckets, (most / SHARDS).max(1), limit, now);
+                buckets.entry(key).or_insert(Bucket { tokens: f64::from(limit.burst), at: now })
+            }
+        };
         bucket.tokens = bucket.refilled(limit, now);
         bucket.at = now;
         if bucket.tokens >= 1.0 {

@@ -2,13 +2,13 @@
 
 use super::{Exchange, Refusal};
 use crate::traces::{Span, TRACEPARENT, TRACESTATE, TraceParent};
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 
-pub(crate) const REQUEST_ID: &str = "x-request-id";
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 pub(super) fn give(exchange: &mut Exchange<'_>) -> Result<(), Refusal> {
     let trusted = exchange.snapshot.trusts(exchange.facts.client.ip());
-    let text = |name: &str| exchange.request.headers.get(name).and_then(|value| value.to_str().ok());
+    let text = |name: HeaderName| exchange.request.headers.get(name).and_then(|value| value.to_str().ok());
     let kept_id = text(REQUEST_ID).filter(|id| trusted && is_id(id)).map(str::to_owned);
     let kept_parent = text(TRACEPARENT).filter(|_| trusted).and_then(TraceParent::parse);
     let random = rand::random::<u128>().max(1);
@@ -25,7 +25,7 @@ pub(super) fn give(exchange: &mut Exchange<'_>) -> Result<(), Refusal> {
             // The trace has the request's own id, so that one finds the other; flags 00: nobody here decided to sample.
             let parent = TraceParent { trace: random, span: rand::random::<u64>().max(1), flags: 0 };
             set(exchange, TRACEPARENT, &parent.to_string());
-            exchange.request.remove_header(TRACESTATE);
+            exchange.request.headers.remove(TRACESTATE);
             exchange.about.span = traced.then(|| Span::root(random));
         }
     }
@@ -41,10 +41,9 @@ fn state(exchange: &Exchange<'_>) -> String {
     fields.filter_map(|field| field.to_str().ok()).collect::<Vec<_>>().join(",")
 }
 
-fn set(exchange: &mut Exchange<'_>, name: &'static str, value: &str) {
+fn set(exchange: &mut Exchange<'_>, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
-        // Inserting fails only on names that are not valid.
-        let _ = exchange.request.insert_header(name, value);
+        exchange.request.headers.insert(name, value);
     }
 }
 

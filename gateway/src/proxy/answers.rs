@@ -11,10 +11,10 @@ use pingora::{Error, ErrorSource, ErrorType, Result, protocols::http::ServerSess
 
 /// Writes a whole answer, hardened as all are.
 pub(super) async fn write(session: &mut Session, work: &Work, answer: Answer) -> Result<()> {
-    let mut head = answer.to_header()?;
-    harden(&mut head, &work.about, &work.snapshot.config().tls, PageKind::Data);
+    let mut head = answer.to_parts();
+    harden(&mut head.headers, &work.about, work.snapshot.hsts.as_ref(), PageKind::Data);
     let body = if session.req_header().method == Method::HEAD { bytes::Bytes::new() } else { answer.body };
-    session.write_response_header(head, false).await?;
+    session.write_response_header(Box::new(head.into()), false).await?;
     session.write_response_body(Some(body), true).await
 }
 

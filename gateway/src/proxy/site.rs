@@ -7,7 +7,7 @@ use crate::{
     static_files::Site,
 };
 use http::{Method, header};
-use pingora::{Result, http::ResponseHeader, proxy::Session};
+use pingora::{Result, proxy::Session};
 
 /// Most octets handed over at once, so that a large file does not fill buffers behind a slow client.
 const PIECE: usize = 64 * 1024;
@@ -24,15 +24,15 @@ pub(super) async fn answer(session: &mut Session, work: &Work, site: &Site) -> R
     let Some(reply) = site.reply(&head.method, &work.about.path, &head.headers) else {
         return answers::write(session, work, Answer::error(404, "There is nothing here.", work.form)).await;
     };
-    let mut response = ResponseHeader::build(reply.status, Some(reply.headers.len() + 10))?;
-    for (name, value) in reply.headers {
-        response.insert_header(name, value)?;
-    }
+    let (mut head, ()) = http::Response::new(()).into_parts();
+    head.status = reply.status;
+    head.headers.reserve(reply.headers.len() + 12);
+    head.headers.extend(reply.headers);
     if reply.status != http::StatusCode::NOT_MODIFIED {
-        response.insert_header(header::CONTENT_LENGTH, reply.length)?;
+        head.headers.insert(header::CONTENT_LENGTH, reply.length.into());
     }
-    harden(&mut response, &work.about, &work.snapshot.config().tls, PageKind::Site { policy: &site.policy });
-    session.write_response_header(Box::new(response), false).await?;
+    harden(&mut head.headers, &work.about, work.snapshot.hsts.as_ref(), PageKind::Site { policy: &site.policy });
+    session.write_response_header(Box::new(head.into()), false).await?;
     let mut rest = reply.body;
     while rest.len() > PIECE {
         let piece = rest.split_to(PIECE);

@@ -1,46 +1,57 @@
 //! The host that a request is for, taken from `Host` or `:authority`.
 
-use http::uri::Authority;
+use std::net::Ipv6Addr;
 
 /// A host in lower case, without port and without the root's closing dot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Host {
-    name: String,
     authority: String,
+    /// Octets of it that are the name.
+    name: usize,
 }
 
 impl Host {
     /// Parses `host [ ":" port ]` (RFC 9110 section 7.2); user information is refused.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        if text.is_empty() || text.len() > 260 || text.contains('@') {
+        if text.len() > 260 {
             return None;
         }
-        let authority: Authority = text.parse().ok()?;
-        let host = authority.host();
-        // The parser takes anything behind the colon, nothing included, and it would be passed on as it is.
-        let port = text.strip_prefix(host)?;
-        if !port.is_empty() && !is_port(port.strip_prefix(':')?) {
+        // The port is behind the last colon, unless that one is inside the brackets of an IPv6 address.
+        let (host, port) = match text.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+            _ => (text, None),
+        };
+        if !port.is_none_or(is_port) {
             return None;
         }
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
         let literal = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-        let name = match literal {
-            Some(inner) => format!("[{}]", inner.parse::<std::net::Ipv6Addr>().ok()?),
-            None if host.bytes().all(plain) => host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase(),
+        let (authority, len) = match literal {
+            Some(inner) => {
+                let host = format!("[{}]", inner.parse::<Ipv6Addr>().ok()?);
+                let len = host.len();
+                (port.map_or_else(|| host.clone(), |port| format!("{host}:{port}")), len)
+            }
+            None if host.bytes().all(is_plain) => {
+                (text.to_ascii_lowercase(), host.strip_suffix('.').unwrap_or(host).len())
+            }
             None => return None,
         };
-        (!name.is_empty()).then(|| Self { name, authority: text.to_ascii_lowercase() })
+        (len > 0).then_some(Self { authority, name: len })
     }
 
     /// The name alone.
     pub(crate) fn as_str(&self) -> &str {
-        &self.name
+        self.authority.get(..self.name).unwrap_or_default()
     }
 
     /// The name and, when one was given, the port: what an `Origin` of the same site ends with.
     pub(crate) fn authority(&self) -> &str {
         &self.authority
     }
+}
+
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_')
 }
 
 fn is_port(text: &str) -> bool {
@@ -69,7 +80,13 @@ mod tests {
             ("a/b", None),
             ("a b", None),
             ("a%2fb", None),
+            ("[0::1]:443", Some("[::1]")),
+            ("[::1]", Some("[::1]")),
             ("[::1", None),
+            ("[::1]x:443", None),
+            ("[::1]:", None),
+            ("::1", None),
+            ("a:1:2", None),
             ("a,b", None),
         ] {
             assert_eq!(Host::parse(text).as_ref().map(Host::as_str), expected, "{text:?}");

@@ -1,11 +1,12 @@
 //! The place of a request in a trace, as it is sent on (W3C Trace Context, section 3.2).
 
+use http::HeaderName;
 use std::fmt;
 
 /// The header with trace, parent and flags.
-pub(crate) const TRACEPARENT: &str = "traceparent";
+pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// The header with what systems on the way keep beside it.
-pub(crate) const TRACESTATE: &str = "tracestate";
+pub(crate) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// A `traceparent` of version 00.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,8 +2,7 @@
 
 use super::{TRACEPARENT, TraceParent};
 use crate::{access_log::AccessRecord, upstream::Target};
-use http::HeaderValue;
-use pingora::http::RequestHeader;
+use http::{HeaderMap, HeaderValue};
 use std::{
     sync::Arc,
     time::{Duration, Instant, SystemTime},
@@ -60,10 +59,9 @@ impl Span {
     }
 
     /// Writes it into a request for the target asked last.
-    pub(crate) fn tell(&self, request: &mut RequestHeader) {
+    pub(crate) fn tell(&self, headers: &mut HeaderMap) {
         if let Ok(value) = HeaderValue::try_from(self.traceparent().to_string()) {
-            // Inserting fails only on names that are not valid.
-            let _ = request.insert_header(TRACEPARENT, value);
+            headers.insert(TRACEPARENT, value);
         }
     }
 

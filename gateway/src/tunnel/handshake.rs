@@ -2,8 +2,7 @@
 
 use crate::upstream::UpstreamStream;
 use bytes::{Buf as _, BytesMut};
-use http::{HeaderName, header};
-use pingora::http::RequestHeader;
+use http::{HeaderName, header, request::Parts};
 use std::{io, time::Duration};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -34,11 +33,7 @@ const BODY_MAX: usize = 64 * 1024;
 const BAD_ANSWER: Reply = Reply::Gateway(502, "The service behind this site did not answer as it should.");
 
 /// Sends the request and reads the answer, all within the deadline.
-pub(super) async fn shake(
-    mut upstream: UpstreamStream,
-    request: &RequestHeader,
-    deadline: Duration,
-) -> Result<Shaken, Reply> {
+pub(super) async fn shake(mut upstream: UpstreamStream, request: &Parts, deadline: Duration) -> Result<Shaken, Reply> {
     let exchange = async {
         upstream.write_all(&request_head(request)).await?;
         read_answer(&mut upstream).await
@@ -55,10 +50,10 @@ pub(super) async fn shake(
 }
 
 /// The head for the upstream: everything but what belongs to the client's own connection (RFC 9110 section 7.6.1).
-fn request_head(request: &RequestHeader) -> Vec<u8> {
+fn request_head(request: &Parts) -> Vec<u8> {
     let mut head = Vec::with_capacity(1024);
     head.extend_from_slice(b"GET ");
-    head.extend_from_slice(request.raw_path());
+    head.extend_from_slice(request.uri.path_and_query().map_or("/", |target| target.as_str()).as_bytes());
     head.extend_from_slice(b" HTTP/1.1\r\n");
     let nominated: Vec<&[u8]> = request
         .headers
@@ -204,7 +199,7 @@ mod tests {
 
     #[test]
     fn the_upstream_gets_the_request_without_what_was_the_connections_own() {
-        let mut request = RequestHeader::build("GET", b"/ws?x=1", None).expect("valid");
+        let (mut request, ()) = http::Request::get("/ws?x=1").body(()).expect("valid").into_parts();
         for (name, value) in [
             ("host", "chat.example.org"),
             ("connection", "keep-alive, Upgrade, X-Secret, X-Forwarded-For"),
@@ -215,7 +210,7 @@ mod tests {
             ("sec-websocket-extensions", "permessage-deflate"),
             ("te", "trailers"),
         ] {
-            request.append_header(name, value).expect("valid");
+            request.headers.append(name, http::HeaderValue::from_static(value));
         }
         assert_eq!(
             String::from_utf8(request_head(&request)).expect("text"),
