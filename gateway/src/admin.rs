@@ -11,19 +11,29 @@ use axum::{
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
+    serve::Listener,
 };
 use serde_json::json;
-use std::{net::SocketAddr, time::Duration};
-use tokio::{net::TcpListener, task::JoinHandle};
+use std::{io, net::SocketAddr, time::Duration};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+};
 use tokio_util::sync::CancellationToken;
 
 /// How long requests that are open may take when the server stops.
 const FINISH: Duration = Duration::from_secs(2);
 
+/// How long the request of a connection that was accepted in the last moment may be on its way.
+pub(crate) const ARRIVE: Duration = Duration::from_secs(2);
+
 /// The server on the admin address.
 pub(crate) struct Server {
     configured: SocketAddr,
     bound: Bound,
+    /// Ends accepting.
+    close: CancellationToken,
+    /// Ends connections that have no request in them.
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -31,17 +41,18 @@ pub(crate) struct Server {
 impl Server {
     /// Begins to serve.
     pub(crate) fn start(handle: Handle, configured: SocketAddr, bound: Bound, sockets: Vec<TcpListener>) -> Self {
-        let stop = CancellationToken::new();
-        let stopped = stop.clone();
+        let (close, stop) = (CancellationToken::new(), CancellationToken::new());
+        let (closed, stopped) = (close.clone(), stop.clone());
         let router = router(handle);
         let task = tokio::spawn(async move {
             let serve = |socket: TcpListener| {
                 let stopped = stopped.clone().cancelled_owned();
-                axum::serve(socket, router.clone()).with_graceful_shutdown(stopped).into_future()
+                let door = Door { socket: Some(socket), closed: closed.clone() };
+                axum::serve(door, router.clone()).with_graceful_shutdown(stopped).into_future()
             };
             futures::future::join_all(sockets.into_iter().map(serve)).await;
         });
-        Self { configured, bound, stop, task }
+        Self { configured, bound, close, stop, task }
     }
 
     /// The address in the configuration.
@@ -59,12 +70,42 @@ impl Server {
         &self.bound
     }
 
-    /// Finishes open requests, and stops.
-    pub(crate) async fn stop(mut self) {
-        self.stop.cancel();
-        if tokio::time::timeout(FINISH, &mut self.task).await.is_err() {
-            self.task.abort();
+    /// Stops accepting, finishes requests that are open or arrive within this time, and stops.
+    pub(crate) async fn stop(self, arrive: Duration) {
+        let Self { bound, close, stop, mut task, configured: _ } = self;
+        close.cancel();
+        drop(bound);
+        // `stop` ends a connection whose first request has not been read, even if that has come just then.
+        tokio::time::sleep(arrive).await;
+        stop.cancel();
+        if tokio::time::timeout(FINISH, &mut task).await.is_err() {
+            task.abort();
         }
+    }
+}
+
+/// A listening socket that is closed before the connections that came by it.
+struct Door {
+    socket: Option<TcpListener>,
+    closed: CancellationToken,
+}
+
+impl Listener for Door {
+    type Io = TcpStream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
+        if let Some(socket) = &mut self.socket
+            && let Some(accepted) = self.closed.run_until_cancelled(Listener::accept(socket)).await
+        {
+            return accepted;
+        }
+        self.socket = None;
+        std::future::pending().await
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.as_ref().map_or_else(|| Err(io::ErrorKind::NotConnected.into()), TcpListener::local_addr)
     }
 }
 

@@ -6,6 +6,7 @@ mod listeners;
 use crate::{
     access_log::Pseudonyms,
     acme::Acme,
+    admin,
     certificates::Purpose,
     config_source::{ConfigError, ConfigSource},
     life_cycle::Readiness,
@@ -196,7 +197,7 @@ impl RunningGateway {
 
         state.end.cancel();
         let mut effect = state.effect.lock().await;
-        effect.stop_admin().await;
+        effect.stop_admin(Duration::ZERO).await;
         effect.offer(None, &self.handle).await;
         drop(effect);
         state.tasks.close();
@@ -211,7 +212,7 @@ impl RunningGateway {
         state.upkeep.cancel();
         let mut effect = state.effect.lock().await;
         effect.stop_accepting().await;
-        effect.stop_admin().await;
+        effect.stop_admin(admin::ARRIVE).await;
         // Not before: whoever asks the admin address for readiness means the address, not this process.
         state.readiness.drain();
     }

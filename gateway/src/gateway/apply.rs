@@ -18,6 +18,7 @@ use std::{
     io,
     net::{SocketAddr, TcpListener},
     sync::Arc,
+    time::Duration,
 };
 
 /// Reads the configuration and its certificates; a look changes nothing anywhere.
@@ -182,10 +183,10 @@ impl Effect {
         }
     }
 
-    /// Stops the admin server.
-    pub(crate) async fn stop_admin(&mut self) {
+    /// Stops the admin server; requests may still arrive within this time on connections that are open.
+    pub(crate) async fn stop_admin(&mut self, arrive: Duration) {
         if let Some(admin) = self.admin.take() {
-            admin.stop().await;
+            admin.stop(arrive).await;
         }
     }
 
@@ -243,7 +244,7 @@ impl Effect {
         });
         if let Some(old) = std::mem::replace(&mut self.admin, started) {
             // Not waited for: the request that asked for this reload may be one of those it finishes.
-            handle.state().tasks.spawn(old.stop());
+            handle.state().tasks.spawn(old.stop(admin::ARRIVE));
         }
     }
 

@@ -6,6 +6,10 @@ use gateway::{
     take_over::Upgrades,
 };
 use std::os::unix::net::UnixStream;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 use tokio_util::sync::CancellationToken;
 
 fn at(socket: &str) -> String {
@@ -55,6 +59,26 @@ async fn a_successor_keeps_free_ports_binds_what_is_new_and_leaves_what_it_does_
     assert!(reqwest::get(format!("http://{admin}/config")).await.unwrap().text().await.unwrap().contains("\"y\""));
     handle.request_drain();
     within(SOON, after).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_question_to_the_admin_address_that_comes_in_the_last_moment_is_answered() {
+    let before = TestGateway::start(&at("run/upgrade.sock")).await;
+    let admin = before.admin().await;
+    // In the hands of the one before, and nothing said on it yet.
+    let mut connection = TcpStream::connect(admin).await.unwrap();
+    assert_eq!(before.ask_admin("/readyz").await.0, 200);
+    let source = gateway::config_source::ConfigSource::File(before.path("gateway.toml"));
+    let options = Options { ignore_files: true, upgrades: Upgrades::TakeOver, ..Options::default() };
+    let after =
+        Gateway::start(source, options, CancellationToken::new()).await.unwrap_or_else(|error| panic!("{error}"));
+    eventually(true, || async { before.handle.is_superseded() }).await;
+    connection.write_all(b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    within(SOON, connection.read_to_string(&mut answer)).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    after.handle().request_drain();
+    within(SOON, after.run()).await;
 }
 
 #[tokio::test]
