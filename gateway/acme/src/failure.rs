@@ -43,6 +43,8 @@ pub enum FailureKind {
     AccountUnknown,
     /// The directory cannot be reached, or answers nonsense.
     Unreachable,
+    /// The authority has trouble of its own.
+    ServerError,
     /// No way to prove the name is both allowed here and offered there.
     NoChallenge,
     /// What was issued fails our own check.
@@ -72,6 +74,7 @@ impl FailureKind {
             Self::Account => "account",
             Self::AccountUnknown => "account_unknown",
             Self::Unreachable => "unreachable",
+            Self::ServerError => "server_error",
             Self::NoChallenge => "no_challenge",
             Self::Refused => "refused",
             Self::Storage => "storage",
@@ -84,6 +87,11 @@ impl FailureKind {
     /// Whether proving the name in another way could succeed.
     pub(crate) fn is_validation(self) -> bool {
         matches!(self, Self::Connection | Self::Unauthorized | Self::Tls | Self::Dns | Self::Other)
+    }
+
+    /// Whether it says nothing against us or our names, so that trying again soon costs nobody anything.
+    pub(crate) fn is_passing(self) -> bool {
+        matches!(self, Self::Unreachable | Self::ServerError)
     }
 
     /// What an operator should look at.
@@ -103,6 +111,7 @@ impl FailureKind {
             Self::Profile => "choose a profile that the authority offers, or leave `profile` out",
             Self::Account => "check the contact addresses and the external account key",
             Self::Unreachable => "check the directory URL, outgoing HTTPS and which roots this machine trusts",
+            Self::ServerError => "the authority has trouble of its own and is asked again soon; see its status page",
             Self::NoChallenge => "allow both http-01 and tls-alpn-01 in the settings",
             Self::Storage => "check the certificate storage",
             _ => return None,
@@ -183,6 +192,8 @@ fn kind_of(urn: &str) -> FailureKind {
             FailureKind::Account
         }
         "accountDoesNotExist" => FailureKind::AccountUnknown,
+        // A nonce that is refused was tried again at once (RFC 8555 section 6.5), several times, before it gets here.
+        "badNonce" | "serverInternal" => FailureKind::ServerError,
         _ => FailureKind::Other,
     }
 }
@@ -222,6 +233,8 @@ mod tests {
         assert!(caa.text.contains("CAA for a.example") && caa.text.contains("change them"), "{caa}");
         let dns = problem(r#"{"type":"urn:ietf:params:acme:error:dns","detail":"NXDOMAIN"}"#);
         assert!(dns.kind == FailureKind::Dns && dns.text.contains("A or AAAA"), "{dns}");
+        let nonce = problem(r#"{"type":"urn:ietf:params:acme:error:badNonce","detail":"JWS has an invalid nonce"}"#);
+        assert!(nonce.kind.is_passing() && !nonce.kind.is_validation() && nonce.text.contains("asked again"), "{nonce}");
     }
 
     #[test]

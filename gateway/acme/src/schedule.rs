@@ -27,10 +27,11 @@ impl Default for Backoff {
 
 impl Backoff {
     /// The wait after that many failures; `luck` from 0 to 1 spreads it from three quarters to five quarters. An authority
-    /// that could not be reached counted nothing against us: sooner again there, as after a start before the network.
+    /// that could not be reached, or had trouble of its own, counted nothing against us: sooner again there, as after a
+    /// start before the network.
     pub(crate) fn delay(&self, failures: u32, kind: FailureKind, luck: f64) -> Duration {
         let doubled = 2u32.saturating_pow(failures.saturating_sub(1).min(30));
-        let first = if kind == FailureKind::Unreachable { self.first / UNREACHABLE } else { self.first };
+        let first = if kind.is_passing() { self.first / PASSING } else { self.first };
         first.saturating_mul(doubled).min(self.most).mul_f64(0.75 + luck.clamp(0.0, 1.0) / 2.0)
     }
 }
@@ -95,7 +96,7 @@ fn before(end: SystemTime, span: Duration) -> SystemTime {
 }
 
 /// So much sooner than after a refusal.
-const UNREACHABLE: u32 = 12;
+const PASSING: u32 = 12;
 /// A certificate rests this long before anything renews it.
 const SETTLE: Duration = Duration::from_secs(3600);
 /// RFC 9773 section 4.3.2: limits on both sides of what a server says.

@@ -99,7 +99,7 @@ impl Keeper {
     /// Notes a failure where every replica, and this one after a restart, will see it.
     async fn failed(&mut self, failure: Failure, index: usize, fence: &Fence) -> Result<SystemTime, Failure> {
         let (now, settings) = (self.now(), &self.shared.settings);
-        let advised = matches!(failure.kind, FailureKind::RateLimited | FailureKind::Unreachable);
+        let advised = failure.kind == FailureKind::RateLimited || failure.kind.is_passing();
         let connection = self.shared.connections.get(index).filter(|_| advised);
         let retry_after = connection.and_then(|connection| connection.take_advice(now));
         let others = settings.authorities.len() > 1;
