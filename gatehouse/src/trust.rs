@@ -50,7 +50,7 @@ pub(crate) async fn offer(certs: &Path, address: Option<SocketAddr>) -> Result<(
 /// A QR code as text, two modules to a character; on a terminal dark on light, whatever its colours are.
 fn picture(url: &str, terminal: bool) -> Result<String, Box<dyn Error>> {
     let code = QrCode::new(url)?;
-    let text = code.render::<Dense1x2>().dark_color(Dense1x2::Dark).light_color(Dense1x2::Light).build();
+    let text = code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build();
     let coloured = || text.lines().map(|line| format!("\x1b[97;40m{line}\x1b[0m\n")).collect();
     Ok(if terminal { coloured() } else { text })
 }
