@@ -234,7 +234,10 @@ mod tests {
         let dns = problem(r#"{"type":"urn:ietf:params:acme:error:dns","detail":"NXDOMAIN"}"#);
         assert!(dns.kind == FailureKind::Dns && dns.text.contains("A or AAAA"), "{dns}");
         let nonce = problem(r#"{"type":"urn:ietf:params:acme:error:badNonce","detail":"JWS has an invalid nonce"}"#);
-        assert!(nonce.kind.is_passing() && !nonce.kind.is_validation() && nonce.text.contains("asked again"), "{nonce}");
+        assert!(
+            nonce.kind.is_passing() && !nonce.kind.is_validation() && nonce.text.contains("asked again"),
+            "{nonce}"
+        );
     }
 
     #[test]
