@@ -267,6 +267,6 @@ impl Live {
                 }
             }
         };
-        timeout(Duration::from_secs(20), waiting).await.unwrap_or(false)
+        timeout(Duration::from_secs(60), waiting).await.unwrap_or(false)
     }
 }

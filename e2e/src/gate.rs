@@ -18,8 +18,8 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// A shut gate that leads to this port.
-    pub async fn shut_before(to: u16) -> Self {
+    /// A gate that leads to this port, shut at first.
+    pub async fn before(to: u16) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("loopback has a free port");
         let port = listener.local_addr().expect("it is bound").port();
         let (open, opened) = watch::channel(false);

@@ -19,7 +19,7 @@ use tokio_rustls::client::TlsStream;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 /// How long one connection may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Between two connections of a worker: machines are small, and others test on them.
 const PAUSE: Duration = Duration::from_millis(10);
 

@@ -74,12 +74,28 @@ impl Pebble {
 
     /// The keys of a `[[certificate]]` that is ordered here.
     pub fn keys(&self) -> String {
-        format!("directory = \"{}\"\nca_file = \"{}\"\n", self.directory(), self.https_root().display())
+        self.keys_through(self.port)
+    }
+
+    /// The same, reached through another port that leads here: all URLs of an answer carry the host that was asked.
+    pub fn keys_through(&self, port: u16) -> String {
+        let (directory, root) = (self.directory_through(port), self.https_root());
+        format!("directory = \"{directory}\"\nca_file = \"{}\"\n", root.display())
+    }
+
+    /// Where ACME is served, on loopback.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// The URL of its directory.
     pub fn directory(&self) -> String {
-        format!("https://localhost:{}/dir", self.port)
+        self.directory_through(self.port)
+    }
+
+    /// The same through another port that leads here.
+    pub fn directory_through(&self, port: u16) -> String {
+        format!("https://localhost:{port}/dir")
     }
 
     /// The root of its own HTTPS.

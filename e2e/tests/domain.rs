@@ -18,9 +18,10 @@ const LIFETIME: Duration = Duration::from_secs(90 * 24 * 3600);
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_local_certificate_is_served_at_once_and_the_ordered_one_without_a_restart() {
     let ports = [free_port(), free_port(), free_port()];
-    let gate = Gate::shut_before(ports[0]).await;
-    let pebble = Pebble::start(gate.port, ports[1], LIFETIME);
-    let gatehouse = Gatehouse::start_at(ports, |command, _| orders_from(command, &pebble));
+    let pebble = Pebble::start(ports[0], ports[1], LIFETIME);
+    let gate = Gate::before(pebble.port()).await;
+    let directory = pebble.directory_through(gate.port);
+    let gatehouse = Gatehouse::start_at(ports, |command, _| orders_from(command, &pebble, &directory));
     let mut early = open(&gatehouse, &gatehouse.ca()).await.expect("the local authority's is served");
     assert!(serves(&mut early).await);
 
@@ -35,7 +36,7 @@ async fn the_local_certificate_is_served_at_once_and_the_ordered_one_without_a_r
 async fn without_the_directory_it_serves_anyway_and_orders_when_the_directory_comes_up() {
     let ports = [free_port(), free_port(), free_port()];
     let mut pebble = Pebble::down(ports[0], ports[1], LIFETIME);
-    let gatehouse = Gatehouse::start_at(ports, |command, _| orders_from(command, &pebble));
+    let gatehouse = Gatehouse::start_at(ports, |command, _| orders_from(command, &pebble, &pebble.directory()));
     let mut early = open(&gatehouse, &gatehouse.ca()).await.expect("the local authority's is served");
     assert!(serves(&mut early).await);
     let series = "gateway_certificate_failures_total{name=\"public\",reason=\"unreachable\"}";
@@ -51,8 +52,8 @@ async fn without_the_directory_it_serves_anyway_and_orders_when_the_directory_co
     assert_eq!(scrape::value(&scrape::metrics(gatehouse.admin_port), ordered), Some(1.0));
 }
 
-fn orders_from(command: &mut Command, pebble: &Pebble) {
-    command.args(["--domain", NAME, "--acme-directory", &pebble.directory(), "--acme-ca"]).arg(pebble.https_root());
+fn orders_from(command: &mut Command, pebble: &Pebble, directory: &str) {
+    command.args(["--domain", NAME, "--acme-directory", directory, "--acme-ca"]).arg(pebble.https_root());
 }
 
 async fn open(gatehouse: &Gatehouse, root: &Path) -> Result<Connection, String> {

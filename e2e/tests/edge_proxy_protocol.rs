@@ -99,7 +99,7 @@ async fn ask(edge: &Edge, from: &str, port: u16) -> Result<Value, reqwest::Error
         .no_proxy()
         .local_address(from.parse::<IpAddr>().expect("it is an address"))
         .resolve("localhost", SocketAddr::from(([127, 0, 0, 1], port)))
-        .timeout(std::time::Duration::from_secs(20))
+        .timeout(std::time::Duration::from_secs(60))
         .build()
         .expect("the client can be built");
     let url = format!("https://localhost:{port}/api/headers");

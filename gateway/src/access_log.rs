@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 use std::{
     net::{IpAddr, Ipv6Addr},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// What is said about a request when its answer has ended.
@@ -19,8 +19,10 @@ pub struct AccessRecord<'r> {
     pub status: u16,
     /// Bytes of the answer's body.
     pub bytes: u64,
-    /// From the head of the request to the last byte of the answer.
-    pub duration: Duration,
+    /// When the head of the request had been read.
+    pub began: Instant,
+    /// When the last byte of the answer had been sent.
+    pub ended: Instant,
     /// The route's name; empty when none matched.
     pub route: &'r str,
     /// The target that answered; empty when the gateway did.
@@ -31,6 +33,13 @@ pub struct AccessRecord<'r> {
     pub request_id: &'r str,
     /// The client's address.
     pub client: IpAddr,
+}
+
+impl AccessRecord<'_> {
+    /// From the head of the request to the last byte of the answer.
+    pub fn duration(&self) -> Duration {
+        self.ended.saturating_duration_since(self.began)
+    }
 }
 
 /// Writes access lines, or does not, as `[log]` says.
@@ -64,7 +73,7 @@ impl AccessLog {
             path = record.path.split('?').next().unwrap_or_default(),
             status = record.status,
             bytes = record.bytes,
-            duration_ms = record.duration.as_secs_f64() * 1000.0,
+            duration_ms = record.duration().as_secs_f64() * 1000.0,
             route = record.route,
             upstream = record.upstream,
             protocol = record.protocol,

@@ -90,7 +90,7 @@ impl Tracer {
 mod tests {
     use super::*;
     use gateway_config::Config;
-    use std::{net::Ipv4Addr, path::Path, time::Duration};
+    use std::{net::Ipv4Addr, path::Path, time::Instant};
 
     #[tokio::test]
     async fn a_full_queue_drops_and_counts_and_does_not_wait() {
@@ -108,7 +108,8 @@ mod tests {
             path: "/",
             status: 200,
             bytes: 0,
-            duration: Duration::ZERO,
+            began: Instant::now(),
+            ended: Instant::now(),
             route: "r",
             upstream: "",
             protocol: "HTTP/2",

@@ -194,7 +194,6 @@ impl Log {
     }
 
     fn write(&mut self, status: u16, bytes: u64) {
-        let duration = self.started.elapsed();
         if let Some(route) = &self.about.route {
             route.metrics.answered(status, HttpVersion::H1);
         }
@@ -205,7 +204,8 @@ impl Log {
             path: &self.about.path,
             status,
             bytes,
-            duration,
+            began: self.started,
+            ended: Instant::now(),
             route: self.about.route.as_ref().map(|route| route.config.name.as_str()).unwrap_or_default(),
             upstream: &self.upstream,
             protocol: "websocket",

@@ -25,7 +25,7 @@ use redis_server::{RedisServer, Sentinel};
 use support::{account, ask, connection, delivery, delta, eventually, new_run, run, session, username, woken};
 
 /// Whoever asks while Redis is away has an answer within this.
-const PATIENCE: Duration = Duration::from_secs(8);
+const PATIENCE: Duration = Duration::from_secs(40);
 
 async fn connect(server: &RedisServer) -> RedisStore {
     RedisStore::connect(server.settings(), Retention::default()).await.unwrap()

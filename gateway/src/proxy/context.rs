@@ -90,11 +90,11 @@ impl Work {
         failure: Option<&'static str>,
     ) {
         self.finished = true;
-        let duration = started.elapsed();
+        let ended = Instant::now();
         if let Some(route) = &self.about.route {
             let metrics = &route.metrics;
             metrics.answered(status, if h2 { HttpVersion::H2 } else { HttpVersion::H1 });
-            metrics.duration.observe(duration.as_secs_f64());
+            metrics.duration.observe(ended.saturating_duration_since(started).as_secs_f64());
             metrics.request_bytes.inc_by(self.body_received);
             metrics.response_bytes.inc_by(bytes);
         }
@@ -109,7 +109,8 @@ impl Work {
             path: &self.about.path,
             status,
             bytes,
-            duration,
+            began: started,
+            ended,
             route: self.about.route.as_ref().map(|route| route.config.name.as_str()).unwrap_or_default(),
             upstream: self.attempt.as_ref().map(|attempt| attempt.target().label.as_str()).unwrap_or_default(),
             protocol: if h2 { "HTTP/2" } else { "HTTP/1.1" },

@@ -5,7 +5,7 @@ use crate::{access_log::AccessRecord, upstream::Target};
 use http::{HeaderMap, HeaderValue};
 use std::{
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Instant, SystemTime},
 };
 
 /// A traced request on its way.
@@ -112,8 +112,9 @@ pub(super) struct Finished {
     pub(super) request_id: String,
     pub(super) client: String,
     pub(super) failure: Option<&'static str>,
-    pub(super) duration: Duration,
-    ended: (Instant, SystemTime),
+    began: Instant,
+    ended: Instant,
+    clock: (Instant, SystemTime),
 }
 
 impl Finished {
@@ -136,8 +137,9 @@ impl Finished {
             request_id: record.request_id.to_owned(),
             client,
             failure,
-            duration: record.duration,
-            ended: (Instant::now(), SystemTime::now()),
+            began: record.began,
+            ended: record.ended,
+            clock: (Instant::now(), SystemTime::now()),
         }
     }
 
@@ -148,19 +150,56 @@ impl Finished {
 
     /// When the request began and ended, in nanoseconds of Unix time.
     pub(super) fn times(&self) -> (u64, u64) {
-        let (_, wall) = self.ended;
-        (nanoseconds(wall.checked_sub(self.duration)), nanoseconds(Some(wall)))
+        (self.unix(self.began), self.unix(self.ended))
     }
 
-    /// The same for an attempt. One look at the wall clock for all of a request, so that its parts keep their order.
+    /// The same for an attempt, which is part of the request.
     pub(super) fn times_of(&self, attempt: &Attempt) -> (u64, u64) {
-        let (last, wall) = self.ended;
-        let at = |moment: Instant| nanoseconds(wall.checked_sub(last.saturating_duration_since(moment)));
-        (at(attempt.began), at(attempt.ended.unwrap_or(last)))
+        (self.unix(attempt.began), self.unix(attempt.ended.unwrap_or(self.ended).min(self.ended)))
+    }
+
+    /// Every time of a request is derived from one reading of both clocks, so that its parts keep their order.
+    fn unix(&self, moment: Instant) -> u64 {
+        let (now, wall) = self.clock;
+        nanoseconds(wall.checked_sub(now.saturating_duration_since(moment)))
     }
 }
 
 fn nanoseconds(time: Option<SystemTime>) -> u64 {
     let since = time.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok()).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{net::Ipv4Addr, time::Duration};
+
+    #[test]
+    fn times_within_a_request_keep_their_distance_however_late_the_clocks_are_read() {
+        let began = Instant::now();
+        let ended = began + Duration::from_millis(3);
+        let asked = began + Duration::from_micros(1);
+        let record = AccessRecord {
+            method: "GET",
+            host: "localhost",
+            path: "/",
+            status: 200,
+            bytes: 0,
+            began,
+            ended,
+            route: "r",
+            upstream: "",
+            protocol: "HTTP/2",
+            request_id: "id",
+            client: Ipv4Addr::LOCALHOST.into(),
+        };
+        // The thread waits for a processor between the end of the request and the reading of the clocks.
+        while began.elapsed() < Duration::from_millis(20) {
+            std::hint::spin_loop();
+        }
+        let finished = Finished::new(Span::root(1), &record, true, String::new(), None);
+        let (start, end) = finished.times();
+        assert_eq!((finished.unix(asked) - start, end - start), (1_000, 3_000_000));
+    }
 }

@@ -1,7 +1,7 @@
 //! Certificates ordered from a real authority, through the gateway's own listeners.
 
 use crate::support::{
-    TestGateway, eventually, install_provider,
+    SOON, TestGateway, eventually, install_provider,
     pebble::{Pebble, free_port},
     says,
     tls::{Connection, issuer},
@@ -120,7 +120,7 @@ async fn a_reload_sees_that_the_contents_of_a_file_changed() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    within(Duration::from_secs(40), ordered).await;
+    within(2 * SOON, ordered).await;
     gateway.stop().await;
 }
 

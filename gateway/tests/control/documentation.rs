@@ -1,8 +1,8 @@
 //! The operators' documentation: its recipes are accepted by the program, and its metrics are those that there are.
 
-use crate::support::within;
+use crate::support::{SOON, within};
 use gateway::metrics::Metrics;
-use std::{fmt::Write, path::PathBuf, process::Stdio, time::Duration};
+use std::{fmt::Write, path::PathBuf, process::Stdio};
 use tokio::process::Command;
 
 const BEGIN: &str = "<!-- made from the registry: begin -->\n";
@@ -30,7 +30,7 @@ async fn every_recipe_is_a_configuration_that_check_accepts() {
         std::fs::write(directory.path().join("gateway.toml"), recipe).unwrap();
         let mut check = Command::new(env!("CARGO_BIN_EXE_gateway"));
         check.arg("check").current_dir(directory.path()).env_remove("GATEWAY_CONFIG").stdin(Stdio::null());
-        let output = within(Duration::from_secs(10), check.kill_on_drop(true).output()).await.unwrap();
+        let output = within(SOON, check.kill_on_drop(true).output()).await.unwrap();
         assert!(output.status.success(), "{}\n{recipe}", String::from_utf8_lossy(&output.stderr));
     }
 }

@@ -1,8 +1,8 @@
 //! A reload is all or nothing, says what it did, and touches nothing that is open.
 
-use crate::support::{Backend, FRONT, TestGateway, eventually, leads_to, replace, says, websocket, within};
+use crate::support::{Backend, FRONT, SOON, TestGateway, eventually, leads_to, replace, says, websocket, within};
 use gateway::gateway::Options;
-use std::{net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
 use tokio::net::TcpStream;
 
 fn free_address() -> SocketAddr {
@@ -26,7 +26,7 @@ async fn a_changed_route_takes_effect_and_an_open_websocket_stays_open() {
     assert_eq!(report["routes"]["changed"], serde_json::json!(["word"]));
     assert_eq!(report["websockets_kept"], 1);
     assert_eq!(gateway.get("/word").await, "after");
-    assert_eq!(within(Duration::from_secs(5), socket.echo("two")).await.as_deref(), Some("two"));
+    assert_eq!(within(SOON, socket.echo("two")).await.as_deref(), Some("two"));
 }
 
 #[tokio::test]
@@ -37,7 +37,7 @@ async fn a_websocket_outlives_its_route() {
     assert_eq!(socket.echo("one").await.as_deref(), Some("one"));
     let (status, report) = gateway.reload(&format!("{FRONT}{}", says("alone"))).await;
     assert_eq!((status, &report["routes"]["removed"]), (200, &serde_json::json!(["api", "live"])));
-    assert_eq!(within(Duration::from_secs(5), socket.echo("two")).await.as_deref(), Some("two"));
+    assert_eq!(within(SOON, socket.echo("two")).await.as_deref(), Some("two"));
 }
 
 #[tokio::test]

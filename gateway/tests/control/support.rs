@@ -31,7 +31,7 @@ use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 /// How long a condition may take to come true.
-pub(crate) const SOON: Duration = Duration::from_secs(10);
+pub(crate) const SOON: Duration = Duration::from_secs(60);
 
 /// Listeners, a certificate and an admin address, on free ports; routes come after it.
 pub(crate) const FRONT: &str = r#"

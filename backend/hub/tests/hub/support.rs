@@ -24,7 +24,7 @@ use tokio::time::timeout;
 use tokio_util::sync::PollSender;
 
 /// Longer than anything takes; only a failing test waits so long.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct House {
     pub(crate) store: Arc<SqliteStore>,

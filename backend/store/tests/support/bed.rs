@@ -21,7 +21,7 @@ use tokio::sync::broadcast::error::RecvError;
 use crate::redis_server::{RedisCluster, RedisServer};
 
 /// Nothing here takes this long unless it hangs.
-const DEADLINE: Duration = Duration::from_secs(10);
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A place to open stores in, gone when dropped.
 pub(crate) enum Bed {

@@ -9,7 +9,7 @@ use backend_store::redis::RedisSettings;
 use tempfile::TempDir;
 
 /// A server starts within this.
-const DEADLINE: Duration = Duration::from_secs(10);
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// One server. Keeps nothing on disk.
 pub(crate) struct RedisServer {
