@@ -146,7 +146,7 @@ mod tests {
         for (text, end) in [
             ("0\r\n\r\n", 5),
             ("3\r\nabc\r\n0\r\n\r\nGET", 13),
-            ("A;x=\"y;z\"\r\n0123456789\r\n000\r\nA: b\r\nC:\r\n\r\n\0", 42),
+            ("A;x=\"y;z\"\r\n0123456789\r\n000\r\nA: b\r\nC:\r\n\r\n\0", 40),
             ("ffffffffffffffff\r\nabc", 0),
             ("3\r\nab", 0),
         ] {
