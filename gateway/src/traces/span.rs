@@ -1,7 +1,13 @@
 //! The span of a request while it is made, with one more for each attempt at an upstream.
 
 use super::{TRACEPARENT, TraceParent};
-use crate::{access_log::AccessRecord, upstream::Target};
+use crate::{
+    access_log::{
+        AccessRecord,
+        bounded::{self, cut},
+    },
+    upstream::Target,
+};
 use http::{HeaderMap, HeaderValue};
 use std::{
     sync::Arc,
@@ -127,14 +133,14 @@ impl Finished {
     ) -> Self {
         Self {
             span,
-            method: record.method.to_owned(),
+            method: cut(record.method, bounded::METHOD).into_owned(),
             secure,
-            host: record.host.to_owned(),
-            path: record.path.split('?').next().unwrap_or_default().to_owned(),
+            host: cut(record.host, bounded::HOST).into_owned(),
+            path: cut(record.path.split('?').next().unwrap_or_default(), bounded::PATH).into_owned(),
             status: record.status,
             route: record.route.to_owned(),
             protocol: if record.protocol == "HTTP/2" { "2" } else { "1.1" },
-            request_id: record.request_id.to_owned(),
+            request_id: cut(record.request_id, bounded::REQUEST_ID).into_owned(),
             client,
             failure,
             began: record.began,
@@ -175,15 +181,11 @@ mod tests {
     use super::*;
     use std::{net::Ipv4Addr, time::Duration};
 
-    #[test]
-    fn times_within_a_request_keep_their_distance_however_late_the_clocks_are_read() {
-        let began = Instant::now();
-        let ended = began + Duration::from_millis(3);
-        let asked = began + Duration::from_micros(1);
-        let record = AccessRecord {
-            method: "GET",
-            host: "localhost",
-            path: "/",
+    fn record<'r>(began: Instant, ended: Instant, text: &'r str) -> AccessRecord<'r> {
+        AccessRecord {
+            method: text,
+            host: text,
+            path: text,
             status: 200,
             bytes: 0,
             began,
@@ -191,15 +193,31 @@ mod tests {
             route: "r",
             upstream: "",
             protocol: "HTTP/2",
-            request_id: "id",
+            request_id: text,
             client: Ipv4Addr::LOCALHOST.into(),
-        };
+            refused: None,
+        }
+    }
+
+    #[test]
+    fn times_within_a_request_keep_their_distance_however_late_the_clocks_are_read() {
+        let began = Instant::now();
+        let ended = began + Duration::from_millis(3);
+        let asked = began + Duration::from_micros(1);
         // The thread waits for a processor between the end of the request and the reading of the clocks.
         while began.elapsed() < Duration::from_millis(20) {
             std::hint::spin_loop();
         }
-        let finished = Finished::new(Span::root(1), &record, true, String::new(), None);
+        let finished = Finished::new(Span::root(1), &record(began, ended, "/"), true, String::new(), None);
         let (start, end) = finished.times();
         assert_eq!((finished.unix(asked) - start, end - start), (1_000, 3_000_000));
+    }
+
+    #[test]
+    fn what_a_client_chose_is_cut() {
+        let (now, long) = (Instant::now(), "x".repeat(10_000) + "?secret");
+        let finished = Finished::new(Span::root(1), &record(now, now, &long), true, String::new(), None);
+        let lengths = [&finished.method, &finished.host, &finished.path, &finished.request_id].map(String::len);
+        assert_eq!(lengths, [bounded::METHOD, bounded::HOST, bounded::PATH, bounded::REQUEST_ID]);
     }
 }
