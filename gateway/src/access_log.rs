@@ -1,9 +1,17 @@
 //! One line per request: what was asked, what was answered, how long it took. Never a query string, never a raw address.
+//! What a client chose is cut to a length, and of what a client is refused most is only counted.
 
+pub(crate) mod bounded;
+mod refusals;
+
+use crate::listener::network;
+use bounded::cut;
+use refusals::{Key, More, Refusals};
 use sha2::{Digest, Sha256};
 use std::{
     net::{IpAddr, Ipv6Addr},
-    time::Duration,
+    sync::{Arc, Weak},
+    time::{Duration, Instant},
 };
 
 /// What is said about a request when its answer has ended.
@@ -31,19 +39,28 @@ pub struct AccessRecord<'r> {
     pub request_id: &'r str,
     /// The client's address.
     pub client: IpAddr,
+    /// Why it was refused before it went anywhere: the label of `gateway_requests_refused_total`.
+    pub refused: Option<&'static str>,
 }
 
 /// Writes access lines, or does not, as `[log]` says.
 #[derive(Clone)]
 pub struct AccessLog {
     enabled: bool,
-    pseudonyms: Option<Pseudonyms>,
+    names: Names,
+    refusals: Arc<Refusals>,
 }
 
+/// How clients are named.
+#[derive(Clone)]
+struct Names(Option<Pseudonyms>);
+
 impl AccessLog {
-    /// A log as configured; `pseudonyms` are those of the process, so that lines stay comparable over reloads.
-    pub fn new(log: &gateway_config::Log, pseudonyms: &Pseudonyms) -> Self {
-        Self { enabled: log.access, pseudonyms: log.pseudonymise.then(|| pseudonyms.clone()) }
+    /// A log as configured; `pseudonyms` are those of the process, so that lines stay comparable over reloads, and what
+    /// `previous` has counted goes on being counted.
+    pub fn new(log: &gateway_config::Log, pseudonyms: &Pseudonyms, previous: Option<&Self>) -> Self {
+        let refusals = previous.map(|previous| Arc::clone(&previous.refusals)).unwrap_or_default();
+        Self { enabled: log.access, names: Names(log.pseudonymise.then(|| pseudonyms.clone())), refusals }
     }
 
     /// Whether [`record`](Self::record) does anything.
@@ -51,43 +68,83 @@ impl AccessLog {
         self.enabled
     }
 
-    /// Writes one line.
+    /// Writes one line; of a refusal, when it is the first for its client and reason for some time.
     pub fn record(&self, record: &AccessRecord<'_>) {
-        if !self.enabled {
+        if !self.enabled || record.refused.is_some_and(|reason| !self.is_first(record.client, reason)) {
             return;
         }
         let client = self.named(record.client);
         tracing::info!(
             target: "access",
-            method = record.method,
-            host = record.host,
-            path = record.path.split('?').next().unwrap_or_default(),
+            method = &*cut(record.method, bounded::METHOD),
+            host = &*cut(record.host, bounded::HOST),
+            path = &*cut(record.path.split('?').next().unwrap_or_default(), bounded::PATH),
             status = record.status,
             bytes = record.bytes,
             duration_ms = record.duration.as_secs_f64() * 1000.0,
             route = record.route,
             upstream = record.upstream,
             protocol = record.protocol,
-            request_id = record.request_id,
+            request_id = &*cut(record.request_id, bounded::REQUEST_ID),
             client,
+            reason = record.refused,
         );
     }
 }
 
 impl AccessLog {
     /// Writes a line for a request that was refused before anything in it could be relied on: nothing of it is repeated.
-    /// `reason` is the label of the refusal, `detail` what the client was told.
-    pub fn refused(&self, client: IpAddr, status: u16, reason: &str, detail: &str) {
-        if self.enabled {
+    /// `reason` is the label of the refusal, `detail` the answer's text.
+    pub(crate) fn refused(&self, client: IpAddr, status: u16, reason: &'static str, detail: &str) {
+        if self.enabled && self.is_first(client, reason) {
             tracing::info!(target: "access", status, reason, detail, protocol = "HTTP/1.1", client = self.named(client));
         }
     }
 
+    fn is_first(&self, client: IpAddr, reason: &'static str) -> bool {
+        let first = self.refusals.note(network(client), reason, Instant::now());
+        if first {
+            let (refusals, names) = (Arc::downgrade(&self.refusals), self.names.clone());
+            self.refusals.swept_by(|| sweep(refusals, names));
+        }
+        first
+    }
+
+    /// Writes the numbers of refusals that were counted until now.
+    pub(crate) fn flush(&self) {
+        self.names.write(self.refusals.ended(None));
+    }
+
     /// The client as logs name it.
     pub(crate) fn named(&self, client: IpAddr) -> String {
-        match &self.pseudonyms {
+        self.names.of(client)
+    }
+}
+
+/// Writes the numbers of refusals when their intervals end, for as long as there are any.
+async fn sweep(refusals: Weak<Refusals>, names: Names) {
+    while let Some(end) = refusals.upgrade().and_then(|refusals| refusals.next_end()) {
+        tokio::time::sleep_until(end.into()).await;
+        let Some(refusals) = refusals.upgrade() else { return };
+        names.write(refusals.ended(Some(Instant::now())));
+    }
+}
+
+impl Names {
+    fn of(&self, client: IpAddr) -> String {
+        match &self.0 {
             Some(pseudonyms) => pseudonyms.of(client),
             None => client.to_string(),
+        }
+    }
+
+    fn write(&self, ended: Vec<More>) {
+        for More { key, count } in ended {
+            let (client, reason) = match key {
+                Key::Client(client, reason) => (Some(self.of(client)), reason),
+                Key::Others(reason) => (None, reason),
+            };
+            tracing::info!(target: "access", reason, refused = count, client, "{count} more refused");
         }
     }
 }

@@ -44,6 +44,12 @@ impl Answer {
         answer.with("content-type", "text/plain; charset=utf-8")
     }
 
+    /// An answer that is no more than its head.
+    pub(crate) fn empty(status: u16) -> Self {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Self { status, headers: Vec::new(), body: Bytes::new() }.with("cache-control", "no-store")
+    }
+
     /// An error or a redirection, as text, not to be stored.
     pub(crate) fn plain(status: u16, detail: &str) -> Self {
         let answer = Self::text(status, &format!("{detail}\n"));

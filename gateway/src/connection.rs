@@ -5,6 +5,7 @@ mod h2;
 mod redirect;
 
 pub(crate) use h1::refuse;
+pub(crate) use h2::SEND_BUFFER;
 
 use crate::{
     listener::{self, Place},
@@ -118,7 +119,7 @@ async fn begin(plane: &Arc<Plane>, start: Start) -> Option<(Box<ClientStream>, K
         Transport::Tls(tls) => (true, tls::subject(tls.get_ref().1)),
         Transport::Tcp(_) => (false, None),
     };
-    let facts = Facts { client, secure, client_subject };
+    let facts = Facts { client, secure, client_subject, outlet: None };
     Some((Box::new(ClientStream::new(transport, facts)), kind, place))
 }
 

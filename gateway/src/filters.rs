@@ -1,6 +1,7 @@
 //! What every request passes before it goes anywhere: one list, in one order, each filter with its reason.
 
 mod client;
+mod fields;
 mod forwarded;
 mod origin;
 mod rate_limit;
@@ -8,7 +9,7 @@ mod request_id;
 mod response;
 mod target;
 
-pub(crate) use rate_limit::RateLimits;
+pub(crate) use rate_limit::{RateLimits, TooMany};
 pub(crate) use response::{PageKind, harden, hsts};
 
 use crate::{
@@ -30,17 +31,19 @@ struct Filter {
 }
 
 /// The order matters; each reason says why a filter stands where it stands.
-const FILTERS: [Filter; 8] = [
-    // First, because everything after it relies on one host and one spelling of the path.
-    Filter { name: "target", apply: target::check },
-    // Before anything is counted or logged: by whom.
+const FILTERS: [Filter; 9] = [
+    // First, because whatever is refused, counted or logged is so for a client.
     Filter { name: "client", apply: client::find },
+    // Before any field is relied on: h2 brings some that HTTP/1.1 cannot have.
+    Filter { name: "fields", apply: fields::check },
+    // Before everything that relies on one host and one spelling of the path.
+    Filter { name: "target", apply: target::check },
     // Before anything can be refused with a reason worth correlating.
     Filter { name: "request_id", apply: request_id::give },
     // Before the limits, because a route may have its own.
     Filter { name: "route", apply: route },
     // Before all that costs more than a look into a table.
-    Filter { name: "rate_limit", apply: rate_limit::check },
+    Filter { name: RATE_LIMIT, apply: rate_limit::check },
     // Before a WebSocket, to which browsers give cookies whoever asks (RFC 6455 section 10.2).
     Filter { name: "origin", apply: origin::check },
     // Before a body is read that nobody wants; bodies without a length are counted while they pass.
@@ -48,6 +51,9 @@ const FILTERS: [Filter; 8] = [
     // Last: what the upstream is told about the client is the gateway's word only.
     Filter { name: "forwarded", apply: forwarded::overwrite },
 ];
+
+/// The filter that counts; what an earlier one refuses is counted as well.
+const RATE_LIMIT: &str = "rate_limit";
 
 /// A request on its way through the filters.
 pub(crate) struct Exchange<'e> {
@@ -73,6 +79,8 @@ pub(crate) struct About {
     /// There when it is traced.
     pub(crate) span: Option<Box<Span>>,
     pub(crate) route: Option<Arc<Route>>,
+    /// The filter that refused it.
+    pub(crate) refused: Option<&'static str>,
 }
 
 /// Why a request goes no further.
@@ -95,6 +103,7 @@ impl About {
             request_id: String::new(),
             span: None,
             route: None,
+            refused: None,
         }
     }
 }
@@ -118,10 +127,16 @@ impl Refusal {
 
 /// Applies every filter in order; the first refusal ends it, counted.
 pub(crate) fn admit(mut exchange: Exchange<'_>) -> Result<Arc<Route>, Refusal> {
+    let mut counted = false;
     for filter in &FILTERS {
+        counted |= filter.name == RATE_LIMIT;
         if let Err(refusal) = (filter.apply)(&mut exchange) {
-            exchange.shared.metrics.request_refused(filter.name);
-            return Err(refusal);
+            // A refusal costs as much as an answer: without a limit it would be the cheapest flood.
+            let limited = if counted { None } else { rate_limit::count_refused(&exchange).err() };
+            let name = if limited.is_some() { RATE_LIMIT } else { filter.name };
+            exchange.shared.metrics.request_refused(name);
+            exchange.about.refused = Some(name);
+            return Err(limited.unwrap_or(refusal));
         }
     }
     exchange.about.route.as_ref().map(Arc::clone).ok_or_else(nothing_here)

@@ -1,10 +1,13 @@
 //! The head of an HTTP/1.1 request: found within its limits, parsed strictly, so that no two parsers behind it can read
 //! it differently (RFC 9112 sections 2.2, 3, 5, 6 and 11.2).
 
+// Numbers here come from peers: arithmetic on them is checked or saturates.
+#![warn(clippy::arithmetic_side_effects)]
+
 mod fields;
 mod scan;
 
-pub(crate) use fields::Fields;
+pub(crate) use fields::{Fields, is_token};
 pub(crate) use scan::HeadScanner;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version, request::Parts};
@@ -137,7 +140,7 @@ impl Head {
         let target = text.get(self.target.clone())?;
         let mut headers = HeaderMap::with_capacity(self.fields);
         let line_end = text.iter().position(|byte| *byte == b'\n')?;
-        for (name, value) in Fields::new(text.get(line_end + 1..)?) {
+        for (name, value) in Fields::new(text.get(line_end.checked_add(1)?..)?) {
             headers.append(HeaderName::from_bytes(name).ok()?, HeaderValue::from_bytes(value).ok()?);
         }
         let request = Request::builder().method(self.method.clone()).uri(target).version(self.version).body(()).ok()?;
@@ -159,7 +162,7 @@ fn request_line(line: &[u8]) -> Result<(Method, Range<usize>, Version), HeadErro
         other if other.starts_with(b"HTTP/") => return Err(HeadError::Version),
         _ => return Err(HeadError::RequestLine),
     };
-    if method.is_empty() || !method.iter().all(|byte| fields::is_token(*byte)) {
+    if method.is_empty() || !method.iter().all(|byte| is_token(*byte)) {
         return Err(HeadError::RequestLine);
     }
     let method = Method::from_bytes(method).map_err(|_| HeadError::RequestLine)?;
@@ -170,8 +173,8 @@ fn request_line(line: &[u8]) -> Result<(Method, Range<usize>, Version), HeadErro
     if !target.starts_with(b"/") || !target.iter().all(|byte| byte.is_ascii_graphic()) {
         return Err(HeadError::Target);
     }
-    let start = method.as_str().len() + 1;
-    Ok((method, start..start + target.len(), version))
+    let start = method.as_str().len().saturating_add(1);
+    Ok((method, start..start.saturating_add(target.len()), version))
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod answer;
 mod connection;
 mod filters;
 mod head;
+mod held;
 mod listener;
 pub mod metrics;
 pub mod plane;

@@ -40,6 +40,7 @@ struct Families {
     response_bytes: IntCounterVec,
     requests_refused: IntCounterVec,
     rate_limited: IntCounterVec,
+    held_bytes: IntGauge,
 
     websockets_open: IntGaugeVec,
     websockets: IntCounterVec,
@@ -132,6 +133,10 @@ impl Metrics {
                 "requests_rate_limited_total",
                 "Requests refused with 429, by route.",
                 &["route"],
+            ),
+            held_bytes: declare.single_gauge(
+                "held_bytes",
+                "Bytes held for requests in progress: answers not yet taken by clients, and what each request costs.",
             ),
 
             websockets_open: declare.gauge("websockets_open", "WebSockets open now.", &["route"]),
@@ -287,6 +292,11 @@ impl Metrics {
     /// The counters of a listener, made on first use; keep the result.
     pub fn listener(&self, name: &str) -> Arc<ListenerMetrics> {
         kept(&self.0.listeners, name, |name| ListenerMetrics::new(&self.0, name))
+    }
+
+    /// What requests in progress hold; keep the result.
+    pub(crate) fn held_bytes(&self) -> IntGauge {
+        self.0.held_bytes.clone()
     }
 
     /// The counters of spans; keep the result.

@@ -1,6 +1,8 @@
 //! The data plane as one object: accept loops, connections and their end. What a request needs comes from the snapshot.
 
-use crate::{connection, filters::RateLimits, listener::Caps, metrics::Metrics, proxy::Proxy, snapshot::Snapshot};
+use crate::{
+    connection, filters::RateLimits, held::Holdings, listener::Caps, metrics::Metrics, proxy::Proxy, snapshot::Snapshot,
+};
 use arc_swap::ArcSwap;
 use gateway_acme::Challenges;
 use pingora::{apps::HttpServerApp as _, proxy::HttpProxy, server::configuration::ServerConf};
@@ -36,6 +38,7 @@ pub(crate) struct Shared {
     pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
     pub(crate) metrics: Metrics,
     pub(crate) rate_limits: RateLimits,
+    pub(crate) holdings: Arc<Holdings>,
 }
 
 /// How a drain ended.
@@ -57,7 +60,8 @@ pub enum Idle {
 impl Plane {
     /// A data plane that follows the given snapshot.
     pub fn new(snapshot: Arc<ArcSwap<Snapshot>>, metrics: Metrics, http01: Http01) -> Arc<Self> {
-        let shared = Arc::new(Shared { snapshot, metrics, rate_limits: RateLimits::default() });
+        let holdings = Holdings::new(metrics.held_bytes());
+        let shared = Arc::new(Shared { snapshot, metrics, rate_limits: RateLimits::default(), holdings });
         let conf = ServerConf {
             // Nothing gets there: each target keeps its own idle connections.
             upstream_keepalive_pool_size: 1,
@@ -160,12 +164,13 @@ impl Plane {
             self.proxy.http_cleanup().await;
         }
         self.tasks.close();
-        if tokio::time::timeout_at(until, self.tasks.wait()).await.is_ok() {
-            return Drained { cut: 0 };
+        let mut cut = 0;
+        if tokio::time::timeout_at(until, self.tasks.wait()).await.is_err() {
+            cut = self.tasks.len();
+            self.cut.cancel();
+            self.tasks.wait().await;
         }
-        let cut = self.tasks.len();
-        self.cut.cancel();
-        self.tasks.wait().await;
+        self.shared.snapshot.load().access_log.flush();
         Drained { cut }
     }
 }

@@ -12,6 +12,7 @@ pub(crate) use pace::Pace;
 use crate::{
     answer::{Answer, Form},
     filters::{self, About, BODY_TOO_LARGE, Exchange, PageKind, harden},
+    held::Full,
     plane::Shared,
     snapshot::LeadsTo,
     stream::facts_of,
@@ -37,8 +38,6 @@ pub(crate) struct Proxy {
     shared: Arc<Shared>,
 }
 
-/// Longest time for one write to a client that does not read.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Longest time to read away a request body that nobody wants, before the connection is closed instead.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -51,16 +50,28 @@ impl Proxy {
         let snapshot = self.shared.snapshot.load_full();
         let facts = facts_of(session.digest());
         let form = Form::of(session.req_header().uri.path(), &session.req_header().headers);
+        let outlet = facts.outlet.clone();
         let mut about = About::new(&facts);
         let admitted = plain::with_request(session.req_header_mut(), |request| {
             let (shared, snapshot, started) = (&*self.shared, &*snapshot, context.started);
             filters::admit(Exchange { shared, snapshot, facts, request, started, upgrade: false, about: &mut about })
         });
         session.set_read_timeout(Some(snapshot.config().limits.body_timeout));
-        session.set_write_timeout(Some(WRITE_TIMEOUT));
+        session.set_write_timeout(Some(snapshot.config().limits.send_timeout));
         session.set_total_drain_timeout(Some(DRAIN_TIMEOUT));
         let pace = session.req_header().extensions.get().map(Arc::clone);
-        let work = context.work.insert(Work::new(snapshot, about, form, pace));
+        let work = context.work.insert(Work::new(snapshot, about, form, pace, outlet));
+        let most = work.snapshot.config().limits.held_bytes_per_address;
+        match self.shared.holdings.enter(work.about.client, most, work.outlet.is_some()) {
+            Ok(holding) => work.holding = Some(holding),
+            Err(Full) => {
+                self.shared.metrics.request_refused("held_bytes");
+                work.about.refused = Some("held_bytes");
+                // Without a body, which would wait for the client's window.
+                answers::write(session, work, Answer::empty(503).with("retry-after", "2")).await?;
+                return Ok(true);
+            }
+        }
         let route = match admitted {
             Ok(route) => route,
             Err(refusal) => {
@@ -127,7 +138,10 @@ impl ProxyHttp for Proxy {
         };
         let timeouts = &route.config.timeouts;
         let body = work.snapshot.config().limits.body_timeout;
-        let call = attempt.call(Patience { body, first_byte: timeouts.first_byte, idle: timeouts.idle });
+        let Some(holding) = work.holding.as_ref().map(Arc::clone) else {
+            return Err(Error::new_in(ErrorType::InternalError));
+        };
+        let call = attempt.call(Patience { body, first_byte: timeouts.first_byte, idle: timeouts.idle }, holding);
         let peer = call.peer();
         work.attempts += 1;
         if let Some(span) = &mut work.about.span {
@@ -181,6 +195,9 @@ impl ProxyHttp for Proxy {
         context: &mut Context,
     ) -> Result<()> {
         let Some(work) = &mut context.work else { return Ok(()) };
+        if let Some(holding) = &work.holding {
+            holding.head(head_bytes(response));
+        }
         if response.status.is_informational() {
             return Ok(());
         }
@@ -226,7 +243,7 @@ impl ProxyHttp for Proxy {
 
     fn response_body_filter(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         body: &mut Option<Bytes>,
         end: bool,
         context: &mut Context,
@@ -234,6 +251,9 @@ impl ProxyHttp for Proxy {
         let Some(work) = &mut context.work else { return Ok(None) };
         let len = body.as_ref().map_or(0, Bytes::len);
         work.body_passed += len as u64;
+        if let Some(holding) = &work.holding {
+            holding.piece(len, session.body_bytes_sent());
+        }
         if let Some(stream) = &mut work.event_stream {
             stream.saw(len, end);
         }
@@ -312,6 +332,10 @@ impl ProxyHttp for Proxy {
         }
         if session.response_written().is_none() {
             let answer = match code {
+                400 if answers::is_malformed_body(error) => {
+                    self.shared.metrics.request_refused("body");
+                    Answer::error(400, "The body of the request is not well-formed.", work.form)
+                }
                 408 => Answer::error(408, "The body of the request took too long to arrive.", work.form),
                 413 => Answer::error(413, BODY_TOO_LARGE, work.form),
                 502 => Answer::error(502, "The service behind this site did not answer.", work.form)
@@ -353,6 +377,12 @@ fn unavailable() -> Box<Error> {
     let mut error = Error::new_up(ErrorType::HTTPStatus(503));
     error.set_retry(false);
     error
+}
+
+/// About how many bytes a head took on its way.
+fn head_bytes(response: &ResponseHeader) -> usize {
+    let fields = response.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
+    fields.sum::<usize>() + "HTTP/1.1 200 OK\r\n\r\n".len()
 }
 
 /// Whether an answer ends with its head (RFC 9112 section 6.3).

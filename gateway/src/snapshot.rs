@@ -151,7 +151,7 @@ impl Snapshot {
             routes.push(Arc::new(Route { config: route.clone(), leads_to, metrics }));
         }
         let router = Router::new(&config.routes);
-        let access_log = AccessLog::new(&config.log, pseudonyms);
+        let access_log = AccessLog::new(&config.log, pseudonyms, previous.map(|previous| &previous.access_log));
         let hsts = filters::hsts(&config.tls);
         let traced = config.tracing.as_ref().map(|tracing| {
             let previous = previous.and_then(|previous| previous.tracer.as_ref());

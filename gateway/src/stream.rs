@@ -1,7 +1,19 @@
 //! A client's connection as Pingora wants it: plain or TLS, with what was read ahead, and bounded to one request at a time.
 
-use crate::tls::Socket;
+// Numbers here come from peers: arithmetic on them is checked or saturates.
+#![warn(clippy::arithmetic_side_effects)]
+
+mod chunks;
+mod transport;
+
+pub(crate) use transport::Transport;
+
+use crate::{
+    head::{Framing, Head},
+    held::Outlet,
+};
 use bytes::{Buf as _, BytesMut};
+use chunks::Chunks;
 use pingora::{
     http::ResponseHeader,
     protocols::{
@@ -18,11 +30,7 @@ use std::{
     task::{Context, Poll, ready},
     time::Duration,
 };
-use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt, ReadBuf},
-    net::TcpStream,
-};
-use tokio_rustls::server::TlsStream;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 /// What is known about a client's connection, for as long as it lasts.
 #[derive(Clone, Debug)]
@@ -33,14 +41,8 @@ pub(crate) struct Facts {
     pub(crate) secure: bool,
     /// The subject of the certificate that the client has shown.
     pub(crate) client_subject: Option<Arc<str>>,
-}
-
-/// What bytes travel on.
-pub(crate) enum Transport {
-    /// Plain.
-    Tcp(TcpStream),
-    /// Encrypted.
-    Tls(Box<TlsStream<Socket>>),
+    /// Of an h2 connection.
+    pub(crate) outlet: Option<Arc<Outlet>>,
 }
 
 /// A client's connection.
@@ -50,13 +52,23 @@ pub(crate) struct ClientStream {
     ahead: BytesMut,
     /// Written, and held back until it is flushed or full: the head and the body of a small answer leave together.
     unsent: BytesMut,
-    /// Octets that the present request may still take; `None`: its end shows only in the text itself.
-    left: Option<u64>,
+    end: End,
     facts: Facts,
     h2: bool,
     /// Whether the last words were said.
     left_off: bool,
     digests: Option<(Arc<SocketDigest>, Arc<ProxyDigest>)>,
+}
+
+/// Where the present request ends.
+#[derive(Debug)]
+enum End {
+    /// No request is being read.
+    Unknown,
+    /// After so many bytes.
+    After(u64),
+    /// After its chunks, which begin after so many bytes.
+    Chunks { head: u64, chunks: Chunks },
 }
 
 /// Most octets of a following request that are taken while the present one is being answered.
@@ -70,13 +82,14 @@ const UNSENT_MAX: usize = 16 * 1024;
 
 impl ClientStream {
     /// A connection of which nothing was read yet.
-    pub(crate) fn new(transport: Transport, facts: Facts) -> Self {
+    pub(crate) fn new(transport: Transport, mut facts: Facts) -> Self {
         let h2 = matches!(&transport, Transport::Tls(tls) if tls.get_ref().1.alpn_protocol() == Some(b"h2"));
+        facts.outlet = h2.then(Arc::default);
         Self {
             transport,
             ahead: BytesMut::new(),
             unsent: BytesMut::new(),
-            left: None,
+            end: End::Unknown,
             facts,
             h2,
             left_off: false,
@@ -120,9 +133,19 @@ impl ClientStream {
         }
     }
 
-    /// The next reader gets this many octets, and learns of the connection's end behind them.
-    pub(crate) fn limit_to(&mut self, octets: Option<u64>) {
-        self.left = octets;
+    /// The next reader gets this request and nothing behind it, and learns of the connection's end there.
+    pub(crate) fn begin(&mut self, request: &Head) {
+        let head = request.len as u64;
+        self.end = match request.framing {
+            // A length that no connection could carry stays one that is refused for its size.
+            Framing::Length(length) => End::After(head.saturating_add(length)),
+            Framing::Chunked => End::Chunks { head, chunks: Chunks::new() },
+        };
+    }
+
+    /// The request is over: what comes next is another one.
+    pub(crate) fn finish(&mut self) {
+        self.end = End::Unknown;
     }
 
     /// Ends the connection so that the last answer arrives: closing while input is unread would reset the connection and
@@ -131,19 +154,19 @@ impl ClientStream {
         if std::mem::replace(&mut self.left_off, true) {
             return;
         }
-        let all_read = self.left == Some(0) && self.ahead.is_empty();
+        let all_read = matches!(self.end, End::After(0)) && self.ahead.is_empty();
         let last_words = async {
             AsyncWriteExt::shutdown(self).await?;
             if all_read || self.h2 {
                 return Ok(());
             }
             self.ahead = BytesMut::new();
-            let mut thrown_away = 0;
+            let mut thrown_away = 0_usize;
             let mut room = vec![0; 16 * 1024];
             while thrown_away < FAREWELL_OCTETS {
                 match self.transport.read(&mut room).await? {
                     0 => break,
-                    read => thrown_away += read,
+                    read => thrown_away = thrown_away.saturating_add(read),
                 }
             }
             io::Result::Ok(())
@@ -190,7 +213,12 @@ impl ClientStream {
 /// Facts travel as the user data of the proxy digest: the only slot of Pingora's digests that takes a type of ours.
 pub(crate) fn facts_of(digest: Option<&pingora::protocols::Digest>) -> Facts {
     let data = digest.and_then(|digest| digest.proxy_digest.as_ref()).and_then(|proxy| proxy.user_data.as_ref());
-    let unknown = Facts { client: SocketAddr::new(IpAddr::from([0, 0, 0, 0]), 0), secure: false, client_subject: None };
+    let unknown = Facts {
+        client: SocketAddr::new(IpAddr::from([0, 0, 0, 0]), 0),
+        secure: false,
+        client_subject: None,
+        outlet: None,
+    };
     data.and_then(|data| data.downcast_ref::<Facts>()).cloned().unwrap_or(unknown)
 }
 
@@ -202,59 +230,14 @@ fn make_digests(transport: &Transport, facts: &Facts) -> (Arc<SocketDigest>, Arc
     (Arc::new(socket), Arc::new(ProxyDigest::new(Box::new(response), Some(Box::new(facts.clone())))))
 }
 
-impl Transport {
-    /// The socket below.
-    pub(crate) fn tcp(&self) -> &TcpStream {
-        match self {
-            Self::Tcp(tcp) => tcp,
-            Self::Tls(tls) => &tls.get_ref().0.0,
-        }
-    }
-}
-
-impl AsyncRead for Transport {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(tcp) => Pin::new(tcp).poll_read(cx, buffer),
-            // RFC 8446 section 6.1: a missing close_notify matters to length-less bodies only, and requests have none.
-            Self::Tls(tls) => match Pin::new(tls).poll_read(cx, buffer) {
-                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(())),
-                other => other,
-            },
-        }
-    }
-}
-
-impl AsyncWrite for Transport {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Tcp(tcp) => Pin::new(tcp).poll_write(cx, octets),
-            Self::Tls(tls) => Pin::new(tls).poll_write(cx, octets),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(tcp) => Pin::new(tcp).poll_flush(cx),
-            Self::Tls(tls) => Pin::new(tls).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(tcp) => Pin::new(tcp).poll_shutdown(cx),
-            Self::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
-        }
-    }
-}
-
 impl AsyncRead for ClientStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let limit = this.left.unwrap_or(u64::MAX);
-        if limit == 0 {
-            return this.poll_end(cx);
-        }
+        let limit = match this.end {
+            End::After(0) => return this.poll_end(cx),
+            End::After(left) | End::Chunks { head: left @ 1.., .. } => left,
+            End::Chunks { .. } | End::Unknown => u64::MAX,
+        };
         let before = buffer.filled().len();
         if this.ahead.is_empty() {
             let mut limited = (&mut this.transport).take(limit);
@@ -265,14 +248,36 @@ impl AsyncRead for ClientStream {
             buffer.put_slice(this.ahead.get(..now).unwrap_or_default());
             this.ahead.advance(now);
         }
-        if let Some(left) = &mut this.left {
-            *left -= (buffer.filled().len() - before) as u64;
+        let new = buffer.filled().get(before..).unwrap_or_default();
+        match &mut this.end {
+            End::After(left) | End::Chunks { head: left @ 1.., .. } => *left = left.saturating_sub(new.len() as u64),
+            End::Chunks { chunks, .. } => {
+                let end = chunks.follow(new).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+                if let Some(end) = end {
+                    // What is behind the last chunk is the next request's.
+                    let next = new.get(end..).unwrap_or_default();
+                    this.ahead = [next, &this.ahead].concat().as_slice().into();
+                    buffer.set_filled(before.saturating_add(end));
+                    this.end = End::After(0);
+                }
+            }
+            End::Unknown => {}
         }
         Poll::Ready(Ok(()))
     }
 }
 
 impl ClientStream {
+    /// Notes for an h2 connection whether its client's socket takes what it is sent.
+    fn note_outlet(&self, blocked: bool, emptied: bool) {
+        let Some(outlet) = &self.facts.outlet else { return };
+        if blocked {
+            outlet.blocked();
+        } else if emptied {
+            outlet.emptied();
+        }
+    }
+
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.unsent.is_empty() {
             let sent = ready!(Pin::new(&mut self.transport).poll_write(cx, &self.unsent))?;
@@ -289,18 +294,22 @@ impl AsyncWrite for ClientStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         // h2 gathers its frames itself.
-        if !this.h2 && this.unsent.len() + octets.len() <= UNSENT_MAX {
+        if !this.h2 && this.unsent.len().saturating_add(octets.len()) <= UNSENT_MAX {
             this.unsent.extend_from_slice(octets);
             return Poll::Ready(Ok(octets.len()));
         }
         ready!(this.poll_send(cx))?;
-        Pin::new(&mut this.transport).poll_write(cx, octets)
+        let written = Pin::new(&mut this.transport).poll_write(cx, octets);
+        this.note_outlet(written.is_pending(), false);
+        written
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(this.poll_send(cx))?;
-        Pin::new(&mut this.transport).poll_flush(cx)
+        let flushed = Pin::new(&mut this.transport).poll_flush(cx);
+        this.note_outlet(flushed.is_pending(), flushed.is_ready());
+        flushed
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -114,6 +114,7 @@ mod tests {
             protocol: "HTTP/2",
             request_id: "id",
             client: Ipv4Addr::LOCALHOST.into(),
+            refused: None,
         };
         // Nobody reads: the exporter was not started.
         for _ in 0..QUEUE + 3 {

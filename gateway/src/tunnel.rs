@@ -211,6 +211,7 @@ impl Log {
             protocol: "websocket",
             request_id: &self.about.request_id,
             client: self.about.client,
+            refused: self.about.refused,
         };
         let access_log = &self.snapshot.access_log;
         access_log.record(&record);

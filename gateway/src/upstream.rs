@@ -17,7 +17,7 @@ pub(crate) use call::{Call, Late, Patience};
 pub(crate) use stream::UpstreamStream;
 pub(crate) use target::Target;
 
-use crate::metrics::UpstreamMetrics;
+use crate::{held::Holding, metrics::UpstreamMetrics};
 use arc_swap::ArcSwap;
 use balance::Candidate;
 use budget::RetryBudget;
@@ -239,8 +239,8 @@ impl Attempt {
     }
 
     /// A call of the target, for one request.
-    pub(crate) fn call(&self, patience: Patience) -> Arc<Call> {
-        Call::new(&self.target, patience)
+    pub(crate) fn call(&self, patience: Patience, holding: Arc<Holding>) -> Arc<Call> {
+        Call::new(&self.target, patience, holding)
     }
 
     /// Learns from how it ended.

@@ -250,6 +250,7 @@ impl Writer {
         self.duration("handshake_timeout", limits.handshake_timeout);
         self.duration("header_timeout", limits.header_timeout);
         self.duration("body_timeout", limits.body_timeout);
+        self.duration("send_timeout", limits.send_timeout);
         self.duration("keepalive_timeout", limits.keepalive_timeout);
         self.plain("keepalive_requests", limits.keepalive_requests);
         self.bytes("header_bytes", limits.header_bytes.into());
@@ -257,6 +258,7 @@ impl Writer {
         self.bytes("body_bytes", limits.body_bytes);
         self.plain("h2_concurrent_streams", limits.h2_concurrent_streams);
         self.plain("h2_pending_resets", limits.h2_pending_resets);
+        self.bytes("held_bytes_per_address", limits.held_bytes_per_address);
         self.rate_limit(&limits.rate_limit);
         self.plain("rate_limit_addresses", limits.rate_limit_addresses);
     }

@@ -16,6 +16,8 @@ pub struct Limits {
     pub header_timeout: Duration,
     /// Silence while a request body is being received after which it is given up.
     pub body_timeout: Duration,
+    /// Silence while a client takes nothing of its answer after which the answer is cut.
+    pub send_timeout: Duration,
     /// Idle time between two requests on one connection.
     pub keepalive_timeout: Duration,
     /// Most requests on one h1 connection.
@@ -30,7 +32,10 @@ pub struct Limits {
     pub h2_concurrent_streams: u32,
     /// Most streams that a client may reset before their answer began, per connection, before it is closed.
     pub h2_pending_resets: u32,
-    /// Requests that one client address (IPv6: one /64) may make.
+    /// Most bytes held for requests of one client address (IPv6: one /64): answers that it has not taken yet, and what
+    /// each request costs besides.
+    pub held_bytes_per_address: u64,
+    /// Requests that one client address (IPv6: one /64) may make; a file of a site counts as a tenth of one.
     pub rate_limit: RateLimit,
     /// Most client addresses that rate limits remember at once.
     pub rate_limit_addresses: u32,

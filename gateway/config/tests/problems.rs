@@ -95,6 +95,8 @@ fn each_mistake_is_found_on_its_line() {
         ("[[certificate]]\nname = \"local\"\nsource = \"self-signed\"", "", 2, "needs a `[[certificate]]`"),
         ("protocol = \"https\"", "protocol = \"http\"", 2, "there is no https listener to redirect to"),
         ("[[route]]", "[limits]\nheader_bytes = \"1GiB\"\n[[route]]", 12, "expected 1KiB to 1MiB, got 1GiB"),
+        ("[[route]]", "[limits]\nsend_timeout = \"2h\"\n[[route]]", 12, "expected 10ms to 1h, got 2h"),
+        ("[[route]]", "[limits]\nheld_bytes_per_address = 1000\n[[route]]", 12, "expected 1MiB to "),
         ("[[route]]", "[admin]\naddress = \"localhost\"\n[[route]]", 12, "expected an IP address and port"),
         ("[[route]]", "[drain]\ndelay = 5\n[[route]]", 12, "expected a string in quotes, not the number 5"),
         ("[[route]]", "[tracing]\nsample = 1\n[[route]]", 11, "missing field `endpoint`"),

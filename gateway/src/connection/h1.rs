@@ -1,7 +1,11 @@
 //! HTTP/1.1: reads the head of each request itself, strictly and in time, before anyone else sees it.
 
+// Numbers here come from peers: arithmetic on them is checked or saturates.
+#![warn(clippy::arithmetic_side_effects)]
+
 use crate::{
     answer::Answer,
+    filters::TooMany,
     head::{Head, HeadError, HeadLimits, HeadScanner, Upgrade},
     plane::Plane,
     stream::ClientStream,
@@ -18,7 +22,7 @@ use tokio::{io::AsyncWriteExt, sync::watch, time::Instant};
 /// Serves requests until the connection ends or becomes a WebSocket, whose relay is returned.
 pub(super) async fn serve(plane: Arc<Plane>, mut stream: Box<ClientStream>) -> Option<Box<Relay>> {
     let mut draining = plane.drain_signal();
-    let mut served = 0;
+    let mut served = 0_u32;
     loop {
         let snapshot = plane.shared.snapshot.load_full();
         let limits = &snapshot.config().limits;
@@ -40,7 +44,7 @@ pub(super) async fn serve(plane: Arc<Plane>, mut stream: Box<ClientStream>) -> O
                 return None;
             }
         };
-        served += 1;
+        served = served.saturating_add(1);
         match head.upgrade {
             Upgrade::None => {}
             Upgrade::WebSocket => {
@@ -66,10 +70,7 @@ pub(super) async fn serve(plane: Arc<Plane>, mut stream: Box<ClientStream>) -> O
                 return None;
             }
         }
-        stream.limit_to(match head.framing {
-            crate::head::Framing::Length(length) => Some(head.len as u64 + length),
-            crate::head::Framing::Chunked => None,
-        });
+        stream.begin(&head);
         stream.describe();
         let io: Box<dyn IO> = stream;
         let mut session = ServerSession::new_http1(io);
@@ -79,7 +80,7 @@ pub(super) async fn serve(plane: Arc<Plane>, mut stream: Box<ClientStream>) -> O
         let reused = plane.proxy.process_new_http(session, &draining).await?;
         let (io, _) = reused.consume();
         stream = io.into_any().downcast::<ClientStream>().ok()?;
-        stream.limit_to(None);
+        stream.finish();
     }
 }
 
@@ -114,7 +115,8 @@ pub(super) async fn read_head(
             () = plane.idle_ends(draining) => return Err(ReadHead::Ended),
         }
     }
-    let until = Instant::now() + limits.header_timeout;
+    let now = Instant::now();
+    let until = now.checked_add(limits.header_timeout).unwrap_or(now);
     let head_limits = HeadLimits { bytes: limits.header_bytes as usize, fields: limits.header_fields as usize };
     // RFC 9112 section 2.2: an empty line before a request line is ignored.
     let mut scanner = HeadScanner::default();
@@ -153,10 +155,21 @@ pub(crate) async fn refuse(stream: &mut ClientStream, answer: Answer) {
 
 /// Refuses a request of which no more than its head was looked at: counted, logged, answered.
 pub(super) async fn refuse_head(plane: &Plane, stream: &mut ClientStream, why: &'static str, answer: Answer) {
+    let (why, answer) = match count(plane, stream) {
+        Ok(()) => (why, answer),
+        Err(too_many) => ("rate_limit", too_many.answer()),
+    };
     plane.shared.metrics.request_refused(why);
     let client = stream.facts().client.ip();
     plane.shared.snapshot.load().access_log.refused(client, answer.status.as_u16(), why, answer.said());
     refuse(stream, answer).await;
+}
+
+/// Counts a request that no filter sees, for the address that connected.
+pub(super) fn count(plane: &Plane, stream: &ClientStream) -> Result<(), TooMany> {
+    let snapshot = plane.shared.snapshot.load();
+    let (client, limits) = (stream.facts().client.ip(), &snapshot.config().limits);
+    plane.shared.rate_limits.count(client, limits, std::time::Instant::now())
 }
 
 /// Longest time for the last words on a connection.

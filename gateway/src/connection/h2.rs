@@ -27,8 +27,9 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Room for the body of a request, per stream and per connection: requests here are small.
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
-/// Bytes that a stream may hold back for a client that does not read.
-const SEND_BUFFER: usize = 256 * 1024;
+/// Most bytes of one stream that wait for the client's socket. What is in windows that the client opened and did not read
+/// waits there; what it opened no window for is not taken from the upstream.
+pub(crate) const SEND_BUFFER: usize = 32 * 1024;
 
 /// Serves streams until the connection ends.
 pub(super) async fn serve(plane: Arc<Plane>, mut stream: Box<ClientStream>) {

@@ -1,6 +1,6 @@
 //! The plain port: ACME challenges, and everything else to https.
 
-use super::h1::{ReadHead, read_head, refuse, refuse_head};
+use super::h1::{ReadHead, count, read_head, refuse, refuse_head};
 use crate::{answer::Answer, head::Head, plane::Plane, router::Host, stream::ClientStream};
 use std::sync::Arc;
 
@@ -13,9 +13,12 @@ pub(super) async fn serve(plane: Arc<Plane>, mut stream: Box<ClientStream>, port
     let limits = &snapshot.config().limits;
     let mut draining = plane.drain_signal();
     let answer = match read_head(&plane, &mut stream, limits, limits.header_timeout, &mut draining).await {
-        Ok(head) => match reply(&stream, &head, port.unwrap_or_else(|| plane.https_port())) {
-            Reply::Answer(answer) => answer,
-            Reply::Proof(token) => match tokio::time::timeout(limits.header_timeout, plane.http01(&token)).await {
+        Ok(head) => match count(&plane, &stream)
+            .map(|()| reply(&stream, &head, port.unwrap_or_else(|| plane.https_port())))
+        {
+            Err(too_many) => return refuse_head(&plane, &mut stream, "rate_limit", too_many.answer()).await,
+            Ok(Reply::Answer(answer)) => answer,
+            Ok(Reply::Proof(token)) => match tokio::time::timeout(limits.header_timeout, plane.http01(&token)).await {
                 Ok(Some(authorization)) => Answer::text(200, &authorization),
                 Ok(None) => Answer::plain(404, "There is no such challenge."),
                 Err(_) => Answer::plain(503, "The challenge cannot be looked up now."),

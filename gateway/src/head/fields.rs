@@ -18,6 +18,8 @@ pub(super) struct Said {
     connection_upgrade: bool,
     key_ok: Option<bool>,
     version_ok: Option<bool>,
+    /// A field of the handshake that must stand once stands twice (RFC 6455 sections 11.3.1 and 11.3.5).
+    repeated: bool,
 }
 
 impl<'t> Fields<'t> {
@@ -43,7 +45,7 @@ impl<'t> Fields<'t> {
             if !name_ok || value.iter().any(|byte| (*byte < 0x20 && *byte != b'\t') || *byte == 0x7f) {
                 return Err(HeadError::Field);
             }
-            said.count += 1;
+            said.count = said.count.saturating_add(1);
             if said.count > max {
                 return Err(HeadError::TooLarge);
             }
@@ -65,7 +67,7 @@ impl Said {
     fn note(&mut self, name: &[u8], value: &[u8]) -> Result<(), HeadError> {
         // The length tells most names apart before any comparison.
         match name.len() {
-            4 if name.eq_ignore_ascii_case(b"host") => self.hosts += 1,
+            4 if name.eq_ignore_ascii_case(b"host") => self.hosts = self.hosts.saturating_add(1),
             6 if name.eq_ignore_ascii_case(b"expect") && !value.eq_ignore_ascii_case(b"100-continue") => {
                 return Err(HeadError::Expectation);
             }
@@ -90,11 +92,13 @@ impl Said {
                 self.chunked = true;
             }
             17 if name.eq_ignore_ascii_case(b"sec-websocket-key") => {
-                // RFC 6455 section 4.1: 16 octets in base64; more than one key is refused.
+                // RFC 6455 section 4.1: 16 octets in base64.
                 let ok = base64::engine::general_purpose::STANDARD.decode(value).is_ok_and(|key| key.len() == 16);
-                self.key_ok = Some(ok && self.key_ok.is_none());
+                self.repeated |= self.key_ok.replace(ok).is_some();
             }
-            21 if name.eq_ignore_ascii_case(b"sec-websocket-version") => self.version_ok = Some(value == b"13"),
+            21 if name.eq_ignore_ascii_case(b"sec-websocket-version") => {
+                self.repeated |= self.version_ok.replace(value == b"13").is_some();
+            }
             _ => {}
         }
         Ok(())
@@ -105,6 +109,7 @@ impl Said {
             return Upgrade::None;
         }
         match (self.key_ok, self.version_ok) {
+            _ if self.repeated => Upgrade::Malformed,
             (_, Some(false)) => Upgrade::WrongVersion,
             (Some(true), Some(true)) if *method == Method::GET && framing == Framing::Length(0) => Upgrade::WebSocket,
             _ => Upgrade::Malformed,
@@ -113,7 +118,7 @@ impl Said {
 }
 
 /// `tchar` of RFC 9110 section 5.6.2.
-pub(super) fn is_token(byte: u8) -> bool {
+pub(crate) fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 

@@ -15,18 +15,19 @@ impl HeadScanner {
         while let Some(new) = buffer.get(self.looked_at..)
             && let Some(offset) = new.iter().position(|byte| matches!(byte, b'\n' | b'\0'))
         {
-            let at = self.looked_at + offset;
+            let at = self.looked_at.saturating_add(offset);
+            let behind = at.saturating_add(1);
             let line = buffer.get(self.line_start..at).unwrap_or_default();
             // RFC 9112 section 2.2: a bare LF may be taken as the end of a line, which two parsers then do differently.
             let Some((b'\r', line)) = line.split_last() else { return Err(HeadError::Line) };
             if line.contains(&b'\r') || buffer.get(at) != Some(&b'\n') {
                 return Err(HeadError::Line);
             }
-            self.looked_at = at + 1;
+            self.looked_at = behind;
             if line.is_empty() {
-                return if at < max { Ok(Some(at + 1)) } else { Err(HeadError::TooLarge) };
+                return if at < max { Ok(Some(behind)) } else { Err(HeadError::TooLarge) };
             }
-            self.line_start = at + 1;
+            self.line_start = behind;
         }
         self.looked_at = buffer.len();
         if buffer.len() >= max { Err(HeadError::TooLarge) } else { Ok(None) }

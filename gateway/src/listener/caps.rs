@@ -1,5 +1,8 @@
 //! How many connections may be open: in total, on one listener, from one address.
 
+// Numbers here come from peers: arithmetic on them is checked or saturates.
+#![warn(clippy::arithmetic_side_effects)]
+
 use crate::metrics::ConnectionRefusal;
 use std::{
     collections::HashMap,
@@ -51,8 +54,9 @@ impl Caps {
         if let Some(address) = address {
             count_address(&mut counts, address, limits)?;
         }
-        counts.total += 1;
-        *counts.listeners.entry(Arc::clone(listener)).or_default() += 1;
+        counts.total = counts.total.saturating_add(1);
+        let here = counts.listeners.entry(Arc::clone(listener)).or_default();
+        *here = here.saturating_add(1);
         Ok(Place { caps: self.clone(), listener: Arc::clone(listener), address })
     }
 }
@@ -93,13 +97,13 @@ fn count_address(counts: &mut Counts, address: IpAddr, limits: &CapLimits) -> Re
     if *count >= limits.address {
         return Err(ConnectionRefusal::Address);
     }
-    *count += 1;
+    *count = count.saturating_add(1);
     Ok(())
 }
 
 fn leave<K: std::hash::Hash + Eq>(counts: &mut HashMap<K, u32>, key: &K) {
     if let Some(count) = counts.get_mut(key) {
-        *count -= 1;
+        *count = count.saturating_sub(1);
         if *count == 0 {
             counts.remove(key);
         }

@@ -1,5 +1,8 @@
 //! The PROXY protocol, versions 1 and 2, as HAProxy specifies it (doc/proxy-protocol.txt): who the client of a balancer is.
 
+// Numbers here come from peers: arithmetic on them is checked or saturates.
+#![warn(clippy::arithmetic_side_effects)]
+
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},

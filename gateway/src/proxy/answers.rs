@@ -8,13 +8,18 @@ use crate::{
 };
 use http::Method;
 use pingora::{Error, ErrorSource, ErrorType, Result, protocols::http::ServerSession as HttpSession, proxy::Session};
+use std::io;
 
 /// Writes a whole answer, hardened as all are.
 pub(super) async fn write(session: &mut Session, work: &Work, answer: Answer) -> Result<()> {
     let mut head = answer.to_parts();
     harden(&mut head.headers, &work.about, work.snapshot.hsts.as_ref(), PageKind::Data);
     let body = if session.req_header().method == Method::HEAD { bytes::Bytes::new() } else { answer.body };
-    session.write_response_header(Box::new(head.into()), false).await?;
+    let empty = body.is_empty();
+    session.write_response_header(Box::new(head.into()), empty).await?;
+    if empty {
+        return Ok(());
+    }
     session.write_response_body(Some(body), true).await
 }
 
@@ -40,10 +45,17 @@ pub(super) async fn part_early(session: &mut Session, over: bool) {
     }
 }
 
+/// Whether the body of a request is not what its framing says: `stream` has found out while it was read.
+pub(super) fn is_malformed_body(error: &Error) -> bool {
+    let cause = error.root_cause().downcast_ref::<io::Error>();
+    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::InvalidData)
+}
+
 /// The status code for a failure; `None` when nobody is there to be told.
 pub(super) fn status(error: &Error) -> Option<u16> {
     match (error.etype(), error.esource()) {
         (ErrorType::HTTPStatus(code), _) => Some(*code),
+        (ErrorType::ReadError, ErrorSource::Downstream) if is_malformed_body(error) => Some(400),
         (ErrorType::ReadTimedout | ErrorType::WriteTimedout | ErrorType::ConnectTimedout, ErrorSource::Upstream) => {
             Some(504)
         }

@@ -5,6 +5,7 @@ use crate::{
     access_log::AccessRecord,
     answer::Form,
     filters::About,
+    held::{Holding, Outlet},
     metrics::HttpVersion,
     snapshot::{LeadsTo, Snapshot},
     upstream::{Admission, Attempt, Call, Outcome, Target, Upstream},
@@ -25,6 +26,10 @@ pub(crate) struct Work {
     pub(super) about: About,
     pub(super) form: Form,
     pub(super) admission: Option<Admission>,
+    /// There from when it was admitted.
+    pub(super) holding: Option<Arc<Holding>>,
+    /// Of the h2 connection that it came by.
+    pub(super) outlet: Option<Arc<Outlet>>,
     pub(super) attempt: Option<Attempt>,
     /// The call of the present attempt.
     pub(super) call: Option<Arc<Call>>,
@@ -115,6 +120,7 @@ impl Work {
             protocol: if h2 { "HTTP/2" } else { "HTTP/1.1" },
             request_id: &self.about.request_id,
             client: self.about.client,
+            refused: self.about.refused,
         };
         access_log.record(&record);
         if let (Some(tracer), Some(span)) = (&self.snapshot.tracer, span) {
@@ -124,12 +130,20 @@ impl Work {
 }
 
 impl Work {
-    pub(super) fn new(snapshot: Arc<Snapshot>, about: About, form: Form, pace: Option<Arc<Pace>>) -> Box<Self> {
+    pub(super) fn new(
+        snapshot: Arc<Snapshot>,
+        about: About,
+        form: Form,
+        pace: Option<Arc<Pace>>,
+        outlet: Option<Arc<Outlet>>,
+    ) -> Box<Self> {
         Box::new(Self {
             snapshot,
             about,
             form,
             admission: None,
+            holding: None,
+            outlet,
             attempt: None,
             call: None,
             tried: Vec::new(),
@@ -174,6 +188,9 @@ impl Work {
         if allowed && let Some(attempt) = self.attempt.take() {
             self.tried.push(Arc::clone(attempt.target()));
             self.body_received = 0;
+            if let Some(holding) = &self.holding {
+                holding.restart();
+            }
         }
         allowed
     }
@@ -181,6 +198,9 @@ impl Work {
 
 impl Drop for Work {
     fn drop(&mut self) {
+        if let (Some(holding), Some(outlet)) = (self.holding.take(), &self.outlet) {
+            outlet.leave(holding);
+        }
         if let Some(route) = &self.about.route
             && self.counted
         {

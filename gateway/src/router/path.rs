@@ -1,5 +1,8 @@
 //! Paths in one spelling only, so that what is matched here is what the upstream sees (RFC 3986 section 6.2.2).
 
+// Numbers here come from peers: arithmetic on them is checked or saturates.
+#![warn(clippy::arithmetic_side_effects)]
+
 use std::borrow::Cow;
 
 /// Why a path is refused.
@@ -40,7 +43,7 @@ fn unescape(path: &str) -> Result<String, PathError> {
             b'%' => {
                 let digit =
                     |octet: Option<u8>| octet.and_then(|octet| char::from(octet).to_digit(16)).ok_or(PathError::Escape);
-                let value = digit(octets.next())? * 16 + digit(octets.next())?;
+                let value = (digit(octets.next())? << 4) | digit(octets.next())?;
                 let decoded = u8::try_from(value).map_err(|_| PathError::Escape)?;
                 match decoded {
                     b'/' | b'\\' | 0..=0x1f | 0x7f => return Err(PathError::Hidden),

@@ -1,5 +1,8 @@
 //! Conditional and range requests (RFC 9110 sections 13 and 14).
 
+// Numbers here come from peers: arithmetic on them is checked or saturates.
+#![warn(clippy::arithmetic_side_effects)]
+
 use http::{HeaderMap, HeaderValue, Method, header};
 use std::ops::Range;
 
@@ -57,7 +60,7 @@ fn part(range: &str, length: u64) -> Selected {
     if range.is_empty() {
         return Selected::Unsatisfiable(header(format!("bytes */{length}")));
     }
-    let content_range = header(format!("bytes {}-{}/{length}", range.start, range.end - 1));
+    let content_range = header(format!("bytes {}-{}/{length}", range.start, range.end.saturating_sub(1)));
     Selected::Part(range, content_range)
 }
 

@@ -1,7 +1,13 @@
 //! The span of a request while it is made, with one more for each attempt at an upstream.
 
 use super::{TRACEPARENT, TraceParent};
-use crate::{access_log::AccessRecord, upstream::Target};
+use crate::{
+    access_log::{
+        AccessRecord,
+        bounded::{self, cut},
+    },
+    upstream::Target,
+};
 use http::{HeaderMap, HeaderValue};
 use std::{
     sync::Arc,
@@ -126,14 +132,14 @@ impl Finished {
     ) -> Self {
         Self {
             span,
-            method: record.method.to_owned(),
+            method: cut(record.method, bounded::METHOD).into_owned(),
             secure,
-            host: record.host.to_owned(),
-            path: record.path.split('?').next().unwrap_or_default().to_owned(),
+            host: cut(record.host, bounded::HOST).into_owned(),
+            path: cut(record.path.split('?').next().unwrap_or_default(), bounded::PATH).into_owned(),
             status: record.status,
             route: record.route.to_owned(),
             protocol: if record.protocol == "HTTP/2" { "2" } else { "1.1" },
-            request_id: record.request_id.to_owned(),
+            request_id: cut(record.request_id, bounded::REQUEST_ID).into_owned(),
             client,
             failure,
             duration: record.duration,

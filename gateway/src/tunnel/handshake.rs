@@ -1,5 +1,8 @@
 //! The upgrade at the upstream: the request as filters left it, and what comes back (RFC 6455 section 4).
 
+// Numbers here come from peers: arithmetic on them is checked or saturates.
+#![warn(clippy::arithmetic_side_effects)]
+
 use crate::upstream::UpstreamStream;
 use bytes::{Buf as _, BytesMut};
 use http::{HeaderName, header, request::Parts};

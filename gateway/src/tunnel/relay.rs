@@ -1,6 +1,9 @@
 //! Copies both directions of a WebSocket. Between two messages nothing is held but the two connections themselves: what is
 //! read lands in a buffer of the thread's, and only what the other side does not take at once is kept.
 
+// Numbers here come from peers: arithmetic on them is checked or saturates.
+#![warn(clippy::arithmetic_side_effects)]
+
 use super::Log;
 use crate::{
     metrics::RouteMetrics,
@@ -132,11 +135,11 @@ impl Relay {
                     let ending = self.to_upstream.state != State::Open || self.to_client.state != State::Open;
                     if ending && self.idle > FAREWELL {
                         self.idle = FAREWELL;
-                        timer.as_mut().reset(self.last_moved + FAREWELL);
+                        timer.as_mut().reset(later(self.last_moved, FAREWELL));
                     }
                     // The timer is moved when it fires, not on each message: most messages never touch it.
                     while timer.as_mut().poll(cx).is_ready() {
-                        let until = self.last_moved + self.idle;
+                        let until = later(self.last_moved, self.idle);
                         if until <= Instant::now() {
                             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
                         }
@@ -146,6 +149,11 @@ impl Relay {
                 },
             )
     }
+}
+
+/// Durations come from the configuration; one that no clock can count has passed.
+fn later(since: Instant, duration: Duration) -> Instant {
+    since.checked_add(duration).unwrap_or(since)
 }
 
 impl Drop for Relay {
@@ -217,7 +225,7 @@ impl Direction {
                 self.state = State::Ending;
                 continue;
             }
-            self.moved += rest.len() as u64;
+            self.moved = self.moved.saturating_add(rest.len() as u64);
             counter.inc_by(rest.len() as u64);
             self.flushed = false;
             while !rest.is_empty() {

@@ -4,6 +4,7 @@ use super::{
     Target,
     connection::{Connection, Link},
 };
+use crate::held::Holding;
 use async_trait::async_trait;
 use pingora::{
     Error, ErrorType, Result,
@@ -61,6 +62,7 @@ pub(crate) struct Call {
     me: Weak<Self>,
     target: Arc<Target>,
     patience: Patience,
+    holding: Arc<Holding>,
     reached: AtomicU8,
     late: OnceLock<Late>,
 }
@@ -84,11 +86,12 @@ pub(super) enum Stage {
 
 impl Call {
     /// A request that is about to be sent.
-    pub(super) fn new(target: &Arc<Target>, patience: Patience) -> Arc<Self> {
+    pub(super) fn new(target: &Arc<Target>, patience: Patience, holding: Arc<Holding>) -> Arc<Self> {
         Arc::new_cyclic(|me| Self {
             me: Weak::clone(me),
             target: Arc::clone(target),
             patience,
+            holding,
             reached: AtomicU8::new(0),
             late: OnceLock::new(),
         })
@@ -129,6 +132,11 @@ impl Call {
     /// Whether nothing is to be sent or read any more, so that a connection can serve another request.
     pub(super) fn is_over(&self) -> bool {
         self.has(SENT | OVER)
+    }
+
+    /// What the request holds.
+    pub(super) fn holding(&self) -> &Holding {
+        &self.holding
     }
 
     /// What the connection waits for when it reads.

@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf},
     time::{Instant, Sleep, sleep_until},
 };
 
@@ -136,12 +136,15 @@ impl AsyncRead for Connection {
             return Poll::Ready(Ok(()));
         }
         let Some(link) = &mut this.link else { return Poll::Ready(Ok(())) };
-        match Pin::new(&mut link.stream).poll_read(cx, buffer) {
+        let before = buffer.filled().len();
+        let mut limited = (&mut link.stream).take(this.call.holding().piece_max() as u64);
+        match Pin::new(&mut limited).poll_read(cx, buffer) {
             Poll::Pending => {
                 let stage = this.call.stage();
                 this.poll_patience(cx, stage).map(Err)
             }
             Poll::Ready(read) => {
+                this.call.holding().read(buffer.filled().len().saturating_sub(before));
                 // A head that drips in gets no more time than one that does not come.
                 if this.waits.0 == Stage::Answer {
                     this.progressed();

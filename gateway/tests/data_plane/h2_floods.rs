@@ -10,29 +10,29 @@ use tokio::{
 use tokio_rustls::client::TlsStream;
 
 // RFC 9113 section 6.
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
+pub(crate) const DATA: u8 = 0;
+pub(crate) const HEADERS: u8 = 1;
+pub(crate) const RST_STREAM: u8 = 3;
+pub(crate) const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const GOAWAY: u8 = 7;
 const CONTINUATION: u8 = 9;
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
+pub(crate) const END_STREAM: u8 = 1;
+pub(crate) const END_HEADERS: u8 = 4;
 const PROTOCOL_ERROR: [u8; 4] = [0, 0, 0, 1];
 
 /// `GET https://localhost/` in HPACK (RFC 7541), without Huffman coding.
-const GET: &[u8] = b"\x82\x87\x84\x41\x09localhost";
+pub(crate) const GET: &[u8] = b"\x82\x87\x84\x41\x09localhost";
 const POST: &[u8] = b"\x83\x87\x84\x41\x09localhost";
 
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     let head = [&length[1..], &[kind, flags], &stream.to_be_bytes()].concat();
     [head.as_slice(), payload].concat()
 }
 
 /// A header field that no table knows.
-fn field(name: &str, value: &str) -> Vec<u8> {
+pub(crate) fn field(name: &str, value: &str) -> Vec<u8> {
     let length = |text: &str| u8::try_from(text.len()).unwrap();
     [&[0, length(name)], name.as_bytes(), &[length(value)], value.as_bytes()].concat()
 }
@@ -42,7 +42,7 @@ async fn connected(limits: &str) -> (Gateway, Backend, TlsStream<TcpStream>) {
     connected_to(backend, limits).await
 }
 
-async fn connected_to(backend: Backend, limits: &str) -> (Gateway, Backend, TlsStream<TcpStream>) {
+pub(crate) async fn connected_to(backend: Backend, limits: &str) -> (Gateway, Backend, TlsStream<TcpStream>) {
     let gateway = Gateway::start(&format!("{}\n[limits]\n{limits}", routes_to(&[backend.address]))).await;
     let mut stream = gateway.raw_h2().await;
     stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
@@ -51,7 +51,7 @@ async fn connected_to(backend: Backend, limits: &str) -> (Gateway, Backend, TlsS
 }
 
 /// Reads frames until one of this kind; `None`: the connection ended before.
-async fn await_frame(stream: &mut (impl tokio::io::AsyncRead + Unpin), wanted: u8) -> Option<Vec<u8>> {
+pub(crate) async fn await_frame(stream: &mut (impl tokio::io::AsyncRead + Unpin), wanted: u8) -> Option<Vec<u8>> {
     let read = async {
         loop {
             let mut head = [0; 9];
@@ -66,7 +66,7 @@ async fn await_frame(stream: &mut (impl tokio::io::AsyncRead + Unpin), wanted: u
     tokio::time::timeout(PATIENCE, read).await.expect("a frame or the end, in time")
 }
 
-async fn assert_others_are_served(gateway: &Gateway) {
+pub(crate) async fn assert_others_are_served(gateway: &Gateway) {
     assert_eq!(gateway.client().get(gateway.url("/")).send().await.unwrap().status(), 200);
 }
 

@@ -82,6 +82,83 @@ async fn a_malformed_chunked_body_ends_the_connection() {
 }
 
 #[tokio::test]
+async fn a_length_near_the_largest_number_is_answered_like_any_other() {
+    let (gateway, _backend, seen) = recording().await;
+    for (length, status) in [
+        ("18446744073709551615", 413),
+        ("18446744073709551600", 413),
+        ("9223372036854775808", 413),
+        ("18446744073709551616", 400),
+        ("99999999999999999999999999999999", 400),
+    ] {
+        let mut stream = gateway.raw().await;
+        let head = format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut start = [0; 13];
+        tokio::time::timeout(PATIENCE, stream.read_exact(&mut start)).await.expect("in time").unwrap();
+        assert_eq!(std::str::from_utf8(&start), Ok(format!("HTTP/1.1 {status} ").as_str()), "{length}");
+    }
+    assert_eq!(*seen.lock().unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_chunk_without_a_plain_size_is_answered_400() {
+    let backend = Backend::start(Router::new().fallback(any(async |body: Bytes| body))).await;
+    let gateway = Gateway::start(&routes_to(&[backend.address])).await;
+    let head = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let good = "3;name=\"a;b\"\r\nabc\r\n00a\r\n0123456789\r\n0;last\r\nTrailer: x\r\n\r\n";
+    let next = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let answer = gateway.exchange(format!("{head}{good}{next}").as_bytes()).await;
+    assert_eq!((answer.matches("HTTP/1.1 200 ").count(), answer.contains("abc0123456789")), (2, true), "{answer}");
+    for body in [
+        "\r\n\r\n",
+        "3\r\nabc\r\n\r\n\r\n",
+        ";a\r\n\r\n",
+        "3\r\nabc\r\n;a\r\n\r\n",
+        "+3\r\nabc\r\n0\r\n\r\n",
+        "-1\r\nabc\r\n0\r\n\r\n",
+        " 3\r\nabc\r\n0\r\n\r\n",
+        "3 \r\nabc\r\n0\r\n\r\n",
+        "3\t\r\nabc\r\n0\r\n\r\n",
+        "0x3\r\nabc\r\n0\r\n\r\n",
+        "3_0\r\nabc\r\n0\r\n\r\n",
+        "3\nabc\r\n0\r\n\r\n",
+        "3;a\nabc\r\n0\r\n\r\n",
+        "3\rabc\r\n0\r\n\r\n",
+        "3\r\nabcd\r\n0\r\n\r\n",
+        "3\r\nabc\n0\r\n\r\n",
+        "10000000000000000\r\nabc\r\n0\r\n\r\n",
+        "0000000000000000000000000000000000000000000000000003\r\nabc\r\n0\r\n\r\n",
+        "0\r\nbad trailer\r\n\r\n",
+        "0\r\nA: b\n\r\n",
+    ] {
+        let answer = gateway.exchange(format!("{head}{body}{next}").as_bytes()).await;
+        let statuses: Vec<&str> =
+            answer.match_indices("HTTP/1.1 ").filter_map(|(at, _)| answer.get(at + 9..at + 12)).collect();
+        assert_eq!(statuses, ["400"], "{body:?} was answered {answer:?}");
+    }
+    let long = format!("3;{}\r\nabc\r\n0\r\n\r\n", "x".repeat(10_000));
+    assert!(gateway.exchange(format!("{head}{long}").as_bytes()).await.starts_with("HTTP/1.1 400 "));
+}
+
+#[tokio::test]
+async fn a_chunked_body_that_comes_byte_by_byte_arrives_whole() {
+    let backend = Backend::start(Router::new().fallback(any(async |body: Bytes| body))).await;
+    let gateway = Gateway::start(&routes_to(&[backend.address])).await;
+    let mut stream = gateway.raw().await;
+    let request = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n\
+                   3;a=b\r\nabc\r\n2\r\nde\r\n0\r\nA: b\r\n\r\n\
+                   GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    for byte in request.as_bytes() {
+        stream.write_all(&[*byte]).await.unwrap();
+        stream.flush().await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    let answer = read_to_end(&mut stream).await;
+    assert_eq!((answer.matches("HTTP/1.1 200 ").count(), answer.contains("\r\n\r\nabcde")), (2, true), "{answer}");
+}
+
+#[tokio::test]
 async fn requests_follow_each_other_on_one_connection_even_when_they_come_at_once() {
     let (gateway, _backend, seen) = recording().await;
     let three = "GET /1 HTTP/1.1\r\nHost: x\r\n\r\n\

@@ -174,31 +174,99 @@ async fn a_backend_that_refuses_early_is_heard() {
     }
 }
 
-/// Lines of the log, for the test to look at.
-#[derive(Clone, Default)]
-struct Lines(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
-
-impl std::io::Write for Lines {
-    fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(octets);
-        Ok(octets.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
+#[tokio::test]
+async fn what_is_refused_before_it_has_a_route_counts_for_its_address_too() {
+    let limits = "rate_limit = { per_second = 0.01, burst = 3 }";
+    for (head, status) in [
+        ("GET /../secret HTTP/1.1\r\nHost: localhost", 400),
+        ("TRACE / HTTP/1.1\r\nHost: localhost", 405),
+        ("GET / HTTP/1.1", 400),
+        ("CONNECT x:1 HTTP/1.1\r\nHost: localhost", 405),
+        ("GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: upgrade\r\nUpgrade: websocket", 400),
+    ] {
+        let (gateway, _backend) = limited(limits).await;
+        let mut statuses = Vec::new();
+        for _ in 0..5 {
+            let answer = gateway.exchange(format!("{head}\r\nConnection: close\r\n\r\n").as_bytes()).await;
+            let retry = answer.to_ascii_lowercase().contains("retry-after: ");
+            assert_eq!(retry, answer.starts_with("HTTP/1.1 429 "), "{answer}");
+            statuses.push(answer.get(9..12).unwrap_or_default().parse::<u16>().unwrap_or_default());
+        }
+        assert_eq!(statuses, [status, status, status, 429, 429], "{head}");
+        assert_eq!(gateway.metric("gateway_requests_refused_total", &[("reason", "rate_limit")]), 2.0, "{head}");
+        // It is the bucket that answered requests have, too.
+        assert_eq!(gateway.client().get(gateway.url("/")).send().await.unwrap().status(), 429, "{head}");
     }
 }
 
 #[tokio::test]
-async fn a_refused_head_is_in_the_access_log_without_its_address() {
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
-    let (gateway, _backend) = limited("").await;
-    gateway.exchange(b"GET /path?secret=1 HTTP/1.1\r\n\r\n").await;
-    let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
-    let line = text.lines().find(|line| line.contains("access")).unwrap_or_default();
-    assert!(line.contains("status=400") && line.contains(r#"reason="head""#), "{text}");
-    assert!(!text.contains("secret") && !line.contains("127.0.0.1"), "{text}");
+async fn redirects_of_the_plain_port_count_for_their_address_too() {
+    let (gateway, _backend) = limited("rate_limit = { per_second = 0.01, burst = 3 }").await;
+    let mut statuses = Vec::new();
+    for _ in 0..5 {
+        let mut tcp = TcpStream::connect(gateway.http).await.unwrap();
+        tcp.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+        statuses.push(read_to_end(&mut tcp).await.get(9..12).unwrap_or_default().to_owned());
+    }
+    assert_eq!(statuses, ["308", "308", "308", "429", "429"]);
+}
+
+/// A page and an interface, with every limit as it is when nothing is said.
+async fn page_and_api() -> (Gateway, Backend, tempfile::TempDir) {
+    let backend = Backend::start(Router::new().fallback(any(async || "data"))).await;
+    let site = tempfile::tempdir().unwrap();
+    std::fs::write(site.path().join("index.html"), "<!doctype html><title>page</title>").unwrap();
+    let text = format!(
+        r#"
+        [[route]]
+        name = "api"
+        path_prefix = "/api"
+        upstream = "backend"
+
+        [[route]]
+        name = "page"
+        path_prefix = "/"
+        static = "page"
+
+        [[site]]
+        name = "page"
+        root = "{}"
+
+        [[upstream]]
+        name = "backend"
+        targets = ["{}"]
+        "#,
+        site.path().display(),
+        backend.address
+    );
+    (Gateway::start(&text).await, backend, site)
+}
+
+/// The status codes of so many requests at once, sorted and counted: `(200s, 429s)`.
+async fn statuses_of(gateway: &Gateway, path: &str, requests: usize) -> (usize, usize) {
+    let client = gateway.client();
+    let ask = || async { client.get(gateway.url(path)).send().await.unwrap().status().as_u16() };
+    let answers = futures::future::join_all((0..requests).map(|_| ask())).await;
+    let count = |status| answers.iter().filter(|answer| **answer == status).count();
+    (count(200), count(429))
+}
+
+#[tokio::test]
+async fn two_hundred_people_behind_one_address_load_the_page_at_once() {
+    let (gateway, _backend, _site) = page_and_api().await;
+    // Ten requests each: eight files, and two that ask the backend.
+    assert_eq!(statuses_of(&gateway, "/", 1600).await, (1600, 0));
+    assert_eq!(statuses_of(&gateway, "/api/session", 400).await, (400, 0));
+}
+
+#[tokio::test]
+async fn two_thousand_files_at_once_are_no_flood_and_as_many_api_requests_are_one() {
+    let (gateway, _backend, _site) = page_and_api().await;
+    assert_eq!(statuses_of(&gateway, "/", 2000).await, (2000, 0));
+    let started = Instant::now();
+    let (answered, refused) = statuses_of(&gateway, "/api/session", 3000).await;
+    // The files have left 800 of 1,000, and 100 come back each second.
+    let most = 1000 + 100 * (started.elapsed().as_secs() as usize + 1);
+    assert_eq!(answered + refused, 3000);
+    assert!((800..=most).contains(&answered), "{answered} of 3000 were let through");
 }

@@ -200,3 +200,18 @@ async fn both_ends_can_finish_what_they_were_saying() {
     stream.shutdown().await.unwrap();
     assert_eq!(read_to_end(&mut stream).await, "last words");
 }
+
+#[tokio::test]
+async fn a_repeated_field_of_the_handshake_is_answered_400() {
+    let (gateway, _backend) = echoing().await;
+    let origin = origin(&gateway);
+    for repeated in [
+        "Sec-WebSocket-Version: 13\r\n",
+        "Sec-WebSocket-Version: 8\r\n",
+        "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+        "Sec-WebSocket-Key: \r\n",
+    ] {
+        let answer = gateway.exchange(handshake(&gateway, &format!("{origin}{repeated}")).as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{repeated:?} was answered {answer:?}");
+    }
+}

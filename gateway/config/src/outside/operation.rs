@@ -21,6 +21,8 @@ pub(crate) struct LimitsText {
     pub(crate) header_timeout: Option<Text<Duration>>,
     /// Silence while a request body is received; 408 after that. Default: `30s`.
     pub(crate) body_timeout: Option<Text<Duration>>,
+    /// Silence while a client takes nothing of its answer; it is cut after that. Default: `30s`.
+    pub(crate) send_timeout: Option<Text<Duration>>,
     /// Idle time between two requests on one connection. Default: `75s`.
     pub(crate) keepalive_timeout: Option<Text<Duration>>,
     /// Most requests on one HTTP/1.1 connection. Default: 10000.
@@ -35,7 +37,11 @@ pub(crate) struct LimitsText {
     pub(crate) h2_concurrent_streams: Option<Text<u32>>,
     /// Most streams that a client may reset before their answer, per connection. Default: 50.
     pub(crate) h2_pending_resets: Option<Text<u32>>,
-    /// Requests that one client address (IPv6: one /64) may make. Default: 100 a second, 400 at once.
+    /// Most bytes held for requests of one client address (IPv6: one /64): answers that it has not taken yet, and 32 KiB for
+    /// each request; 503 above that. Default: `128MiB`.
+    pub(crate) held_bytes_per_address: Option<Text<u64>>,
+    /// Requests that one client address (IPv6: one /64) may make; a file of a site counts as a tenth of one, and what is
+    /// refused counts too. Default: 100 a second, 1000 at once.
     pub(crate) rate_limit: Option<RateLimitText>,
     /// Most client addresses remembered for rate limits. Default: 100000.
     pub(crate) rate_limit_addresses: Option<Text<u32>>,

@@ -16,6 +16,7 @@ pub(super) fn limits(check: &mut Check<'_, '_>, text: LimitsText) -> Limits {
         handshake_timeout: check.within(text.handshake_timeout.as_ref(), seconds(10), tick, hour),
         header_timeout: check.within(text.header_timeout.as_ref(), seconds(10), tick, hour),
         body_timeout: check.within(text.body_timeout.as_ref(), seconds(30), tick, hour),
+        send_timeout: check.within(text.send_timeout.as_ref(), seconds(30), tick, hour),
         keepalive_timeout: check.within(text.keepalive_timeout.as_ref(), seconds(75), tick, hour),
         keepalive_requests: check.within(text.keepalive_requests.as_ref(), 10_000, 1, u32::MAX),
         header_bytes: header_bytes(check.within(text.header_bytes.as_ref(), 32 << 10, 1 << 10, 1 << 20)),
@@ -24,10 +25,11 @@ pub(super) fn limits(check: &mut Check<'_, '_>, text: LimitsText) -> Limits {
         body_bytes: check.or(text.body_bytes.as_ref(), 1 << 20),
         h2_concurrent_streams: check.within(text.h2_concurrent_streams.as_ref(), 128, 1, 10_000),
         h2_pending_resets: check.within(text.h2_pending_resets.as_ref(), 50, 1, 10_000),
+        held_bytes_per_address: check.within(text.held_bytes_per_address.as_ref(), 128 << 20, 1 << 20, u64::MAX),
         rate_limit: text
             .rate_limit
             .and_then(|text| route::rate_limit(check, &text))
-            .unwrap_or(RateLimit { per_second: 100.0, burst: 400 }),
+            .unwrap_or(RateLimit { per_second: 100.0, burst: 1000 }),
         rate_limit_addresses: check.within(text.rate_limit_addresses.as_ref(), 100_000, 100, 10_000_000),
     }
 }

@@ -1,0 +1,132 @@
+//! Refused requests in the log: of those that one client makes for one reason, the first of an interval is a line, and the
+//! others are a number. So a client cannot fill the disk with what it is refused.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    net::IpAddr,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+use tokio::task::JoinHandle;
+
+/// From a line to the number of the refusals that followed it.
+pub(super) const INTERVAL: Duration = Duration::from_secs(10);
+/// Most intervals that run at once, those of [`Key::Others`] apart.
+const MOST: usize = 1024;
+
+/// What is counted together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Key {
+    /// One client, refused for one reason; reasons are literals.
+    Client(IpAddr, &'static str),
+    /// All clients for whom there was no room in the table.
+    Others(&'static str),
+}
+
+/// Refusals that were counted, and not logged one by one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct More {
+    pub(super) key: Key,
+    pub(super) count: u64,
+}
+
+/// The intervals that run now.
+#[derive(Debug, Default)]
+pub(super) struct Refusals {
+    table: Mutex<Table>,
+    /// Logs the numbers when their intervals end.
+    sweeper: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    counts: HashMap<Key, u64>,
+    /// The keys in the order in which their intervals end.
+    ends: VecDeque<(Instant, Key)>,
+}
+
+impl Refusals {
+    /// Counts a refusal; whether it is the first of an interval, which is logged.
+    pub(super) fn note(&self, client: IpAddr, reason: &'static str, now: Instant) -> bool {
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = Key::Client(client, reason);
+        let room = table.counts.len() < MOST || table.counts.contains_key(&key);
+        let key = if room { key } else { Key::Others(reason) };
+        if let Some(count) = table.counts.get_mut(&key) {
+            *count = count.saturating_add(1);
+            return false;
+        }
+        table.counts.insert(key, 0);
+        table.ends.push_back((now.checked_add(INTERVAL).unwrap_or(now), key));
+        true
+    }
+
+    /// Ends the intervals that are over; `None` ends all of them.
+    pub(super) fn ended(&self, now: Option<Instant>) -> Vec<More> {
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ended = Vec::new();
+        while let Some((end, key)) = table.ends.front().copied()
+            && now.is_none_or(|now| end <= now)
+        {
+            table.ends.pop_front();
+            if let Some(count @ 1..) = table.counts.remove(&key) {
+                ended.push(More { key, count });
+            }
+        }
+        ended
+    }
+
+    /// When the next interval ends.
+    pub(super) fn next_end(&self) -> Option<Instant> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner).ends.front().map(|(end, _)| *end)
+    }
+
+    /// Sees to it that a task of this kind runs while there are intervals; it ends when there are none, or with `self`.
+    pub(super) fn swept_by<F: Future<Output = ()> + Send + 'static>(&self, sweep: impl FnOnce() -> F) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let mut sweeper = self.sweeper.lock().unwrap_or_else(PoisonError::into_inner);
+        if sweeper.as_ref().is_none_or(JoinHandle::is_finished) {
+            *sweeper = Some(runtime.spawn(sweep()));
+        }
+    }
+}
+
+impl Drop for Refusals {
+    fn drop(&mut self) {
+        if let Some(sweeper) = self.sweeper.get_mut().unwrap_or_else(PoisonError::into_inner) {
+            sweeper.abort();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(number: u32) -> IpAddr {
+        IpAddr::V4(number.into())
+    }
+
+    #[test]
+    fn the_first_of_an_interval_is_logged_and_the_others_are_counted() {
+        let (refusals, start) = (Refusals::default(), Instant::now());
+        let note = |number, reason| refusals.note(client(number), reason, start);
+        assert_eq!([note(1, "head"), note(1, "head"), note(1, "head")], [true, false, false]);
+        assert_eq!([note(1, "target"), note(2, "head")], [true, true]);
+        assert_eq!(refusals.ended(Some(start + INTERVAL / 2)), []);
+        assert_eq!(refusals.next_end(), Some(start + INTERVAL));
+        let more = More { key: Key::Client(client(1), "head"), count: 2 };
+        assert_eq!(refusals.ended(Some(start + INTERVAL)), [more]);
+        assert_eq!((refusals.next_end(), note(1, "head")), (None, true));
+    }
+
+    #[test]
+    fn many_clients_take_a_bounded_table_and_none_is_lost() {
+        let (refusals, start) = (Refusals::default(), Instant::now());
+        let logged = (0..100_000).filter(|number| refusals.note(client(*number), "head", start)).count();
+        assert_eq!(logged, MOST + 1);
+        assert!(refusals.table.lock().expect("not poisoned").counts.len() <= MOST + 1);
+        let counted: u64 = refusals.ended(None).iter().map(|more| more.count).sum();
+        assert_eq!(counted + logged as u64, 100_000);
+    }
+}
