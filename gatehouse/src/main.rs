@@ -37,6 +37,8 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn serve(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    // First: whoever finds a port open, or a file made, may tell this process to stop.
+    let signals = Signals::install()?;
     rustls::crypto::aws_lc_rs::default_provider()
         .install_default()
         .map_err(|_provider| "another cryptography provider was installed before")?;
@@ -53,7 +55,7 @@ async fn serve(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         ..Options::default()
     };
     let gateway = Gateway::start(source, options, shutdown.clone()).await?;
-    let obeying = tokio::spawn(Signals::install()?.obey(gateway.handle()));
+    let obeying = tokio::spawn(signals.obey(gateway.handle()));
     announce(arguments, &gateway.handle()).await;
 
     // Together: the gateway's connections end because the services say goodbye on them.

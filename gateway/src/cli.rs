@@ -62,6 +62,11 @@ impl Cli {
     }
 }
 
+/// A client for the admin address, which no proxy of the environment stands before.
+fn direct() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().build().unwrap_or_default()
+}
+
 #[expect(clippy::print_stdout, reason = "standard output is where a command line's answer belongs")]
 fn say(text: &str) {
     println!("{}", text.trim_end());

@@ -2,6 +2,7 @@
 
 mod client;
 mod forwarded;
+mod misdirected;
 mod origin;
 mod rate_limit;
 mod request_id;
@@ -30,13 +31,15 @@ struct Filter {
 }
 
 /// The order matters; each reason says why a filter stands where it stands.
-const FILTERS: [Filter; 8] = [
+const FILTERS: [Filter; 9] = [
     // First, because everything after it relies on one host and one spelling of the path.
     Filter { name: "target", apply: target::check },
     // Before anything is counted or logged: by whom.
     Filter { name: "client", apply: client::find },
     // Before anything can be refused with a reason worth correlating.
     Filter { name: "request_id", apply: request_id::give },
+    // Before a route is looked for, because the answer must not depend on what there is at the other host.
+    Filter { name: "misdirected", apply: misdirected::check },
     // Before the limits, because a route may have its own.
     Filter { name: "route", apply: route },
     // Before all that costs more than a look into a table.

@@ -1,6 +1,6 @@
 //! A client's connection as Pingora wants it: plain or TLS, with what was read ahead, and bounded to one request at a time.
 
-use crate::tls::Socket;
+use crate::tls::{Asked, Socket};
 use bytes::{Buf as _, BytesMut};
 use pingora::{
     http::ResponseHeader,
@@ -33,6 +33,8 @@ pub(crate) struct Facts {
     pub(crate) secure: bool,
     /// The subject of the certificate that the client has shown.
     pub(crate) client_subject: Option<Arc<str>>,
+    /// The name that it was opened for (SNI), if one was named.
+    pub(crate) asked: Option<Arc<Asked>>,
 }
 
 /// What bytes travel on.
@@ -190,7 +192,8 @@ impl ClientStream {
 /// Facts travel as the user data of the proxy digest: the only slot of Pingora's digests that takes a type of ours.
 pub(crate) fn facts_of(digest: Option<&pingora::protocols::Digest>) -> Facts {
     let data = digest.and_then(|digest| digest.proxy_digest.as_ref()).and_then(|proxy| proxy.user_data.as_ref());
-    let unknown = Facts { client: SocketAddr::new(IpAddr::from([0, 0, 0, 0]), 0), secure: false, client_subject: None };
+    let client = SocketAddr::new(IpAddr::from([0, 0, 0, 0]), 0);
+    let unknown = Facts { client, secure: false, client_subject: None, asked: None };
     data.and_then(|data| data.downcast_ref::<Facts>()).cloned().unwrap_or(unknown)
 }
 

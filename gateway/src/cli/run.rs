@@ -24,6 +24,7 @@ pub(super) struct RunArgs {
 }
 
 pub(super) async fn run(args: RunArgs) -> ExitCode {
+    // First: whoever finds a port open may tell this process to stop.
     let signals = match Signals::install() {
         Ok(signals) => signals,
         Err(error) => return complain(&format!("cannot take signals: {error}")),

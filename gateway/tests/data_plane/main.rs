@@ -8,6 +8,7 @@ mod files;
 mod h2_floods;
 mod harness;
 mod http1;
+mod identity;
 mod keepalive;
 mod limits;
 mod proxying;
