@@ -11,7 +11,7 @@ use rustls::RootCertStore;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use sha2::{Digest, Sha256};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -78,6 +78,9 @@ pub fn load(config: &Config, purpose: Purpose) -> Result<Loaded, Vec<Certificate
             let reason = format!("listener `{}`, key `client_ca`: {reason}", listener.name);
             errors.push(CertificateError { name: name.clone(), reason });
         }
+    }
+    if purpose == Purpose::Serve {
+        prepare_authorities(config);
     }
     for certificate in &config.certificates {
         if let Err(reason) = load_one(certificate, purpose, &mut loaded) {
@@ -181,12 +184,27 @@ fn client_authorities(file: &Path, loaded: &mut Loaded) -> Result<(), String> {
     Ok(())
 }
 
+/// Sees to it that each local authority may vouch for all that it has to: one that was made anew for the names of a later
+/// certificate would leave the earlier ones with an issuer that is gone. Failures are for `issue` to report.
+fn prepare_authorities(config: &Config) {
+    let issue_all = || {
+        let local = config.certificates.iter().filter_map(|certificate| Some((certificate, local(certificate)?)));
+        let made = local.filter(|(certificate, (directory, names))| {
+            local_ca::issue(directory, certificate.name.as_str(), names).is_ok_and(|issued| issued.new_authority)
+        });
+        let directories: BTreeSet<&Path> = made.map(|(_, (directory, _))| directory).collect();
+        for directory in &directories {
+            let authority = directory.join(local_ca::AUTHORITY_FILE);
+            tracing::info!(authority = %authority.display(), "made a local certificate authority: browsers warn until it is trusted");
+        }
+        !directories.is_empty()
+    };
+    // The second time it permits everything.
+    let _ = issue_all() && issue_all();
+}
+
 fn issue(certificate: &Certificate, directory: &Path, names: &[ServerName]) -> Result<(PathBuf, PathBuf), String> {
     let issued = local_ca::issue(directory, certificate.name.as_str(), names).map_err(|error| error.to_string())?;
-    if issued.new_authority {
-        let authority = directory.join(local_ca::AUTHORITY_FILE);
-        tracing::info!(authority = %authority.display(), "made a local certificate authority: browsers warn until it is trusted");
-    }
     Ok((issued.cert, issued.key))
 }
 

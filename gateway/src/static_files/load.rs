@@ -137,7 +137,7 @@ fn read_directory(root: &Path) -> Result<BTreeMap<String, Bytes>, SiteError> {
     let mut open = vec![(real_root.clone(), String::new(), 0)];
     while let Some((directory, prefix, depth)) = open.pop() {
         let kernels = fs::File::open(&directory).and_then(|opened| files::refuse_kernels(&opened));
-        kernels.map_err(|error| failed(&directory, error))?;
+        kernels.map_err(|error| failed(if prefix.is_empty() { root } else { &directory }, error))?;
         for entry in fs::read_dir(&directory).map_err(|error| failed(&directory, error))? {
             let entry = entry.map_err(|error| failed(&directory, error))?;
             let Ok(name) = entry.file_name().into_string() else { continue };

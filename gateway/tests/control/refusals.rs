@@ -55,7 +55,11 @@ const CASES: [Case; 25] = [
     case(END, "[[site]]\nname = \"s\"\nroot = \"broken-link\"", "No such file"),
     // Certificates.
     case(SELF_SIGNED, "source = \"files\"\ncert = \"none.pem\"\nkey = \"none.key\"", "cert: "),
-    case(SELF_SIGNED, "source = \"files\"\ncert = \"plain-file\"\nkey = \"plain-file\"", "found none of it"),
+    case(
+        SELF_SIGNED,
+        "source = \"files\"\ncert = \"plain-file\"\nkey = \"plain-file\"",
+        "expected PEM certificates, found none",
+    ),
     case(SELF_SIGNED, "source = \"files\"\ncert = \"pipe\"\nkey = \"pipe\"", "is not a regular file"),
     case(SELF_SIGNED, "source = \"files\"\ncert = \"/dev/zero\"\nkey = \"/dev/zero\"", "is not a regular file"),
     case(SELF_SIGNED, "source = \"files\"\ncert = \"/proc/self/environ\"\nkey = \"x\"", "the kernel makes up"),
