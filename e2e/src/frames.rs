@@ -47,6 +47,9 @@ pub mod code {
     pub const ENHANCE_YOUR_CALM: u32 = 11;
 }
 
+/// Bytes of the largest payload that is allowed without asking.
+const LARGEST: usize = 16_384;
+
 /// A frame that came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
@@ -80,6 +83,17 @@ pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).expect("payloads are small").to_be_bytes();
     let head = [length.get(1..).unwrap_or_default(), &[kind, flags], &stream.to_be_bytes()].concat();
     [head.as_slice(), payload].concat()
+}
+
+/// The bytes of a head that ends its stream, in as many frames as it takes.
+pub fn headers(stream: u32, head: &[u8]) -> Vec<u8> {
+    let pieces = head.chunks(LARGEST);
+    let last = pieces.len().saturating_sub(1);
+    let bytes = pieces.enumerate().map(|(index, piece)| match (index, index == last) {
+        (0, ends) => frame(kind::HEADERS, if ends { WHOLE } else { END_STREAM }, stream, piece),
+        (_, ends) => frame(kind::CONTINUATION, if ends { END_HEADERS } else { 0 }, stream, piece),
+    });
+    bytes.flatten().collect()
 }
 
 /// SETTINGS with these identifiers and values (RFC 9113 section 6.5.1).

@@ -2,6 +2,7 @@
 
 use futures::{StreamExt as _, stream};
 
+use super::wire::Wire;
 use super::{Attacked, Door};
 
 /// What must become of a request.
@@ -9,7 +10,9 @@ use super::{Attacked, Door};
 pub enum Then {
     /// Answered with this status and closed; nothing reaches the backend.
     Refused(u16),
-    /// The same, but found out while the body passes: what reaches the backend breaks off.
+    /// Answered with this status, nothing reaching the backend, and the connection serves on: where the request ends is certain.
+    Answered(u16),
+    /// As refused, but found out while the body passes: what reaches the backend breaks off.
     Cut(u16),
     /// Answered 200 by the backend, which saw this one request with this body; the connection serves on.
     Passed(&'static str),
@@ -90,6 +93,14 @@ async fn one(attacked: &Attacked, door: Door, path: &str, case: &Case) -> Result
             let reached = seen(matches!(case.then, Then::Cut(_)));
             reached.is_empty().then_some(()).ok_or(format!("the backend saw {reached:?}"))
         }
+        Then::Answered(status) => {
+            is(status)?;
+            let reached = seen(false);
+            if !reached.is_empty() {
+                return Err(format!("the backend saw {reached:?}"));
+            }
+            probe(&mut wire, path).await
+        }
         Then::Passed(body) | Then::Last(body) => {
             is(200)?;
             let reached = seen(true);
@@ -104,14 +115,19 @@ async fn one(attacked: &Attacked, door: Door, path: &str, case: &Case) -> Result
                     .then_some(())
                     .ok_or(format!("and then came {:?}", String::from_utf8_lossy(&rest)));
             }
-            let probe = format!("{path}/probe");
-            let request = format!("GET {probe} HTTP/1.1\r\nHost: localhost\r\n\r\n");
-            wire.send(request.as_bytes()).await.map_err(|error| format!("the probe cannot be sent: {error}"))?;
-            let after = wire.answer(false).await.map_err(|error| format!("the probe was answered by {error}"))?;
-            let right = after.status == 200 && after.text() == probe;
-            right.then_some(()).ok_or(format!("the probe was answered {} {}", after.status, after.text()))
+            probe(&mut wire, path).await
         }
     }
+}
+
+/// What comes next on the connection must be the answer to the next request, and to no other.
+async fn probe(wire: &mut Wire, path: &str) -> Result<(), String> {
+    let probe = format!("{path}/probe");
+    let request = format!("GET {probe} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    wire.send(request.as_bytes()).await.map_err(|error| format!("the probe cannot be sent: {error}"))?;
+    let after = wire.answer(false).await.map_err(|error| format!("the probe was answered by {error}"))?;
+    let right = after.status == 200 && after.text() == probe;
+    right.then_some(()).ok_or(format!("the probe was answered {} {}", after.status, after.text()))
 }
 
 fn replace(text: &[u8], wanted: &[u8], by: &[u8]) -> Vec<u8> {

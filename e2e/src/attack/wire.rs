@@ -102,7 +102,8 @@ impl Wire {
             }
         };
         let head = String::from_utf8_lossy(&self.ahead.drain(..end + 4).collect::<Vec<_>>()).into_owned();
-        let status = head.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)?.parse().ok());
+        let version = head.strip_prefix("HTTP/1.1 ").or_else(|| head.strip_prefix("HTTP/1.0 "));
+        let status = version.and_then(|rest| rest.get(..3)?.parse().ok());
         let status = status.ok_or_else(|| format!("no status line: {head:?}"))?;
         let mut answer = Answer { status, head, body: Vec::new() };
         let length = answer.field("content-length").map(|length| length.parse::<usize>());

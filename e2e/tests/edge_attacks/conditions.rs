@@ -63,7 +63,7 @@ async fn conditions_come_in_order_and_ranges_stay_inside() {
     let get = |fields: &str| format!("GET /sub/a.txt HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n");
     let first = attacked.exchange(Door::Plain, get("").as_bytes()).await.expect("it is answered");
     let tag = first.field("etag").expect("files have tags").to_owned();
-    let many = (0..5_000).map(|index| format!("{index}-{index}")).collect::<Vec<_>>().join(",");
+    let many = (0..2_500).map(|index| format!("{index}-{index}")).collect::<Vec<_>>().join(",");
     let many = [
         (format!("Range: bytes={}", "0-,".repeat(5_000)), 200, "0123456789"),
         (format!("Range: bytes={many}"), 200, "0123456789"),
