@@ -1,5 +1,6 @@
 //! `backend`: the services of one role, until SIGTERM.
 
+use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use backend::settings::Args;
 use backend::{ListenAddress, Listener, Settings, telemetry};
 use clap::Parser;
 use prometheus::Registry;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -15,8 +16,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::parse();
+    // First: whoever finds a port open, or a file made, may tell this process to stop.
+    let signals =
+        signal(SignalKind::terminate()).and_then(|terminate| Ok((terminate, signal(SignalKind::interrupt())?)));
     telemetry::start();
-    match run(args).await {
+    match run(args, signals).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(%error, "cannot go on");
@@ -25,13 +29,13 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
+async fn run(args: Args, signals: io::Result<(Signal, Signal)>) -> Result<(), Box<dyn std::error::Error>> {
+    let (mut terminate, mut interrupt) = signals?;
     let settings = Settings::from_args(&args)?;
     let drain = settings.drain;
     rustls::crypto::aws_lc_rs::default_provider()
         .install_default()
         .map_err(|_provider| "another cryptography provider was installed before")?;
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
 
     let listeners = bind(&args.listen).await?;
     let running = backend::start(settings, args.role, listeners, Registry::new()).await?;

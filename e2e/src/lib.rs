@@ -8,14 +8,17 @@
 //! handshakes.rs   new connections without pause, and which certificate they saw
 //! client.rs    HTTPS, server-sent events and WebSockets as a visitor, trusting the local CA
 //! load.rs  strict.rs   requests without pause, each accounted for · clients that forgive nothing
+//! attack.rs  frames.rs     a gateway under attack, raw connections · HTTP/2 frame by frame
 //! between.rs  scrape.rs     in the middle of an upgrade · metrics as text
 //! ```
 
+pub mod attack;
 pub mod balancer;
 pub mod between;
 pub mod client;
 pub mod echo;
 pub mod edge;
+pub mod frames;
 pub mod gate;
 pub mod gatehouse;
 pub mod handshakes;

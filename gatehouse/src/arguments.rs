@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use gateway_config::{DirectoryUrl, ListenAddress, ServerName};
+use gateway_config::{DirectoryUrl, HostPattern, ListenAddress, ServerName};
 
 /// A self-hosted chat with its own front door.
 ///
@@ -23,6 +23,9 @@ pub(crate) struct Arguments {
     /// Where metrics, health and reload are served; never a public address
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9090")]
     pub(crate) admin: SocketAddr,
+    /// A name by which the admin address is asked, besides IP addresses and localhost; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub(crate) admin_host: Vec<HostPattern>,
     /// Where everything is kept
     #[arg(long, value_name = "DIR", default_value = "data")]
     pub(crate) data: PathBuf,
@@ -40,7 +43,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE", requires = "acme_directory")]
     pub(crate) acme_ca: Option<PathBuf>,
     /// A gateway configuration of one's own; the services are at unix:DATA/backend.sock
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["https", "http", "domain"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["https", "http", "domain", "admin_host"])]
     pub(crate) config: Option<PathBuf>,
     #[command(subcommand)]
     pub(crate) command: Option<Command>,

@@ -29,6 +29,7 @@ pub(crate) fn source(arguments: &Arguments) -> Result<ConfigSource, Box<dyn Erro
         https: addresses(&arguments.https, if public { "[::]:443" } else { "localhost:8443" })?,
         http: addresses(&arguments.http, if public { "[::]:80" } else { "localhost:8080" })?,
         admin: Some(arguments.admin),
+        admin_hosts: arguments.admin_host.clone(),
         api: target.clone(),
         live: target,
         account_cookie: ACCOUNT_COOKIE.to_owned(),

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use gateway::gateway::{Gateway, Options};
-use gateway::life_cycle::Signals;
+use gateway::life_cycle::{Held, Signals};
 use gateway::take_over::Upgrades;
 use gateway::telemetry::Telemetry;
 use tokio_util::sync::CancellationToken;
@@ -24,7 +24,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match &arguments.command {
-        None => serve(&arguments),
+        // First: whoever finds a port open, or a file made, may tell this process to stop.
+        None => Held::new().map_err(Into::into).and_then(|held| serve(&arguments, held)),
         Some(Command::Trust { phone: None }) => trust::install(&arguments.certs),
         Some(Command::Trust { phone: Some(address) }) => trust::offer(&arguments.certs, *address),
         Some(Command::Untrust) => trust::remove(),
@@ -36,7 +37,8 @@ fn main() -> ExitCode {
 }
 
 #[tokio::main]
-async fn serve(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+async fn serve(arguments: &Arguments, held: Held) -> Result<(), Box<dyn Error>> {
+    let signals = Signals::install(held)?;
     rustls::crypto::aws_lc_rs::default_provider()
         .install_default()
         .map_err(|_provider| "another cryptography provider was installed before")?;
@@ -53,7 +55,7 @@ async fn serve(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         ..Options::default()
     };
     let gateway = Gateway::start(source, options, shutdown.clone()).await?;
-    let obeying = tokio::spawn(Signals::install()?.obey(gateway.handle()));
+    let obeying = tokio::spawn(signals.obey(gateway.handle()));
     announce(arguments, &gateway.handle()).await;
 
     // Together: the gateway's connections end because the services say goodbye on them.

@@ -1,6 +1,8 @@
 //! The admin address: metrics, health, reload, drain, configuration. Plain HTTP, for operators and Prometheus only.
 
 mod authority;
+mod connections;
+mod host;
 mod metrics;
 
 use crate::{bind::Bound, gateway::Handle};
@@ -11,15 +13,11 @@ use axum::{
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
-    serve::Listener,
 };
+use connections::Connections;
 use serde_json::json;
-use std::{io, net::SocketAddr, time::Duration};
-use tokio::{
-    net::{TcpListener, TcpStream},
-    task::JoinHandle,
-};
-use tokio_util::sync::CancellationToken;
+use std::{net::SocketAddr, time::Duration};
+use tokio::net::TcpListener;
 
 /// How long requests that are open may take when the server stops.
 const FINISH: Duration = Duration::from_secs(2);
@@ -31,28 +29,17 @@ pub(crate) const ARRIVE: Duration = Duration::from_secs(2);
 pub(crate) struct Server {
     configured: SocketAddr,
     bound: Bound,
-    /// Ends accepting.
-    close: CancellationToken,
-    /// Ends connections that have no request in them.
-    stop: CancellationToken,
-    task: JoinHandle<()>,
+    connections: Connections,
 }
 
 impl Server {
     /// Begins to serve.
     pub(crate) fn start(handle: Handle, configured: SocketAddr, bound: Bound, sockets: Vec<TcpListener>) -> Self {
-        let (close, stop) = (CancellationToken::new(), CancellationToken::new());
-        let (closed, stopped) = (close.clone(), stop.clone());
-        let router = router(handle);
-        let task = tokio::spawn(async move {
-            let serve = |socket: TcpListener| {
-                let stopped = stopped.clone().cancelled_owned();
-                let door = Door { socket: Some(socket), closed: closed.clone() };
-                axum::serve(door, router.clone()).with_graceful_shutdown(stopped).into_future()
-            };
-            futures::future::join_all(sockets.into_iter().map(serve)).await;
-        });
-        Self { configured, bound, close, stop, task }
+        let connections = Connections::new(router(handle));
+        for socket in sockets {
+            connections.accept_on(socket);
+        }
+        Self { configured, bound, connections }
     }
 
     /// The address in the configuration.
@@ -72,40 +59,9 @@ impl Server {
 
     /// Stops accepting, finishes requests that are open or arrive within this time, and stops.
     pub(crate) async fn stop(self, arrive: Duration) {
-        let Self { bound, close, stop, mut task, configured: _ } = self;
-        close.cancel();
+        let Self { bound, connections, configured: _ } = self;
         drop(bound);
-        // `stop` ends a connection whose first request has not been read, even if that has come just then.
-        tokio::time::sleep(arrive).await;
-        stop.cancel();
-        if tokio::time::timeout(FINISH, &mut task).await.is_err() {
-            task.abort();
-        }
-    }
-}
-
-/// A listening socket that is closed before the connections that came by it.
-struct Door {
-    socket: Option<TcpListener>,
-    closed: CancellationToken,
-}
-
-impl Listener for Door {
-    type Io = TcpStream;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
-        if let Some(socket) = &mut self.socket
-            && let Some(accepted) = self.closed.run_until_cancelled(Listener::accept(socket)).await
-        {
-            return accepted;
-        }
-        self.socket = None;
-        std::future::pending().await
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.socket.as_ref().map_or_else(|| Err(io::ErrorKind::NotConnected.into()), TcpListener::local_addr)
+        connections.end(arrive, FINISH).await;
     }
 }
 
@@ -120,11 +76,13 @@ fn router(handle: Handle) -> Router {
         .route("/reload", post(reload))
         .route("/drain", post(drain))
         .layer(middleware::from_fn(refuse_browsers))
+        .layer(middleware::from_fn_with_state(handle.clone(), host::check))
         .with_state(handle)
 }
 
 /// A web page that someone on this machine visits must not reach what only an operator may. Browsers say where a request
-/// comes from: the Fetch standard's `Origin`, and `Sec-Fetch-Site`, which is `none` when a person typed the address.
+/// comes from: the Fetch standard's `Origin`, and `Sec-Fetch-Site`, which is `none` when a person typed the address. What a
+/// page reads under a name of its own, [`host`] refuses.
 async fn refuse_browsers(request: Request, next: Next) -> Response {
     let from_page = |headers: &HeaderMap| {
         let site = headers.get("sec-fetch-site");

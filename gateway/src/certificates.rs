@@ -1,13 +1,17 @@
 //! Reads the configured certificates: issues self-signed ones, reads files, refuses what no client could use.
 
-use crate::{local_ca, tls::Certificates};
+use crate::{
+    files::{self, PEM_MOST},
+    local_ca,
+    tls::Certificates,
+};
 use gateway_acme::check::{self, Pem};
 use gateway_config::{Certificate, CertificateSource, Config, Name, Protocol, ServerName};
 use rustls::RootCertStore;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use sha2::{Digest, Sha256};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -23,6 +27,8 @@ pub struct Loaded {
     pub certificates: Certificates,
     /// For people, metrics and reloads.
     pub facts: BTreeMap<Name, Facts>,
+    /// The same of those that the local authority has yet to issue, as they would be.
+    pub(crate) to_come: BTreeMap<Name, Facts>,
     /// The files that others may change, and SHA-256 of each as it was read.
     pub(crate) files: BTreeMap<PathBuf, String>,
 }
@@ -32,7 +38,8 @@ pub struct Loaded {
 pub enum Purpose {
     /// To be served: what the local authority has to issue, it issues.
     Serve,
-    /// To be looked at: nothing is made or written. What the local authority would have to issue is left out.
+    /// To be looked at: nothing is made or written. In the place of what the local authority would have to issue is something
+    /// equal that is never served.
     Look,
 }
 
@@ -71,6 +78,9 @@ pub fn load(config: &Config, purpose: Purpose) -> Result<Loaded, Vec<Certificate
             let reason = format!("listener `{}`, key `client_ca`: {reason}", listener.name);
             errors.push(CertificateError { name: name.clone(), reason });
         }
+    }
+    if purpose == Purpose::Serve {
+        prepare_authorities(config);
     }
     for certificate in &config.certificates {
         if let Err(reason) = load_one(certificate, purpose, &mut loaded) {
@@ -118,14 +128,16 @@ fn load_one(certificate: &Certificate, purpose: Purpose, loaded: &mut Loaded) ->
             let stem = certificate.name.as_str();
             match purpose {
                 Purpose::Serve => issue(certificate, directory, names)?,
-                Purpose::Look if local_ca::is_due(directory, stem, names) => return Ok(()),
-                Purpose::Look => local_ca::files(directory, stem),
+                Purpose::Look => match local_ca::look(directory, stem, names).map_err(|error| error.to_string())? {
+                    Some(files) => files,
+                    None => return rehearse(certificate, names, loaded),
+                },
             }
         }
         (_, None) => return Ok(()),
     };
-    let chain_pem = std::fs::read(&cert).map_err(|error| format!("cert: {}: {error}", cert.display()))?;
-    let key_pem = std::fs::read(&key).map_err(|error| format!("key: {}: {error}", key.display()))?;
+    let chain_pem = files::read(&cert, PEM_MOST).map_err(|error| format!("cert: {}: {error}", cert.display()))?;
+    let key_pem = files::read(&key, PEM_MOST).map_err(|error| format!("key: {}: {error}", key.display()))?;
     let (chain, facts) = chain(&chain_pem).map_err(|reason| format!("cert: {}: {reason}", cert.display()))?;
     let private =
         PrivateKeyDer::from_pem_slice(&key_pem).map_err(|error| format!("key: {}: {}", key.display(), said(&error)))?;
@@ -139,6 +151,16 @@ fn load_one(certificate: &Certificate, purpose: Purpose, loaded: &mut Loaded) ->
     Ok(())
 }
 
+/// In the place of a certificate that is yet to be issued.
+fn rehearse(certificate: &Certificate, names: &[ServerName], loaded: &mut Loaded) -> Result<(), String> {
+    let (chain_pem, key_pem) = local_ca::rehearse(names).map_err(|error| error.to_string())?;
+    let (chain, facts) = chain(chain_pem.as_bytes())?;
+    let private = PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).map_err(|error| said(&error))?;
+    loaded.certificates.add(certificate.name.clone(), chain, private).map_err(|error| error.to_string())?;
+    loaded.to_come.insert(certificate.name.clone(), facts);
+    Ok(())
+}
+
 /// Refuses what clients would refuse: expired, incomplete, in the wrong order, weak, or with another leaf's key.
 fn check(cert: &Path, chain: &[u8], key: &Path, private: &[u8]) -> Result<(), String> {
     let (cert, key) = (format!("cert: {}", cert.display()), format!("key: {}", key.display()));
@@ -148,7 +170,7 @@ fn check(cert: &Path, chain: &[u8], key: &Path, private: &[u8]) -> Result<(), St
 
 /// Reads the authorities that may have issued the certificates of clients.
 fn client_authorities(file: &Path, loaded: &mut Loaded) -> Result<(), String> {
-    let pem = std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let pem = files::read(file, PEM_MOST).map_err(|error| format!("{}: {error}", file.display()))?;
     let mut roots = RootCertStore::empty();
     for root in CertificateDer::pem_slice_iter(&pem) {
         let root = root.map_err(|error| format!("{}: {}", file.display(), said(&error)))?;
@@ -162,12 +184,27 @@ fn client_authorities(file: &Path, loaded: &mut Loaded) -> Result<(), String> {
     Ok(())
 }
 
+/// Sees to it that each local authority may vouch for all that it has to: one that was made anew for the names of a later
+/// certificate would leave the earlier ones with an issuer that is gone. Failures are for `issue` to report.
+fn prepare_authorities(config: &Config) {
+    let issue_all = || {
+        let local = config.certificates.iter().filter_map(|certificate| Some((certificate, local(certificate)?)));
+        let made = local.filter(|(certificate, (directory, names))| {
+            local_ca::issue(directory, certificate.name.as_str(), names).is_ok_and(|issued| issued.new_authority)
+        });
+        let directories: BTreeSet<&Path> = made.map(|(_, (directory, _))| directory).collect();
+        for directory in &directories {
+            let authority = directory.join(local_ca::AUTHORITY_FILE);
+            tracing::info!(authority = %authority.display(), "made a local certificate authority: browsers warn until it is trusted");
+        }
+        !directories.is_empty()
+    };
+    // The second time it permits everything.
+    let _ = issue_all() && issue_all();
+}
+
 fn issue(certificate: &Certificate, directory: &Path, names: &[ServerName]) -> Result<(PathBuf, PathBuf), String> {
     let issued = local_ca::issue(directory, certificate.name.as_str(), names).map_err(|error| error.to_string())?;
-    if issued.new_authority {
-        let authority = directory.join(local_ca::AUTHORITY_FILE);
-        tracing::info!(authority = %authority.display(), "made a local certificate authority: browsers warn until it is trusted");
-    }
     Ok((issued.cert, issued.key))
 }
 

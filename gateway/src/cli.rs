@@ -7,6 +7,7 @@ mod run;
 mod schema;
 mod upgrade;
 
+use crate::life_cycle::Held;
 use clap::{Args, Parser, Subcommand};
 use std::{path::PathBuf, process::ExitCode};
 
@@ -45,13 +46,15 @@ struct ConfigArgs {
 impl Cli {
     /// Does what the command line says. A crypto provider for rustls must be installed.
     pub fn execute(self) -> ExitCode {
+        // Before the runtime has threads.
+        let held = matches!(self.command, Command::Run(_)).then(Held::new);
         let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
             Ok(runtime) => runtime,
             Err(error) => return complain(&format!("cannot start: {error}")),
         };
         runtime.block_on(async {
             match self.command {
-                Command::Run(args) => run::run(args).await,
+                Command::Run(args) => run::run(args, held.unwrap_or_else(Held::new)).await,
                 Command::Upgrade(args) => upgrade::upgrade(args.config).await,
                 Command::Check(args) => check::check(args.config).await,
                 Command::Schema => schema::schema(),
@@ -60,6 +63,11 @@ impl Cli {
             }
         })
     }
+}
+
+/// A client for the admin address, which no proxy of the environment stands before.
+fn direct() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().build().unwrap_or_default()
 }
 
 #[expect(clippy::print_stdout, reason = "standard output is where a command line's answer belongs")]

@@ -99,12 +99,16 @@ async fn begin(plane: &Arc<Plane>, start: Start) -> Option<(Box<ClientStream>, K
             return None;
         }
     }
+    let mut asked = None;
     let (transport, kind) = match &listener.kind {
-        ListenerKind::Https(config) => {
+        ListenerKind::Https(https) => {
             let challenges = plane.challenges();
-            let tls = tls::accept(tcp, Arc::clone(config), &challenges, deadline, &plane.shared.metrics).await;
+            let tls = tls::accept(tcp, Arc::clone(&https.config), &challenges, deadline, &plane.shared.metrics).await;
             match tls {
-                Ok(Some(tls)) => (Transport::Tls(Box::new(tls)), Kind::Serve),
+                Ok(Some(tls)) => {
+                    asked = https.asked(tls.get_ref().1);
+                    (Transport::Tls(Box::new(tls)), Kind::Serve)
+                }
                 Ok(None) => return None,
                 Err(error) => {
                     tracing::debug!(%error, "TLS handshake failed");
@@ -119,7 +123,7 @@ async fn begin(plane: &Arc<Plane>, start: Start) -> Option<(Box<ClientStream>, K
         Transport::Tls(tls) => (true, tls::subject(tls.get_ref().1)),
         Transport::Tcp(_) => (false, None),
     };
-    let facts = Facts { client, secure, client_subject, outlet: None };
+    let facts = Facts { client, secure, client_subject, asked, outlet: None };
     Some((Box::new(ClientStream::new(transport, facts)), kind, place))
 }
 

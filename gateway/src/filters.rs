@@ -3,6 +3,7 @@
 mod client;
 mod fields;
 mod forwarded;
+mod misdirected;
 mod origin;
 mod rate_limit;
 mod request_id;
@@ -31,7 +32,7 @@ struct Filter {
 }
 
 /// The order matters; each reason says why a filter stands where it stands.
-const FILTERS: [Filter; 9] = [
+const FILTERS: [Filter; 10] = [
     // First, because whatever is refused, counted or logged is so for a client.
     Filter { name: "client", apply: client::find },
     // Before any field is relied on: h2 brings some that HTTP/1.1 cannot have.
@@ -40,6 +41,8 @@ const FILTERS: [Filter; 9] = [
     Filter { name: "target", apply: target::check },
     // Before anything can be refused with a reason worth correlating.
     Filter { name: "request_id", apply: request_id::give },
+    // Before a route is looked for, because the answer must not depend on what there is at the other host.
+    Filter { name: "misdirected", apply: misdirected::check },
     // Before the limits, because a route may have its own.
     Filter { name: "route", apply: route },
     // Before all that costs more than a look into a table.

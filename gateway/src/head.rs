@@ -170,7 +170,8 @@ fn request_line(line: &[u8]) -> Result<(Method, Range<usize>, Version), HeadErro
         return Err(HeadError::Connect);
     }
     // Only origin-form: absolute-form brings a second host, and no client of a server sends it (RFC 9112 section 3.2.2).
-    if !target.starts_with(b"/") || !target.iter().all(|byte| byte.is_ascii_graphic()) {
+    // A fragment is no part of it (section 3.2.1), and what parses it next would cut it off without a word.
+    if !target.starts_with(b"/") || !target.iter().all(|byte| byte.is_ascii_graphic() && *byte != b'#') {
         return Err(HeadError::Target);
     }
     let start = method.as_str().len().saturating_add(1);

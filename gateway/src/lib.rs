@@ -36,6 +36,7 @@ pub mod bind;
 pub mod certificates;
 pub mod cli;
 pub mod config_source;
+mod files;
 pub mod gateway;
 pub mod life_cycle;
 pub mod local_ca;

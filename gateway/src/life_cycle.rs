@@ -1,6 +1,7 @@
 //! Begin and end: the readiness latch, the signals, the order of a drain.
 
 use crate::{gateway::Handle, metrics::Metrics};
+use nix::sys::signal::{self, SigSet};
 use std::io;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -64,14 +65,30 @@ pub struct Signals {
     interrupt: Signal,
 }
 
+/// The same signals, waiting to be taken over: none of them is lost, nor ends the process meanwhile.
+#[must_use = "they wait until they are taken over"]
+pub struct Held(SigSet);
+
+impl Held {
+    /// Lets the signals wait. To be called first, while there is one thread: others inherit it.
+    pub fn new() -> io::Result<Self> {
+        let set: SigSet = [signal::SIGHUP, signal::SIGTERM, signal::SIGINT].into_iter().collect();
+        set.thread_block()?;
+        Ok(Self(set))
+    }
+}
+
 impl Signals {
-    /// Takes the signals over from their default actions.
-    pub fn install() -> io::Result<Self> {
-        Ok(Self {
+    /// Takes the signals over from their default actions; on the thread that has let them wait, which is the one that gets
+    /// them from then on. Needs a Tokio runtime.
+    pub fn install(held: Held) -> io::Result<Self> {
+        let signals = Self {
             hangup: signal(SignalKind::hangup())?,
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
-        })
+        };
+        held.0.thread_unblock()?;
+        Ok(signals)
     }
 
     /// Obeys: SIGHUP reloads; SIGTERM and SIGINT drain, a second one of them ends the drain at once. Never returns; drop it

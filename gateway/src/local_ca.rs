@@ -7,6 +7,7 @@ mod authority;
 mod leaf;
 mod store;
 
+use crate::files;
 use authority::Authority;
 use gateway_config::ServerName;
 use std::{
@@ -65,9 +66,22 @@ pub fn issue(directory: &Path, stem: &str, names: &[ServerName]) -> Result<Issue
     Ok(Issued { cert, key, new_authority })
 }
 
-/// Where certificate and key are that [`issue`] would give back.
-pub fn files(directory: &Path, stem: &str) -> (PathBuf, PathBuf) {
-    Directory::look(directory).files(stem)
+/// Where certificate and key are that [`issue`] would give back; `None`: it would issue them. Fails where [`issue`] would fail
+/// because of the directory, and makes nothing.
+pub fn look(directory: &Path, stem: &str, names: &[ServerName]) -> Result<Option<(PathBuf, PathBuf)>, LocalCaError> {
+    let place = Directory::look(directory);
+    let due = is_due(directory, stem, names);
+    if due || !place.can_be_locked() {
+        let failed = |source| LocalCaError::File { path: directory.to_owned(), source };
+        files::could_write_into(directory).map_err(failed)?;
+    }
+    Ok((!due).then(|| place.files(stem)))
+}
+
+/// What [`issue`] would make, from an authority of the moment: chain and key as PEM, for a look at what could be served.
+pub fn rehearse(names: &[ServerName]) -> Result<(String, String), LocalCaError> {
+    let (authority, _key) = Authority::generate(names, None)?;
+    leaf::make(&authority, names)
 }
 
 /// Whether [`issue`] would issue anew. Makes nothing.

@@ -9,7 +9,6 @@ use crate::{
     certificates::{self, Purpose},
     config_source::ConfigError,
     gateway::{Handle, apply},
-    metrics::Metrics,
     snapshot::Snapshot,
     take_over::Inherited,
 };
@@ -49,15 +48,13 @@ pub(crate) async fn rehearse(handle: Handle) -> Result<ReloadReport, ConfigError
     if effect.is_over() {
         return Err(ConfigError::Stopping);
     }
-    let (config, loaded, acme) = apply::load(&state.source, effect.acme(), Purpose::Serve).await?;
-    // With metrics of its own, and upstreams that end with it: what serves notices nothing.
-    let snapshot = Snapshot::build(Arc::new(config), &loaded.certificates, None, &Metrics::new(), &state.pseudonyms);
-    let snapshot = Arc::new(snapshot.map_err(ConfigError::Unservable)?);
+    let upgrades = state.options.upgrades;
+    let rehearsed = apply::rehearse(&state.source, effect.acme(), &state.pseudonyms, upgrades).await?;
+    let apply::Rehearsed { snapshot, loaded, acme } = rehearsed;
     let config = Arc::clone(snapshot.config());
     let changes = changes::between(handle.config().as_ref(), &config, effect.certificates(), &loaded);
     let mut inherited = Inherited::default();
-    let _bound_and_released =
-        apply::Ready::new(snapshot, loaded, acme, &effect, &mut inherited, state.options.upgrades)?;
+    let _bound_and_released = apply::Ready::new(snapshot, loaded, acme, &effect, &mut inherited, upgrades)?;
     Ok(ReloadReport::new(changes, config.hash.clone(), state, false))
 }
 

@@ -4,7 +4,7 @@ use crate::{
     access_log::{AccessLog, Pseudonyms},
     filters,
     listener::CapLimits,
-    metrics::{Metrics, RouteMetrics},
+    metrics::{Metrics, RouteMetrics, UpstreamMetrics},
     router::Router,
     static_files::{Site, SiteError},
     tls::{self, Certificates, TlsError},
@@ -14,7 +14,7 @@ use crate::{
 use gateway_config::{Action, Config, Listener, Name, Protocol};
 use http::{HeaderValue, StatusCode};
 use ipnet::IpNet;
-use rustls::{ServerConfig, server::ProducesTickets};
+use rustls::server::ProducesTickets;
 use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
 /// One configuration, ready to serve.
@@ -76,7 +76,7 @@ pub(crate) struct ListenerState {
 
 /// What a listener speaks.
 pub(crate) enum ListenerKind {
-    Https(Arc<ServerConfig>),
+    Https(tls::Https),
     Redirect(Option<u16>),
     Plain,
 }
@@ -107,6 +107,26 @@ impl Snapshot {
         metrics: &Metrics,
         pseudonyms: &Pseudonyms,
     ) -> Result<Self, BuildError> {
+        Self::assemble(config, certificates, previous, metrics, pseudonyms, Upstream::start)
+    }
+
+    /// The same from nothing before, to see whether it can be built: its upstreams ask nobody anything.
+    pub(crate) fn rehearse(
+        config: Arc<Config>,
+        certificates: &Certificates,
+        pseudonyms: &Pseudonyms,
+    ) -> Result<Self, BuildError> {
+        Self::assemble(config, certificates, None, &Metrics::new(), pseudonyms, Upstream::unkept)
+    }
+
+    fn assemble(
+        config: Arc<Config>,
+        certificates: &Certificates,
+        previous: Option<&Self>,
+        metrics: &Metrics,
+        pseudonyms: &Pseudonyms,
+        begin: fn(&gateway_config::Upstream, Arc<UpstreamMetrics>) -> Arc<Upstream>,
+    ) -> Result<Self, BuildError> {
         let tickets = match (certificates.tickets(), previous) {
             (Some(shared), _) => Arc::clone(shared),
             (None, Some(previous)) => Arc::clone(&previous.tickets),
@@ -129,7 +149,7 @@ impl Snapshot {
             .map(|upstream| {
                 let kept = previous.and_then(|previous| previous.upstreams.get(&upstream.name));
                 let kept = kept.filter(|kept| kept.config() == upstream).map(Arc::clone);
-                let built = kept.unwrap_or_else(|| Upstream::start(upstream, metrics.upstream(upstream.name.as_str())));
+                let built = kept.unwrap_or_else(|| begin(upstream, metrics.upstream(upstream.name.as_str())));
                 (upstream.name.clone(), built)
             })
             .collect();
@@ -186,7 +206,7 @@ impl ListenerState {
         let kind = match &listener.protocol {
             Protocol::Https { certificates: names, client_certificates } => {
                 let clients = client_certificates.as_ref();
-                ListenerKind::Https(tls::server_config(&config.tls, names, certificates, tickets, clients)?)
+                ListenerKind::Https(tls::https(&config.tls, names, certificates, tickets, clients)?)
             }
             Protocol::HttpRedirect { https_port } => ListenerKind::Redirect(*https_port),
             Protocol::HttpPlain => ListenerKind::Plain,

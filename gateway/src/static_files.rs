@@ -4,6 +4,7 @@
 mod conditional;
 mod encoding;
 mod load;
+mod navigation;
 
 pub use load::SiteError;
 
@@ -12,6 +13,7 @@ use bytes::Bytes;
 use conditional::Selected;
 use encoding::Coding;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use navigation::Directories;
 use std::collections::HashMap;
 
 /// A site in memory.
@@ -19,6 +21,7 @@ use std::collections::HashMap;
 pub(crate) struct Site {
     /// By decoded path, such as `/assets/x.js`.
     files: HashMap<String, File>,
+    directories: Directories,
     spa_fallback: Option<String>,
     pub(crate) policy: HeaderValue,
 }
@@ -55,9 +58,13 @@ const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=3153600
 const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 
 impl Site {
+    fn new(files: HashMap<String, File>, spa_fallback: Option<String>, policy: HeaderValue) -> Self {
+        Self { directories: Directories::of(&files), files, spa_fallback, policy }
+    }
+
     /// Answers a request for a normalised path; `None`: there is no such file.
     pub(crate) fn reply(&self, method: &Method, path: &str, headers: &HeaderMap) -> Option<Reply> {
-        let file = self.find(method, path, headers)?;
+        let (file, fell_back) = self.find(method, path, headers)?;
         let accept = headers.get_all(header::ACCEPT_ENCODING);
         let ranged = *method == Method::GET && headers.contains_key(header::RANGE);
         // A range of a compressed file is of no use to a browser that shows a video or resumes a download.
@@ -70,11 +77,15 @@ impl Site {
             (header::ETAG, representation.etag.clone()),
             (header::CACHE_CONTROL, if file.immutable { IMMUTABLE } else { REVALIDATE }),
         ];
-        if !file.coded.is_empty() {
-            reply.push((header::VARY, HeaderValue::from_static("accept-encoding")));
+        match (fell_back, file.coded.is_empty()) {
+            (false, true) => {}
+            (false, false) => reply.push((header::VARY, HeaderValue::from_static("accept-encoding"))),
+            (true, true) => reply.push((header::VARY, navigation::VARY)),
+            (true, false) => reply.push((header::VARY, navigation::VARY_AND_CODING)),
         }
         let (status, body) = match selected {
             Selected::NotModified => (StatusCode::NOT_MODIFIED, Bytes::new()),
+            Selected::Failed => (StatusCode::PRECONDITION_FAILED, Bytes::new()),
             Selected::Whole => (StatusCode::OK, representation.bytes.clone()),
             Selected::Part(range, content_range) => {
                 reply.push((header::CONTENT_RANGE, content_range));
@@ -99,16 +110,20 @@ impl Site {
         Some(Reply { status, headers: reply, body, length })
     }
 
-    fn find(&self, method: &Method, path: &str, headers: &HeaderMap) -> Option<&File> {
+    /// The file, and whether it stands in for one that is not there.
+    fn find(&self, method: &Method, path: &str, headers: &HeaderMap) -> Option<(&File, bool)> {
         let mut path = decode(path)?;
         if path.ends_with('/') {
             path.push_str("index.html");
         }
         if let Some(file) = self.files.get(&path) {
-            return Some(file);
+            return Some((file, false));
         }
-        let fallback = self.spa_fallback.as_ref().filter(|_| is_navigation(method, &path, headers))?;
-        self.files.get(fallback)
+        let fallback = self.spa_fallback.as_ref()?;
+        if !self.directories.may_have_page(&path) || !navigation::is_navigation(method, headers) {
+            return None;
+        }
+        Some((self.files.get(fallback)?, true))
     }
 
     /// Whether there is nothing at all in it, as when the user interface was not built.
@@ -120,18 +135,6 @@ impl Site {
     pub(crate) fn not_built() -> Answer {
         Answer::plain(503, "The user interface was not built into this program: run `make ui` and build it again.")
     }
-}
-
-/// Whether a browser wants a page, so that the application may find out itself which one. Never below `/api`, `/ws` and
-/// `/assets`, and never where a file was asked for: a missing script must not turn into HTML.
-fn is_navigation(method: &Method, path: &str, headers: &HeaderMap) -> bool {
-    let below = |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    let asks_for_file = path.rsplit('/').next().is_some_and(|segment| segment.contains('.') && segment != "index.html");
-    let mut accept = headers.get_all(header::ACCEPT).iter().filter_map(|accept| accept.to_str().ok());
-    matches!(*method, Method::GET | Method::HEAD)
-        && !["/api", "/ws", "/assets", "/.well-known"].into_iter().any(below)
-        && !asks_for_file
-        && accept.any(|accept| accept.contains("text/html"))
 }
 
 /// A normalised path without its escapes, which are valid then.

@@ -11,6 +11,7 @@ pub(crate) use transport::Transport;
 use crate::{
     head::{Framing, Head},
     held::Outlet,
+    tls::Asked,
 };
 use bytes::{Buf as _, BytesMut};
 use chunks::Chunks;
@@ -43,6 +44,8 @@ pub(crate) struct Facts {
     pub(crate) client_subject: Option<Arc<str>>,
     /// Of an h2 connection.
     pub(crate) outlet: Option<Arc<Outlet>>,
+    /// The name that it was opened for (SNI), if one was named.
+    pub(crate) asked: Option<Arc<Asked>>,
 }
 
 /// A client's connection.
@@ -218,6 +221,7 @@ pub(crate) fn facts_of(digest: Option<&pingora::protocols::Digest>) -> Facts {
         secure: false,
         client_subject: None,
         outlet: None,
+        asked: None,
     };
     data.and_then(|data| data.downcast_ref::<Facts>()).cloned().unwrap_or(unknown)
 }

@@ -21,7 +21,7 @@ mod wire;
 pub use inherited::Inherited;
 pub(crate) use inherited::Part;
 pub(crate) use offer::Offer;
-pub(crate) use place::{Prepared, check_directory};
+pub(crate) use place::{Prepared, check_directory, look};
 pub(crate) use predecessor::Predecessor;
 
 use std::{io, path::PathBuf};

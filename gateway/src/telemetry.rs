@@ -1,5 +1,8 @@
 //! Logs: lines on standard error, as JSON or for people, with a level and a form that a reload can change.
 
+mod json;
+mod panics;
+
 use gateway_config::{Log, LogFormat, LogLevel};
 use std::io::{self, IsTerminal};
 use tracing_subscriber::{
@@ -23,11 +26,13 @@ type Lines = Box<dyn Layer<Filtered> + Send + Sync>;
 impl Telemetry {
     /// Begins to write logs; once per process. RUST_LOG, when set, goes before the configured level, for good.
     pub fn install(log: &Log) -> Result<Self, TryInitError> {
-        let from_environment = std::env::var(EnvFilter::DEFAULT_ENV).is_ok_and(|value| !value.is_empty());
-        let filter = if from_environment { EnvFilter::from_default_env() } else { filter(log.level) };
+        let environment = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|value| !value.is_empty());
+        let from_environment = environment.is_some();
+        let filter = environment.map_or_else(|| filter(log.level), |directives| asked_for(&directives));
         let (filter, handle) = reload::Layer::new(filter);
         let (layer, lines) = reload::Layer::new(lines(log.format));
         tracing_subscriber::registry().with(filter).with(layer).try_init()?;
+        panics::log();
         Ok(Self { filter: handle, lines, from_environment })
     }
 
@@ -43,30 +48,31 @@ impl Telemetry {
 /// No spans in either: what they hold is formatted for the one form or the other.
 fn lines(format: LogFormat) -> Lines {
     match format {
-        LogFormat::Json => fmt::layer()
-            .json()
-            .flatten_event(true)
-            .with_current_span(false)
-            .with_span_list(false)
-            .with_writer(io::stderr)
-            .boxed(),
+        LogFormat::Json => fmt::layer().event_format(json::Json).with_writer(io::stderr).boxed(),
         LogFormat::Text => {
             fmt::layer().with_target(false).with_ansi(io::stderr().is_terminal()).with_writer(io::stderr).boxed()
         }
     }
 }
 
-/// Our own modules at the level asked for; libraries that narrate each connection only when something is odd.
+/// Our own modules at the level asked for; libraries that narrate each connection only when something is odd. What rustls
+/// warns of is any client's doing, such as an IP address as its server name: it counts as a failed handshake.
 fn filter(level: LogLevel) -> EnvFilter {
     let level = level.as_str();
-    let quiet = if level == "trace" {
-        "debug"
-    } else if level == "error" {
-        "error"
-    } else {
-        "warn"
+    let (quiet, tls) = match level {
+        "trace" => ("debug", "debug"),
+        "error" => ("error", "error"),
+        _ => ("warn", "error"),
     };
-    let directives = ["pingora", "pingora_core", "pingora_proxy", "h2", "hyper", "rustls"]
-        .map(|library| format!("{library}={quiet}"));
-    EnvFilter::new(format!("{level},{}", directives.join(",")))
+    let directives =
+        ["pingora", "pingora_core", "pingora_proxy", "h2", "hyper"].map(|library| format!("{library}={quiet}"));
+    EnvFilter::new(format!("{level},{},rustls={tls}", directives.join(",")))
+}
+
+/// The directives of RUST_LOG; a level for everything is not meant for rustls.
+fn asked_for(directives: &str) -> EnvFilter {
+    if directives.contains("rustls") {
+        return EnvFilter::new(directives);
+    }
+    EnvFilter::new(format!("rustls=error,{directives}"))
 }

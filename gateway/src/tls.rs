@@ -14,7 +14,7 @@ use gateway_acme::Challenges;
 use gateway_config::{ClientCertificates, Name, TlsPolicy, TlsVersion};
 use resolver::Resolver;
 use rustls::{
-    RootCertStore, ServerConfig,
+    RootCertStore, ServerConfig, ServerConnection,
     server::{Acceptor, NoServerSessionStorage, ProducesTickets},
     sign::CertifiedKey,
 };
@@ -98,15 +98,44 @@ impl Certificates {
     }
 }
 
+/// What a listener shakes hands with.
+#[derive(Debug)]
+pub(crate) struct Https {
+    pub(crate) config: Arc<ServerConfig>,
+    resolver: Arc<Resolver>,
+}
+
+/// The name that a client asked for when it connected, and the certificates that there were.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    name: String,
+    resolver: Arc<Resolver>,
+}
+
+impl Https {
+    /// What the client has asked for; `None`: no name.
+    pub(crate) fn asked(&self, session: &ServerConnection) -> Option<Arc<Asked>> {
+        let name = session.server_name()?.to_ascii_lowercase();
+        Some(Arc::new(Asked { name, resolver: Arc::clone(&self.resolver) }))
+    }
+}
+
+impl Asked {
+    /// Whether a request for this host belongs to a connection of its own. The host is in lower case, without port.
+    pub(crate) fn is_not_for(&self, host: &str) -> bool {
+        self.resolver.is_misdirected(&self.name, host)
+    }
+}
+
 /// The configuration of a listener that offers these certificates, the first one being the default.
-pub(crate) fn server_config(
+pub(crate) fn https(
     policy: &TlsPolicy,
     names: &[Name],
     certificates: &Certificates,
     tickets: &Arc<dyn ProducesTickets>,
     clients: Option<&ClientCertificates>,
-) -> Result<Arc<ServerConfig>, TlsError> {
-    let resolver = Resolver::new(names, certificates, policy.unknown_names)?;
+) -> Result<Https, TlsError> {
+    let resolver = Arc::new(Resolver::new(names, certificates, policy.unknown_names)?);
     let versions: &[&rustls::SupportedProtocolVersion] = match policy.min_version {
         TlsVersion::Tls12 => &[&rustls::version::TLS13, &rustls::version::TLS12],
         TlsVersion::Tls13 => &[&rustls::version::TLS13],
@@ -121,7 +150,7 @@ pub(crate) fn server_config(
             builder.with_client_cert_verifier(client_certificate::verifier(clients, roots, provider)?)
         }
     };
-    let mut config = builder.with_cert_resolver(Arc::new(resolver));
+    let mut config = builder.with_cert_resolver(Arc::clone(&resolver) as Arc<dyn rustls::server::ResolvesServerCert>);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     if clients.is_none() {
         config.ticketer = Arc::clone(tickets);
@@ -133,7 +162,7 @@ pub(crate) fn server_config(
     config.session_storage = Arc::new(NoServerSessionStorage {});
     // RFC 8446 section 8: early data can be replayed, so none is taken.
     config.max_early_data_size = 0;
-    Ok(Arc::new(config))
+    Ok(Https { config: Arc::new(config), resolver })
 }
 
 /// Shakes hands within the deadline; `None` when the other side was an ACME authority, which has got its proof.

@@ -94,8 +94,8 @@ impl Upstream {
         upstream
     }
 
-    /// The same without a keeper.
-    fn unkept(config: &gateway_config::Upstream, metrics: Arc<UpstreamMetrics>) -> Arc<Self> {
+    /// The same without a keeper: it does nothing of its own accord.
+    pub(crate) fn unkept(config: &gateway_config::Upstream, metrics: Arc<UpstreamMetrics>) -> Arc<Self> {
         let fixed: Vec<Arc<Target>> =
             config.targets.iter().filter_map(|target| Target::fixed(target, config)).collect();
         let resolved = fixed.len() == config.targets.len();

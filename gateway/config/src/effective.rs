@@ -23,6 +23,7 @@ impl Config {
         text.duration("hsts_max_age", self.tls.hsts_max_age);
         text.plain("hsts_include_subdomains", self.tls.hsts_include_subdomains);
         text.string("unknown_names", if self.tls.unknown_names == UnknownNames::Refuse { "refuse" } else { "default" });
+        text.plain("refuse_misdirected", self.tls.refuse_misdirected);
         self.certificates.iter().for_each(|certificate| text.certificate(certificate));
         if let Some(storage) = &self.certificate_storage {
             text.storage(storage);
@@ -34,6 +35,7 @@ impl Config {
         if let Some(admin) = &self.admin {
             text.section("admin");
             text.string("address", admin.address);
+            text.list("hosts", &admin.hosts);
         }
         text.section("log");
         text.plain("access", self.log.access);
@@ -52,6 +54,7 @@ impl Config {
         }
         text.section("trust");
         text.list("forwarded", &self.trust.forwarded);
+        text.plain("underscores_in_headers", self.trust.underscores_in_headers);
         text.0
     }
 }

@@ -80,6 +80,17 @@ impl ListenAddress {
         }
     }
 
+    /// Whether both cannot be listened on at once: `[::]` takes every address, `0.0.0.0` every IPv4 address.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let takes =
+            |one: IpAddr, other: IpAddr| one == other || (one.is_unspecified() && (one.is_ipv6() || other.is_ipv4()));
+        let clash = |one: IpAddr, other: IpAddr| takes(one, other) || takes(other, one);
+        let others = other.socket_addrs();
+        self.port() != 0
+            && self.port() == other.port()
+            && self.socket_addrs().iter().any(|one| others.iter().any(|other| clash(one.ip(), other.ip())))
+    }
+
     /// Whether only this machine can reach it.
     pub fn is_loopback(&self) -> bool {
         match self {

@@ -1,5 +1,6 @@
 //! Running the gateway: admin address, logs, drain, upgrade, trusted networks.
 
+use crate::HostPattern;
 use ipnet::IpNet;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -8,6 +9,8 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 pub struct Admin {
     /// The address; must not be reachable from the internet.
     pub address: SocketAddr,
+    /// Names by which it may be asked, besides IP addresses and `localhost`.
+    pub hosts: Vec<HostPattern>,
 }
 
 /// `[log]`.
@@ -81,4 +84,6 @@ pub struct Upgrade {
 pub struct Trust {
     /// Networks of proxies whose `X-Forwarded-*`, `X-Request-Id` and `traceparent` are believed; from others they are overwritten.
     pub forwarded: Vec<IpNet>,
+    /// Whether fields whose names have an underscore go to services.
+    pub underscores_in_headers: bool,
 }

@@ -1,7 +1,11 @@
 //! The configuration of a single machine, written as the TOML text that an operator would start from.
 
-use crate::{DirectoryUrl, ListenAddress, ServerName, SiteRoot, Target};
-use std::{fmt::Write, net::SocketAddr, path::PathBuf};
+use crate::{DirectoryUrl, HostPattern, ListenAddress, ServerName, SiteRoot, Target};
+use std::{
+    fmt::{Display, Write},
+    net::SocketAddr,
+    path::PathBuf,
+};
 
 /// What a gateway in front of one chat backend has to know.
 #[derive(Clone, Debug)]
@@ -12,6 +16,8 @@ pub struct Standalone {
     pub http: Vec<ListenAddress>,
     /// The admin address.
     pub admin: Option<SocketAddr>,
+    /// Names by which the admin address is asked, besides IP addresses and `localhost`.
+    pub admin_hosts: Vec<HostPattern>,
     /// Where `/api` goes.
     pub api: Target,
     /// Where `/ws` goes.
@@ -77,6 +83,9 @@ impl Standalone {
         );
         if let Some(admin) = self.admin {
             let _ = write!(text, "\n[admin]\naddress = {}\n", quoted(&admin.to_string()));
+            if !self.admin_hosts.is_empty() {
+                let _ = writeln!(text, "hosts = [{}]", listed(&self.admin_hosts));
+            }
         }
         text
     }
@@ -107,7 +116,7 @@ impl StandaloneAcme {
     }
 }
 
-fn listed(names: &[ServerName]) -> String {
+fn listed(names: &[impl Display]) -> String {
     names.iter().map(|name| quoted(&name.to_string())).collect::<Vec<_>>().join(", ")
 }
 

@@ -42,7 +42,7 @@ pub(crate) fn config(text: &str, base: &Path, sections: Sections, problems: &mut
         upstreams,
         sites,
         limits,
-        admin: sections.admin.and_then(|admin| operation::admin(&mut check, admin)),
+        admin: sections.admin.and_then(|admin| operation::admin(&mut check, &admin, &sections.listener)),
         log: operation::log(sections.log.unwrap_or_default()),
         tracing: tracing::tracing(&mut check, sections.tracing.as_ref()),
         drain: operation::drain(&mut check, sections.drain.unwrap_or_default()),

@@ -80,6 +80,16 @@ fn each_mistake_is_found_on_its_line() {
         ),
         ("path_prefix = \"/api\"", "path_prefix = \"api\"", 13, "\"api\": expected a path from `/`"),
         ("path_prefix = \"/api\"", "path_prefix = \"/a/../b\"", 13, "expected a path from `/`"),
+        ("path_prefix = \"/api\"", "path_prefix = \"/a*\"", 13, "\"/a*\": `*` has no meaning here, a prefix has"),
+        ("path_prefix = \"/api\"", "path_prefix = \"/a*\"", 13, "write `path_prefix = \"/a\"`"),
+        ("path_prefix = \"/api\"", "path_prefix = \"/api/*\"", 13, "write `path_prefix = \"/api\"`"),
+        ("path_prefix = \"/api\"", "path_prefix = \"/*\"", 13, "write `path_prefix = \"/\"`"),
+        (
+            "path_prefix = \"/api\"",
+            "path = \"/api/*\"",
+            13,
+            "`path` is one path: for everything below it write `path_prefix",
+        ),
         ("path_prefix = \"/api\"", "", 11, "expected exactly one of `path` and `path_prefix`"),
         ("targets = [\"127.0.0.1:9000\"]", "targets = []", 16, "`targets` is empty"),
         (
@@ -98,6 +108,27 @@ fn each_mistake_is_found_on_its_line() {
         ("[[route]]", "[limits]\nsend_timeout = \"2h\"\n[[route]]", 12, "expected 10ms to 1h, got 2h"),
         ("[[route]]", "[limits]\nheld_bytes_per_address = 1000\n[[route]]", 12, "expected 1MiB to "),
         ("[[route]]", "[admin]\naddress = \"localhost\"\n[[route]]", 12, "expected an IP address and port"),
+        (
+            "[[route]]",
+            "[admin]\naddress = \"127.0.0.1:8443\"\n[[route]]",
+            12,
+            "a listener has the address 127.0.0.1:8443 already: give `[admin]` a port of its own",
+        ),
+        (
+            "[[route]]",
+            "[admin]\naddress = \"0.0.0.0:8443\"\n[[route]]",
+            12,
+            "a listener has the address 127.0.0.1:8443 already, which overlaps 0.0.0.0:8443",
+        ),
+        ("[[route]]", "[admin]\naddress = \"[::]:8443\"\n[[route]]", 12, "which overlaps [::]:8443"),
+        (
+            "[[route]]",
+            "[admin]\naddress = \"127.0.0.1:9090\"\nhosts = [\"gateway:9090\"]\n[[route]]",
+            13,
+            "\"gateway:9090\": expected a host without port",
+        ),
+        ("[[route]]", "[trust]\nunderscores_in_headers = 1\n[[route]]", 12, "invalid type"),
+        ("[[route]]", "[tls]\nrefuse_misdirected = \"no\"\n[[route]]", 12, "invalid type"),
         ("[[route]]", "[drain]\ndelay = 5\n[[route]]", 12, "expected a string in quotes, not the number 5"),
         ("[[route]]", "[tracing]\nsample = 1\n[[route]]", 11, "missing field `endpoint`"),
         ("[[route]]", "[tracing]\nendpoint = \"http://c\"\n[[route]]", 12, "expected a URL with its path"),
@@ -163,6 +194,22 @@ fn two_parts_of_one_name_two_routes_for_one_request_and_two_listeners_on_one_add
     assert!(routed[0].reason.contains("route `other` matches the same requests as `api`"), "{routed:?}");
     let bound = problems(&twice("[[listener]]\nname = \"two\"\naddress = \"localhost:8443\"\nprotocol = \"https\""));
     assert!(bound[0].reason.contains("another listener has the address"), "{bound:?}");
+    let any = problems(&twice("[[listener]]\nname = \"two\"\naddress = \"0.0.0.0:8443\"\nprotocol = \"https\""));
+    assert!(any[0].reason.contains("127.0.0.1:8443 already, which overlaps 0.0.0.0:8443"), "{any:?}");
+}
+
+#[test]
+fn addresses_that_can_be_listened_on_together_are_accepted() {
+    let also = |address: &str| {
+        let text = format!("{RIGHT}\n[[listener]]\nname = \"two\"\naddress = \"{address}\"\nprotocol = \"https\"");
+        Config::parse(&text, "gateway.toml", Path::new("")).is_ok()
+    };
+    for address in ["127.0.0.1:8444", "127.0.0.2:8443", "[::1]:8443", "127.0.0.1:0"] {
+        assert!(also(address), "{address}");
+    }
+    for address in ["127.0.0.1:8443", "localhost:8443", "0.0.0.0:8443", "[::]:8443"] {
+        assert!(!also(address), "{address}");
+    }
 }
 
 #[test]

@@ -13,6 +13,7 @@ fn standalone() -> Standalone {
         https: vec!["localhost:8443".parse().unwrap(), "[::]:443".parse().unwrap()],
         http: vec!["localhost:8080".parse().unwrap()],
         admin: Some("127.0.0.1:9090".parse().unwrap()),
+        admin_hosts: vec!["gatehouse".parse().unwrap()],
         api: "unix:/tmp/a \"quoted\" path/api.sock".parse().unwrap(),
         live: "unix:/tmp/live.sock".parse().unwrap(),
         account_cookie: "__Host-gatehouse".to_owned(),
@@ -37,7 +38,8 @@ fn its_text_parses_to_what_was_asked_for() {
     let Action::Upstream(upstream) = &live.action else { panic!("{live:?}") };
     assert_eq!(config.upstream(upstream).unwrap().balance, Balance::Rendezvous { cookie: "__Host-gatehouse".into() });
     assert_eq!(config.sites[0].root, SiteRoot::Embedded);
-    assert_eq!(config.admin.unwrap().address.port(), 9090);
+    let admin = config.admin.unwrap();
+    assert_eq!((admin.address.port(), admin.hosts), (9090, vec!["gatehouse".parse().unwrap()]));
 }
 
 #[test]

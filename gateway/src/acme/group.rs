@@ -105,7 +105,9 @@ impl Group {
         self.publish();
         for entry in &self.entries {
             loaded.certificates.insert_slot(entry.name.clone(), Arc::clone(&entry.slot));
-            if let Some(facts) = entry.slot.load().cert.first().and_then(certificates::facts) {
+            if !loaded.to_come.contains_key(&entry.name)
+                && let Some(facts) = entry.slot.load().cert.first().and_then(certificates::facts)
+            {
                 loaded.facts.insert(entry.name.clone(), facts);
             }
         }

@@ -1,6 +1,6 @@
 //! From the configuration's words to the maintainer's settings, and the contents of the files that are named there.
 
-use crate::secret;
+use crate::{files, secret};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use gateway_acme::{Authority, ChallengeKind, ExternalAccount, NameSet, Settings};
 use gateway_config::{AcmeChallenge, AcmeExternalAccount, AcmeIssuer};
@@ -51,7 +51,7 @@ fn hmac_key(account: &AcmeExternalAccount) -> Result<Vec<u8>, String> {
 
 fn roots(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let said = |error: &dyn std::fmt::Display| format!("ca_file: {}: {error}", file.display());
-    let pem = std::fs::read(file).map_err(|error| said(&error))?;
+    let pem = files::read(file, files::PEM_MOST).map_err(|error| said(&error))?;
     let roots: Vec<_> = CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>().map_err(|error| said(&error))?;
     if roots.is_empty() { Err(said(&"expected PEM certificates, found none")) } else { Ok(roots) }
 }

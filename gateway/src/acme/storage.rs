@@ -1,6 +1,6 @@
 //! The storage of ACME, opened; session tickets are shared through it.
 
-use crate::{certificates::Purpose, secret};
+use crate::{certificates::Purpose, files, secret};
 use gateway_acme::{
     DirectoryStorage, RedisAddress, RedisStorage, Storage, SystemClock, TicketKeeper, TicketSettings, Ticketer,
 };
@@ -40,7 +40,12 @@ impl Wanted {
             CertificateStorage::Directory(directory) => {
                 let opened = match purpose {
                     Purpose::Serve => DirectoryStorage::open(directory),
-                    Purpose::Look => DirectoryStorage::look(directory),
+                    Purpose::Look => {
+                        let failed = |error| format!("{}: {error}", directory.display());
+                        // One of its rooms stands for all: what is above them need not be writable.
+                        files::could_write_into(&directory.join("certificates")).map_err(failed)?;
+                        DirectoryStorage::look(directory)
+                    }
                 };
                 Arc::new(opened.map_err(|error| error.to_string())?)
             }
@@ -120,5 +125,5 @@ impl Opened {
 }
 
 fn authorities(file: &Path) -> Result<Vec<u8>, String> {
-    std::fs::read(file).map_err(|error| format!("redis_ca_file: {}: {error}", file.display()))
+    files::read(file, files::PEM_MOST).map_err(|error| format!("redis_ca_file: {}: {error}", file.display()))
 }

@@ -1,7 +1,7 @@
 //! `gateway check`.
 
 use super::{complain, say};
-use crate::{acme::Acme, certificates::Purpose, config_source::ConfigSource, gateway::apply};
+use crate::{access_log::Pseudonyms, acme::Acme, config_source::ConfigSource, gateway::apply, take_over::Upgrades};
 use gateway_config::{Certificate, CertificateSource};
 use std::{
     path::PathBuf,
@@ -11,10 +11,13 @@ use std::{
 
 pub(super) async fn check(path: PathBuf) -> ExitCode {
     let source = ConfigSource::File(path.clone());
-    let (config, loaded, acme) = match apply::load(&source, &Acme::default(), Purpose::Look).await {
-        Ok(loaded) => loaded,
+    let (acme, pseudonyms) = (Acme::default(), Pseudonyms::new());
+    let rehearsed = match apply::rehearse(&source, &acme, &pseudonyms, Upgrades::Offered).await {
+        Ok(rehearsed) => rehearsed,
         Err(error) => return complain(&error.to_string()),
     };
+    let apply::Rehearsed { snapshot, loaded, acme } = rehearsed;
+    let config = snapshot.config();
     say(&config.to_toml());
     for (name, facts) in &loaded.facts {
         let until = UNIX_EPOCH + Duration::from_secs(facts.not_after.try_into().unwrap_or(0));

@@ -9,7 +9,7 @@ mod network;
 mod orders;
 mod upstreams;
 
-use super::{ConfigArgs, complain, say};
+use super::{ConfigArgs, complain, direct, say};
 use crate::{config_source::ConfigSource, take_over::check_directory};
 use clap::Args;
 use dns::{NameServer, NameServers};

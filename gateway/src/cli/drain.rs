@@ -1,6 +1,6 @@
 //! `gateway drain`: what a container's stop hook calls.
 
-use super::{complain, say};
+use super::{complain, direct, say};
 use crate::config_source::ConfigSource;
 use clap::Args;
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
@@ -32,7 +32,7 @@ pub(super) async fn drain(args: DrainArgs) -> ExitCode {
         let reason = config.map_or_else(|error| error.to_string(), |_| "the configuration has no [admin]".to_owned());
         return complain(&format!("no admin address: {reason}; or give --admin"));
     };
-    let asked = reqwest::Client::new().post(format!("http://{admin}/drain")).timeout(ANSWER).send().await;
+    let asked = direct().post(format!("http://{admin}/drain")).timeout(ANSWER).send().await;
     match asked {
         Ok(answer) if answer.status().is_success() => {}
         Ok(answer) => return complain(&format!("{admin} answered {}", answer.status())),

@@ -4,13 +4,13 @@ use super::{ConfigArgs, complain};
 use crate::{
     config_source::ConfigSource,
     gateway::{Gateway, Options},
-    life_cycle::Signals,
+    life_cycle::{Held, Signals},
     service_manager,
     take_over::Upgrades,
     telemetry::Telemetry,
 };
 use clap::Args;
-use std::process::ExitCode;
+use std::{io, process::ExitCode};
 use tokio_util::sync::CancellationToken;
 
 #[derive(Debug, Args)]
@@ -23,8 +23,9 @@ pub(super) struct RunArgs {
     take_over: bool,
 }
 
-pub(super) async fn run(args: RunArgs) -> ExitCode {
-    let signals = match Signals::install() {
+pub(super) async fn run(args: RunArgs, held: io::Result<Held>) -> ExitCode {
+    // First: whoever finds a port open may tell this process to stop.
+    let signals = match held.and_then(Signals::install) {
         Ok(signals) => signals,
         Err(error) => return complain(&format!("cannot take signals: {error}")),
     };

@@ -5,6 +5,7 @@ use super::{
     listeners::{self, Serving},
 };
 use crate::{
+    access_log::Pseudonyms,
     acme::{Acme, Prepared, Wishes},
     admin,
     bind::BindError,
@@ -38,6 +39,30 @@ pub(crate) async fn load(
     let (config, mut loaded, wishes): (Config, Loaded, Wishes) = loading?;
     let prepared = acme.prepare(wishes, &mut loaded, purpose).await?;
     Ok((config, loaded, prepared))
+}
+
+/// Everything of a configuration that can be known without binding, making or writing anything.
+pub(crate) struct Rehearsed {
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) loaded: Loaded,
+    pub(crate) acme: Prepared,
+}
+
+/// Reads and builds as a start or a reload does, and refuses what they would refuse; nothing changes anywhere. `gateway check`
+/// and the forecast of a reload both come by here.
+pub(crate) async fn rehearse(
+    source: &ConfigSource,
+    acme: &Acme,
+    pseudonyms: &Pseudonyms,
+    upgrades: Upgrades,
+) -> Result<Rehearsed, ConfigError> {
+    let (config, loaded, acme) = load(source, acme, Purpose::Look).await?;
+    if let Some(upgrade) = config.upgrade.as_ref().filter(|_| upgrades != Upgrades::Ignored) {
+        take_over::look(&upgrade.socket).map_err(ConfigError::Upgrade)?;
+    }
+    let snapshot = Snapshot::rehearse(Arc::new(config), &loaded.certificates, pseudonyms);
+    let snapshot = Arc::new(snapshot.map_err(ConfigError::Unservable)?);
+    Ok(Rehearsed { snapshot, loaded, acme })
 }
 
 /// What is in effect besides the snapshot.

@@ -66,6 +66,7 @@ fn whatever_two_parsers_could_read_differently_is_refused() {
         ("GET /a b HTTP/1.1\r\nHost: x\r\n\r\n", HeadError::RequestLine),
         ("GET\t/ HTTP/1.1\r\nHost: x\r\n\r\n", HeadError::RequestLine),
         ("G{T / HTTP/1.1\r\nHost: x\r\n\r\n", HeadError::RequestLine),
+        ("GET /a#b HTTP/1.1\r\nHost: x\r\n\r\n", HeadError::Target),
         ("GET /\x7f HTTP/1.1\r\nHost: x\r\n\r\n", HeadError::Target),
         ("GET http://x/ HTTP/1.1\r\nHost: x\r\n\r\n", HeadError::Target),
         ("GET x HTTP/1.1\r\nHost: x\r\n\r\n", HeadError::Target),

@@ -40,6 +40,14 @@ impl Authority {
 
     /// Makes an authority for the local names, these, and those that the old one permitted.
     pub(super) fn make(directory: &Directory, names: &[ServerName], old: Option<&Self>) -> Result<Self, LocalCaError> {
+        let (made, key) = Self::generate(names, old)?;
+        directory.write_private(&directory.path(KEY_FILE), &key)?;
+        directory.write(&directory.path(AUTHORITY_FILE), &made.pem)?;
+        Ok(made)
+    }
+
+    /// The same without writing it: the authority, and its key as PEM.
+    pub(super) fn generate(names: &[ServerName], old: Option<&Self>) -> Result<(Self, String), LocalCaError> {
         let mut permitted = local_names();
         permitted.extend(names.iter().map(constraint));
         permitted.extend(old.into_iter().flat_map(|old| old.permitted.iter().cloned()));
@@ -60,9 +68,9 @@ impl Authority {
         });
         let pem = params.self_signed(&key)?.pem();
 
-        directory.write_private(&directory.path(KEY_FILE), &key.serialize_pem())?;
-        directory.write(&directory.path(AUTHORITY_FILE), &pem)?;
-        Self::parse(pem, key).ok_or(LocalCaError::Made(rcgen::Error::CouldNotParseCertificate))
+        let private = key.serialize_pem();
+        let made = Self::parse(pem, key).ok_or(LocalCaError::Made(rcgen::Error::CouldNotParseCertificate))?;
+        Ok((made, private))
     }
 
     /// Whether its constraints let it vouch for all of these.

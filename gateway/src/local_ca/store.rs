@@ -40,6 +40,11 @@ impl Directory {
         Ok(file)
     }
 
+    /// Whether the lock is there and ours to take. Does not take it.
+    pub(super) fn can_be_locked(&self) -> bool {
+        OpenOptions::new().write(true).open(self.path(".lock")).is_ok()
+    }
+
     /// The text of a file, if it is there.
     pub(super) fn read(&self, path: &Path) -> Result<Option<String>, LocalCaError> {
         match fs::read_to_string(path) {

@@ -67,7 +67,7 @@ pub(super) fn between(old: &Config, new: &Config, old_certificates: &Loaded, new
         ("upgrade", old.upgrade == new.upgrade),
         ("trust", old.trust == new.trust),
     ];
-    let held = |loaded: &Loaded| -> Vec<_> { loaded.facts.clone().into_iter().collect() };
+    let held = |loaded: &Loaded| -> Vec<_> { loaded.facts.clone().into_iter().chain(loaded.to_come.clone()).collect() };
     Differences {
         listeners: Changes::of(&old.listeners, &new.listeners, |listener| &listener.name),
         certificates: Changes::of(&held(old_certificates), &held(new_certificates), |(name, _)| name),

@@ -11,6 +11,8 @@ use std::ops::Range;
 pub(super) enum Selected {
     /// Nothing: the client has it.
     NotModified,
+    /// Nothing: it is not what the client supposes it to be.
+    Failed,
     /// All.
     Whole,
     /// These octets, with their `Content-Range`.
@@ -19,13 +21,18 @@ pub(super) enum Selected {
     Unsatisfiable(HeaderValue),
 }
 
-/// Applies `If-None-Match`, then `Range` under `If-Range` (section 13.2.2 has the order).
+/// Applies `If-Match`, `If-None-Match`, then `Range` under `If-Range` (section 13.2.2 has the order). No file has a date of
+/// modification here, as those of equal deployments differ, so `If-Unmodified-Since` and `If-Modified-Since` are ignored,
+/// which sections 13.1.4 and 13.1.3 then demand.
 pub(super) fn select(headers: &HeaderMap, method: &Method, length: u64, etag: &HeaderValue) -> Selected {
     let tag = etag.to_str().unwrap_or_default();
-    let fields = headers.get_all(header::IF_NONE_MATCH);
-    let mut known =
-        fields.iter().filter_map(|field| field.to_str().ok()).flat_map(|field| field.split(',')).map(str::trim);
-    if known.any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag) {
+    // Compared strongly (section 13.1.1): a weak tag names no bytes.
+    if headers.contains_key(header::IF_MATCH) && !listed(headers, &header::IF_MATCH).any(|one| one == "*" || one == tag)
+    {
+        return Selected::Failed;
+    }
+    let is_known = |one: &str| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag;
+    if listed(headers, &header::IF_NONE_MATCH).any(is_known) {
         return Selected::NotModified;
     }
     if *method != Method::GET {
@@ -40,6 +47,12 @@ pub(super) fn select(headers: &HeaderMap, method: &Method, length: u64, etag: &H
         (Some(range), None) => part(range, length),
         _ => Selected::Whole,
     }
+}
+
+/// The members of a list of tags. Ours have no comma inside.
+fn listed<'h>(headers: &'h HeaderMap, name: &header::HeaderName) -> impl Iterator<Item = &'h str> {
+    let fields = headers.get_all(name).iter().filter_map(|field| field.to_str().ok());
+    fields.flat_map(|field| field.split(',')).map(str::trim)
 }
 
 /// A single range; several, or nonsense, are ignored (section 14.2 allows it).
@@ -109,6 +122,20 @@ mod tests {
             );
         }
         assert_eq!(with(&[(header::IF_NONE_MATCH, "\"other\"")]), Selected::Whole);
+        for tag in ["\"tag\"", "\"x\", \"tag\"", "*"] {
+            assert_eq!(with(&[(header::IF_MATCH, tag)]), Selected::Whole, "{tag}");
+            let both = [(header::IF_MATCH, tag), (header::IF_NONE_MATCH, "\"tag\"")];
+            assert_eq!(with(&both), Selected::NotModified, "{tag}");
+        }
+        for tag in ["\"other\"", "W/\"tag\"", "tag", ""] {
+            let fields = [(header::IF_MATCH, tag), (header::IF_NONE_MATCH, "*"), (header::RANGE, "bytes=0-0")];
+            assert_eq!(with(&fields), Selected::Failed, "{tag}");
+        }
+        // There is no date, in whatever form.
+        for date in ["Sun, 06 Nov 1994 08:49:37 GMT", "Sat, 01 Jan 2124 00:00:00 GMT", "nonsense"] {
+            assert_eq!(with(&[(header::IF_UNMODIFIED_SINCE, date)]), Selected::Whole, "{date}");
+            assert_eq!(with(&[(header::IF_MODIFIED_SINCE, date)]), Selected::Whole, "{date}");
+        }
         let ranged = |condition| with(&[(header::IF_RANGE, condition), (header::RANGE, "bytes=0-0")]);
         assert!(matches!(ranged("\"tag\""), Selected::Part(..)));
         assert_eq!(ranged("\"other\""), Selected::Whole);

@@ -1,6 +1,7 @@
 //! Reads a site: from a directory or from the binary.
 
 use super::{File, Representation, Site, encoding::Coding};
+use crate::files;
 use base64::Engine as _;
 use bytes::Bytes;
 use gateway_config::SiteRoot;
@@ -77,7 +78,7 @@ impl Site {
             Some(policy) => HeaderValue::from_str(policy).map_err(|_| SiteError::Policy)?,
             None => STRICT_POLICY,
         };
-        Ok(Self { files, spa_fallback, policy })
+        Ok(Self::new(files, spa_fallback, policy))
     }
 }
 
@@ -132,9 +133,11 @@ fn has_hash(path: &str) -> bool {
 fn read_directory(root: &Path) -> Result<BTreeMap<String, Bytes>, SiteError> {
     let failed = |path: &Path, error| SiteError::Read { path: path.to_owned(), error };
     let real_root = fs::canonicalize(root).map_err(|error| failed(root, error))?;
-    let (mut found, mut total) = (BTreeMap::new(), 0);
+    let (mut found, mut left) = (BTreeMap::new(), TOTAL_MAX);
     let mut open = vec![(real_root.clone(), String::new(), 0)];
     while let Some((directory, prefix, depth)) = open.pop() {
+        let kernels = fs::File::open(&directory).and_then(|opened| files::refuse_kernels(&opened));
+        kernels.map_err(|error| failed(if prefix.is_empty() { root } else { &directory }, error))?;
         for entry in fs::read_dir(&directory).map_err(|error| failed(&directory, error))? {
             let entry = entry.map_err(|error| failed(&directory, error))?;
             let Ok(name) = entry.file_name().into_string() else { continue };
@@ -153,12 +156,14 @@ fn read_directory(root: &Path) -> Result<BTreeMap<String, Bytes>, SiteError> {
             if metadata.is_dir() && depth < DEPTH_MAX {
                 open.push((path, url, depth + 1));
             } else if metadata.is_file() {
-                total += metadata.len();
-                if total > TOTAL_MAX {
-                    return Err(SiteError::TooLarge(root.to_owned()));
-                }
-                let octets = fs::read(&path).map_err(|error| failed(&path, error))?;
-                found.insert(url, octets.into());
+                let bytes = match files::read(&path, left) {
+                    Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+                        return Err(SiteError::TooLarge(root.to_owned()));
+                    }
+                    read => read.map_err(|error| failed(&path, error))?,
+                };
+                left = left.saturating_sub(bytes.len() as u64);
+                found.insert(url, bytes.into());
             }
         }
     }

@@ -11,12 +11,15 @@ fn site() -> Site {
         ("/assets/app-12345678.js", "script()".into()),
         ("/assets/app-12345678.js.br", "longer than the script".into()),
         ("/with space.txt", "spaced".into()),
+        ("/fonts/latin/inter.woff2", "font".into()),
+        ("/help/index.html", "help".into()),
+        ("/help/picture.png", "picture".into()),
         ("/alone.gz", "archive".into()),
     ];
     let octets: BTreeMap<String, Bytes> =
         files.into_iter().map(|(path, text)| (path.to_owned(), text.into())).collect();
     let policy = HeaderValue::from_static("default-src 'none'");
-    Site { files: load::assemble(octets), spa_fallback: Some("/index.html".into()), policy }
+    Site::new(load::assemble(octets), Some("/index.html".into()), policy)
 }
 
 fn get(path: &str, fields: &[(HeaderName, &'static str)]) -> Option<Reply> {
@@ -78,14 +81,52 @@ fn navigations_fall_back_to_the_application_and_nothing_else_does() {
         ("/ws", false),
         ("/assets/gone-12345678.js", false),
         ("/assets/gone", false),
-        ("/missing.js", false),
-        ("/index.html.br", false),
+        ("/people/ada.lovelace", true),
+        ("/people/ada%2Elovelace", true),
+        ("/people/main.js", true),
+        ("/fonts/none", false),
+        ("/fonts/latin/none.woff2", false),
+        ("/fonts/latin", false),
+        ("/help/topic", true),
+        ("/help/topic.one", true),
+        ("/.secret", false),
+        ("/people/.hidden/x", false),
+        ("/.well-known/none", false),
         ("/index.htm%6c", true),
     ] {
         assert_eq!(get(path, &page).is_some(), found, "{path}");
     }
     assert!(get("/settings", &[(header::ACCEPT, "*/*")]).is_none(), "a script that asks for a page gets none");
     assert!(site().reply(&Method::POST, "/settings", &HeaderMap::new()).is_none());
+}
+
+#[test]
+fn a_browsers_own_word_on_whether_it_navigates_goes_before_what_it_accepts() {
+    let mode = HeaderName::from_static("sec-fetch-mode");
+    for (value, accept, found) in [
+        ("navigate", "*/*", true),
+        ("navigate", "text/html", true),
+        ("cors", "text/html", false),
+        ("no-cors", "*/*", false),
+    ] {
+        let fields = [(mode.clone(), value), (header::ACCEPT, accept)];
+        assert_eq!(get("/people/ada.lovelace", &fields).is_some(), found, "{value} {accept}");
+    }
+}
+
+#[test]
+fn caches_learn_what_a_fallback_depends_on() {
+    let page = get("/settings", &[(header::ACCEPT, "text/html")]).expect("found");
+    assert_eq!(field(&page, &header::VARY), Some("accept, accept-encoding, sec-fetch-mode"));
+    let file = get("/help/picture.png", &[(header::ACCEPT, "text/html")]).expect("found");
+    assert_eq!(field(&file, &header::VARY), None);
+}
+
+#[test]
+fn a_file_that_is_not_what_the_client_supposes_is_answered_412() {
+    let reply = get("/", &[(header::IF_MATCH, "\"other\""), (header::RANGE, "bytes=0-0")]).expect("found");
+    assert_eq!((reply.status, reply.length), (StatusCode::PRECONDITION_FAILED, 0));
+    assert!(get("/assets/gone", &[(header::IF_MATCH, "*")]).is_none(), "section 13.2.1: it would be 404 without");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The upgrade socket in the file system: in a directory of ours alone, made beside its place and then put there at once.
 
 use super::{Offer, UpgradeError};
-use crate::gateway::Handle;
+use crate::{files, gateway::Handle};
 use nix::unistd::geteuid;
 use rustix::{
     io::Errno,
@@ -79,18 +79,45 @@ pub(super) fn identity(path: &Path) -> Option<Identity> {
 /// Whoever may write into the directory could put a socket of their own there, and be given ours: refuses a directory that
 /// is another user's or that others may write into. Makes it, for us alone, if it is not there.
 pub(crate) fn check_directory(place: &Path) -> Result<(), UpgradeError> {
-    let directory = match place.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    let refused = |reason: String| UpgradeError::Directory { directory: directory.to_owned(), reason };
+    let directory = directory_of(place);
     let found = match fs::metadata(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             DirBuilder::new().mode(0o700).create(directory).and_then(|()| fs::metadata(directory))
         }
         found => found,
     };
-    let found: Metadata = found.map_err(|error| refused(format!("cannot be made or looked at: {error}")))?;
+    judge(directory, &found.map_err(|error| unusable(directory, &error))?)
+}
+
+/// Whether a start could put its socket there, as far as can be known without making anything and whoever listens there now.
+pub(crate) fn look(place: &Path) -> Result<(), UpgradeError> {
+    let directory = directory_of(place);
+    match fs::metadata(directory) {
+        Ok(found) => judge(directory, &found)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            // Only the last directory would be made.
+            let above = fs::metadata(directory_of(directory)).map(drop);
+            above.and_then(|()| files::could_write_into(directory)).map_err(|error| unusable(directory, &error))?;
+        }
+        Err(error) => return Err(unusable(directory, &error)),
+    }
+    is_socket(place).map(drop)
+}
+
+fn directory_of(place: &Path) -> &Path {
+    match place.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn unusable(directory: &Path, error: &io::Error) -> UpgradeError {
+    let reason = format!("cannot be made or looked at: {error}");
+    UpgradeError::Directory { directory: directory.to_owned(), reason }
+}
+
+fn judge(directory: &Path, found: &Metadata) -> Result<(), UpgradeError> {
+    let refused = |reason: String| UpgradeError::Directory { directory: directory.to_owned(), reason };
     let (ours, mode) = (geteuid().as_raw(), found.mode());
     if !found.is_dir() {
         return Err(refused("is no directory".to_owned()));
@@ -104,18 +131,15 @@ pub(crate) fn check_directory(place: &Path) -> Result<(), UpgradeError> {
             mode & 0o7777
         )));
     }
-    Ok(())
+    files::could_write_into(directory).map_err(|error| unusable(directory, &error))
 }
 
 /// Whether a process listens there. What a process left behind that is gone is not in the way.
 fn is_live(place: &Path) -> Result<bool, UpgradeError> {
-    let failed = |error: io::Error| UpgradeError::Socket { path: place.to_owned(), error };
-    match fs::symlink_metadata(place) {
-        Ok(file) if file.file_type().is_socket() => {}
-        Ok(_) => return Err(UpgradeError::NotASocket(place.to_owned())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(failed(error)),
+    if !is_socket(place)? {
+        return Ok(false);
     }
+    let failed = |error: io::Error| UpgradeError::Socket { path: place.to_owned(), error };
     let address = SocketAddrUnix::new(place).map_err(|error| failed(error.into()))?;
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let probe =
@@ -125,6 +149,16 @@ fn is_live(place: &Path) -> Result<bool, UpgradeError> {
         Ok(()) | Err(Errno::AGAIN) => Ok(true),
         Err(Errno::CONNREFUSED | Errno::NOENT) => Ok(false),
         Err(error) => Err(failed(error.into())),
+    }
+}
+
+/// Whether a socket is there; anything else is in the way.
+fn is_socket(place: &Path) -> Result<bool, UpgradeError> {
+    match fs::symlink_metadata(place) {
+        Ok(file) if file.file_type().is_socket() => Ok(true),
+        Ok(_) => Err(UpgradeError::NotASocket(place.to_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(UpgradeError::Socket { path: place.to_owned(), error }),
     }
 }
 

@@ -6,54 +6,86 @@ use rustls::{
     server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
 };
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, net::IpAddr, sync::Arc};
 use x509_parser::{extensions::GeneralName, prelude::FromDer as _, prelude::X509Certificate};
 
+/// The certificates of a listener, by name.
 #[derive(Debug)]
-pub(super) struct Resolver {
-    exact: HashMap<String, Slot>,
+pub(crate) struct Resolver {
+    offered: Vec<Offered>,
+    /// The first certificate with a name: an index of `offered`, as all of these.
+    exact: HashMap<String, usize>,
     /// By what stands behind `*.`.
-    wildcard: HashMap<String, Slot>,
+    wildcard: HashMap<String, usize>,
     /// For a name of no certificate.
-    unknown: Option<Slot>,
+    unknown: Option<usize>,
     /// For clients that ask for no name, as they do for an IP address.
-    unnamed: Option<Slot>,
+    unnamed: Option<usize>,
+}
+
+/// A certificate, and what it is valid for.
+#[derive(Debug)]
+struct Offered {
+    slot: Slot,
+    names: AlternativeNames,
+}
+
+#[derive(Debug, Default)]
+struct AlternativeNames {
+    /// In lower case, some with a leading `*.`.
+    dns: Vec<String>,
+    addresses: Vec<IpAddr>,
 }
 
 impl Resolver {
     pub(super) fn new(names: &[Name], certificates: &Certificates, unknown: UnknownNames) -> Result<Self, TlsError> {
-        let mut resolver = Self { exact: HashMap::new(), wildcard: HashMap::new(), unknown: None, unnamed: None };
-        let mut first = None;
-        for name in names {
+        let (mut offered, mut exact, mut wildcard) = (Vec::new(), HashMap::new(), HashMap::new());
+        for (index, name) in names.iter().enumerate() {
             let slot = certificates.get(name).ok_or_else(|| TlsError::NotLoaded(name.clone()))?;
-            let (dns_names, has_address) =
-                alternative_names(&slot.load()).ok_or_else(|| TlsError::Unreadable(name.clone()))?;
-            first.get_or_insert_with(|| Arc::clone(slot));
-            if has_address {
-                resolver.unnamed.get_or_insert_with(|| Arc::clone(slot));
-            }
-            for dns_name in dns_names {
-                let (map, key) = match dns_name.strip_prefix("*.") {
-                    Some(parent) => (&mut resolver.wildcard, parent.to_owned()),
-                    None => (&mut resolver.exact, dns_name),
+            let names = AlternativeNames::of(&slot.load()).ok_or_else(|| TlsError::Unreadable(name.clone()))?;
+            for dns in &names.dns {
+                match dns.strip_prefix("*.") {
+                    Some(parent) => wildcard.entry(parent.to_owned()).or_insert(index),
+                    None => exact.entry(dns.clone()).or_insert(index),
                 };
-                map.entry(key).or_insert_with(|| Arc::clone(slot));
             }
+            offered.push(Offered { slot: Arc::clone(slot), names });
         }
-        let first = first.ok_or(TlsError::Unusable(rustls::Error::NoCertificatesPresented))?;
-        if unknown == UnknownNames::Default {
-            resolver.unnamed = Some(Arc::clone(&first));
-            resolver.unknown = Some(first);
+        if offered.is_empty() {
+            return Err(TlsError::Unusable(rustls::Error::NoCertificatesPresented));
         }
-        Ok(resolver)
+        let (unknown, unnamed) = match unknown {
+            UnknownNames::Default => (Some(0), Some(0)),
+            UnknownNames::Refuse => (None, offered.iter().position(|offered| !offered.names.addresses.is_empty())),
+        };
+        Ok(Self { offered, exact, wildcard, unknown, unnamed })
+    }
+
+    /// Whether a request for `host` came by a connection for another certificate: the one that was shown for `asked` is not
+    /// valid for this host, nor would it be shown to a client that asks for it (RFC 9110 section 15.5.20, RFC 9113 section
+    /// 9.1.1). Both are in lower case, without port and closing dot; an IPv6 address is in brackets.
+    pub(super) fn is_misdirected(&self, asked: &str, host: &str) -> bool {
+        if asked == host {
+            return false;
+        }
+        let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host).parse().ok();
+        let shown = self.index(Some(asked));
+        // Nobody asks for an address by name: RFC 6066 section 3.
+        let would_be_shown = self.index(if address.is_some() { None } else { Some(host) });
+        let covers = |index: usize| self.offered.get(index).is_some_and(|offered| offered.names.cover(host, address));
+        shown.is_none() || (shown != would_be_shown && !shown.is_some_and(covers))
     }
 
     fn find(&self, server_name: Option<&str>) -> Option<&Slot> {
-        let Some(name) = server_name else { return self.unnamed.as_ref() };
+        Some(&self.offered.get(self.index(server_name)?)?.slot)
+    }
+
+    fn index(&self, server_name: Option<&str>) -> Option<usize> {
+        let Some(name) = server_name else { return self.unnamed };
         let name = name.to_ascii_lowercase();
         // RFC 6125 section 6.4.3: a wildcard stands for exactly one label.
         let by_parent = || name.split_once('.').and_then(|(_, parent)| self.wildcard.get(parent));
-        self.exact.get(&name).or_else(by_parent).or(self.unknown.as_ref())
+        self.exact.get(&name).or_else(by_parent).copied().or(self.unknown)
     }
 }
 
@@ -63,19 +95,34 @@ impl ResolvesServerCert for Resolver {
     }
 }
 
-/// DNS names in lower case, and whether there is an address too.
-fn alternative_names(certified: &CertifiedKey) -> Option<(Vec<String>, bool)> {
-    let (_, leaf) = X509Certificate::from_der(certified.cert.first()?).ok()?;
-    let names = leaf.subject_alternative_name().ok()?.map(|extension| &extension.value.general_names);
-    let (mut dns_names, mut has_address) = (Vec::new(), false);
-    for name in names.into_iter().flatten() {
-        match name {
-            GeneralName::DNSName(dns) => dns_names.push(dns.to_ascii_lowercase()),
-            GeneralName::IPAddress(_) => has_address = true,
-            _ => {}
+impl AlternativeNames {
+    fn of(certified: &CertifiedKey) -> Option<Self> {
+        let (_, leaf) = X509Certificate::from_der(certified.cert.first()?).ok()?;
+        let names = leaf.subject_alternative_name().ok()?.map(|extension| &extension.value.general_names);
+        let mut found = Self::default();
+        for name in names.into_iter().flatten() {
+            match name {
+                GeneralName::DNSName(dns) => found.dns.push(dns.to_ascii_lowercase()),
+                GeneralName::IPAddress(bytes) => found.addresses.extend(address(bytes)),
+                _ => {}
+            }
         }
+        Some(found)
     }
-    Some((dns_names, has_address))
+
+    fn cover(&self, host: &str, address: Option<IpAddr>) -> bool {
+        if let Some(address) = address {
+            return self.addresses.contains(&address);
+        }
+        let parent = host.split_once('.').map(|(_, parent)| parent);
+        self.dns.iter().any(|dns| dns == host || dns.strip_prefix("*.").is_some_and(|dns| Some(dns) == parent))
+    }
+}
+
+/// RFC 5280 section 4.2.1.6: four bytes or sixteen.
+fn address(bytes: &[u8]) -> Option<IpAddr> {
+    let v4 = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
+    v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
 }
 
 #[cfg(test)]
@@ -134,5 +181,39 @@ mod tests {
         let error = Resolver::new(&["gone".parse().expect("a name")], &Certificates::default(), UnknownNames::Default)
             .expect_err("missing");
         assert_eq!(error.to_string(), "certificate `gone` is configured and was not loaded");
+    }
+
+    #[test]
+    fn a_request_belongs_to_a_connection_whose_certificate_is_its_hosts() {
+        let list: [(&str, &[&str]); 3] = [
+            ("first", &["one.example", "shared.example"]),
+            ("wild", &["*.two.example", "shared.example"]),
+            ("address", &["three.example", "192.0.2.1"]),
+        ];
+        let (names, all) = certificates(&list);
+        let resolver = |unknown| Resolver::new(&names, &all, unknown).expect("resolves");
+        let (lenient, strict) = (resolver(UnknownNames::Default), resolver(UnknownNames::Refuse));
+        for (asked, host, misdirected, if_strict) in [
+            ("one.example", "one.example", false, false),
+            ("one.example", "shared.example", false, false),
+            // It is in the certificate that was shown, though another one would be.
+            ("a.two.example", "shared.example", false, false),
+            ("a.two.example", "b.two.example", false, false),
+            ("a.two.example", "a.b.two.example", true, true),
+            ("one.example", "a.two.example", true, true),
+            ("one.example", "three.example", true, true),
+            ("three.example", "192.0.2.1", false, false),
+            ("one.example", "192.0.2.1", false, true),
+            ("three.example", "[2001:db8::1]", true, false),
+            // Of no certificate: as if asked for, that is the first one or none.
+            ("one.example", "unknown.example", false, true),
+            ("three.example", "unknown.example", true, true),
+            ("unknown.example", "other.example", false, true),
+            ("unknown.example", "one.example", false, true),
+            ("unknown.example", "three.example", true, true),
+        ] {
+            assert_eq!(lenient.is_misdirected(asked, host), misdirected, "{asked} {host}");
+            assert_eq!(strict.is_misdirected(asked, host), if_strict, "strict: {asked} {host}");
+        }
     }
 }

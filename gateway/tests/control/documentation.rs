@@ -26,6 +26,8 @@ async fn every_recipe_is_a_configuration_that_check_accepts() {
     std::fs::create_dir(directory.path().join("tls")).unwrap();
     std::fs::write(directory.path().join("tls/tls.crt"), made.cert.pem()).unwrap();
     std::fs::write(directory.path().join("tls/tls.key"), made.signing_key.serialize_pem()).unwrap();
+    std::fs::create_dir(directory.path().join("public")).unwrap();
+    std::fs::write(directory.path().join("public/index.html"), "<!doctype html>").unwrap();
     for recipe in whole {
         std::fs::write(directory.path().join("gateway.toml"), recipe).unwrap();
         let mut check = Command::new(env!("CARGO_BIN_EXE_gateway"));

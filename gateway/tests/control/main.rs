@@ -4,13 +4,18 @@
 
 mod acme;
 mod admin;
+mod admin_access;
 mod bad_certificates;
 mod doctor;
 mod documentation;
 mod drain;
+mod logs;
+mod misdirected;
 mod process;
+mod refusals;
 mod reload;
 mod replicas;
+mod signals;
 mod start;
 mod support;
 mod tls_keys;

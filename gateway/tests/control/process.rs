@@ -1,86 +1,13 @@
 //! The program itself: signals, exit codes, and what its commands say.
 
 use crate::support::{
-    Collector, FRONT, SOON, eventually, install_provider, pebble::free_port, replace, says, trusting, within,
+    Collector, FRONT, Program, SOON, eventually, next, pebble::free_port, program as gateway, replace, says, within,
 };
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
-use std::{net::SocketAddr, path::Path, process::Stdio};
-use tempfile::TempDir;
-use tokio::{
-    io::{AsyncBufReadExt, BufReader, Lines},
-    process::{Child, ChildStderr, Command},
-};
-
-struct Program {
-    child: Child,
-    log: Lines<BufReader<ChildStderr>>,
-    https: SocketAddr,
-    admin: SocketAddr,
-    directory: TempDir,
-}
-
-fn gateway(directory: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
-    command
-        .args(arguments)
-        .current_dir(directory)
-        .env_remove("RUST_LOG")
-        .env_remove("GATEWAY_CONFIG")
-        .kill_on_drop(true);
-    command
-}
+use nix::sys::signal::Signal;
+use std::path::Path;
 
 fn config(word: &str) -> String {
     format!("{}{}", FRONT.replace("level = \"error\"", "level = \"info\""), says(word))
-}
-
-impl Program {
-    async fn run(config: &str) -> Self {
-        install_provider();
-        let directory = tempfile::tempdir().unwrap();
-        std::fs::write(directory.path().join("gateway.toml"), config).unwrap();
-        let mut child = gateway(directory.path(), &["run"]).stderr(Stdio::piped()).spawn().unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
-        let https = address(&next(&mut log, "\"message\":\"listening\"").await);
-        let admin = address(&next(&mut log, "\"message\":\"admin\"").await);
-        Self { child, log, https, admin, directory }
-    }
-
-    async fn reload(&self, config: &str) {
-        replace(&self.directory.path().join("gateway.toml"), config);
-        let url = format!("http://{}/reload", self.admin);
-        assert_eq!(reqwest::Client::new().post(url).send().await.unwrap().status(), 200);
-    }
-
-    async fn ask(&self, path: &str) {
-        let client = trusting(&self.directory.path().join("certs/local-ca.pem"));
-        client.get(format!("https://localhost:{}{path}", self.https.port())).send().await.unwrap();
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(self.child.id().unwrap().try_into().unwrap()), signal).unwrap();
-    }
-}
-
-fn address(line: &str) -> SocketAddr {
-    let line: serde_json::Value = serde_json::from_str(line).unwrap();
-    line["address"].as_str().unwrap().parse().unwrap()
-}
-
-/// The next line of the log that has this text.
-async fn next(log: &mut Lines<BufReader<ChildStderr>>, text: &str) -> String {
-    let find = async {
-        loop {
-            let line = log.next_line().await.unwrap().unwrap_or_else(|| panic!("the log ended before {text:?}"));
-            if line.contains(text) {
-                return line;
-            }
-        }
-    };
-    within(SOON, find).await
 }
 
 #[tokio::test]
@@ -139,6 +66,19 @@ async fn the_drain_command_returns_when_the_gateway_has_stopped() {
     let drained = gateway(program.directory.path(), &["drain", "--admin", &admin]).output().await.unwrap();
     assert!(drained.status.success(), "{}", String::from_utf8_lossy(&drained.stderr));
     assert!(within(SOON, program.child.wait()).await.unwrap().success());
+}
+
+#[tokio::test]
+async fn the_drain_command_reaches_an_admin_address_that_is_not_loopback() {
+    for any in ["0.0.0.0:0", "[::]:0"] {
+        let mut program = Program::run(&config("x").replace("127.0.0.1:0", any)).await;
+        assert!(program.admin.ip().is_unspecified(), "{}", program.admin);
+        // A proxy of the environment is no way to it.
+        let mut drain = gateway(program.directory.path(), &["drain", "--admin", &program.admin.to_string()]);
+        let drained = drain.env("http_proxy", "http://127.0.0.1:1").output().await.unwrap();
+        assert!(drained.status.success(), "{}", String::from_utf8_lossy(&drained.stderr));
+        assert!(within(SOON, program.child.wait()).await.unwrap().success());
+    }
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod collector;
 mod directory;
 mod dns;
 pub(crate) mod pebble;
+mod program;
 pub(crate) mod tls;
 
 pub(crate) use backend::Backend;
@@ -13,6 +14,7 @@ pub(crate) use client::{trusting, websocket};
 pub(crate) use collector::{Collector, attribute, spans_of};
 pub(crate) use directory::Directory;
 pub(crate) use dns::NameServer;
+pub(crate) use program::{Program, next, program};
 
 use gateway::{
     config_source::{ConfigError, ConfigSource},

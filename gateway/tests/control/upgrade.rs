@@ -73,7 +73,7 @@ async fn a_question_to_the_admin_address_that_comes_in_the_last_moment_is_answer
     let after =
         Gateway::start(source, options, CancellationToken::new()).await.unwrap_or_else(|error| panic!("{error}"));
     eventually(true, || async { before.handle.is_superseded() }).await;
-    connection.write_all(b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+    connection.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.unwrap();
     let mut answer = String::new();
     within(SOON, connection.read_to_string(&mut answer)).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");

@@ -76,10 +76,32 @@ async fn unknown_paths_fall_back_for_navigations_only() {
         client.get(gateway.url(path)).header("accept", accept).send().await.unwrap().status().as_u16()
     };
     assert_eq!(status("/chat/with/someone", "text/html").await, 200);
+    assert_eq!(status("/people/ada.lovelace", "text/html").await, 200);
+    assert_eq!(status("/people/ada.lovelace", "*/*").await, 404);
+    for hidden in ["/people%2Fada", "/people/../index.html", "/people/%2e%2e/index.html", "/./people"] {
+        let raw = format!("GET {hidden} HTTP/1.1\r\nHost: localhost\r\nAccept: text/html\r\nConnection: close\r\n\r\n");
+        assert!(gateway.exchange(raw.as_bytes()).await.starts_with("HTTP/1.1 400 "), "{hidden}");
+    }
     assert_eq!(status("/chat/with/someone", "application/json").await, 404);
     assert_eq!(status("/assets/gone.js", "text/html").await, 404);
     assert_eq!(status("/.secret", "text/html").await, 404);
     assert_eq!(client.post(gateway.url("/")).send().await.unwrap().status().as_u16(), 405);
+}
+
+#[tokio::test]
+async fn what_is_not_as_the_client_supposes_is_answered_412_and_the_connection_goes_on() {
+    let (gateway, _site) = serving().await;
+    for client in [gateway.client_h1(), gateway.client()] {
+        let asset = gateway.url("/assets/app-12345678.js");
+        let etag = client.get(&asset).send().await.unwrap().headers()["etag"].clone();
+        let status = async |tag: &str| {
+            let answer = client.get(&asset).header("if-match", tag).send().await.unwrap();
+            (answer.status().as_u16(), answer.text().await.unwrap())
+        };
+        assert_eq!(status("\"other\"").await, (412, String::new()));
+        assert_eq!(status(etag.to_str().unwrap()).await, (200, "0123456789".to_owned()));
+        assert_eq!(status(&format!("W/{}", etag.to_str().unwrap())).await, (412, String::new()));
+    }
 }
 
 #[tokio::test]

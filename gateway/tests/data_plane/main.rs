@@ -10,6 +10,7 @@ mod h2_heads;
 mod h2_stalls;
 mod harness;
 mod http1;
+mod identity;
 mod keepalive;
 mod limits;
 mod logs;

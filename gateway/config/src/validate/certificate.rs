@@ -28,6 +28,7 @@ pub(super) fn policy(check: &mut Check<'_, '_>, text: TlsText) -> TlsPolicy {
             Some(UnknownNamesText::Refuse) => UnknownNames::Refuse,
             Some(UnknownNamesText::Default) | None => UnknownNames::Default,
         },
+        refuse_misdirected: text.refuse_misdirected.unwrap_or(true),
     }
 }
 

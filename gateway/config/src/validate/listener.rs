@@ -2,12 +2,14 @@
 
 use super::Check;
 use crate::{
-    ClientCertificates, Limits, Listener, Name, Protocol,
+    ClientCertificates, Limits, ListenAddress, Listener, Name, Protocol,
     outside::{
+        Text,
         certificate::CertificateText,
         listener::{ClientText, HttpMode, ListenerText, ProtocolText},
     },
 };
+use std::net::SocketAddr;
 use toml::Spanned;
 
 pub(super) fn listeners(
@@ -90,14 +92,31 @@ fn http(check: &mut Check<'_, '_>, section: &Spanned<ListenerText>, https_exists
 }
 
 fn unique_addresses(check: &mut Check<'_, '_>, sections: &[Spanned<ListenerText>]) {
-    let mut seen = std::collections::HashSet::new();
-    for section in sections {
+    for (index, section) in sections.iter().enumerate() {
         let text = &section.get_ref().address;
-        if let Ok(address) = &text.parsed
-            && address.port() != 0
-            && !address.socket_addrs().into_iter().all(|address| seen.insert(address))
-        {
-            check.add(text.span.clone(), format!("another listener has the address {address} already"));
+        let Ok(address) = &text.parsed else { continue };
+        if let Some(other) = overlapping(address, sections.get(..index).unwrap_or_default()) {
+            check.add(text.span.clone(), format!("another listener has the address {}", already(address, other)));
         }
     }
+}
+
+/// Notes an admin address that is a listener's too.
+pub(super) fn apart(check: &mut Check<'_, '_>, admin: &Text<SocketAddr>, sections: &[Spanned<ListenerText>]) {
+    let Ok(address) = &admin.parsed else { return };
+    let address = ListenAddress::Socket(*address);
+    if let Some(other) = overlapping(&address, sections) {
+        let reason =
+            format!("a listener has the address {}: give `[admin]` a port of its own", already(&address, other));
+        check.add(admin.span.clone(), reason);
+    }
+}
+
+fn overlapping<'s>(address: &ListenAddress, sections: &'s [Spanned<ListenerText>]) -> Option<&'s ListenAddress> {
+    let addresses = sections.iter().filter_map(|section| section.get_ref().address.parsed.as_ref().ok());
+    addresses.into_iter().find(|other| address.overlaps(other))
+}
+
+fn already(address: &ListenAddress, other: &ListenAddress) -> String {
+    if address == other { format!("{other} already") } else { format!("{other} already, which overlaps {address}") }
 }

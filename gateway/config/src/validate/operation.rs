@@ -1,11 +1,15 @@
 //! Limits, admin address, logs, drain, upgrade, trust.
 
-use super::{Check, route};
+use super::{Check, listener, route};
 use crate::{
     Admin, Drain, Limits, Log, LogFormat, LogLevel, RateLimit, Trust, Upgrade,
-    outside::operation::{AdminText, DrainText, FormatText, LevelText, LimitsText, LogText, TrustText, UpgradeText},
+    outside::{
+        listener::ListenerText,
+        operation::{AdminText, DrainText, FormatText, LevelText, LimitsText, LogText, TrustText, UpgradeText},
+    },
 };
 use std::{os::unix::ffi::OsStrExt as _, time::Duration};
+use toml::Spanned;
 
 pub(super) fn limits(check: &mut Check<'_, '_>, text: LimitsText) -> Limits {
     let (tick, hour) = (Duration::from_millis(10), Duration::from_secs(3600));
@@ -38,8 +42,11 @@ fn header_bytes(bytes: u64) -> u32 {
     u32::try_from(bytes).unwrap_or(1 << 20)
 }
 
-pub(super) fn admin(check: &mut Check<'_, '_>, text: AdminText) -> Option<Admin> {
-    check.take(&text.address).map(|address| Admin { address })
+pub(super) fn admin(check: &mut Check<'_, '_>, text: &AdminText, listeners: &[Spanned<ListenerText>]) -> Option<Admin> {
+    let hosts = check.all(text.hosts.as_ref(), Vec::new());
+    let address = check.take(&text.address)?;
+    listener::apart(check, &text.address, listeners);
+    Some(Admin { address, hosts })
 }
 
 pub(super) fn log(text: LogText) -> Log {
@@ -86,5 +93,8 @@ pub(super) fn upgrade(check: &mut Check<'_, '_>, text: &UpgradeText) -> Option<U
 }
 
 pub(super) fn trust(check: &mut Check<'_, '_>, text: TrustText) -> Trust {
-    Trust { forwarded: check.all(text.forwarded.as_ref(), Vec::new()) }
+    Trust {
+        forwarded: check.all(text.forwarded.as_ref(), Vec::new()),
+        underscores_in_headers: text.underscores_in_headers.unwrap_or(false),
+    }
 }

@@ -91,8 +91,8 @@ fn route(check: &mut Check<'_, '_>, section: &Spanned<RouteText>, limits: &Limit
 
 fn path(check: &mut Check<'_, '_>, section: &Spanned<RouteText>) -> Option<PathMatch> {
     match (&section.get_ref().path, &section.get_ref().path_prefix) {
-        (Some(exact), None) => plain_path(check, exact).map(PathMatch::Exact),
-        (None, Some(prefix)) => plain_path(check, prefix)
+        (Some(exact), None) => plain_path(check, exact, "path").map(PathMatch::Exact),
+        (None, Some(prefix)) => plain_path(check, prefix, "path_prefix")
             .map(|path| PathMatch::Prefix(if path.len() > 1 { path.trim_end_matches('/').to_owned() } else { path })),
         _ => {
             check.add(section.span(), "expected exactly one of `path` and `path_prefix`");
@@ -102,8 +102,12 @@ fn path(check: &mut Check<'_, '_>, section: &Spanned<RouteText>) -> Option<PathM
 }
 
 /// A path as it looks after normalisation: it could never match otherwise.
-fn plain_path(check: &mut Check<'_, '_>, text: &Text<String>) -> Option<String> {
+fn plain_path(check: &mut Check<'_, '_>, text: &Text<String>, key: &str) -> Option<String> {
     let path = check.take(text)?;
+    if let Some((before, _)) = path.split_once('*') {
+        check.add(text.span.clone(), wildcard(&path, before, key));
+        return None;
+    }
     let segment = |segment: &str| segment != "." && segment != "..";
     let byte = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#' | b'%' | b'\\');
     if path.starts_with('/') && !path.contains("//") && path.split('/').all(segment) && path.bytes().all(byte) {
@@ -114,6 +118,19 @@ fn plain_path(check: &mut Check<'_, '_>, text: &Text<String>) -> Option<String> 
         format!("{path:?}: expected a path from `/`, without `//`, `.`, `..`, `?`, `#`, `%`, `\\`, spaces"),
     );
     None
+}
+
+/// What to write instead of a path with `*`, which stands for nothing here.
+fn wildcard(path: &str, before: &str, key: &str) -> String {
+    let prefix = match before.trim_end_matches('/') {
+        "" => "/",
+        prefix => prefix,
+    };
+    let meant = format!("path_prefix = {prefix:?}");
+    if key == "path_prefix" {
+        return format!("{path:?}: `*` has no meaning here, a prefix has everything below it: write `{meant}`");
+    }
+    format!("{path:?}: `*` has no meaning here, `path` is one path: for everything below it write `{meant}`")
 }
 
 fn action(check: &mut Check<'_, '_>, section: &Spanned<RouteText>) -> Option<Action> {

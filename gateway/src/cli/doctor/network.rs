@@ -1,6 +1,6 @@
 //! Ports and names.
 
-use super::Finding;
+use super::{Finding, direct};
 use crate::bind;
 use gateway_config::{CertificateSource, Config, HostPattern, ListenAddress, ServerName};
 use std::{collections::BTreeSet, net::IpAddr, time::Duration};
@@ -13,8 +13,7 @@ pub(super) async fn listeners(config: &Config) -> Vec<Finding> {
     let admin = config.admin.as_ref().map(|admin| ("admin".to_owned(), ListenAddress::Socket(admin.address)));
     let running = match &config.admin {
         Some(admin) => {
-            let live =
-                reqwest::Client::new().get(format!("http://{}/livez", admin.address)).timeout(ANSWER).send().await;
+            let live = direct().get(format!("http://{}/livez", admin.address)).timeout(ANSWER).send().await;
             live.is_ok_and(|answer| answer.status().is_success())
         }
         None => false,

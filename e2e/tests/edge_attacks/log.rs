@@ -1,0 +1,97 @@
+//! What attackers can make the gateway write: bounded in all, bounded per line, and always one JSON object per line.
+
+use e2e::attack::{Attacked, Door, LINE_MAX, NO_RATE};
+use e2e::frames::{self, Frame, H2, WHOLE, frame, head, kind};
+
+/// Most bytes that a flood of refused requests may add to the log.
+const LOG_MAX: usize = 1 << 20;
+/// Requests of the flood, and how many of them are on their way at the same moment.
+const REQUESTS: u32 = 20_000;
+const AT_ONCE: u32 = 64;
+
+/// A head that is refused, and puts its path of 4,000 bytes into the peer's table of fields (RFC 7541 section 6.2.1).
+fn first() -> Vec<u8> {
+    let path = format!("/{}", "a".repeat(3_999));
+    let fields = head(&[(":method", "PUT"), (":scheme", "https"), (":authority", "localhost")]);
+    let length = [
+        127,
+        0x80 | u8::try_from((4_000 - 127) % 128).expect("small"),
+        u8::try_from((4_000 - 127) / 128).expect("small"),
+    ];
+    [fields.as_slice(), &[0x44], &length, path.as_bytes()].concat()
+}
+
+/// The same request in a few bytes: the path is the newest entry of the table.
+fn again() -> Vec<u8> {
+    [head(&[(":method", "PUT"), (":scheme", "https"), (":authority", "localhost")]).as_slice(), &[0xbe]].concat()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_refused_requests_is_logged_in_few_bytes() {
+    let mut attacked = Attacked::start(NO_RATE, "").await;
+    let before = attacked.gateway.log().len();
+    let mut connection = H2::open(&attacked, &[]).await;
+    let (mut sent, mut answered, mut asked) = (0, 0, 0);
+    while answered < REQUESTS {
+        let mut bytes = Vec::new();
+        while asked < REQUESTS && asked < answered + AT_ONCE {
+            let fields = if asked == 0 { first() } else { again() };
+            bytes.extend(frame(kind::HEADERS, WHOLE, 2 * asked + 1, &fields));
+            asked += 1;
+        }
+        sent += bytes.len();
+        connection.send(&bytes).await.expect("the connection takes requests");
+        let Some(Frame { kind, payload, .. }) = connection.next().await else { break };
+        if kind == kind::HEADERS {
+            answered += 1;
+            let status = frames::status(&payload);
+            assert!(matches!(status, 405 | 429), "{status}");
+        }
+        if answered % 1_000 == 999 {
+            let written = attacked.gateway.log().len() - before;
+            assert!(written < LOG_MAX, "{written} bytes of log for {sent} bytes sent");
+        }
+    }
+    assert_eq!(answered, REQUESTS, "every request is answered");
+    drop(connection);
+    attacked.assert_well().await;
+    let written = attacked.gateway.log().len() - before;
+    assert!(written < LOG_MAX, "{written} bytes of log for {sent} bytes sent");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_request_writes_a_long_line_or_breaks_one() {
+    let mut attacked = Attacked::start(NO_RATE, "").await;
+    let long = "a".repeat(8_000);
+    let method = "M".repeat(20_000);
+    let name = ["a".repeat(63).as_str(); 3].join(".");
+    for (request, statuses) in [
+        (format!("GET /api/{long} HTTP/1.1\r\nHost: localhost\r\n\r\n"), [200, 200]),
+        (format!("PUT /{long} HTTP/1.1\r\nHost: localhost\r\n\r\n"), [405, 405]),
+        (format!("{method} /api/long HTTP/1.1\r\nHost: localhost\r\n\r\n"), [200, 400]),
+        (format!("{method} / HTTP/1.1\r\nHost: localhost\r\n\r\n"), [405, 400]),
+        (format!("GET /api/x HTTP/1.1\r\nHost: {name}\r\n\r\n"), [200, 400]),
+        (
+            format!("GET /api/x?{long} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: {long}\r\nReferer: {long}\r\n\r\n"),
+            [200, 200],
+        ),
+        ("GET /api/%22%2c%22level%22:%22ERROR%22 HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(), [200, 200]),
+        ("GET /api/%e2%80%a8%1b[2J HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(), [400, 400]),
+        ("GET /api/%e2%80%a8 HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(), [200, 200]),
+        ("\"} {\" / HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(), [400, 400]),
+        ("GET /api/x HTTP/1.1\r\nHost: \"},{\"\r\n\r\n".to_owned(), [400, 400]),
+    ] {
+        for door in [Door::Plain, Door::Tls] {
+            let answer = attacked.exchange(door, request.as_bytes()).await.expect("it is answered");
+            let shown: String = request.chars().take(60).collect();
+            assert!(statuses.contains(&answer.status), "{shown}: {}", answer.status);
+        }
+    }
+    attacked.assert_well().await;
+    let log = attacked.gateway.log();
+    let broken: Vec<&str> =
+        log.lines().filter(|line| serde_json::from_str::<serde_json::Value>(line).is_err()).collect();
+    assert!(broken.is_empty(), "lines that are no JSON: {broken:#?}");
+    let longest = log.lines().map(str::len).max().unwrap_or_default();
+    assert!(longest <= LINE_MAX, "{longest}");
+}

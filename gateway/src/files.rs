@@ -1,0 +1,109 @@
+//! Files and directories that a configuration names: read within bounds, and looked at without anything being made.
+
+use nix::{
+    sys::statfs::{self, FsType, fstatfs},
+    unistd::{AccessFlags, access},
+};
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Read as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+};
+
+/// Most bytes of a certificate, a key or a list of authorities.
+pub(crate) const PEM_MOST: u64 = 4 << 20;
+
+/// Reads a regular file of at most so many bytes. A pipe or a device could block or have no end, and what the kernel makes up
+/// (`/proc`, `/sys`) is no file that somebody put there.
+pub(crate) fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    // Opening a pipe would wait for a writer.
+    let flags = nix::fcntl::OFlag::O_NONBLOCK.bits();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "is not a regular file"));
+    }
+    refuse_kernels(&file)?;
+    let mut bytes = Vec::new();
+    file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("has more than {most} bytes")));
+    }
+    Ok(bytes)
+}
+
+/// Refuses a file or directory that the kernel makes up.
+pub(crate) fn refuse_kernels(file: &File) -> io::Result<()> {
+    const KERNELS: [FsType; 8] = [
+        statfs::PROC_SUPER_MAGIC,
+        statfs::SYSFS_MAGIC,
+        statfs::CGROUP_SUPER_MAGIC,
+        statfs::CGROUP2_SUPER_MAGIC,
+        statfs::DEBUGFS_MAGIC,
+        statfs::TRACEFS_MAGIC,
+        statfs::SECURITYFS_MAGIC,
+        statfs::DEVPTS_SUPER_MAGIC,
+    ];
+    if KERNELS.contains(&fstatfs(file)?.filesystem_type()) {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "is in a file system that the kernel makes up"));
+    }
+    Ok(())
+}
+
+/// Whether a directory can be written into, or made with those above it, without doing so.
+pub(crate) fn could_write_into(directory: &Path) -> io::Result<()> {
+    // An empty path is the present directory.
+    let above = directory.ancestors().map(|path| if path == Path::new("") { Path::new(".") } else { path });
+    for nearest in above {
+        match fs::metadata(nearest) {
+            Ok(found) if found.is_dir() => {
+                refuse_kernels(&File::open(nearest)?)?;
+                return Ok(access(nearest, AccessFlags::W_OK | AccessFlags::X_OK)?);
+            }
+            Ok(_) => return Err(io::Error::new(io::ErrorKind::NotADirectory, "is not a directory")),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::stat::Mode;
+
+    #[test]
+    fn only_regular_files_within_the_bound_are_read() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| directory.path().join(name);
+        fs::write(at("file"), "12345").expect("written");
+        nix::unistd::mkfifo(&at("pipe"), Mode::S_IRWXU).expect("made");
+        assert_eq!(read(&at("file"), 5).expect("it is small enough"), b"12345");
+        for (path, most, reason) in [
+            (at("file"), 4, "more than 4 bytes"),
+            (at("pipe"), 5, "not a regular file"),
+            (at(""), 5, "not a regular file"),
+            ("/dev/zero".into(), 5, "not a regular file"),
+            ("/proc/self/environ".into(), 1 << 20, "the kernel makes up"),
+            (at("none"), 5, "No such file"),
+        ] {
+            let error = read(&path, most).expect_err("it is refused").to_string();
+            assert!(error.contains(reason), "{}: {error}", path.display());
+        }
+    }
+
+    #[test]
+    fn a_directory_that_could_be_made_is_told_from_one_that_could_not() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| directory.path().join(name);
+        fs::write(at("file"), "").expect("written");
+        could_write_into(&at("a/b/c")).expect("it could be made");
+        could_write_into(directory.path()).expect("it is there");
+        for (path, reason) in [(at("file/a"), ""), (at("file"), "directory"), ("/proc/certs/a".into(), "the kernel")] {
+            let error = could_write_into(&path).expect_err("it is refused").to_string();
+            assert!(error.contains(reason), "{}: {error}", path.display());
+        }
+        assert!(!at("a").exists(), "nothing was made");
+    }
+}

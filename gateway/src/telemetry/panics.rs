@@ -1,0 +1,63 @@
+//! Panics as lines of the log, where they are in the code being said without the paths of the machine that built this.
+
+use std::backtrace::{Backtrace, BacktraceStatus};
+
+/// Logs every panic from now on, in the place of what the standard library writes.
+pub(super) fn log() {
+    std::panic::set_hook(Box::new(|panic| {
+        let reason = panic.payload_as_str().unwrap_or("for a reason that is no text");
+        let place = panic.location().map(|at| format!("{}:{}:{}", portable(at.file()), at.line(), at.column()));
+        let place = place.unwrap_or_default();
+        let thread = std::thread::current();
+        let thread = thread.name().unwrap_or_default();
+        // There with RUST_BACKTRACE=1.
+        let backtrace = Backtrace::capture();
+        if backtrace.status() == BacktraceStatus::Captured {
+            let backtrace = without_paths(&backtrace.to_string());
+            tracing::error!(reason, place, thread, backtrace, "panicked");
+        } else {
+            tracing::error!(reason, place, thread, "panicked");
+        }
+    }));
+}
+
+/// A source file from its crate's folder on: `h2-0.4.12/src/server.rs`. Paths of this workspace are relative already.
+fn portable(file: &str) -> &str {
+    if !file.starts_with('/') {
+        return file;
+    }
+    let krate = file.rfind("/src/").and_then(|src| file.get(..src)).and_then(|before| before.rfind('/'));
+    let name = krate.or_else(|| file.rfind('/'));
+    name.and_then(|slash| file.get(slash + 1..)).unwrap_or(file)
+}
+
+fn without_paths(backtrace: &str) -> String {
+    let line = |line: &str| match line.trim_start().strip_prefix("at ") {
+        Some(file) => format!("    at {}", portable(file.strip_prefix("./").unwrap_or(file))),
+        None => line.to_owned(),
+    };
+    backtrace.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_named_without_the_machine_that_built_it() {
+        for (file, expected) in [
+            ("gateway/src/head.rs", "gateway/src/head.rs"),
+            (
+                "/root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/h2-0.4.12/src/proto/go_away.rs",
+                "h2-0.4.12/src/proto/go_away.rs",
+            ),
+            ("/rustc/0123/library/core/src/option.rs", "core/src/option.rs"),
+            ("/work/generated.rs", "generated.rs"),
+        ] {
+            assert_eq!(portable(file), expected);
+        }
+        let text = "   0: std::panicking::begin_panic\n             at /rustc/01/library/std/src/panicking.rs:697:5\n   1: x\n             at ./gateway/src/x.rs:1:2";
+        let expected = "   0: std::panicking::begin_panic\n    at std/src/panicking.rs:697:5\n   1: x\n    at gateway/src/x.rs:1:2";
+        assert_eq!(without_paths(text), expected);
+    }
+}

@@ -1,0 +1,113 @@
+//! Who reaches the admin address: by its own names alone, and whatever others keep half open there.
+
+use crate::support::{FRONT, SOON, TestGateway, eventually, says, within};
+use std::{net::SocketAddr, time::Duration};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    task::JoinSet,
+};
+
+/// The status of the answer to these very bytes, and the answer.
+async fn ask(admin: SocketAddr, request: &str) -> (u16, String) {
+    let mut tcp = TcpStream::connect(admin).await.unwrap();
+    tcp.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    within(SOON, tcp.read_to_string(&mut answer)).await.unwrap();
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
+    (status.unwrap_or_else(|| panic!("{request:?}: {answer:?}")), answer)
+}
+
+fn get(target: &str, fields: &str) -> String {
+    format!("GET {target} HTTP/1.1\r\n{fields}Connection: close\r\n\r\n")
+}
+
+#[tokio::test]
+async fn a_foreign_name_that_leads_here_reads_nothing() {
+    let gateway = TestGateway::start(&format!("{FRONT}{}", says("x"))).await;
+    let admin = gateway.admin().await;
+    for path in ["/config", "/metrics", "/livez", "/none"] {
+        let (status, answer) = ask(admin, &get(path, "Host: evil.example:9090\r\n")).await;
+        assert_eq!(status, 421, "{answer}");
+        assert!(answer.contains("not asked by the name `evil.example`") && answer.contains("`hosts` of `[admin]`"));
+        assert!(!answer.contains("gateway_") && !answer.contains("[[listener]]"), "{answer}");
+    }
+    let (status, _) = ask(admin, "POST /drain HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n").await;
+    assert!(status == 421 && !gateway.handle.drain_requested());
+    let port = admin.port();
+    for (host, expected) in [
+        (format!("127.0.0.1:{port}"), 200),
+        ("localhost".to_owned(), 200),
+        (format!("LOCALHOST:{port}"), 200),
+        (format!("[::1]:{port}"), 200),
+        ("192.0.2.1".to_owned(), 200),
+        ("127.0.0.1.evil.example".to_owned(), 421),
+        ("[::1".to_owned(), 400),
+        ("a b".to_owned(), 400),
+    ] {
+        assert_eq!(ask(admin, &get("/livez", &format!("Host: {host}\r\n"))).await.0, expected, "{host}");
+    }
+    assert_eq!(ask(admin, &get("/livez", "")).await.0, 400, "RFC 9112 section 3.2");
+    assert_eq!(ask(admin, &get("/livez", "Host: localhost\r\nHost: localhost\r\n")).await.0, 400);
+    assert_eq!(ask(admin, &get(&format!("http://{admin}/livez"), "Host: localhost\r\n")).await.0, 200);
+    assert_eq!(ask(admin, &get("http://evil.example/livez", "Host: localhost\r\n")).await.0, 421);
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn configured_names_are_answered_from_the_next_reload_on() {
+    let gateway = TestGateway::start(&format!("{FRONT}{}", says("x"))).await;
+    let admin = gateway.admin().await;
+    let status = async |host: &str| ask(admin, &get("/metrics", &format!("Host: {host}\r\n"))).await.0;
+    assert_eq!((status("gateway.example:9090").await, status("pod-1.gateway.svc").await), (421, 421));
+    let named = FRONT.replace("[log]", "hosts = [\"gateway.example\", \"*.gateway.svc\"]\n\n[log]");
+    let (done, report) = gateway.reload(&format!("{named}{}", says("x"))).await;
+    assert_eq!((done, &report["sections"]), (200, &serde_json::json!(["admin"])), "{report}");
+    assert_eq!((status("gateway.example:9090").await, status("pod-1.gateway.svc").await), (200, 200));
+    assert_eq!((status("evil.example").await, status("gateway.svc").await), (421, 421));
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn half_open_heads_are_bounded_in_number_and_in_time_and_keep_no_operator_out() {
+    const MANY: usize = 300;
+    let gateway = TestGateway::start(&format!("{FRONT}{}", says("x"))).await;
+    let admin = gateway.admin().await;
+    let mut open = JoinSet::new();
+    for _ in 0..MANY {
+        let mut tcp = TcpStream::connect(admin).await.unwrap();
+        tcp.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nX-").await.unwrap();
+        // Whether by its end or by a reset.
+        open.spawn(async move { tcp.read(&mut [0; 1]).await.unwrap_or(0) });
+    }
+    assert_eq!(gateway.ask_admin("/readyz").await.0, 200, "whoever asks whole requests is answered");
+    let mut closed = 0;
+    eventually(true, || {
+        while let Some(ended) = open.try_join_next() {
+            assert_eq!(ended.unwrap(), 0);
+            closed += 1;
+        }
+        std::future::ready(closed >= MANY - 64)
+    })
+    .await;
+    // The others have ten seconds for their heads.
+    let rest = async { while open.join_next().await.is_some() {} };
+    within(Duration::from_secs(40), rest).await;
+    assert_eq!(gateway.ask_admin("/readyz").await.0, 200);
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_head_without_end_is_refused() {
+    let gateway = TestGateway::start(&format!("{FRONT}{}", says("x"))).await;
+    let mut tcp = TcpStream::connect(gateway.admin().await).await.unwrap();
+    let sending = async {
+        tcp.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: ").await?;
+        for _ in 0..4096 {
+            tcp.write_all(&[b'x'; 1024]).await?;
+        }
+        std::io::Result::Ok(())
+    };
+    within(SOON, sending).await.expect_err("it is closed long before four megabytes");
+    gateway.stop().await;
+}
