@@ -109,7 +109,7 @@ impl Holdings {
 
     fn shard(&self, client: IpAddr) -> &Mutex<HashMap<IpAddr, Arc<Account>>> {
         let [first, ..] = &self.shards;
-        let index = usize::try_from(self.hasher.hash_one(client) % SHARDS as u64).unwrap_or(0);
+        let index = usize::try_from(self.hasher.hash_one(client).checked_rem(SHARDS as u64).unwrap_or(0)).unwrap_or(0);
         self.shards.get(index).unwrap_or(first)
     }
 }
