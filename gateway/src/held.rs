@@ -30,7 +30,7 @@ const PIECE: usize = 64 * 1024;
 /// The same until the client has taken [`PROVEN`] bytes of the answer.
 const PIECE_FIRST: usize = 16 * 1024;
 /// The same for a client that holds all that it may.
-const PIECE_FULL: usize = 4 * 1024;
+const PIECE_FULL: usize = 1024;
 /// See [`PIECE_FIRST`].
 const PROVEN: u64 = 64 * 1024;
 /// No more is ever read and not seen: Pingora has room for as many pieces.
@@ -109,7 +109,7 @@ impl Holdings {
 
     fn shard(&self, client: IpAddr) -> &Mutex<HashMap<IpAddr, Arc<Account>>> {
         let [first, ..] = &self.shards;
-        let index = usize::try_from(self.hasher.hash_one(client) % SHARDS as u64).unwrap_or(0);
+        let index = usize::try_from(self.hasher.hash_one(client).checked_rem(SHARDS as u64).unwrap_or(0)).unwrap_or(0);
         self.shards.get(index).unwrap_or(first)
     }
 }

@@ -146,7 +146,7 @@ mod tests {
         for (text, end) in [
             ("0\r\n\r\n", 5),
             ("3\r\nabc\r\n0\r\n\r\nGET", 13),
-            ("A;x=\"y;z\"\r\n0123456789\r\n000\r\nA: b\r\nC:\r\n\r\n\0", 42),
+            ("A;x=\"y;z\"\r\n0123456789\r\n000\r\nA: b\r\nC:\r\n\r\n\0", 40),
             ("ffffffffffffffff\r\nabc", 0),
             ("3\r\nab", 0),
         ] {
@@ -179,7 +179,7 @@ mod tests {
             let (one, two) = text.as_bytes().split_at(at.min(text.len()));
             let mut chunks = Chunks::new();
             let pieces = match chunks.follow(one) {
-                Ok(None) => chunks.follow(two).map(|end| end.map(|end| end + one.len())),
+                Ok(None) => chunks.follow(two).map(|end| end.map(|end| end.saturating_add(one.len()))),
                 decided => decided,
             };
             proptest::prop_assert_eq!(pieces, whole(text.as_bytes()));

@@ -170,3 +170,31 @@ fn nanoseconds(time: Option<SystemTime>) -> u64 {
     let since = time.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok()).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    #[test]
+    fn what_a_client_chose_is_cut() {
+        let long = "x".repeat(10_000);
+        let record = AccessRecord {
+            method: &long,
+            host: &long,
+            path: &format!("/{long}?secret"),
+            status: 400,
+            bytes: 0,
+            duration: Duration::ZERO,
+            route: "r",
+            upstream: "",
+            protocol: "HTTP/2",
+            request_id: &long,
+            client: Ipv4Addr::LOCALHOST.into(),
+            refused: Some("target"),
+        };
+        let finished = Finished::new(Span::root(1), &record, true, String::new(), None);
+        let lengths = [&finished.method, &finished.host, &finished.path, &finished.request_id].map(String::len);
+        assert_eq!(lengths, [bounded::METHOD, bounded::HOST, bounded::PATH, bounded::REQUEST_ID]);
+    }
+}

@@ -57,9 +57,14 @@ fn memory() -> usize {
     pages.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
 }
 
-async fn held_for_stalled_streams(routes: &str, window: u32) -> (Gateway, usize, Vec<TlsStream<TcpStream>>) {
-    let limits = "\n[limits]\nrate_limit = { per_second = 100000, burst = 100000 }\n";
-    let gateway = Gateway::start(&format!("{routes}{limits}")).await;
+/// What so many streams make the process hold, under these limits.
+async fn held_for_stalled_streams(
+    routes: &str,
+    window: u32,
+    limits: &str,
+) -> (Gateway, usize, Vec<TlsStream<TcpStream>>) {
+    let rate = "rate_limit = { per_second = 100000, burst = 100000 }";
+    let gateway = Gateway::start(&format!("{routes}\n[limits]\n{rate}\n{limits}\n")).await;
     let before = memory();
     let connections = stalled(&gateway, window).await;
     let all = (CONNECTIONS * STREAMS as usize) as f64;
@@ -84,12 +89,36 @@ async fn held_for_stalled_streams(routes: &str, window: u32) -> (Gateway, usize,
 async fn streams_without_a_window_hold_a_bounded_amount_of_answers() {
     let backend = large().await;
     for window in [0, 0x7fff_ffff] {
-        let (gateway, held, connections) = held_for_stalled_streams(&routes_to(&[backend.address]), window).await;
-        assert!(held < 160 << 20, "{held} bytes are held with windows of {window}");
+        let (gateway, held, connections) = held_for_stalled_streams(&routes_to(&[backend.address]), window, "").await;
+        assert!(held < 256 << 20, "{held} bytes are held with windows of {window}");
         drop(connections);
-        eventually("all is given back", async || gateway.metric("gateway_requests_in_flight", &[]) == 0.0).await;
+        all_is_given_back(&gateway).await;
         assert_others_are_served(&gateway).await;
     }
+}
+
+async fn all_is_given_back(gateway: &Gateway) {
+    eventually("all is given back", async || {
+        gateway.metric("gateway_requests_in_flight", &[]) == 0.0 && gateway.metric("gateway_held_bytes", &[]) == 0.0
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_address_holds_so_many_bytes_and_gets_503_for_more() {
+    let backend = large().await;
+    let limits = "held_bytes_per_address = \"32MiB\"";
+    let (gateway, held, connections) = held_for_stalled_streams(&routes_to(&[backend.address]), 0, limits).await;
+    // 32 KiB for each: no more than 1,024 fit without any answer.
+    let refused = gateway.metric("gateway_requests_refused_total", &[("reason", "held_bytes")]);
+    assert!((976.0..2000.0).contains(&refused), "{refused} of 2000 were refused");
+    // A piece of 16 KiB may be on its way for each when the rest is used up, and ten of 1 KiB after that.
+    let counted = gateway.metric("gateway_held_bytes", &[]);
+    assert!(counted <= f64::from((32 << 20) + 1024 * (26 << 10)), "{counted} bytes are counted");
+    assert!(held < 128 << 20, "{held} bytes are held");
+    drop(connections);
+    all_is_given_back(&gateway).await;
+    assert_others_are_served(&gateway).await;
 }
 
 #[tokio::test]
@@ -101,10 +130,10 @@ async fn stalled_files_hold_a_bounded_amount_too() {
         site.path().display()
     );
     for window in [0, 0x7fff_ffff] {
-        let (gateway, held, connections) = held_for_stalled_streams(&routes, window).await;
-        assert!(held < 160 << 20, "{held} bytes are held with windows of {window}");
+        let (gateway, held, connections) = held_for_stalled_streams(&routes, window, "").await;
+        assert!(held < 128 << 20, "{held} bytes are held with windows of {window}");
         drop(connections);
-        eventually("all is given back", async || gateway.metric("gateway_requests_in_flight", &[]) == 0.0).await;
+        all_is_given_back(&gateway).await;
     }
 }
 

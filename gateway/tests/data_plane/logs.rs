@@ -116,3 +116,16 @@ async fn a_flood_of_refused_requests_is_a_few_short_lines_with_its_count() {
         "{text}"
     );
 }
+
+#[tokio::test]
+async fn the_number_of_refusals_follows_when_their_interval_ends() {
+    let (lines, _guard) = Lines::listen();
+    let (gateway, _backend) = answering("").await;
+    for _ in 0..4 {
+        gateway.exchange(b"GET / HTTP/1.1\r\n\r\n").await;
+    }
+    eventually("the number is logged", async || lines.access().len() == 2).await;
+    let access = lines.access();
+    assert!(access[0].contains(r#"reason="head""#) && access[0].contains("status=400"), "{access:?}");
+    assert!(access[1].contains(r#"reason="head""#) && access[1].contains("refused=3"), "{access:?}");
+}
