@@ -23,7 +23,8 @@ pub(crate) struct Arguments {
     /// Where metrics, health and reload are served; never a public address
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9090")]
     pub(crate) admin: SocketAddr,
-    /// A name by which the admin address is asked, besides IP addresses and localhost; may be repeated
+    /// A name by which the admin address is asked, besides IP addresses and localhost; may be
+    /// repeated
     #[arg(long, value_name = "NAME")]
     pub(crate) admin_host: Vec<HostPattern>,
     /// Where everything is kept

@@ -24,7 +24,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match &arguments.command {
-        // First: whoever finds a port open, or a file made, may tell this process to stop.
+        // First: a signal may come as soon as a port is open or a file is made.
         None => Held::new().map_err(Into::into).and_then(|held| serve(&arguments, held)),
         Some(Command::Trust { phone: None }) => trust::install(&arguments.certs),
         Some(Command::Trust { phone: Some(address) }) => trust::offer(&arguments.certs, *address),

@@ -21,7 +21,8 @@ impl Drop for Running {
     }
 }
 
-/// Whether the process has a handler for SIGTERM: the fifteenth bit of `SigCgt` in proc_pid_status(5).
+/// Whether the process has a handler for SIGTERM: the fifteenth bit of `SigCgt` in
+/// proc_pid_status(5).
 fn catches_sigterm(pid: u32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
@@ -43,7 +44,8 @@ fn sigterm_ends_it_with_0_however_early_it_comes() {
         let directory = tempfile::tempdir().unwrap();
         let mut running = start(directory.path());
         let pid = running.0.id();
-        // The socket of the services is there before certificates are made and the gateway's ports are bound.
+        // The socket of the services is there before certificates are made and the gateway's ports
+        // are bound.
         let socket = directory.path().join("data/backend.sock");
         let deadline = Instant::now() + SOON;
         while !(if round % 2 == 0 { socket.exists() } else { catches_sigterm(pid) }) {

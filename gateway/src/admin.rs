@@ -81,8 +81,8 @@ fn router(handle: Handle) -> Router {
 }
 
 /// A web page that someone on this machine visits must not reach what only an operator may. Browsers say where a request
-/// comes from: the Fetch standard's `Origin`, and `Sec-Fetch-Site`, which is `none` when a person typed the address. What a
-/// page reads under a name of its own, [`host`] refuses.
+/// comes from: the Fetch standard's `Origin`, and `Sec-Fetch-Site`, which is `none` when a person
+/// typed the address. What a page reads under a name of its own, [`host`] refuses.
 async fn refuse_browsers(request: Request, next: Next) -> Response {
     let from_page = |headers: &HeaderMap| {
         let site = headers.get("sec-fetch-site");

@@ -38,8 +38,8 @@ pub struct Loaded {
 pub enum Purpose {
     /// To be served: what the local authority has to issue, it issues.
     Serve,
-    /// To be looked at: nothing is made or written. In the place of what the local authority would have to issue is something
-    /// equal that is never served.
+    /// To be looked at: nothing is made or written. In the place of what the local authority would
+    /// have to issue is something equal that is never served.
     Look,
 }
 
@@ -184,8 +184,9 @@ fn client_authorities(file: &Path, loaded: &mut Loaded) -> Result<(), String> {
     Ok(())
 }
 
-/// Sees to it that each local authority may vouch for all that it has to: one that was made anew for the names of a later
-/// certificate would leave the earlier ones with an issuer that is gone. Failures are for `issue` to report.
+/// Makes each local authority permit all names that it has to: one that was replaced for the names
+/// of a later certificate would leave the earlier ones with an issuer that is gone. Failures are
+/// for `issue` to report.
 fn prepare_authorities(config: &Config) {
     let issue_all = || {
         let local = config.certificates.iter().filter_map(|certificate| Some((certificate, local(certificate)?)));

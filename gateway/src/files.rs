@@ -1,4 +1,5 @@
-//! Files and directories that a configuration names: read within bounds, and looked at without anything being made.
+//! Files and directories that a configuration names: read within bounds, and looked at without
+//! anything being made.
 
 use nix::{
     sys::statfs::{self, FsType, fstatfs},
@@ -14,8 +15,8 @@ use std::{
 /// Most bytes of a certificate, a key or a list of authorities.
 pub(crate) const PEM_MOST: u64 = 4 << 20;
 
-/// Reads a regular file of at most so many bytes. A pipe or a device could block or have no end, and what the kernel makes up
-/// (`/proc`, `/sys`) is no file that somebody put there.
+/// Reads a regular file of at most so many bytes. A pipe or a device could block or have no end,
+/// and what the kernel makes up (`/proc`, `/sys`) is no file of an operator.
 pub(crate) fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     // Opening a pipe would wait for a writer.
     let flags = nix::fcntl::OFlag::O_NONBLOCK.bits();

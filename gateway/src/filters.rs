@@ -41,7 +41,8 @@ const FILTERS: [Filter; 10] = [
     Filter { name: "target", apply: target::check },
     // Before anything can be refused with a reason worth correlating.
     Filter { name: "request_id", apply: request_id::give },
-    // Before a route is looked for, because the answer must not depend on what there is at the other host.
+    // Before a route is looked for, because the answer must not depend on what there is at the
+    // other host.
     Filter { name: "misdirected", apply: misdirected::check },
     // Before the limits, because a route may have its own.
     Filter { name: "route", apply: route },

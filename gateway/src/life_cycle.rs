@@ -65,7 +65,8 @@ pub struct Signals {
     interrupt: Signal,
 }
 
-/// The same signals, waiting to be taken over: none of them is lost, nor ends the process meanwhile.
+/// The same signals, waiting to be taken over: none of them is lost, nor ends the process
+/// meanwhile.
 #[must_use = "they wait until they are taken over"]
 pub struct Held(SigSet);
 
@@ -79,8 +80,8 @@ impl Held {
 }
 
 impl Signals {
-    /// Takes the signals over from their default actions; on the thread that has let them wait, which is the one that gets
-    /// them from then on. Needs a Tokio runtime.
+    /// Takes the signals over from their default actions; on the thread that has let them wait,
+    /// which is the one that gets them from then on. Needs a Tokio runtime.
     pub fn install(held: Held) -> io::Result<Self> {
         let signals = Self {
             hangup: signal(SignalKind::hangup())?,

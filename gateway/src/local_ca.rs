@@ -66,8 +66,8 @@ pub fn issue(directory: &Path, stem: &str, names: &[ServerName]) -> Result<Issue
     Ok(Issued { cert, key, new_authority })
 }
 
-/// Where certificate and key are that [`issue`] would give back; `None`: it would issue them. Fails where [`issue`] would fail
-/// because of the directory, and makes nothing.
+/// Where certificate and key are that [`issue`] would give back; `None`: it would issue them. Fails
+/// where [`issue`] would fail because of the directory, and makes nothing.
 pub fn look(directory: &Path, stem: &str, names: &[ServerName]) -> Result<Option<(PathBuf, PathBuf)>, LocalCaError> {
     let place = Directory::look(directory);
     let due = is_due(directory, stem, names);
@@ -78,7 +78,8 @@ pub fn look(directory: &Path, stem: &str, names: &[ServerName]) -> Result<Option
     Ok((!due).then(|| place.files(stem)))
 }
 
-/// What [`issue`] would make, from an authority of the moment: chain and key as PEM, for a look at what could be served.
+/// What [`issue`] would make, from an authority of the moment: chain and key as PEM, for a look at
+/// what could be served.
 pub fn rehearse(names: &[ServerName]) -> Result<(String, String), LocalCaError> {
     let (authority, _key) = Authority::generate(names, None)?;
     leaf::make(&authority, names)

@@ -110,7 +110,7 @@ impl Snapshot {
         Self::assemble(config, certificates, previous, metrics, pseudonyms, Upstream::start)
     }
 
-    /// The same from nothing before, to see whether it can be built: its upstreams ask nobody anything.
+    /// The same from nothing before, to see whether it can be built: its upstreams send nothing.
     pub(crate) fn rehearse(
         config: Arc<Config>,
         certificates: &Certificates,

@@ -55,8 +55,9 @@ fn lines(format: LogFormat) -> Lines {
     }
 }
 
-/// Our own modules at the level asked for; libraries that narrate each connection only when something is odd. What rustls
-/// warns of is any client's doing, such as an IP address as its server name: it counts as a failed handshake.
+/// Our own modules at the level asked for; libraries that narrate each connection only when
+/// something is odd. What rustls warns of is any client's doing, such as an IP address as its
+/// server name: it counts as a failed handshake.
 fn filter(level: LogLevel) -> EnvFilter {
     let level = level.as_str();
     let (quiet, tls) = match level {

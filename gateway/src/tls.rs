@@ -121,7 +121,8 @@ impl Https {
 }
 
 impl Asked {
-    /// Whether a request for this host belongs to a connection of its own. The host is in lower case, without port.
+    /// Whether a request for this host belongs to a connection of its own. The host is in lower
+    /// case, without port.
     pub(crate) fn is_not_for(&self, host: &str) -> bool {
         self.resolver.is_misdirected(&self.name, host)
     }

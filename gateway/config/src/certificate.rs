@@ -77,7 +77,8 @@ pub struct TlsPolicy {
     pub hsts_include_subdomains: bool,
     /// What a client gets that asks for a name of no certificate.
     pub unknown_names: UnknownNames,
-    /// Whether a request is refused whose host belongs to another certificate than the name its connection asked for.
+    /// Whether a request is refused whose host belongs to another certificate than the name its
+    /// connection asked for.
     pub refuse_misdirected: bool,
 }
 

@@ -80,7 +80,8 @@ impl ListenAddress {
         }
     }
 
-    /// Whether both cannot be listened on at once: `[::]` takes every address, `0.0.0.0` every IPv4 address.
+    /// Whether both cannot be listened on at once: `[::]` takes every address, `0.0.0.0` every IPv4
+    /// address.
     pub fn overlaps(&self, other: &Self) -> bool {
         let takes =
             |one: IpAddr, other: IpAddr| one == other || (one.is_unspecified() && (one.is_ipv6() || other.is_ipv4()));

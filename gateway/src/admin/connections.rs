@@ -1,5 +1,5 @@
-//! The connections of the admin address: a bounded number, each with deadlines for the head of a request, for idle time
-//! and for a client that does not read.
+//! The connections of the admin address: a bounded number, each with deadlines for the head of a
+//! request, for idle time and for a client that does not read.
 
 mod deadlines;
 
@@ -70,10 +70,12 @@ impl Connections {
         });
     }
 
-    /// Stops accepting, finishes requests that are open or arrive within the first time, cuts what is left after the other.
+    /// Stops accepting, finishes requests that are open or arrive within the first time, cuts what
+    /// is left after the other.
     pub(super) async fn end(self, arrive: Duration, finish: Duration) {
         self.close.cancel();
-        // `stop` ends a connection whose first request has not been read, even if that has come just then.
+        // `stop` ends a connection whose first request has not been read, even if that has come
+        // just then.
         tokio::time::sleep(arrive).await;
         self.stop.cancel();
         self.tasks.close();
@@ -134,8 +136,9 @@ impl Connections {
 }
 
 impl Seats {
-    /// A seat, and what ends its connection. When all are taken, the oldest connection without a whole request in it has to
-    /// go, so that half-open heads do not keep an operator out; `None`: there is no such connection.
+    /// A seat, and what ends its connection. When all are taken, the oldest connection without a
+    /// whole request in it has to go, so that half-open heads do not keep an operator out; `None`:
+    /// there is no such connection.
     fn take(&mut self, phase: &Arc<Phase>) -> Option<(u64, CancellationToken)> {
         if self.taken.len() >= MOST {
             let waiting = self.taken.iter().find(|(_, (phase, _))| !phase.is_answering()).map(|(seat, _)| *seat)?;

@@ -1,5 +1,6 @@
-//! By what name the admin address is asked. A web page whose own name was made to lead to this address (DNS rebinding) is of
-//! the same origin for its browser, which then sends no `Origin`; but the `Host` still has the page's name.
+//! By what name the admin address is asked. A web page whose own name was made to lead to this
+//! address (DNS rebinding) is of the same origin for its browser, which then sends no `Origin`; but
+//! the `Host` still has the page's name.
 
 use crate::{gateway::Handle, router::Host};
 use axum::{
@@ -60,7 +61,8 @@ fn judge(
         return Err(Refused::Count(fields.len()));
     }
     let named = fields.iter().map(|field| field.to_str().map_err(|_| Refused::Malformed));
-    // The host of an absolute target goes before the field (RFC 9112 section 3.2.2); neither may be foreign.
+    // The host of an absolute target goes before the field (RFC 9112 section 3.2.2); neither may be
+    // foreign.
     for text in named.chain(authority.map(|authority| Ok(authority.as_str()))) {
         let host = Host::parse(text?).ok_or(Refused::Malformed)?;
         if !is_ours(host.as_str(), known) {

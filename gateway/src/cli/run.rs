@@ -24,7 +24,7 @@ pub(super) struct RunArgs {
 }
 
 pub(super) async fn run(args: RunArgs, held: io::Result<Held>) -> ExitCode {
-    // First: whoever finds a port open may tell this process to stop.
+    // First: a signal may come as soon as a port is open.
     let signals = match held.and_then(Signals::install) {
         Ok(signals) => signals,
         Err(error) => return complain(&format!("cannot take signals: {error}")),

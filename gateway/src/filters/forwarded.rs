@@ -3,8 +3,8 @@
 use super::{Exchange, Refusal};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-/// Whether this is a name under which clients have claimed to be someone else, or to ask for something else; beside each,
-/// who believes it.
+/// Whether this is a name under which clients have claimed to be someone else, or to ask for
+/// something else; beside each, who believes it.
 fn is_claim(name: &str) -> bool {
     matches!(
         name,
@@ -16,7 +16,8 @@ fn is_claim(name: &str) -> bool {
             | "x-forwarded-prefix"
             | "x-forwarded-scheme"
             | "x-forwarded-ssl"
-            // The client's address, for access rules and limits: nginx' realip, Tomcat, Rails, Spring Cloud.
+            // The client's address, for access rules and limits: nginx' realip, Tomcat, Rails,
+            // Spring Cloud.
             | "x-real-ip"
             | "x-client-ip"
             | "x-cluster-client-ip"
@@ -24,11 +25,13 @@ fn is_claim(name: &str) -> bool {
             | "true-client-ip"
             | "cf-connecting-ip"
             | "fastly-client-ip"
-            // The client's certificate: Envoy and the meshes made of it take whom it names for who asks.
+            // The client's certificate: Envoy and the meshes made of it take whom it names for who
+            // asks.
             | "x-forwarded-client-cert"
             // The same in this gateway's words.
             | "x-client-cert-subject"
-            // Another host than the one that was routed by: IIS ARR and Symfony, Akamai and old PHP applications.
+            // Another host than the one that was routed by: IIS ARR and Symfony, Akamai and old PHP
+            // applications.
             | "x-original-host"
             | "x-host"
             // Another path than the one that was routed by: IIS, Symfony, Zend.
@@ -43,7 +46,7 @@ fn is_claim(name: &str) -> bool {
     )
 }
 
-/// Whether the gateway says this in its own words.
+/// Whether the gateway sends this in its own words.
 fn is_own(name: &str) -> bool {
     matches!(
         name,
@@ -51,7 +54,8 @@ fn is_own(name: &str) -> bool {
     )
 }
 
-/// Whether a field does not go to services. `trusted`: a proxy of ours sends it; `underscores`: names may have them.
+/// Whether a field does not go to services. `trusted`: a proxy of ours sends it; `underscores`:
+/// names may have them.
 fn is_removed(name: &str, trusted: bool, underscores: bool) -> bool {
     let unknown = |name: &str| name.starts_with("x-forwarded-") && !trusted;
     if is_own(name) {
@@ -60,7 +64,8 @@ fn is_removed(name: &str, trusted: bool, underscores: bool) -> bool {
     if is_claim(name) || unknown(name) {
         return true;
     }
-    // CGI and what has its rules (WSGI, Rack, PHP) read `_`, and some of them any other sign, as `-`.
+    // CGI and what has its rules (WSGI, Rack, PHP) read `_`, and some of them any other sign, as
+    // `-`.
     if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
         return false;
     }
@@ -98,8 +103,8 @@ pub(super) fn overwrite(exchange: &mut Exchange<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// A client must not have removed what the gateway says by calling it its connection's own, which RFC 9110 section 7.6.1
-/// forbids for fields that are for all recipients.
+/// A client must not remove what the gateway sends by calling it its connection's own, which RFC
+/// 9110 section 7.6.1 forbids for fields that are for all recipients.
 fn keep_own(headers: &mut HeaderMap) {
     let names_own = |token: &&[u8]| {
         let name = String::from_utf8_lossy(token).to_ascii_lowercase();

@@ -1,5 +1,6 @@
-//! A request whose host belongs to another certificate than the name for which its connection was opened: a client that reuses
-//! a connection for too much, or one that hides from others which host it asks for.
+//! A request whose host belongs to another certificate than the name for which its connection was
+//! opened: a client that reuses a connection for too much, or one that hides from others which host
+//! it asks for.
 
 use super::{Exchange, Refusal};
 

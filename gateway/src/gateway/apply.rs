@@ -48,8 +48,8 @@ pub(crate) struct Rehearsed {
     pub(crate) acme: Prepared,
 }
 
-/// Reads and builds as a start or a reload does, and refuses what they would refuse; nothing changes anywhere. `gateway check`
-/// and the forecast of a reload both come by here.
+/// Reads and builds as a start or a reload does, and refuses what they would refuse; nothing
+/// changes anywhere. `gateway check` and the forecast of a reload both come by here.
 pub(crate) async fn rehearse(
     source: &ConfigSource,
     acme: &Acme,

@@ -21,9 +21,10 @@ pub(super) enum Selected {
     Unsatisfiable(HeaderValue),
 }
 
-/// Applies `If-Match`, `If-None-Match`, then `Range` under `If-Range` (section 13.2.2 has the order). No file has a date of
-/// modification here, as those of equal deployments differ, so `If-Unmodified-Since` and `If-Modified-Since` are ignored,
-/// which sections 13.1.4 and 13.1.3 then demand.
+/// Applies `If-Match`, `If-None-Match`, then `Range` under `If-Range` (section 13.2.2 has the
+/// order). No file has a date of modification here, as those of equal deployments differ, so
+/// `If-Unmodified-Since` and `If-Modified-Since` are ignored, which sections 13.1.4 and 13.1.3 then
+/// demand.
 pub(super) fn select(headers: &HeaderMap, method: &Method, length: u64, etag: &HeaderValue) -> Selected {
     let tag = etag.to_str().unwrap_or_default();
     // Compared strongly (section 13.1.1): a weak tag names no bytes.

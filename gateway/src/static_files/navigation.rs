@@ -1,5 +1,5 @@
-//! Requests for pages that are no files: the application finds out itself which page it is, be its name `/people/ada.lovelace`.
-//! A missing script must not turn into a page.
+//! Requests for pages that are no files: the application finds out itself which page it is, be its
+//! name `/people/ada.lovelace`. A missing script must not turn into a page.
 
 use super::File;
 use http::{HeaderMap, HeaderValue, Method, header};
@@ -12,8 +12,8 @@ pub(super) const VARY_AND_CODING: HeaderValue = HeaderValue::from_static("accept
 /// Below these is never a page of the application, whatever routes and files there are.
 const NEVER: [&str; 4] = ["/api", "/ws", "/assets", "/.well-known"];
 
-/// Whether a browser goes there, instead of loading something for a page. It sends so (Fetch Metadata, `Sec-Fetch-Mode`);
-/// of other clients a navigation asks for HTML by name.
+/// Whether a browser goes there, instead of loading something for a page. It sends so (Fetch
+/// Metadata, `Sec-Fetch-Mode`); of other clients a navigation asks for HTML by name.
 pub(super) fn is_navigation(method: &Method, headers: &HeaderMap) -> bool {
     if !matches!(*method, Method::GET | Method::HEAD) {
         return false;
@@ -27,7 +27,8 @@ pub(super) fn is_navigation(method: &Method, headers: &HeaderMap) -> bool {
     }
 }
 
-/// The directories of a site below its root, with both slashes, and whether each has an `index.html` of its own.
+/// The directories of a site below its root, with both slashes, and whether each has an
+/// `index.html` of its own.
 #[derive(Debug)]
 pub(super) struct Directories(HashMap<String, bool>);
 
@@ -38,8 +39,9 @@ impl Directories {
         Self(all.map(|directory| (directory.clone(), files.contains_key(&format!("{directory}index.html")))).collect())
     }
 
-    /// Whether the application may have a page at this path, which is no file: not where files are that pages load, which
-    /// is any directory without an `index.html`, and not under a hidden name.
+    /// Whether the application may have a page at this path, which is no file: not where files are
+    /// that pages load, which is any directory without an `index.html`, and not under a hidden
+    /// name.
     pub(super) fn may_have_page(&self, path: &str) -> bool {
         let below = |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         let known = above(path).map_while(|directory| self.0.get(directory));

@@ -89,7 +89,8 @@ pub(crate) fn check_directory(place: &Path) -> Result<(), UpgradeError> {
     judge(directory, &found.map_err(|error| unusable(directory, &error))?)
 }
 
-/// Whether a start could put its socket there, as far as can be known without making anything and whoever listens there now.
+/// Whether a start could put its socket there, as far as it shows without making anything, whether
+/// or not a gateway listens there now.
 pub(crate) fn look(place: &Path) -> Result<(), UpgradeError> {
     let directory = directory_of(place);
     match fs::metadata(directory) {

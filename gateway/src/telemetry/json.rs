@@ -1,5 +1,6 @@
-//! Events as lines of JSON: time, level, the event's own fields, target. What records of the `log` crate have besides (file,
-//! line and module, in paths of the machine that built this) stays away, which tracing-subscriber's own form does not do.
+//! Events as lines of JSON: time, level, the event's own fields, target. What records of the `log`
+//! crate have besides (file, line and module, in paths of the machine that built this) stays away,
+//! which tracing-subscriber's own form does not do.
 
 use serde::ser::{SerializeMap, Serializer as _};
 use std::fmt;

@@ -1,4 +1,5 @@
-//! Panics as lines of the log, where they are in the code being said without the paths of the machine that built this.
+//! Panics as lines of the log, their place in the code without the paths of the machine that built
+//! this.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 
@@ -21,7 +22,8 @@ pub(super) fn log() {
     }));
 }
 
-/// A source file from its crate's folder on: `h2-0.4.12/src/server.rs`. Paths of this workspace are relative already.
+/// A source file from its crate's folder on: `h2-0.4.12/src/server.rs`. Paths of this workspace are
+/// relative already.
 fn portable(file: &str) -> &str {
     if !file.starts_with('/') {
         return file;

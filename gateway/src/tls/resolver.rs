@@ -61,16 +61,17 @@ impl Resolver {
         Ok(Self { offered, exact, wildcard, unknown, unnamed })
     }
 
-    /// Whether a request for `host` came by a connection for another certificate: the one that was shown for `asked` is not
-    /// valid for this host, nor would it be shown to a client that asks for it (RFC 9110 section 15.5.20, RFC 9113 section
-    /// 9.1.1). Both are in lower case, without port and closing dot; an IPv6 address is in brackets.
+    /// Whether a request for `host` came by a connection for another certificate: the one that was
+    /// shown for `asked` is not valid for this host, nor would it be shown to a client that asks
+    /// for it (RFC 9110 section 15.5.20, RFC 9113 section 9.1.1). Both are in lower case, without
+    /// port and closing dot; an IPv6 address is in brackets.
     pub(super) fn is_misdirected(&self, asked: &str, host: &str) -> bool {
         if asked == host {
             return false;
         }
         let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host).parse().ok();
         let shown = self.index(Some(asked));
-        // Nobody asks for an address by name: RFC 6066 section 3.
+        // An address is not asked for by name: RFC 6066 section 3.
         let would_be_shown = self.index(if address.is_some() { None } else { Some(host) });
         let covers = |index: usize| self.offered.get(index).is_some_and(|offered| offered.names.cover(host, address));
         shown.is_none() || (shown != would_be_shown && !shown.is_some_and(covers))

@@ -80,7 +80,7 @@ async fn half_open_heads_are_bounded_in_number_and_in_time_and_keep_no_operator_
         // Whether by its end or by a reset.
         open.spawn(async move { tcp.read(&mut [0; 1]).await.unwrap_or(0) });
     }
-    assert_eq!(gateway.ask_admin("/readyz").await.0, 200, "whoever asks whole requests is answered");
+    assert_eq!(gateway.ask_admin("/readyz").await.0, 200, "a whole request is answered");
     let mut closed = 0;
     eventually(true, || {
         while let Some(ended) = open.try_join_next() {

@@ -1,4 +1,5 @@
-//! What is in the log: nothing that any client makes a warning of, and nothing about the machine that built the program.
+//! What is in the log: nothing that any client makes a warning of, and nothing about the machine
+//! that built the program.
 
 use crate::support::{FRONT, Program, SOON, says, within};
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
@@ -42,13 +43,13 @@ async fn no_client_makes_a_warning_by_what_it_asks_for_in_its_hello() {
 async fn no_line_has_a_path_of_the_machine_that_built_the_program() {
     let workspace = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().display().to_string();
     for format in ["json", "text"] {
-        // Libraries tell of every connection, some of them by the `log` crate.
+        // Libraries log every connection, some of them by the `log` crate.
         let program = Program::run(&config("trace", "json")).await;
         program.reload(&config("trace", format)).await;
         program.ask("/word").await;
         let lines = program.end().await;
         let told = |line: &String| line.contains("decided upon suite") && line.starts_with('{') == (format == "json");
-        assert!(lines.iter().any(told), "rustls tells: {lines:#?}");
+        assert!(lines.iter().any(told), "rustls logs: {lines:#?}");
         for line in lines {
             let foreign = ["/.cargo/", "/registry/src/", "log.file", "/rustc/", &*workspace];
             assert!(!foreign.iter().any(|foreign| line.contains(foreign)), "{line}");

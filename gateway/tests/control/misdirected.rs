@@ -1,4 +1,5 @@
-//! Requests whose host belongs to another certificate than the name their connection was opened for.
+//! Requests whose host belongs to another certificate than the name their connection was opened
+//! for.
 
 use crate::support::{Backend, FRONT, SOON, TestGateway, leads_to, says, within};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -35,7 +36,8 @@ async fn connect(gateway: &TestGateway, name: Option<&str>, alpn: &[u8]) -> TlsS
     TlsConnector::from(Arc::new(config)).connect(name, tcp).await.unwrap()
 }
 
-/// The status of a request for this host on a connection that was opened for that name, over HTTP/1.1.
+/// The status of a request for this host on a connection that was opened for that name, over
+/// HTTP/1.1.
 async fn h1(gateway: &TestGateway, name: Option<&str>, host: &str) -> u16 {
     let mut tls = connect(gateway, name, b"http/1.1").await;
     let request = format!("GET /word HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");

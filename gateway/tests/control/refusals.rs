@@ -1,4 +1,5 @@
-//! `gateway check` and the forecast of a reload refuse the same, with the same words; and what they refuse, a reload refuses.
+//! `gateway check` and the forecast of a reload refuse the same, with the same words; and what they
+//! refuse, a reload refuses.
 
 use crate::support::{FRONT, TestGateway, program, replace, says};
 use std::{
@@ -7,7 +8,8 @@ use std::{
     path::Path,
 };
 
-/// What is wrong, the text that replaces another one in a right configuration or comes after it, and a part of the reason.
+/// What is wrong, the text that replaces another one in a right configuration or comes after it,
+/// and a part of the reason.
 struct Case {
     from: &'static str,
     to: &'static str,

@@ -11,7 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Whether the process has a handler for SIGTERM: the fifteenth bit of `SigCgt` in proc_pid_status(5).
+/// Whether the process has a handler for SIGTERM: the fifteenth bit of `SigCgt` in
+/// proc_pid_status(5).
 fn catches_sigterm(pid: u32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));

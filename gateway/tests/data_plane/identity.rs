@@ -1,4 +1,5 @@
-//! What clients say about who they are goes no further: through the proxy and with a WebSocket's handshake.
+//! What clients say about who they are goes no further: through the proxy and with a WebSocket's
+//! handshake.
 
 use crate::harness::{Backend, Gateway, Seen, eventually, read_to_end, routes_to};
 use reqwest::header::{HeaderName, HeaderValue};
@@ -60,7 +61,8 @@ async fn keeping() -> (Backend, Seen<String>) {
     (backend, seen)
 }
 
-/// The heads that arrive of requests with all these names: over HTTP/1.1, over h2, and for a WebSocket.
+/// The heads that arrive of requests with all these names: over HTTP/1.1, over h2, and for a
+/// WebSocket.
 async fn arriving(names: &[&str], further: &str) -> Vec<String> {
     let (backend, seen) = keeping().await;
     let gateway = Gateway::start(&format!("{}{further}", routes_to(&[backend.address]))).await;

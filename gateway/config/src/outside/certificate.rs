@@ -74,8 +74,8 @@ pub(crate) struct TlsText {
     pub(crate) hsts_include_subdomains: Option<bool>,
     /// What a client gets that asks for a name of no certificate. Default: `default`.
     pub(crate) unknown_names: Option<UnknownNamesText>,
-    /// Whether a request is answered 421 if its host belongs to another certificate than the name for which its connection
-    /// was opened (RFC 9110 section 15.5.20). Default: true.
+    /// Whether a request is answered 421 if its host belongs to another certificate than the name
+    /// for which its connection was opened (RFC 9110 section 15.5.20). Default: true.
     pub(crate) refuse_misdirected: Option<bool>,
 }
 

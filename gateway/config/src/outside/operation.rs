@@ -55,9 +55,9 @@ pub(crate) struct LimitsText {
 pub(crate) struct AdminText {
     /// The address; whoever reaches it can reload and stop the gateway: keep it off the internet. Required.
     pub(crate) address: Text<SocketAddr>,
-    /// Names by which it is asked, without port, besides its IP addresses and `localhost`; `*.example.org` is every name
-    /// below. A request for another name is answered 421: it may come from a web page whose name leads here (DNS
-    /// rebinding). Default: none.
+    /// Names by which it is asked, without port, besides its IP addresses and `localhost`;
+    /// `*.example.org` is every name below. A request for another name is answered 421: it may come
+    /// from a web page whose name leads here (DNS rebinding). Default: none.
     pub(crate) hosts: Option<Vec<Text<HostPattern>>>,
 }
 
@@ -133,7 +133,8 @@ pub(crate) struct TrustText {
     /// Networks of proxies in front whose `X-Forwarded-*`, `X-Request-Id` and `traceparent` are believed. Default: none,
     /// they are overwritten.
     pub(crate) forwarded: Option<Vec<Text<IpNet>>>,
-    /// Whether fields whose names have an underscore go to services. Many services read `X_Real_Ip` as `X-Real-Ip`, so they
-    /// are removed unless asked for, and those that name the client always. Default: false.
+    /// Whether fields whose names have an underscore go to services. Many services read `X_Real_Ip`
+    /// as `X-Real-Ip`, so they are removed unless asked for, and those that name the client always.
+    /// Default: false.
     pub(crate) underscores_in_headers: Option<bool>,
 }

@@ -91,8 +91,8 @@ pub(crate) struct SiteText {
     pub(crate) name: Text<Name>,
     /// A directory, or `embedded` for the user interface inside the binary. Required.
     pub(crate) root: Text<PathBuf>,
-    /// The file that answers a navigation to a path that is no file, such as `index.html`; never in the place of something
-    /// that a page loads. Default: none, answer 404.
+    /// The file that answers a navigation to a path that is no file, such as `index.html`; never in
+    /// the place of something that a page loads. Default: none, answer 404.
     pub(crate) spa_fallback: Option<Text<String>>,
     /// `Content-Security-Policy` of its pages. Default: the strict one of the chat's own page.
     pub(crate) content_security_policy: Option<Text<String>>,

@@ -1,4 +1,5 @@
-//! A connection that fails when its client is too slow: with the head of a request, between two requests, or in reading.
+//! A connection that fails when its client is too slow: with the head of a request, between two
+//! requests, or in reading.
 
 use std::{
     io,
@@ -12,14 +13,16 @@ use tokio::{
     time::{Instant, Sleep},
 };
 
-/// Longest time from the connection, or from the first byte of a later request, to the end of a head.
+/// Longest time from the connection, or from the first byte of a later request, to the end of a
+/// head.
 const HEAD: Duration = Duration::from_secs(10);
 /// Longest time between two requests.
 const IDLE: Duration = Duration::from_secs(75);
 /// Longest time in which a client takes nothing of its answer.
 const TAKEN: Duration = Duration::from_secs(10);
 
-/// How far a connection is: its head is awaited, its answer is made, it is idle, and again. Each step adds one.
+/// How far a connection is: its head is awaited, its answer is made, it is idle, and again. Each
+/// step adds one.
 #[derive(Debug, Default)]
 pub(super) struct Phase(AtomicU64);
 
