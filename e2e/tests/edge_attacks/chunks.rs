@@ -44,7 +44,7 @@ async fn a_chunk_of_no_certain_size_is_refused() {
         case("no end of line after the data", "5\r\nhello0\r\n\r\n", bad),
         case("more data than the size", "5\r\nhello, you\r\n0\r\n\r\n", bad),
         case("a size and nothing", "5\r\n\r\n0\r\n\r\nxx0\r\n\r\n", bad),
-        case("2^64 - 1", "ffffffffffffffff\r\nhello", Then::Cut(408)),
+        case("2^64 - 1", "ffffffffffffffff\r\nhello", bad),
         case("2^63", "8000000000000000\r\nhello", Then::Cut(408)),
         case("one above the limit of bodies", &format!("100001\r\n{}", "x".repeat(0x10_0001)), Then::Cut(413)),
         case("a request where a size is due", "{s}", bad),

@@ -202,14 +202,8 @@ async fn a_malformed_request_of_http_2_reaches_nothing() {
         wrong.extend(
             stream::iter(tries).buffer_unordered(8).filter_map(|wrong| async { wrong }).collect::<Vec<_>>().await,
         );
-        let reached: Vec<String> = attacked
-            .backend
-            .seen()
-            .iter()
-            .skip(before)
-            .filter(|seen| seen.complete)
-            .map(e2e::attack::recorder::Seen::line)
-            .collect();
+        let complete = attacked.backend.seen().into_iter().skip(before).filter(|seen| seen.complete);
+        let reached: Vec<String> = complete.map(|seen| String::from_utf8_lossy(&seen.head).into_owned()).collect();
         if reached.len() != reach {
             wrong.push(format!("{reach} requests should have reached the backend, not {reached:?}"));
         }

@@ -1,6 +1,8 @@
 //! Who a client is, the backend learns from the gateway alone: no field by which a client can claim to be another, or to
 //! ask for something else, gets through.
 
+use std::collections::BTreeSet;
+
 use e2e::attack::{Attacked, Door, NO_RATE};
 use e2e::frames::{H2, Outcome, WHOLE, field, frame, kind, request};
 
@@ -40,9 +42,9 @@ const CLAIMS: &[&str] = &[
 ];
 
 /// The same as a CGI-like backend would take for it, and other spellings.
-fn spellings() -> Vec<String> {
+fn spellings() -> BTreeSet<String> {
     let capitals = |name: &str| name.split('-').map(capital).collect::<Vec<_>>().join("-");
-    let mut all = Vec::new();
+    let mut all = BTreeSet::new();
     for name in CLAIMS {
         all.extend([(*name).to_owned(), capitals(name), name.to_ascii_uppercase()]);
         if name.contains('-') {
