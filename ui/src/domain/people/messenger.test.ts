@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { type OwnKeys, createOwnKeys, publicKeys } from "../../crypto";
 import { Api, Http } from "../../net";
 import { browserArchives } from "../../platform/archive";
+import { CLOSE } from "../../protocol/wire";
 import type { Archive } from "../ports";
 import { Messenger, UnknownAccountError } from "./messenger";
 import { TestServer } from "./server.testing";
@@ -42,6 +43,8 @@ interface Person {
   readonly archive: Archive;
   /** The own account's new names, as this device heard of them. */
   readonly renames: readonly string[];
+  /** Whether the account still can be used, and how often this device asked. */
+  readonly standing: { holds: boolean; asked: number };
 }
 
 /** `profile`: another browser profile of the same account. */
@@ -51,8 +54,12 @@ async function start(account: string, profile = account): Promise<Person> {
   const api = new Api(new Http(server.fetchAs(account)));
   const { clock } = server;
   const renames: string[] = [];
+  const standing = { holds: true, asked: 0 };
   const accountParts = {
-    confirm: async () => true,
+    confirm: async () => {
+      standing.asked += 1;
+      return standing.holds;
+    },
     renamed: (username: string) => void renames.push(username),
     replacingCookie: <T>(request: () => Promise<T>) => request(),
   };
@@ -62,7 +69,7 @@ async function start(account: string, profile = account): Promise<Person> {
   running.push(messenger);
   messenger.start();
   await until(() => expect(messenger.connection.value.kind).toBe("online"));
-  return { messenger, archive, renames };
+  return { messenger, archive, renames, standing };
 }
 
 async function openWith({ messenger }: Person, peer: string): Promise<void> {
@@ -387,6 +394,43 @@ describe("a name that passes from one person to another", () => {
     const ada = await start("ada");
     server.names.delete("ghost");
     await expect(ada.messenger.open("ghost")).rejects.toBeInstanceOf(UnknownAccountError);
+  });
+});
+
+describe("a connection that the server closes for good", () => {
+  test("is asked about, and comes back when the account can still be used", async () => {
+    const ada = await start("ada");
+    server.cut("ada", CLOSE.revoked);
+    await until(() => expect(ada.messenger.connection.value.kind).toBe("waiting"));
+    expect(ada.standing.asked).toBe(1);
+    server.clock.advance(1);
+    await until(() => expect(ada.messenger.connection.value.kind).toBe("online"));
+  });
+
+  test("stays closed when it cannot", async () => {
+    const ada = await start("ada");
+    ada.standing.holds = false;
+    server.cut("ada", CLOSE.revoked);
+    await until(() => expect(ada.standing.asked).toBe(1));
+    expect(ada.messenger.connection.value).toEqual({ kind: "ended", code: CLOSE.revoked });
+  });
+
+  test("and an upgrade that fails are asked about, too: a browser does not show why", async () => {
+    const ada = await start("ada");
+    server.refuseUpgrades = true;
+    server.cut("ada");
+    expect(ada.standing.asked).toBe(0);
+    server.clock.advance(0);
+    await until(() => expect(ada.standing.asked).toBe(1));
+  });
+
+  test("with a new cookie it just reconnects", async () => {
+    const ada = await start("ada");
+    server.cut("ada", CLOSE.cookieReplaced);
+    expect(ada.messenger.connection.value.kind).toBe("waiting");
+    server.clock.advance(1);
+    await until(() => expect(ada.messenger.connection.value.kind).toBe("online"));
+    expect(ada.standing.asked).toBe(0);
   });
 });
 

@@ -35,6 +35,8 @@ export class TestServer {
   holdEvents = false;
   /** Refuses `send` for good. */
   refuseSends = false;
+  /** Sockets close before they open. */
+  refuseUpgrades = false;
   recovers = true;
   /** Devices that can never be registered again. */
   readonly removed = new Set<string>();
@@ -65,7 +67,7 @@ export class TestServer {
     return (events: SocketEvents) => {
       const seat: Seat = { account, events, device: undefined };
       this.#seats.add(seat);
-      queueMicrotask(() => events.opened());
+      queueMicrotask(() => (this.refuseUpgrades ? this.cut(account) : events.opened()));
       return {
         send: (text: string) => this.#receive(seat, JSON.parse(text) as ClientFrame),
         close: () => void this.#seats.delete(seat),
@@ -87,10 +89,10 @@ export class TestServer {
   }
 
   /** Ends every connection of this account, as a train tunnel would. */
-  cut(account: string): void {
+  cut(account: string, code = 1006): void {
     for (const seat of [...this.#seats].filter((candidate) => candidate.account === account)) {
       this.#seats.delete(seat);
-      seat.events.closed(1006);
+      seat.events.closed(code);
     }
   }
 
