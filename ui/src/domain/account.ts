@@ -239,11 +239,17 @@ function endingOf(error: unknown): Ending | undefined {
 
 function refusal(error: unknown, username: string): string {
   if (error instanceof ProblemError && error.status === 409) {
-    return error.problem.detail ?? `Somebody already goes by “${username}”, or by a name that looks like it.`;
+    return sentence(error.problem.detail) ?? `Somebody already goes by “${username}”, or by a name that looks like it.`;
   }
   if (error instanceof ProblemError && (error.status === 422 || error.status === 400)) {
-    return error.problem.detail ?? "Use letters and digits, at most 32 of them.";
+    return sentence(error.problem.detail) ?? "Use letters and digits, at most 32 of them.";
   }
   const { title, detail } = troubleOf(error);
   return `${title}. ${detail}`;
+}
+
+/** The server's texts begin in lower case where they continue others. */
+function sentence(text: string | undefined): string | undefined {
+  if (text === undefined) return undefined;
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
 }

@@ -2,19 +2,19 @@
 
 import { LIMITS } from "../protocol/wire";
 
-/** The part of the server's rules that a person may run into; the server has the last word on the rest. */
+/** The server's rules that a person may run into, in its words; the server has the last word on the rest. */
 export function nameRefusal(name: string): string | undefined {
-  const sign = /[/\\%?#]/.exec(name)?.[0];
-  if (sign !== undefined) {
-    return `A username cannot contain “${sign}”. Letters, digits and other visible signs are allowed, but not / \\ % ? #.`;
+  // The server judges what is left after normalisation, which makes ordinary signs of fullwidth ones.
+  const plain = name.normalize("NFKC");
+  if (/[/\\%?#]/.test(plain)) {
+    return "A username has none of the signs / \\ % ? #; letters and digits of any script, - _ and . are fine.";
   }
-  if (/^\.+$/.test(name)) return "A username cannot consist of dots only. It needs a letter or a digit.";
-  if (name.startsWith(".") || name.endsWith(".")) {
-    return "A username cannot start or end with a dot. A dot between other signs is allowed.";
+  if (plain.startsWith(".") || plain.endsWith(".")) {
+    return "A username has dots only between other characters, as in ada.l: not at its beginning or end.";
   }
-  if (/\s/.test(name)) return "A username cannot contain spaces.";
-  if ([...name].length > LIMITS.maxUsername) return `A username has at most ${LIMITS.maxUsername} characters.`;
-  return undefined;
+  if (/\s/.test(plain)) return "A username has letters and digits of any script and visible ASCII signs, no spaces.";
+  const { maxUsername } = LIMITS;
+  return [...name].length > maxUsername ? `A username has 1 to ${maxUsername} characters.` : undefined;
 }
 
 /** The same for names that differ only in how they are typed. Names that merely look alike are the server's to compare. */
