@@ -1,7 +1,7 @@
 // Private chat of one account on one device: keys, connection, inbox and outbox, and what the view shows of them.
 
 import { MAX_TEXT, type OwnKeys, createOwnKeys, randomId } from "../../crypto";
-import { type Api, Live, type LiveState, OfflineError, type OpenSocket, RequestError, type Welcome } from "../../net";
+import { type Api, Live, type LiveState, type OpenSocket, RequestError, type Welcome } from "../../net";
 import { type AccountId, CLOSE, type ConversationId, type DeviceId, type InboxEvent } from "../../protocol/wire";
 import type { Request } from "../../protocol/wire";
 import type { Account } from "../account";
@@ -14,7 +14,7 @@ import { Enrolment } from "./enrolment";
 import { Inbox, emptyConversation } from "./inbox";
 import { noticeChange } from "./notices";
 import { Outbox } from "./outbox";
-import { type Found, NAMELESS, knownAs } from "./naming";
+import { type Found, NAMELESS, find } from "./naming";
 import { Presence } from "./presence";
 import { type NoticeKind, conversationOf } from "./records";
 import { Reading, type Summary, type Thread } from "./thread";
@@ -139,21 +139,9 @@ export class Messenger {
     void this.#ask({ type: "lobby", on });
   }
 
-  /** Who has this name now. A person whom this device knows by it, and who is another one, is told, too. */
-  async find(username: string): Promise<Found> {
-    const known = await this.#parts.archive.all("conversations");
-    const found = async () => {
-      try {
-        return await this.#parts.api.user(username);
-      } catch (error) {
-        const talked = error instanceof OfflineError && known.find((record) => record.username === username);
-        if (talked) return { account_id: talked.peer, username };
-        throw error;
-      }
-    };
-    const user = await found();
-    const namesake = knownAs(username, user.account_id, known) ?? knownAs(user.username, user.account_id, known);
-    return { user, namesake };
+  /** Who has this name now, and who else is known by it here. */
+  find(username: string): Promise<Found> {
+    return find(this.#parts.api, this.#parts.archive, username);
   }
 
   /** Opens the conversation with this account; it need not exist yet. Rejects when there is no such account. */

@@ -1,8 +1,9 @@
 // What people are called. An account is who a person is; its name is shown, can change, and can be given to another.
 
+import { type Api, OfflineError } from "../../net";
 import type { AccountId, User } from "../../protocol/wire";
 import { sameName } from "../names";
-import type { Change } from "../ports";
+import type { Archive, Change } from "../ports";
 import { noticeChange } from "./notices";
 import type { ConversationRecord } from "./records";
 
@@ -17,6 +18,18 @@ export const NAMELESS = "Someone without a name";
 
 /** As many former names are kept for each person. */
 const KEPT = 20;
+
+/** Looks a name up. Without a connection a person who was talked with is known by it, too. */
+export async function find(api: Api, archive: Archive, username: string): Promise<Found> {
+  const known = await archive.all("conversations");
+  const user = await api.user(username).catch((error: unknown) => {
+    const talked = known.find((record) => record.username === username);
+    if (talked && error instanceof OfflineError) return { account_id: talked.peer, username };
+    throw error;
+  });
+  const namesake = knownAs(username, user.account_id, known) ?? knownAs(user.username, user.account_id, known);
+  return { user, namesake };
+}
 
 /** The changes that a new name brings to a conversation; empty when the name is no news. */
 export function rename(conversation: ConversationRecord, username: string, now: number): Change[] {
