@@ -1,104 +1,26 @@
-// Private chat of whole people against a server in memory: real keys, a real archive, and a server that misbehaves.
+// Private chat of whole people against a server in memory that misbehaves.
 
-import "fake-indexeddb/auto";
-import { IDBFactory } from "fake-indexeddb";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { type OwnKeys, createOwnKeys, publicKeys } from "../../crypto";
-import { Api, Http } from "../../net";
+import { describe, expect, test } from "vitest";
+import { createOwnKeys, publicKeys } from "../../crypto";
 import { browserArchives } from "../../platform/archive";
 import { CLOSE } from "../../protocol/wire";
-import type { Archive } from "../ports";
-import { Messenger, UnknownAccountError } from "./messenger";
-import { TestServer } from "./server.testing";
-import type { Line } from "./thread";
+import {
+  adaAndBob,
+  deliveries,
+  expectTexts,
+  lastMessage,
+  lines,
+  notices,
+  openWith,
+  problems,
+  server,
+  start,
+  texts,
+  until,
+  withPeople,
+} from "./person.testing";
 
-let server: TestServer;
-const running: Messenger[] = [];
-
-beforeEach(() => {
-  vi.stubGlobal("indexedDB", new IDBFactory());
-  vi.stubGlobal("navigator", {});
-  server = new TestServer();
-  for (const name of ["ada", "bob", "mallory"]) server.join(name);
-});
-
-afterEach(async () => {
-  await Promise.all(running.splice(0).map((messenger) => messenger.stop()));
-});
-
-/** Waits for a condition, not for a time. */
-const until = (check: () => void) => vi.waitFor(check, { timeout: 10_000, interval: 10 });
-
-/** RSA keys take long to make: each profile's are made once. */
-const pool = new Map<string, Promise<OwnKeys>>();
-
-function keysOf(profile: string): Promise<OwnKeys> {
-  const keys = pool.get(profile) ?? createOwnKeys(`device-${profile}`);
-  pool.set(profile, keys);
-  return keys;
-}
-
-interface Person {
-  readonly messenger: Messenger;
-  readonly archive: Archive;
-  /** The own account's new names, as this device heard of them. */
-  readonly renames: readonly string[];
-  /** Whether the account still can be used, and how often this device asked. */
-  readonly standing: { holds: boolean; asked: number };
-}
-
-/** `profile`: another browser profile of the same account. */
-async function start(account: string, profile = account): Promise<Person> {
-  const archive = await browserArchives.open(profile);
-  await archive.commit([{ table: "device", put: { id: "self", keys: await keysOf(profile) } }]);
-  const api = new Api(new Http(server.fetchAs(account)));
-  const { clock } = server;
-  const renames: string[] = [];
-  const standing = { holds: true, asked: 0 };
-  const accountParts = {
-    confirm: async () => {
-      standing.asked += 1;
-      return standing.holds;
-    },
-    renamed: (username: string) => void renames.push(username),
-    replacingCookie: <T>(request: () => Promise<T>) => request(),
-  };
-  const openSocket = server.socketAs(account);
-  const parts = { api, archive, clock, random: () => 0, openSocket, account: accountParts };
-  const messenger = await Messenger.create(parts, account);
-  running.push(messenger);
-  messenger.start();
-  await until(() => expect(messenger.connection.value.kind).toBe("online"));
-  return { messenger, archive, renames, standing };
-}
-
-async function openWith({ messenger }: Person, peer: string): Promise<void> {
-  await messenger.open(peer);
-}
-
-const lines = ({ messenger }: Person): readonly Line[] => messenger.thread.value?.lines ?? [];
-const texts = (person: Person) => lines(person).flatMap((line) => (line.kind === "text" ? [line.text] : []));
-const notices = (person: Person) => lines(person).flatMap((line) => (line.kind === "notice" ? [line.notice] : []));
-const problems = (person: Person) => lines(person).flatMap((line) => (line.kind === "problem" ? [line.problem] : []));
-const deliveries = (person: Person) =>
-  lines(person).flatMap((line) => (line.kind === "text" && line.mine ? [line.delivery] : []));
-
-async function expectTexts(person: Person, expected: string[]): Promise<void> {
-  await until(() => expect(texts(person)).toEqual(expected));
-}
-
-async function adaAndBob(): Promise<[Person, Person]> {
-  const [ada, bob] = [await start("ada"), await start("bob")];
-  await openWith(ada, "bob");
-  await openWith(bob, "ada");
-  return [ada, bob];
-}
-
-const lastMessage = () => {
-  const message = server.conversations.get("ada.bob")?.at(-1);
-  if (!message) throw new Error("nothing was sent");
-  return message;
-};
+withPeople(browserArchives);
 
 describe("two people", () => {
   test("read each other, in order, and nobody else does", async () => {
@@ -301,99 +223,6 @@ describe("a second device", () => {
     await ada.messenger.write("From the laptop.");
     await expectTexts(phone, ["To both.", "From the laptop."]);
     expect(lines(phone).at(-1)).toMatchObject({ mine: true, warnings: [] });
-  });
-});
-
-describe("a name that passes from one person to another", () => {
-  const robertWasBob = { kind: "notice", notice: "renamed", from: "bob", to: "robert" };
-
-  /** Bob becomes Robert, and Mallory becomes Bob. */
-  async function exchangeNames(): Promise<{ ada: Person; bob: Person; mallory: Person }> {
-    const [ada, bob] = await adaAndBob();
-    const mallory = await start("mallory");
-    await ada.messenger.write("Is it you?");
-    await expectTexts(bob, ["Is it you?"]);
-    ada.messenger.close();
-    server.rename("bob", "robert");
-    server.rename("mallory", "bob");
-    return { ada, bob, mallory };
-  }
-
-  test("what is written in a conversation goes to the person it was with", async () => {
-    const { ada, bob } = await exchangeNames();
-    await ada.messenger.open(ada.messenger.summaries.value?.[0]?.conversation.peer ?? "");
-    await ada.messenger.write("Then meet me at noon.");
-    await expectTexts(bob, ["Is it you?", "Then meet me at noon."]);
-    expect(server.conversations.has("ada.mallory")).toBe(false);
-    const sends = server.frames.flatMap(({ request }) => (request.type === "send" ? [request.to] : []));
-    expect(sends).toEqual(["bob", "bob"]);
-  });
-
-  test("the conversation shows the new name, and a line about the change that stays", async () => {
-    const { ada } = await exchangeNames();
-    await until(() => expect(ada.messenger.summaries.value?.[0]?.conversation.username).toBe("robert"));
-    await openWith(ada, "bob");
-    expect(ada.messenger.thread.value?.conversation).toMatchObject({ username: "robert", formerly: ["bob"] });
-    expect(lines(ada).at(-1)).toMatchObject(robertWasBob);
-    await ada.messenger.stop();
-    server.rename("bob", "bert");
-    const again = await start("ada");
-    await openWith(again, "bob");
-    await until(() => expect(notices(again)).toEqual(["renamed", "renamed"]));
-    expect(lines(again).filter(({ kind }) => kind === "notice")).toMatchObject([
-      robertWasBob,
-      { notice: "renamed", from: "robert", to: "bert" },
-    ]);
-    expect(await again.archive.get("contacts", "bob")).toMatchObject({ username: "bert" });
-  });
-
-  test("a look-up by the old name says who was known by it, whether or not the rename was heard", async () => {
-    const { ada } = await exchangeNames();
-    const known = { peer: "bob", username: "robert" };
-    await until(async () => expect((await ada.messenger.find("Bob")).namesake).toMatchObject(known));
-    expect((await ada.messenger.find("bob")).user).toEqual({ account_id: "mallory", username: "bob" });
-    expect(await ada.messenger.find("robert")).toEqual({
-      user: { account_id: "bob", username: "robert" },
-      namesake: undefined,
-    });
-    await openWith(ada, "mallory");
-    expect(ada.messenger.thread.value?.namesake).toMatchObject(known);
-  });
-
-  test("a server that keeps the rename to itself cannot pass a stranger off", async () => {
-    const [ada, bob] = await adaAndBob();
-    await ada.messenger.write("Is it you?");
-    await expectTexts(bob, ["Is it you?"]);
-    server.names.set("bob", "somebody");
-    server.names.set("mallory", "bob");
-    const { user, namesake } = await ada.messenger.find("bob");
-    expect(user.account_id).toBe("mallory");
-    expect(namesake).toMatchObject({ peer: "bob" });
-  });
-
-  test("a rename that was missed is noticed with the next list of keys, once", async () => {
-    const [ada, bob] = await adaAndBob();
-    await ada.messenger.write("Hello.");
-    await expectTexts(bob, ["Hello."]);
-    server.names.set("bob", "robert");
-    await openWith(ada, "bob");
-    await until(() => expect(notices(ada)).toEqual(["renamed"]));
-    server.deliver("ada", { kind: "renamed", account: "bob", username: "robert", previous: "bob" });
-    await bob.messenger.write("Still me.");
-    await expectTexts(ada, ["Hello.", "Still me."]);
-    expect(notices(ada)).toEqual(["renamed"]);
-  });
-
-  test("the own account's new name is passed on", async () => {
-    const [ada] = await adaAndBob();
-    server.rename("ada", "adele");
-    await until(() => expect(ada.renames).toEqual(["adele"]));
-  });
-
-  test("an account that nobody has cannot be opened", async () => {
-    const ada = await start("ada");
-    server.names.delete("ghost");
-    await expect(ada.messenger.open("ghost")).rejects.toBeInstanceOf(UnknownAccountError);
   });
 });
 
