@@ -329,5 +329,12 @@ describe("an account that ends", () => {
     await account.confirm();
     expect(account.replaced.value).toBe(true);
     expect(profile.values.get("account")).toBe("account-2");
+    const next = page();
+    await next.account.load();
+    expect(next.account.replaced.value).toBe(false);
+    server.make();
+    const last = page();
+    await last.account.load();
+    expect(last.account.replaced.value).toBe(true);
   });
 });

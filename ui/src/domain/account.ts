@@ -196,8 +196,9 @@ export class Account {
 
   #member(me: Me): Me {
     const before = this.me.value;
-    if (before && before.account_id !== me.account_id) this.replaced.set(true);
     if (this.standing.value.kind === "ended") return me;
+    const known = before?.account_id ?? this.#parts.settings.get(ACCOUNT);
+    if (known !== undefined && known !== NONE && known !== me.account_id) this.replaced.set(true);
     this.#parts.settings.set(ACCOUNT, me.account_id);
     this.#parts.settings.set(USERNAME, me.username);
     if (before?.account_id !== me.account_id || before.username !== me.username) this.#set({ kind: "member", me });
