@@ -84,8 +84,9 @@ test("another site that sends its visitor here takes nobody's account", async ()
   const ada = await arrive();
   const name = freshName("ada");
   await comeIn(ada, name);
-  const cookies = () => ada.context.cookies(gatehouseUrl());
+  const cookies = async () => (await ada.context.cookies(gatehouseUrl())).map(({ value }) => value);
   const before = await cookies();
+  expect(before).toHaveLength(1);
   const account = await accountOf(ada);
   const page = await ada.context.newPage();
   const url = (path: string) => new URL(path, gatehouseUrl()).href;
@@ -114,6 +115,7 @@ test("another site that sends its visitor here takes nobody's account", async ()
   await page.goto("https://elsewhere.example/page");
   await page.getByRole("link").click();
   await expect(page.getByLabel("Username")).toHaveValue(name);
+  await page.close();
   await ada.page.reload();
   await expect(ada.page.getByText(`You are ${name}`)).toBeVisible();
   expect(await accountOf(ada)).toBe(account);
@@ -134,7 +136,7 @@ test("a copied profile that is removed stops, cannot come back, and starts as a 
   // What a copied browser profile has: the cookie and the small settings.
   const { cookies, origins } = await ada.context.storageState();
   await copy.context.addCookies(cookies);
-  await copy.page.goto("/manifest.json");
+  await copy.page.goto("/settings");
   await copy.page.evaluate((items) => {
     for (const { name, value } of items) localStorage.setItem(name, value);
   }, origins[0]?.localStorage ?? []);
