@@ -41,7 +41,7 @@ fn run_specs(https_port: u16, ca: &Path) {
             .env("GATEHOUSE_PRIVATE_WORDS", PRIVATE_WORDS)
             .env("CI", "true"),
     );
-    let status = process.wait_within(std::time::Duration::from_secs(480));
+    let status = process.wait_within(std::time::Duration::from_secs(900));
     let log = process.log();
     assert!(status.success(), "the specs failed:\n{log}");
     assert!(log.contains(" passed"), "specs were run:\n{log}");
