@@ -4,7 +4,8 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { type Page, expect, test } from "@playwright/test";
 import type { AxeResults } from "axe-core";
-import { type Person, arrive, expectNoComplaints } from "./person";
+import { type Person, arrive, comeIn, expectNoComplaints, expectOnlyComplaints, freshName } from "./person";
+import type { Problem, User } from "../src/protocol/wire";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const LOOKS = [
@@ -68,18 +69,16 @@ test("the assistant and the settings are accessible", async () => {
 
 test("people and private chat are accessible", async () => {
   const [ada, bob] = await Promise.all([arrive(), arrive()]);
-  const names = { ada: `ada-${Date.now()}`, bob: `bob-${Date.now()}` };
+  const names = { ada: freshName("ada"), bob: freshName("bob") };
   await ada.page.goto("/people");
   await expect(ada.page.getByRole("heading", { name: "What do people call you?" })).toBeVisible();
   await inEveryLook(ada, "choosing a name");
-  for (const [person, name] of [
-    [ada, names.ada],
-    [bob, names.bob],
-  ] as const) {
-    await person.page.goto("/people");
-    await person.page.getByLabel("Username").fill(name);
-    await person.page.getByRole("button", { name: "Come in" }).click();
-  }
+  await ada.page.getByLabel("Username").fill("a/b");
+  await ada.page.getByRole("button", { name: "Come in" }).click();
+  await expect(ada.page.getByRole("alert")).toBeVisible();
+  await inEveryLook(ada, "a name that is refused");
+  await comeIn(ada, names.ada);
+  await comeIn(bob, names.bob);
   await ada.page.getByRole("list", { name: "Lobby" }).getByRole("link", { name: names.bob }).click();
   await ada.page.getByRole("textbox", { name: `Message to ${names.bob}` }).fill("Hello");
   await ada.page.keyboard.press("Enter");
@@ -96,5 +95,42 @@ test("people and private chat are accessible", async () => {
   await ada.page.goto("/people");
   await inEveryLook(ada, "the people");
   expectNoComplaints(ada, bob);
+  await Promise.all([ada.leave(), bob.leave()]);
+});
+
+test("a name that passed to another person is accessible, and so is an account that ended", async () => {
+  const [ada, bob] = await Promise.all([arrive(), arrive()]);
+  const names = { ada: freshName("ada"), bob: freshName("bob"), robert: freshName("robert") };
+  await comeIn(ada, names.ada);
+  await comeIn(bob, names.bob);
+  const { page } = ada;
+  await page.getByRole("list", { name: "Lobby" }).getByRole("link", { name: names.bob }).click();
+  await page.getByRole("textbox", { name: `Message to ${names.bob}` }).fill("Hello");
+  await page.keyboard.press("Enter");
+  await expect(page.locator('[data-delivery="received"]')).toBeVisible();
+  await bob.page.goto("/settings");
+  await bob.page.getByLabel("Username").fill(names.robert);
+  await bob.page.getByRole("button", { name: "Save" }).click();
+  await expect(page.getByText("is now called")).toBeVisible();
+  await inEveryLook(ada, "a rename");
+  const somebody = { account_id: "0".repeat(32), username: names.bob } satisfies User;
+  await page.route(`**/api/users/${names.bob}`, (route) => route.fulfill({ json: somebody }));
+  await page.goto(`/people/${names.bob}`);
+  await expect(page.getByRole("heading", { name: /^Another person/ })).toBeVisible();
+  await inEveryLook(ada, "a name that passed to another person");
+  expectNoComplaints(ada, bob);
+
+  for (const type of ["unauthenticated", "device-removed"] as const) {
+    const problem = { type, title: type, status: 401 } satisfies Problem;
+    await page.route("**/api/me", (route) => route.fulfill({ status: 401, json: problem }));
+    await page.reload();
+    await expect(page.getByRole("button", { name: /^Start/ })).toBeVisible();
+    await inEveryLook(ada, type);
+    await page.unroute("**/api/me");
+  }
+  await page.getByRole("button", { name: "Start as a new device" }).click();
+  await expect(page.getByRole("dialog")).toBeVisible();
+  await inEveryLook(ada, "starting as a new device");
+  expectOnlyComplaints(ada, /401/);
   await Promise.all([ada.leave(), bob.leave()]);
 });

@@ -57,8 +57,33 @@ export async function arrive(options: BrowserContextOptions = {}): Promise<Perso
       await rm(home, { recursive: true, force: true, maxRetries: 5 });
     },
   };
-  watch(person);
+  watch(page, person);
   return person;
+}
+
+/** Chooses a name, and is among people. */
+export async function comeIn({ page }: Person, name: string): Promise<void> {
+  await page.goto("/people");
+  await page.getByLabel("Username").fill(name);
+  await page.getByRole("button", { name: "Come in" }).click();
+  await expect(page.getByRole("heading", { name: "People", exact: true })).toBeVisible();
+}
+
+/** Writes into the open conversation. */
+export async function say({ page }: Person, to: string, text: string): Promise<void> {
+  const composer = page.getByRole("textbox", { name: `Message to ${to}` });
+  await composer.fill(text);
+  await composer.press("Enter");
+}
+
+/** A name that nobody else has. */
+export function freshName(stem: string): string {
+  return `${stem}-${Math.random().toString(36).slice(2, 8)}`;
+}
+
+/** Nothing went wrong but what these words are about: the browser logs each answer that is an error. */
+export function expectOnlyComplaints(person: Person, about: RegExp): void {
+  expect(person.complaints.filter((complaint) => !about.test(complaint))).toEqual([]);
 }
 
 /** Nothing went wrong that nobody asked for. */
@@ -75,7 +100,14 @@ async function trust(home: string): Promise<void> {
   execFileSync("certutil", ["-A", "-d", `sql:${store}`, "-n", "gatehouse", "-t", "C,,", "-i", ca]);
 }
 
-function watch({ page, frames, complaints }: Person): void {
+/** Another page of the same browser profile, watched like the first one. */
+export async function anotherPage(person: Person): Promise<Page> {
+  const page = await person.context.newPage();
+  watch(page, person);
+  return page;
+}
+
+function watch(page: Page, { frames, complaints }: Pick<Person, "frames" | "complaints">): void {
   page.on("console", (message) => {
     if (message.type() === "error") complaints.push(`${message.text()} (${message.location().url})`);
   });

@@ -5,6 +5,7 @@ import { mount } from "svelte";
 import { Gatehouse } from "./domain/gatehouse";
 import { browserArchives } from "./platform/archive";
 import { browserClock } from "./platform/clock";
+import { browserExclusive } from "./platform/exclusive";
 import { browserSettings } from "./platform/settings";
 import { openBrowserSocket } from "./platform/socket";
 import { browserTurn } from "./platform/turn";
@@ -18,6 +19,7 @@ const gatehouse = new Gatehouse({
   archives: browserArchives,
   settings: browserSettings,
   turn: browserTurn,
+  exclusive: browserExclusive,
 });
 
 const target = document.getElementById("app");

@@ -138,7 +138,7 @@ wire! {
         pub demo: bool,
     }
 
-    /// `GET /api/me`.
+    /// `GET /api/me`, and the answer of `POST /api/me`.
     #[derive(Eq)]
     pub struct Me {
         /// The account of this browser.
@@ -148,11 +148,13 @@ wire! {
         pub username: Option<String>,
     }
 
-    /// `POST /api/me`: claim a username.
+    /// `POST /api/me`: open an account where there is none, and claim a username when one is given.
+    #[derive(Default)]
     #[serde(deny_unknown_fields)]
     pub struct ClaimUsername {
-        /// Letters of any script, normalised by PRECIS (RFC 8265).
-        pub username: String,
+        /// Letters of any script, normalised by PRECIS (RFC 8265); absent, the account's name stays as it is.
+        #[serde(default, skip_serializing_if = "Option::is_none")] #[cfg_attr(test, ts(optional))]
+        pub username: Option<String>,
     }
 
     /// `GET /api/users/{username}`: who has this name.

@@ -186,6 +186,17 @@ pub enum InboxEvent {
         /// Whose.
         account: AccountId,
     },
+    /// A person has another username, or a first one: for its own devices and everyone it has a conversation with.
+    Renamed {
+        /// Whose.
+        account: AccountId,
+        /// The username from now on, as its owner writes it.
+        username: String,
+        /// The username until now; absent when there was none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(optional))]
+        previous: Option<String>,
+    },
 }
 
 /// How far a message has come.
@@ -209,7 +220,7 @@ pub enum Notice {
         /// In order of name.
         users: Vec<User>,
     },
-    /// Somebody came to or left the lobby.
+    /// A person came to the lobby, left it, or has another name: by account, the latest one counts.
     LobbyChange {
         /// Who.
         user: User,
@@ -265,6 +276,8 @@ pub mod close {
     pub const NO_PONG: u16 = 4012;
     /// Too many frames.
     pub const RATE: u16 = 4013;
+    /// The cookie was replaced by a new one: reconnect with that.
+    pub const COOKIE_REPLACED: u16 = 4014;
     /// A frame that is not of this protocol.
     pub const BAD_FRAME: u16 = 4501;
     /// No `hello` in time.

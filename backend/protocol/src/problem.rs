@@ -52,6 +52,8 @@ problem_types! {
     BadRequest = 400 "The request is malformed",
     /// No account, or one that was signed out.
     Unauthenticated = 401 "No account",
+    /// The device was removed from its account: 401 for its credential, 410 where it would register again.
+    DeviceRemoved = 401 "This device was removed",
     /// A write from another origin.
     CrossOrigin = 403 "Writes from another origin are refused",
     /// Not there, or not yours.
@@ -99,6 +101,12 @@ impl Problem {
     /// What was expected and what came.
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
+        self
+    }
+
+    /// Another status than the type's usual one.
+    pub fn with_status(mut self, status: u16) -> Self {
+        self.status = status;
         self
     }
 

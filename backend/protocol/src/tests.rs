@@ -103,13 +103,14 @@ fn constants() -> String {
          maxPage: {MAX_PAGE},\n  helloSeconds: {HELLO_SECONDS},\n  pingSeconds: {PING_SECONDS},\n  \
          pongSeconds: {PONG_SECONDS},\n}} as const;\n\n/** The subprotocol of `/ws`. */\nexport const SUBPROTOCOL = \
          \"{SUBPROTOCOL}\";\n\n/** Close codes: 4000–4499 reconnect, 4500–4999 do not. */\nexport const CLOSE = {{\n  \
-         drain: {},\n  slow: {},\n  positionLost: {},\n  noPong: {},\n  rate: {},\n  badFrame: {},\n  noHello: {},\n  \
-         revoked: {},\n  tooMany: {},\n}} as const;\n",
+         drain: {},\n  slow: {},\n  positionLost: {},\n  noPong: {},\n  rate: {},\n  cookieReplaced: {},\n  \
+         badFrame: {},\n  noHello: {},\n  revoked: {},\n  tooMany: {},\n}} as const;\n",
         close::DRAIN,
         close::SLOW,
         close::POSITION_LOST,
         close::NO_PONG,
         close::RATE,
+        close::COOKIE_REPLACED,
         close::BAD_FRAME,
         close::NO_HELLO,
         close::REVOKED,

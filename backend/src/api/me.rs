@@ -43,7 +43,10 @@ pub(crate) async fn claim(
     visitor: Visitor,
     Body(claim): Body<ClaimUsername>,
 ) -> Result<Json<Me>, ApiError> {
-    let username = Username::parse(&claim.username).map_err(|error| ApiError::invalid(error.to_string()))?;
+    let Some(wanted) = claim.username else {
+        return Ok(Json(Me { account_id: visitor.account.id.clone(), username: visitor.account.username.clone() }));
+    };
+    let username = Username::parse(&wanted).map_err(|error| ApiError::invalid(error.to_string()))?;
     match app.store.claim_username(&visitor.account.id, &username).await? {
         Claim::Claimed => {
             Ok(Json(Me { account_id: visitor.account.id.clone(), username: Some(username.display().to_owned()) }))

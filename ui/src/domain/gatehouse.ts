@@ -2,10 +2,10 @@
 
 import { randomId } from "../crypto";
 import { Api, type Fetch, Http, type OpenSocket } from "../net";
-import { Account } from "./account";
+import { Account, type Claim, type Standing } from "./account";
 import { Assistant } from "./assistant/assistant";
 import { Cell } from "./observable";
-import type { Archives, Clock, Settings, Turn } from "./ports";
+import type { Archives, Clock, Exclusive, Settings, Turn } from "./ports";
 import { PrivateChat } from "./private";
 import { type Trouble, troubleOf } from "./problems";
 
@@ -17,6 +17,7 @@ export interface Platform {
   readonly archives: Archives;
   readonly settings: Settings;
   readonly turn: Turn;
+  readonly exclusive: Exclusive;
 }
 
 export class Gatehouse {
@@ -29,31 +30,34 @@ export class Gatehouse {
   readonly trouble = new Cell<Trouble | undefined>(undefined);
 
   constructor(platform: Platform) {
-    const http = new Http(platform.fetch);
-    this.api = new Api(http);
+    const http = new Http(platform.fetch, (problem) => this.account.refused(problem));
+    const api = new Api(http);
+    const account = new Account({ ...platform, api });
+    this.api = api;
     this.settings = platform.settings;
-    this.account = new Account(this.api, platform.archives);
-    this.assistant = new Assistant({ ...platform, api: this.api, http, newId: randomId });
-    this.privateChat = new PrivateChat({ ...platform, api: this.api });
+    this.account = account;
+    this.assistant = new Assistant({ ...platform, api, http, newId: randomId, account });
+    this.privateChat = new PrivateChat({ ...platform, api, account });
+    let before: Standing["kind"] = "unknown";
+    account.standing.subscribe((standing) => {
+      this.#follow(standing, before);
+      before = standing.kind;
+    });
   }
 
-  /** First who we are (one request, so that a first visit makes one account), then the rest. */
+  /** First who we are, then the rest. */
   async start(): Promise<void> {
     this.trouble.set(undefined);
     try {
-      const me = await this.account.load();
-      void this.privateChat.start(me);
-      await this.assistant.load();
+      await this.account.load();
+      if (this.account.standing.value.kind !== "ended") await this.assistant.load();
     } catch (error) {
       this.trouble.set(troubleOf(error));
     }
   }
 
-  async claim(username: string) {
-    const claim = await this.account.claim(username);
-    const me = this.account.me.value;
-    if (claim.ok && me) await this.privateChat.start(me);
-    return claim;
+  claim(username: string): Promise<Claim> {
+    return this.account.claim(username);
   }
 
   async takeOver(): Promise<void> {
@@ -62,10 +66,22 @@ export class Gatehouse {
   }
 
   async signOut(): Promise<void> {
-    const device = await this.privateChat.stop();
-    // Others need not encrypt for a device that is gone. If it cannot be said, signing out goes on.
-    if (device !== undefined) await this.api.removeDevice(device).catch(() => undefined);
-    await this.account.signOut();
+    await this.account.signOut(await this.privateChat.stop());
     this.settings.set("session", undefined);
+  }
+
+  /** The one way on from an account that has ended. */
+  async startOver(): Promise<void> {
+    await this.account.startOver();
+    this.settings.set("session", undefined);
+  }
+
+  #follow(standing: Standing, before: Standing["kind"]): void {
+    if (standing.kind === "member") void this.privateChat.follow(standing.me);
+    if (standing.kind === "member" && before === "visitor") void this.assistant.refresh();
+    if (standing.kind === "ended") {
+      void this.privateChat.stop();
+      this.assistant.leave();
+    }
   }
 }

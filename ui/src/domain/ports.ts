@@ -38,13 +38,20 @@ export interface Archives {
   open(account: AccountId): Promise<Archive>;
   /** Forgets everything of this account, keys included. */
   destroy(account: AccountId): Promise<void>;
+  /** The accounts of which something is kept. */
+  list(): Promise<AccountId[]>;
 }
 
 /** Small settings that survive a reload. */
 export interface Settings {
   get(name: string): string | undefined;
   set(name: string, value: string | undefined): void;
+  /** Calls after another page of the browser profile has changed it. */
+  observe(name: string, observer: (value: string | undefined) => void): void;
 }
+
+/** Runs a task while no other page of the browser profile runs one of this name. Not to be nested. */
+export type Exclusive = <T>(name: string, task: () => Promise<T>) => Promise<T>;
 
 /** Only one page of a browser profile holds the private chat at a time. */
 export interface Turn {

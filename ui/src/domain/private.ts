@@ -3,6 +3,7 @@
 import type { Api, OpenSocket } from "../net";
 import type { DeviceId, Me } from "../protocol/wire";
 import { Cell } from "./observable";
+import type { Account } from "./account";
 import { Messenger } from "./people/messenger";
 import type { Archives, Clock, Turn } from "./ports";
 import { type Trouble, troubleOf } from "./problems";
@@ -17,6 +18,7 @@ export type PrivateState =
 
 export interface PrivateParts {
   readonly api: Api;
+  readonly account: Account;
   readonly archives: Archives;
   readonly clock: Clock;
   readonly random: () => number;
@@ -27,30 +29,45 @@ export interface PrivateParts {
 export class PrivateChat {
   readonly state = new Cell<PrivateState>({ kind: "nameless" });
   readonly #parts: PrivateParts;
+  /** Tells a start that was overtaken by a stop. */
+  #attempt = 0;
 
   constructor(parts: PrivateParts) {
     this.#parts = parts;
+  }
+
+  /** The account was found, or has changed: starts what is not there yet. */
+  async follow(me: Me): Promise<void> {
+    const state = this.state.value;
+    if (state.kind === "running" && state.messenger.me !== me.account_id) await this.stop();
+    if (this.state.value.kind === "nameless") await this.start(me);
   }
 
   /** Starts when there is a username. `insist` takes the turn from another page. */
   async start(me: Me, insist = false): Promise<void> {
     if (me.username === undefined) return this.state.set({ kind: "nameless" });
     if (this.state.value.kind === "running" || this.state.value.kind === "starting") return;
+    this.#attempt += 1;
+    const attempt = this.#attempt;
+    const overtaken = () => attempt !== this.#attempt;
     this.state.set({ kind: "starting" });
     try {
       const turn = await this.#parts.turn.take(me.account_id, () => this.#lost(me), insist);
+      if (overtaken()) return;
       if (turn === "elsewhere") return this.#elsewhere(me);
       const archive = await this.#parts.archives.open(me.account_id);
       const messenger = await Messenger.create({ ...this.#parts, archive }, me.account_id);
+      if (overtaken()) return archive.close();
       messenger.start();
       this.state.set({ kind: "running", messenger });
     } catch (error) {
-      this.state.set({ kind: "broken", trouble: troubleOf(error) });
+      if (!overtaken()) this.state.set({ kind: "broken", trouble: troubleOf(error) });
     }
   }
 
   /** The device that it ran on, if it ran. */
   async stop(): Promise<DeviceId | undefined> {
+    this.#attempt += 1;
     const state = this.state.value;
     this.state.set({ kind: "nameless" });
     if (state.kind !== "running") return undefined;
@@ -68,11 +85,12 @@ export class PrivateChat {
     if ((await this.stop()) !== undefined) this.#elsewhere(me);
   }
 
-  /** Goes on by itself when the other page is gone. */
+  /** Goes on when the other page is gone, unless that page has signed out. */
   #elsewhere(me: Me): void {
     this.state.set({ kind: "elsewhere" });
-    void this.#parts.turn.freed(me.account_id).then(() => {
-      if (this.state.value.kind === "elsewhere") void this.start(me);
+    void this.#parts.turn.freed(me.account_id).then(async () => {
+      if (this.state.value.kind !== "elsewhere" || !(await this.#parts.account.confirm())) return;
+      if (this.state.value.kind === "elsewhere") await this.start(me);
     });
   }
 }

@@ -12,13 +12,14 @@ export interface Trouble {
 
 const WORDS: Partial<Record<ProblemType, [title: string, detail: string, retry: boolean]>> = {
   unauthenticated: ["You are signed out", "Reload the page to start again.", false],
+  "device-removed": ["This device was removed", "Another device of the account removed it.", false],
   "not-found": ["This is not here (any more)", "It may have been deleted or has expired.", false],
   "run-active": ["An answer is still being written", "Wait for it, or stop it first.", true],
   "run-expired": ["The answer is no longer available", "Ask once more.", true],
   "too-large": ["This message is too long", "Shorten it and send it again.", false],
   "context-too-long": ["This conversation has become too long", "Start a new chat to go on.", false],
   "content-filtered": ["The model provider declined this message", "Word it differently and try again.", false],
-  "rate-limited": ["Too many messages at once", "Wait a moment, then try again.", true],
+  "rate-limited": ["Too many requests at once", "Wait a moment, then try again.", true],
   "quota-exhausted": ["Your share of tokens is used up", "It fills up again with time.", true],
   "upstream-unavailable": ["The model does not answer", "The model provider is unavailable at the moment.", true],
   "store-unavailable": ["The server is catching its breath", "Its store does not answer. Nothing was lost.", true],

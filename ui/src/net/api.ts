@@ -2,6 +2,7 @@
 
 import type {
   AccountId,
+  ClaimUsername,
   ConversationId,
   ConversationList,
   ConversationPage,
@@ -31,8 +32,14 @@ export class Api {
     return this.#http.json("GET", "/api/me");
   }
 
+  /** The account of this browser; makes one where there is none. */
+  open(): Promise<Me> {
+    return this.#http.json("POST", "/api/me", {} satisfies ClaimUsername);
+  }
+
+  /** Claims a username; makes an account where there is none. */
   claim(username: string): Promise<Me> {
-    return this.#http.json("POST", "/api/me", { username });
+    return this.#http.json("POST", "/api/me", { username } satisfies ClaimUsername);
   }
 
   logout(): Promise<void> {

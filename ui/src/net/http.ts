@@ -28,9 +28,12 @@ const DEADLINE = 15_000;
 
 export class Http {
   readonly #fetch: Fetch;
+  readonly #refused: (problem: Problem) => void;
 
-  constructor(fetch: Fetch) {
+  /** `refused` hears every problem before its request throws it. */
+  constructor(fetch: Fetch, refused: (problem: Problem) => void = () => undefined) {
     this.#fetch = fetch;
+    this.#refused = refused;
   }
 
   async json<T>(method: string, path: string, body?: unknown): Promise<T> {
@@ -61,7 +64,9 @@ export class Http {
       throw new OfflineError();
     }
     if (response.ok) return response;
-    throw new ProblemError(await readProblem(response));
+    const problem = await readProblem(response);
+    this.#refused(problem);
+    throw new ProblemError(problem);
   }
 }
 

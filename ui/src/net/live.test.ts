@@ -30,12 +30,14 @@ function arrange(random = () => 1) {
   const sockets: TestSocket[] = [];
   const states: LiveState["kind"][] = [];
   const positions: number[] = [];
+  const unopened: number[] = [];
   const listener: LiveListener = {
     hello: async () => ({ device: "d1", resume: 7 }),
     welcome: () => undefined,
     event: (position) => void positions.push(position),
     notice: () => undefined,
     refused: () => undefined,
+    unopened: () => void unopened.push(clock.now()),
     state: (state) => void states.push(state.kind),
   };
   const open = (events: SocketEvents) => {
@@ -57,7 +59,7 @@ function arrange(random = () => 1) {
     const frame = { connection: "c", account: "a", resume: 7, recovered: true, limits: LIMITS };
     last().receive({ type: "welcome", id, ...frame });
   };
-  return { live, clock, sockets, states, positions, last, welcome };
+  return { live, clock, sockets, states, positions, unopened, last, welcome };
 }
 
 describe("back-off", () => {
@@ -122,6 +124,30 @@ describe("the live connection", () => {
     await welcome();
     last().events.closed(code);
     expect(live.state.kind).toBe(code < 4500 ? "waiting" : "ended");
+  });
+
+  test("a socket that closes before it opens is told apart: the upgrade may have been refused", async () => {
+    const { live, clock, unopened, last, welcome } = arrange();
+    live.start();
+    last().events.closed(1006);
+    expect(unopened).toHaveLength(1);
+    clock.advance(500);
+    await welcome();
+    last().events.closed(1006);
+    expect(unopened).toHaveLength(1);
+  });
+
+  test("an end that proves to be none is waited for like any loss", async () => {
+    const { live, clock, sockets, last, welcome } = arrange();
+    live.start();
+    await welcome();
+    last().events.closed(CLOSE.revoked);
+    clock.advance(60_000);
+    expect(sockets).toHaveLength(1);
+    live.resume();
+    expect(live.state).toMatchObject({ kind: "waiting", retryAt: clock.now() + 500 });
+    clock.advance(500);
+    expect(sockets).toHaveLength(2);
   });
 
   test("an unanswered request ends the connection, and every request with it", async () => {

@@ -39,6 +39,8 @@ export interface LiveListener {
   notice(notice: Notice): void;
   /** The hello was not accepted; the next attempt follows. */
   refused(frame: Refused): void;
+  /** The socket closed before it opened: no network, or the server refused the upgrade. The next attempt follows. */
+  unopened(): void;
   state(state: LiveState): void;
 }
 
@@ -110,6 +112,11 @@ export class Live {
     else if (this.#state.kind === "online") this.#sendProbe();
   }
 
+  /** Comes back although the server closed for good, after a pause as after any loss. */
+  resume(): void {
+    if (this.#state.kind === "ended") this.#wait(0);
+  }
+
   /** What was received could not be taken in: come back and have it again. */
   restart(): void {
     if (this.#state.kind === "online") this.#lose();
@@ -142,10 +149,18 @@ export class Live {
     };
     this.#change({ kind: "connecting" });
     this.#cancelTimer = this.#clock.after(DEADLINE, () => this.#lose());
+    let opened = false;
     this.#socket = this.#open({
-      opened: current(() => void this.#greet(generation)),
+      opened: current(() => {
+        opened = true;
+        void this.#greet(generation);
+      }),
       message: (text) => current(() => this.#receive(text))(),
-      closed: (code) => current(() => this.#closed(code))(),
+      closed: (code) =>
+        current(() => {
+          this.#closed(code);
+          if (!opened) this.#listener.unopened();
+        })(),
     });
   }
 
@@ -210,7 +225,11 @@ export class Live {
     const bye = this.#byeDelay;
     this.#abandon();
     if (code >= 4500 && code <= 4999) return this.#change({ kind: "ended", code });
-    const wait = (bye ?? 0) + this.#backoff.next();
+    this.#wait(bye ?? 0);
+  }
+
+  #wait(least: number): void {
+    const wait = least + this.#backoff.next();
     this.#cancelTimer = this.#clock.after(wait, () => this.#connect());
     this.#change({ kind: "waiting", retryAt: this.#clock.now() + wait });
   }

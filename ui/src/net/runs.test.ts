@@ -7,7 +7,7 @@ import { type RunEnd, type RunSource, readRun } from "./runs";
 const started = 'id: 1\nevent: run.started\ndata: {"run_id":"r1","session_id":"s1"}\n\n';
 const delta = (id: number, text: string) => `id: ${id}\nevent: text.delta\ndata: ${JSON.stringify({ text })}\n\n`;
 const completed = (id: number) => `id: ${id}\nevent: run.completed\ndata: {}\n\n`;
-const ASK: RunSource = { kind: "ask", request: { message: "hi" }, key: "k1" };
+const ASK: RunSource = { kind: "ask", request: { message: "hi" }, key: "k1", ready: async () => undefined };
 
 type Answer = string | Response | Error;
 

@@ -19,7 +19,13 @@ export interface RunReaderParts {
 
 export type RunSource =
   /** A new question; the key makes a repeated request the same run. */
-  | { readonly kind: "ask"; readonly request: ChatRequest; readonly key: string }
+  | {
+      readonly kind: "ask";
+      readonly request: ChatRequest;
+      readonly key: string;
+      /** What has to be there before the server is asked: the account of this browser. */
+      readonly ready: () => Promise<unknown>;
+    }
   | { readonly kind: "run"; readonly run: RunId };
 
 /** `gone`: there is nothing (more) to read; the session's history has it all. */
@@ -66,7 +72,7 @@ export async function readRun(
   }
 }
 
-function connect(
+async function connect(
   http: Http,
   source: RunSource,
   run: RunId | undefined,
@@ -74,6 +80,7 @@ function connect(
   signal: AbortSignal,
 ): Promise<Response> {
   if (run === undefined && source.kind === "ask") {
+    await source.ready();
     const { body, headers } = jsonBody(source.request);
     const ask = { ...headers, accept: "text/event-stream", "idempotency-key": source.key };
     return http.send("/api/chat", { method: "POST", body, headers: ask, signal });

@@ -12,7 +12,8 @@ type Schema = DBSchema & {
 };
 
 const VERSION = 1;
-const nameOf = (account: string) => `gatehouse-${account}`;
+const PREFIX = "gatehouse-";
+const nameOf = (account: string) => PREFIX + account;
 
 export const browserArchives: Archives = {
   async open(account) {
@@ -33,6 +34,10 @@ export const browserArchives: Archives = {
     return archiveOf(database);
   },
   destroy: (account) => deleteDB(nameOf(account)),
+  async list() {
+    const names = (await indexedDB.databases()).flatMap(({ name }) => name ?? []);
+    return names.filter((name) => name.startsWith(PREFIX)).map((name) => name.slice(PREFIX.length));
+  },
 };
 
 function archiveOf(database: IDBPDatabase<Schema>): Archive {

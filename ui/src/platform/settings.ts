@@ -20,4 +20,11 @@ export const browserSettings: Settings = {
       // Refused or full: nothing of worth is lost.
     }
   },
+  observe(name, observer) {
+    addEventListener("storage", ({ key, newValue }) => {
+      if (key === PREFIX + name) observer(newValue ?? undefined);
+      // The whole storage was cleared.
+      else if (key === null) observer(undefined);
+    });
+  },
 };

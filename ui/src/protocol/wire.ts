@@ -43,7 +43,7 @@ export type ConversationId = string;
 /**
  * The stable types of problems.
  */
-export type ProblemType = "bad-request" | "unauthenticated" | "cross-origin" | "not-found" | "method-not-allowed" | "username-taken" | "run-active" | "limit-reached" | "run-expired" | "too-large" | "unsupported-media-type" | "invalid-value" | "idempotency-conflict" | "context-too-long" | "content-filtered" | "rate-limited" | "quota-exhausted" | "internal" | "upstream-unavailable" | "store-unavailable";
+export type ProblemType = "bad-request" | "unauthenticated" | "device-removed" | "cross-origin" | "not-found" | "method-not-allowed" | "username-taken" | "run-active" | "limit-reached" | "run-expired" | "too-large" | "unsupported-media-type" | "invalid-value" | "idempotency-conflict" | "context-too-long" | "content-filtered" | "rate-limited" | "quota-exhausted" | "internal" | "upstream-unavailable" | "store-unavailable";
 
 /**
  * `application/problem+json`: what went wrong, and what would mend it.
@@ -284,7 +284,7 @@ id: string,
 demo: boolean, };
 
 /**
- * `GET /api/me`.
+ * `GET /api/me`, and the answer of `POST /api/me`.
  */
 export type Me = { 
 /**
@@ -297,13 +297,13 @@ account_id: AccountId,
 username?: string, };
 
 /**
- * `POST /api/me`: claim a username.
+ * `POST /api/me`: open an account where there is none, and claim a username when one is given.
  */
 export type ClaimUsername = { 
 /**
- * Letters of any script, normalised by PRECIS (RFC 8265).
+ * Letters of any script, normalised by PRECIS (RFC 8265); absent, the account's name stays as it is.
  */
-username: string, };
+username?: string, };
 
 /**
  * `GET /api/users/{username}`: who has this name.
@@ -701,7 +701,19 @@ upto: number, } | { "kind": "key_change",
 /**
  * Whose.
  */
-account: AccountId, };
+account: AccountId, } | { "kind": "renamed", 
+/**
+ * Whose.
+ */
+account: AccountId, 
+/**
+ * The username from now on, as its owner writes it.
+ */
+username: string, 
+/**
+ * The username until now; absent when there was none.
+ */
+previous?: string, };
 
 /**
  * How far a message has come.
@@ -771,6 +783,7 @@ export const CLOSE = {
   positionLost: 4010,
   noPong: 4012,
   rate: 4013,
+  cookieReplaced: 4014,
   badFrame: 4501,
   noHello: 4502,
   revoked: 4503,

@@ -1,10 +1,14 @@
 // Which page the address names. Links are real links; clicks on them stay in the page.
 
 import { Cell } from "../domain/observable";
+import type { AccountId } from "../protocol/wire";
+
+/** A conversation's address names the account. One that names a username, as old ones did, has to be looked up first. */
+export type Person = { readonly account: AccountId } | { readonly username: string };
 
 export type Route =
   | { readonly name: "assistant"; readonly session: string | undefined }
-  | { readonly name: "people"; readonly username: string | undefined }
+  | { readonly name: "people"; readonly person: Person | undefined }
   | { readonly name: "settings" };
 
 export class Router {
@@ -33,7 +37,8 @@ export class Router {
 export function parse(path: string): Route {
   const [first, second] = path.split("/").filter((part) => part !== "");
   if (first === "settings") return { name: "settings" };
-  if (first === "people") return { name: "people", username: second === undefined ? undefined : decode(second) };
+  if (first === "people")
+    return { name: "people", person: second === undefined ? undefined : personOf(decode(second)) };
   const session = first === "chat" && second !== undefined && /^[\w-]{1,64}$/.test(second) ? second : undefined;
   return { name: "assistant", session };
 }
@@ -43,10 +48,16 @@ export function pathOf(route: Route): string {
     case "settings":
       return "/settings";
     case "people":
-      return route.username === undefined ? "/people" : `/people/${encodeURIComponent(route.username)}`;
+      if (route.person === undefined) return "/people";
+      return `/people/${encodeURIComponent("account" in route.person ? route.person.account : route.person.username)}`;
     case "assistant":
       return route.session === undefined ? "/" : `/chat/${route.session}`;
   }
+}
+
+/** As the server makes account ids; a username of this form cannot be reached by an address. */
+function personOf(part: string): Person {
+  return /^[0-9a-f]{32}$/.test(part) ? { account: part } : { username: part };
 }
 
 function decode(part: string): string {

@@ -35,7 +35,7 @@ pub(super) fn append_event(
         InboxEvent::Message(message) => {
             (Some(message.conversation.as_str()), Some(message.sender.as_str()), Some(bind(message.seq)))
         }
-        InboxEvent::Receipt { .. } | InboxEvent::KeyChange { .. } => (None, None, None),
+        InboxEvent::Receipt { .. } | InboxEvent::KeyChange { .. } | InboxEvent::Renamed { .. } => (None, None, None),
     };
     execute(
         tx,

@@ -2,6 +2,7 @@
 
 import type { Api, Clock, Http } from "../../net";
 import type { Model, Session, SessionId } from "../../protocol/wire";
+import type { Account } from "../account";
 import { Cell } from "../observable";
 import type { Settings } from "../ports";
 import { type Trouble, troubleOf } from "../problems";
@@ -14,6 +15,7 @@ export interface AssistantParts {
   readonly random: () => number;
   readonly newId: () => string;
   readonly settings: Settings;
+  readonly account: Account;
 }
 
 const LAST_SESSION = "session";
@@ -42,6 +44,8 @@ export class Assistant {
   }
 
   async refresh(): Promise<void> {
+    // A visitor has no sessions, and would be refused.
+    if (this.#isVisitor) return this.sessions.set([]);
     try {
       this.sessions.set((await this.#parts.api.sessions()).sessions);
       this.trouble.set(undefined);
@@ -60,7 +64,13 @@ export class Assistant {
     if (this.dialogue.value?.session === session) return;
     const dialogue = this.#replace(session);
     this.#parts.settings.set(LAST_SESSION, session);
-    void dialogue.load();
+    if (this.#isVisitor) dialogue.begin();
+    else void dialogue.load();
+  }
+
+  /** Stops reading what is being written. */
+  leave(): void {
+    this.dialogue.value?.leave();
   }
 
   /** An empty dialogue. It is a session once something is asked. */
@@ -97,11 +107,16 @@ export class Assistant {
     if (this.dialogue.value?.session === session) this.begin();
   }
 
+  get #isVisitor(): boolean {
+    return this.#parts.account.standing.value.kind === "visitor";
+  }
+
   #replace(session: SessionId): Dialogue {
     this.dialogue.value?.leave();
     const dialogue = new Dialogue(
       {
         ...this.#parts,
+        ready: () => this.#parts.account.ensure(),
         changed: () => void this.refresh(),
         titled: (id, title) => this.#titled(id, title),
       },

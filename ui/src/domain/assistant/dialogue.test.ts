@@ -47,6 +47,7 @@ function arrange(routes: Record<string, () => Response>) {
       clock: new TestClock(),
       random: () => 0,
       newId: () => `id-${next++}`,
+      ready: async () => undefined,
       changed: () => undefined,
       titled: (_, title) => void titles.push(title),
     },

@@ -30,6 +30,8 @@ export interface DialogueParts {
   readonly clock: Clock;
   readonly random: () => number;
   readonly newId: () => string;
+  /** Makes the account that asks, where there is none. */
+  readonly ready: () => Promise<unknown>;
   /** The session list has something new. */
   readonly changed: () => void;
   readonly titled: (session: SessionId, title: string) => void;
@@ -84,7 +86,7 @@ export class Dialogue {
     const question = this.#turn("user", message, "done");
     this.#change({ turns: [...this.state.value.turns.filter((turn) => turn.state !== "failed"), question] });
     const request = { session_id: this.session, message, ...(model === undefined ? {} : { model }) };
-    await this.#read({ kind: "ask", request, key: this.#parts.newId() });
+    await this.#read({ kind: "ask", request, key: this.#parts.newId(), ready: this.#parts.ready });
   }
 
   /** Asks the last question once more. */

@@ -3,7 +3,7 @@
 import { type Identity, equal, readIdentity, safetyNumber } from "../../crypto";
 import { type Api, ProblemError } from "../../net";
 import type { AccountId, Device, DeviceId, DeviceList } from "../../protocol/wire";
-import type { Archive } from "../ports";
+import type { Archive, Change } from "../ports";
 import type { ContactRecord, PinnedDevice } from "./records";
 
 export interface DeviceChanges {
@@ -17,14 +17,24 @@ export class Directory {
   readonly #api: Api;
   readonly #archive: Archive;
   readonly #changed: (changes: DeviceChanges) => Promise<void>;
+  readonly #named: (account: AccountId, username: string) => void;
+  /** Counts renames: a list that was asked for before one may still hold the old name. */
+  #renames = 0;
   /** Accounts whose list needs no other look in this page's life, until a key change is told. */
   readonly #fresh = new Map<AccountId, Promise<ContactRecord>>();
   readonly #identities = new Map<string, Promise<Identity | undefined>>();
 
-  constructor(api: Api, archive: Archive, changed: (changes: DeviceChanges) => Promise<void>) {
+  /** `named` hears the username of each list that was fetched. */
+  constructor(
+    api: Api,
+    archive: Archive,
+    changed: (changes: DeviceChanges) => Promise<void>,
+    named: (account: AccountId, username: string) => void,
+  ) {
     this.#api = api;
     this.#archive = archive;
     this.#changed = changed;
+    this.#named = named;
   }
 
   /** The key lists have to be fetched again: of one account, or of all. */
@@ -70,6 +80,16 @@ export class Directory {
     return safetyNumber({ account: me, devices: mine }, { account: peer, devices: theirs });
   }
 
+  /** The changes that a new username brings. */
+  async renamed(account: AccountId, username: string): Promise<Change[]> {
+    this.#renames += 1;
+    const known = await this.#archive.get("contacts", account);
+    if (!known || known.username === username) return [];
+    const contact = { ...known, username };
+    if (this.#fresh.has(account)) this.#fresh.set(account, Promise.resolve(contact));
+    return [{ table: "contacts", put: contact }];
+  }
+
   /** `number` was compared with the other person; undefined takes it back. */
   async verify(account: AccountId, number: string | undefined): Promise<void> {
     const contact = { ...(await this.contact(account)), verified: number };
@@ -83,10 +103,13 @@ export class Directory {
   }
 
   async #fetch(account: AccountId): Promise<ContactRecord> {
+    const renames = this.#renames;
     const listed = await this.#list(account);
     const before = await this.#archive.get("contacts", account);
-    const { contact, changes } = merge(account, before, listed.devices, listed.username);
+    const username = renames === this.#renames ? listed.username : before?.username;
+    const { contact, changes } = merge(account, before, listed.devices, username);
     await this.#archive.commit([{ table: "contacts", put: contact }]);
+    if (username !== undefined) this.#named(account, username);
     if (before && (changes.added.length > 0 || changes.removed.length > 0 || changes.conflict))
       await this.#changed(changes);
     return contact;

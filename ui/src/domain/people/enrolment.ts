@@ -10,6 +10,8 @@ export class Enrolment {
   readonly #api: Api;
   readonly #keys: OwnKeys;
   #done = false;
+  /** The server will never take this device again: it is not asked a second time. */
+  #removed: ProblemError | undefined;
 
   constructor(api: Api, keys: OwnKeys) {
     this.#api = api;
@@ -23,10 +25,12 @@ export class Enrolment {
 
   /** True when it was just done. */
   async ensure(): Promise<boolean> {
+    if (this.#removed) throw this.#removed;
     if (this.#done) return false;
     try {
       await this.#api.registerDevice(this.#keys.device, await publicKeys(this.#keys));
     } catch (error) {
+      if (error instanceof ProblemError && error.problem.type === "device-removed") this.#removed = error;
       if (error instanceof ProblemError && error.status < 500 && error.status !== 429) {
         this.trouble.set(troubleOf(error));
       }

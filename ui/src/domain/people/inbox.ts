@@ -3,15 +3,19 @@
 
 import type { Api } from "../../net";
 import type { AccountId, Conversation, ConversationId, InboxEvent, PrivateMessage } from "../../protocol/wire";
-import type { Archive, Change } from "../ports";
+import type { Archive, Change, Clock } from "../ports";
 import type { Directory } from "./directory";
 import { type IntakeParts, takeIn } from "./intake";
-import { type ConversationRecord, peerOf } from "./records";
+import { NAMELESS, rename } from "./naming";
+import { type ConversationRecord, conversationOf, peerOf } from "./records";
 import { START } from "../../crypto";
 
 export interface InboxParts extends IntakeParts {
   readonly api: Api;
+  readonly clock: Clock;
   readonly changed: (conversation: ConversationId) => void;
+  /** The own account has another name. */
+  readonly ownName: (username: string) => void;
 }
 
 /** Callers run one method after the other: `Serial`. */
@@ -49,10 +53,23 @@ export class Inbox {
         this.#directory.forget(event.account);
         await this.#directory.contact(event.account).catch(() => undefined);
         break;
+      case "renamed":
+        if (event.account === this.#parts.me) this.#parts.ownName(event.username);
+        else touched = conversationOf(this.#parts.me, event.account);
+        changes.push(...(await this.#renamed(event.account, event.username)));
+        break;
     }
     await this.#archive.commit([...changes, { table: "position", put: { id: "inbox", position } }]);
     this.#position = position;
     if (touched !== undefined) this.#parts.changed(touched);
+  }
+
+  /** The server names this account so: a look at its list of devices has told. */
+  async named(account: AccountId, username: string): Promise<void> {
+    const changes = await this.#renamedIn(account, username);
+    if (changes.length === 0) return;
+    await this.#archive.commit(changes);
+    this.#parts.changed(conversationOf(this.#parts.me, account));
   }
 
   /** Reads every conversation up to date; `position` is where live events go on. */
@@ -79,6 +96,8 @@ export class Inbox {
     for (const message of await this.#pagesAfter(listed.id, before?.lastSeq ?? 0)) {
       await this.#archive.commit(await this.#message(message));
     }
+    const { account_id: peer, username } = listed.peer;
+    if (before) await this.#archive.commit(await this.#renamed(peer, username));
     const known = (await this.#archive.get("conversations", listed.id)) ?? emptyConversation(listed.id, listed.peer);
     const record: ConversationRecord = {
       ...known,
@@ -115,6 +134,17 @@ export class Inbox {
     return [...changes, { table: "conversations", put: record }];
   }
 
+  /** Contact and conversation, as far as there are any. */
+  async #renamed(account: AccountId, username: string): Promise<Change[]> {
+    const contact = await this.#directory.renamed(account, username);
+    return [...contact, ...(await this.#renamedIn(account, username))];
+  }
+
+  async #renamedIn(account: AccountId, username: string): Promise<Change[]> {
+    const conversation = await this.#archive.get("conversations", conversationOf(this.#parts.me, account));
+    return conversation ? rename(conversation, username, this.#parts.clock.now()) : [];
+  }
+
   async #receipt(receipt: Extract<InboxEvent, { kind: "receipt" }>): Promise<Change[]> {
     const before = await this.#archive.get("conversations", receipt.conversation);
     if (!before) return [];
@@ -130,7 +160,7 @@ export class Inbox {
     const known = await this.#archive.get("conversations", id);
     if (known) return known;
     const { username } = await this.#directory.contact(peer);
-    return emptyConversation(id, { account_id: peer, username: username ?? "Someone without a name" });
+    return emptyConversation(id, { account_id: peer, username: username ?? NAMELESS });
   }
 }
 

@@ -1,88 +1,26 @@
-// Private chat of whole people against a server in memory: real keys, a real archive, and a server that misbehaves.
+// Private chat of whole people against a server in memory that misbehaves.
 
-import "fake-indexeddb/auto";
-import { IDBFactory } from "fake-indexeddb";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { type OwnKeys, createOwnKeys, publicKeys } from "../../crypto";
-import { Api, Http } from "../../net";
+import { describe, expect, test } from "vitest";
+import { createOwnKeys, publicKeys } from "../../crypto";
 import { browserArchives } from "../../platform/archive";
-import type { Archive } from "../ports";
-import { Messenger } from "./messenger";
-import { TestServer } from "./server.testing";
-import type { Line } from "./thread";
+import { CLOSE } from "../../protocol/wire";
+import {
+  adaAndBob,
+  deliveries,
+  expectTexts,
+  lastMessage,
+  lines,
+  notices,
+  openWith,
+  problems,
+  server,
+  start,
+  texts,
+  until,
+  withPeople,
+} from "./person.testing";
 
-let server: TestServer;
-const running: Messenger[] = [];
-
-beforeEach(() => {
-  vi.stubGlobal("indexedDB", new IDBFactory());
-  vi.stubGlobal("navigator", {});
-  server = new TestServer();
-  for (const name of ["ada", "bob"]) server.join(name);
-});
-
-afterEach(async () => {
-  await Promise.all(running.splice(0).map((messenger) => messenger.stop()));
-});
-
-/** Waits for a condition, not for a time. */
-const until = (check: () => void) => vi.waitFor(check, { timeout: 10_000, interval: 10 });
-
-/** RSA keys take long to make: each profile's are made once. */
-const pool = new Map<string, Promise<OwnKeys>>();
-
-function keysOf(profile: string): Promise<OwnKeys> {
-  const keys = pool.get(profile) ?? createOwnKeys(`device-${profile}`);
-  pool.set(profile, keys);
-  return keys;
-}
-
-interface Person {
-  readonly messenger: Messenger;
-  readonly archive: Archive;
-}
-
-/** `profile`: another browser profile of the same account. */
-async function start(account: string, profile = account): Promise<Person> {
-  const archive = await browserArchives.open(profile);
-  await archive.commit([{ table: "device", put: { id: "self", keys: await keysOf(profile) } }]);
-  const api = new Api(new Http(server.fetchAs(account)));
-  const { clock } = server;
-  const parts = { api, archive, clock, random: () => 0, openSocket: server.socketAs(account) };
-  const messenger = await Messenger.create(parts, account);
-  running.push(messenger);
-  messenger.start();
-  await until(() => expect(messenger.connection.value.kind).toBe("online"));
-  return { messenger, archive };
-}
-
-async function openWith({ messenger }: Person, peer: string): Promise<void> {
-  await messenger.open({ account_id: peer, username: peer });
-}
-
-const lines = ({ messenger }: Person): readonly Line[] => messenger.thread.value?.lines ?? [];
-const texts = (person: Person) => lines(person).flatMap((line) => (line.kind === "text" ? [line.text] : []));
-const notices = (person: Person) => lines(person).flatMap((line) => (line.kind === "notice" ? [line.notice] : []));
-const problems = (person: Person) => lines(person).flatMap((line) => (line.kind === "problem" ? [line.problem] : []));
-const deliveries = (person: Person) =>
-  lines(person).flatMap((line) => (line.kind === "text" && line.mine ? [line.delivery] : []));
-
-async function expectTexts(person: Person, expected: string[]): Promise<void> {
-  await until(() => expect(texts(person)).toEqual(expected));
-}
-
-async function adaAndBob(): Promise<[Person, Person]> {
-  const [ada, bob] = [await start("ada"), await start("bob")];
-  await openWith(ada, "bob");
-  await openWith(bob, "ada");
-  return [ada, bob];
-}
-
-const lastMessage = () => {
-  const message = server.conversations.get("ada.bob")?.at(-1);
-  if (!message) throw new Error("nothing was sent");
-  return message;
-};
+withPeople(browserArchives);
 
 describe("two people", () => {
   test("read each other, in order, and nobody else does", async () => {
@@ -285,5 +223,65 @@ describe("a second device", () => {
     await ada.messenger.write("From the laptop.");
     await expectTexts(phone, ["To both.", "From the laptop."]);
     expect(lines(phone).at(-1)).toMatchObject({ mine: true, warnings: [] });
+  });
+});
+
+describe("a connection that the server closes for good", () => {
+  test("is asked about, and comes back when the account can still be used", async () => {
+    const ada = await start("ada");
+    server.cut("ada", CLOSE.revoked);
+    await until(() => expect(ada.messenger.connection.value.kind).toBe("waiting"));
+    expect(ada.standing.asked).toBe(1);
+    server.clock.advance(1);
+    await until(() => expect(ada.messenger.connection.value.kind).toBe("online"));
+  });
+
+  test("stays closed when it cannot", async () => {
+    const ada = await start("ada");
+    ada.standing.holds = false;
+    server.cut("ada", CLOSE.revoked);
+    await until(() => expect(ada.standing.asked).toBe(1));
+    expect(ada.messenger.connection.value).toEqual({ kind: "ended", code: CLOSE.revoked });
+  });
+
+  test("and an upgrade that fails are asked about, too: a browser does not show why", async () => {
+    const ada = await start("ada");
+    server.refuseUpgrades = true;
+    server.cut("ada");
+    expect(ada.standing.asked).toBe(0);
+    server.clock.advance(0);
+    await until(() => expect(ada.standing.asked).toBe(1));
+  });
+
+  test("with a new cookie it just reconnects", async () => {
+    const ada = await start("ada");
+    server.cut("ada", CLOSE.cookieReplaced);
+    expect(ada.messenger.connection.value.kind).toBe("waiting");
+    server.clock.advance(1);
+    await until(() => expect(ada.messenger.connection.value.kind).toBe("online"));
+    expect(ada.standing.asked).toBe(0);
+  });
+});
+
+describe("a device that was removed", () => {
+  test("never registers again", async () => {
+    const ada = await start("ada");
+    server.removed.add("device-ada");
+    server.devices.set("ada", []);
+    server.cut("ada");
+    const hellos: string[] = [];
+    ada.messenger.connection.subscribe(({ kind }) => void hellos.push(kind));
+    const attempts = () => hellos.filter((kind) => kind === "connecting").length;
+    const attempt = async (count: number) => {
+      await until(() => {
+        if (ada.messenger.connection.value.kind === "waiting") server.clock.advance(1);
+        expect(attempts()).toBeGreaterThanOrEqual(count);
+      });
+    };
+    await attempt(3);
+    expect(ada.messenger.trouble.value).toMatchObject({ type: "device-removed" });
+    const registrations = server.registrations;
+    await attempt(6);
+    expect(server.registrations).toBe(registrations);
   });
 });

@@ -1,8 +1,10 @@
 // Private chat of one account on one device: keys, connection, inbox and outbox, and what the view shows of them.
 
 import { MAX_TEXT, type OwnKeys, createOwnKeys, randomId } from "../../crypto";
-import { type Api, Live, type LiveState, OfflineError, type OpenSocket, RequestError, type Welcome } from "../../net";
-import type { AccountId, ConversationId, DeviceId, InboxEvent, Request, User } from "../../protocol/wire";
+import { type Api, Live, type LiveState, type OpenSocket, RequestError, type Welcome } from "../../net";
+import { type AccountId, CLOSE, type ConversationId, type DeviceId, type InboxEvent } from "../../protocol/wire";
+import type { Request } from "../../protocol/wire";
+import type { Account } from "../account";
 import { Cell, type Readable } from "../observable";
 import type { Archive, Clock } from "../ports";
 import type { Trouble } from "../problems";
@@ -12,6 +14,7 @@ import { Enrolment } from "./enrolment";
 import { Inbox, emptyConversation } from "./inbox";
 import { noticeChange } from "./notices";
 import { Outbox } from "./outbox";
+import { type Found, NAMELESS, find } from "./naming";
 import { Presence } from "./presence";
 import { type NoticeKind, conversationOf } from "./records";
 import { Reading, type Summary, type Thread } from "./thread";
@@ -22,6 +25,12 @@ export interface MessengerParts {
   readonly clock: Clock;
   readonly random: () => number;
   readonly openSocket: OpenSocket;
+  readonly account: Pick<Account, "confirm" | "renamed" | "replacingCookie">;
+}
+
+/** Nobody has this account id. */
+export class UnknownAccountError extends Error {
+  override readonly name = "UnknownAccountError";
 }
 
 const ACK_DELAY = 150;
@@ -78,15 +87,23 @@ export class Messenger {
     this.keys = keys;
     this.presence = new Presence(me, clock);
     this.#enrolment = new Enrolment(api, keys);
-    this.directory = new Directory(api, archive, (changes) => this.#devicesChanged(changes));
+    this.directory = new Directory(
+      api,
+      archive,
+      (changes) => this.#devicesChanged(changes),
+      (account, username) => void this.#serial.run(() => this.#inbox.named(account, username)).catch(() => undefined),
+    );
     this.#reading = new Reading(archive, keys, me);
-    this.#inbox = new Inbox({ api, archive, directory: this.directory, me, keys, changed });
+    const ownName = (username: string) => parts.account.renamed(username);
+    this.#inbox = new Inbox({ api, archive, clock, directory: this.directory, me, keys, changed, ownName });
     this.#live = new Live(parts.openSocket, clock, parts.random, {
       hello: () => this.#hello(),
       welcome: (frame) => void this.#welcome(frame),
       event: (position, event) => void this.#event(position, event),
       notice: (notice) => this.presence.take(notice),
       refused: () => this.#enrolment.forget(),
+      // A browser does not show why an upgrade failed: it may be that the account is no more.
+      unopened: () => void parts.account.confirm(),
       state: (state) => this.#state(state),
     });
     const send = async (request: Request) => (await this.#live.request(request)).sent;
@@ -122,30 +139,20 @@ export class Messenger {
     void this.#ask({ type: "lobby", on });
   }
 
-  /** The person of this name; one that was talked with is known without a connection. */
-  async find(username: string): Promise<User> {
-    const known = this.summaries.value?.find(({ conversation }) => conversation.username === username);
-    try {
-      return await this.#parts.api.user(username);
-    } catch (error) {
-      if (known && error instanceof OfflineError) return { account_id: known.conversation.peer, username };
-      throw error;
-    }
+  /** Who has this name now, and who else is known by it here. */
+  find(username: string): Promise<Found> {
+    return find(this.#parts.api, this.#parts.archive, username);
   }
 
-  /** Opens the conversation with this person; it need not exist yet. */
-  async open(peer: User): Promise<void> {
-    const id = conversationOf(this.me, peer.account_id);
+  /** Opens the conversation with this account; it need not exist yet. Rejects when there is no such account. */
+  async open(peer: AccountId): Promise<void> {
+    const id = conversationOf(this.me, peer);
     this.#open = { id, limit: PAGE };
-    this.directory.forget(peer.account_id);
-    await this.#serial.run(async () => {
-      const known = await this.#parts.archive.get("conversations", id);
-      const record = { ...(known ?? emptyConversation(id, peer)), username: peer.username };
-      await this.#parts.archive.commit([{ table: "conversations", put: record }]);
-    });
+    this.directory.forget(peer);
+    if (!(await this.#parts.archive.get("conversations", id))) await this.#begin(id, peer);
     await this.#refreshThread();
     await this.#watch();
-    await this.outbox.check(peer.account_id).catch(() => undefined);
+    await this.outbox.check(peer).catch(() => undefined);
   }
 
   close(): void {
@@ -187,7 +194,7 @@ export class Messenger {
 
   /** Signs another device of the own account out; messages are no longer encrypted for it. */
   async removeDevice(device: DeviceId): Promise<void> {
-    await this.#parts.api.removeDevice(device);
+    await this.#parts.account.replacingCookie(() => this.#parts.api.removeDevice(device));
     this.directory.forget(this.me);
     await this.directory.contact(this.me);
   }
@@ -199,6 +206,17 @@ export class Messenger {
     await this.#note(peer, number === undefined ? "unverified" : "verified", 1);
     await this.outbox.check(peer);
     this.outbox.pump();
+  }
+
+  /** The account's name comes with its devices, from the server. */
+  async #begin(id: ConversationId, peer: AccountId): Promise<void> {
+    const { username = NAMELESS, devices } = await this.directory.contact(peer);
+    if (username === NAMELESS && devices.length === 0) throw new UnknownAccountError();
+    await this.#serial.run(async () => {
+      if (await this.#parts.archive.get("conversations", id)) return;
+      const put = emptyConversation(id, { account_id: peer, username });
+      await this.#parts.archive.commit([{ table: "conversations", put }]);
+    });
   }
 
   async #hello(): Promise<{ device: string; resume?: number }> {
@@ -262,6 +280,12 @@ export class Messenger {
   #state(state: LiveState): void {
     this.connection.set(state);
     if (state.kind !== "online") this.presence.clear();
+    if (state.kind === "ended" && state.code === CLOSE.revoked) void this.#revoked();
+  }
+
+  /** The credential of the connection was revoked: the account is no more for this browser, or it has another cookie. */
+  async #revoked(): Promise<void> {
+    if (await this.#parts.account.confirm()) this.#live.resume();
   }
 
   async #watch(): Promise<void> {
@@ -298,7 +322,7 @@ export class Messenger {
     const { archive, clock } = this.#parts;
     const conversation = await archive.get("conversations", conversationOf(this.me, peer));
     if (!conversation) return;
-    await archive.commit([noticeChange(conversation, notice, count, clock.now())]);
+    await archive.commit([noticeChange(conversation, { kind: "notice", notice, count }, clock.now())]);
     await this.#changed(conversation.id);
   }
 

@@ -1,20 +1,20 @@
 // Lines that the page itself writes into a conversation.
 
 import type { Change } from "../ports";
-import type { ConversationRecord, NoticeKind } from "./records";
+import type { ConversationRecord, Notice } from "./records";
 
-/** After the last message that has a `seq`. */
-export function noticeChange(conversation: ConversationRecord, notice: NoticeKind, count: number, now: number): Change {
+/** After the last message that has a `seq`. `nth` keeps the order of those that come in the same millisecond. */
+export function noticeChange(conversation: ConversationRecord, body: Notice, now: number, nth = 0): Change {
   return {
     table: "messages",
     put: {
       conversation: conversation.id,
-      id: `notice/${now}/${notice}`,
+      id: `notice/${now}/${String(nth).padStart(2, "0")}/${body.notice}`,
       order: conversation.lastSeq + 0.5,
       sender: conversation.peer,
       device: "",
       at: new Date(now).toISOString(),
-      body: { kind: "notice", notice, count },
+      body,
     },
   };
 }

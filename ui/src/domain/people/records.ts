@@ -17,7 +17,10 @@ export interface PositionRecord {
 export interface ConversationRecord {
   readonly id: ConversationId;
   readonly peer: AccountId;
+  /** For showing only: a name can pass from one account to another. */
   readonly username: string;
+  /** Names that this person had while this device knew them, oldest first. */
+  readonly formerly?: readonly string[];
   readonly lastSeq: number;
   readonly readUpto: number;
   readonly peerReceivedUpto: number;
@@ -39,6 +42,11 @@ export type Warning =
 
 export type NoticeKind = "device-added" | "device-removed" | "device-conflict" | "verified" | "unverified";
 
+export type Notice =
+  | { readonly kind: "notice"; readonly notice: NoticeKind; readonly count: number }
+  /** Both names as they were then: later renames do not change it. */
+  | { readonly kind: "notice"; readonly notice: "renamed"; readonly from: string; readonly to: string };
+
 /** One line of a conversation. */
 export interface MessageRecord {
   readonly conversation: ConversationId;
@@ -53,7 +61,7 @@ export interface MessageRecord {
   readonly body:
     | { readonly kind: "text"; readonly locked: Locked; readonly warnings: readonly Warning[] }
     | { readonly kind: "problem"; readonly problem: MessageProblem }
-    | { readonly kind: "notice"; readonly notice: NoticeKind; readonly count: number };
+    | Notice;
   /** Refused for good: why. */
   readonly failed?: string;
 }

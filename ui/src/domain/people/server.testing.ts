@@ -35,7 +35,13 @@ export class TestServer {
   holdEvents = false;
   /** Refuses `send` for good. */
   refuseSends = false;
+  /** Sockets close before they open. */
+  refuseUpgrades = false;
   recovers = true;
+  /** Devices that can never be registered again. */
+  readonly removed = new Set<string>();
+  /** How often a device asked to be registered. */
+  registrations = 0;
 
   join(account: string): void {
     this.names.set(account, account);
@@ -46,6 +52,7 @@ export class TestServer {
   fetchAs(account: string) {
     return async (path: string, init: RequestInit): Promise<Response> => {
       const [, , what = "", id = "", more] = new URL(path, "https://test").pathname.split("/").map(decodeURIComponent);
+      if (what === "users") return this.#user(id);
       if (what === "devices") return this.#register(account, id, JSON.parse(String(init.body)) as DeviceKeys);
       if (what === "accounts" && more === "devices") {
         return Response.json({ account_id: id, username: this.names.get(id), devices: this.devices.get(id) ?? [] });
@@ -60,7 +67,7 @@ export class TestServer {
     return (events: SocketEvents) => {
       const seat: Seat = { account, events, device: undefined };
       this.#seats.add(seat);
-      queueMicrotask(() => events.opened());
+      queueMicrotask(() => (this.refuseUpgrades ? this.cut(account) : events.opened()));
       return {
         send: (text: string) => this.#receive(seat, JSON.parse(text) as ClientFrame),
         close: () => void this.#seats.delete(seat),
@@ -68,11 +75,24 @@ export class TestServer {
     };
   }
 
+  /** Gives a name to an account, to whomever it belonged before, and tells whom a server tells. */
+  rename(account: string, username: string): void {
+    const previous = this.names.get(account);
+    this.names.set(account, username);
+    const told = [...this.conversations.keys()].flatMap((id) => {
+      const members = id.split(".");
+      return members.includes(account) ? members : [];
+    });
+    for (const inbox of new Set([account, ...told])) {
+      this.deliver(inbox, { kind: "renamed", account, username, ...(previous === undefined ? {} : { previous }) });
+    }
+  }
+
   /** Ends every connection of this account, as a train tunnel would. */
-  cut(account: string): void {
+  cut(account: string, code = 1006): void {
     for (const seat of [...this.#seats].filter((candidate) => candidate.account === account)) {
       this.#seats.delete(seat);
-      seat.events.closed(1006);
+      seat.events.closed(code);
     }
   }
 
@@ -105,6 +125,9 @@ export class TestServer {
   }
 
   #hello(seat: Seat, id: number, { device, resume }: Extract<Request, { type: "hello" }>): void {
+    if (this.removed.has(device)) {
+      return this.#send(seat, { type: "err", id, code: "unknown-device", message: "no", temporary: false });
+    }
     seat.device = device;
     const inbox = this.inboxes.get(seat.account) ?? [];
     const recovered = resume !== undefined && this.recovers;
@@ -137,7 +160,17 @@ export class TestServer {
     return message;
   }
 
+  #user(username: string): Response {
+    const [account, name] = [...this.names].find(([, name]) => name === username.toLowerCase()) ?? [];
+    if (account !== undefined) return Response.json({ account_id: account, username: name });
+    return Response.json({ type: "not-found", title: "Not found", status: 404 }, { status: 404 });
+  }
+
   #register(account: string, device: string, keys: DeviceKeys): Response {
+    this.registrations += 1;
+    if (this.removed.has(device)) {
+      return Response.json({ type: "device-removed", title: "Removed", status: 410 }, { status: 410 });
+    }
     const devices = this.devices.get(account) ?? [];
     if (!devices.some((known) => known.device === device)) devices.push({ device, ...keys, created_at: "" });
     return new Response(null, { status: 204 });

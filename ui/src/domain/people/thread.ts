@@ -3,11 +3,12 @@
 import { type OwnKeys, unlock } from "../../crypto";
 import type { ConversationId } from "../../protocol/wire";
 import type { Archive } from "../ports";
+import { namesakeOf } from "./naming";
 import {
   type ConversationRecord,
   type MessageProblem,
   type MessageRecord,
-  type NoticeKind,
+  type Notice,
   PENDING,
   type Warning,
 } from "./records";
@@ -23,13 +24,15 @@ export type Line = { readonly id: string; readonly at: string; readonly mine: bo
       readonly failed: string | undefined;
     }
   | { readonly kind: "problem"; readonly problem: MessageProblem }
-  | { readonly kind: "notice"; readonly notice: NoticeKind; readonly count: number }
+  | Notice
 );
 
 export interface Thread {
   readonly conversation: ConversationRecord;
   readonly lines: readonly Line[];
   readonly more: boolean;
+  /** Another person whom this device knows, or knew, by this person's name. */
+  readonly namesake: ConversationRecord | undefined;
 }
 
 export interface Summary {
@@ -58,7 +61,8 @@ export class Reading {
     if (!conversation) return undefined;
     const records = await this.#archive.latest(id, limit);
     const lines = await Promise.all(records.map((record) => this.#line(record, conversation)));
-    return { conversation, lines, more: records.length === limit };
+    const namesake = namesakeOf(conversation, await this.#archive.all("conversations"));
+    return { conversation, lines, more: records.length === limit, namesake };
   }
 
   async summary(conversation: ConversationRecord): Promise<Summary> {

@@ -1,6 +1,7 @@
 // What is said in a conversation that neither person wrote.
 
-import type { MessageProblem, NoticeKind, Warning } from "../../domain/people/records";
+import { sameName } from "../../domain/names";
+import type { ConversationRecord, MessageProblem, Notice, Warning } from "../../domain/people/records";
 
 const PROBLEMS: Record<MessageProblem, string> = {
   malformed: "A message came that is not in the expected form. It was refused.",
@@ -29,8 +30,11 @@ export function warningText(warning: Warning): string {
   }
 }
 
-export function noticeText(notice: NoticeKind, count: number, name: string): string {
-  switch (notice) {
+/** `name` is how the person is called now; a rename remembers both names. */
+export function noticeText(line: Notice, name: string): string {
+  if (line.notice === "renamed") return `${line.from} is now called ${line.to}.`;
+  const { count } = line;
+  switch (line.notice) {
     case "device-added":
       return count === 1 ? `${name} uses a new device.` : `${name} uses ${count} new devices.`;
     case "device-removed":
@@ -42,4 +46,11 @@ export function noticeText(notice: NoticeKind, count: number, name: string): str
     case "unverified":
       return `${name} is no longer marked as verified.`;
   }
+}
+
+/** Who is, or was, known by a name that another account has now. */
+export function namesakeText(name: string, { username }: Pick<ConversationRecord, "username">): string {
+  return sameName(username, name)
+    ? `You talked with a ${username} who has another account.`
+    : `The ${name} you talked with is called ${username} now.`;
 }

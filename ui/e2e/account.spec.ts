@@ -1,0 +1,210 @@
+// The account of a browser: made by the first write, kept whatever another site does, ended on purpose only.
+
+import { expect, test } from "@playwright/test";
+import type { Me } from "../src/protocol/wire";
+import {
+  type Person,
+  anotherPage,
+  arrive,
+  comeIn,
+  expectNoComplaints,
+  expectOnlyComplaints,
+  freshName,
+  gatehouseUrl,
+  say,
+} from "./person";
+
+const welcome = { name: "What is on your mind?" };
+const chooseName = { name: "What do people call you?" };
+const removed = { name: "This device was removed" };
+
+async function accountOf({ page }: Person): Promise<string> {
+  const me = await page.evaluate(async () => (await (await fetch("/api/me")).json()) as Me);
+  return me.account_id;
+}
+
+test("a visit makes no account and asks nothing that is refused; the first question makes one", async () => {
+  const person = await arrive();
+  const { page } = person;
+  const requests: string[] = [];
+  page.on("request", (request) => requests.push(`${request.method()} ${new URL(request.url()).pathname}`));
+  const asked = () => requests.filter((request) => request.includes("/api/"));
+  for (const [path, heading] of [
+    ["/", welcome],
+    ["/people", chooseName],
+    ["/settings", { name: "Settings" }],
+    ["/", welcome],
+  ] as const) {
+    await page.goto(path);
+    await expect(page.getByRole("heading", heading)).toBeVisible();
+    await expect.poll(asked).toContain("GET /api/models");
+    expect(new Set(asked())).toEqual(new Set(["GET /api/models"]));
+  }
+  await expect(page.getByText("No chats yet")).toBeVisible();
+  expect(await person.context.cookies()).toEqual([]);
+
+  await page.getByRole("textbox", { name: "Message to the assistant" }).fill("Hello");
+  await page.keyboard.press("Enter");
+  await expect(page.getByRole("article", { name: "Assistant" })).toHaveAttribute("data-state", "done");
+  const account = await accountOf(person);
+  expect(asked().filter((request) => request.startsWith("POST"))).toEqual(["POST /api/me", "POST /api/chat"]);
+  await page.reload();
+  await expect(page.getByRole("article", { name: "You" })).toHaveText("Hello");
+  expect(await accountOf(person)).toBe(account);
+  expectNoComplaints(person);
+  await person.leave();
+});
+
+test("two tabs that write at the same moment have one account", async () => {
+  const person = await arrive();
+  const tabs = [person.page, await anotherPage(person)];
+  for (const page of tabs) {
+    await page.goto("/");
+    await page.getByRole("textbox", { name: "Message to the assistant" }).fill("Hello");
+  }
+  const accounts = new Set<string>();
+  for (const page of tabs) {
+    page.on("response", (response) => {
+      if (!response.url().endsWith("/api/me")) return;
+      void response.json().then((me: Me) => accounts.add(me.account_id));
+    });
+  }
+  await Promise.all(tabs.map((page) => page.getByRole("button", { name: "Send" }).click()));
+  for (const page of tabs) {
+    await expect(page.getByRole("article", { name: "Assistant" })).toHaveAttribute("data-state", "done");
+  }
+  await person.page.reload();
+  await expect(person.page.getByRole("complementary", { name: "Chats" }).getByRole("listitem")).toHaveCount(2);
+  expect([...accounts]).toEqual([await accountOf(person)]);
+  expectNoComplaints(person);
+  await person.leave();
+});
+
+test("another site that sends its visitor here takes nobody's account", async () => {
+  const ada = await arrive();
+  const name = freshName("ada");
+  await comeIn(ada, name);
+  const cookies = async () => (await ada.context.cookies(gatehouseUrl())).map(({ value }) => value);
+  const before = await cookies();
+  expect(before).toHaveLength(1);
+  const account = await accountOf(ada);
+  const page = await ada.context.newPage();
+  const url = (path: string) => new URL(path, gatehouseUrl()).href;
+  const foreign = `<a href="${url("/api/me")}">me</a> <a href="${url("/api/sessions")}">sessions</a>
+    <form method="post" action="${url("/api/me")}" enctype="text/plain"><button>post</button></form>`;
+  await page.route("https://elsewhere.example/", (route) => route.fulfill({ contentType: "text/html", body: foreign }));
+  for (const origin of ["https://elsewhere.example/", `data:text/html,${encodeURIComponent(foreign)}`]) {
+    for (const [role, what] of [
+      ["link", "me"],
+      ["link", "sessions"],
+      ["button", "post"],
+    ] as const) {
+      await page.goto(origin);
+      const answer = page.waitForResponse((response) => response.url().startsWith(url("/api/")));
+      await page.getByRole(role, { name: what }).click();
+      const response = await answer;
+      expect([401, 403], `${what} from ${origin}`).toContain(response.status());
+      expect(await response.headerValue("set-cookie"), `${what} from ${origin}`).toBeNull();
+    }
+  }
+  expect(await cookies()).toEqual(before);
+  // A link to the page itself is answered with the page, which knows its account.
+  await page.route("https://elsewhere.example/page", (route) =>
+    route.fulfill({ contentType: "text/html", body: `<a href="${url("/settings")}">settings</a>` }),
+  );
+  await page.goto("https://elsewhere.example/page");
+  await page.getByRole("link").click();
+  await expect(page.getByLabel("Username")).toHaveValue(name);
+  await page.close();
+  await ada.page.reload();
+  await expect(ada.page.getByText(`You are ${name}`)).toBeVisible();
+  expect(await accountOf(ada)).toBe(account);
+  expectNoComplaints(ada);
+  await ada.leave();
+});
+
+test("a copied profile that is removed stops, cannot come back, and starts as a new device", async () => {
+  const [ada, copy, bob] = await Promise.all([arrive(), arrive(), arrive()]);
+  const names = { ada: freshName("ada"), bob: freshName("bob") };
+  await comeIn(ada, names.ada);
+  await comeIn(bob, names.bob);
+  await ada.page.getByRole("list", { name: "Lobby" }).getByRole("link", { name: names.bob }).click();
+  await say(ada, names.bob, "From the laptop.");
+  await bob.page.getByRole("list", { name: "Conversations" }).getByRole("link", { name: names.ada }).click();
+  await expect(bob.page.getByRole("log")).toContainText("From the laptop.");
+
+  // What a copied browser profile has: the cookie and the small settings.
+  const { cookies, origins } = await ada.context.storageState();
+  await copy.context.addCookies(cookies);
+  await copy.page.goto("/settings");
+  await copy.page.evaluate((items) => {
+    for (const { name, value } of items) localStorage.setItem(name, value);
+  }, origins[0]?.localStorage ?? []);
+  await copy.page.goto("/people");
+  await expect(copy.page.getByText(`You are ${names.ada}`)).toBeVisible();
+  await expect(bob.page.getByText(`${names.ada} uses a new device.`)).toBeVisible();
+
+  await ada.page.getByRole("navigation", { name: "Main" }).getByRole("link", { name: "Settings" }).click();
+  await ada.page.getByRole("button", { name: /^Remove / }).click();
+  await expect(copy.page.getByRole("heading", removed)).toBeVisible();
+  await expect(copy.page.getByRole("textbox")).toHaveCount(0);
+  await expect(copy.page.getByRole("button")).toHaveCount(1);
+  await expect(copy.page.getByRole("link")).toHaveCount(0);
+  await expect(bob.page.getByText(`${names.ada} no longer uses a device.`)).toBeVisible();
+  await copy.page.reload();
+  await expect(copy.page.getByRole("heading", removed)).toBeVisible();
+
+  // The device that removed it goes on as if nothing had been.
+  await ada.page.goBack();
+  await say(ada, names.bob, "Still here.");
+  await expect(bob.page.getByRole("log")).toContainText("Still here.");
+  await ada.page.reload();
+  await expect(ada.page.getByRole("log")).toContainText("Still here.");
+
+  const databases = () => copy.page.evaluate(async () => (await indexedDB.databases()).length);
+  expect(await databases()).toBe(1);
+  await copy.page.getByRole("button", { name: "Start as a new device" }).click();
+  await copy.page.getByRole("dialog").getByRole("button", { name: "Delete and start" }).click();
+  await expect(copy.page.getByRole("heading", welcome)).toBeVisible();
+  await expect.poll(databases).toBe(0);
+  expect(await copy.context.cookies()).toEqual([]);
+  await comeIn(copy, freshName("eve"));
+  expect(await accountOf(copy)).not.toBe(await accountOf(ada));
+  expectNoComplaints(ada, bob);
+  expectOnlyComplaints(copy, /401/);
+  await Promise.all([ada.leave(), copy.leave(), bob.leave()]);
+});
+
+test("an account that the server no longer knows is said once, and a new one begins", async () => {
+  const ada = await arrive();
+  const { page } = ada;
+  const name = freshName("ada");
+  await comeIn(ada, name);
+  await ada.context.clearCookies();
+  await page.reload();
+  await expect(page.getByRole("heading", { name: "You are signed out" })).toBeVisible();
+  await expect(page.getByText(name)).toBeVisible();
+  await page.getByRole("button", { name: "Start again" }).click();
+  await expect(page.getByRole("heading", welcome)).toBeVisible();
+  ada.complaints.splice(0).forEach((complaint) => expect(complaint).toContain("401"));
+  await page.reload();
+  await expect(page.getByRole("heading", welcome)).toBeVisible();
+  await comeIn(ada, freshName("ada"));
+  expectNoComplaints(ada);
+  await ada.leave();
+});
+
+test("signing out in one tab is said in the other", async () => {
+  const person = await arrive();
+  await comeIn(person, freshName("ada"));
+  const other = await anotherPage(person);
+  await other.goto("/settings");
+  await other.getByRole("button", { name: "Sign out" }).click();
+  await other.getByRole("dialog").getByRole("button", { name: "Sign out" }).click();
+  await expect(other.getByRole("heading", welcome)).toBeVisible();
+  await expect(person.page.getByRole("heading", { name: "You are signed out" })).toBeVisible();
+  await person.page.getByRole("button", { name: "Start again" }).click();
+  await expect(person.page.getByRole("heading", welcome)).toBeVisible();
+  expectOnlyComplaints(person, /401/);
+  await person.leave();
+});

@@ -1,0 +1,107 @@
+// People for tests of private chat: real keys, a real archive, and a server in memory.
+
+import "fake-indexeddb/auto";
+import { IDBFactory } from "fake-indexeddb";
+import { afterEach, beforeEach, expect, vi } from "vitest";
+import { type OwnKeys, createOwnKeys } from "../../crypto";
+import { Api, Http } from "../../net";
+import type { Archive, Archives } from "../ports";
+import { Messenger } from "./messenger";
+import { TestServer } from "./server.testing";
+import type { Line } from "./thread";
+
+/** The server of the test that runs. */
+export let server: TestServer;
+const running: Messenger[] = [];
+let archives: Archives;
+
+/** Each test of a file gets a server of its own. `given`: the archives of the platform, over the test's IndexedDB. */
+export function withPeople(given: Archives): void {
+  archives = given;
+
+  beforeEach(() => {
+    vi.stubGlobal("indexedDB", new IDBFactory());
+    vi.stubGlobal("navigator", {});
+    server = new TestServer();
+    for (const name of ["ada", "bob", "mallory"]) server.join(name);
+  });
+  afterEach(async () => {
+    await Promise.all(running.splice(0).map((messenger) => messenger.stop()));
+  });
+}
+
+/** Waits for a condition, not for a time. */
+export const until = (check: () => void) => vi.waitFor(check, { timeout: 10_000, interval: 10 });
+
+/** RSA keys take long to make: each profile's are made once. */
+const pool = new Map<string, Promise<OwnKeys>>();
+
+function keysOf(profile: string): Promise<OwnKeys> {
+  const keys = pool.get(profile) ?? createOwnKeys(`device-${profile}`);
+  pool.set(profile, keys);
+  return keys;
+}
+
+export interface Person {
+  readonly messenger: Messenger;
+  readonly archive: Archive;
+  /** The own account's new names, as this device heard of them. */
+  readonly renames: readonly string[];
+  /** Whether the account still can be used, and how often this device asked. */
+  readonly standing: { holds: boolean; asked: number };
+}
+
+/** `profile`: another browser profile of the same account. */
+export async function start(account: string, profile = account): Promise<Person> {
+  const archive = await archives.open(profile);
+  await archive.commit([{ table: "device", put: { id: "self", keys: await keysOf(profile) } }]);
+  const api = new Api(new Http(server.fetchAs(account)));
+  const { clock } = server;
+  const renames: string[] = [];
+  const standing = { holds: true, asked: 0 };
+  const accountParts = {
+    confirm: async () => {
+      standing.asked += 1;
+      return standing.holds;
+    },
+    renamed: (username: string) => void renames.push(username),
+    replacingCookie: <T>(request: () => Promise<T>) => request(),
+  };
+  const openSocket = server.socketAs(account);
+  const parts = { api, archive, clock, random: () => 0, openSocket, account: accountParts };
+  const messenger = await Messenger.create(parts, account);
+  running.push(messenger);
+  messenger.start();
+  await until(() => expect(messenger.connection.value.kind).toBe("online"));
+  return { messenger, archive, renames, standing };
+}
+
+export async function openWith({ messenger }: Person, peer: string): Promise<void> {
+  await messenger.open(peer);
+}
+
+export const lines = ({ messenger }: Person): readonly Line[] => messenger.thread.value?.lines ?? [];
+export const texts = (person: Person) => lines(person).flatMap((line) => (line.kind === "text" ? [line.text] : []));
+export const notices = (person: Person) =>
+  lines(person).flatMap((line) => (line.kind === "notice" ? [line.notice] : []));
+export const problems = (person: Person) =>
+  lines(person).flatMap((line) => (line.kind === "problem" ? [line.problem] : []));
+export const deliveries = (person: Person) =>
+  lines(person).flatMap((line) => (line.kind === "text" && line.mine ? [line.delivery] : []));
+
+export async function expectTexts(person: Person, expected: string[]): Promise<void> {
+  await until(() => expect(texts(person)).toEqual(expected));
+}
+
+export async function adaAndBob(): Promise<[Person, Person]> {
+  const [ada, bob] = [await start("ada"), await start("bob")];
+  await openWith(ada, "bob");
+  await openWith(bob, "ada");
+  return [ada, bob];
+}
+
+export const lastMessage = () => {
+  const message = server.conversations.get("ada.bob")?.at(-1);
+  if (!message) throw new Error("nothing was sent");
+  return message;
+};
