@@ -146,6 +146,7 @@ test("a copied profile that is removed stops, cannot come back, and starts as a 
 
   await ada.page.getByRole("navigation", { name: "Main" }).getByRole("link", { name: "Settings" }).click();
   await ada.page.getByRole("button", { name: /^Remove / }).click();
+  await ada.page.getByRole("dialog").getByRole("button", { name: "Remove" }).click();
   await expect(copy.page.getByRole("heading", removed)).toBeVisible();
   await expect(copy.page.getByRole("textbox")).toHaveCount(0);
   await expect(copy.page.getByRole("button")).toHaveCount(1);
