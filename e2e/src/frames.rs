@@ -2,11 +2,11 @@
 
 use std::io;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 
 use crate::attack::Attacked;
-use crate::attack::wire::{Io, PROMPT};
+use crate::attack::wire::{PROMPT, Reading, Writing};
 
 /// RFC 9113 section 3.4.
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -138,8 +138,8 @@ fn text(bytes: &[u8]) -> Vec<u8> {
 
 /// An open connection that has sent its preface and SETTINGS.
 pub struct H2 {
-    reading: ReadHalf<Box<dyn Io>>,
-    writing: WriteHalf<Box<dyn Io>>,
+    reading: Reading,
+    writing: Writing,
 }
 
 impl H2 {
@@ -209,13 +209,13 @@ impl H2 {
     }
 
     /// Both directions apart.
-    pub fn split(self) -> (ReadHalf<Box<dyn Io>>, WriteHalf<Box<dyn Io>>) {
+    pub fn split(self) -> (Reading, Writing) {
         (self.reading, self.writing)
     }
 }
 
 /// The next frame; `None`: the connection has ended.
-pub async fn next(reading: &mut ReadHalf<Box<dyn Io>>) -> Option<Frame> {
+pub async fn next(reading: &mut Reading) -> Option<Frame> {
     let mut head = [0; 9];
     reading.read_exact(&mut head).await.ok()?;
     let [a, b, c, kind, flags, stream @ ..] = head;

@@ -14,6 +14,11 @@ pub trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
 
+/// What comes from a peer, apart from what goes there.
+pub type Reading = ReadHalf<Box<dyn Io>>;
+/// What goes to a peer, apart from what comes from there.
+pub type Writing = WriteHalf<Box<dyn Io>>;
+
 /// A raw connection.
 pub struct Wire {
     io: Box<dyn Io>,
@@ -51,7 +56,7 @@ impl Wire {
     }
 
     /// Both directions apart, for those who must read while they write.
-    pub fn split(self) -> (ReadHalf<Box<dyn Io>>, WriteHalf<Box<dyn Io>>) {
+    pub fn split(self) -> (Reading, Writing) {
         tokio::io::split(self.io)
     }
 

@@ -12,6 +12,15 @@ pub(super) fn check(exchange: &mut Exchange<'_>) -> Result<(), Refusal> {
     if headers.values().any(|value| is_padded(value.as_bytes())) {
         return Err(Refusal::new(400, "A header field has white space at its start or end."));
     }
+    // RFC 9110 section 8.6: equal repetitions may be merged; forwarded as they are, they would be two framings.
+    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+    if lengths.next().is_some_and(|length| !is_number(length.as_bytes())) || lengths.next().is_some() {
+        return Err(Refusal::new(400, "The length of the body is ambiguous."));
+    }
+    // RFC 9110 section 10.1.1.
+    if headers.get_all(header::EXPECT).iter().any(|value| !value.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
+        return Err(Refusal::new(417, "The only expectation accepted is 100-continue."));
+    }
     let mut crumbs = headers.get_all(header::COOKIE).iter();
     if let (Some(first), Some(second)) = (crumbs.next(), crumbs.next()) {
         // RFC 9113 section 8.2.3: one field, before it goes to where HTTP/1.1 is spoken.
@@ -29,6 +38,10 @@ pub(super) fn check(exchange: &mut Exchange<'_>) -> Result<(), Refusal> {
         return Err(Refusal::new(431, "The request has too many header fields."));
     }
     Ok(())
+}
+
+fn is_number(value: &[u8]) -> bool {
+    !value.is_empty() && value.iter().all(u8::is_ascii_digit)
 }
 
 fn is_padded(value: &[u8]) -> bool {
