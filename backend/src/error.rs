@@ -31,6 +31,10 @@ impl ApiError {
         Self::new(ProblemType::InvalidValue, detail)
     }
 
+    pub(crate) fn with_status(self, status: u16) -> Self {
+        Self(self.0.with_status(status))
+    }
+
     pub(crate) fn retry_after(self, seconds: u32) -> Self {
         Self(self.0.retry_after(seconds))
     }

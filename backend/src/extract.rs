@@ -13,7 +13,6 @@ use backend_protocol::problem::ProblemType;
 use serde::de::DeserializeOwned;
 
 use crate::error::ApiError;
-use crate::identity::Visitor;
 
 /// How long a body may take to arrive.
 const BODY_DEADLINE: Duration = Duration::from_secs(10);
@@ -74,14 +73,5 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
             Ok(Query(query)) => Ok(Self(query)),
             Err(rejection) => Err(ApiError::new(ProblemType::BadRequest, rejection.body_text())),
         }
-    }
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for Visitor {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
-        let visitor = parts.extensions.get::<Self>().cloned();
-        visitor.ok_or_else(|| ApiError::new(ProblemType::Unauthenticated, "This request has no account."))
     }
 }

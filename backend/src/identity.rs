@@ -1,20 +1,27 @@
-//! Who is asking: the credential in the cookie, and the anonymous account a new visitor gets.
+//! Who is asking: the credential in the cookie, and the account it opens. An anonymous one is made by a write only
+//! (`newcomer.rs`), within the allowance of where it comes from (`place.rs`).
 //!
 //! Only the credential's hash is kept. The cookie's prefix `__Host-` makes browsers insist on `Secure`, `Path=/` and
 //! no `Domain` (RFC 6265bis section 4.1.3.2).
 
+mod newcomer;
+mod place;
+
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
-use backend_protocol::id::AccountId;
 use backend_protocol::limits::COOKIE;
-use backend_store::accounts::{Account, CredentialHash};
+use backend_protocol::problem::{Problem, ProblemType};
+use backend_store::accounts::{Access, Account, CredentialHash};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
+
+pub(crate) use newcomer::Newcomer;
 
 use crate::app::App;
 use crate::error::ApiError;
@@ -31,7 +38,7 @@ pub(crate) struct Credential {
 }
 
 impl Credential {
-    fn random() -> Self {
+    pub(crate) fn random() -> Self {
         Self { text: URL_SAFE_NO_PAD.encode(rand::random::<[u8; CREDENTIAL_BYTES]>()) }
     }
 
@@ -79,26 +86,74 @@ pub(crate) struct Visitor {
     pub(crate) credential: Credential,
 }
 
-/// Finds the visitor's account, or makes an anonymous one and sends its cookie along.
+/// Who asks, as [`identify`] found it.
+#[derive(Clone)]
+pub(crate) enum Caller {
+    /// The holder of an account.
+    Visitor(Visitor),
+    /// A visitor without one, at a door that opens one.
+    Newcomer(Box<Newcomer>),
+    /// Who holds the credential of a removed device, on the way out.
+    Removed(Credential),
+}
+
+/// The only requests that make an account.
+const DOORS: [(Method, &str); 2] = [(Method::POST, "/api/me"), (Method::POST, "/api/chat")];
+/// The only request that the credential of a removed device may make.
+const WAY_OUT: (Method, &str) = (Method::POST, "/api/logout");
+
+/// Finds the visitor's account. Without one, only the doors let a request through, as a [`Newcomer`].
 pub(crate) async fn identify(State(app): State<App>, mut request: Request, next: Next) -> Result<Response, ApiError> {
     let credential = Credential::from_cookies(request.headers());
-    let known = match &credential {
-        Some(credential) => app.store.account_by_credential(&credential.hash()).await?,
-        None => None,
+    let access = match &credential {
+        Some(credential) => app.store.access(&credential.hash()).await?,
+        None => Access::Unknown,
     };
-    if let (Some(account), Some(credential)) = (known, credential) {
-        request.extensions_mut().insert(Visitor { account: Arc::new(account), credential });
-        return Ok(next.run(request).await);
+    let (opens, leaves) = {
+        let is = |(method, path): &(Method, &str)| request.method() == method && request.uri().path() == *path;
+        (DOORS.iter().any(is), is(&WAY_OUT))
+    };
+    let caller = match (access, credential) {
+        (Access::Account(account), Some(credential)) => {
+            Caller::Visitor(Visitor { account: Arc::new(account), credential })
+        }
+        (Access::Removed, Some(credential)) if leaves => Caller::Removed(credential),
+        (Access::Removed, _) => return Err(removed().into()),
+        (Access::Unknown | Access::Account(_), _) if opens => Caller::Newcomer(Box::new(Newcomer::at(&request))),
+        (Access::Unknown | Access::Account(_), _) => return Err(unauthenticated()),
+    };
+    request.extensions_mut().insert(caller);
+    Ok(next.run(request).await)
+}
+
+/// What a request without an account is answered.
+pub(crate) fn unauthenticated() -> ApiError {
+    ApiError::new(ProblemType::Unauthenticated, "This request has no account: POST /api/me makes one.")
+}
+
+/// What the credential of a removed device is answered.
+pub(crate) fn removed() -> Problem {
+    let detail = "This device was removed from its account. POST /api/logout drops its cookie.";
+    Problem::new(ProblemType::DeviceRemoved).detail(detail)
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Visitor {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
+        match parts.extensions.get::<Caller>() {
+            Some(Caller::Visitor(visitor)) => Ok(visitor.clone()),
+            _ => Err(unauthenticated()),
+        }
     }
-    let credential = Credential::random();
-    let id = AccountId::parse(format!("{:032x}", rand::random::<u128>())).expect("hexadecimal digits make an id");
-    app.store.create_account(&id, &credential.hash()).await?;
-    let account = Arc::new(Account { id, username: None });
-    let cookie = credential.keep();
-    request.extensions_mut().insert(Visitor { account, credential });
-    let mut response = next.run(request).await;
-    response.headers_mut().entry(header::SET_COOKIE).or_insert(cookie);
-    Ok(response)
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(unauthenticated)
+    }
 }
 
 #[cfg(test)]

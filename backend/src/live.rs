@@ -25,9 +25,10 @@ use axum::routing::get;
 use backend_hub::Hub;
 use backend_protocol::limits::{MAX_FRAME, SUBPROTOCOL};
 use backend_protocol::problem::{Problem, ProblemType};
+use backend_store::accounts::Access;
 use backend_store::{Store, StoreError};
 
-use crate::identity::Credential;
+use crate::identity::{self, Credential};
 
 /// Bytes of tungstenite's buffers, per connection; its own defaults are 128 KiB each.
 const READ_BUFFER: usize = 4 * 1024;
@@ -74,9 +75,13 @@ async fn admit(
     if !origin::is_own(headers, &state.allowed_origins) {
         return Err(Problem::new(ProblemType::CrossOrigin).detail("Origin must be the host that was asked"));
     }
-    let no_account = || Problem::new(ProblemType::Unauthenticated).detail("GET /api/me makes one");
+    let no_account = || Problem::new(ProblemType::Unauthenticated).detail("POST /api/me makes one");
     let credential = Credential::from_cookies(headers).ok_or_else(no_account)?.hash();
-    let account = state.store.account_by_credential(&credential).await.map_err(unavailable)?.ok_or_else(no_account)?;
+    let account = match state.store.access(&credential).await.map_err(unavailable)? {
+        Access::Account(account) => account,
+        Access::Removed => return Err(identity::removed()),
+        Access::Unknown => return Err(no_account()),
+    };
     let upgrade = upgrade.protocols([SUBPROTOCOL]);
     if upgrade.selected_protocol().is_none() {
         let detail = format!("Sec-WebSocket-Protocol must offer {SUBPROTOCOL}");
@@ -90,9 +95,7 @@ async fn admit(
         .write_buffer_size(WRITE_BUFFER)
         .max_write_buffer_size(MAX_WRITE_BUFFER)
         // The hub counts the session and waits for it when it drains.
-        .on_upgrade(
-            move |socket| async move { hub.run(account.id, Some(credential), socket::Socket::new(socket)).await },
-        ))
+        .on_upgrade(move |socket| async move { hub.run(account.id, credential, socket::Socket::new(socket)).await }))
 }
 
 fn unavailable(error: StoreError) -> Problem {

@@ -11,7 +11,7 @@ use crate::error::ApiError;
 use crate::identity::identify;
 use crate::middleware::deadline;
 
-/// `/api`: everything that needs an account makes one for a new visitor.
+/// `/api`: nearly everything needs an account; `identity.rs` says which requests make one.
 pub(crate) fn api(app: App) -> Router {
     let streams = Router::new().route("/api/chat", post(chat::ask)).route("/api/runs/{id}/events", get(runs::events));
     let quick = Router::new()

@@ -88,7 +88,12 @@ pub async fn start(
     let mut assistant = None;
     if role.serves_api() {
         let started = start_assistant(&settings, &store, &registry, &tasks, &shutdown).await?;
-        let app = App { store: Arc::clone(&store), assistant: started.clone(), closing: closing.clone() };
+        let app = App {
+            store: Arc::clone(&store),
+            assistant: started.clone(),
+            accounts: settings.accounts,
+            closing: closing.clone(),
+        };
         routes = routes.merge(router::api(app));
         assistant = Some(started);
     }
@@ -142,7 +147,9 @@ fn serve(tasks: &TaskTracker, shutdown: &CancellationToken, listener: Listener, 
                         tracing::debug!(%error, "a connection keeps its delay");
                     }
                 });
-                axum::serve(listener, router).with_graceful_shutdown(stop).await
+                // The peer's address stands for the client when no gateway names the client.
+                let service = router.into_make_service_with_connect_info::<SocketAddr>();
+                axum::serve(listener, service).with_graceful_shutdown(stop).await
             }
             Listener::Unix(listener) => axum::serve(listener, router).with_graceful_shutdown(stop).await,
         };

@@ -39,8 +39,19 @@ pub struct Settings {
     pub assistant: AssistantSettings,
     /// How long and how much is kept.
     pub retention: Retention,
+    /// How many accounts one client address may make.
+    pub accounts: AccountSettings,
     /// How long a stop may take.
     pub drain: Duration,
+}
+
+/// How many accounts one client address may make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AccountSettings {
+    /// At once.
+    pub per_address: u32,
+    /// In an hour, once those are used up.
+    pub per_address_hourly: u32,
 }
 
 /// The settings cannot be used. The operator has to change them.
@@ -130,6 +141,10 @@ impl Args {
                 ..AssistantSettings::default()
             },
             retention,
+            accounts: AccountSettings {
+                per_address: self.accounts_per_address,
+                per_address_hourly: self.accounts_per_address_hourly,
+            },
             drain: self.drain,
         })
     }

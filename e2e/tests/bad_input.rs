@@ -100,6 +100,10 @@ async fn malformed_requests_are_problems_that_say_what_was_expected() {
     let answer = visitor.send(foreign.json(&json!({"message": "Hi"}))).await;
     assert_eq!(answer.status(), 403);
 
+    let (status, _) = visitor.get("/api/me").await;
+    assert_eq!(status, 401, "nothing of this made an account");
+    let (status, _) = visitor.write(Method::POST, "/api/me", &json!({})).await;
+    assert_eq!(status, 200);
     let (status, problem) = visitor.get("/api/sessions/nobody-has-this/messages").await;
     assert_eq!((status, &problem["type"]), (404, &json!("not-found")));
 

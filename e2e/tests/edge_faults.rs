@@ -25,7 +25,7 @@ async fn a_backend_killed_under_load_costs_at_most_what_was_in_flight_and_nothin
     assert_eq!(status, 200, "{report}");
 
     let mut visitor = split.visitor();
-    let me = visitor.send(visitor.request(Method::GET, "/api/me")).await;
+    let me = visitor.send(visitor.request(Method::POST, "/api/me").json(&serde_json::json!({}))).await;
     let cookie = me.headers()["set-cookie"].to_str().expect("a cookie is text");
     let cookie = cookie.split(';').next().expect("a cookie has a value").to_owned();
     let url = format!("https://localhost:{}/api/me", split.https_port);

@@ -37,7 +37,12 @@ async fn the_assistant_streams_an_answer_and_keeps_the_conversation() {
     let (_, list) = visitor.get("/api/sessions").await;
     assert_eq!(list["sessions"][0]["id"], "first");
 
-    let (status, _) = gatehouse.visitor().get("/api/sessions/first/messages").await;
+    let mut stranger = gatehouse.visitor();
+    let (status, problem) = stranger.get("/api/sessions/first/messages").await;
+    assert_eq!((status, &problem["type"]), (401, &json!("unauthenticated")), "reading makes no account");
+    let (status, _) = stranger.write(Method::POST, "/api/me", &json!({})).await;
+    assert_eq!(status, 200, "a write does");
+    let (status, _) = stranger.get("/api/sessions/first/messages").await;
     assert_eq!(status, 404, "somebody else's session is not found");
     let (status, _) = visitor.write(Method::DELETE, "/api/sessions/first", &json!({})).await;
     assert!(status == 200 || status == 204, "deleting answers {status}");

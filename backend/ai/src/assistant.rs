@@ -115,6 +115,20 @@ impl Assistant {
         self.shared.provider.models().any(|offered| offered.id == model)
     }
 
+    /// Why a request could not be carried out for any account, if so: before one is made for it.
+    pub fn check(&self, request: &ChatRequest) -> Result<(), StartError> {
+        if self.shared.draining.is_cancelled() {
+            return Err(StartError::Draining);
+        }
+        if request.message.trim().is_empty() || request.message.len() > MAX_CHAT_MESSAGE {
+            return Err(StartError::Message(request.message.len()));
+        }
+        match &request.model {
+            Some(model) if !self.offers(model) => Err(StartError::Model(model.clone())),
+            _ => Ok(()),
+        }
+    }
+
     /// Starts a run. `idempotency` is the client's key and a hash of the request.
     pub async fn start(
         &self,
@@ -123,12 +137,7 @@ impl Assistant {
         idempotency: Option<(String, [u8; 32])>,
     ) -> Result<Started, StartError> {
         let shared = &self.shared;
-        if shared.draining.is_cancelled() {
-            return Err(StartError::Draining);
-        }
-        if request.message.trim().is_empty() || request.message.len() > MAX_CHAT_MESSAGE {
-            return Err(StartError::Message(request.message.len()));
-        }
+        self.check(&request)?;
         let model = self.choose_model(account, &request).await?;
         let limit = shared.settings.runs_per_account;
         let slot = shared.slots.take(account).ok_or(StartError::TooMany(limit))?;
@@ -156,10 +165,10 @@ impl Assistant {
         }
     }
 
-    /// The model that was asked for, or the session's while it is offered, or the default one.
+    /// The model that was asked for and [checked](Self::check), or the session's while it is offered, or the default one.
     async fn choose_model(&self, account: &AccountId, request: &ChatRequest) -> Result<String, StartError> {
         if let Some(model) = &request.model {
-            return if self.offers(model) { Ok(model.clone()) } else { Err(StartError::Model(model.clone())) };
+            return Ok(model.clone());
         }
         let session = match &request.session_id {
             Some(session) => self.shared.store.session(account, session).await?,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use backend_protocol::live::close;
 use tokio::sync::watch;
 
 /// What the hub is doing; every session watches it.
@@ -21,8 +22,10 @@ pub(crate) fn moment(window: Duration) -> Duration {
 }
 
 /// Milliseconds a client should wait before it connects again, so that not all come at once.
-pub(crate) fn retry_after() -> u32 {
-    rand::random_range(100..=2_000)
+pub(crate) fn retry_after(code: u16) -> u32 {
+    // The new cookie is still on its way, with the answer to the request that replaced it.
+    let least = if code == close::COOKIE_REPLACED { 1_000 } else { 100 };
+    rand::random_range(least..=2_000)
 }
 
 /// Waits until nobody is waited for any more, or the hub is gone.

@@ -63,9 +63,8 @@ impl Hub {
 
     /// Drives one connection of an authenticated account to its end. The caller's task is the session's only task.
     ///
-    /// With the `credential` that opened the account, the session ends when that one is revoked; without it, when any
-    /// of the account's is.
-    pub async fn run<T: Transport>(&self, account: AccountId, credential: Option<CredentialHash>, transport: T) {
+    /// `credential` is what opened the account: the session ends when that one is revoked.
+    pub async fn run<T: Transport>(&self, account: AccountId, credential: CredentialHash, transport: T) {
         let _running = self.shared.sessions.token();
         session::run(Arc::clone(&self.shared), account, credential, transport).await;
     }

@@ -34,8 +34,8 @@ use refusal::Refusal;
 struct Session<T> {
     hub: Arc<Shared>,
     seat: Seat,
-    /// What opened the account, when the caller said so.
-    credential: Option<CredentialHash>,
+    /// What opened the account.
+    credential: CredentialHash,
     connection: ConnectionId,
     wire: Wire<T>,
     timers: Timers,
@@ -75,12 +75,7 @@ enum Event {
 }
 
 /// Drives a connection to its end.
-pub(crate) async fn run<T: Transport>(
-    hub: Arc<Shared>,
-    account: AccountId,
-    credential: Option<CredentialHash>,
-    transport: T,
-) {
+pub(crate) async fn run<T: Transport>(hub: Arc<Shared>, account: AccountId, credential: CredentialHash, transport: T) {
     let stage = hub.stage.subscribe();
     let mut wire = Wire::new(transport, hub.settings.queue_bytes);
     let _counted = hub.metrics.connection();

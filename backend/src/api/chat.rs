@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use backend_ai::assistant::Tail;
 use backend_protocol::api::{ChatAnswer, ChatRequest};
+use backend_protocol::id::AccountId;
 use backend_protocol::problem::{Problem, ProblemType};
 use backend_protocol::run::RunEvent;
 use sha2::{Digest, Sha256};
@@ -13,7 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::extract::Body;
-use crate::identity::Visitor;
+use crate::identity::{Caller, removed};
 use crate::sse;
 
 /// The longest idempotency key, in bytes.
@@ -22,7 +23,7 @@ const MAX_KEY: usize = 128;
 /// Ask the assistant
 ///
 /// Answers with server-sent events (`run.started`, `text.delta`, …, `run.completed`), or with one JSON object when
-/// `Accept` asks for `application/json`. Leaving does not stop the run: read on at `/api/runs/{id}/events`.
+/// `Accept` asks for `application/json`. A visitor without an account is given one, and its cookie. Leaving does not stop the run: read on at `/api/runs/{id}/events`.
 #[utoipa::path(
     post, path = "/api/chat", tag = "assistant", request_body = ChatRequest,
     params(("Idempotency-Key" = Option<String>, Header, description = "The same key and body give the same run")),
@@ -36,18 +37,40 @@ const MAX_KEY: usize = 128;
 )]
 pub(crate) async fn ask(
     State(app): State<App>,
-    visitor: Visitor,
+    caller: Caller,
     headers: HeaderMap,
     Body(request): Body<ChatRequest>,
 ) -> Result<Response, ApiError> {
     let idempotency = idempotency(&headers, &request)?;
-    let account = &visitor.account.id;
+    let whole = wants_json(&headers);
+    match caller {
+        Caller::Visitor(visitor) => answer(&app, &visitor.account.id, request, idempotency, whole).await,
+        Caller::Newcomer(newcomer) => {
+            app.assistant.check(&request)?;
+            let visitor = newcomer.open(&app, None).await?;
+            let answered = answer(&app, &visitor.account.id, request, idempotency, whole).await;
+            // Whatever comes of the question, the account is there.
+            let mut response = answered.into_response();
+            response.headers_mut().insert(header::SET_COOKIE, visitor.credential.keep());
+            Ok(response)
+        }
+        Caller::Removed(_) => Err(removed().into()),
+    }
+}
+
+async fn answer(
+    app: &App,
+    account: &AccountId,
+    request: ChatRequest,
+    idempotency: Option<(String, [u8; 32])>,
+    whole: bool,
+) -> Result<Response, ApiError> {
     let started = app.assistant.start(account, request, idempotency).await?;
     let tail = app.assistant.tail(account, &started.run, 0).await?;
-    if wants_json(&headers) {
-        return Ok(Json(whole_answer(&app, tail).await?).into_response());
+    if whole {
+        return Ok(Json(whole_answer(app, tail).await?).into_response());
     }
-    Ok(sse::stream(tail, app.closing))
+    Ok(sse::stream(tail, app.closing.clone()))
 }
 
 fn idempotency(headers: &HeaderMap, request: &ChatRequest) -> Result<Option<(String, [u8; 32])>, ApiError> {

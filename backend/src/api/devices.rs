@@ -4,18 +4,20 @@ use std::collections::BTreeSet;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
 use backend_protocol::api::{DeviceKeys, DeviceList};
 use backend_protocol::id::{AccountId, DeviceId};
 use backend_protocol::limits::MAX_DEVICES;
 use backend_protocol::live::InboxEvent;
 use backend_protocol::problem::{Problem, ProblemType};
-use backend_store::accounts::DeviceChange;
+use backend_store::StoreError;
+use backend_store::accounts::{DeviceChange, MAX_DEVICES_REMOVED, Removal};
+use backend_store::broker::{Payload, Topic};
 
 use crate::app::App;
 use crate::error::ApiError;
 use crate::extract::{Body, Named};
-use crate::identity::Visitor;
+use crate::identity::{Credential, Visitor, removed};
 
 /// The longest public key, in base64url characters: RSA with 16384 bits.
 const MAX_KEY: usize = 3 * 1024;
@@ -31,6 +33,7 @@ const MAX_KEY: usize = 3 * 1024;
 )]
 pub(crate) async fn list(
     State(app): State<App>,
+    _: Visitor,
     Named(account): Named<AccountId>,
 ) -> Result<Json<DeviceList>, ApiError> {
     let account = app.store.account(&account).await?.ok_or_else(|| ApiError::not_found("account"))?;
@@ -47,6 +50,7 @@ pub(crate) async fn list(
     responses(
         (status = 204, description = "Registered"),
         (status = 409, description = "The account has as many devices as it may", body = Problem, content_type = "application/problem+json"),
+        (status = 410, description = "The device was removed and cannot come back", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "Malformed keys, or the device has others", body = Problem, content_type = "application/problem+json"),
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
     )
@@ -59,9 +63,10 @@ pub(crate) async fn register(
 ) -> Result<StatusCode, ApiError> {
     check(&keys)?;
     let account = &visitor.account.id;
-    match app.store.add_device(account, &device, &keys).await? {
+    match app.store.add_device(account, &device, &keys, &visitor.credential.hash()).await? {
         DeviceChange::Added => {
-            tell(&app, account).await?;
+            let concerned = concerned(&app, account).await?;
+            tell(&app, account, &concerned).await?;
             Ok(StatusCode::NO_CONTENT)
         }
         // A browser registers itself at every start: nobody has to fetch keys again for that.
@@ -70,13 +75,22 @@ pub(crate) async fn register(
             Err(ApiError::invalid("This device has other keys. Keys never change: register a new device."))
         }
         DeviceChange::TooMany => {
-            let detail = format!("An account has at most {MAX_DEVICES} devices. Remove one first.");
+            let detail = format!(
+                "An account has at most {MAX_DEVICES} devices, remove one first; and {MAX_DEVICES_REMOVED} removed ones."
+            );
             Err(ApiError::new(ProblemType::LimitReached, detail))
+        }
+        DeviceChange::Removed => {
+            let detail = "This device was removed from the account and cannot come back. A new one may be registered.";
+            Err(ApiError::new(ProblemType::DeviceRemoved, detail).with_status(410))
         }
     }
 }
 
 /// Remove a device
+///
+/// It can never be registered again, and the cookies that it used open nothing any more. When the asker's own cookie is
+/// one of them and other devices use it too, the answer sets a new one.
 #[utoipa::path(
     delete, path = "/api/devices/{device}", tag = "account",
     params(("device" = DeviceId, Path, description = "One of the account's own")),
@@ -89,25 +103,47 @@ pub(crate) async fn remove(
     State(app): State<App>,
     visitor: Visitor,
     Named(device): Named<DeviceId>,
-) -> Result<StatusCode, ApiError> {
+) -> Result<(StatusCode, HeaderMap), ApiError> {
     let account = &visitor.account.id;
-    if !app.store.remove_device(account, &device).await? {
-        return Err(ApiError::not_found("device"));
+    let fresh = Credential::random();
+    // Read first: what fails before the device is gone can be tried again.
+    let concerned = concerned(&app, account).await?;
+    match app.store.remove_device(account, &device, &visitor.credential.hash(), &fresh.hash()).await? {
+        Removal::NotFound => Err(ApiError::not_found("device")),
+        Removal::Refused => Err(removed().into()),
+        Removal::Removed { replaced } => {
+            // The answer may carry the only cookie that opens the account: no failure from here on may replace it. Nodes
+            // without the wake-up find the revocation at their next look.
+            if let Err(error) = app.store.publish(&Topic::Revoked(account.clone()), Payload::from("")).await {
+                tracing::warn!(%error, "the wake-up for a removed device was not published; nodes find it at their next look");
+            }
+            tell(&app, account, &concerned).await.unwrap_or_else(
+                |error| tracing::warn!(%error, "the key change of a removed device is missing in some inboxes"),
+            );
+            let cookie = replaced.then(|| (header::SET_COOKIE, fresh.keep()));
+            Ok((StatusCode::NO_CONTENT, HeaderMap::from_iter(cookie)))
+        }
     }
-    tell(&app, account).await?;
-    Ok(StatusCode::NO_CONTENT)
 }
 
-/// Tells the account's own devices and everyone it has written with that its keys changed.
-async fn tell(app: &App, account: &AccountId) -> Result<(), ApiError> {
+/// The account itself and everyone it has written with.
+async fn concerned(app: &App, account: &AccountId) -> Result<BTreeSet<AccountId>, StoreError> {
     let conversations = app.store.conversations(account).await?;
-    let mut told: BTreeSet<AccountId> = conversations.into_iter().map(|talk| talk.peer.account_id).collect();
-    told.insert(account.clone());
+    let mut concerned: BTreeSet<AccountId> = conversations.into_iter().map(|talk| talk.peer.account_id).collect();
+    concerned.insert(account.clone());
+    Ok(concerned)
+}
+
+/// Tells them that the account's keys changed; one failure does not keep the others from being told.
+async fn tell(app: &App, account: &AccountId, concerned: &BTreeSet<AccountId>) -> Result<(), StoreError> {
     let event = InboxEvent::KeyChange { account: account.clone() };
-    for inbox in &told {
-        app.store.append_event(inbox, &event).await?;
+    let mut outcome = Ok(());
+    for inbox in concerned {
+        if let Err(error) = app.store.append_event(inbox, &event).await {
+            outcome = Err(error);
+        }
     }
-    Ok(())
+    outcome
 }
 
 fn check(keys: &DeviceKeys) -> Result<(), ApiError> {

@@ -1,18 +1,22 @@
-//! The visitor's own account: its name, and signing out.
+//! The visitor's own account: opening it, its name, and signing out.
+
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use backend_protocol::api::{ClaimUsername, Me};
+use backend_protocol::api::{ClaimUsername, Me, User};
+use backend_protocol::live::Notice;
 use backend_protocol::problem::{Problem, ProblemType};
-use backend_store::accounts::Claim;
+use backend_store::StoreError;
+use backend_store::accounts::{Account, Claim, MAX_NAMES_GIVEN_UP};
 use backend_store::broker::{Payload, Topic};
 use backend_store::username::Username;
 
 use crate::app::App;
 use crate::error::ApiError;
 use crate::extract::Body;
-use crate::identity::{Credential, Visitor};
+use crate::identity::{Caller, Credential, Visitor, removed, unauthenticated};
 
 /// Who am I
 ///
@@ -29,38 +33,89 @@ pub(crate) async fn show(visitor: Visitor) -> ([(HeaderName, HeaderValue); 1], J
     ([(header::SET_COOKIE, visitor.credential.keep())], Json(me))
 }
 
-/// Claim a username
+/// Open an account, or claim a username
+///
+/// A visitor without an account is given one, and its cookie, unless the request is refused. With a username, the
+/// account has that from now on; everyone it has a conversation with gets an event.
 #[utoipa::path(
     post, path = "/api/me", tag = "account", request_body = ClaimUsername,
     responses(
         (status = 200, body = Me),
-        (status = 409, description = "Somebody has it, or one that looks the same", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "Another account has it, or one that looks the same, or gave it up recently", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many new accounts from this network", body = Problem, content_type = "application/problem+json"),
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn claim(
     State(app): State<App>,
-    visitor: Visitor,
+    caller: Caller,
     Body(claim): Body<ClaimUsername>,
-) -> Result<Json<Me>, ApiError> {
-    let Some(wanted) = claim.username else {
-        return Ok(Json(Me { account_id: visitor.account.id.clone(), username: visitor.account.username.clone() }));
+) -> Result<([(HeaderName, HeaderValue); 1], Json<Me>), ApiError> {
+    let wanted = claim.username.as_deref().map(Username::parse).transpose();
+    let wanted = wanted.map_err(|error| ApiError::invalid(error.to_string()))?;
+    let visitor = match (caller, &wanted) {
+        (Caller::Removed(_), _) => return Err(removed().into()),
+        (Caller::Newcomer(newcomer), wanted) => newcomer.open(&app, wanted.as_ref()).await?,
+        (Caller::Visitor(visitor), None) => visitor,
+        (Caller::Visitor(visitor), Some(username)) => rename(&app, visitor, username).await?,
     };
-    let username = Username::parse(&wanted).map_err(|error| ApiError::invalid(error.to_string()))?;
-    match app.store.claim_username(&visitor.account.id, &username).await? {
-        Claim::Claimed => {
-            Ok(Json(Me { account_id: visitor.account.id.clone(), username: Some(username.display().to_owned()) }))
+    let me = Me { account_id: visitor.account.id.clone(), username: visitor.account.username.clone() };
+    Ok(([(header::SET_COOKIE, visitor.credential.keep())], Json(me)))
+}
+
+async fn rename(app: &App, visitor: Visitor, username: &Username) -> Result<Visitor, ApiError> {
+    let id = &visitor.account.id;
+    match app.store.claim_username(id, username).await? {
+        Claim::Claimed { .. } => {
+            let shown = username.display().to_owned();
+            show_in_lobby(app, User { account_id: id.clone(), username: shown.clone() }).await;
+            let account = Arc::new(Account { id: id.clone(), username: Some(shown) });
+            Ok(Visitor { account, ..visitor })
         }
-        Claim::Taken => {
-            let detail = "Somebody has this name, or one that looks the same. Choose another one.";
-            Err(ApiError::new(ProblemType::UsernameTaken, detail))
+        Claim::Taken => Err(taken()),
+        Claim::HeldBack => Err(held_back()),
+        Claim::TooMany => {
+            let detail = format!(
+                "This account gave up {MAX_NAMES_GIVEN_UP} names, which are held back for it for 90 days each. Take one \
+                 of them back, or wait."
+            );
+            Err(ApiError::new(ProblemType::LimitReached, detail))
         }
     }
 }
 
+/// The lobby shows the new name at once. Best effort: nodes without the wake-up read the lobby now and then.
+async fn show_in_lobby(app: &App, user: User) {
+    let shown = async {
+        if app.store.rename_in_lobby(&user).await? {
+            let notice = Notice::LobbyChange { user, present: true };
+            let payload = serde_json::to_string(&notice).expect("notices are structs of strings");
+            app.store.publish(&Topic::Lobby, payload.into()).await?;
+        }
+        Ok::<_, StoreError>(())
+    };
+    if let Err(error) = shown.await {
+        tracing::warn!(%error, "a new name was not published to the lobby");
+    }
+}
+
+/// Another account has the name.
+pub(crate) fn taken() -> ApiError {
+    let detail = "Another account has this name, or one that looks the same. Choose another one.";
+    ApiError::new(ProblemType::UsernameTaken, detail)
+}
+
+/// Another account had the name.
+pub(crate) fn held_back() -> ApiError {
+    let detail = "This name, or one that looks the same, was given up recently. It is held back for 90 days for the \
+                  account that had it. Choose another one.";
+    ApiError::new(ProblemType::UsernameTaken, detail)
+}
+
 /// Sign out
 ///
-/// The cookie opens nothing any more, and the account's connections are closed.
+/// The cookie opens nothing any more, and the connections that it opened are closed. Also drops the cookie of a removed
+/// device.
 #[utoipa::path(
     post, path = "/api/logout", tag = "account",
     responses(
@@ -68,8 +123,14 @@ pub(crate) async fn claim(
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn logout(State(app): State<App>, visitor: Visitor) -> Result<(StatusCode, HeaderMap), ApiError> {
-    app.store.revoke_credential(&visitor.credential.hash()).await?;
-    app.store.publish(&Topic::Revoked(visitor.account.id.clone()), Payload::from("")).await?;
+pub(crate) async fn logout(State(app): State<App>, caller: Caller) -> Result<(StatusCode, HeaderMap), ApiError> {
+    match caller {
+        Caller::Visitor(visitor) => {
+            app.store.revoke_credential(&visitor.credential.hash()).await?;
+            app.store.publish(&Topic::Revoked(visitor.account.id.clone()), Payload::from("")).await?;
+        }
+        Caller::Removed(credential) => app.store.revoke_credential(&credential.hash()).await?,
+        Caller::Newcomer(_) => return Err(unauthenticated()),
+    }
     Ok((StatusCode::NO_CONTENT, HeaderMap::from_iter([(header::SET_COOKIE, Credential::forget())])))
 }

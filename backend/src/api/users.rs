@@ -9,6 +9,7 @@ use backend_store::username::Username;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::extract::Named;
+use crate::identity::Visitor;
 
 /// Who has this name
 #[utoipa::path(
@@ -19,7 +20,11 @@ use crate::extract::Named;
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn show(State(app): State<App>, Named(name): Named<String>) -> Result<Json<User>, ApiError> {
+pub(crate) async fn show(
+    State(app): State<App>,
+    _: Visitor,
+    Named(name): Named<String>,
+) -> Result<Json<User>, ApiError> {
     let nobody = || ApiError::not_found("username");
     // What cannot be a username is nobody's.
     let username = Username::parse(&name).map_err(|_invalid| nobody())?;

@@ -63,9 +63,10 @@ impl House {
     pub(super) async fn person(&self, name: &str) -> String {
         let credential = URL_SAFE_NO_PAD.encode(Sha256::digest(name));
         let account = AccountId::parse(name).unwrap();
-        self.store.create_account(&account, &CredentialHash(Sha256::digest(&credential).into())).await.unwrap();
+        let hash = CredentialHash(Sha256::digest(&credential).into());
+        self.store.create_account(&account, &hash).await.unwrap();
         let keys = DeviceKeys { suite: "rsa-aes-1".into(), encryption_key: "a2V5".into(), signing_key: "a2V5".into() };
-        self.store.add_device(&account, &DeviceId::parse(name).unwrap(), &keys).await.unwrap();
+        self.store.add_device(&account, &DeviceId::parse(name).unwrap(), &keys, &hash).await.unwrap();
         format!("{COOKIE}={credential}")
     }
 

@@ -13,16 +13,40 @@ use crate::error::ApiError;
 
 pub(super) async fn check(request: Request, next: Next) -> Response {
     let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if reads || is_same_origin(request.headers(), request.uri()) {
+    if reads {
         return next.run(request).await;
     }
-    ApiError::new(ProblemType::CrossOrigin, "Only pages of this server may write here.").into_response()
+    match may_write(request.headers(), request.uri()) {
+        Ok(()) => next.run(request).await,
+        Err(refused) => refused.into_response(),
+    }
+}
+
+/// Whether a request with these headers may change anything: it comes from a page of this server or from no browser,
+/// and is no navigation, such as a form that is sent.
+pub(crate) fn may_write(headers: &HeaderMap, uri: &Uri) -> Result<(), ApiError> {
+    if !is_same_origin(headers, uri) {
+        return Err(ApiError::new(ProblemType::CrossOrigin, "Only pages of this server may write here."));
+    }
+    if is_navigation(headers) {
+        return Err(ApiError::new(
+            ProblemType::CrossOrigin,
+            "A navigation may not write here, only a script's request.",
+        ));
+    }
+    Ok(())
+}
+
+/// A page is opened or a form sent (Fetch Metadata, section 2.2).
+pub(crate) fn is_navigation(headers: &HeaderMap) -> bool {
+    headers.get_all("sec-fetch-mode").iter().any(|mode| mode.as_bytes().eq_ignore_ascii_case(b"navigate"))
 }
 
 fn is_same_origin(headers: &HeaderMap, uri: &Uri) -> bool {
     let text = |name| headers.get(name).map(|value: &header::HeaderValue| value.to_str().unwrap_or_default());
-    if let Some(site) = text("sec-fetch-site") {
-        return matches!(site, "same-origin" | "none");
+    if headers.contains_key("sec-fetch-site") {
+        let mut sites = headers.get_all("sec-fetch-site").iter();
+        return sites.all(|site| matches!(site.as_bytes(), b"same-origin" | b"none"));
     }
     let Some(origin) = text("origin") else { return true };
     // `X-Forwarded-Host` can be chosen by anyone, so it is not looked at. HTTP/2 has the host in the URI.
@@ -62,6 +86,27 @@ mod tests {
         let forged =
             [("origin", "https://evil.example"), ("host", "chat.example"), ("x-forwarded-host", "evil.example")];
         assert!(!same_origin(&forged));
+    }
+
+    #[test]
+    fn one_foreign_site_among_several_is_enough() {
+        let both = [("sec-fetch-site", "same-origin"), ("sec-fetch-site", "cross-site")];
+        let mut headers = HeaderMap::new();
+        for (name, value) in both {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        assert!(!is_same_origin(&headers, &Uri::from_static("/api/chat")));
+    }
+
+    #[test]
+    fn a_navigation_may_not_write() {
+        let headers = |mode: &'static str| {
+            HeaderMap::from_iter([(HeaderName::from_static("sec-fetch-mode"), HeaderValue::from_static(mode))])
+        };
+        assert!(may_write(&headers("navigate"), &Uri::from_static("/api/me")).is_err());
+        for mode in ["cors", "same-origin", "no-cors"] {
+            assert!(may_write(&headers(mode), &Uri::from_static("/api/me")).is_ok(), "{mode}");
+        }
     }
 
     #[test]

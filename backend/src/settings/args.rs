@@ -50,6 +50,12 @@ pub struct Args {
     /// Where the embedded store is kept when there is no Redis
     #[arg(long, env = "DATA_DIR", default_value = "./data", value_name = "FOLDER")]
     pub data_dir: PathBuf,
+    /// Accounts that may be made from one client address at once (IPv6: from one /64 network)
+    #[arg(long, env = "ACCOUNTS_PER_ADDRESS", default_value = "250", value_parser = clap::value_parser!(u32).range(1..=1_000_000), help_heading = "Accounts", value_name = "N")]
+    pub accounts_per_address: u32,
+    /// Accounts that may be made from one client address in an hour, once those are used up
+    #[arg(long, env = "ACCOUNTS_PER_ADDRESS_HOURLY", default_value = "60", value_parser = clap::value_parser!(u32).range(1..=1_000_000), help_heading = "Accounts", value_name = "N")]
+    pub accounts_per_address_hourly: u32,
     /// How long a stop may take: running answers and connections end within it
     #[arg(long, env = "DRAIN", default_value = "25s", value_parser = duration, value_name = "TIME")]
     pub drain: Duration,

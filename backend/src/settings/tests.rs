@@ -121,6 +121,19 @@ fn times_have_units_and_bounds() {
 }
 
 #[test]
+fn accounts_of_one_address_have_a_burst_and_a_rate() {
+    let accounts = |args: &[&str]| settings(args).map(|settings| settings.accounts);
+    let default = accounts(&[]).unwrap();
+    assert_eq!((default.per_address, default.per_address_hourly), (250, 60));
+    let changed = accounts(&["--accounts-per-address", "3", "--accounts-per-address-hourly", "5"]).unwrap();
+    assert_eq!((changed.per_address, changed.per_address_hourly), (3, 5));
+    for wrong in ["0", "-1", "many", "1000001"] {
+        assert!(accounts(&["--accounts-per-address", wrong]).is_err(), "{wrong}");
+        assert!(accounts(&["--accounts-per-address-hourly", wrong]).is_err(), "{wrong}");
+    }
+}
+
+#[test]
 fn misspelt_variables_are_refused_and_those_of_kubernetes_are_not() {
     let check = |name: &str| unknown::refuse(std::iter::once(name.to_owned()));
     let refused = check("OPENAI_APIKEY").expect_err("misspelt").to_string();

@@ -11,6 +11,7 @@
 //! Every method is atomic: after an error nothing of it was kept, or a retry of the same call mends it.
 
 pub mod accounts;
+pub mod allowance;
 pub mod broker;
 pub mod error;
 pub mod mailboxes;
@@ -60,6 +61,10 @@ pub struct Retention {
     pub run_ttl: Duration,
     /// An account without use, its name and devices.
     pub account_ttl: Duration,
+    /// An account that was only opened: no name, no device, no session.
+    pub opened_ttl: Duration,
+    /// A username that was given up stays reserved for the account that had it.
+    pub name_hold: Duration,
     /// Private messages and inboxes.
     pub mailbox_ttl: Duration,
     /// Events kept of one inbox (the oldest go first).
@@ -77,6 +82,8 @@ impl Default for Retention {
             session_ttl: DAY,
             run_ttl: Duration::from_secs(60 * 60),
             account_ttl: DAY * 180,
+            opened_ttl: DAY,
+            name_hold: DAY * 90,
             mailbox_ttl: DAY * 30,
             inbox_events: 5_000,
             conversation_messages: 5_000,

@@ -38,6 +38,9 @@ pub trait Presence: Send + Sync {
     /// This connection leaves the lobby.
     async fn leave_lobby(&self, account: &AccountId, connection: &ConnectionId) -> Result<Transition>;
 
+    /// Shows a person of the lobby under another name; false when the account is not in the lobby.
+    async fn rename_in_lobby(&self, user: &User) -> Result<bool>;
+
     /// Everyone in the lobby, in order of name.
     async fn lobby(&self) -> Result<Vec<User>>;
 }

@@ -4,6 +4,7 @@
 //! {u:ACCOUNT}:…       account, devices, sessions, runs, inbox, presence     one slot, so one script each
 //! {c:CONVERSATION}:…  counter, log, names of messages
 //! {n:NAME}:… {k:CREDENTIAL}:…   who has a name, who is opened by a credential
+//! {p:PLACE}:… {places}:…        accounts from one place, and the secret of its pseudonym
 //! {lobby}:… {leases}:…          the lobby; runs by the end of their lease
 //! ```
 //!
@@ -14,10 +15,12 @@
 mod accounts;
 mod broker;
 mod calls;
+mod devices;
 mod events;
 mod keys;
 mod link;
 mod mailboxes;
+mod names;
 mod presence;
 mod runs;
 mod scripts;

@@ -1,9 +1,11 @@
 //! The embedded store: one SQLite file, one thread that writes, two that read; presence and broker in memory.
 
 mod accounts;
+mod devices;
 mod here;
 mod inbox;
 mod mailboxes;
+mod names;
 mod open;
 mod runs;
 mod sessions;

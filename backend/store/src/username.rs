@@ -27,7 +27,16 @@ pub enum InvalidUsername {
     /// A character or a combination that PRECIS refuses.
     #[error("a username has letters and digits of any script and visible ASCII signs, no spaces")]
     Characters,
+    /// A sign that means something in an address.
+    #[error("a username has none of the signs / \\ % ? #; letters and digits of any script, - _ and . are fine")]
+    Reserved,
+    /// Nothing but dots, or one at an end.
+    #[error("a username has dots only between other characters, as in ada.l: not at its beginning or end")]
+    Dots,
 }
+
+/// Signs that browsers, proxies and file systems read as part of an address, not of a name.
+const RESERVED: [char; 5] = ['/', '\\', '%', '?', '#'];
 
 /// No normalisation rule makes a name more than four times shorter, so anything longer is refused unread.
 const MAX_BYTES: usize = MAX_USERNAME * 4 * 4;
@@ -43,6 +52,13 @@ impl Username {
         let mapped = UsernameCaseMapped::enforce(text).map_err(|_| InvalidUsername::Characters)?;
         if display.chars().count() > MAX_USERNAME || mapped.chars().count() > MAX_USERNAME {
             return Err(InvalidUsername::Length);
+        }
+        // After normalisation: it makes ordinary signs of fullwidth ones.
+        if [&*display, &*mapped].iter().any(|name| name.contains(RESERVED)) {
+            return Err(InvalidUsername::Reserved);
+        }
+        if [&*display, &*mapped].iter().any(|name| name.starts_with('.') || name.ends_with('.')) {
+            return Err(InvalidUsername::Dots);
         }
         let key: String = unicode_security::skeleton(&mapped).collect();
         if key.is_empty() { Err(InvalidUsername::Characters) } else { Ok(Self { display, key }) }

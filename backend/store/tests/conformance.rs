@@ -5,8 +5,12 @@
 mod accounts;
 #[path = "conformance/broker.rs"]
 mod broker;
+#[path = "conformance/devices.rs"]
+mod devices;
 #[path = "conformance/mailboxes.rs"]
 mod mailboxes;
+#[path = "conformance/names.rs"]
+mod names;
 #[path = "conformance/presence.rs"]
 mod presence;
 #[path = "support/redis_server.rs"]
@@ -52,11 +56,23 @@ suite! {
     accounts:
         a_credential_opens_its_account_until_it_is_revoked,
         an_unused_account_expires,
+        an_account_that_was_only_opened_expires_soon,
+        a_new_account_has_its_name_or_is_not_made,
+        of_many_who_come_for_a_name_at_once_one_is_let_in,
+        accounts_of_one_place_are_limited;
+    names:
         a_taken_username_is_refused_and_so_is_one_that_looks_the_same,
-        a_new_name_frees_the_earlier_one,
-        of_many_who_claim_a_name_at_once_one_gets_it,
+        a_name_given_up_is_held_back_for_its_account,
+        a_name_held_back_is_free_in_the_end,
+        an_account_holds_back_a_bounded_number_of_names,
+        a_new_name_is_told_to_those_concerned,
+        of_many_who_claim_a_name_at_once_one_gets_it;
+    devices:
         a_device_keeps_its_keys,
-        an_account_has_a_bounded_number_of_devices;
+        an_account_has_a_bounded_number_of_devices,
+        a_removed_device_never_comes_back,
+        a_device_takes_the_credentials_it_was_used_with_along,
+        an_account_removes_a_bounded_number_of_devices;
     sessions:
         sessions_are_listed_latest_first_and_only_to_their_owner,
         a_patch_changes_what_it_names,
@@ -91,7 +107,8 @@ suite! {
         the_first_connection_comes_and_the_last_one_leaves,
         an_unrenewed_connection_fades,
         the_lobby_is_in_order_of_name,
-        the_lobby_forgets_who_fades;
+        the_lobby_forgets_who_fades,
+        a_person_of_the_lobby_has_another_name_at_once;
     broker:
         a_write_on_one_node_wakes_the_other,
         a_payload_arrives_as_it_was_sent,

@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 use backend_protocol::api::User;
 use backend_protocol::id::{AccountId, ConversationId};
 use backend_protocol::live::InboxEvent;
-use backend_store::accounts::{Accounts, CredentialHash};
+use backend_store::accounts::{Accounts, CredentialHash, NewAccount};
+use backend_store::allowance::Allowance;
 use backend_store::broker::{Broker, Topic};
 use backend_store::mailboxes::Mailboxes;
 use backend_store::presence::Presence;
@@ -184,10 +185,16 @@ async fn every_key_has_a_time_to_live() {
     let store = connect(&server).await;
     let (ada, bob) = two_people(&store).await;
     store.claim_username(&ada, &username("Ada")).await.unwrap();
-    store.account_by_credential(&CredentialHash([1; 32])).await.unwrap();
-    let keys =
-        backend_protocol::api::DeviceKeys { suite: "s".into(), encryption_key: "e".into(), signing_key: "k".into() };
-    store.add_device(&ada, &support::device("d"), &keys).await.unwrap();
+    store.access(&CredentialHash([1; 32])).await.unwrap();
+    let (laptop, phone) = (support::device("laptop"), support::device("phone"));
+    for device in [&laptop, &phone] {
+        store.add_device(&ada, device, &support::keys("k"), &CredentialHash([1; 32])).await.unwrap();
+    }
+    store.remove_device(&ada, &phone, &CredentialHash([1; 32]), &CredentialHash([3; 32])).await.unwrap();
+    store.claim_username(&ada, &username("Countess")).await.unwrap();
+    let allowance = Some(Allowance { place: "192.0.2.1".into(), burst: 3, per_hour: 60 });
+    let (id, credential) = (account("eve"), CredentialHash([4; 32]));
+    store.open_account(&NewAccount { id, credential, username: None, allowance }).await.unwrap();
     let mut new = new_run(&ada, "s", "r", "Hello?");
     new.idempotency = Some(("key".into(), [1; 32]));
     store.open_run(&new).await.unwrap();
@@ -207,6 +214,7 @@ async fn every_key_has_a_time_to_live() {
         let ttl: i64 = server.ask(&["PTTL", key]).await.parse().unwrap();
         assert!(ttl > 0, "{key} lives for ever");
         assert!(key.starts_with('{') && key.contains("}:"), "{key} has no hash tag");
+        assert!(!key.contains("192.0.2"), "{key} shows an address");
     }
 }
 

@@ -3,8 +3,9 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use backend_protocol::id::AccountId;
-use backend_store::accounts::{Accounts, CredentialHash};
+use backend_protocol::id::{AccountId, DeviceId};
+use backend_store::accounts::{Accounts, CredentialHash, NewAccount};
+use backend_store::allowance::Allowance;
 use backend_store::sqlite::SqliteStore;
 use backend_store::{Retention, StoreError};
 
@@ -24,7 +25,49 @@ async fn what_was_written_is_there_after_a_restart() {
     store.create_account(&ada, &CredentialHash([1; 32])).await.unwrap();
     drop(store);
     let store = SqliteStore::open(&path, Retention::default()).unwrap();
-    assert_eq!(store.account_by_credential(&CredentialHash([1; 32])).await.unwrap().unwrap().id, ada);
+    assert_eq!(store.access(&CredentialHash([1; 32])).await.unwrap().account().unwrap().id, ada);
+}
+
+#[tokio::test]
+async fn a_file_of_the_first_version_is_brought_up_to_date() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("gatehouse.db");
+    let first = rusqlite::Connection::open(&path).unwrap();
+    first.execute_batch(include_str!("../src/sqlite/schema.sql")).unwrap();
+    first.pragma_update(None, "application_id", 0x4761_7465).unwrap();
+    first.pragma_update(None, "user_version", 1).unwrap();
+    let soon = jiff::Timestamp::now().as_millisecond() + 60_000;
+    let credential = CredentialHash([1; 32]);
+    first
+        .execute("INSERT INTO accounts (id, username, name_key, expires) VALUES ('ada', 'Ada', 'ada', ?1)", [soon])
+        .unwrap();
+    first.execute("INSERT INTO credentials (hash, account) VALUES (?1, 'ada')", [credential.0]).unwrap();
+    first.execute("INSERT INTO devices (account, device, keys, created) VALUES ('ada', 'd', '{}', 1)", []).unwrap();
+    drop(first);
+
+    let store = SqliteStore::open(&path, Retention::default()).unwrap();
+    let ada = store.access(&credential).await.unwrap().account().expect("the cookie opens it as before");
+    assert_eq!(ada.username.as_deref(), Some("Ada"));
+    assert!(store.use_device(&ada.id, &DeviceId::parse("d").unwrap(), &credential).await.unwrap());
+    let expires = || {
+        let file = rusqlite::Connection::open(&path).unwrap();
+        file.query_row("SELECT expires FROM accounts", [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    assert!(expires() > soon, "using it renews it: it was not only opened");
+}
+
+#[tokio::test]
+async fn addresses_are_kept_as_pseudonyms() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("gatehouse.db");
+    let store = SqliteStore::open(&path, Retention::default()).unwrap();
+    let allowance = Some(Allowance { place: "192.0.2.1".into(), burst: 1, per_hour: 60 });
+    let (id, credential) = (AccountId::parse("ada").unwrap(), CredentialHash([1; 32]));
+    store.open_account(&NewAccount { id, credential, username: None, allowance }).await.unwrap();
+    let file = rusqlite::Connection::open(&path).unwrap();
+    let place: String = file.query_row("SELECT place FROM allowances", [], |row| row.get(0)).unwrap();
+    assert_eq!(place.len(), 32, "{place}");
+    assert!(place.bytes().all(|byte| byte.is_ascii_hexdigit()), "{place}");
 }
 
 #[tokio::test]

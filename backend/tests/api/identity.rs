@@ -6,28 +6,34 @@ use serde_json::{Value, json};
 use crate::support::{Server, cookie, problem};
 
 #[tokio::test]
-async fn a_first_visit_gets_an_account_and_keeps_it() {
+async fn a_first_write_gets_an_account_and_keeps_it() {
     let server = Server::start().await;
     let mut ada = server.stranger();
-    let first = ada.get("/api/sessions").await;
+    let first = ada.post("/api/me", &json!({})).await;
     let set = first.headers()["set-cookie"].to_str().unwrap().to_owned();
     for attribute in ["HttpOnly", "Secure", "SameSite=Strict", "Path=/", "Max-Age=15552000"] {
         assert!(set.contains(attribute), "{set}");
     }
     ada.cookie = cookie(first.headers());
+    let made = first.json::<Value>().await.unwrap();
     let second = ada.get("/api/sessions").await;
     assert!(cookie(second.headers()).is_none(), "a known visitor keeps the cookie");
-    let me = ada.json("/api/me").await;
-    assert_eq!(me, ada.json("/api/me").await);
-    assert_ne!(me, server.visitor().await.json("/api/me").await);
+    assert_eq!(made, ada.json("/api/me").await);
+    let again = ada.post("/api/me", &json!({})).await;
+    assert_eq!(cookie(again.headers()), ada.cookie, "the cookie is renewed, not replaced");
+    assert_eq!(again.json::<Value>().await.unwrap(), made);
+    assert_ne!(made, server.visitor().await.json("/api/me").await);
 }
 
 #[tokio::test]
-async fn an_unknown_cookie_is_replaced() {
+async fn an_unknown_cookie_is_replaced_by_a_write_only() {
     let server = Server::start().await;
     let mut ada = server.stranger();
     ada.cookie = Some(format!("__Host-gatehouse={}", "A".repeat(43)));
-    assert!(cookie(ada.get("/api/sessions").await.headers()).is_some());
+    let read = ada.get("/api/sessions").await;
+    assert!(cookie(read.headers()).is_none());
+    assert_eq!(problem(read).await, (401, "unauthenticated".into()));
+    assert!(cookie(ada.post("/api/me", &json!({})).await.headers()).is_some());
 }
 
 #[tokio::test]
@@ -67,8 +73,9 @@ async fn signing_out_makes_the_cookie_worthless() {
     assert_eq!(answer.status(), 204);
     assert!(answer.headers()["set-cookie"].to_str().unwrap().contains("Max-Age=0"));
     let after = ada.get("/api/sessions").await;
-    assert!(cookie(after.headers()).is_some(), "the old cookie opens nothing: there is a new account");
-    assert_eq!(after.json::<Value>().await.unwrap(), json!({"sessions": []}));
+    assert!(cookie(after.headers()).is_none());
+    assert_eq!(problem(after).await, (401, "unauthenticated".into()));
+    assert_eq!(problem(ada.post("/api/logout", &Value::Null).await).await, (401, "unauthenticated".into()));
 }
 
 #[tokio::test]

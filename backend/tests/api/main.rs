@@ -5,12 +5,16 @@
 mod admin;
 mod chat;
 mod faults;
+mod devices;
 mod identity;
+mod names;
+mod opening;
 mod people;
 mod process;
 mod redis;
 mod refusals;
 mod runs;
 mod sessions;
+mod socket;
 mod store;
 mod support;

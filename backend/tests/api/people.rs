@@ -1,19 +1,9 @@
 //! Usernames, devices and conversations.
 
-use futures::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
-use crate::support::{Client, SOON, Server, problem};
-
-fn keys(name: &str) -> Value {
-    json!({"suite": "rsa-aes-1", "encryption_key": format!("enc-{name}"), "signing_key": format!("sig-{name}")})
-}
-
-async fn account(client: &Client) -> String {
-    client.json("/api/me").await["account_id"].as_str().unwrap().to_owned()
-}
+use crate::socket::{Socket, account, keys, message_to};
+use crate::support::{Server, problem};
 
 #[tokio::test]
 async fn a_username_is_claimed_once_and_found_by_whoever_looks() {
@@ -81,18 +71,14 @@ async fn a_new_device_is_told_to_the_account_itself_and_to_who_writes_with_it() 
     ada.put("/api/devices/a1", &keys("a1")).await;
     bob.put("/api/devices/b1", &keys("b1")).await;
     let (ada_id, bob_id) = (account(&ada).await, account(&bob).await);
-    let mut socket = connect(&bob, "b1").await;
-    let envelope = json!({
-        "suite": "rsa-aes-1", "header": "aA", "nonce": "bg", "ciphertext": "Yw", "signature": "cw",
-        "keys": [{"device": "a1", "key": "a2V5"}],
-    });
-    let send = json!({"id": 2, "do": {"type": "send", "to": ada_id, "cid": "c1", "envelope": envelope}});
-    socket.send(Message::text(send.to_string())).await.unwrap();
-    wait_for(&mut socket, "\"message\"").await;
+    let mut socket = Socket::open(&bob, "b1").await;
+    let send = message_to(&ada_id, "c1");
+    let envelope = send["envelope"].clone();
+    socket.ask(&send).await;
+    socket.event("message").await;
 
     ada.put("/api/devices/a2", &keys("a2")).await;
-    let told = wait_for(&mut socket, "key_change").await;
-    assert!(told.contains(&ada_id), "{told}");
+    assert_eq!(socket.event("key_change").await["account"], ada_id.as_str());
 
     let conversations = ada.json("/api/conversations").await;
     let conversation = &conversations["conversations"][0];
@@ -103,32 +89,4 @@ async fn a_new_device_is_told_to_the_account_itself_and_to_who_writes_with_it() 
     assert_eq!(problem(eve.get(&path).await).await, (404, "not-found".into()));
     assert_eq!(problem(ada.get(&format!("{path}?limit=101")).await).await.0, 422);
     assert_eq!(problem(ada.get(&format!("{path}?before=x")).await).await.0, 400);
-}
-
-type Socket = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
-
-async fn connect(client: &Client, device: &str) -> Socket {
-    let url =
-        client.request(reqwest::Method::GET, "/ws").build().unwrap().url().to_string().replace("http://", "ws://");
-    let mut request = url.into_client_request().unwrap();
-    request.headers_mut().insert("cookie", client.cookie.as_deref().unwrap().parse().unwrap());
-    request.headers_mut().insert("sec-websocket-protocol", "gatehouse.v1".parse().unwrap());
-    let (mut socket, _) = tokio_tungstenite::connect_async(request).await.expect("an upgrade");
-    let hello = json!({"id": 1, "do": {"type": "hello", "device": device}});
-    socket.send(Message::text(hello.to_string())).await.unwrap();
-    socket
-}
-
-async fn wait_for(socket: &mut Socket, word: &str) -> String {
-    let look = async {
-        loop {
-            let frame = socket.next().await.expect("an open socket").expect("a frame");
-            if let Message::Text(text) = frame
-                && text.contains(word)
-            {
-                return text.to_string();
-            }
-        }
-    };
-    tokio::time::timeout(SOON, look).await.expect("the frame comes in time")
 }

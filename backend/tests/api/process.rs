@@ -61,7 +61,15 @@ async fn wrong_settings_are_refused_before_anything_is_bound() {
 async fn help_explains_the_settings_and_shows_no_secret() {
     let output = backend(&["--help"]).env("OPENAI_API_KEY", "sk-secret").output().await.unwrap();
     let help = String::from_utf8(output.stdout).unwrap();
-    for setting in ["OPENAI_BASE_URL", "REDIS_HOST", "HISTORY_MESSAGES", "SESSION_TTL", "ADMIN_ADDR", "DATA_DIR"] {
+    for setting in [
+        "OPENAI_BASE_URL",
+        "REDIS_HOST",
+        "HISTORY_MESSAGES",
+        "SESSION_TTL",
+        "ADMIN_ADDR",
+        "DATA_DIR",
+        "ACCOUNTS_PER_ADDRESS_HOURLY",
+    ] {
         assert!(help.contains(setting), "{setting}");
     }
     assert!(!help.contains("sk-secret"));

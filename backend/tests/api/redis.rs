@@ -12,14 +12,14 @@ use tokio::process::{Child, Command};
 use crate::support::{Events, Server, eventually, problem, text};
 
 /// A Redis of its own, gone with the test.
-struct Redis {
+pub(crate) struct Redis {
     child: Child,
     port: u16,
     _folder: TempDir,
 }
 
 impl Redis {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
         let child = Command::new("redis-server")
@@ -34,7 +34,7 @@ impl Redis {
         Self { child, port, _folder: folder }
     }
 
-    async fn node(&self, change: impl FnOnce(&mut Settings)) -> Server {
+    pub(crate) async fn node(&self, change: impl FnOnce(&mut Settings)) -> Server {
         let url = format!("redis://127.0.0.1:{}", self.port);
         Server::with(move |settings| {
             settings.redis = Some(RedisSettings { url, password: None, ca_file: None });

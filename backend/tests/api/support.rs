@@ -98,9 +98,15 @@ impl Server {
     /// Somebody with an account.
     pub(crate) async fn visitor(&self) -> Client {
         let mut client = self.stranger();
-        let response = client.get("/api/me").await;
-        client.cookie = Some(cookie(response.headers()).expect("a first visit gives a cookie"));
+        let response = client.post("/api/me", &json!({})).await;
+        client.cookie = Some(cookie(response.headers()).expect("a first write gives a cookie"));
         client
+    }
+
+    /// Accounts that the embedded store has.
+    pub(crate) fn accounts(&self) -> i64 {
+        let file = rusqlite::Connection::open(self.data().join("gatehouse.sqlite")).expect("the store's file");
+        file.query_row("SELECT count(*) FROM accounts", [], |row| row.get(0)).expect("a number")
     }
 
     /// Waits until the demo model streams nothing any more.

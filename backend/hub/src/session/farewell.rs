@@ -97,7 +97,7 @@ pub(super) async fn close<T: Transport>(hub: &Shared, wire: &mut Wire<T>, end: &
                 wire.clear();
             }
             if *code < 4500 {
-                wire.push(text(&ServerFrame::Bye { code: *code, retry_after: drain::retry_after() }));
+                wire.push(text(&ServerFrame::Bye { code: *code, retry_after: drain::retry_after(*code) }));
             }
             wire.push(Outgoing::Close { code: *code, reason: shortened(reason) });
         }

@@ -19,7 +19,8 @@ impl<T: Transport> Session<T> {
         let store = &self.hub.store;
         // Whatever comes of it, the client spoke; if the store is away it may say it again.
         self.timers.hello = Some(Instant::now() + self.hub.settings.hello);
-        if !store.devices(account).await?.iter().any(|known| known.device == device) {
+        // From now on the credential belongs to the device: it goes when the device is removed.
+        if !store.use_device(account, &device, &self.credential).await? {
             let message = "this device is not registered: PUT /api/devices/{device} first";
             return Err(Refusal::of(ErrorCode::UnknownDevice, message));
         }
@@ -44,7 +45,7 @@ impl<T: Transport> Session<T> {
         self.timers.hello = None;
         self.timers.refresh = Some(Instant::now());
         // Listening begins only now: what was revoked since the upgrade was not heard.
-        self.timers.credential = self.credential.map(|_| Instant::now());
+        self.timers.credential = Some(Instant::now());
         self.live = Some(Box::new(Live {
             device,
             lines: Some(lines),

@@ -3,8 +3,8 @@
 use backend_protocol::live::{InboxEvent, ServerFrame, close};
 use tokio::time::Instant;
 
+use super::Session;
 use super::farewell::End;
-use super::{Live, Session};
 use crate::timers::jittered;
 use crate::transport::Transport;
 
@@ -77,13 +77,12 @@ impl<T: Transport> Session<T> {
 
     /// A removed device is signed out.
     async fn check_device(&mut self) -> Result<(), End> {
-        let Some(Live { device, .. }) = self.live.as_deref() else { return Ok(()) };
-        match self.hub.store.devices(self.seat.account()).await {
-            Ok(devices) if !devices.iter().any(|known| known.device == *device) => {
-                Err(End::because(close::REVOKED, "this device was removed"))
-            }
+        // A credential may have gone with another device: it is checked next.
+        self.timers.credential = Some(Instant::now());
+        match self.device_is_registered().await {
+            Ok(false) => Err(End::because(close::REVOKED, "this device was removed")),
             // When the store does not answer, the next hello of this device is refused.
-            Ok(_) | Err(_) => Ok(()),
+            Ok(true) | Err(_) => Ok(()),
         }
     }
 

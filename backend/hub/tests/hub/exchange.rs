@@ -197,18 +197,3 @@ async fn a_revocation_that_nobody_announced_is_found_by_looking() {
     house.store.revoke_credential(&ada.credential()).await.unwrap();
     assert_eq!(a.closed().await.0, 4503);
 }
-
-#[tokio::test]
-async fn a_removed_device_is_signed_out() {
-    let house = House::new();
-    let ada = house.person("ada").await;
-    let mut gone = ada.online(&house.hub).await;
-    let mut stays = ada.connect(&house.hub);
-    stays.hello(&ada.device(2), None).await;
-    assert!(house.store.remove_device(&ada.account, &ada.device(1)).await.unwrap());
-    let event = InboxEvent::KeyChange { account: ada.account.clone() };
-    house.store.append_event(&ada.account, &event).await.unwrap();
-    assert_eq!(gone.closed().await.0, 4503);
-    assert_eq!(stays.event().await.1, event);
-    stays.ok(Request::Watch { users: vec![] }).await;
-}

@@ -10,7 +10,9 @@ use backend_protocol::api::{Conversation, Device, DeviceKeys, Message, Session, 
 use backend_protocol::id::{AccountId, ConnectionId, ConversationId, DeviceId, RunId, SessionId};
 use backend_protocol::live::InboxEvent;
 use backend_protocol::run::RunEvent;
-use backend_store::accounts::{Account, Accounts, Claim, CredentialHash, DeviceChange};
+use backend_store::accounts::{
+    Access, Account, Accounts, Claim, CredentialHash, DeviceChange, NewAccount, Opening, Removal,
+};
 use backend_store::broker::{Broker, Payload, Subscription, Topic};
 use backend_store::mailboxes::{Delivered, Delivery, InboxPage, Mailboxes, Page};
 use backend_store::presence::{Presence, Transition};
@@ -108,14 +110,15 @@ macro_rules! pass_on {
 }
 
 pass_on!(Accounts {
-    fn create_account(account: &AccountId, credential: &CredentialHash) -> ();
-    fn account_by_credential(credential: &CredentialHash) -> Option<Account>;
+    fn open_account(new: &NewAccount) -> Opening;
+    fn access(credential: &CredentialHash) -> Access;
     fn revoke_credential(credential: &CredentialHash) -> ();
     fn account(account: &AccountId) -> Option<Account>;
     fn account_by_username(username: &Username) -> Option<Account>;
     fn claim_username(account: &AccountId, username: &Username) -> Claim;
-    fn add_device(account: &AccountId, device: &DeviceId, keys: &DeviceKeys) -> DeviceChange;
-    fn remove_device(account: &AccountId, device: &DeviceId) -> bool;
+    fn add_device(account: &AccountId, device: &DeviceId, keys: &DeviceKeys, by: &CredentialHash) -> DeviceChange;
+    fn use_device(account: &AccountId, device: &DeviceId, by: &CredentialHash) -> bool;
+    fn remove_device(account: &AccountId, device: &DeviceId, by: &CredentialHash, fresh: &CredentialHash) -> Removal;
     fn devices(account: &AccountId) -> Vec<Device>;
 });
 
@@ -135,6 +138,7 @@ pass_on!(Presence {
     fn online(accounts: &[AccountId]) -> BTreeSet<AccountId>;
     fn enter_lobby(user: &User, connection: &ConnectionId, ttl: Duration) -> Transition;
     fn leave_lobby(account: &AccountId, connection: &ConnectionId) -> Transition;
+    fn rename_in_lobby(user: &User) -> bool;
     fn lobby() -> Vec<User>;
 });
 

@@ -9,6 +9,7 @@ mod hello;
 mod limits;
 mod lobby;
 mod presence;
+mod removal;
 mod resume;
 mod slow;
 mod support;

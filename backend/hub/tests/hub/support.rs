@@ -60,24 +60,33 @@ impl House {
         hub(store, settings, &Registry::new())
     }
 
-    /// Somebody with a username and two registered devices, `NAME-1` and `NAME-2`.
+    /// A person with a username and two registered devices, `NAME-1` and `NAME-2`.
     pub(crate) async fn person(&self, name: &str) -> Person {
-        let person = self.nameless(name).await;
+        let person = self.stranger(name).await;
         let claim = self.store.claim_username(&person.account, &Username::parse(name).unwrap()).await.unwrap();
-        assert_eq!(claim, Claim::Claimed);
-        person
+        assert_eq!(claim, Claim::Claimed { previous: None });
+        self.with_devices(person).await
     }
 
     /// The same without a username.
     pub(crate) async fn nameless(&self, name: &str) -> Person {
-        let account = AccountId::parse(name).unwrap();
-        let person = Person { account };
+        let person = self.stranger(name).await;
+        self.with_devices(person).await
+    }
+
+    async fn stranger(&self, name: &str) -> Person {
+        let person = Person { account: AccountId::parse(name).unwrap() };
         self.store.create_account(&person.account, &person.credential()).await.unwrap();
+        person
+    }
+
+    /// Devices come last: the inbox of an account with devices holds its own new name.
+    async fn with_devices(&self, person: Person) -> Person {
         for n in [1, 2] {
             let keys =
                 DeviceKeys { suite: "rsa-aes-1".into(), encryption_key: "a2V5".into(), signing_key: "a2V5".into() };
-            let change = self.store.add_device(&person.account, &person.device(n), &keys).await.unwrap();
-            assert_eq!(change, DeviceChange::Added);
+            let added = self.store.add_device(&person.account, &person.device(n), &keys, &person.credential()).await;
+            assert_eq!(added.unwrap(), DeviceChange::Added);
         }
         person
     }
@@ -139,11 +148,16 @@ pub(crate) struct Client {
 impl Client {
     /// `window`: frames that fit between the two ends before the server has to wait.
     pub(crate) fn connect(hub: &Hub, person: &Person, window: usize) -> Self {
+        Self::with(hub, person, person.credential(), window)
+    }
+
+    /// The same with another credential of the person's account.
+    pub(crate) fn with(hub: &Hub, person: &Person, credential: CredentialHash, window: usize) -> Self {
         let (to, incoming) = mpsc::channel(64);
         let (outgoing, from) = mpsc::channel(window);
         let transport = Memory { incoming, outgoing: PollSender::new(outgoing) };
-        let (hub, account, credential) = (hub.clone(), person.account.clone(), person.credential());
-        let session = tokio::spawn(async move { hub.run(account, Some(credential), transport).await });
+        let (hub, account) = (hub.clone(), person.account.clone());
+        let session = tokio::spawn(async move { hub.run(account, credential, transport).await });
         Self { to: Some(to), from, last_id: 0, aside: VecDeque::new(), answers_pings: true, session }
     }
 

@@ -1,57 +1,89 @@
-//! Accounts, names and devices in Redis.
+//! Accounts and their credentials in Redis.
 //!
-//! An account, a credential and a name are in three slots. Creating: the account first, then the credential, without
-//! which nobody sees it. Claiming: the name is reserved for a while, then written into the account (the commit point),
-//! then made lasting and the earlier one freed. A crash in between leaves a reservation that ends by itself, or a
-//! name that the next use of the account makes lasting.
-
-use std::time::Duration;
+//! An account, a credential and a name are in three slots. Making one: the account first, then the credential, without
+//! which it is of no use, then the name; a refused name takes both back. A crash in between leaves an account that was
+//! only opened, and expires. Which credentials were removed is kept with the account, so that removing a device is one
+//! script. Names: `names.rs`; devices: `devices.rs`.
 
 use async_trait::async_trait;
 use backend_protocol::api::{Device, DeviceKeys};
 use backend_protocol::id::{AccountId, DeviceId};
-use backend_protocol::limits::MAX_DEVICES;
+use futures::future::{try_join, try_join_all};
 
 use super::{RedisStore, keys, ttl};
-use crate::accounts::{Account, Accounts, Claim, CredentialHash, DeviceChange};
-use crate::codec::{corrupt, decode, encode, parsed, rfc3339};
+use crate::accounts::{Access, Account, Accounts, Claim, CredentialHash, DeviceChange, NewAccount, Opening, Removal};
+use crate::allowance::{Allowance, Wait, pseudonym, secret, wait};
+use crate::codec::parsed;
 use crate::error::Result;
 use crate::username::Username;
 
-/// How long a name stays reserved for an account that does not show it yet.
-const RESERVATION: Duration = Duration::from_secs(10 * 60);
-
 /// Id, username and the key of that, as the account has them.
-type Fields = (Option<String>, Option<String>, Option<String>);
+pub(super) type Fields = (Option<String>, Option<String>, Option<String>);
+
+/// The secret of pseudonyms.
+const PLACES: &str = "{places}:secret";
 
 #[async_trait]
 impl Accounts for RedisStore {
-    async fn create_account(&self, account: &AccountId, credential: &CredentialHash) -> Result<()> {
-        let kept = ttl(self.retention.account_ttl);
-        let mut create = self.scripts.create_account.key(keys::of(account) + "account");
-        create.arg(account.as_str()).arg(kept);
+    async fn open_account(&self, new: &NewAccount) -> Result<Opening> {
+        if let Some(username) = &new.username {
+            match self.refusal(&new.id, username).await? {
+                None => {}
+                Some(Claim::HeldBack) => return Ok(Opening::HeldBack),
+                Some(_) => return Ok(Opening::Taken),
+            }
+        }
+        if let Some(allowance) = &new.allowance
+            && let Some(wait) = self.spend(allowance).await?
+        {
+            return Ok(Opening::OverAllowance(wait));
+        }
+        let kept = ttl(self.retention.opened_ttl.min(self.retention.account_ttl));
+        let (account, credential) = (keys::of(&new.id) + "account", keys::credential(&new.credential));
+        let mut create = self.scripts.create_account.key(&account);
+        create.arg(new.id.as_str()).arg(kept).arg(hex::encode(new.credential.0));
         self.link.script::<i64>("account", &create).await?;
         let mut set = redis::cmd("SET");
-        set.arg(keys::credential(credential)).arg(account.as_str()).arg("PX").arg(kept);
-        self.link.command("credential", &set).await
+        set.arg(&credential).arg(new.id.as_str()).arg("NX").arg("PX").arg(kept);
+        self.link.command::<Option<String>>("credential", &set).await?;
+        let Some(username) = &new.username else { return Ok(Opening::Opened) };
+        let refused = match self.claim_username(&new.id, username).await? {
+            Claim::Claimed { .. } => return Ok(Opening::Opened),
+            Claim::HeldBack => Opening::HeldBack,
+            Claim::Taken | Claim::TooMany => Opening::Taken,
+        };
+        // Another account was quicker.
+        let (credential, account) = (redis::cmd("DEL").arg(credential).clone(), redis::cmd("DEL").arg(account).clone());
+        self.link.command::<i64>("credential", &credential).await?;
+        self.link.command::<i64>("account", &account).await?;
+        Ok(refused)
     }
 
-    async fn account_by_credential(&self, credential: &CredentialHash) -> Result<Option<Account>> {
-        let kept = ttl(self.retention.account_ttl);
-        let mut get = redis::cmd("GETEX");
-        get.arg(keys::credential(credential)).arg("PX").arg(kept);
-        let Some(id) = self.link.command::<Option<String>>("credential", &get).await? else { return Ok(None) };
+    async fn access(&self, credential: &CredentialHash) -> Result<Access> {
+        let key = keys::credential(credential);
+        let Some(id) = self.link.command::<Option<String>>("credential", redis::cmd("GET").arg(&key)).await? else {
+            return Ok(Access::Unknown);
+        };
         let id: AccountId = parsed("credential", id)?;
-        let prefix = keys::of(&id);
-        let mut renew = self.scripts.use_account.key(prefix.clone() + "account");
-        renew.key(prefix + "devices").arg(kept);
-        let fields: Fields = self.link.script("account", &renew).await?;
-        if let Some(key) = &fields.2 {
-            let mut renew = self.scripts.renew_name.key(keys::name(key));
-            renew.arg(id.as_str()).arg(kept);
-            self.link.script::<i64>("name", &renew).await?;
+        let kept = ttl(self.retention.account_ttl);
+        let mut read = self.of_account(&self.scripts.use_account, &id);
+        read.arg(hex::encode(credential.0)).arg(kept);
+        let (found, username, name_key, state): (Option<String>, Option<String>, Option<String>, String) =
+            self.link.script("account", &read).await?;
+        if found.is_some() && state == "removed" {
+            return Ok(Access::Removed);
         }
-        account_from(fields)
+        if found.is_some() && state.is_empty() {
+            let renew = redis::cmd("PEXPIRE").arg(key).arg(kept).clone();
+            let name = async {
+                match &name_key {
+                    Some(name_key) => self.renew_name(&id, name_key, false).await,
+                    None => Ok(()),
+                }
+            };
+            try_join(self.link.command::<i64>("credential", &renew), name).await?;
+        }
+        Ok(account_from((found, username, name_key))?.map_or(Access::Unknown, Access::Account))
     }
 
     async fn revoke_credential(&self, credential: &CredentialHash) -> Result<()> {
@@ -64,56 +96,69 @@ impl Accounts for RedisStore {
     }
 
     async fn account_by_username(&self, username: &Username) -> Result<Option<Account>> {
-        let get = redis::cmd("GET").arg(keys::name_of(username)).clone();
-        let Some(id) = self.link.command::<Option<String>>("name", &get).await? else { return Ok(None) };
-        let fields = self.fields(&parsed("name", id)?).await?;
-        // A name that is only reserved is nobody's yet.
-        if fields.2.as_deref() == Some(username.key()) { account_from(fields) } else { Ok(None) }
+        self.holder(username).await
     }
 
     async fn claim_username(&self, account: &AccountId, username: &Username) -> Result<Claim> {
-        if !self.reserve(account, username).await? {
-            return Ok(Claim::Taken);
+        self.claim(account, username).await
+    }
+
+    async fn add_device(
+        &self,
+        account: &AccountId,
+        device: &DeviceId,
+        keys: &DeviceKeys,
+        by: &CredentialHash,
+    ) -> Result<DeviceChange> {
+        let change = self.register(account, device, keys, by).await?;
+        if change == DeviceChange::Added {
+            self.settle(account).await?;
         }
-        let mut take = self.scripts.take_name.key(keys::of(account) + "account");
-        take.arg(username.display()).arg(username.key());
-        let Some(earlier) = self.link.script::<Option<String>>("account", &take).await? else {
-            self.release(account, username.key()).await?;
-            return Err(corrupt("account", &"the account that claims a name is gone"));
+        Ok(change)
+    }
+
+    async fn use_device(&self, account: &AccountId, device: &DeviceId, by: &CredentialHash) -> Result<bool> {
+        let mut link = self.of_account(&self.scripts.use_device, account);
+        link.arg(device.as_str()).arg(hex::encode(by.0));
+        self.link.script("devices", &link).await
+    }
+
+    async fn remove_device(
+        &self,
+        account: &AccountId,
+        device: &DeviceId,
+        by: &CredentialHash,
+        fresh: &CredentialHash,
+    ) -> Result<Removal> {
+        let kept = ttl(self.retention.account_ttl);
+        // First, so that nothing can fail between the removal and what the asker goes on with.
+        let mut set = redis::cmd("SET");
+        set.arg(keys::credential(fresh)).arg(account.as_str()).arg("PX").arg(kept);
+        self.link.command::<()>("credential", &set).await?;
+        let mut remove = self.of_account(&self.scripts.remove_device, account);
+        remove.arg(device.as_str()).arg(hex::encode(by.0)).arg(kept);
+        let mut outcome = self.link.script::<Vec<String>>("devices", &remove).await?.into_iter();
+        let removal = match outcome.next().as_deref() {
+            Some("removed") => Removal::Removed { replaced: false },
+            Some("replaced") => Removal::Removed { replaced: true },
+            Some("refused") => Removal::Refused,
+            _ => Removal::NotFound,
         };
-        let mut last = self.scripts.renew_name.key(keys::name_of(username));
-        last.arg(account.as_str()).arg(ttl(self.retention.account_ttl));
-        self.link.script::<i64>("name", &last).await?;
-        if !earlier.is_empty() && earlier != username.key() {
-            self.release(account, &earlier).await?;
+        // What the credentials opened is remembered as long as that they were removed.
+        let mut after: Vec<_> =
+            outcome.map(|hash| redis::cmd("PEXPIRE").arg(keys::credential_of(&hash)).arg(kept).clone()).collect();
+        if removal != (Removal::Removed { replaced: true }) {
+            after.push(redis::cmd("DEL").arg(keys::credential(fresh)).clone());
         }
-        Ok(Claim::Claimed)
-    }
-
-    async fn add_device(&self, account: &AccountId, device: &DeviceId, keys: &DeviceKeys) -> Result<DeviceChange> {
-        let prefix = keys::of(account);
-        let mut add = self.scripts.add_device.key(prefix.clone() + "account");
-        add.key(prefix + "devices").arg(device.as_str()).arg(encode("devices", keys)?).arg(MAX_DEVICES);
-        match self.link.script::<String>("devices", &add).await?.as_str() {
-            "added" => Ok(DeviceChange::Added),
-            "unchanged" => Ok(DeviceChange::Unchanged),
-            "conflict" => Ok(DeviceChange::Conflict),
-            "too many" => Ok(DeviceChange::TooMany),
-            _ => Err(corrupt("account", &"the account that adds a device is gone")),
+        // The removal is done: what fails here only leaves keys that end by their time to live.
+        if let Err(error) = try_join_all(after.iter().map(|each| self.link.command::<i64>("credential", each))).await {
+            tracing::warn!(%error, "what is left of a removed device was not tidied up");
         }
-    }
-
-    async fn remove_device(&self, account: &AccountId, device: &DeviceId) -> Result<bool> {
-        let remove = redis::cmd("HDEL").arg(keys::of(account) + "devices").arg(device.as_str()).clone();
-        self.link.command("devices", &remove).await
+        Ok(removal)
     }
 
     async fn devices(&self, account: &AccountId) -> Result<Vec<Device>> {
-        let get = redis::cmd("HGETALL").arg(keys::of(account) + "devices").clone();
-        let found: Vec<(String, String)> = self.link.command("devices", &get).await?;
-        let mut devices = found.into_iter().map(device_from).collect::<Result<Vec<_>>>()?;
-        devices.sort_by_key(|(number, _)| *number);
-        Ok(devices.into_iter().map(|(_, device)| device).collect())
+        self.list_devices(account).await
     }
 }
 
@@ -123,52 +168,40 @@ impl RedisStore {
         self.link.command("account", redis::cmd("EXISTS").arg(keys::of(account) + "account")).await
     }
 
-    async fn fields(&self, account: &AccountId) -> Result<Fields> {
+    pub(super) async fn fields(&self, account: &AccountId) -> Result<Fields> {
         let mut get = redis::cmd("HMGET");
         get.arg(keys::of(account) + "account").arg(&["id", "username", "name_key"]);
         self.link.command("account", &get).await
     }
 
-    /// Reserves a name. One whose holder has expired is free.
-    async fn reserve(&self, account: &AccountId, username: &Username) -> Result<bool> {
-        let reservation = ttl(RESERVATION.min(self.retention.account_ttl));
-        for _ in 0..2 {
-            let mut claim = self.scripts.claim_name.key(keys::name_of(username));
-            claim.arg(account.as_str()).arg(reservation);
-            let holder: String = self.link.script("name", &claim).await?;
-            if holder.is_empty() {
-                return Ok(true);
-            }
-            let holder: AccountId = parsed("name", holder)?;
-            if self.account_exists(&holder).await? {
-                return Ok(false);
-            }
-            self.release(&holder, username.key()).await?;
-        }
-        Ok(false)
-    }
-
-    async fn release(&self, account: &AccountId, key: &str) -> Result<()> {
-        let mut release = self.scripts.release_name.key(keys::name(key));
-        self.link.script::<i64>("name", release.arg(account.as_str())).await?;
+    /// The account has written something. What opened it is renewed first: a crash in between repeats this at the next
+    /// write.
+    pub(super) async fn settle(&self, account: &AccountId) -> Result<()> {
+        let key = keys::of(account) + "account";
+        let kept = ttl(self.retention.account_ttl);
+        let read = redis::cmd("HGET").arg(&key).arg("opened_by").clone();
+        let Some(credential) = self.link.command::<Option<String>>("account", &read).await? else { return Ok(()) };
+        let renew = redis::cmd("PEXPIRE").arg(keys::credential_of(&credential)).arg(kept).clone();
+        self.link.command::<i64>("credential", &renew).await?;
+        let mut settle = self.scripts.settle_account.key(key);
+        self.link.script::<i64>("account", settle.arg(kept)).await?;
         Ok(())
     }
+
+    /// Counts one account against its place's allowance; how long to wait when that is used up.
+    async fn spend(&self, allowance: &Allowance) -> Result<Option<Wait>> {
+        let new = secret();
+        let mut set = redis::cmd("SET");
+        set.arg(PLACES).arg(&new).arg("NX").arg("GET").arg("PX").arg(ttl(self.retention.account_ttl));
+        let kept = self.link.command::<Option<String>>("allowance", &set).await?.unwrap_or(new);
+        let mut spend = self.scripts.spend.key(keys::allowance(&pseudonym(&kept, &allowance.place)));
+        spend.arg(allowance.cost()).arg(allowance.capacity());
+        let millis: i64 = self.link.script("allowance", &spend).await?;
+        Ok((millis > 0).then(|| wait(millis)))
+    }
 }
 
-fn account_from((id, username, _): Fields) -> Result<Option<Account>> {
+pub(super) fn account_from((id, username, _): Fields) -> Result<Option<Account>> {
     let Some(id) = id else { return Ok(None) };
     Ok(Some(Account { id: parsed("account", id)?, username }))
-}
-
-/// `<number> <created> <keys>`
-fn device_from((device, kept): (String, String)) -> Result<(u64, Device)> {
-    let mut parts = kept.splitn(3, ' ');
-    let number = parts.next().and_then(|number| number.parse().ok());
-    let created = parts.next().and_then(|created| created.parse().ok());
-    let (Some(number), Some(created), Some(keys)) = (number, created, parts.next()) else {
-        return Err(corrupt("devices", &"expected a number, a time and keys"));
-    };
-    let device =
-        Device { device: parsed("devices", device)?, keys: decode("devices", keys)?, created_at: rfc3339(created) };
-    Ok((number, device))
 }

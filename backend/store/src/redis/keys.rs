@@ -13,7 +13,17 @@ pub(super) fn of(account: &AccountId) -> String {
 
 /// The account a credential opens.
 pub(super) fn credential(hash: &CredentialHash) -> String {
-    format!("{{k:{}}}:account", hex::encode(hash.0))
+    credential_of(&hex::encode(hash.0))
+}
+
+/// The same for a hash in hexadecimal digits.
+pub(super) fn credential_of(hash: &str) -> String {
+    format!("{{k:{hash}}}:account")
+}
+
+/// Until when the allowance of a place is spent.
+pub(super) fn allowance(pseudonym: &str) -> String {
+    format!("{{p:{pseudonym}}}:spent")
 }
 
 /// The account that has a name. The name is the last part: it may hold any sign.

@@ -55,6 +55,12 @@ impl Presence for RedisStore {
         Ok(if left { Transition::Left } else { Transition::Same })
     }
 
+    async fn rename_in_lobby(&self, user: &User) -> Result<bool> {
+        let mut rename = self.scripts.rename_in_lobby.key(lobby("people"));
+        rename.key(lobby("names")).arg(user.account_id.as_str()).arg(&user.username);
+        self.link.script("lobby", &rename).await
+    }
+
     async fn lobby(&self) -> Result<Vec<User>> {
         let mut read = self.scripts.read_lobby.key(lobby("people"));
         let names: Vec<(String, String)> = self.link.script("lobby", read.key(lobby("names"))).await?;

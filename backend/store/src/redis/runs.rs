@@ -49,7 +49,11 @@ impl Runs for RedisStore {
             .arg(self.retention.history_messages)
             .arg(ttl(self.retention.session_ttl))
             .arg(body);
-        opened_from(self.link.script("session", &open).await?)
+        let opened = opened_from(self.link.script("session", &open).await?)?;
+        if matches!(opened, Opened::New { .. }) {
+            self.settle(&new.account).await?;
+        }
+        Ok(opened)
     }
 
     async fn append_run_events(

@@ -1,64 +1,58 @@
-//! Accounts, names and devices in SQLite.
+//! Accounts and their credentials in SQLite.
 
 use async_trait::async_trait;
-use backend_protocol::api::Device;
-use backend_protocol::api::DeviceKeys;
+use backend_protocol::api::{Device, DeviceKeys};
 use backend_protocol::id::{AccountId, DeviceId};
-use backend_protocol::limits::MAX_DEVICES;
 use rusqlite::{Params, Transaction, params};
 
 use super::SqliteStore;
-use super::statement::{all, count, execute, one};
-use crate::accounts::{Account, Accounts, Claim, CredentialHash, DeviceChange};
-use crate::codec::{corrupt, decode, encode, millis, now, parsed, rfc3339};
+use super::devices;
+use super::names;
+use super::statement::{execute, one};
+use crate::Retention;
+use crate::accounts::{Access, Account, Accounts, Claim, CredentialHash, DeviceChange, NewAccount, Opening, Removal};
+use crate::allowance::{Allowance, pseudonym, secret};
+use crate::broker::Topic;
+use crate::codec::{corrupt, millis, now, parsed};
 use crate::error::Result;
 use crate::username::Username;
 
 #[async_trait]
 impl Accounts for SqliteStore {
-    async fn create_account(&self, account: &AccountId, credential: &CredentialHash) -> Result<()> {
-        let (account, credential) = (account.clone(), *credential);
-        let expires = now() + millis(self.retention.account_ttl);
-        self.write(move |tx| {
-            execute(
-                tx,
-                "INSERT INTO accounts (id, expires) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET expires = ?2",
-                params![account.as_str(), expires],
-            )?;
-            execute(
-                tx,
-                "INSERT INTO credentials (hash, account) VALUES (?1, ?2) ON CONFLICT (hash) DO NOTHING",
-                params![credential.0, account.as_str()],
-            )?;
-            Ok(())
-        })
-        .await
+    async fn open_account(&self, new: &NewAccount) -> Result<Opening> {
+        let (new, retention) = (new.clone(), self.retention.clone());
+        self.write(move |tx| open(tx, &new, &retention)).await
     }
 
-    async fn account_by_credential(&self, credential: &CredentialHash) -> Result<Option<Account>> {
+    async fn access(&self, credential: &CredentialHash) -> Result<Access> {
         let credential = *credential;
         let (now, ttl) = (now(), millis(self.retention.account_ttl));
         let found = self
             .read(move |tx| {
                 one(
                     tx,
-                    "SELECT id, username, expires FROM accounts JOIN credentials ON account = id
+                    "SELECT id, username, expires, opened_only, removed FROM accounts JOIN credentials ON account = id
                      WHERE hash = ?1 AND expires > ?2",
                     params![credential.0, now],
-                    |row| Ok((account_row(row)?, row.get::<_, i64>(2)?)),
+                    |row| {
+                        Ok((account_row(row)?, row.get::<_, i64>(2)?, row.get::<_, bool>(3)?, row.get::<_, bool>(4)?))
+                    },
                 )
             })
             .await?;
-        let Some((account, expires)) = found else { return Ok(None) };
+        let Some((account, expires, opened_only, removed)) = found else { return Ok(Access::Unknown) };
+        if removed {
+            return Ok(Access::Removed);
+        }
         // Most requests only read: the expiry is moved once it is a hundredth of its length behind.
-        if expires < now + ttl - ttl / 100 {
+        if !opened_only && expires < now + ttl - ttl / 100 {
             let id = account.id.clone();
             self.write(move |tx| {
                 execute(tx, "UPDATE accounts SET expires = ?2 WHERE id = ?1", params![id.as_str(), now + ttl])
             })
             .await?;
         }
-        Ok(Some(account))
+        Ok(Access::Account(account))
     }
 
     async fn revoke_credential(&self, credential: &CredentialHash) -> Result<()> {
@@ -78,48 +72,64 @@ impl Accounts for SqliteStore {
     }
 
     async fn claim_username(&self, account: &AccountId, username: &Username) -> Result<Claim> {
-        let (account, username) = (account.clone(), username.clone());
-        self.write(move |tx| claim(tx, &account, &username)).await
+        let (account, username, retention) = (account.clone(), username.clone(), self.retention.clone());
+        let (claim, concerned) = self.write(move |tx| names::claim(tx, &account, &username, &retention)).await?;
+        concerned.into_iter().for_each(|account| self.wake(&Topic::Inbox(account)));
+        Ok(claim)
     }
 
-    async fn add_device(&self, account: &AccountId, device: &DeviceId, keys: &DeviceKeys) -> Result<DeviceChange> {
-        let (account, device, keys) = (account.clone(), device.clone(), keys.clone());
-        self.write(move |tx| add_device(tx, &account, &device, &keys)).await
+    async fn add_device(
+        &self,
+        account: &AccountId,
+        device: &DeviceId,
+        keys: &DeviceKeys,
+        by: &CredentialHash,
+    ) -> Result<DeviceChange> {
+        let (account, device, keys, by) = (account.clone(), device.clone(), keys.clone(), *by);
+        let retention = self.retention.clone();
+        self.write(move |tx| devices::add(tx, &account, &device, &keys, &by, &retention)).await
     }
 
-    async fn remove_device(&self, account: &AccountId, device: &DeviceId) -> Result<bool> {
-        let (account, device) = (account.clone(), device.clone());
-        self.write(move |tx| {
-            let sql = "DELETE FROM devices WHERE account = ?1 AND device = ?2";
-            Ok(execute(tx, sql, params![account.as_str(), device.as_str()])? > 0)
-        })
-        .await
+    async fn use_device(&self, account: &AccountId, device: &DeviceId, by: &CredentialHash) -> Result<bool> {
+        let (account, device, by) = (account.clone(), device.clone(), *by);
+        let known = {
+            let (account, device) = (account.clone(), device.clone());
+            self.read(move |tx| devices::is_linked(tx, &account, &device, &by)).await?
+        };
+        // A connection usually comes with the credential it came with before.
+        if known { Ok(true) } else { self.write(move |tx| devices::link(tx, &account, &device, &by)).await }
+    }
+
+    async fn remove_device(
+        &self,
+        account: &AccountId,
+        device: &DeviceId,
+        by: &CredentialHash,
+        fresh: &CredentialHash,
+    ) -> Result<Removal> {
+        let (account, device, by, fresh) = (account.clone(), device.clone(), *by, *fresh);
+        self.write(move |tx| devices::remove(tx, &account, &device, &by, &fresh)).await
     }
 
     async fn devices(&self, account: &AccountId) -> Result<Vec<Device>> {
         let account = account.clone();
-        self.read(move |tx| {
-            all(
-                tx,
-                "SELECT device, keys, created FROM devices JOIN accounts ON accounts.id = account
-                 WHERE account = ?1 AND expires > ?2 ORDER BY n",
-                params![account.as_str(), now()],
-                |row| {
-                    Ok(Device {
-                        device: parsed("devices.device", row.get(0)?)?,
-                        keys: decode("devices.keys", &row.get::<_, String>(1)?)?,
-                        created_at: rfc3339(row.get(2)?),
-                    })
-                },
-            )
-        })
-        .await
+        self.read(move |tx| devices::list(tx, &account)).await
     }
 }
 
 /// True when the account exists now.
 pub(super) fn exists(tx: &Transaction<'_>, account: &AccountId) -> Result<bool> {
     Ok(find(tx, "id = ?1", params![account.as_str(), now()])?.is_some())
+}
+
+/// The account has written something: it is kept as long as any other.
+pub(super) fn settle(tx: &Transaction<'_>, account: &AccountId, retention: &Retention) -> Result<()> {
+    execute(
+        tx,
+        "UPDATE accounts SET opened_only = 0, expires = ?2 WHERE id = ?1 AND opened_only",
+        params![account.as_str(), now() + millis(retention.account_ttl)],
+    )?;
+    Ok(())
 }
 
 fn find(tx: &Transaction<'_>, by: &str, params: impl Params) -> Result<Option<Account>> {
@@ -130,47 +140,60 @@ fn account_row(row: &rusqlite::Row<'_>) -> Result<Account> {
     Ok(Account { id: parsed("accounts.id", row.get(0)?)?, username: row.get(1)? })
 }
 
-fn claim(tx: &Transaction<'_>, account: &AccountId, username: &Username) -> Result<Claim> {
-    let holder = find(tx, "name_key = ?1", params![username.key(), now()])?;
-    if holder.is_some_and(|holder| holder.id != *account) {
-        return Ok(Claim::Taken);
+fn open(tx: &Transaction<'_>, new: &NewAccount, retention: &Retention) -> Result<Opening> {
+    if let Some(username) = &new.username {
+        match names::refusal(tx, &new.id, username, retention)? {
+            None => {}
+            Some(Claim::HeldBack) => return Ok(Opening::HeldBack),
+            Some(_) => return Ok(Opening::Taken),
+        }
     }
-    // Whoever had it otherwise has expired.
+    if let Some(allowance) = &new.allowance
+        && let Some(refused) = spend(tx, allowance)?
+    {
+        return Ok(refused);
+    }
+    let (id, now) = (new.id.as_str(), now());
     execute(
         tx,
-        "UPDATE accounts SET username = NULL, name_key = NULL WHERE name_key = ?1 AND id <> ?2",
-        params![username.key(), account.as_str()],
+        "INSERT INTO accounts (id, expires, opened_only) VALUES (?1, ?2, 1)
+         ON CONFLICT (id) DO UPDATE SET expires = ?2, opened_only = 1 WHERE expires <= ?3",
+        params![id, now + millis(retention.opened_ttl.min(retention.account_ttl)), now],
     )?;
-    let claimed = execute(
+    execute(
         tx,
-        "UPDATE accounts SET username = ?2, name_key = ?3 WHERE id = ?1",
-        params![account.as_str(), username.display(), username.key()],
+        "INSERT INTO credentials (hash, account) VALUES (?1, ?2) ON CONFLICT (hash) DO NOTHING",
+        params![new.credential.0, id],
     )?;
-    if claimed == 1 { Ok(Claim::Claimed) } else { Err(corrupt("accounts", &"the account that claims a name is gone")) }
+    if let Some(username) = &new.username
+        && !matches!(names::claim(tx, &new.id, username, retention)?, (Claim::Claimed { .. }, _))
+    {
+        return Err(corrupt("accounts", &"a name that was free is not"));
+    }
+    Ok(Opening::Opened)
 }
 
-fn add_device(tx: &Transaction<'_>, account: &AccountId, device: &DeviceId, keys: &DeviceKeys) -> Result<DeviceChange> {
-    let known = one(
-        tx,
-        "SELECT keys FROM devices WHERE account = ?1 AND device = ?2",
-        params![account.as_str(), device.as_str()],
-        |row| decode::<DeviceKeys>("devices.keys", &row.get::<_, String>(0)?),
-    )?;
-    if let Some(known) = known {
-        return Ok(if known == *keys { DeviceChange::Unchanged } else { DeviceChange::Conflict });
-    }
-    let held =
-        one(tx, "SELECT count(*) FROM devices WHERE account = ?1", params![account.as_str()], |row| count(row, 0))?;
-    if held.unwrap_or(0) >= MAX_DEVICES as u64 {
-        return Ok(DeviceChange::TooMany);
-    }
-    if !exists(tx, account)? {
-        return Err(corrupt("accounts", &"the account that adds a device is gone"));
-    }
+/// Counts one account against its place's allowance; the refusal when that is used up.
+fn spend(tx: &Transaction<'_>, allowance: &Allowance) -> Result<Option<Opening>> {
     execute(
         tx,
-        "INSERT INTO devices (account, device, keys, created) VALUES (?1, ?2, ?3, ?4)",
-        params![account.as_str(), device.as_str(), encode("devices.keys", keys)?, now()],
+        "INSERT INTO secrets (name, value) VALUES ('places', ?1) ON CONFLICT (name) DO NOTHING",
+        params![secret()],
     )?;
-    Ok(DeviceChange::Added)
+    let kept = one(tx, "SELECT value FROM secrets WHERE name = 'places'", [], |row| Ok(row.get::<_, String>(0)?))?;
+    let place = pseudonym(&kept.unwrap_or_default(), &allowance.place);
+    let sql = "SELECT spent_until FROM allowances WHERE place = ?1";
+    let spent = one(tx, sql, params![place], |row| Ok(row.get::<_, i64>(0)?))?.unwrap_or(0);
+    match allowance.spend(spent, now()) {
+        Err(wait) => Ok(Some(Opening::OverAllowance(wait))),
+        Ok(spent) => {
+            execute(
+                tx,
+                "INSERT INTO allowances (place, spent_until) VALUES (?1, ?2)
+                 ON CONFLICT (place) DO UPDATE SET spent_until = ?2",
+                params![place, spent],
+            )?;
+            Ok(None)
+        }
+    }
 }

@@ -105,6 +105,15 @@ impl Presence for SqliteStore {
         Ok(transition)
     }
 
+    async fn rename_in_lobby(&self, user: &User) -> Result<bool> {
+        let now = Instant::now();
+        let mut book = self.here.lock();
+        let shown = book.lobby.get_mut(&user.account_id).filter(|(_, connections)| connections.alive(now));
+        let Some((shown, _)) = shown else { return Ok(false) };
+        *shown = user.clone();
+        Ok(true)
+    }
+
     async fn lobby(&self) -> Result<Vec<User>> {
         let now = Instant::now();
         let book = self.here.lock();

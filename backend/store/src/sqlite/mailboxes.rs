@@ -245,6 +245,20 @@ fn conversations(tx: &Transaction<'_>, me: &AccountId) -> Result<Vec<Conversatio
     Ok(found)
 }
 
+/// The other members of an account's conversations; itself when it keeps notes.
+pub(super) fn peers(tx: &Transaction<'_>, me: &AccountId) -> Result<Vec<AccountId>> {
+    all(
+        tx,
+        "SELECT c.id FROM members m JOIN conversations c ON c.id = m.conversation
+         WHERE m.account = ?1 AND c.expires > ?2",
+        params![me.as_str(), now()],
+        |row| {
+            let id: ConversationId = parsed("conversations.id", row.get(0)?)?;
+            Ok(id.peer_of(me).unwrap_or_else(|| me.clone()))
+        },
+    )
+}
+
 fn page(tx: &Transaction<'_>, conversation: &ConversationId, before: Option<u64>, limit: usize) -> Result<Page> {
     let wanted = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut messages: Vec<PrivateMessage> = all(

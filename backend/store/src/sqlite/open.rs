@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 use crate::error::{Result, StoreError};
 
 /// Each entry leads from the version before it to the next; `user_version` counts those carried out.
-const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("schema_2.sql")];
 
 /// Marks the file as ours (`PRAGMA application_id`): "Gate".
 const APPLICATION_ID: i32 = 0x4761_7465;

@@ -9,6 +9,7 @@ use backend_protocol::run::RunEvent;
 use rusqlite::{Transaction, params};
 
 use super::SqliteStore;
+use super::accounts::settle;
 use super::sessions;
 use super::statement::{all, bind, count, execute, one};
 use crate::Retention;
@@ -199,6 +200,7 @@ fn open(tx: &Transaction<'_>, new: &NewRun, retention: &Retention) -> Result<Ope
 
 fn write_opening(tx: &Transaction<'_>, new: &NewRun, fresh: bool, retention: &Retention) -> Result<()> {
     let (account, session, run, now) = (new.account.as_str(), new.session.as_str(), new.run.as_str(), now());
+    settle(tx, &new.account, retention)?;
     if fresh {
         // An expired one of that name may not have been swept yet.
         sessions::remove(tx, &new.account, &new.session)?;

@@ -16,7 +16,14 @@ const EXPIRED: &[&str] = &[
     "DELETE FROM private_messages WHERE conversation IN (SELECT id FROM conversations WHERE expires <= ?1)",
     "DELETE FROM inbox_events WHERE account IN (SELECT account FROM inboxes WHERE expires <= ?1)",
     "DELETE FROM accounts WHERE expires <= ?1",
+    "DELETE FROM names_given_up WHERE until <= ?1",
+    "DELETE FROM allowances WHERE spent_until <= ?1",
 ];
+
+/// Names of expired accounts are held back like those that were given up.
+const HELD_BACK: &str = "INSERT INTO names_given_up (name_key, account, until)
+   SELECT name_key, id, expires + ?2 FROM accounts WHERE expires <= ?1 AND name_key IS NOT NULL
+   ON CONFLICT (name_key) DO UPDATE SET account = excluded.account, until = excluded.until";
 
 /// Counters stay for another account's life, so that no number and no position is given twice.
 const FORGOTTEN: &[&str] =
@@ -28,6 +35,8 @@ impl SqliteStore {
         let now = now();
         let long_ago = now - millis(self.retention.account_ttl);
         let mut removed = 0;
+        let hold = millis(self.retention.name_hold);
+        self.write(move |tx| execute(tx, HELD_BACK, params![now, hold])).await?;
         // One transaction for each statement: writers in between wait for one of them, not for all.
         for (sql, before) in EXPIRED.iter().map(|sql| (*sql, now)).chain(FORGOTTEN.iter().map(|sql| (*sql, long_ago))) {
             removed += self.write(move |tx| execute(tx, sql, params![before])).await?;

@@ -47,6 +47,21 @@ fn a_refusal_says_what_was_expected() {
     assert_eq!(InvalidUsername::Length.to_string(), "a username has 1 to 32 characters");
 }
 
+#[test]
+fn a_name_can_stand_in_an_address() {
+    for bad in ["a/b", "a\\b", "50%", "who?", "#1", "/", "%2e", "\u{ff0f}x", "x\u{ff1f}"] {
+        assert_eq!(Username::parse(bad), Err(InvalidUsername::Reserved), "{bad:?}");
+    }
+    for bad in [".", "..", "...", ".ada", "ada.", " ada. ", "\u{ff0e}ada"] {
+        assert_eq!(Username::parse(bad), Err(InvalidUsername::Dots), "{bad:?}");
+    }
+    for good in ["ada.l", "a..b", "ada-l", "ada_l", "ada@home", "a+b", "a&b", "a;b"] {
+        assert_eq!(Username::parse(good).unwrap().display(), good);
+    }
+    assert!(InvalidUsername::Reserved.to_string().contains("/ \\ % ? #"));
+    assert!(InvalidUsername::Dots.to_string().contains("ada.l"));
+}
+
 proptest! {
     #[test]
     fn any_text_is_parsed_or_refused(text in "\\PC{0,40}|.{0,20}") {

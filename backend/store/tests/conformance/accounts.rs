@@ -2,139 +2,142 @@
 
 use std::time::Duration;
 
-use backend_protocol::api::DeviceKeys;
-use backend_protocol::limits::MAX_DEVICES;
 use backend_store::Retention;
-use backend_store::accounts::{Claim, CredentialHash, DeviceChange};
+use backend_store::accounts::{Access, Claim, NewAccount, Opening};
+use backend_store::allowance::Allowance;
 use futures::future::join_all;
 
-use crate::support::{Bed, account, device, eventually, username};
-
-fn credential(n: u8) -> CredentialHash {
-    CredentialHash([n; 32])
-}
+use crate::support::{Bed, account, ask, credential, device, eventually, keys, username};
 
 pub(crate) async fn a_credential_opens_its_account_until_it_is_revoked(bed: &Bed) {
     let store = bed.open(Retention::default()).await;
     let ada = account("ada");
-    assert_eq!(store.account_by_credential(&credential(1)).await.unwrap(), None);
+    assert_eq!(store.access(&credential(1)).await.unwrap(), Access::Unknown);
     store.create_account(&ada, &credential(1)).await.unwrap();
     store.create_account(&ada, &credential(1)).await.expect("creating again changes nothing");
-    let found = store.account_by_credential(&credential(1)).await.unwrap().expect("it opens");
+    let found = store.access(&credential(1)).await.unwrap().account().expect("it opens");
     assert_eq!((found.id, found.username), (ada.clone(), None));
-    assert_eq!(store.account_by_credential(&credential(2)).await.unwrap(), None);
+    assert_eq!(store.access(&credential(2)).await.unwrap(), Access::Unknown);
 
     store.revoke_credential(&credential(1)).await.unwrap();
-    assert_eq!(store.account_by_credential(&credential(1)).await.unwrap(), None);
+    assert_eq!(store.access(&credential(1)).await.unwrap(), Access::Unknown);
     assert!(store.account(&ada).await.unwrap().is_some(), "the account outlives its credential");
 }
 
 pub(crate) async fn an_unused_account_expires(bed: &Bed) {
-    let store = bed.open(Retention { account_ttl: Duration::from_millis(700), ..Retention::default() }).await;
+    let (account_ttl, name_hold) = (Duration::from_millis(1_500), Duration::from_secs(3));
+    let store = bed.open(Retention { account_ttl, name_hold, ..Retention::default() }).await;
     let (idle, busy) = (account("idle"), account("busy"));
     store.create_account(&idle, &credential(1)).await.unwrap();
     store.create_account(&busy, &credential(2)).await.unwrap();
-    assert_eq!(store.claim_username(&idle, &username("idle")).await.unwrap(), Claim::Claimed);
+    assert_eq!(store.claim_username(&idle, &username("idle")).await.unwrap(), Claim::Claimed { previous: None });
+    assert_eq!(store.claim_username(&busy, &username("busy")).await.unwrap(), Claim::Claimed { previous: None });
     eventually("the idle account expires while the busy one lives", async || {
-        assert!(store.account_by_credential(&credential(2)).await.unwrap().is_some(), "use renews");
+        assert!(store.access(&credential(2)).await.unwrap().account().is_some(), "use renews");
         store.account(&idle).await.unwrap().is_none()
     })
     .await;
-    assert_eq!(store.account_by_credential(&credential(1)).await.unwrap(), None);
+    assert_eq!(store.access(&credential(1)).await.unwrap(), Access::Unknown);
     assert_eq!(store.account_by_username(&username("idle")).await.unwrap(), None);
+    assert_eq!(store.claim_username(&busy, &username("idle")).await.unwrap(), Claim::HeldBack, "before the sweep");
+    store.sweep().await.unwrap();
+    assert_eq!(store.claim_username(&busy, &username("idle")).await.unwrap(), Claim::HeldBack, "and after it");
     eventually("the name of an expired account is free", async || {
-        store.claim_username(&busy, &username("idle")).await.unwrap() == Claim::Claimed
+        assert!(store.access(&credential(2)).await.unwrap().account().is_some(), "use renews");
+        matches!(store.claim_username(&busy, &username("idle")).await.unwrap(), Claim::Claimed { .. })
     })
     .await;
     store.sweep().await.unwrap();
-    let found = store.account_by_credential(&credential(2)).await.unwrap().expect("it is in use");
+    let found = store.access(&credential(2)).await.unwrap().account().expect("it is in use");
     assert_eq!(found.username.as_deref(), Some("idle"));
 }
 
-pub(crate) async fn a_taken_username_is_refused_and_so_is_one_that_looks_the_same(bed: &Bed) {
-    let store = bed.open(Retention::default()).await;
-    let (ada, eve) = (account("ada"), account("eve"));
-    store.create_account(&ada, &credential(1)).await.unwrap();
-    store.create_account(&eve, &credential(2)).await.unwrap();
-    assert_eq!(store.claim_username(&ada, &username("Paypal")).await.unwrap(), Claim::Claimed);
-    assert_eq!(store.claim_username(&ada, &username("Paypal")).await.unwrap(), Claim::Claimed, "it is hers");
-    for taken in ["Paypal", "paypal", "PAYPAL", "p\u{430}yp\u{430}l", "paypa1"] {
-        assert_eq!(store.claim_username(&eve, &username(taken)).await.unwrap(), Claim::Taken, "{taken}");
+pub(crate) async fn an_account_that_was_only_opened_expires_soon(bed: &Bed) {
+    let store = bed.open(Retention { opened_ttl: Duration::from_secs(2), ..Retention::default() }).await;
+    let [idle, named, armed, asking] = ["idle", "named", "armed", "asking"].map(account);
+    for (n, who) in (1..).zip([&idle, &named, &armed, &asking]) {
+        store.create_account(who, &credential(n)).await.unwrap();
     }
-    let found = store.account_by_username(&username("p\u{430}ypal")).await.unwrap().expect("it looks the same");
-    assert_eq!((found.id, found.username.as_deref()), (ada.clone(), Some("Paypal")));
-    assert_eq!(store.account(&eve).await.unwrap().unwrap().username, None, "a refusal changes nothing");
-    assert_eq!(store.claim_username(&ada, &username("payPal")).await.unwrap(), Claim::Claimed, "another spelling");
-    assert_eq!(store.account(&ada).await.unwrap().unwrap().username.as_deref(), Some("payPal"));
+    store.claim_username(&named, &username("named")).await.unwrap();
+    store.add_device(&armed, &device("d"), &keys("d"), &credential(3)).await.unwrap();
+    ask(&*store, &asking, "s", "Hello?").await;
+    eventually("reading does not keep it", async || store.access(&credential(1)).await.unwrap() == Access::Unknown)
+        .await;
+    assert_eq!(store.account(&idle).await.unwrap(), None);
+    for (n, who) in (2..).zip([named, armed, asking]) {
+        let kept = store.access(&credential(n)).await.unwrap().account().expect("a write keeps it");
+        assert_eq!(kept.id, who);
+    }
 }
 
-pub(crate) async fn a_new_name_frees_the_earlier_one(bed: &Bed) {
+pub(crate) async fn a_new_account_has_its_name_or_is_not_made(bed: &Bed) {
     let store = bed.open(Retention::default()).await;
-    let (ada, bob) = (account("ada"), account("bob"));
-    store.create_account(&ada, &credential(1)).await.unwrap();
-    store.create_account(&bob, &credential(2)).await.unwrap();
-    store.claim_username(&ada, &username("first")).await.unwrap();
-    store.claim_username(&ada, &username("second")).await.unwrap();
-    assert_eq!(store.account_by_username(&username("first")).await.unwrap(), None);
-    assert_eq!(store.claim_username(&bob, &username("first")).await.unwrap(), Claim::Claimed);
-    assert_eq!(store.account_by_username(&username("first")).await.unwrap().unwrap().id, bob);
-    assert_eq!(store.account_by_username(&username("second")).await.unwrap().unwrap().id, ada);
+    let new = |who: &str, n: u8, name: &str| NewAccount {
+        id: account(who),
+        credential: credential(n),
+        username: Some(username(name)),
+        allowance: None,
+    };
+    assert_eq!(store.open_account(&new("ada", 1, "Ada")).await.unwrap(), Opening::Opened);
+    let ada = store.access(&credential(1)).await.unwrap().account().expect("it opens");
+    assert_eq!(ada.username.as_deref(), Some("Ada"));
+    assert_eq!(store.account_by_username(&username("ada")).await.unwrap(), Some(ada));
+    assert_eq!(store.open_account(&new("eve", 2, "ADA")).await.unwrap(), Opening::Taken);
+    store.claim_username(&account("ada"), &username("Countess")).await.unwrap();
+    assert_eq!(store.open_account(&new("eve", 2, "ada")).await.unwrap(), Opening::HeldBack);
+    assert_eq!(store.access(&credential(2)).await.unwrap(), Access::Unknown);
+    assert_eq!(store.account(&account("eve")).await.unwrap(), None);
 }
 
-pub(crate) async fn of_many_who_claim_a_name_at_once_one_gets_it(bed: &Bed) {
+pub(crate) async fn of_many_who_come_for_a_name_at_once_one_is_let_in(bed: &Bed) {
     let (one, other) = bed.pair(Retention::default()).await;
-    let claims = (0..16u8).map(|n| {
+    let openings = join_all((0..16u8).map(|n| {
         let store = if n % 2 == 0 { &one } else { &other };
+        let (id, username) = (account(&format!("a{n}")), Some(username("popular")));
         async move {
-            let me = account(&format!("a{n}"));
-            store.create_account(&me, &credential(n)).await.unwrap();
-            (me.clone(), store.claim_username(&me, &username("popular")).await.unwrap())
+            let new = NewAccount { id, credential: credential(n), username, allowance: None };
+            store.open_account(&new).await.unwrap()
         }
-    });
-    let outcomes = join_all(claims).await;
-    let winners: Vec<_> = outcomes.iter().filter(|(_, claim)| *claim == Claim::Claimed).collect();
-    assert_eq!(winners.len(), 1);
-    let found = one.account_by_username(&username("popular")).await.unwrap().unwrap();
-    assert_eq!(found.id, winners[0].0);
-}
-
-fn keys(name: &str) -> DeviceKeys {
-    DeviceKeys { suite: "rsa-aes-1".into(), encryption_key: format!("enc-{name}"), signing_key: format!("sig-{name}") }
-}
-
-pub(crate) async fn a_device_keeps_its_keys(bed: &Bed) {
-    let store = bed.open(Retention::default()).await;
-    let (ada, bob) = (account("ada"), account("bob"));
-    store.create_account(&ada, &credential(1)).await.unwrap();
-    store.create_account(&bob, &credential(2)).await.unwrap();
-    assert_eq!(store.add_device(&ada, &device("z"), &keys("1")).await.unwrap(), DeviceChange::Added);
-    assert_eq!(store.add_device(&ada, &device("a"), &keys("2")).await.unwrap(), DeviceChange::Added);
-    assert_eq!(store.add_device(&ada, &device("z"), &keys("1")).await.unwrap(), DeviceChange::Unchanged);
-    assert_eq!(store.add_device(&ada, &device("z"), &keys("3")).await.unwrap(), DeviceChange::Conflict);
-    let devices = store.devices(&ada).await.unwrap();
-    assert_eq!(devices.iter().map(|d| d.device.as_str()).collect::<Vec<_>>(), ["z", "a"], "oldest first");
-    assert_eq!(devices[0].keys, keys("1"));
-    assert!(devices[0].created_at.ends_with('Z'));
-    assert_eq!(store.devices(&bob).await.unwrap(), []);
-
-    assert!(!store.remove_device(&bob, &device("z")).await.unwrap(), "it is not his");
-    assert!(store.remove_device(&ada, &device("z")).await.unwrap());
-    assert!(!store.remove_device(&ada, &device("z")).await.unwrap());
-    assert_eq!(store.devices(&ada).await.unwrap().len(), 1);
-}
-
-pub(crate) async fn an_account_has_a_bounded_number_of_devices(bed: &Bed) {
-    let store = bed.open(Retention::default()).await;
-    let ada = account("ada");
-    store.create_account(&ada, &credential(1)).await.unwrap();
-    let added = join_all((0..MAX_DEVICES + 4).map(|n| {
-        let (store, ada) = (&store, &ada);
-        async move { store.add_device(ada, &device(&format!("d{n}")), &keys("k")).await.unwrap() }
     }))
     .await;
-    assert_eq!(added.iter().filter(|change| **change == DeviceChange::Added).count(), MAX_DEVICES);
-    assert_eq!(added.iter().filter(|change| **change == DeviceChange::TooMany).count(), 4);
-    let first = store.devices(&ada).await.unwrap().remove(0).device;
-    assert!(store.remove_device(&ada, &first).await.unwrap());
-    assert_eq!(store.add_device(&ada, &device("new"), &keys("k")).await.unwrap(), DeviceChange::Added);
+    assert_eq!(openings.iter().filter(|opening| **opening == Opening::Opened).count(), 1, "{openings:?}");
+    for (n, opening) in (0..).zip(openings) {
+        let found = one.access(&credential(n)).await.unwrap().account();
+        assert_eq!(found.is_some(), opening == Opening::Opened);
+        assert_eq!(one.account(&account(&format!("a{n}"))).await.unwrap(), found, "nothing is left of the others");
+    }
+}
+
+pub(crate) async fn accounts_of_one_place_are_limited(bed: &Bed) {
+    let (one, other) = bed.pair(Retention::default()).await;
+    let new = |n: u8, place: &str, name: Option<&str>| NewAccount {
+        id: account(&format!("a{n}")),
+        credential: credential(n),
+        username: name.map(username),
+        allowance: Some(Allowance { place: place.into(), burst: 3, per_hour: 60 }),
+    };
+    assert_eq!(one.open_account(&new(1, "192.0.2.1", Some("Ada"))).await.unwrap(), Opening::Opened);
+    assert_eq!(
+        other.open_account(&new(2, "192.0.2.1", Some("ada"))).await.unwrap(),
+        Opening::Taken,
+        "counts for nothing"
+    );
+    assert_eq!(other.open_account(&new(2, "192.0.2.1", None)).await.unwrap(), Opening::Opened);
+    assert_eq!(one.open_account(&new(3, "192.0.2.1", None)).await.unwrap(), Opening::Opened);
+    for store in [&one, &other] {
+        let refused = store.open_account(&new(4, "192.0.2.1", Some("Bob"))).await.unwrap();
+        let Opening::OverAllowance(wait) = refused else { panic!("{refused:?}") };
+        assert!(wait > Duration::ZERO && wait <= Duration::from_secs(60), "{wait:?}");
+        assert_eq!(store.access(&credential(4)).await.unwrap(), Access::Unknown);
+        assert_eq!(store.account(&account("a4")).await.unwrap(), None);
+        assert_eq!(store.account_by_username(&username("Bob")).await.unwrap(), None);
+    }
+    assert_eq!(one.open_account(&new(4, "192.0.2.2", Some("Bob"))).await.unwrap(), Opening::Opened);
+    let quick = |n: u8| NewAccount {
+        allowance: Some(Allowance { place: "quick".into(), burst: 1, per_hour: 3_600_000 }),
+        ..new(n, "", None)
+    };
+    for n in 5..15 {
+        eventually("it fills again", async || one.open_account(&quick(n)).await.unwrap() == Opening::Opened).await;
+    }
 }

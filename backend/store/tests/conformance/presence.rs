@@ -82,3 +82,15 @@ pub(crate) async fn the_lobby_forgets_who_fades(bed: &Bed) {
     assert_eq!(store.enter_lobby(&user("1", "ada"), &connection("new"), LONG).await.unwrap(), Came);
     assert_eq!(names(&*store).await, ["ada", "bob"]);
 }
+
+pub(crate) async fn a_person_of_the_lobby_has_another_name_at_once(bed: &Bed) {
+    let (one, other) = bed.pair(Retention::default()).await;
+    one.enter_lobby(&user("1", "ada"), &connection("c"), LONG).await.unwrap();
+    one.enter_lobby(&user("2", "bob"), &connection("c"), SHORT).await.unwrap();
+    assert!(other.rename_in_lobby(&user("1", "Countess")).await.unwrap());
+    assert!(one.lobby().await.unwrap().contains(&user("1", "Countess")));
+    assert!(!other.rename_in_lobby(&user("3", "eve")).await.unwrap(), "she is not there");
+    eventually("he fades", async || names(&*one).await == ["Countess"]).await;
+    assert!(!other.rename_in_lobby(&user("2", "robert")).await.unwrap(), "he has faded");
+    assert_eq!(names(&*one).await, ["Countess"]);
+}

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use backend_protocol::api::{ChatAnswer, Message, Role, Usage};
+use backend_protocol::api::{ChatAnswer, DeviceKeys, Message, Role, Usage};
 use backend_protocol::envelope::{Envelope, WrappedKey};
 use backend_protocol::id::{AccountId, ClientMessageId, ConnectionId, DeviceId, MessageId, RunId, SessionId};
 use backend_protocol::run::{Delta, RunEvent};
+use backend_store::accounts::CredentialHash;
 use backend_store::broker::{Payload, Subscription};
 use backend_store::mailboxes::Delivery;
 use backend_store::redis::RedisStore;
@@ -107,6 +108,14 @@ pub(crate) async fn woken(subscription: &mut Subscription) -> Payload {
 
 pub(crate) fn account(name: &str) -> AccountId {
     AccountId::parse(name).unwrap()
+}
+
+pub(crate) fn credential(n: u8) -> CredentialHash {
+    CredentialHash([n; 32])
+}
+
+pub(crate) fn keys(name: &str) -> DeviceKeys {
+    DeviceKeys { suite: "rsa-aes-1".into(), encryption_key: format!("enc-{name}"), signing_key: format!("sig-{name}") }
 }
 
 pub(crate) fn session(name: &str) -> SessionId {

@@ -1,3 +1,13 @@
--- KEYS: account, devices. ARGV: ttl (ms). Renews the account; its id, username and the key of that.
-for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, ARGV[1]) end
-return redis.call('HMGET', KEYS[1], 'id', 'username', 'name_key')
+-- KEYS: account, credentials, devices, removed devices. ARGV: credential, ttl (ms).
+-- Its id, username, the key of that, and how it is: '', 'opened' or 'removed'. Renews the account unless it was only
+-- opened or the credential was removed.
+local state = ''
+if redis.call('HGET', KEYS[2], ARGV[1]) == 'removed' then
+  state = 'removed'
+elseif redis.call('HEXISTS', KEYS[1], 'opened_by') == 1 then
+  state = 'opened'
+else
+  for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, ARGV[2]) end
+end
+local found = redis.call('HMGET', KEYS[1], 'id', 'username', 'name_key')
+return {found[1], found[2], found[3], state}

@@ -1,0 +1,144 @@
+//! Devices in SQLite, the credentials that belong to them, and those that are gone for good.
+
+use backend_protocol::api::{Device, DeviceKeys};
+use backend_protocol::id::{AccountId, DeviceId};
+use backend_protocol::limits::MAX_DEVICES;
+use rusqlite::{Transaction, params};
+
+use super::accounts::{exists, settle};
+use super::statement::{all, count, execute, one};
+use crate::Retention;
+use crate::accounts::{CredentialHash, DeviceChange, MAX_DEVICES_REMOVED, Removal};
+use crate::codec::{corrupt, decode, encode, now, parsed, rfc3339};
+use crate::error::Result;
+
+pub(super) fn list(tx: &Transaction<'_>, account: &AccountId) -> Result<Vec<Device>> {
+    all(
+        tx,
+        "SELECT device, keys, created FROM devices JOIN accounts ON accounts.id = account
+         WHERE account = ?1 AND expires > ?2 ORDER BY n",
+        params![account.as_str(), now()],
+        |row| {
+            Ok(Device {
+                device: parsed("devices.device", row.get(0)?)?,
+                keys: decode("devices.keys", &row.get::<_, String>(1)?)?,
+                created_at: rfc3339(row.get(2)?),
+            })
+        },
+    )
+}
+
+pub(super) fn add(
+    tx: &Transaction<'_>,
+    account: &AccountId,
+    device: &DeviceId,
+    keys: &DeviceKeys,
+    by: &CredentialHash,
+    retention: &Retention,
+) -> Result<DeviceChange> {
+    let both = params![account.as_str(), device.as_str()];
+    let sql = "SELECT 1 FROM removed_devices WHERE account = ?1 AND device = ?2";
+    if one(tx, sql, both, |_| Ok(()))?.is_some() || is_removed(tx, by)? {
+        return Ok(DeviceChange::Removed);
+    }
+    let known = one(tx, "SELECT keys FROM devices WHERE account = ?1 AND device = ?2", both, |row| {
+        decode::<DeviceKeys>("devices.keys", &row.get::<_, String>(0)?)
+    })?;
+    if let Some(known) = known {
+        if known != *keys {
+            return Ok(DeviceChange::Conflict);
+        }
+        link(tx, account, device, by)?;
+        return Ok(DeviceChange::Unchanged);
+    }
+    let number =
+        |sql: &str| Ok::<_, crate::StoreError>(one(tx, sql, [account.as_str()], |row| count(row, 0))?.unwrap_or(0));
+    if number("SELECT count(*) FROM devices WHERE account = ?1")? >= MAX_DEVICES as u64
+        || number("SELECT count(*) FROM removed_devices WHERE account = ?1")? >= MAX_DEVICES_REMOVED as u64
+    {
+        return Ok(DeviceChange::TooMany);
+    }
+    if !exists(tx, account)? {
+        return Err(corrupt("accounts", &"the account that adds a device is gone"));
+    }
+    execute(
+        tx,
+        "INSERT INTO devices (account, device, keys, created) VALUES (?1, ?2, ?3, ?4)",
+        params![account.as_str(), device.as_str(), encode("devices.keys", keys)?, now()],
+    )?;
+    link(tx, account, device, by)?;
+    settle(tx, account, retention)?;
+    Ok(DeviceChange::Added)
+}
+
+/// True when the credential belonged to a device that was removed.
+fn is_removed(tx: &Transaction<'_>, credential: &CredentialHash) -> Result<bool> {
+    let sql = "SELECT 1 FROM credentials WHERE hash = ?1 AND removed";
+    Ok(one(tx, sql, params![credential.0], |_| Ok(()))?.is_some())
+}
+
+/// True when the device is registered and this credential is known to belong to it.
+pub(super) fn is_linked(
+    tx: &Transaction<'_>,
+    account: &AccountId,
+    device: &DeviceId,
+    by: &CredentialHash,
+) -> Result<bool> {
+    let sql = "SELECT 1 FROM device_credentials WHERE account = ?1 AND device = ?2 AND hash = ?3";
+    Ok(one(tx, sql, params![account.as_str(), device.as_str(), by.0], |_| Ok(()))?.is_some())
+}
+
+/// Notes that the credential belongs to a device; false when the device is not registered or the credential removed.
+pub(super) fn link(tx: &Transaction<'_>, account: &AccountId, device: &DeviceId, by: &CredentialHash) -> Result<bool> {
+    let both = params![account.as_str(), device.as_str()];
+    let sql = "SELECT 1 FROM devices WHERE account = ?1 AND device = ?2";
+    if one(tx, sql, both, |_| Ok(()))?.is_none() || is_removed(tx, by)? {
+        return Ok(false);
+    }
+    // A credential that was signed out meanwhile belongs to nothing.
+    execute(
+        tx,
+        "INSERT INTO device_credentials (account, device, hash)
+         SELECT ?1, ?2, hash FROM credentials WHERE hash = ?3 AND account = ?1 ON CONFLICT DO NOTHING",
+        params![account.as_str(), device.as_str(), by.0],
+    )?;
+    Ok(true)
+}
+
+pub(super) fn remove(
+    tx: &Transaction<'_>,
+    account: &AccountId,
+    device: &DeviceId,
+    by: &CredentialHash,
+    fresh: &CredentialHash,
+) -> Result<Removal> {
+    if is_removed(tx, by)? {
+        return Ok(Removal::Refused);
+    }
+    let both = params![account.as_str(), device.as_str()];
+    let replaced = is_linked(tx, account, device, by)? && {
+        let sql = "SELECT 1 FROM device_credentials WHERE account = ?1 AND device <> ?2 AND hash = ?3";
+        one(tx, sql, params![account.as_str(), device.as_str(), by.0], |_| Ok(()))?.is_some()
+    };
+    execute(
+        tx,
+        "UPDATE credentials SET removed = 1
+         WHERE hash IN (SELECT hash FROM device_credentials WHERE account = ?1 AND device = ?2)",
+        both,
+    )?;
+    // What opens nothing belongs to no other device either.
+    execute(
+        tx,
+        "DELETE FROM device_credentials
+         WHERE account = ?1 AND hash IN (SELECT hash FROM credentials WHERE account = ?1 AND removed)",
+        [account.as_str()],
+    )?;
+    if execute(tx, "DELETE FROM devices WHERE account = ?1 AND device = ?2", both)? == 0 {
+        return Ok(Removal::NotFound);
+    }
+    execute(tx, "INSERT INTO removed_devices (account, device) VALUES (?1, ?2) ON CONFLICT DO NOTHING", both)?;
+    if replaced {
+        execute(tx, "INSERT INTO credentials (hash, account) VALUES (?1, ?2)", params![fresh.0, account.as_str()])?;
+    }
+    Ok(Removal::Removed { replaced })
+}
