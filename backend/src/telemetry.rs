@@ -6,7 +6,8 @@ use tracing_subscriber::EnvFilter;
 pub fn start() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let subscriber = tracing_subscriber::fmt().json().flatten_event(true).with_span_list(false).with_env_filter(filter);
-    if subscriber.with_writer(std::io::stderr).try_init().is_err() {
+    // Without the bridge from the `log` crate: its records carry paths of the machine that built this.
+    if tracing::subscriber::set_global_default(subscriber.with_writer(std::io::stderr).finish()).is_err() {
         tracing::debug!("logging was started before");
     }
 }

@@ -11,7 +11,10 @@ use tempfile::TempDir;
 
 /// Findings that are about this test's own setting, each with its reason.
 const OF_THE_SETTING: &[(&str, &str)] = &[
-    ("engine_problem", "the scanner's OpenSSL has no GOST engine, which Debian only recommends; no GOST is offered here"),
+    (
+        "engine_problem",
+        "the scanner's OpenSSL has no GOST engine, which Debian only recommends; no GOST is offered here",
+    ),
     ("cert_revocation", "the local authority revokes nothing: its leaves live for 90 days on one machine"),
     (
         "sessionresumption_ticket",
