@@ -81,7 +81,6 @@ async fn held_for_stalled_streams(
         std::time::Instant::now() > until
     })
     .await;
-    eprintln!("window {window}: {} KiB held for {all} streams", most / 1024);
     (gateway, most, connections)
 }
 
