@@ -6,7 +6,7 @@ use e2e::frames::{self, END_STREAM, Frame, H2, WHOLE, frame, head, kind};
 /// Most bytes that a flood of refused requests may add to the log.
 const LOG_MAX: usize = 1 << 20;
 /// Requests of the flood, and how many of them are on their way at the same moment.
-const REQUESTS: u32 = 20_000;
+const REQUESTS: u32 = 8_000;
 const AT_ONCE: u32 = 64;
 
 /// A head that is refused, and puts its path of 4,000 bytes into the peer's table of fields (RFC 7541 section 6.2.1).
