@@ -13,7 +13,7 @@ use std::{
     io,
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -23,6 +23,8 @@ use tower::Service as _;
 const MOST: usize = 64;
 /// Most bytes of a head.
 const HEAD_BYTES: usize = 16 * 1024;
+/// Time between two warnings that there are too many.
+const QUIET: Duration = Duration::from_secs(10);
 /// Pause after a failure to accept, such as having no descriptors left.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -44,6 +46,8 @@ pub(super) struct Connections {
 #[derive(Default)]
 struct Seats {
     next: u64,
+    /// No further warning before this.
+    quiet_until: Option<Instant>,
     taken: BTreeMap<u64, (Arc<Phase>, CancellationToken)>,
 }
 
@@ -87,7 +91,7 @@ impl Connections {
     fn open(&self, tcp: TcpStream) {
         let phase = Arc::new(Phase::default());
         let Some((seat, leave)) = self.seats().take(&phase) else {
-            tracing::warn!(most = MOST, "a connection to the admin address is closed: all of them are being answered");
+            self.warn_that_all_are_answered();
             return;
         };
         let this = self.clone();
@@ -127,6 +131,17 @@ impl Connections {
         };
         if let Err(error) = ended {
             tracing::debug!(%error, "a connection to the admin address ended early");
+        }
+    }
+
+    /// Once for each interval, as a peer decides how often this happens.
+    fn warn_that_all_are_answered(&self) {
+        let now = Instant::now();
+        let mut seats = self.seats();
+        if seats.quiet_until.is_none_or(|until| until <= now) {
+            seats.quiet_until = Some(now + QUIET);
+            drop(seats);
+            tracing::warn!(most = MOST, "admin connections are closed on arrival: all open ones are being answered");
         }
     }
 
