@@ -52,8 +52,10 @@ async fn serve(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         upgrades: Upgrades::Ignored,
         ..Options::default()
     };
+    // Installed before the gateway answers that it is ready: a stop from then on is a drain.
+    let signals = Signals::install()?;
     let gateway = Gateway::start(source, options, shutdown.clone()).await?;
-    let obeying = tokio::spawn(Signals::install()?.obey(gateway.handle()));
+    let obeying = tokio::spawn(signals.obey(gateway.handle()));
     announce(arguments, &gateway.handle()).await;
 
     // Together: the gateway's connections end because the services say goodbye on them.
