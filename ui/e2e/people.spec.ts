@@ -97,7 +97,7 @@ test("a name that is taken is refused kindly", async () => {
   await eve.page.goto("/people");
   await eve.page.getByLabel("Username").fill(name);
   await eve.page.getByRole("button", { name: "Come in" }).click();
-  await expect(eve.page.getByRole("alert")).toContainText("Somebody has this name");
+  await expect(eve.page.getByRole("alert")).toContainText("Another account has this name");
   expectOnlyComplaints(eve, /409/);
   expectNoComplaints(ada);
   await Promise.all([ada.leave(), eve.leave()]);
