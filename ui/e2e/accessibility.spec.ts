@@ -113,8 +113,8 @@ test("a name that passed to another person is accessible, and so is an account t
   await bob.page.getByRole("button", { name: "Save" }).click();
   await expect(page.getByText("is now called")).toBeVisible();
   await inEveryLook(ada, "a rename");
-  const somebody = { account_id: "0".repeat(32), username: names.bob } satisfies User;
-  await page.route(`**/api/users/${names.bob}`, (route) => route.fulfill({ json: somebody }));
+  const stranger = { account_id: "0".repeat(32), username: names.bob } satisfies User;
+  await page.route(`**/api/users/${names.bob}`, (route) => route.fulfill({ json: stranger }));
   await page.goto(`/people/${names.bob}`);
   await expect(page.getByRole("heading", { name: /^Another person/ })).toBeVisible();
   await inEveryLook(ada, "a name that passed to another person");

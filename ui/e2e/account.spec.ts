@@ -80,7 +80,7 @@ test("two tabs that write at the same moment have one account", async () => {
   await person.leave();
 });
 
-test("another site that sends its visitor here takes nobody's account", async () => {
+test("a link on another site takes no visitor's account", async () => {
   const ada = await arrive();
   const name = freshName("ada");
   await comeIn(ada, name);

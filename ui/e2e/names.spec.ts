@@ -118,8 +118,8 @@ test("an old address with a name is replaced by the account's", async () => {
   await expect(ada.page).toHaveURL(ACCOUNT);
   await ada.page.goBack();
   await expect(ada.page).toHaveURL(/\/people$/);
-  await lookUp(ada.page, freshName("nobody"));
-  await expect(ada.page.getByRole("alert")).toContainText("Nobody is called");
+  await lookUp(ada.page, freshName("missing"));
+  await expect(ada.page.getByRole("alert")).toContainText("No one is called");
   expectNoComplaints(bob);
   expectOnlyComplaints(ada, /404/);
   await Promise.all([ada.leave(), bob.leave()]);

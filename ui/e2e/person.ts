@@ -76,7 +76,7 @@ export async function say({ page }: Person, to: string, text: string): Promise<v
   await composer.press("Enter");
 }
 
-/** A name that nobody else has. */
+/** A name that no other account has. */
 export function freshName(stem: string): string {
   return `${stem}-${Math.random().toString(36).slice(2, 8)}`;
 }
@@ -86,7 +86,7 @@ export function expectOnlyComplaints(person: Person, about: RegExp): void {
   expect(person.complaints.filter((complaint) => !about.test(complaint))).toEqual([]);
 }
 
-/** Nothing went wrong that nobody asked for. */
+/** Nothing went wrong but what the spec expects. */
 export function expectNoComplaints(...people: Person[]): void {
   for (const person of people) expect(person.complaints).toEqual([]);
 }

@@ -240,7 +240,7 @@ function endingOf(error: unknown): Ending | undefined {
 
 function refusal(error: unknown, username: string): string {
   if (error instanceof ProblemError && error.status === 409) {
-    return sentence(error.problem.detail) ?? `Somebody already goes by “${username}”, or by a name that looks like it.`;
+    return sentence(error.problem.detail) ?? `Another account has the name “${username}”, or one that looks like it.`;
   }
   if (error instanceof ProblemError && (error.status === 422 || error.status === 400)) {
     return sentence(error.problem.detail) ?? "Use letters and digits, at most 32 of them.";

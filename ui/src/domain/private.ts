@@ -81,7 +81,7 @@ export class PrivateChat {
   }
 
   async #lost(me: Me): Promise<void> {
-    // Whoever signs out has stopped already, and is not waiting for another turn.
+    // A sign-out has stopped it already and waits for no other turn.
     if ((await this.stop()) !== undefined) this.#elsewhere(me);
   }
 

@@ -18,7 +18,7 @@ type Opened =
   | { readonly kind: "content"; readonly content: Content; readonly warnings: readonly Warning[] }
   | { readonly kind: "problem"; readonly problem: MessageProblem };
 
-/** The changes that this message brings; empty when it is known or concerns nobody here. */
+/** The changes that this message brings; empty when it is known or concerns no one here. */
 export async function takeIn(parts: IntakeParts, message: PrivateMessage): Promise<Change[]> {
   const { archive, me, keys } = parts;
   const peer = peerOf(message.conversation, me);

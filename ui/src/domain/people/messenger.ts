@@ -28,7 +28,7 @@ export interface MessengerParts {
   readonly account: Pick<Account, "confirm" | "renamed" | "replacingCookie">;
 }
 
-/** Nobody has this account id. */
+/** No account has this id. */
 export class UnknownAccountError extends Error {
   override readonly name = "UnknownAccountError";
 }

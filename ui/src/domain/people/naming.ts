@@ -45,7 +45,7 @@ export function rename(conversation: ConversationRecord, username: string, now: 
   ];
 }
 
-/** Somebody else among these whom the person knows by the name of `conversation`. */
+/** Another contact among these whose known name is that of `conversation`. */
 export function namesakeOf(
   { peer, username }: Pick<ConversationRecord, "peer" | "username">,
   known: readonly ConversationRecord[],
@@ -53,7 +53,7 @@ export function namesakeOf(
   return knownAs(username, peer, known);
 }
 
-/** Somebody other than `account` who is, or was, called `name`. */
+/** A contact other than `account` that has or had the name `name`. */
 export function knownAs(
   name: string,
   account: AccountId,

@@ -10,7 +10,7 @@ import type { Directory } from "./directory";
 import { confirm } from "./intake";
 import { type ConversationRecord, type OutboxRecord, PENDING, messageId } from "./records";
 
-/** Why nothing is sent to somebody at present. */
+/** Why nothing is sent to a person at present. */
 export type Hold = "safety-number-changed" | "keys-conflict" | "no-device";
 
 export interface OutboxParts {

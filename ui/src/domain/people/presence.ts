@@ -42,7 +42,7 @@ export class Presence {
     }
   }
 
-  /** The connection is gone: nobody knows who is here. */
+  /** The connection is lost, so presence is unknown. */
   clear(): void {
     this.lobby.set(undefined);
     this.online.set(new Set());

@@ -37,7 +37,7 @@ export type Warning =
   | { readonly kind: "gap"; readonly missing: number }
   /** It does not continue the sender's previous message. */
   | { readonly kind: "fork" }
-  /** It was encrypted for a device that nobody knows. */
+  /** One of its recipients is an unknown device. */
   | { readonly kind: "stranger" };
 
 export type NoticeKind = "device-added" | "device-removed" | "device-conflict" | "verified" | "unverified";

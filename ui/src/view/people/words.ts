@@ -8,8 +8,8 @@ const PROBLEMS: Record<MessageProblem, string> = {
   misdirected: "A message came under wrong names. It was refused.",
   forged: "A message came whose signature is not the sender’s. It was refused.",
   undecryptable: "This message could not be decrypted.",
-  "unknown-device": "A message came from a device that nobody knows. It was refused.",
-  replay: "An old message was sent again by somebody. It was refused.",
+  "unknown-device": "A message from an unknown device was refused.",
+  replay: "An old message was sent again. It was refused.",
   "not-for-this-device": "This message was written before this device was known, so it cannot be read here.",
 };
 
