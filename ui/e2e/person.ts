@@ -74,6 +74,8 @@ export async function say({ page }: Person, to: string, text: string): Promise<v
   const composer = page.getByRole("textbox", { name: `Message to ${to}` });
   await composer.fill(text);
   await composer.press("Enter");
+  // What the log shows is stored: it survives a reload from here on.
+  await expect(page.getByRole("log")).toContainText(text);
 }
 
 /** A name that no other account has. */
