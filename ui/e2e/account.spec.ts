@@ -1,6 +1,6 @@
 // The account of a browser: made by the first write, kept whatever another site does, ended on purpose only.
 
-import { expect, test } from "@playwright/test";
+import { type Response, expect, test } from "@playwright/test";
 import type { Me } from "../src/protocol/wire";
 import {
   type Person,
@@ -62,17 +62,17 @@ test("two tabs that write at the same moment have one account", async () => {
     await page.goto("/");
     await page.getByRole("textbox", { name: "Message to the assistant" }).fill("Hello");
   }
-  const accounts = new Set<string>();
-  for (const page of tabs) {
-    page.on("response", (response) => {
-      if (!response.url().endsWith("/api/me")) return;
-      void response.json().then((me: Me) => accounts.add(me.account_id));
-    });
-  }
+  const answers: Promise<Me>[] = [];
+  const note = (response: Response) => {
+    if (response.url().endsWith("/api/me")) answers.push(response.json() as Promise<Me>);
+  };
+  for (const page of tabs) page.on("response", note);
   await Promise.all(tabs.map((page) => page.getByRole("button", { name: "Send" }).click()));
   for (const page of tabs) {
     await expect(page.getByRole("article", { name: "Assistant" })).toHaveAttribute("data-state", "done");
   }
+  for (const page of tabs) page.off("response", note);
+  const accounts = new Set((await Promise.all(answers)).map((me) => me.account_id));
   await person.page.reload();
   await expect(person.page.getByRole("complementary", { name: "Chats" }).getByRole("listitem")).toHaveCount(2);
   expect([...accounts]).toEqual([await accountOf(person)]);
