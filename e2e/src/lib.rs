@@ -30,8 +30,9 @@ pub mod scrape;
 pub mod split;
 pub mod strict;
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
 use std::path::{Path, PathBuf};
+
+pub use test_ports::free_port;
 
 /// The root of the workspace.
 pub fn workspace() -> &'static Path {
@@ -47,22 +48,4 @@ pub fn program(name: &str) -> PathBuf {
     let built = test.ancestors().nth(2).expect("tests are built in PROFILE/deps").join(name);
     assert!(built.is_file(), "{} is missing: run `cargo build --workspace --bins`", built.display());
     built
-}
-
-/// A loopback port that nobody listens on and that the system gives to nobody who asks for any port.
-///
-/// Ports from the system's own range would be taken again, by another program's port 0, before they are used.
-pub fn free_port() -> u16 {
-    use std::sync::atomic::{AtomicU16, Ordering};
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    // Tests are processes of their own: each begins elsewhere. Linux's own range begins at 32768.
-    let start = std::process::id() % 20_000;
-    loop {
-        let step = u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
-        let port = u16::try_from(12_000 + (start * 13 + step) % 20_000).expect("it is below 32000");
-        let both = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
-        if both.iter().all(|address| TcpListener::bind((*address, port)).is_ok()) {
-            return port;
-        }
-    }
 }

@@ -25,7 +25,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("backend-ai", &["backend-store", "backend-protocol"]),
     ("backend", &["backend-hub", "backend-ai", "backend-store", "backend-protocol"]),
     ("gatehouse", &["gateway", "gateway-config", "backend"]),
-    ("e2e", &[]),
+    ("e2e", &["test-ports"]),
+    ("test-ports", &[]),
     ("bench", &[]),
 ];
 

@@ -1,12 +1,12 @@
 //! Real `redis-server` processes on free ports of loopback, each in a folder of its own, ended when dropped.
 
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use backend_store::redis::RedisSettings;
 use tempfile::TempDir;
+use test_ports::free_port;
 
 /// A server starts within this.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -223,10 +223,6 @@ fn launch(folder: &Path, port: u16, tls: bool, more: &[String]) -> Option<Child>
     let _ = process.kill();
     let _ = process.wait();
     None
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// An authority, and a leaf for `localhost`.

@@ -7,20 +7,12 @@ pub(crate) mod proxy;
 pub(crate) mod redis;
 pub(crate) mod replica;
 
-use std::{
-    net::{Ipv4Addr, TcpListener},
-    process::Child,
-    time::Duration,
-};
+use std::{net::Ipv4Addr, process::Child, time::Duration};
+pub(crate) use test_ports::free_port;
 use tokio::{net::TcpStream, time::timeout};
 
 /// Far more than anything here takes; only a failing test waits so long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A port nobody listens on at the moment.
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
-}
 
 /// A child process that ends with its owner.
 pub(crate) struct Process(pub(crate) Child);

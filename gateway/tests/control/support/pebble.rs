@@ -4,12 +4,12 @@ use super::install_provider;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use std::{
     fs,
-    net::{Ipv4Addr, TcpListener},
+    net::Ipv4Addr,
     path::PathBuf,
     process::{Child, Command, Stdio},
-    sync::atomic::{AtomicU16, Ordering},
 };
 use tempfile::TempDir;
+pub(crate) use test_ports::free_port;
 
 /// The authority, and the name server it asks: every name is this machine.
 pub(crate) struct Pebble {
@@ -105,18 +105,5 @@ pub(super) fn https_certificate(directory: &TempDir) {
     let leaf = leaf.signed_by(&key, &Issuer::from_params(&root, &root_key)).unwrap();
     for (name, text) in [("root.pem", certificate.pem()), ("cert.pem", leaf.pem()), ("key.pem", key.serialize_pem())] {
         fs::write(directory.path().join(name), text).unwrap();
-    }
-}
-
-/// A port that nobody listens on, outside the system's own range: another program's port 0 would take it before its use.
-pub(crate) fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let start = std::process::id() % 20_000;
-    loop {
-        let step = u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
-        let port = u16::try_from(12_000 + (start * 13 + step) % 20_000).unwrap();
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return port;
-        }
     }
 }
