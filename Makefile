@@ -47,6 +47,7 @@ bench: build-tools ## Measure the gateway beside nginx and HAProxy; bench/README
 lint: lint-tools ui ## Formatting, clippy, dependency licences and sources, UI checks
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	cargo fetch --locked --quiet # also what other platforms need: cargo-deny reads it without a network
 	cargo deny --offline --log-level error check bans licenses sources
 	npm --prefix ui run check
 	npm --prefix ui run audit
