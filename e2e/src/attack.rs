@@ -155,12 +155,13 @@ impl Attacked {
         assert!(scrape::metrics(self.admin).contains("gateway_build_info"));
     }
 
-    /// Asks until the limit of the rate of requests allows it.
+    /// Asks until the limits allow it: of requests (429), and of what is held (503) until the end of the attack's
+    /// connections was noticed.
     async fn allowed(&self, door: Door, request: &str) -> wire::Answer {
         let asking = async {
             loop {
                 let answer = self.exchange(door, request.as_bytes()).await.expect("an ordinary request is answered");
-                if answer.status != 429 {
+                if ![429, 503].contains(&answer.status) {
                     return answer;
                 }
                 tokio::time::sleep(Duration::from_millis(50)).await;
