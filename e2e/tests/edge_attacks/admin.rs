@@ -1,4 +1,4 @@
-//! The admin address: a web page must not read it under a name of its own (DNS rebinding), and nobody must occupy it.
+//! The admin address: a web page must not read it under a name of its own (DNS rebinding), and no client may occupy it.
 
 use std::time::{Duration, Instant};
 

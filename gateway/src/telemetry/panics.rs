@@ -50,11 +50,11 @@ mod tests {
         for (file, expected) in [
             ("gateway/src/head.rs", "gateway/src/head.rs"),
             (
-                "/root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/h2-0.4.12/src/proto/go_away.rs",
+                "/home/builder/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/h2-0.4.12/src/proto/go_away.rs",
                 "h2-0.4.12/src/proto/go_away.rs",
             ),
             ("/rustc/0123/library/core/src/option.rs", "core/src/option.rs"),
-            ("/work/generated.rs", "generated.rs"),
+            ("/build/generated.rs", "generated.rs"),
         ] {
             assert_eq!(portable(file), expected);
         }
