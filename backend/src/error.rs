@@ -1,10 +1,11 @@
 //! Every error of `/api`, as problem details (RFC 9457).
 //!
 //! - A handler returns [`ApiError`]: one of the stable types, with a detail for a person.
-//! - `StoreError::Unavailable` becomes `store-unavailable` (503, `Retry-After`); other store errors are ours:
-//!   `internal` (500), logged here and nowhere else.
+//! - `StoreError::Unavailable` becomes `store-unavailable` (503, `Retry-After`); other store errors
+//!   are ours: `internal` (500), logged here and nowhere else.
 //! - Bodies and paths that cannot be read are refused by the extractors of `extract.rs`.
-//! - Unknown paths and methods are answered by the router's fallbacks; panics by the outermost middleware.
+//! - Unknown paths and methods are answered by the router's fallbacks; panics by the outermost
+//!   middleware.
 //! - What goes wrong after a stream has begun travels inside `run.failed`, as the same object.
 
 use axum::Json;
@@ -51,8 +52,11 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::Unavailable { reason, retry_after } => {
                 tracing::warn!(reason, "the store is unavailable");
-                let seconds = u32::try_from(retry_after.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1);
-                Self::new(ProblemType::StoreUnavailable, "Nothing was lost. Try again.").retry_after(seconds)
+                let seconds = u32::try_from(retry_after.as_millis().div_ceil(1000))
+                    .unwrap_or(u32::MAX)
+                    .max(1);
+                Self::new(ProblemType::StoreUnavailable, "Nothing was lost. Try again.")
+                    .retry_after(seconds)
             }
             error @ (StoreError::Corrupt { .. } | StoreError::Setup(_)) => {
                 tracing::error!(%error, "the store needs an operator");
@@ -90,7 +94,9 @@ impl From<TailError> for ApiError {
         match error {
             TailError::Store(error) => error.into(),
             TailError::NotFound => Self::not_found("run"),
-            TailError::Expired => Self::new(ProblemType::RunExpired, "The session's messages hold what was answered."),
+            TailError::Expired => {
+                Self::new(ProblemType::RunExpired, "The session's messages hold what was answered.")
+            }
         }
     }
 }
@@ -98,7 +104,8 @@ impl From<TailError> for ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let Self(problem) = self;
-        let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status =
+            StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let retry_after = problem.retry_after;
         let mut response = (status, Json(problem)).into_response();
         let headers = response.headers_mut();

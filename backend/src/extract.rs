@@ -1,5 +1,5 @@
-//! Reading requests: a JSON body, an id in the path, a query. What cannot be read is refused with a problem that
-//! says where.
+//! Reading requests: a JSON body, an id in the path, a query. What cannot be read is refused with a
+//! problem that says where.
 
 use std::time::Duration;
 
@@ -28,7 +28,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
             Ok(Ok(Json(value))) => Ok(Self(value)),
             Ok(Err(rejection)) => Err(refuse(&rejection)),
             Err(_elapsed) => {
-                let detail = format!("The body did not arrive within {} seconds.", BODY_DEADLINE.as_secs());
+                let detail =
+                    format!("The body did not arrive within {} seconds.", BODY_DEADLINE.as_secs());
                 Err(ApiError::new(ProblemType::BadRequest, detail))
             }
         }
@@ -41,7 +42,10 @@ fn refuse(rejection: &JsonRejection) -> ApiError {
         JsonRejection::MissingJsonContentType(_) => ProblemType::UnsupportedMediaType,
         JsonRejection::JsonDataError(_) => ProblemType::InvalidValue,
         other if other.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            return ApiError::new(ProblemType::TooLarge, format!("A body has at most {MAX_BODY} bytes."));
+            return ApiError::new(
+                ProblemType::TooLarge,
+                format!("A body has at most {MAX_BODY} bytes."),
+            );
         }
         _ => ProblemType::BadRequest,
     };

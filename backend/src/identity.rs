@@ -1,11 +1,13 @@
-//! Who is asking: the credential in the cookie, and the account it opens. An anonymous one is made by a write only
-//! (`newcomer.rs`), within the allowance of where it comes from (`place.rs`).
+//! Who is asking: the credential in the cookie, and the account it opens. An anonymous one is made
+//! by a write only (`newcomer.rs`), within the allowance of where it comes from (`place.rs`).
 //!
-//! Only the credential's hash is kept. The cookie's prefix `__Host-` makes browsers insist on `Secure`, `Path=/` and
-//! no `Domain` (RFC 6265bis section 4.1.3.2).
+//! Only the credential's hash is kept. The cookie's prefix `__Host-` makes browsers insist on
+//! `Secure`, `Path=/` and no `Domain` (RFC 6265bis section 4.1.3.2).
 
 mod newcomer;
 mod place;
+
+pub(crate) use newcomer::Newcomer;
 
 use std::sync::Arc;
 
@@ -20,8 +22,6 @@ use backend_store::accounts::{Access, Account, CredentialHash};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
-
-pub(crate) use newcomer::Newcomer;
 
 use crate::app::App;
 use crate::error::ApiError;
@@ -75,7 +75,8 @@ impl Credential {
 }
 
 fn set_cookie(value: &str, max_age: u32) -> HeaderValue {
-    let cookie = format!("{COOKIE}={value}; Path=/; Max-Age={max_age}; Secure; HttpOnly; SameSite=Strict");
+    let cookie =
+        format!("{COOKIE}={value}; Path=/; Max-Age={max_age}; Secure; HttpOnly; SameSite=Strict");
     HeaderValue::try_from(cookie).expect("base64url and digits can stand in a header")
 }
 
@@ -102,15 +103,22 @@ const DOORS: [(Method, &str); 2] = [(Method::POST, "/api/me"), (Method::POST, "/
 /// The only request that the credential of a removed device may make.
 const WAY_OUT: (Method, &str) = (Method::POST, "/api/logout");
 
-/// Finds the visitor's account. Without one, only the doors let a request through, as a [`Newcomer`].
-pub(crate) async fn identify(State(app): State<App>, mut request: Request, next: Next) -> Result<Response, ApiError> {
+/// Finds the visitor's account. Without one, only the doors let a request through, as a
+/// [`Newcomer`].
+pub(crate) async fn identify(
+    State(app): State<App>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
     let credential = Credential::from_cookies(request.headers());
     let access = match &credential {
         Some(credential) => app.store.access(&credential.hash()).await?,
         None => Access::Unknown,
     };
     let (opens, leaves) = {
-        let is = |(method, path): &(Method, &str)| request.method() == method && request.uri().path() == *path;
+        let is = |(method, path): &(Method, &str)| {
+            request.method() == method && request.uri().path() == *path
+        };
         (DOORS.iter().any(is), is(&WAY_OUT))
     };
     let caller = match (access, credential) {
@@ -119,7 +127,9 @@ pub(crate) async fn identify(State(app): State<App>, mut request: Request, next:
         }
         (Access::Removed, Some(credential)) if leaves => Caller::Removed(credential),
         (Access::Removed, _) => return Err(removed().into()),
-        (Access::Unknown | Access::Account(_), _) if opens => Caller::Newcomer(Box::new(Newcomer::at(&request))),
+        (Access::Unknown | Access::Account(_), _) if opens => {
+            Caller::Newcomer(Box::new(Newcomer::at(&request)))
+        }
         (Access::Unknown | Access::Account(_), _) => return Err(unauthenticated()),
     };
     request.extensions_mut().insert(caller);
@@ -128,7 +138,10 @@ pub(crate) async fn identify(State(app): State<App>, mut request: Request, next:
 
 /// What a request without an account is answered.
 pub(crate) fn unauthenticated() -> ApiError {
-    ApiError::new(ProblemType::Unauthenticated, "This request has no account: POST /api/me makes one.")
+    ApiError::new(
+        ProblemType::Unauthenticated,
+        "This request has no account: POST /api/me makes one.",
+    )
 }
 
 /// What the credential of a removed device is answered.
@@ -167,9 +180,12 @@ mod tests {
     #[test]
     fn the_credential_is_found_among_other_cookies() {
         let credential = Credential::random();
-        let found = Credential::from_cookies(&cookies(&format!("a=b; {COOKIE}={}; c", credential.text)));
+        let found =
+            Credential::from_cookies(&cookies(&format!("a=b; {COOKIE}={}; c", credential.text)));
         assert!(found == Some(credential));
-        for other in ["", "a=b", "__Host-gatehouse=", "__Host-gatehouse=short", "__Host-gatehouse=<>"] {
+        for other in
+            ["", "a=b", "__Host-gatehouse=", "__Host-gatehouse=short", "__Host-gatehouse=<>"]
+        {
             assert!(Credential::from_cookies(&cookies(other)).is_none(), "{other}");
         }
     }
@@ -179,7 +195,10 @@ mod tests {
         let cookie = Credential::random().keep();
         let cookie = cookie.to_str().unwrap();
         for attribute in ["Path=/", "Secure", "HttpOnly", "SameSite=Strict", "Max-Age=15552000"] {
-            assert!(cookie.split("; ").any(|part| part == attribute), "{attribute} is missing in {cookie}");
+            assert!(
+                cookie.split("; ").any(|part| part == attribute),
+                "{attribute} is missing in {cookie}"
+            );
         }
         assert!(!cookie.contains("Domain"));
     }

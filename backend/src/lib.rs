@@ -1,4 +1,5 @@
-//! The internal services behind the gateway: `/api` (AI chat, sessions, accounts, keys) and `/ws` (live chat).
+//! The internal services behind the gateway: `/api` (AI chat, sessions, accounts, keys) and `/ws`
+//! (live chat).
 //!
 //! ```text
 //! settings ──> server: start ──> listener ──> middleware ──> router ──> identity ──> api/*.rs ──> store, assistant
@@ -6,7 +7,8 @@
 //!                  └──> model (provider or demo), store (embedded or Redis), admin (health, metrics)
 //! ```
 //!
-//! `backend --role api|live|all` is a thin `main` over [`start`]; the single-process `gatehouse` uses the same door.
+//! `backend --role api|live|all` is a thin `main` over [`start`]; the single-process `gatehouse`
+//! uses the same door.
 
 pub mod listener;
 pub mod live;

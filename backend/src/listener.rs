@@ -1,11 +1,10 @@
 //! Where requests come in: a TCP address, or a Unix socket.
 
-use std::fmt;
-use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::{fmt, io};
 
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 
@@ -24,10 +23,16 @@ impl FromStr for ListenAddress {
     fn from_str(text: &str) -> Result<Self, String> {
         if let Some(path) = text.strip_prefix("unix:") {
             let path = PathBuf::from(path);
-            return if path.is_absolute() { Ok(Self::Unix(path)) } else { Err("expected unix:/ABSOLUTE/PATH".into()) };
+            return if path.is_absolute() {
+                Ok(Self::Unix(path))
+            } else {
+                Err("expected unix:/ABSOLUTE/PATH".into())
+            };
         }
         match text.rsplit_once(':') {
-            Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(Self::Tcp(text.to_owned())),
+            Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => {
+                Ok(Self::Tcp(text.to_owned()))
+            }
             _ => Err("expected HOST:PORT or unix:/PATH".into()),
         }
     }
@@ -55,7 +60,9 @@ impl Listener {
     /// Binds an address. A Unix socket that nobody listens on any more is replaced.
     pub async fn bind(address: &ListenAddress) -> io::Result<Self> {
         match address {
-            ListenAddress::Tcp(address) => Ok(Self::Tcp(TcpListener::bind(address.as_str()).await?)),
+            ListenAddress::Tcp(address) => {
+                Ok(Self::Tcp(TcpListener::bind(address.as_str()).await?))
+            }
             ListenAddress::Unix(path) => {
                 remove_stale(path).await?;
                 let listener = UnixListener::bind(path)?;
@@ -78,10 +85,15 @@ impl Listener {
 async fn remove_stale(path: &Path) -> io::Result<()> {
     let Ok(found) = std::fs::symlink_metadata(path) else { return Ok(()) };
     if !found.file_type().is_socket() {
-        return Err(io::Error::new(io::ErrorKind::AlreadyExists, "there is something else than a socket"));
+        return Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            "there is something else than a socket",
+        ));
     }
     match UnixStream::connect(path).await {
-        Ok(_) => Err(io::Error::new(io::ErrorKind::AddrInUse, "another process listens on this socket")),
+        Ok(_) => {
+            Err(io::Error::new(io::ErrorKind::AddrInUse, "another process listens on this socket"))
+        }
         Err(_nobody_listens) => std::fs::remove_file(path),
     }
 }

@@ -71,9 +71,12 @@ async fn admit(
     headers: &HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
-    let upgrade = upgrade.map_err(|rejection| Problem::new(ProblemType::BadRequest).detail(rejection.body_text()))?;
+    let upgrade = upgrade
+        .map_err(|rejection| Problem::new(ProblemType::BadRequest).detail(rejection.body_text()))?;
     if !origin::is_own(headers, &state.allowed_origins) {
-        return Err(Problem::new(ProblemType::CrossOrigin).detail("Origin must be the host that was asked"));
+        return Err(
+            Problem::new(ProblemType::CrossOrigin).detail("Origin must be the host that was asked")
+        );
     }
     let no_account = || Problem::new(ProblemType::Unauthenticated).detail("POST /api/me makes one");
     let credential = Credential::from_cookies(headers).ok_or_else(no_account)?.hash();
@@ -95,12 +98,16 @@ async fn admit(
         .write_buffer_size(WRITE_BUFFER)
         .max_write_buffer_size(MAX_WRITE_BUFFER)
         // The hub counts the session and waits for it when it drains.
-        .on_upgrade(move |socket| async move { hub.run(account.id, credential, socket::Socket::new(socket)).await }))
+        .on_upgrade(move |socket| async move {
+            hub.run(account.id, credential, socket::Socket::new(socket)).await
+        }))
 }
 
 fn unavailable(error: StoreError) -> Problem {
     let retry_after = match &error {
-        StoreError::Unavailable { retry_after, .. } => u32::try_from(retry_after.as_secs()).unwrap_or(u32::MAX).max(1),
+        StoreError::Unavailable { retry_after, .. } => {
+            u32::try_from(retry_after.as_secs()).unwrap_or(u32::MAX).max(1)
+        }
         StoreError::Corrupt { .. } | StoreError::Setup(_) => 60,
     };
     tracing::warn!(%error, "an upgrade was refused");

@@ -17,8 +17,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 async fn main() -> ExitCode {
     let args = Args::parse();
     // First: a signal may come as soon as a port is open or a file is made.
-    let signals =
-        signal(SignalKind::terminate()).and_then(|terminate| Ok((terminate, signal(SignalKind::interrupt())?)));
+    let signals = signal(SignalKind::terminate())
+        .and_then(|terminate| Ok((terminate, signal(SignalKind::interrupt())?)));
     telemetry::start();
     match run(args, signals).await {
         Ok(()) => ExitCode::SUCCESS,
@@ -29,7 +29,10 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(args: Args, signals: io::Result<(Signal, Signal)>) -> Result<(), Box<dyn std::error::Error>> {
+async fn run(
+    args: Args,
+    signals: io::Result<(Signal, Signal)>,
+) -> Result<(), Box<dyn std::error::Error>> {
     let (mut terminate, mut interrupt) = signals?;
     let settings = Settings::from_args(&args)?;
     let drain = settings.drain;

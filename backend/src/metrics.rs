@@ -15,7 +15,10 @@ pub(crate) struct HttpMetrics {
 impl HttpMetrics {
     pub(crate) fn new(registry: &Registry) -> prometheus::Result<Self> {
         let requests = IntCounterVec::new(
-            Opts::new("gatehouse_backend_requests_total", "Requests answered, by method, route and status."),
+            Opts::new(
+                "gatehouse_backend_requests_total",
+                "Requests answered, by method, route and status.",
+            ),
             &["method", "route", "status"],
         )?;
         let latency = HistogramVec::new(
@@ -23,7 +26,9 @@ impl HttpMetrics {
                 "gatehouse_backend_request_seconds",
                 "From a request's head to its answer's head, by route.",
             )
-            .buckets(vec![0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0]),
+            .buckets(vec![
+                0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0,
+            ]),
             &["route"],
         )?;
         registry.register(Box::new(requests.clone()))?;
@@ -34,7 +39,12 @@ impl HttpMetrics {
     pub(crate) fn observe(&self, method: &Method, route: &str, status: u16, elapsed: Duration) {
         // Methods can be made up by whoever asks: only known ones become labels.
         let method = match *method {
-            Method::GET | Method::HEAD | Method::POST | Method::PUT | Method::PATCH | Method::DELETE => method.as_str(),
+            Method::GET
+            | Method::HEAD
+            | Method::POST
+            | Method::PUT
+            | Method::PATCH
+            | Method::DELETE => method.as_str(),
             _ => "other",
         };
         self.requests.with_label_values(&[method, route, &status.to_string()]).inc();

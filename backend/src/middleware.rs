@@ -24,7 +24,8 @@ use crate::metrics::HttpMetrics;
 /// 5. `same_origin`: another site's write is refused before anything is read or an account is made.
 /// 6. the body limit: obeyed by the extractors, which answer 413.
 ///
-/// Then the router, and for its routes: `identify` (the visitor's account) and, except for streams, `deadline`.
+/// Then the router, and for its routes: `identify` (the visitor's account) and, except for streams,
+/// `deadline`.
 pub(crate) fn apply(router: Router, metrics: HttpMetrics) -> Router {
     router
         .layer(DefaultBodyLimit::max(MAX_BODY))

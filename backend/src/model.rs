@@ -18,7 +18,8 @@ pub(crate) async fn endpoint(
         tracing::info!(url = endpoint.url(), "model provider");
         return Ok(endpoint.clone());
     }
-    let cannot_listen = |error| StartError::Listen { address: "127.0.0.1:0 (the demo model)".into(), error };
+    let cannot_listen =
+        |error| StartError::Listen { address: "127.0.0.1:0 (the demo model)".into(), error };
     let listener = TcpListener::bind("127.0.0.1:0").await.map_err(cannot_listen)?;
     let address = listener.local_addr().map_err(cannot_listen)?;
     let demo = Demo::new(settings.demo.clone());
@@ -30,5 +31,10 @@ pub(crate) async fn endpoint(
         }
     });
     tracing::info!(%address, "no model provider is configured: the demo model answers");
-    Ok(Endpoint::Compatible { base_url: format!("http://{address}/v1"), api_key: None, models, demo: true })
+    Ok(Endpoint::Compatible {
+        base_url: format!("http://{address}/v1"),
+        api_key: None,
+        models,
+        demo: true,
+    })
 }

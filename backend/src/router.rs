@@ -13,7 +13,9 @@ use crate::middleware::deadline;
 
 /// `/api`: nearly everything needs an account; `identity.rs` says which requests make one.
 pub(crate) fn api(app: App) -> Router {
-    let streams = Router::new().route("/api/chat", post(chat::ask)).route("/api/runs/{id}/events", get(runs::events));
+    let streams = Router::new()
+        .route("/api/chat", post(chat::ask))
+        .route("/api/runs/{id}/events", get(runs::events));
     let quick = Router::new()
         .route("/api/runs/{id}/stop", post(runs::stop))
         .route("/api/sessions", get(sessions::list))
@@ -29,16 +31,26 @@ pub(crate) fn api(app: App) -> Router {
         .route("/api/conversations/{id}/messages", get(conversations::page))
         // Streams live as long as the answer takes; everything else is done soon or not at all.
         .route_layer(from_fn(deadline::limit));
-    let anonymous =
-        Router::new().route("/api/models", get(models::list)).route("/api/openapi.json", get(openapi::show));
-    streams.merge(quick).route_layer(from_fn_with_state(app.clone(), identify)).merge(anonymous).with_state(app)
+    let anonymous = Router::new()
+        .route("/api/models", get(models::list))
+        .route("/api/openapi.json", get(openapi::show));
+    streams
+        .merge(quick)
+        .route_layer(from_fn_with_state(app.clone(), identify))
+        .merge(anonymous)
+        .with_state(app)
 }
 
 /// What is answered where nothing else is.
 pub(crate) fn with_fallbacks(router: Router) -> Router {
     router
-        .fallback(|| async { ApiError::new(ProblemType::NotFound, "There is nothing at this path.") })
+        .fallback(|| async {
+            ApiError::new(ProblemType::NotFound, "There is nothing at this path.")
+        })
         .method_not_allowed_fallback(|| async {
-            ApiError::new(ProblemType::MethodNotAllowed, "The `Allow` header names the methods of this path.")
+            ApiError::new(
+                ProblemType::MethodNotAllowed,
+                "The `Allow` header names the methods of this path.",
+            )
         })
 }

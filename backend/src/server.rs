@@ -23,10 +23,8 @@ use crate::app::App;
 use crate::listener::Listener;
 use crate::live::{self, LiveState};
 use crate::metrics::HttpMetrics;
-use crate::model;
 use crate::settings::{Role, Settings};
-use crate::store;
-use crate::{middleware, router};
+use crate::{middleware, model, router, store};
 
 /// How often the store is asked to give expired space back.
 const SWEEP_EVERY: Duration = Duration::from_secs(5 * 60);
@@ -71,7 +69,8 @@ pub struct Running {
 
 /// Opens what the role needs and serves it on the listeners. Metrics go into `registry`.
 ///
-/// The process must have installed a rustls `CryptoProvider`. An admin address is bound only when the settings have one.
+/// The process must have installed a rustls `CryptoProvider`. An admin address is bound only when
+/// the settings have one.
 pub async fn start(
     settings: Settings,
     role: Role,
@@ -99,10 +98,14 @@ pub async fn start(
     }
     let mut hub = None;
     if role.serves_live() {
-        let started = Hub::new(Arc::clone(&store), HubSettings::default(), HubMetrics::register(&registry)?);
+        let started =
+            Hub::new(Arc::clone(&store), HubSettings::default(), HubMetrics::register(&registry)?);
         let allowed_origins = Arc::from([]);
-        routes =
-            routes.merge(live::router(LiveState { hub: started.clone(), store: Arc::clone(&store), allowed_origins }));
+        routes = routes.merge(live::router(LiveState {
+            hub: started.clone(),
+            store: Arc::clone(&store),
+            allowed_origins,
+        }));
         hub = Some(started);
     }
     let routes = middleware::apply(router::with_fallbacks(routes), HttpMetrics::new(&registry)?);
@@ -111,9 +114,15 @@ pub async fn start(
     let mut admin = None;
     if let Some(address) = settings.admin {
         let listener = TcpListener::bind(address).await;
-        let listener = listener.map_err(|error| StartError::Listen { address: address.to_string(), error })?;
+        let listener =
+            listener.map_err(|error| StartError::Listen { address: address.to_string(), error })?;
         admin = listener.local_addr().ok();
-        serve(&tasks, &shutdown, Listener::Tcp(listener), admin::router(readiness.clone(), registry));
+        serve(
+            &tasks,
+            &shutdown,
+            Listener::Tcp(listener),
+            admin::router(readiness.clone(), registry),
+        );
     }
     let addresses = listeners.iter().filter_map(Listener::address).collect();
     for listener in listeners {
@@ -151,7 +160,9 @@ fn serve(tasks: &TaskTracker, shutdown: &CancellationToken, listener: Listener, 
                 let service = router.into_make_service_with_connect_info::<SocketAddr>();
                 axum::serve(listener, service).with_graceful_shutdown(stop).await
             }
-            Listener::Unix(listener) => axum::serve(listener, router).with_graceful_shutdown(stop).await,
+            Listener::Unix(listener) => {
+                axum::serve(listener, router).with_graceful_shutdown(stop).await
+            }
         };
         if let Err(error) = served {
             tracing::error!(%error, "a listener failed");
@@ -191,8 +202,8 @@ impl Running {
         self.readiness.check().await
     }
 
-    /// Not ready any more; serves on while answers and connections end, closes then. Takes the deadline and at most a
-    /// few seconds more.
+    /// Not ready any more; serves on while answers and connections end, closes then. Takes the
+    /// deadline and at most a few seconds more.
     pub async fn drain(self, deadline: Duration) {
         let end = Instant::now() + deadline;
         self.readiness.draining.cancel();
@@ -213,7 +224,10 @@ impl Running {
         self.tasks.close();
         let left = end.saturating_duration_since(Instant::now()).max(CLOSING);
         if timeout(left, self.tasks.wait()).await.is_err() {
-            tracing::warn!(tasks = self.tasks.len(), "some connections did not end in time and are dropped");
+            tracing::warn!(
+                tasks = self.tasks.len(),
+                "some connections did not end in time and are dropped"
+            );
         }
     }
 }

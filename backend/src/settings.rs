@@ -1,11 +1,13 @@
-//! Settings: read from arguments and environment (`args.rs`), and turned here into what the program means by them.
-//! Everything is checked before anything is opened or bound.
+//! Settings: read from arguments and environment (`args.rs`), and turned here into what the program
+//! means by them. Everything is checked before anything is opened or bound.
 
 mod args;
 mod model;
 mod redis;
 mod secret;
 mod unknown;
+
+pub use args::{Args, Role};
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -17,8 +19,6 @@ use backend_ai::settings::{AssistantSettings, ProviderSettings};
 use backend_store::Retention;
 use backend_store::redis::RedisSettings;
 use clap::Parser;
-
-pub use args::{Args, Role};
 
 /// What the services need to know.
 #[derive(Debug, Clone)]
@@ -134,7 +134,10 @@ impl Args {
                 ..ProviderSettings::default()
             },
             assistant: AssistantSettings {
-                system_prompt: self.system_prompt.clone().filter(|prompt| !prompt.trim().is_empty()),
+                system_prompt: self
+                    .system_prompt
+                    .clone()
+                    .filter(|prompt| !prompt.trim().is_empty()),
                 runs_per_account: self.runs_per_account,
                 max_output_tokens: self.max_output_tokens,
                 run_ttl: retention.run_ttl,

@@ -11,7 +11,8 @@ use backend_protocol::run::RunEvent;
 use futures::{StreamExt, future};
 use tokio_util::sync::CancellationToken;
 
-/// Silence longer than this is broken by a comment, so that nobody between takes the connection for dead.
+/// Silence longer than this is broken by a comment, so that nobody between takes the connection for
+/// dead.
 const COMMENT_EVERY: Duration = Duration::from_secs(15);
 
 /// Streams the rest of the log. Ends early when this process closes: the client resumes elsewhere.
@@ -27,7 +28,8 @@ pub(crate) fn stream(tail: Tail, closing: CancellationToken) -> Response {
         })
         .filter_map(|item| future::ready(item.ok()))
         .map(|(position, event)| Ok::<_, Infallible>(to_event(position, &event)));
-    let mut response = Sse::new(events).keep_alive(KeepAlive::new().interval(COMMENT_EVERY)).into_response();
+    let mut response =
+        Sse::new(events).keep_alive(KeepAlive::new().interval(COMMENT_EVERY)).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
@@ -36,6 +38,8 @@ pub(crate) fn stream(tail: Tail, closing: CancellationToken) -> Response {
 
 fn to_event(position: u64, event: &RunEvent) -> Event {
     let name = event.name();
-    let data = serde_json::to_value(event).ok().and_then(|mut value| value.get_mut("data").map(|data| data.take()));
+    let data = serde_json::to_value(event)
+        .ok()
+        .and_then(|mut value| value.get_mut("data").map(|data| data.take()));
     Event::default().event(name).id(position.to_string()).data(data.unwrap_or_default().to_string())
 }

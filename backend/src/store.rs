@@ -22,7 +22,8 @@ pub(crate) async fn open(settings: &Settings) -> Result<Arc<dyn Store>, StoreErr
     }
     let path = settings.data_dir.join(FILE);
     let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&path, retention)).await;
-    let store = opened.map_err(|error| StoreError::Setup(format!("opening was interrupted: {error}")))??;
+    let store = opened
+        .map_err(|error| StoreError::Setup(format!("opening was interrupted: {error}")))??;
     Ok(Arc::new(store))
 }
 

@@ -5,9 +5,16 @@ use tracing_subscriber::EnvFilter;
 /// Starts logging; `RUST_LOG` chooses what, `info` when it is absent. Once per process.
 pub fn start() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let subscriber = tracing_subscriber::fmt().json().flatten_event(true).with_span_list(false).with_env_filter(filter);
-    // Without the bridge from the `log` crate: its records carry paths of the machine that built this.
-    if tracing::subscriber::set_global_default(subscriber.with_writer(std::io::stderr).finish()).is_err() {
+    let subscriber = tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_span_list(false)
+        .with_env_filter(filter);
+    // Without the bridge from the `log` crate: its records carry paths of the machine that built
+    // this.
+    if tracing::subscriber::set_global_default(subscriber.with_writer(std::io::stderr).finish())
+        .is_err()
+    {
         tracing::debug!("logging was started before");
     }
 }

@@ -1,4 +1,5 @@
-//! Requests as fast as the proxy takes them, for a bounded time: processor time of the proxy per request.
+//! Requests as fast as the proxy takes them, for a bounded time: processor time of the proxy per
+//! request.
 
 use std::error::Error;
 use std::time::{Duration, Instant};
@@ -32,15 +33,23 @@ pub(crate) async fn cpu_per_request(
     time: Duration,
 ) -> Result<f64, Box<dyn Error>> {
     // Connections, handshakes and caches first: they are not what is measured.
-    run(proxy, site, protocol, path, Duration::from_millis(500)).await.map_err(|error| error.to_string())?;
+    run(proxy, site, protocol, path, Duration::from_millis(500))
+        .await
+        .map_err(|error| error.to_string())?;
     let before = proxy.cpu_time()?;
-    let requests = run(proxy, site, protocol, path, time).await.map_err(|error| error.to_string())?;
+    let requests =
+        run(proxy, site, protocol, path, time).await.map_err(|error| error.to_string())?;
     let used = proxy.cpu_time()?.saturating_sub(before);
     Ok(used.as_secs_f64() * 1e6 / requests.max(1) as f64)
 }
 
-/// Microseconds of processor time the proxy uses for one full handshake and the closing of its connection.
-pub(crate) async fn cpu_per_handshake(proxy: &Proxy, site: &Site, time: Duration) -> Result<f64, Box<dyn Error>> {
+/// Microseconds of processor time the proxy uses for one full handshake and the closing of its
+/// connection.
+pub(crate) async fn cpu_per_handshake(
+    proxy: &Proxy,
+    site: &Site,
+    time: Duration,
+) -> Result<f64, Box<dyn Error>> {
     let run = async |time| {
         let until = Instant::now() + time;
         let counts = try_join_all((0..16).map(|_| handshakes(proxy, site, until))).await;
@@ -63,16 +72,31 @@ async fn handshakes(proxy: &Proxy, site: &Site, until: Instant) -> Result<u64, F
     Ok(count)
 }
 
-async fn run(proxy: &Proxy, site: &Site, protocol: Protocol, path: &str, time: Duration) -> Result<u64, Failure> {
+async fn run(
+    proxy: &Proxy,
+    site: &Site,
+    protocol: Protocol,
+    path: &str,
+    time: Duration,
+) -> Result<u64, Failure> {
     let until = Instant::now() + time;
     let counts = match protocol {
-        Protocol::Http1 => try_join_all((0..64).map(|_| http1_connection(proxy, site, path, until))).await?,
-        Protocol::Http2 => try_join_all((0..8).map(|_| http2_connection(proxy, site, path, until))).await?,
+        Protocol::Http1 => {
+            try_join_all((0..64).map(|_| http1_connection(proxy, site, path, until))).await?
+        }
+        Protocol::Http2 => {
+            try_join_all((0..8).map(|_| http2_connection(proxy, site, path, until))).await?
+        }
     };
     Ok(counts.into_iter().sum())
 }
 
-async fn http1_connection(proxy: &Proxy, site: &Site, path: &str, until: Instant) -> Result<u64, Failure> {
+async fn http1_connection(
+    proxy: &Proxy,
+    site: &Site,
+    path: &str,
+    until: Instant,
+) -> Result<u64, Failure> {
     let stream = site.connect(proxy, Some(b"http/1.1")).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let driver = tokio::spawn(connection);
@@ -87,7 +111,12 @@ async fn http1_connection(proxy: &Proxy, site: &Site, path: &str, until: Instant
     Ok(count)
 }
 
-async fn http2_connection(proxy: &Proxy, site: &Site, path: &str, until: Instant) -> Result<u64, Failure> {
+async fn http2_connection(
+    proxy: &Proxy,
+    site: &Site,
+    path: &str,
+    until: Instant,
+) -> Result<u64, Failure> {
     let stream = site.connect(proxy, Some(b"h2")).await?;
     let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
     let driver = tokio::spawn(connection);
@@ -97,7 +126,8 @@ async fn http2_connection(proxy: &Proxy, site: &Site, path: &str, until: Instant
             let mut count = 0;
             while Instant::now() < until {
                 sender.ready().await?;
-                let request = Request::get(format!("https://localhost{path}")).body(Empty::<Bytes>::new())?;
+                let request =
+                    Request::get(format!("https://localhost{path}")).body(Empty::<Bytes>::new())?;
                 finish(sender.send_request(request).await?).await?;
                 count += 1;
             }

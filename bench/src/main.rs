@@ -1,7 +1,9 @@
-//! Measures the gateway beside its peers in one run: processor time per request, memory per idle WebSocket.
+//! Measures the gateway beside its peers in one run: processor time per request, memory per idle
+//! WebSocket.
 //!
-//! Each proxy is a process of its own, measured from outside by what the kernel counted for it; the load and the
-//! backend behind the proxies run here. Figures of one run belong together; figures of two machines do not.
+//! Each proxy is a process of its own, measured from outside by what the kernel counted for it; the
+//! load and the backend behind the proxies run here. Figures of one run belong together; figures of
+//! two machines do not.
 
 mod load;
 mod origin;
@@ -26,7 +28,8 @@ struct Arguments {
     /// Which proxies, in order; the first is what the ratios compare.
     #[arg(long, value_delimiter = ',', default_value = "gateway,nginx,haproxy")]
     peers: Vec<Peer>,
-    /// The program that `--peers other` names, such as a build without a change, to see what the change is worth.
+    /// The program that `--peers other` names, such as a build without a change, to see what the
+    /// change is worth.
     #[arg(long)]
     other: Option<PathBuf>,
     /// Which figures.
@@ -88,8 +91,14 @@ async fn measure(arguments: &Arguments) -> Result<Vec<Row>, Box<dyn Error>> {
                 if *figure == Figure::File && !peer.serves_files() {
                     continue;
                 }
-                progress(&format!("round {} of {}: {}, {peer}", round + 1, arguments.rounds, row.name()));
-                // A proxy of its own for each figure: what one leaves behind must not count in the next.
+                progress(&format!(
+                    "round {} of {}: {}, {peer}",
+                    round + 1,
+                    arguments.rounds,
+                    row.name()
+                ));
+                // A proxy of its own for each figure: what one leaves behind must not count in the
+                // next.
                 let proxy = peer.start(&site).await?;
                 row.add(*peer, figure.of(&proxy, &site, time, arguments.sockets).await?);
             }
@@ -104,24 +113,41 @@ impl Figure {
             Self::Http1 => ("HTTP/1.1 proxied, 64 connections", Unit::MicrosPerRequest),
             Self::Http2 => ("HTTP/2 proxied, 8 connections × 8 streams", Unit::MicrosPerRequest),
             Self::File => ("1 KiB static file, HTTP/1.1", Unit::MicrosPerRequest),
-            Self::Handshake => ("full TLS 1.3 handshake, ECDSA P-256, X25519", Unit::MicrosPerHandshake),
+            Self::Handshake => {
+                ("full TLS 1.3 handshake, ECDSA P-256, X25519", Unit::MicrosPerHandshake)
+            }
             Self::Websocket => ("idle secure WebSocket, resident", Unit::KibPerSocket),
         };
         Row::new(name, unit)
     }
 
-    async fn of(self, proxy: &Proxy, site: &Site, time: Duration, sockets: usize) -> Result<f64, Box<dyn Error>> {
+    async fn of(
+        self,
+        proxy: &Proxy,
+        site: &Site,
+        time: Duration,
+        sockets: usize,
+    ) -> Result<f64, Box<dyn Error>> {
         match self {
-            Self::Http1 => load::cpu_per_request(proxy, site, Protocol::Http1, "/api/bench", time).await,
-            Self::Http2 => load::cpu_per_request(proxy, site, Protocol::Http2, "/api/bench", time).await,
-            Self::File => load::cpu_per_request(proxy, site, Protocol::Http1, "/1k.txt", time).await,
+            Self::Http1 => {
+                load::cpu_per_request(proxy, site, Protocol::Http1, "/api/bench", time).await
+            }
+            Self::Http2 => {
+                load::cpu_per_request(proxy, site, Protocol::Http2, "/api/bench", time).await
+            }
+            Self::File => {
+                load::cpu_per_request(proxy, site, Protocol::Http1, "/1k.txt", time).await
+            }
             Self::Handshake => load::cpu_per_handshake(proxy, site, time).await,
             Self::Websocket => sockets::memory_per_socket(proxy, site, sockets).await,
         }
     }
 }
 
-#[expect(clippy::print_stderr, reason = "progress goes beside the report, which is standard output")]
+#[expect(
+    clippy::print_stderr,
+    reason = "progress goes beside the report, which is standard output"
+)]
 fn progress(text: &str) {
     eprintln!("bench: {text}");
 }

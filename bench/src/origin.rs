@@ -4,7 +4,8 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, combinators::BoxBody};
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, HeaderValue, SEC_WEBSOCKET_ACCEPT, UPGRADE};
 use hyper::service::service_fn;
@@ -34,15 +35,17 @@ pub(crate) async fn start() -> std::io::Result<SocketAddr> {
     Ok(address)
 }
 
-async fn answer(request: Request<Incoming>) -> Result<Response<BoxBody<Bytes, Infallible>>, Infallible> {
+async fn answer(
+    request: Request<Incoming>,
+) -> Result<Response<BoxBody<Bytes, Infallible>>, Infallible> {
     if request.headers().contains_key(UPGRADE) {
         return Ok(upgrade(request));
     }
     Ok(Response::new(Full::new(Bytes::from_static(&[b'x'; 256])).boxed()))
 }
 
-/// Switches protocols and then only waits for the other side to leave. The accept value is the one for the fixed key
-/// of `sockets.rs` (RFC 6455 section 1.3).
+/// Switches protocols and then only waits for the other side to leave. The accept value is the one
+/// for the fixed key of `sockets.rs` (RFC 6455 section 1.3).
 fn upgrade(request: Request<Incoming>) -> Response<BoxBody<Bytes, Infallible>> {
     tokio::spawn(async move {
         if let Ok(stream) = hyper::upgrade::on(request).await {

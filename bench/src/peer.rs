@@ -1,13 +1,13 @@
-//! The proxies: started with the same certificate, the same backend and one worker, and measured from outside.
+//! The proxies: started with the same certificate, the same backend and one worker, and measured
+//! from outside.
 
 use std::error::Error;
-use std::fmt;
-use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use std::{fmt, fs};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use rustls::client::Resumption;
@@ -52,7 +52,10 @@ pub(crate) struct Site {
 
 impl Site {
     /// Makes the certificate and the file that is served.
-    pub(crate) fn new(origin: SocketAddr, other_gateway: Option<PathBuf>) -> Result<Self, Box<dyn Error>> {
+    pub(crate) fn new(
+        origin: SocketAddr,
+        other_gateway: Option<PathBuf>,
+    ) -> Result<Self, Box<dyn Error>> {
         let gateway = sibling("gateway")?;
         let folder = TempDir::new()?;
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
@@ -65,7 +68,8 @@ impl Site {
         fs::write(folder.path().join("www/index.html"), "<!doctype html><title>bench</title>")?;
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(certificate.as_bytes())?)?;
-        // What every one of them speaks, whatever else it may prefer; and every handshake is a full one.
+        // What every one of them speaks, whatever else it may prefer; and every handshake is a full
+        // one.
         let mut provider = rustls::crypto::aws_lc_rs::default_provider();
         provider.kx_groups = vec![kx_group::X25519];
         let mut tls = ClientConfig::builder_with_provider(Arc::new(provider))
@@ -73,7 +77,13 @@ impl Site {
             .with_root_certificates(roots)
             .with_no_client_auth();
         tls.resumption = Resumption::disabled();
-        Ok(Self { folder, origin, other_gateway: other_gateway.unwrap_or_else(|| gateway.clone()), gateway, tls })
+        Ok(Self {
+            folder,
+            origin,
+            other_gateway: other_gateway.unwrap_or_else(|| gateway.clone()),
+            gateway,
+            tls,
+        })
     }
 
     /// A secure connection to a proxy, with this ALPN.
@@ -124,7 +134,9 @@ impl Peer {
         let deadline = Instant::now() + Duration::from_secs(20);
         while site.connect(&proxy, None).await.is_err() {
             if let Some(status) = proxy.child.try_wait()? {
-                return Err(format!("{self} ended with {status}; try its configuration by hand").into());
+                return Err(
+                    format!("{self} ended with {status}; try its configuration by hand").into()
+                );
             }
             if Instant::now() > deadline {
                 return Err(format!("{self} does not answer on port {port}").into());
@@ -138,7 +150,11 @@ impl Peer {
         let folder = site.folder.path();
         let mut command = match self {
             Self::Gateway | Self::Other => {
-                let mut command = Command::new(if self == Self::Other { &site.other_gateway } else { &site.gateway });
+                let mut command = Command::new(if self == Self::Other {
+                    &site.other_gateway
+                } else {
+                    &site.gateway
+                });
                 command.arg("run").arg("--config").arg(settings);
                 // One worker, as the others have.
                 command.env("TOKIO_WORKER_THREADS", "1");
@@ -166,15 +182,22 @@ impl Proxy {
         let mut ticks = 0;
         for process in self.processes()? {
             let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
-            // The name, in parentheses, may hold spaces; utime and stime are fields 14 and 15 (proc(5)).
+            // The name, in parentheses, may hold spaces; utime and stime are fields 14 and 15
+            // (proc(5)).
             let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-            ticks += after_name.split_whitespace().skip(11).take(2).filter_map(|n| n.parse::<u64>().ok()).sum::<u64>();
+            ticks += after_name
+                .split_whitespace()
+                .skip(11)
+                .take(2)
+                .filter_map(|n| n.parse::<u64>().ok())
+                .sum::<u64>();
         }
         // The kernel reports in hundredths of a second (USER_HZ) whatever its own clock is.
         Ok(Duration::from_millis(ticks * 10))
     }
 
-    /// Bytes resident, its worker processes included; pages shared between them are counted once in parts.
+    /// Bytes resident, its worker processes included; pages shared between them are counted once in
+    /// parts.
     pub(crate) fn resident(&self) -> Result<u64, Box<dyn Error>> {
         let mut kib = 0;
         for process in self.processes()? {
@@ -188,7 +211,9 @@ impl Proxy {
     fn processes(&self) -> Result<Vec<u32>, Box<dyn Error>> {
         let main = self.child.id();
         let children = fs::read_to_string(format!("/proc/{main}/task/{main}/children"))?;
-        Ok(std::iter::once(main).chain(children.split_whitespace().filter_map(|id| id.parse().ok())).collect())
+        Ok(std::iter::once(main)
+            .chain(children.split_whitespace().filter_map(|id| id.parse().ok()))
+            .collect())
     }
 }
 
@@ -219,7 +244,11 @@ pub(crate) fn raise_file_limit() -> Result<(), Box<dyn Error>> {
 
 fn sibling(name: &str) -> Result<PathBuf, Box<dyn Error>> {
     let path = std::env::current_exe()?.with_file_name(name);
-    if path.is_file() { Ok(path) } else { Err(format!("{} is missing: build it first", path.display()).into()) }
+    if path.is_file() {
+        Ok(path)
+    } else {
+        Err(format!("{} is missing: build it first", path.display()).into())
+    }
 }
 
 fn free_port() -> std::io::Result<u16> {

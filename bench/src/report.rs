@@ -50,7 +50,9 @@ pub(crate) fn print(peers: &[Peer], rows: &[Row]) {
             .iter()
             .enumerate()
             .map(|(place, peer)| match (row.median(*peer), first) {
-                (Some(value), Some(first)) if place > 0 => format!("{value:.1} (×{:.2})", first / value),
+                (Some(value), Some(first)) if place > 0 => {
+                    format!("{value:.1} (×{:.2})", first / value)
+                }
                 (Some(value), _) => format!("{value:.1}"),
                 (None, _) => "–".to_owned(),
             })
@@ -63,5 +65,7 @@ pub(crate) fn print(peers: &[Peer], rows: &[Row]) {
         println!("| {} | {unit} | {} |", row.name, cells.join(" | "));
     }
     println!();
-    println!("In parentheses: the first proxy's figure divided by this one's; below 1 the first needs less.");
+    println!(
+        "In parentheses: the first proxy's figure divided by this one's; below 1 the first needs less."
+    );
 }

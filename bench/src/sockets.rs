@@ -13,7 +13,11 @@ use crate::peer::{Proxy, Site};
 const AT_ONCE: usize = 32;
 
 /// KiB resident in the proxy for each of `count` idle sockets.
-pub(crate) async fn memory_per_socket(proxy: &Proxy, site: &Site, count: usize) -> Result<f64, Box<dyn Error>> {
+pub(crate) async fn memory_per_socket(
+    proxy: &Proxy,
+    site: &Site,
+    count: usize,
+) -> Result<f64, Box<dyn Error>> {
     // The first ones pay for what is allocated once.
     let warm = open_many(proxy, site, 50).await?;
     let before = proxy.resident()?;
@@ -23,7 +27,11 @@ pub(crate) async fn memory_per_socket(proxy: &Proxy, site: &Site, count: usize) 
     Ok(after.saturating_sub(before) as f64 / 1024.0 / count as f64)
 }
 
-async fn open_many(proxy: &Proxy, site: &Site, count: usize) -> Result<Vec<TlsStream<TcpStream>>, Box<dyn Error>> {
+async fn open_many(
+    proxy: &Proxy,
+    site: &Site,
+    count: usize,
+) -> Result<Vec<TlsStream<TcpStream>>, Box<dyn Error>> {
     let mut opening = FuturesUnordered::new();
     let mut open = Vec::with_capacity(count);
     for _ in 0..count {
@@ -41,7 +49,8 @@ async fn open_many(proxy: &Proxy, site: &Site, count: usize) -> Result<Vec<TlsSt
 }
 
 async fn open_one(proxy: &Proxy, site: &Site) -> Result<TlsStream<TcpStream>, Box<dyn Error>> {
-    let mut stream = site.connect(proxy, Some(b"http/1.1")).await.map_err(|error| error.to_string())?;
+    let mut stream =
+        site.connect(proxy, Some(b"http/1.1")).await.map_err(|error| error.to_string())?;
     let head = "GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: \
                 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: https://localhost\r\n\r\n";
     stream.write_all(head.as_bytes()).await?;
@@ -52,7 +61,11 @@ async fn open_one(proxy: &Proxy, site: &Site) -> Result<TlsStream<TcpStream>, Bo
         answer.push(stream.read_u8().await?);
     }
     if !answer.starts_with(b"HTTP/1.1 101") {
-        return Err(format!("the proxy refused the WebSocket: {}", String::from_utf8_lossy(&answer)).into());
+        return Err(format!(
+            "the proxy refused the WebSocket: {}",
+            String::from_utf8_lossy(&answer)
+        )
+        .into());
     }
     Ok(stream)
 }

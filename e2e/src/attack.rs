@@ -1,4 +1,5 @@
-//! A gateway under attack: a door of every kind, a backend that records what reaches it, and what must hold afterwards.
+//! A gateway under attack: a door of every kind, a backend that records what reaches it, and what
+//! must hold afterwards.
 
 pub mod cases;
 pub mod recorder;
@@ -33,7 +34,8 @@ pub const BIG_FILE: usize = 2 << 20;
 pub const SECRET: &str = "this is outside of the site";
 /// What stands in the page.
 pub const PAGE: &str = "<!doctype html><title>the page</title>";
-/// Descriptors that may be open more than before: kept connections to the backend, and those being closed.
+/// Descriptors that may be open more than before: kept connections to the backend, and those being
+/// closed.
 const MORE_DESCRIPTORS: usize = 24;
 
 /// A running gateway with a folder of its own. Dropping it stops it.
@@ -65,7 +67,8 @@ pub enum Door {
 }
 
 impl Attacked {
-    /// Starts it with these keys of `[limits]` and these further sections, and waits until it is ready.
+    /// Starts it with these keys of `[limits]` and these further sections, and waits until it is
+    /// ready.
     pub async fn start(limits: &str, sections: &str) -> Self {
         let folder = TempDir::new().expect("a temporary folder can be made");
         make_site(folder.path());
@@ -76,10 +79,15 @@ impl Attacked {
         fs::write(&path, text).expect("the configuration can be written");
         let mut gateway = Process::start(
             "gateway",
-            Command::new(program("gateway")).arg("run").arg("--config").arg(&path).current_dir(folder.path()),
+            Command::new(program("gateway"))
+                .arg("run")
+                .arg("--config")
+                .arg(&path)
+                .current_dir(folder.path()),
         );
         gateway.wait_for("readiness", |_| is_ready(admin).then_some(()));
-        let mut attacked = Self { https, plain, redirect, admin, gateway, backend, folder, descriptors: 0 };
+        let mut attacked =
+            Self { https, plain, redirect, admin, gateway, backend, folder, descriptors: 0 };
         attacked.assert_serves().await;
         attacked.descriptors = attacked.open_descriptors();
         attacked
@@ -98,14 +106,17 @@ impl Attacked {
         let mut config = self.client();
         config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
         let server = ServerName::try_from(name.to_owned()).expect("tests use valid names");
-        let shaking = TlsConnector::from(Arc::new(config)).connect(server, self.tcp(self.https).await);
-        let stream = tokio::time::timeout(PATIENCE, shaking).await.expect("the handshake ends in time");
+        let shaking =
+            TlsConnector::from(Arc::new(config)).connect(server, self.tcp(self.https).await);
+        let stream =
+            tokio::time::timeout(PATIENCE, shaking).await.expect("the handshake ends in time");
         Wire::new(stream.expect("the handshake succeeds"))
     }
 
     /// A connection to one of its ports.
     pub async fn tcp(&self, port: u16) -> TcpStream {
-        let tcp = TcpStream::connect(("127.0.0.1", port)).await.expect("the port takes connections");
+        let tcp =
+            TcpStream::connect(("127.0.0.1", port)).await.expect("the port takes connections");
         tcp.set_nodelay(true).expect("a connected socket takes options");
         tcp
     }
@@ -118,26 +129,36 @@ impl Attacked {
         wire.answer(request.starts_with(b"HEAD ")).await
     }
 
-    /// Bytes of memory that the gateway holds now (`VmRSS`), or held at most so far (`VmHWM`); proc(5).
+    /// Bytes of memory that the gateway holds now (`VmRSS`), or held at most so far (`VmHWM`);
+    /// proc(5).
     pub fn memory(&self, field: &str) -> usize {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.gateway.id())).expect("it runs");
+        let status =
+            fs::read_to_string(format!("/proc/{}/status", self.gateway.id())).expect("it runs");
         let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
-        let kib = line.and_then(|rest| rest.trim().strip_suffix(" kB")?.trim().parse::<usize>().ok());
+        let kib =
+            line.and_then(|rest| rest.trim().strip_suffix(" kB")?.trim().parse::<usize>().ok());
         kib.expect("the kernel gives memory in kB") * 1024
     }
 
-    /// Forgets what was held at most so far, and gives what is held now, in bytes (`clear_refs` of proc(5)).
+    /// Forgets what was held at most so far, and gives what is held now, in bytes (`clear_refs` of
+    /// proc(5)).
     pub fn forget_peak(&self) -> usize {
-        fs::write(format!("/proc/{}/clear_refs", self.gateway.id()), "5").expect("the owner of a process may do so");
+        fs::write(format!("/proc/{}/clear_refs", self.gateway.id()), "5")
+            .expect("the owner of a process may do so");
         self.memory("VmRSS")
     }
 
-    /// What must hold after any attack: it serves, by every door, its log is clean, and nothing stays open.
+    /// What must hold after any attack: it serves, by every door, its log is clean, and nothing
+    /// stays open.
     pub async fn assert_well(&mut self) {
         self.assert_serves().await;
         for seen in self.backend.seen() {
             assert_eq!(seen.ambiguity(), None);
-            assert!(!seen.line().contains("smuggled"), "a smuggled request reached the backend: {}", seen.line());
+            assert!(
+                !seen.line().contains("smuggled"),
+                "a smuggled request reached the backend: {}",
+                seen.line()
+            );
         }
         let most = self.descriptors + MORE_DESCRIPTORS;
         eventually("descriptors to be closed", || (self.open_descriptors() <= most).then_some(()));
@@ -147,20 +168,28 @@ impl Attacked {
     async fn assert_serves(&self) {
         for door in [Door::Plain, Door::Tls] {
             for (path, expected) in [("/", PAGE), ("/api/well", "/api/well")] {
-                let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+                let request =
+                    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
                 let answer = self.allowed(door, &request).await;
-                assert_eq!((answer.status, answer.text().as_str()), (200, expected), "{door:?} {path}");
+                assert_eq!(
+                    (answer.status, answer.text().as_str()),
+                    (200, expected),
+                    "{door:?} {path}"
+                );
             }
         }
         assert!(scrape::metrics(self.admin).contains("gateway_build_info"));
     }
 
-    /// Asks until the limits allow it: of requests (429), and of what is held (503) until the end of the attack's
-    /// connections was noticed.
+    /// Asks until the limits allow it: of requests (429), and of what is held (503) until the end
+    /// of the attack's connections was noticed.
     async fn allowed(&self, door: Door, request: &str) -> wire::Answer {
         let asking = async {
             loop {
-                let answer = self.exchange(door, request.as_bytes()).await.expect("an ordinary request is answered");
+                let answer = self
+                    .exchange(door, request.as_bytes())
+                    .await
+                    .expect("an ordinary request is answered");
                 if ![429, 503].contains(&answer.status) {
                     return answer;
                 }
@@ -198,7 +227,8 @@ pub fn assert_clean(log: &str) {
         let begin: String = line.chars().take(400).collect();
         assert!(!line.contains("panicked"), "a panic: {begin}");
         assert!(line.len() <= LINE_MAX, "a line of {} bytes: {begin}", line.len());
-        let foreign = ["/.cargo/", "/rustc/", built.as_str()].into_iter().find(|path| line.contains(path));
+        let foreign =
+            ["/.cargo/", "/rustc/", built.as_str()].into_iter().find(|path| line.contains(path));
         assert_eq!(foreign, None, "a path of the machine that built it: {begin}");
     }
 }
@@ -224,7 +254,11 @@ fn make_site(folder: &Path) {
     link("/etc", "etc");
 }
 
-fn config([https, plain, redirect, admin, backend]: [u16; 5], limits: &str, sections: &str) -> String {
+fn config(
+    [https, plain, redirect, admin, backend]: [u16; 5],
+    limits: &str,
+    sections: &str,
+) -> String {
     format!(
         r#"
 [[listener]]

@@ -1,4 +1,5 @@
-//! HAProxy before several gateways, as a layer-4 load balancer: TLS passes through, and `/readyz` is asked.
+//! HAProxy before several gateways, as a layer-4 load balancer: TLS passes through, and `/readyz`
+//! is asked.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -35,14 +36,19 @@ impl Balancer {
              listen tls\n  bind 127.0.0.1:{port}\n  option redispatch 1\n  retries 5\n  option httpchk GET /readyz\n"
         );
         for (index, Target { https, admin }) in targets.iter().enumerate() {
-            let _ = writeln!(text, "  server s{index} 127.0.0.1:{https} check port {admin} inter 200 fall 1 rise 1");
+            let _ = writeln!(
+                text,
+                "  server s{index} 127.0.0.1:{https} check port {admin} inter 200 fall 1 rise 1"
+            );
         }
         let path = folder.path().join("haproxy.cfg");
         fs::write(&path, text).expect("the configuration can be written");
         // Debian keeps it where only root's PATH looks.
         let search = std::env::var("PATH").unwrap_or_default() + ":/usr/local/sbin:/usr/sbin";
-        let process =
-            Process::start("haproxy", Command::new("haproxy").env("PATH", search).args(["-db", "-f"]).arg(path));
+        let process = Process::start(
+            "haproxy",
+            Command::new("haproxy").env("PATH", search).args(["-db", "-f"]).arg(path),
+        );
         eventually("HAProxy to listen", || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
         Self { port, _process: process, _folder: folder }
     }

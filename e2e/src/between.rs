@@ -1,5 +1,5 @@
-//! Stands between a gateway that is being taken over and its successor: passes on what they say and hand over, except that
-//! the successor serves.
+//! Stands between a gateway that is being taken over and its successor: passes on what they say and
+//! hand over, except that the successor serves.
 
 use std::io::{self, IoSlice, IoSliceMut, Read as _, Write as _};
 use std::mem::MaybeUninit;
@@ -9,20 +9,22 @@ use std::path::Path;
 
 use rustix::cmsg_space;
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
-    recvmsg, sendmsg,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
 
 use crate::process::PATIENCE;
 
-/// A conversation held where the successor has said that it serves, and was not heard. Dropping it ends both halves.
+/// A conversation held where the successor has said that it serves, and was not heard. Dropping it
+/// ends both halves.
 pub struct Held {
     /// What was not passed on.
     pub unheard: String,
     _ends: (UnixStream, UnixStream),
 }
 
-/// Waits for a successor at `listener`, and passes its conversation on to the gateway at `socket`, up to that point.
+/// Waits for a successor at `listener`, and passes its conversation on to the gateway at `socket`,
+/// up to that point.
 pub fn hold(listener: &UnixListener, socket: &Path) -> io::Result<Held> {
     let (mut successor, _) = listener.accept()?;
     let mut gateway = UnixStream::connect(socket)?;

@@ -1,4 +1,5 @@
-//! A visitor: HTTPS with a cookie jar, server-sent events and WebSockets, trusting only the local CA.
+//! A visitor: HTTPS with a cookie jar, server-sent events and WebSockets, trusting only the local
+//! CA.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,7 +17,9 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
-use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
+use tokio_tungstenite::{
+    Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config,
+};
 
 use crate::process::PATIENCE;
 
@@ -103,7 +106,9 @@ impl Visitor {
         let response = self.send(self.request(Method::POST, "/api/chat").json(body)).await;
         assert_eq!(response.status(), 200, "POST /api/chat");
         assert!(
-            response.headers()["content-type"].to_str().is_ok_and(|kind| kind.starts_with("text/event-stream")),
+            response.headers()["content-type"]
+                .to_str()
+                .is_ok_and(|kind| kind.starts_with("text/event-stream")),
             "POST /api/chat streams events"
         );
         events(&response.text().await.expect("the stream ends well"))
@@ -114,25 +119,32 @@ impl Visitor {
         let url = format!("{}/ws", self.base.replacen("http", "ws", 1));
         let mut request = url.into_client_request().expect("the address is valid");
         let headers = request.headers_mut();
-        headers.insert("sec-websocket-protocol", "gatehouse.v1".parse().expect("it is a header value"));
+        headers.insert(
+            "sec-websocket-protocol",
+            "gatehouse.v1".parse().expect("it is a header value"),
+        );
         headers.insert("origin", self.base.parse().expect("it is a header value"));
         if let Some(cookie) = &self.cookie {
             headers.insert(COOKIE, cookie.parse().expect("it is a header value"));
         }
         let connector = Connector::Rustls(Arc::clone(&self.tls));
-        let (socket, _) = timeout(PATIENCE, connect_async_tls_with_config(request, None, true, Some(connector)))
-            .await
-            .expect("the WebSocket opens in time")
-            .expect("the WebSocket opens");
+        let (socket, _) =
+            timeout(PATIENCE, connect_async_tls_with_config(request, None, true, Some(connector)))
+                .await
+                .expect("the WebSocket opens in time")
+                .expect("the WebSocket opens");
         Live { socket, next_id: 1 }
     }
 
     /// Registers a device with made-up keys and says `hello` with it.
     pub async fn join(&mut self, device: &str, username: &str) -> Live {
-        let (status, answer) = self.write(Method::POST, "/api/me", &json!({ "username": username })).await;
+        let (status, answer) =
+            self.write(Method::POST, "/api/me", &json!({ "username": username })).await;
         assert_eq!(status, 200, "claiming {username}: {answer}");
-        let keys = json!({"suite": "rsa-aes-1", "encryption_key": "ZW5jcnlwdA", "signing_key": "c2lnbg"});
-        let (status, answer) = self.write(Method::PUT, &format!("/api/devices/{device}"), &keys).await;
+        let keys =
+            json!({"suite": "rsa-aes-1", "encryption_key": "ZW5jcnlwdA", "signing_key": "c2lnbg"});
+        let (status, answer) =
+            self.write(Method::PUT, &format!("/api/devices/{device}"), &keys).await;
         assert!(status < 300, "registering a device: {status} {answer}");
         let mut live = self.live().await;
         live.ask(json!({"type": "hello", "device": device})).await;
@@ -159,7 +171,8 @@ fn events(stream: &str) -> Vec<SseEvent> {
         .filter(|block| block.contains("data:"))
         .map(|block| {
             let field = |name: &str| {
-                let line = block.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+                let line =
+                    block.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
                 line.unwrap_or_default().trim_start().to_owned()
             };
             let data = serde_json::from_str(&field("data")).expect("event data is JSON");
@@ -229,14 +242,18 @@ impl Live {
                             return frame;
                         }
                     }
-                    Some(Ok(Message::Close(reason))) => panic!("closed while waiting for {kind}: {reason:?}"),
+                    Some(Ok(Message::Close(reason))) => {
+                        panic!("closed while waiting for {kind}: {reason:?}")
+                    }
                     Some(Ok(_)) => {}
                     Some(Err(error)) => panic!("failed while waiting for {kind}: {error}"),
                     None => panic!("ended while waiting for {kind}"),
                 }
             }
         };
-        timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("patience is over waiting for {kind}"))
+        timeout(PATIENCE, waiting)
+            .await
+            .unwrap_or_else(|_| panic!("patience is over waiting for {kind}"))
     }
 
     /// Waits until the server closes; the close code.
@@ -261,7 +278,9 @@ impl Live {
         let waiting = async {
             loop {
                 match self.socket.next().await {
-                    Some(Ok(Message::Pong(payload))) if payload.as_ref() == b"still there?" => return true,
+                    Some(Ok(Message::Pong(payload))) if payload.as_ref() == b"still there?" => {
+                        return true;
+                    }
                     Some(Ok(Message::Close(_)) | Err(_)) | None => return false,
                     Some(Ok(_)) => {}
                 }

@@ -36,8 +36,8 @@ type Reached = Arc<Mutex<HashSet<u64>>>;
 impl Echo {
     /// Starts it on a free port.
     ///
-    /// `/api/headers` answers the request's headers as JSON, `/api/work` after a moment, `/api/stream` counts in
-    /// server-sent events and never ends, `/ws` sends messages back.
+    /// `/api/headers` answers the request's headers as JSON, `/api/work` after a moment,
+    /// `/api/stream` counts in server-sent events and never ends, `/ws` sends messages back.
     pub async fn start() -> Self {
         Self::start_at(0).await
     }
@@ -51,7 +51,8 @@ impl Echo {
             .route("/api/stream", get(|| async { Sse::new(count()) }))
             .route("/ws", get(echo))
             .with_state(Arc::clone(&reached));
-        let listener = TcpListener::bind(("127.0.0.1", port)).await.expect("loopback has a free port");
+        let listener =
+            TcpListener::bind(("127.0.0.1", port)).await.expect("loopback has a free port");
         let port = listener.local_addr().expect("it is bound").port();
         let task = tokio::spawn(async move { axum::serve(listener, router).await }).abort_handle();
         Self { port, reached, task }
@@ -73,7 +74,9 @@ async fn headers(State(reached): State<Reached>, headers: HeaderMap) -> Json<Val
     remember(&reached, &headers);
     let fields: Map<String, Value> = headers
         .iter()
-        .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned().into()))
+        .map(|(name, value)| {
+            (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned().into())
+        })
         .collect();
     Json(fields.into())
 }
@@ -86,7 +89,8 @@ async fn work(State(reached): State<Reached>, headers: HeaderMap) -> &'static st
 }
 
 fn remember(reached: &Reached, headers: &HeaderMap) {
-    if let Some(number) = headers.get(NUMBER).and_then(|number| number.to_str().ok()?.parse().ok()) {
+    if let Some(number) = headers.get(NUMBER).and_then(|number| number.to_str().ok()?.parse().ok())
+    {
         reached.lock().expect("no handler panics").insert(number);
     }
 }

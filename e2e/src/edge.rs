@@ -25,7 +25,8 @@ pub struct Edge {
 }
 
 impl Edge {
-    /// Starts it in front of a backend on this port, with room for load, and waits until it is ready.
+    /// Starts it in front of a backend on this port, with room for load, and waits until it is
+    /// ready.
     pub fn start(backend: u16) -> Self {
         Self::start_with(backend, "", "")
     }
@@ -48,25 +49,31 @@ impl Edge {
         fs::write(&path, format!("{base}{sections}")).expect("the configuration can be written");
         let mut gateway = Process::start(
             "gateway",
-            Command::new(program("gateway")).arg("run").arg("--config").arg(&path).current_dir(folder.path()),
+            Command::new(program("gateway"))
+                .arg("run")
+                .arg("--config")
+                .arg(&path)
+                .current_dir(folder.path()),
         );
         gateway.wait_for("readiness", |_| is_ready(admin_port).then_some(()));
         Self { https_port, admin_port, gateway, base, folder }
     }
 
-    /// Puts a new configuration in the place of the old one at once, as careful tools do; nothing reloads it yet but the
-    /// gateway's own watch.
+    /// Puts a new configuration in the place of the old one at once, as careful tools do; nothing
+    /// reloads it yet but the gateway's own watch.
     pub fn rewrite(&self, sections: &str) {
         let path = self.folder.path().join("gateway.toml");
         let next = path.with_extension("next");
-        fs::write(&next, format!("{}{sections}", self.base)).expect("the configuration can be written");
+        fs::write(&next, format!("{}{sections}", self.base))
+            .expect("the configuration can be written");
         fs::rename(&next, &path).expect("the configuration can be replaced");
     }
 
     /// Another configuration beside the first, of the same listeners, and its path.
     pub fn write(&self, name: &str, sections: &str) -> PathBuf {
         let path = self.path(name);
-        fs::write(&path, format!("{}{sections}", self.base)).expect("the configuration can be written");
+        fs::write(&path, format!("{}{sections}", self.base))
+            .expect("the configuration can be written");
         path
     }
 
@@ -78,7 +85,11 @@ impl Edge {
     /// A `gateway` command in its folder with this configuration.
     pub fn command(&self, arguments: &[&str], config: &str) -> Command {
         let mut command = Command::new(program("gateway"));
-        command.args(arguments).arg("--config").arg(self.path(config)).current_dir(self.folder.path());
+        command
+            .args(arguments)
+            .arg("--config")
+            .arg(self.path(config))
+            .current_dir(self.folder.path());
         command.env_remove("NOTIFY_SOCKET");
         command
     }
@@ -112,7 +123,12 @@ impl Edge {
 /// A certificate of the local authority.
 const LOCAL: &str = "name = \"local\"\nsource = \"self-signed\"\ndirectory = \"certs\"\n";
 
-fn base(Target { https, admin }: Target, backend: u16, listener: &str, certificate: &str) -> String {
+fn base(
+    Target { https, admin }: Target,
+    backend: u16,
+    listener: &str,
+    certificate: &str,
+) -> String {
     format!(
         r#"
 [[listener]]

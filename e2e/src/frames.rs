@@ -1,4 +1,5 @@
-//! HTTP/2 frame by frame (RFC 9113) with heads in plain HPACK literals (RFC 7541): whatever a library refuses to send.
+//! HTTP/2 frame by frame (RFC 9113) with heads in plain HPACK literals (RFC 7541): whatever a
+//! library refuses to send.
 
 use std::io;
 
@@ -81,7 +82,8 @@ pub enum Outcome {
 /// The bytes of a frame.
 pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).expect("payloads are small").to_be_bytes();
-    let head = [length.get(1..).unwrap_or_default(), &[kind, flags], &stream.to_be_bytes()].concat();
+    let head =
+        [length.get(1..).unwrap_or_default(), &[kind, flags], &stream.to_be_bytes()].concat();
     [head.as_slice(), payload].concat()
 }
 
@@ -98,7 +100,9 @@ pub fn headers(stream: u32, head: &[u8]) -> Vec<u8> {
 
 /// SETTINGS with these identifiers and values (RFC 9113 section 6.5.1).
 pub fn settings(values: &[(u16, u32)]) -> Vec<u8> {
-    let payload = values.iter().flat_map(|(id, value)| [&id.to_be_bytes()[..], &value.to_be_bytes()[..]].concat());
+    let payload = values
+        .iter()
+        .flat_map(|(id, value)| [&id.to_be_bytes()[..], &value.to_be_bytes()[..]].concat());
     frame(kind::SETTINGS, 0, 0, &payload.collect::<Vec<_>>())
 }
 
@@ -117,7 +121,8 @@ pub fn request(method: &str, path: &str) -> Vec<u8> {
     head(&[(":method", method), (":scheme", "https"), (":authority", "localhost"), (":path", path)])
 }
 
-/// A string without Huffman coding: its length as an integer with a prefix of seven bits (RFC 7541 sections 5.1, 5.2).
+/// A string without Huffman coding: its length as an integer with a prefix of seven bits (RFC 7541
+/// sections 5.1, 5.2).
 fn text(bytes: &[u8]) -> Vec<u8> {
     let mut coded = Vec::new();
     let mut length = bytes.len();
@@ -176,8 +181,12 @@ impl H2 {
         let waiting = async {
             while let Some(frame) = self.next().await {
                 match frame.kind {
-                    kind::HEADERS if frame.stream == stream => return Outcome::Status(status(&frame.payload)),
-                    kind::RST_STREAM if frame.stream == stream => return Outcome::Reset(number(&frame.payload, 0)),
+                    kind::HEADERS if frame.stream == stream => {
+                        return Outcome::Status(status(&frame.payload));
+                    }
+                    kind::RST_STREAM if frame.stream == stream => {
+                        return Outcome::Reset(number(&frame.payload, 0));
+                    }
                     kind::GOAWAY if number(&frame.payload, 4) != 0 => {
                         return Outcome::GoAway(number(&frame.payload, 4));
                     }
@@ -189,7 +198,8 @@ impl H2 {
         timeout(PROMPT, waiting).await.unwrap_or(Outcome::Silence)
     }
 
-    /// The body of the answer on this stream, of which the head has been read; `None`: it breaks off.
+    /// The body of the answer on this stream, of which the head has been read; `None`: it breaks
+    /// off.
     pub async fn body(&mut self, stream: u32) -> Option<Vec<u8>> {
         let mut body = Vec::new();
         let reading = async {
@@ -226,10 +236,14 @@ pub async fn next(reading: &mut Reading) -> Option<Frame> {
 
 /// Four bytes of a payload as a number.
 pub fn number(payload: &[u8], at: usize) -> u32 {
-    payload.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map_or(u32::MAX, u32::from_be_bytes)
+    payload
+        .get(at..at + 4)
+        .and_then(|bytes| bytes.try_into().ok())
+        .map_or(u32::MAX, u32::from_be_bytes)
 }
 
-/// The status that begins a head (RFC 7541 sections 6.1 and 6.2, appendices A and B); 0: it does not.
+/// The status that begins a head (RFC 7541 sections 6.1 and 6.2, appendices A and B); 0: it does
+/// not.
 pub fn status(head: &[u8]) -> u16 {
     let mut head = head;
     // A change of the table's size may come before.
@@ -237,9 +251,10 @@ pub fn status(head: &[u8]) -> u16 {
         head = rest;
     }
     match head {
-        [indexed @ 0x88..=0x8e, ..] => {
-            [200, 204, 206, 304, 400, 404, 500].get(usize::from(indexed - 0x88)).copied().unwrap_or(0)
-        }
+        [indexed @ 0x88..=0x8e, ..] => [200, 204, 206, 304, 400, 404, 500]
+            .get(usize::from(indexed - 0x88))
+            .copied()
+            .unwrap_or(0),
         [0x48 | 0x08 | 0x18, length, rest @ ..] => {
             let coded = rest.get(..usize::from(length & 0x7f)).unwrap_or_default();
             let digits = if length & 0x80 == 0 { coded.to_vec() } else { huffman_digits(coded) };
@@ -251,7 +266,8 @@ pub fn status(head: &[u8]) -> u16 {
 
 /// Digits are the codes 00000 to 00010 and 011001 to 011111 (RFC 7541 appendix B).
 fn huffman_digits(coded: &[u8]) -> Vec<u8> {
-    let mut bits = coded.iter().flat_map(|byte| (0..8).rev().map(move |bit| u8::from(byte >> bit & 1 == 1)));
+    let mut bits =
+        coded.iter().flat_map(|byte| (0..8).rev().map(move |bit| u8::from(byte >> bit & 1 == 1)));
     let mut digits = Vec::new();
     loop {
         let mut take = |count| (0..count).try_fold(0, |value, _| Some(value << 1 | bits.next()?));

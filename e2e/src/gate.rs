@@ -1,4 +1,5 @@
-//! A door on the way to a port: shut, it keeps those who knock waiting, so that a test can act while they wait.
+//! A door on the way to a port: shut, it keeps those who knock waiting, so that a test can act
+//! while they wait.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -55,7 +56,12 @@ impl Drop for Gate {
     }
 }
 
-async fn pass(mut from: TcpStream, to: u16, mut opened: watch::Receiver<bool>, waiting: Arc<AtomicUsize>) {
+async fn pass(
+    mut from: TcpStream,
+    to: u16,
+    mut opened: watch::Receiver<bool>,
+    waiting: Arc<AtomicUsize>,
+) {
     waiting.fetch_add(1, Ordering::Relaxed);
     let may_pass = opened.wait_for(|open| *open).await.is_ok();
     waiting.fetch_sub(1, Ordering::Relaxed);

@@ -1,4 +1,5 @@
-//! Everything in one process, as `make run` starts it: embedded store, demo model, local certificate.
+//! Everything in one process, as `make run` starts it: embedded store, demo model, local
+//! certificate.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -37,8 +38,17 @@ impl Gatehouse {
     }
 
     /// The same on these ports: https, http, admin.
-    pub fn start_at([https, http, admin]: [u16; 3], adjust: impl FnOnce(&mut Command, &Path)) -> Self {
-        Self::run(TempDir::new().expect("a temporary folder can be made"), https, http, admin, adjust)
+    pub fn start_at(
+        [https, http, admin]: [u16; 3],
+        adjust: impl FnOnce(&mut Command, &Path),
+    ) -> Self {
+        Self::run(
+            TempDir::new().expect("a temporary folder can be made"),
+            https,
+            http,
+            admin,
+            adjust,
+        )
     }
 
     /// Starts it anew in the same folder, on other ports, after it has ended.
@@ -113,7 +123,9 @@ pub fn admin(port: u16, method: &str, path: &str) -> Option<(u16, String)> {
     use std::io::{Read as _, Write as _};
     let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).ok()?;
     stream.set_read_timeout(Some(std::time::Duration::from_secs(60))).ok()?;
-    let head = format!("{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+    );
     stream.write_all(head.as_bytes()).ok()?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).ok()?;

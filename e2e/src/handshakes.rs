@@ -1,4 +1,5 @@
-//! New connections without pause: each shakes hands in full, checks the certificate against one root, and asks something.
+//! New connections without pause: each shakes hands in full, checks the certificate against one
+//! root, and asks something.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -37,11 +38,14 @@ impl Connection {
 
     async fn with(connector: TlsConnector, port: u16, name: &str) -> Result<Self, String> {
         let shaking = async {
-            let tcp = TcpStream::connect(("127.0.0.1", port)).await.map_err(|error| format!("connecting: {error}"))?;
+            let tcp = TcpStream::connect(("127.0.0.1", port))
+                .await
+                .map_err(|error| format!("connecting: {error}"))?;
             let server = ServerName::try_from(name.to_owned()).expect("tests use valid names");
             connector.connect(server, tcp).await.map_err(|error| format!("shaking hands: {error}"))
         };
-        let stream = timeout(PATIENCE, shaking).await.map_err(|_| "shaking hands takes too long")??;
+        let stream =
+            timeout(PATIENCE, shaking).await.map_err(|_| "shaking hands takes too long")??;
         Ok(Self { stream, name: name.to_owned() })
     }
 
@@ -51,11 +55,15 @@ impl Connection {
         X509Certificate::from_der(&chain[0]).expect("it was verified").1.raw_serial_as_string()
     }
 
-    /// Asks for a path over HTTP/1.1 and reads the answer of a known length; the connection stays open.
+    /// Asks for a path over HTTP/1.1 and reads the answer of a known length; the connection stays
+    /// open.
     pub async fn get(&mut self, path: &str) -> Result<String, String> {
         let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.name);
         let asking = async {
-            self.stream.write_all(request.as_bytes()).await.map_err(|error| format!("asking: {error}"))?;
+            self.stream
+                .write_all(request.as_bytes())
+                .await
+                .map_err(|error| format!("asking: {error}"))?;
             let (mut answer, mut chunk) = (Vec::new(), [0; 2048]);
             loop {
                 match self.stream.read(&mut chunk).await {
@@ -66,7 +74,9 @@ impl Connection {
                 let text = String::from_utf8_lossy(&answer);
                 let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
                 let lower = head.to_ascii_lowercase();
-                let length = lower.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+                let length = lower
+                    .lines()
+                    .find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
                 if length.is_some_and(|length: usize| body.len() >= length) {
                     return Ok(text.into_owned());
                 }
@@ -102,14 +112,21 @@ impl Handshakes {
         let workers = (0..workers)
             .map(|_| {
                 let (connector, path) = (connector.clone(), path.to_owned());
-                let (stop, tried, serials) = (Arc::clone(&stop), Arc::clone(&tried), Arc::clone(&serials));
+                let (stop, tried, serials) =
+                    (Arc::clone(&stop), Arc::clone(&tried), Arc::clone(&serials));
                 tokio::spawn(async move {
                     let mut faults = Vec::new();
                     while !stop.load(Ordering::Relaxed) {
                         tried.fetch_add(1, Ordering::Relaxed);
                         let begun = Instant::now();
                         match ask(connector.clone(), port, &path).await {
-                            Ok(serial) => *serials.lock().expect("no worker panics").entry(serial).or_default() += 1,
+                            Ok(serial) => {
+                                *serials
+                                    .lock()
+                                    .expect("no worker panics")
+                                    .entry(serial)
+                                    .or_default() += 1
+                            }
                             Err(reason) => faults.push(Fault { begun, reason }),
                         }
                         tokio::time::sleep(PAUSE).await;
@@ -131,7 +148,8 @@ impl Handshakes {
         self.tried.load(Ordering::Relaxed)
     }
 
-    /// Lets each worker finish: how often each certificate was shown, connections begun, and what went wrong.
+    /// Lets each worker finish: how often each certificate was shown, connections begun, and what
+    /// went wrong.
     pub async fn stop(self) -> (BTreeMap<String, u64>, u64, Vec<Fault>) {
         self.stop.store(true, Ordering::Relaxed);
         let mut faults = Vec::new();
@@ -156,7 +174,9 @@ fn connector(root: &Path) -> TlsConnector {
     // The first installation wins; later ones are refused, which is fine.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(root).expect("the root is PEM")).expect("it can be trusted");
+    roots
+        .add(CertificateDer::from_pem_file(root).expect("the root is PEM"))
+        .expect("it can be trusted");
     let mut tls = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     // A resumed session would show the certificate it began with.
     tls.resumption = Resumption::disabled();

@@ -1,4 +1,5 @@
-//! The harness of the whole-process tests: real programs on free loopback ports, stopped when dropped.
+//! The harness of the whole-process tests: real programs on free loopback ports, stopped when
+//! dropped.
 //!
 //! ```text
 //! process.rs   any program: its log, its conditions, its end
@@ -30,9 +31,9 @@ pub mod scrape;
 pub mod split;
 pub mod strict;
 
-use std::path::{Path, PathBuf};
-
 pub use test_ports::free_port;
+
+use std::path::{Path, PathBuf};
 
 /// The root of the workspace.
 pub fn workspace() -> &'static Path {
@@ -46,6 +47,10 @@ pub fn workspace() -> &'static Path {
 pub fn program(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a test knows its own path");
     let built = test.ancestors().nth(2).expect("tests are built in PROFILE/deps").join(name);
-    assert!(built.is_file(), "{} is missing: run `cargo build --workspace --bins`", built.display());
+    assert!(
+        built.is_file(),
+        "{} is missing: run `cargo build --workspace --bins`",
+        built.display()
+    );
     built
 }

@@ -1,4 +1,5 @@
-//! Requests without pause over HTTP/1.1 and h2, each accounted for: answered in full, or failed and why.
+//! Requests without pause over HTTP/1.1 and h2, each accounted for: answered in full, or failed and
+//! why.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -47,7 +48,8 @@ pub struct Load {
 }
 
 impl Load {
-    /// Starts this many workers, each with connections of its own, asking for `url` with these headers.
+    /// Starts this many workers, each with connections of its own, asking for `url` with these
+    /// headers.
     pub fn start(workers: usize, ca: &Path, url: &str, headers: &[(&'static str, String)]) -> Self {
         let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let next = Arc::new(AtomicU64::new(0));
@@ -55,9 +57,15 @@ impl Load {
             .map(|worker| {
                 let version = if worker % 2 == 0 { Version::HTTP_11 } else { Version::HTTP_2 };
                 let client = client(ca, version);
-                let request =
-                    headers.iter().fold(client.get(url), |request, (name, value)| request.header(*name, value));
-                let worker = Worker { request, version, stop: Arc::clone(&stop), answered: Arc::clone(&answered) };
+                let request = headers
+                    .iter()
+                    .fold(client.get(url), |request, (name, value)| request.header(*name, value));
+                let worker = Worker {
+                    request,
+                    version,
+                    stop: Arc::clone(&stop),
+                    answered: Arc::clone(&answered),
+                };
                 tokio::spawn(worker.run(Arc::clone(&next)))
             })
             .collect();
@@ -97,11 +105,16 @@ pub fn client(ca: &Path, version: Version) -> Client {
     // The first installation wins; later ones are refused, which is fine.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(ca).expect("the CA is a PEM certificate")).expect("it can be trusted");
+    roots
+        .add(CertificateDer::from_pem_file(ca).expect("the CA is a PEM certificate"))
+        .expect("it can be trusted");
     let mut tls = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     let alpn: &[u8] = if version == Version::HTTP_2 { b"h2" } else { b"http/1.1" };
     tls.alpn_protocols = vec![alpn.to_vec()];
-    let builder = Client::builder().tls_backend_preconfigured(tls).no_proxy().timeout(crate::process::PATIENCE);
+    let builder = Client::builder()
+        .tls_backend_preconfigured(tls)
+        .no_proxy()
+        .timeout(crate::process::PATIENCE);
     let builder = if version == Version::HTTP_2 { builder } else { builder.http1_only() };
     builder.build().expect("the client can be built")
 }

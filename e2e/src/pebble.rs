@@ -1,4 +1,5 @@
-//! Pebble, Let's Encrypt's test authority: strict, refusing one good nonce in twenty; every name is this machine.
+//! Pebble, Let's Encrypt's test authority: strict, refusing one good nonce in twenty; every name is
+//! this machine.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -35,7 +36,8 @@ impl Pebble {
     /// The same, before it is started for the first time.
     pub fn down(tls: u16, http: u16, lifetime: Duration) -> Self {
         let folder = TempDir::new().expect("a temporary folder can be made");
-        let [port, management, name_server, name_management] = [free_port(), free_port(), free_port(), free_port()];
+        let [port, management, name_server, name_management] =
+            [free_port(), free_port(), free_port(), free_port()];
         https_certificate(folder.path());
         let path = |name: &str| folder.path().join(name);
         let settings = json!({"pebble": {
@@ -50,7 +52,16 @@ impl Pebble {
         let names = Process::start(
             "pebble-challtestsrv",
             Command::new("pebble-challtestsrv")
-                .args(["-defaultIPv4", "127.0.0.1", "-defaultIPv6", "", "-http01", "", "-https01", ""])
+                .args([
+                    "-defaultIPv4",
+                    "127.0.0.1",
+                    "-defaultIPv6",
+                    "",
+                    "-http01",
+                    "",
+                    "-https01",
+                    "",
+                ])
                 .args(["-tlsalpn01", "", "-dns01", &format!("127.0.0.1:{name_server}")])
                 .args(["-management", &format!("127.0.0.1:{name_management}")]),
         );
@@ -63,9 +74,18 @@ impl Pebble {
         let server = Process::start(
             "pebble",
             Command::new("pebble")
-                .args(["-strict", "-dnsserver", &format!("127.0.0.1:{}", self.name_server), "-config"])
+                .args([
+                    "-strict",
+                    "-dnsserver",
+                    &format!("127.0.0.1:{}", self.name_server),
+                    "-config",
+                ])
                 .arg(self.folder.path().join("config.json"))
-                .envs([("PEBBLE_VA_NOSLEEP", "1"), ("PEBBLE_WFE_NONCEREJECT", "5"), ("PEBBLE_AUTHZREUSE", "0")]),
+                .envs([
+                    ("PEBBLE_VA_NOSLEEP", "1"),
+                    ("PEBBLE_WFE_NONCEREJECT", "5"),
+                    ("PEBBLE_AUTHZREUSE", "0"),
+                ]),
         );
         self.server = Some(server);
         listening(self.port);
@@ -77,7 +97,8 @@ impl Pebble {
         self.keys_through(self.port)
     }
 
-    /// The same, reached through another port that leads here: all URLs of an answer carry the host that was asked.
+    /// The same, reached through another port that leads here: all URLs of an answer carry the host
+    /// that was asked.
     pub fn keys_through(&self, port: u16) -> String {
         let (directory, root) = (self.directory_through(port), self.https_root());
         format!("directory = \"{directory}\"\nca_file = \"{}\"\n", root.display())
@@ -106,8 +127,13 @@ impl Pebble {
     /// The root of what it issues, as a file.
     pub async fn root(&self) -> PathBuf {
         let client = client(&self.https_root(), Version::HTTP_11);
-        let asked = client.get(format!("https://localhost:{}/roots/0", self.management)).send().await;
-        let pem = asked.expect("the management address answers").text().await.expect("it answers in full");
+        let asked =
+            client.get(format!("https://localhost:{}/roots/0", self.management)).send().await;
+        let pem = asked
+            .expect("the management address answers")
+            .text()
+            .await
+            .expect("it answers in full");
         let path = self.folder.path().join("root.pem");
         fs::write(&path, pem).expect("the root can be written");
         path
@@ -136,8 +162,14 @@ fn https_certificate(folder: &Path) {
     let certificate = root.self_signed(&root_key).expect("the root can be signed");
     let key = KeyPair::generate().expect("a key can be made");
     let leaf = CertificateParams::new(vec!["localhost".to_owned()]).expect("the name is valid");
-    let leaf = leaf.signed_by(&key, &Issuer::from_params(&root, &root_key)).expect("the leaf can be signed");
-    let files = [("https-root.pem", certificate.pem()), ("cert.pem", leaf.pem()), ("key.pem", key.serialize_pem())];
+    let leaf = leaf
+        .signed_by(&key, &Issuer::from_params(&root, &root_key))
+        .expect("the leaf can be signed");
+    let files = [
+        ("https-root.pem", certificate.pem()),
+        ("cert.pem", leaf.pem()),
+        ("key.pem", key.serialize_pem()),
+    ];
     for (name, text) in files {
         fs::write(folder.join(name), text).expect("the certificate can be written");
     }

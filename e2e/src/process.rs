@@ -105,7 +105,12 @@ impl Process {
                 }
                 return status;
             }
-            assert!(Instant::now() < deadline, "{} does not end. Its log:\n{}", self.name, self.log());
+            assert!(
+                Instant::now() < deadline,
+                "{} does not end. Its log:\n{}",
+                self.name,
+                self.log()
+            );
             pause();
         }
     }

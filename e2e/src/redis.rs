@@ -34,7 +34,11 @@ impl Redis {
             .arg(&file)
             .output()
             .expect("redis-cli is installed with redis-server");
-        assert!(saved.status.success(), "redis-cli --rdb: {}", String::from_utf8_lossy(&saved.stderr));
+        assert!(
+            saved.status.success(),
+            "redis-cli --rdb: {}",
+            String::from_utf8_lossy(&saved.stderr)
+        );
         std::fs::read(&file).expect("redis-cli wrote the dump")
     }
 
@@ -48,7 +52,16 @@ fn spawn(port: u16, folder: &TempDir) -> Process {
     let mut process = Process::start(
         "redis-server",
         Command::new("redis-server")
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .args([
+                "--port",
+                &port.to_string(),
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+            ])
             .args(["--rdbcompression", "no", "--maxmemory-policy", "noeviction", "--dir"])
             .arg(folder.path()),
     );

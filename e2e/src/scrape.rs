@@ -13,7 +13,9 @@ pub fn metrics(admin_port: u16) -> String {
 
 /// The value of one series, named with its labels as the text has them.
 pub fn value(metrics: &str, series: &str) -> Option<f64> {
-    metrics.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.trim().parse().ok())
+    metrics
+        .lines()
+        .find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.trim().parse().ok())
 }
 
 /// Every label of every metric, as `metric{label`, with the values it has.

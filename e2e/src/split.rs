@@ -32,7 +32,8 @@ impl Split {
     pub fn start() -> Self {
         let folder = TempDir::new().expect("a temporary folder can be made");
         let redis = Redis::start();
-        let backends: Vec<(u16, Process)> = (0..2).map(|_| backend(&redis, folder.path())).collect();
+        let backends: Vec<(u16, Process)> =
+            (0..2).map(|_| backend(&redis, folder.path())).collect();
         let [https_port, http_port, admin_port] = [free_port(), free_port(), free_port()];
         let ports: Vec<u16> = backends.iter().map(|(port, _)| *port).collect();
         let settings = configuration(https_port, http_port, admin_port, &ports, folder.path());
@@ -40,7 +41,11 @@ impl Split {
         fs::write(&path, settings).expect("the configuration can be written");
         let mut gateway = Process::start(
             "gateway",
-            Command::new(program("gateway")).arg("run").arg("--config").arg(&path).current_dir(folder.path()),
+            Command::new(program("gateway"))
+                .arg("run")
+                .arg("--config")
+                .arg(&path)
+                .current_dir(folder.path()),
         );
         gateway.wait_for("readiness", |_| is_ready(admin_port).then_some(()));
         Self { https_port, admin_port, gateway, backends, redis, folder }
@@ -85,7 +90,8 @@ fn backend(redis: &Redis, folder: &Path) -> (u16, Process) {
 }
 
 fn configuration(https: u16, http: u16, admin: u16, backends: &[u16], folder: &Path) -> String {
-    let targets: Vec<String> = backends.iter().map(|port| format!("\"127.0.0.1:{port}\"")).collect();
+    let targets: Vec<String> =
+        backends.iter().map(|port| format!("\"127.0.0.1:{port}\"")).collect();
     let targets = targets.join(", ");
     let certs = folder.join("certs").display().to_string();
     let ui = workspace().join("ui/dist").display().to_string();

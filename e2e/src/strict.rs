@@ -1,5 +1,5 @@
-//! Clients of plain HTTP/1.1 that forgive nothing: without a library, so without a silent second attempt. A connection
-//! refused, reset, or closed without having said so is a fault.
+//! Clients of plain HTTP/1.1 that forgive nothing: without a library, so without a silent second
+//! attempt. A connection refused, reset, or closed without having said so is a fault.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -80,7 +80,8 @@ fn ask_on(habit: Habit, port: u16, path: &str, seed: u64, stop: &AtomicBool) -> 
                 kept = None;
             }
         }
-        // Idle for a while, never for the same: closing an idle connection meets a request on its way only by chance.
+        // Idle for a while, never for the same: closing an idle connection meets a request on its
+        // way only by chance.
         std::thread::sleep(Duration::from_millis((report.answered * 7 + seed * 3) % 11));
     }
     report
@@ -119,7 +120,9 @@ fn ask(
             break;
         }
         match line.split_once(": ") {
-            Some(("content-length", value)) => length = value.parse().map_err(std::io::Error::other)?,
+            Some(("content-length", value)) => {
+                length = value.parse().map_err(std::io::Error::other)?
+            }
             Some(("connection", "close")) => closes = true,
             _ => {}
         }

@@ -17,10 +17,14 @@ fn an_occupied_port_is_named_and_ends_the_start() {
     let folder = TempDir::new().unwrap();
     let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = taken.local_addr().unwrap().port();
-    let mut process = Process::start("gatehouse", &mut command(&folder, port, free_port(), free_port()));
+    let mut process =
+        Process::start("gatehouse", &mut command(&folder, port, free_port(), free_port()));
     assert!(!process.wait().success(), "it must not go on without its port");
     let log = process.log();
-    assert!(log.contains(&format!("127.0.0.1:{port}")) && log.contains("another program listens there"), "{log}");
+    assert!(
+        log.contains(&format!("127.0.0.1:{port}")) && log.contains("another program listens there"),
+        "{log}"
+    );
     assert!(!log.contains("panicked"), "{log}");
 }
 
@@ -28,11 +32,21 @@ fn an_occupied_port_is_named_and_ends_the_start() {
 fn an_unknown_configuration_key_is_refused_with_place_and_suggestion() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("gateway.toml");
-    fs::write(&path, "[[listener]]\nname = \"https\"\nadress = \"localhost:0\"\nprotocol = \"https\"\n").unwrap();
-    let mut process = Process::start("gateway", Command::new(program("gateway")).arg("run").arg("--config").arg(&path));
+    fs::write(
+        &path,
+        "[[listener]]\nname = \"https\"\nadress = \"localhost:0\"\nprotocol = \"https\"\n",
+    )
+    .unwrap();
+    let mut process = Process::start(
+        "gateway",
+        Command::new(program("gateway")).arg("run").arg("--config").arg(&path),
+    );
     assert!(!process.wait().success());
     let log = process.log();
-    assert!(log.contains("gateway.toml:3") && log.contains("`adress`") && log.contains("`address`"), "{log}");
+    assert!(
+        log.contains("gateway.toml:3") && log.contains("`adress`") && log.contains("`address`"),
+        "{log}"
+    );
 }
 
 #[test]
@@ -46,7 +60,10 @@ fn an_unreadable_certificate_is_named() {
         free_port()
     );
     fs::write(&path, text).unwrap();
-    let mut process = Process::start("gateway", Command::new(program("gateway")).arg("run").arg("--config").arg(&path));
+    let mut process = Process::start(
+        "gateway",
+        Command::new(program("gateway")).arg("run").arg("--config").arg(&path),
+    );
     assert!(!process.wait().success());
     assert!(process.log().contains("missing-cert.pem"), "{}", process.log());
 }
@@ -92,11 +109,16 @@ async fn malformed_requests_are_problems_that_say_what_was_expected() {
     let (status, problem) = visitor.write(Method::POST, "/api/chat", &big).await;
     assert_eq!((status, &problem["type"]), (413, &json!("too-large")), "{problem}");
 
-    let (status, problem) = visitor.write(Method::POST, "/api/chat", &json!({"mesage": "Hi"})).await;
+    let (status, problem) =
+        visitor.write(Method::POST, "/api/chat", &json!({"mesage": "Hi"})).await;
     assert!(status == 400 || status == 422, "{status} {problem}");
-    assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains("mesage")), "{problem}");
+    assert!(
+        problem["detail"].as_str().is_some_and(|detail| detail.contains("mesage")),
+        "{problem}"
+    );
 
-    let foreign = visitor.request(Method::POST, "/api/chat").header("origin", "https://evil.example");
+    let foreign =
+        visitor.request(Method::POST, "/api/chat").header("origin", "https://evil.example");
     let answer = visitor.send(foreign.json(&json!({"message": "Hi"}))).await;
     assert_eq!(answer.status(), 403);
 

@@ -1,5 +1,6 @@
-//! The page in a real browser over HTTPS, once with everything in one process and once with Redis and two backends;
-//! and that nothing the server keeps or logs holds what people wrote to each other.
+//! The page in a real browser over HTTPS, once with everything in one process and once with Redis
+//! and two backends; and that nothing the server keeps or logs holds what people wrote to each
+//! other.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,7 +10,8 @@ use e2e::process::Process;
 use e2e::split::Split;
 use e2e::workspace;
 
-/// What the specs let people say to each other in private (`ui/e2e`): it must be nowhere on the server.
+/// What the specs let people say to each other in private (`ui/e2e`): it must be nowhere on the
+/// server.
 const PRIVATE_WORDS: &str = "quince-marmalade";
 
 #[test]
@@ -45,10 +47,16 @@ fn run_specs(https_port: u16, ca: &Path) {
     let log = process.log();
     assert!(status.success(), "the specs failed:\n{log}");
     assert!(log.contains(" passed"), "specs were run:\n{log}");
-    assert!(!log.contains(" skipped") && !log.contains(" flaky"), "none was skipped or passed only by a retry:\n{log}");
+    assert!(
+        !log.contains(" skipped") && !log.contains(" flaky"),
+        "none was skipped or passed only by a retry:\n{log}"
+    );
 }
 
 fn assert_absent(place: &str, bytes: &[u8]) {
     let words = PRIVATE_WORDS.as_bytes();
-    assert!(!bytes.windows(words.len()).any(|window| window == words), "{place} holds what was said in private");
+    assert!(
+        !bytes.windows(words.len()).any(|window| window == words),
+        "{place} holds what was said in private"
+    );
 }

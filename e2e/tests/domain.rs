@@ -1,16 +1,16 @@
-//! `gatehouse --domain`: one program and one name are enough for a certificate, whether the authority is there or not.
+//! `gatehouse --domain`: one program and one name are enough for a certificate, whether the
+//! authority is there or not.
 
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use e2e::free_port;
 use e2e::gate::Gate;
 use e2e::gatehouse::Gatehouse;
 use e2e::handshakes::Connection;
 use e2e::pebble::Pebble;
 use e2e::process::PATIENCE;
-use e2e::scrape;
+use e2e::{free_port, scrape};
 
 const NAME: &str = "chat.test";
 const LIFETIME: Duration = Duration::from_secs(90 * 24 * 3600);
@@ -21,8 +21,10 @@ async fn the_local_certificate_is_served_at_once_and_the_ordered_one_without_a_r
     let pebble = Pebble::start(ports[0], ports[1], LIFETIME);
     let gate = Gate::before(pebble.port()).await;
     let directory = pebble.directory_through(gate.port);
-    let gatehouse = Gatehouse::start_at(ports, |command, _| orders_from(command, &pebble, &directory));
-    let mut early = open(&gatehouse, &gatehouse.ca()).await.expect("the local authority's is served");
+    let gatehouse =
+        Gatehouse::start_at(ports, |command, _| orders_from(command, &pebble, &directory));
+    let mut early =
+        open(&gatehouse, &gatehouse.ca()).await.expect("the local authority's is served");
     assert!(serves(&mut early).await);
 
     gate.open();
@@ -36,12 +38,15 @@ async fn the_local_certificate_is_served_at_once_and_the_ordered_one_without_a_r
 async fn without_the_directory_it_serves_anyway_and_orders_when_the_directory_comes_up() {
     let ports = [free_port(), free_port(), free_port()];
     let mut pebble = Pebble::down(ports[0], ports[1], LIFETIME);
-    let gatehouse = Gatehouse::start_at(ports, |command, _| orders_from(command, &pebble, &pebble.directory()));
-    let mut early = open(&gatehouse, &gatehouse.ca()).await.expect("the local authority's is served");
+    let gatehouse =
+        Gatehouse::start_at(ports, |command, _| orders_from(command, &pebble, &pebble.directory()));
+    let mut early =
+        open(&gatehouse, &gatehouse.ca()).await.expect("the local authority's is served");
     assert!(serves(&mut early).await);
     let series = "gateway_certificate_failures_total{name=\"public\",reason=\"unreachable\"}";
     e2e::process::eventually("a failure to be counted", || {
-        scrape::value(&scrape::metrics(gatehouse.admin_port), series).filter(|failures| *failures >= 1.0)
+        scrape::value(&scrape::metrics(gatehouse.admin_port), series)
+            .filter(|failures| *failures >= 1.0)
     });
 
     pebble.up();
@@ -53,7 +58,9 @@ async fn without_the_directory_it_serves_anyway_and_orders_when_the_directory_co
 }
 
 fn orders_from(command: &mut Command, pebble: &Pebble, directory: &str) {
-    command.args(["--domain", NAME, "--acme-directory", directory, "--acme-ca"]).arg(pebble.https_root());
+    command
+        .args(["--domain", NAME, "--acme-directory", directory, "--acme-ca"])
+        .arg(pebble.https_root());
 }
 
 async fn open(gatehouse: &Gatehouse, root: &Path) -> Result<Connection, String> {

@@ -1,4 +1,5 @@
-//! Attacks from outside on the real gateway: raw bytes in; a status, the end of the connection, and what the backend saw, out.
+//! Attacks from outside on the real gateway: raw bytes in; a status, the end of the connection, and
+//! what the backend saw, out.
 //!
 //! ```text
 //! framing.rs  lines.rs  targets.rs  chunks.rs     request smuggling and syntax of HTTP/1.1, as tables
@@ -8,7 +9,8 @@
 //! log.rs  rates.rs  handshakes.rs     floods of the log · of requests · TLS names and broken hellos
 //! ```
 //!
-//! Each test ends with `assert_well`: the gateway serves, its log is clean, its descriptors are closed.
+//! Each test ends with `assert_well`: the gateway serves, its log is clean, its descriptors are
+//! closed.
 
 mod edge_attacks {
     mod admin;

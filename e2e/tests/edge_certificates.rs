@@ -1,5 +1,5 @@
-//! Three gateways behind HAProxy, one Redis, one authority: one of them orders, all serve, and the one that is killed in
-//! the middle of an order is succeeded by another.
+//! Three gateways behind HAProxy, one Redis, one authority: one of them orders, all serve, and the
+//! one that is killed in the middle of an order is succeeded by another.
 
 use std::fs;
 use std::path::Path;
@@ -17,14 +17,17 @@ use e2e::redis::Redis;
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
-/// A renewal is due after two thirds of it; a killed gateway's lock runs out well within the last third.
+/// A renewal is due after two thirds of it; a killed gateway's lock runs out well within the last
+/// third.
 const LIFETIME: Duration = Duration::from_secs(110);
 const WORKERS: usize = 4;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_gateway_killed_after_or_amid_an_order_is_succeeded_and_connections_are_served_all_along() {
+async fn a_gateway_killed_after_or_amid_an_order_is_succeeded_and_connections_are_served_all_along()
+{
     let (backend, redis) = (Echo::start().await, Redis::start());
-    let targets: Vec<Target> = (0..3).map(|_| Target { https: free_port(), admin: free_port() }).collect();
+    let targets: Vec<Target> =
+        (0..3).map(|_| Target { https: free_port(), admin: free_port() }).collect();
     let balancer = Balancer::start(&targets);
     let proofs = Gate::before(balancer.port).await;
     proofs.open();
@@ -38,8 +41,9 @@ async fn a_gateway_killed_after_or_amid_an_order_is_succeeded_and_connections_ar
         );
         Edge::start_at(target, backend.port, &certificate, &storage(shared.path()))
     };
-    // The directory answers once all gateways run, so that each of them could have ordered. A validation cannot be held
-    // back for that: Pebble gives it five seconds, and a failed one is retried minutes later.
+    // The directory answers once all gateways run, so that each of them could have ordered. A
+    // validation cannot be held back for that: Pebble gives it five seconds, and a failed one is
+    // retried minutes later.
     let mut edges: Vec<Edge> = targets.iter().map(|target| start(*target)).collect();
     directory.open();
     let root = pebble.root().await;
@@ -76,21 +80,32 @@ async fn a_gateway_killed_after_or_amid_an_order_is_succeeded_and_connections_ar
 
     let (serials, tried, faults) = load.stop().await;
     assert!(serials.keys().all(|serial| [&first, &second].contains(&serial)), "{serials:?}");
-    assert!(faults.len() <= 2 * WORKERS, "more than what was open at the two that were killed: {faults:?}");
-    println!("succeeded after {took:?}; {tried} connections, {} of them cut with the killed ones", faults.len());
+    assert!(
+        faults.len() <= 2 * WORKERS,
+        "more than what was open at the two that were killed: {faults:?}"
+    );
+    println!(
+        "succeeded after {took:?}; {tried} connections, {} of them cut with the killed ones",
+        faults.len()
+    );
 }
 
 /// What the gateways share: where Redis is, and the secret that seals what it keeps.
 fn shared(redis: &Redis) -> TempDir {
     let folder = TempDir::new().expect("a temporary folder can be made");
     fs::write(folder.path().join("url"), &redis.url).expect("it can be written");
-    fs::write(folder.path().join("secret"), "a secret of thirty-two bytes or more").expect("it can be written");
+    fs::write(folder.path().join("secret"), "a secret of thirty-two bytes or more")
+        .expect("it can be written");
     folder
 }
 
 fn storage(shared: &Path) -> String {
     let path = |name: &str| shared.join(name).display().to_string();
-    format!("[certificate_storage]\nredis_url_file = \"{}\"\nsecret_file = \"{}\"\n", path("url"), path("secret"))
+    format!(
+        "[certificate_storage]\nredis_url_file = \"{}\"\nsecret_file = \"{}\"\n",
+        path("url"),
+        path("secret")
+    )
 }
 
 /// The one certificate that all of them show, once all show one that is not a stand-in.
@@ -103,7 +118,9 @@ async fn serial_of_all(edges: &[Edge], root: &Path) -> String {
             serials.push(connection.map(|connection| connection.serial()));
         }
         match &serials[..] {
-            [Ok(first), others @ ..] if others.iter().all(|other| other.as_ref() == Ok(first)) => return first.clone(),
+            [Ok(first), others @ ..] if others.iter().all(|other| other.as_ref() == Ok(first)) => {
+                return first.clone();
+            }
             _ => assert!(Instant::now() < deadline, "they do not agree: {serials:?}"),
         }
         tokio::time::sleep(Duration::from_millis(50)).await;

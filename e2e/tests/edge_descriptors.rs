@@ -1,4 +1,5 @@
-//! A gateway that runs out of file descriptors, by the real limit: what is open goes on, nothing spins, and it recovers.
+//! A gateway that runs out of file descriptors, by the real limit: what is open goes on, nothing
+//! spins, and it recovers.
 
 use std::fs;
 use std::net::TcpStream;
@@ -31,9 +32,13 @@ async fn without_descriptors_it_serves_what_is_open_does_not_spin_and_accepts_ag
     let id = edge.gateway.id().to_string();
     let open = fs::read_dir(format!("/proc/{id}/fd")).expect("it runs").count();
     let limit = format!("--nofile={0}:{0}", open + LEFT);
-    let limited = Command::new("prlimit").args(["--pid", &id, &limit]).status().expect("util-linux has prlimit");
+    let limited = Command::new("prlimit")
+        .args(["--pid", &id, &limit])
+        .status()
+        .expect("util-linux has prlimit");
     assert!(limited.success());
-    let idle: Vec<_> = (0..IDLE).map(|_| TcpStream::connect(("127.0.0.1", edge.https_port))).collect();
+    let idle: Vec<_> =
+        (0..IDLE).map(|_| TcpStream::connect(("127.0.0.1", edge.https_port))).collect();
     assert!(idle.iter().all(Result::is_ok), "they wait in the queue");
 
     let first = until_refused(&admin, edge.admin_port, 1.0).await;
@@ -64,16 +69,26 @@ async fn until_refused(admin: &Client, port: u16, enough: f64) -> f64 {
 
 /// Failures to accept for want of a descriptor.
 async fn refused(admin: &Client, port: u16) -> f64 {
-    let metrics = admin.request(Method::GET, format!("http://127.0.0.1:{port}/metrics")).send().await;
-    let metrics = metrics.expect("the admin address answers on an open connection").text().await.expect("all of it");
+    let metrics =
+        admin.request(Method::GET, format!("http://127.0.0.1:{port}/metrics")).send().await;
+    let metrics = metrics
+        .expect("the admin address answers on an open connection")
+        .text()
+        .await
+        .expect("all of it");
     let series = "gateway_connections_refused_total{listener=\"https\",reason=\"descriptors\"}";
     scrape::value(&metrics, series).unwrap_or_default()
 }
 
-/// What a process has used of the processors so far, proc(5): fields 14 and 15, in hundredths of a second.
+/// What a process has used of the processors so far, proc(5): fields 14 and 15, in hundredths of a
+/// second.
 fn processor_time(id: &str) -> Duration {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).expect("it runs");
     let (_, fields) = stat.rsplit_once(')').expect("the name is in parentheses");
-    let ticks = fields.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("a number"));
+    let ticks = fields
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .map(|ticks| ticks.parse::<u64>().expect("a number"));
     Duration::from_millis(ticks.sum::<u64>() * 10)
 }

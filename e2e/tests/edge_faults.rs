@@ -21,11 +21,13 @@ async fn a_backend_killed_under_load_costs_at_most_what_was_in_flight_and_nothin
     let settings = fs::read_to_string(split.configuration()).expect("it can be read");
     let room = "\n[limits]\nrate_limit = { per_second = 1000000, burst = 1000000 }\n\n[log]\naccess = false\n";
     fs::write(split.configuration(), format!("{settings}{room}")).expect("it can be written");
-    let (status, report) = admin(split.admin_port, "POST", "/reload").expect("the admin address answers");
+    let (status, report) =
+        admin(split.admin_port, "POST", "/reload").expect("the admin address answers");
     assert_eq!(status, 200, "{report}");
 
     let mut visitor = split.visitor();
-    let me = visitor.send(visitor.request(Method::POST, "/api/me").json(&serde_json::json!({}))).await;
+    let me =
+        visitor.send(visitor.request(Method::POST, "/api/me").json(&serde_json::json!({}))).await;
     let cookie = me.headers()["set-cookie"].to_str().expect("a cookie is text");
     let cookie = cookie.split(';').next().expect("a cookie has a value").to_owned();
     let url = format!("https://localhost:{}/api/me", split.https_port);
@@ -34,7 +36,9 @@ async fn a_backend_killed_under_load_costs_at_most_what_was_in_flight_and_nothin
 
     let (killed_port, killed) = &split.backends[1];
     killed.signal(Signal::SIGKILL);
-    let series = format!("gateway_upstream_target_healthy{{target=\"127.0.0.1:{killed_port}\",upstream=\"api\"}}");
+    let series = format!(
+        "gateway_upstream_target_healthy{{target=\"127.0.0.1:{killed_port}\",upstream=\"api\"}}"
+    );
     let noticed = eventually("the gateway to notice", || {
         let metrics = scrape::metrics(split.admin_port);
         (scrape::value(&metrics, &series) == Some(0.0)).then(std::time::Instant::now)
@@ -43,7 +47,12 @@ async fn a_backend_killed_under_load_costs_at_most_what_was_in_flight_and_nothin
     let tally = load.stop().await;
 
     let failures = &tally.failures;
-    assert!(failures.len() <= WORKERS, "{} failed, the first: {:?}", failures.len(), failures.first());
+    assert!(
+        failures.len() <= WORKERS,
+        "{} failed, the first: {:?}",
+        failures.len(),
+        failures.first()
+    );
     let late: Vec<_> = failures.iter().filter(|failure| failure.sent > noticed).collect();
     assert!(late.is_empty(), "after it was noticed: {late:?}");
     println!("{} answered, {} failed", tally.answered.len(), failures.len());
@@ -53,7 +62,12 @@ async fn a_backend_killed_under_load_costs_at_most_what_was_in_flight_and_nothin
 async fn sigterm_under_load_answers_every_request_it_took_and_ends_with_zero() {
     let backend = Echo::start().await;
     let mut edge = Edge::start(backend.port);
-    let load = Load::start(WORKERS, &edge.ca(), &format!("https://localhost:{}/api/work", edge.https_port), &[]);
+    let load = Load::start(
+        WORKERS,
+        &edge.ca(),
+        &format!("https://localhost:{}/api/work", edge.https_port),
+        &[],
+    );
     load.answers(100).await;
 
     edge.gateway.signal(Signal::SIGTERM);
@@ -62,7 +76,8 @@ async fn sigterm_under_load_answers_every_request_it_took_and_ends_with_zero() {
     let tally = load.stop().await;
 
     let reached = backend.reached();
-    let lost: Vec<_> = tally.failures.iter().filter(|failure| reached.contains(&failure.number)).collect();
+    let lost: Vec<_> =
+        tally.failures.iter().filter(|failure| reached.contains(&failure.number)).collect();
     assert!(lost.is_empty(), "taken and not answered: {lost:?}");
     assert_eq!(reached, tally.answered, "what reached the backend was answered, to the last byte");
     assert!(!tally.failures.is_empty(), "the load went on until nobody listened");

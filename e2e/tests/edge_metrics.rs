@@ -1,4 +1,5 @@
-//! What is measured: a real Prometheus takes it, its linter finds nothing, and no visitor can make it grow.
+//! What is measured: a real Prometheus takes it, its linter finds nothing, and no visitor can make
+//! it grow.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,10 +7,9 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use e2e::client::Visitor;
-use e2e::free_port;
 use e2e::gatehouse::{Gatehouse, admin};
 use e2e::process::{Process, eventually};
-use e2e::scrape;
+use e2e::{free_port, scrape};
 use reqwest::Method;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -48,7 +48,11 @@ async fn the_linter_of_prometheus_finds_nothing_in_either_half() {
     exercise(&mut gatehouse.visitor()).await;
     let metrics = eventually("both halves", || {
         let metrics = scrape::metrics(gatehouse.admin_port);
-        let wanted = ["\ngateway_requests_total{", "\ngatehouse_backend_requests_total{", "\ngatehouse_live_"];
+        let wanted = [
+            "\ngateway_requests_total{",
+            "\ngatehouse_backend_requests_total{",
+            "\ngatehouse_live_",
+        ];
         wanted.iter().all(|name| metrics.contains(name)).then_some(metrics)
     });
     let mut promtool = Command::new("/usr/bin/promtool")
@@ -58,7 +62,12 @@ async fn the_linter_of_prometheus_finds_nothing_in_either_half() {
         .stderr(Stdio::piped())
         .spawn()
         .expect("promtool is installed with prometheus");
-    promtool.stdin.take().expect("it is piped").write_all(metrics.as_bytes()).expect("promtool reads");
+    promtool
+        .stdin
+        .take()
+        .expect("it is piped")
+        .write_all(metrics.as_bytes())
+        .expect("promtool reads");
     let output = promtool.wait_with_output().expect("promtool ends");
     let found = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && found.trim().is_empty(), "{found}");
@@ -77,14 +86,21 @@ async fn a_thousand_unknown_paths_add_no_label() {
             2 => format!("/unknown-{number}"),
             _ => format!("/assets/unknown-{number}.js?unknown-{number}"),
         };
-        visitor.send(visitor.request(Method::GET, &path).header("user-agent", format!("unknown-{number}"))).await;
+        visitor
+            .send(
+                visitor
+                    .request(Method::GET, &path)
+                    .header("user-agent", format!("unknown-{number}")),
+            )
+            .await;
     }
     let metrics = scrape::metrics(gatehouse.admin_port);
     assert!(!metrics.contains("unknown-"), "no label is made of what a visitor sent");
     for (label, values) in scrape::labels(&metrics) {
         let known = before.get(&label).cloned().unwrap_or_default();
         let new: BTreeSet<_> = values.difference(&known).collect();
-        // Answers differ, within what HTTP knows: 429 after so many requests, 404 for what is not there.
+        // Answers differ, within what HTTP knows: 429 after so many requests, 404 for what is not
+        // there.
         let most = if label.ends_with("{code") || label.ends_with("{status") { 5 } else { 2 };
         assert!(new.len() <= most, "{label} has new values: {new:?}");
     }

@@ -6,9 +6,8 @@ use std::process::Command;
 
 use e2e::echo::Echo;
 use e2e::edge::Edge;
-use e2e::free_port;
 use e2e::process::Process;
-use e2e::scrape;
+use e2e::{free_port, scrape};
 use reqwest::Client;
 use rustls::RootCertStore;
 use rustls_pki_types::CertificateDer;
@@ -50,12 +49,19 @@ async fn a_stranger_may_come_but_not_claim_another_address() {
     let edge = edge(&backend);
     for version in ["send-proxy", "send-proxy-v2"] {
         let haproxy = Haproxy::start(&edge, &format!("{version} source {STRANGER}"));
-        ask(&edge, VISITOR, haproxy.port).await.expect_err("a PROXY header from a stranger is not TLS");
+        ask(&edge, VISITOR, haproxy.port)
+            .await
+            .expect_err("a PROXY header from a stranger is not TLS");
     }
-    let headers = ask(&edge, STRANGER, edge.https_port).await.expect("without a header it is an ordinary client");
+    let headers = ask(&edge, STRANGER, edge.https_port)
+        .await
+        .expect("without a header it is an ordinary client");
     assert_eq!(headers["x-forwarded-for"], STRANGER, "{headers}");
     let metrics = scrape::metrics(edge.admin_port);
-    assert!(scrape::value(&metrics, "gateway_connections_total{listener=\"https\"}") >= Some(3.0), "{metrics}");
+    assert!(
+        scrape::value(&metrics, "gateway_connections_total{listener=\"https\"}") >= Some(3.0),
+        "{metrics}"
+    );
 }
 
 fn edge(backend: &Echo) -> Edge {
@@ -80,8 +86,12 @@ impl Haproxy {
             edge.https_port
         );
         fs::write(&path, settings).expect("the configuration can be written");
-        let mut process = Process::start("haproxy", Command::new("/usr/sbin/haproxy").arg("-db").arg("-f").arg(&path));
-        // A connection would reach the gateway without a client that speaks; a port that cannot be bound says as much.
+        let mut process = Process::start(
+            "haproxy",
+            Command::new("/usr/sbin/haproxy").arg("-db").arg("-f").arg(&path),
+        );
+        // A connection would reach the gateway without a client that speaks; a port that cannot be
+        // bound says as much.
         process.wait_for("its port", |_| std::net::TcpListener::bind(("127.0.0.1", port)).err());
         Self { port, _process: process, _folder: folder }
     }
@@ -92,7 +102,9 @@ async fn ask(edge: &Edge, from: &str, port: u16) -> Result<Value, reqwest::Error
     // The first installation wins; later ones are refused, which is fine.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(edge.ca()).expect("it is PEM")).expect("it can be trusted");
+    roots
+        .add(CertificateDer::from_pem_file(edge.ca()).expect("it is PEM"))
+        .expect("it can be trusted");
     let tls = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     let client = Client::builder()
         .tls_backend_preconfigured(tls)

@@ -1,4 +1,5 @@
-//! A hundred reloads under load, broken files in between: no request fails, no WebSocket closes, no stream breaks.
+//! A hundred reloads under load, broken files in between: no request fails, no WebSocket closes, no
+//! stream breaks.
 
 use std::time::{Duration, Instant};
 
@@ -31,7 +32,12 @@ async fn a_hundred_reloads_and_broken_files_under_load_break_nothing() {
     let (end, ended) = watch::channel(false);
     let streams: Vec<JoinHandle<u64>> =
         (0..STREAMS).map(|_| tokio::spawn(follow(edge.visitor(), ended.clone()))).collect();
-    let load = Load::start(8, &edge.ca(), &format!("https://localhost:{}/api/headers", edge.https_port), &[]);
+    let load = Load::start(
+        8,
+        &edge.ca(),
+        &format!("https://localhost:{}/api/headers", edge.https_port),
+        &[],
+    );
     load.answers(100).await;
 
     let began = Instant::now();
@@ -40,7 +46,11 @@ async fn a_hundred_reloads_and_broken_files_under_load_break_nothing() {
         if round % 2 == 0 {
             let (status, report) = edge.reload();
             assert_eq!(status, 200, "{report}");
-            assert_eq!(word(&mut visitor).await, round.to_string(), "what POST /reload says is in effect");
+            assert_eq!(
+                word(&mut visitor).await,
+                round.to_string(),
+                "what POST /reload says is in effect"
+            );
         } else {
             edge.gateway.signal(Signal::SIGHUP);
             eventually_word(&mut visitor, round).await;
@@ -49,8 +59,15 @@ async fn a_hundred_reloads_and_broken_files_under_load_break_nothing() {
             edge.rewrite(&sections(round + 1).replace("respond =", "respnd ="));
             let (status, report) = edge.reload();
             assert!(status == 422 && report.contains("respnd"), "{status} {report}");
-            assert_eq!(word(&mut visitor).await, round.to_string(), "a broken file changes nothing");
-            let broken = scrape::value(&scrape::metrics(edge.admin_port), "gateway_config_last_reload_successful");
+            assert_eq!(
+                word(&mut visitor).await,
+                round.to_string(),
+                "a broken file changes nothing"
+            );
+            let broken = scrape::value(
+                &scrape::metrics(edge.admin_port),
+                "gateway_config_last_reload_successful",
+            );
             assert_eq!(broken, Some(0.0));
             echo_all(&mut sockets, round).await;
         }
@@ -58,10 +75,18 @@ async fn a_hundred_reloads_and_broken_files_under_load_break_nothing() {
     let took = began.elapsed();
     load.answers(100).await;
     let tally = load.stop().await;
-    assert!(tally.failures.is_empty(), "{} failed, the first: {:?}", tally.failures.len(), tally.failures.first());
+    assert!(
+        tally.failures.is_empty(),
+        "{} failed, the first: {:?}",
+        tally.failures.len(),
+        tally.failures.first()
+    );
     echo_all(&mut sockets, RELOADS + 1).await;
     let metrics = scrape::metrics(edge.admin_port);
-    assert_eq!(scrape::value(&metrics, "gateway_websockets_total{route=\"live\"}"), Some(SOCKETS as f64));
+    assert_eq!(
+        scrape::value(&metrics, "gateway_websockets_total{route=\"live\"}"),
+        Some(SOCKETS as f64)
+    );
     end.send(true).expect("the streams are followed");
     for stream in streams {
         assert!(stream.await.expect("a stream is followed to the end of the test") > 0);
@@ -70,10 +95,12 @@ async fn a_hundred_reloads_and_broken_files_under_load_break_nothing() {
     println!("{RELOADS} reloads in {took:?}; {} requests answered meanwhile", tally.answered.len());
 }
 
-/// Two configurations by turns, that differ in routes, limits and an upstream; the word tells them apart.
+/// Two configurations by turns, that differ in routes, limits and an upstream; the word tells them
+/// apart.
 fn sections(round: u32) -> String {
-    let word =
-        format!("\n[[route]]\nname = \"word\"\npath = \"/word\"\nrespond = {{ status = 200, body = \"{round}\" }}\n");
+    let word = format!(
+        "\n[[route]]\nname = \"word\"\npath = \"/word\"\nrespond = {{ status = 200, body = \"{round}\" }}\n"
+    );
     if round.is_multiple_of(2) {
         return word;
     }

@@ -1,5 +1,5 @@
-//! A certificate is renewed under load: every handshake succeeds, nothing that is open closes, and new connections see the
-//! new certificate.
+//! A certificate is renewed under load: every handshake succeeds, nothing that is open closes, and
+//! new connections see the new certificate.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -31,7 +31,9 @@ async fn a_renewal_under_load_fails_no_handshake_closes_nothing_and_is_seen_by_n
         "name = \"public\"\nsource = \"acme\"\nnames = [\"localhost\"]\nchallenges = [\"http-01\"]\n{}",
         pebble.keys()
     );
-    let listener = format!("[[listener]]\nname = \"http\"\naddress = \"127.0.0.1:{http}\"\nprotocol = \"http\"\n");
+    let listener = format!(
+        "[[listener]]\nname = \"http\"\naddress = \"127.0.0.1:{http}\"\nprotocol = \"http\"\n"
+    );
     let edge = Edge::start_at(target, backend.port, &certificate, &listener);
     let root = pebble.root().await;
     let first = ordered(target.https, &root).await;
@@ -54,18 +56,30 @@ async fn a_renewal_under_load_fails_no_handshake_closes_nothing_and_is_seen_by_n
         ask(&mut kept, &first).await;
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    let second = Connection::open(target.https, "localhost", &root).await.expect("it opens").serial();
+    let second =
+        Connection::open(target.https, "localhost", &root).await.expect("it opens").serial();
     assert_ne!(second, first);
     load.answers(200).await;
     let (serials, tried, faults) = handshakes.stop().await;
     assert!(faults.is_empty(), "{} of {tried} failed: {faults:?}", faults.len());
-    assert!(serials.len() == 2 && serials.contains_key(&first) && serials.contains_key(&second), "{serials:?}");
+    assert!(
+        serials.len() == 2 && serials.contains_key(&first) && serials.contains_key(&second),
+        "{serials:?}"
+    );
 
     ask(&mut kept, &first).await;
     echo(&mut sockets).await;
     let tally = load.stop().await;
-    assert!(tally.failures.is_empty(), "{} failed, the first: {:?}", tally.failures.len(), tally.failures.first());
-    println!("{tried} handshakes, {} requests, {SOCKETS} sockets: 0 lost; {serials:?}", tally.answered.len());
+    assert!(
+        tally.failures.is_empty(),
+        "{} failed, the first: {:?}",
+        tally.failures.len(),
+        tally.failures.first()
+    );
+    println!(
+        "{tried} handshakes, {} requests, {SOCKETS} sockets: 0 lost; {serials:?}",
+        tally.answered.len()
+    );
 }
 
 /// The serial number of the certificate, once it is not the stand-in.
@@ -85,7 +99,10 @@ async fn ask(kept: &mut [Connection], serial: &str) {
     for connection in kept {
         assert_eq!(connection.serial(), serial);
         let answer = connection.get("/api/headers").await;
-        assert!(answer.as_ref().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200 ")), "{answer:?}");
+        assert!(
+            answer.as_ref().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200 ")),
+            "{answer:?}"
+        );
     }
 }
 

@@ -4,10 +4,9 @@ use std::time::{Duration, Instant};
 
 use e2e::echo::Echo;
 use e2e::edge::Edge;
-use e2e::free_port;
 use e2e::load::Load;
 use e2e::process::PATIENCE;
-use e2e::scrape;
+use e2e::{free_port, scrape};
 
 /// Requests under way at once, each for a moment.
 const WORKERS: usize = 16;
@@ -19,7 +18,12 @@ async fn a_target_that_comes_back_under_load_gets_more_and_more() {
     let steady = Echo::start().await;
     let port = free_port();
     let edge = Edge::start_with(steady.port, "", &sections(steady.port, port));
-    let load = Load::start(WORKERS, &edge.ca(), &format!("https://localhost:{}/api/work", edge.https_port), &[]);
+    let load = Load::start(
+        WORKERS,
+        &edge.ca(),
+        &format!("https://localhost:{}/api/work", edge.https_port),
+        &[],
+    );
     is_healthy(&edge, port, 0.0).await;
     load.answers(SAMPLE).await;
 
@@ -33,7 +37,12 @@ async fn a_target_that_comes_back_under_load_gets_more_and_more() {
     }
     assert!(shares[0] < 0.3, "it begins with a small share: {shares:?}");
     let tally = load.stop().await;
-    assert!(tally.failures.is_empty(), "{} failed, the first: {:?}", tally.failures.len(), tally.failures.first());
+    assert!(
+        tally.failures.is_empty(),
+        "{} failed, the first: {:?}",
+        tally.failures.len(),
+        tally.failures.first()
+    );
     println!("shares: {shares:.2?}");
 }
 
@@ -45,7 +54,8 @@ async fn share(load: &Load, steady: &Echo, back: &Echo) -> f64 {
 }
 
 async fn is_healthy(edge: &Edge, port: u16, expected: f64) {
-    let series = format!("gateway_upstream_target_healthy{{target=\"127.0.0.1:{port}\",upstream=\"work\"}}");
+    let series =
+        format!("gateway_upstream_target_healthy{{target=\"127.0.0.1:{port}\",upstream=\"work\"}}");
     let deadline = Instant::now() + PATIENCE;
     while scrape::value(&scrape::metrics(edge.admin_port), &series) != Some(expected) {
         assert!(Instant::now() < deadline, "{series} is never {expected}");

@@ -1,4 +1,5 @@
-//! A new process takes over from the running one: under load, twice; and not at all when something is wrong with it.
+//! A new process takes over from the running one: under load, twice; and not at all when something
+//! is wrong with it.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
@@ -11,12 +12,11 @@ use e2e::between::hold;
 use e2e::client::{Live, follow};
 use e2e::echo::Echo;
 use e2e::edge::Edge;
-use e2e::free_port;
 use e2e::gatehouse::{admin, is_ready};
 use e2e::load::Load;
 use e2e::process::{PATIENCE, Process};
-use e2e::scrape;
 use e2e::strict::{Habit, Strict};
+use e2e::{free_port, scrape};
 use futures::future::join_all;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -29,7 +29,8 @@ const SOCKETS: usize = 100;
 const STREAMS: usize = 10;
 const SOCKET: &str = "run/upgrade.sock";
 
-/// An upgrade socket, time for WebSockets to stay, a plain listener, and a word that tells the processes apart.
+/// An upgrade socket, time for WebSockets to stay, a plain listener, and a word that tells the
+/// processes apart.
 fn sections(plain: u16, word: &str) -> String {
     format!(
         r#"
@@ -62,7 +63,10 @@ async fn word(edge: &Edge) -> String {
 }
 
 fn upgrades(edge: &Edge, result: &str) -> Option<f64> {
-    scrape::value(&scrape::metrics(edge.admin_port), &format!("gateway_upgrades_total{{result=\"{result}\"}}"))
+    scrape::value(
+        &scrape::metrics(edge.admin_port),
+        &format!("gateway_upgrades_total{{result=\"{result}\"}}"),
+    )
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -74,7 +78,12 @@ async fn two_upgrades_under_load_lose_no_request_no_connection_no_stream_and_no_
     let (end, ended) = watch::channel(false);
     let streams: Vec<JoinHandle<u64>> =
         (0..STREAMS).map(|_| tokio::spawn(follow(edge.visitor(), ended.clone()))).collect();
-    let load = Load::start(6, &edge.ca(), &format!("https://localhost:{}/api/headers", edge.https_port), &[]);
+    let load = Load::start(
+        6,
+        &edge.ca(),
+        &format!("https://localhost:{}/api/headers", edge.https_port),
+        &[],
+    );
     let habits = [Habit::Fresh, Habit::Fresh, Habit::Kept, Habit::Kept, Habit::Kept, Habit::Kept];
     let strict = Strict::start(&habits, plain, "/word");
     let scraper = Scraper::start(edge.admin_port);
@@ -102,9 +111,23 @@ async fn two_upgrades_under_load_lose_no_request_no_connection_no_stream_and_no_
     for stream in streams {
         assert!(stream.await.expect("a stream is followed to the end of the test") > 0);
     }
-    assert!(tally.failures.is_empty(), "{} failed, the first: {:?}", tally.failures.len(), tally.failures.first());
-    assert!(report.faults.is_empty(), "{} faults, the first: {}", report.faults.len(), report.faults[0]);
-    assert!(report.bodies.iter().eq(["a", "b", "c"].iter()), "each of them answered: {:?}", report.bodies);
+    assert!(
+        tally.failures.is_empty(),
+        "{} failed, the first: {:?}",
+        tally.failures.len(),
+        tally.failures.first()
+    );
+    assert!(
+        report.faults.is_empty(),
+        "{} faults, the first: {}",
+        report.faults.len(),
+        report.faults[0]
+    );
+    assert!(
+        report.bodies.iter().eq(["a", "b", "c"].iter()),
+        "each of them answered: {:?}",
+        report.bodies
+    );
 
     for process in &before {
         assert!(!process.log().contains("\"message\":\"stopped\""), "it waits for its WebSockets");
@@ -112,7 +135,11 @@ async fn two_upgrades_under_load_lose_no_request_no_connection_no_stream_and_no_
     drop(sockets);
     for process in &mut before {
         let status = block_in_place(|| process.wait());
-        assert!(status.success() && process.log().contains("\"cut\":0"), "{status}: {}", process.log());
+        assert!(
+            status.success() && process.log().contains("\"cut\":0"),
+            "{status}: {}",
+            process.log()
+        );
     }
     assert_eq!(word(&edge).await, "c");
     println!(
@@ -138,12 +165,17 @@ async fn a_successor_that_fails_or_dies_before_it_serves_changes_nothing() {
     // What is only found out after the sockets were handed over.
     let occupied = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
     let address = occupied.local_addr().expect("it is bound");
-    edge.write("occupied.toml", &sections(plain, "b").replace(&format!("127.0.0.1:{plain}"), &address.to_string()));
+    edge.write(
+        "occupied.toml",
+        &sections(plain, "b").replace(&format!("127.0.0.1:{plain}"), &address.to_string()),
+    );
     let mut successor = edge.successor("occupied.toml");
     assert!(!block_in_place(|| successor.wait()).success());
     assert!(successor.log().contains(&address.to_string()), "{}", successor.log());
     let why = format!("cannot listen on {address}");
-    block_in_place(|| edge.gateway.wait_for("the reason", |gateway| gateway.log().contains(&why).then_some(())));
+    block_in_place(|| {
+        edge.gateway.wait_for("the reason", |gateway| gateway.log().contains(&why).then_some(()))
+    });
 
     // The very moment between the sockets and the word that it serves.
     let listener = UnixListener::bind(edge.path("run/between.sock")).expect("it can be bound");
@@ -170,7 +202,8 @@ async fn a_successor_that_fails_or_dies_before_it_serves_changes_nothing() {
     block_in_place(|| successor.wait_for_log("\"message\":\"taken over\""));
     eventually_word(&edge, "b").await;
     echo_all(&mut sockets, 1).await;
-    // A service manager tells every process of the service: once is not too much for one that finishes already.
+    // A service manager tells every process of the service: once is not too much for one that
+    // finishes already.
     block_in_place(|| edge.gateway.wait_for_log("\"message\":\"handed over"));
     edge.gateway.signal(Signal::SIGTERM);
     block_in_place(|| edge.gateway.wait_for_log("another process has taken over"));
@@ -212,12 +245,14 @@ async fn a_directory_that_others_may_write_into_and_a_socket_that_is_taken_are_r
     // Elsewhere in every other respect.
     let other = fs::read_to_string(edge.path("gateway.toml")).expect("it can be read");
     let ports = other.lines().filter(|line| line.starts_with("address = "));
-    let moved = ports.fold(other.clone(), |text, line| text.replace(line, "address = \"127.0.0.1:0\""));
+    let moved =
+        ports.fold(other.clone(), |text, line| text.replace(line, "address = \"127.0.0.1:0\""));
     fs::write(edge.path("other.toml"), &moved).expect("it can be written");
     let refused = |arguments: &[&str]| {
         let output = edge.command(arguments, "other.toml").output().expect("it runs");
         assert!(!output.status.success());
-        String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout)
+        String::from_utf8_lossy(&output.stderr).into_owned()
+            + &String::from_utf8_lossy(&output.stdout)
     };
     let said = refused(&["run"]);
     assert!(said.contains("a running gateway listens there"), "{said}");
@@ -245,10 +280,16 @@ async fn the_upgrade_command_returns_when_the_new_process_serves_and_the_service
     // To a file: what the new process inherits must not keep this waiting.
     let said = fs::File::create(edge.path("said")).expect("it can be made");
     let mut command = edge.command(&["upgrade"], "b.toml");
-    command.env("NOTIFY_SOCKET", edge.path("notify")).stderr(said.try_clone().expect("it is open")).stdout(said);
+    command
+        .env("NOTIFY_SOCKET", edge.path("notify"))
+        .stderr(said.try_clone().expect("it is open"))
+        .stdout(said);
     let status = block_in_place(|| command.status()).expect("it runs");
     let told = block_in_place(|| received(&manager));
-    let pid = told.strip_prefix("MAINPID=").and_then(|rest| rest.strip_suffix("\nREADY=1")).expect("it is told");
+    let pid = told
+        .strip_prefix("MAINPID=")
+        .and_then(|rest| rest.strip_suffix("\nREADY=1"))
+        .expect("it is told");
     let new = Started(Pid::from_raw(pid.parse().expect("a number")));
     let said = fs::read_to_string(edge.path("said")).expect("it was written");
     assert!(status.success() && said.contains(&format!("the process {pid} serves")), "{said}");
@@ -312,8 +353,12 @@ impl Scraper {
             while !stopped.load(Ordering::Relaxed) {
                 let ready = admin(port, "GET", "/readyz");
                 assert!(matches!(&ready, Some((200, _))), "after {scrapes} scrapes: {ready:?}");
-                let (status, metrics) = admin(port, "GET", "/metrics").expect("the admin address answers");
-                assert!(status == 200 && metrics.contains("gateway_ready 1"), "after {scrapes} scrapes: {metrics}");
+                let (status, metrics) =
+                    admin(port, "GET", "/metrics").expect("the admin address answers");
+                assert!(
+                    status == 200 && metrics.contains("gateway_ready 1"),
+                    "after {scrapes} scrapes: {metrics}"
+                );
                 scrapes += 1;
                 std::thread::sleep(Duration::from_millis(3));
             }

@@ -1,4 +1,5 @@
-//! The local authority, judged by others: Chromium, NSS and rustls hold it to its names; a phone gets its certificate.
+//! The local authority, judged by others: Chromium, NSS and rustls hold it to its names; a phone
+//! gets its certificate.
 
 use std::fs;
 use std::path::Path;
@@ -46,23 +47,32 @@ async fn with_the_authoritys_own_key_nobody_can_pose_as_another_site() {
     assert!(!String::from_utf8_lossy(&refused.stdout).contains("the page itself"), "{refused:?}");
     assert!(String::from_utf8_lossy(&refused.stderr).contains("ERR_CERT_INVALID"), "{refused:?}");
 
-    for (name, file, valid) in [("good", certs.join("local.pem"), true), ("bad", forged.with_extension("pem"), false)] {
+    for (name, file, valid) in
+        [("good", certs.join("local.pem"), true), ("bad", forged.with_extension("pem"), false)]
+    {
         certutil(&database, &["-A", "-t", ",,", "-n", name, "-i"], Some(&file));
         let verdict = certutil(&database, &["-V", "-u", "V", "-e", "-n", name], None);
         let said = format!("{verdict:?}");
         assert_eq!(verdict.status.success(), valid, "{said}");
-        assert_eq!(said.contains("not permitted to issue a certificate with this name"), !valid, "{said}");
+        assert_eq!(
+            said.contains("not permitted to issue a certificate with this name"),
+            !valid,
+            "{said}"
+        );
     }
 
     assert!(Connection::open(edge.https_port, "localhost", &edge.ca()).await.is_ok());
-    let refused = Connection::open(edge.https_port, STRANGE, &edge.ca()).await.map(drop).unwrap_err();
+    let refused =
+        Connection::open(edge.https_port, STRANGE, &edge.ca()).await.map(drop).unwrap_err();
     assert!(refused.contains("NameConstraint") || refused.contains("name constraint"), "{refused}");
 }
 
-/// A certificate for the strange site, signed with the authority's key: `certs/forged.pem` and `.key`.
+/// A certificate for the strange site, signed with the authority's key: `certs/forged.pem` and
+/// `.key`.
 fn forge(certs: &Path) -> std::path::PathBuf {
     let key = fs::read_to_string(certs.join("local-ca.key")).expect("the authority has a key");
-    let authority = fs::read_to_string(certs.join("local-ca.pem")).expect("the authority has a certificate");
+    let authority =
+        fs::read_to_string(certs.join("local-ca.pem")).expect("the authority has a certificate");
     let key = KeyPair::from_pem(&key).expect("it is a key");
     let issuer = Issuer::from_ca_cert_pem(&authority, key).expect("it is an authority");
     let own = KeyPair::generate().expect("a key can be made");
@@ -71,7 +81,8 @@ fn forge(certs: &Path) -> std::path::PathBuf {
     leaf.use_authority_key_identifier_extension = true;
     let leaf = leaf.signed_by(&own, &issuer).expect("it can be signed");
     let forged = certs.join("forged");
-    fs::write(forged.with_extension("pem"), format!("{}{authority}", leaf.pem())).expect("it can be written");
+    fs::write(forged.with_extension("pem"), format!("{}{authority}", leaf.pem()))
+        .expect("it can be written");
     fs::write(forged.with_extension("key"), own.serialize_pem()).expect("it can be written");
     forged
 }
@@ -85,7 +96,14 @@ fn certutil(database: &Path, arguments: &[&str], file: Option<&Path>) -> Output 
 /// What Chromium makes of a page, trusting what this home's database trusts.
 fn browse(home: &Path, host: &str, port: u16) -> Output {
     Command::new("timeout")
-        .args(["60", "chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"])
+        .args([
+            "60",
+            "chromium",
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--enable-logging=stderr",
+        ])
         .arg(format!("--user-data-dir={}", home.join("profile").display()))
         .args([&format!("--host-resolver-rules=MAP {STRANGE} 127.0.0.1"), "--dump-dom"])
         .arg(format!("https://{host}:{port}/"))
@@ -102,7 +120,9 @@ async fn a_phone_is_offered_the_public_certificate_and_nothing_else() {
     let client = client(&edge.ca(), Version::HTTP_11);
     let mut offer = Process::start(
         "gatehouse trust --phone",
-        Command::new(program("gatehouse")).args(["trust", "--phone", "127.0.0.1", "--certs"]).arg(&certs),
+        Command::new(program("gatehouse"))
+            .args(["trust", "--phone", "127.0.0.1", "--certs"])
+            .arg(&certs),
     );
     let url = offer.wait_for("the address", |offer| {
         let log = offer.log();
@@ -110,8 +130,15 @@ async fn a_phone_is_offered_the_public_certificate_and_nothing_else() {
     });
     let get = async |path: &str| {
         let answer = client.get(format!("{url}{path}")).send().await.expect("it answers");
-        let kind = answer.headers().get("content-type").map(|kind| kind.to_str().unwrap_or_default().to_owned());
-        (answer.status().as_u16(), kind.unwrap_or_default(), answer.bytes().await.expect("in full").to_vec())
+        let kind = answer
+            .headers()
+            .get("content-type")
+            .map(|kind| kind.to_str().unwrap_or_default().to_owned());
+        (
+            answer.status().as_u16(),
+            kind.unwrap_or_default(),
+            answer.bytes().await.expect("in full").to_vec(),
+        )
     };
     let pem = fs::read(edge.ca()).expect("the authority has a certificate");
     let der = CertificateDer::from_pem_slice(&pem).expect("it is PEM");

@@ -39,7 +39,11 @@ async fn the_assistant_streams_an_answer_and_keeps_the_conversation() {
 
     let mut stranger = gatehouse.visitor();
     let (status, problem) = stranger.get("/api/sessions/first/messages").await;
-    assert_eq!((status, &problem["type"]), (401, &json!("unauthenticated")), "reading makes no account");
+    assert_eq!(
+        (status, &problem["type"]),
+        (401, &json!("unauthenticated")),
+        "reading makes no account"
+    );
     let (status, _) = stranger.write(Method::POST, "/api/me", &json!({})).await;
     assert_eq!(status, 200, "a write does");
     let (status, _) = stranger.get("/api/sessions/first/messages").await;
@@ -54,8 +58,9 @@ async fn the_assistant_streams_an_answer_and_keeps_the_conversation() {
 async fn a_conversation_survives_a_restart() {
     let mut gatehouse = Gatehouse::start();
     let mut visitor = gatehouse.visitor();
-    let (status, answer) =
-        visitor.write(Method::POST, "/api/chat", &json!({"session_id": "kept", "message": "Hi"})).await;
+    let (status, answer) = visitor
+        .write(Method::POST, "/api/chat", &json!({"session_id": "kept", "message": "Hi"}))
+        .await;
     assert_eq!(status, 200, "{answer}");
     gatehouse.process.signal(Signal::SIGTERM);
     assert!(gatehouse.process.wait().success(), "SIGTERM ends with 0");
@@ -74,7 +79,8 @@ async fn two_people_meet_in_the_lobby_and_exchange_envelopes() {
     ada_live.ask(json!({"type": "lobby", "on": true})).await;
     ada_live.until("notice").await;
     bob_live.ask(json!({"type": "lobby", "on": true})).await;
-    let seen = ada_live.until_where("notice", |frame| frame["notice"]["kind"] == "lobby_change").await;
+    let seen =
+        ada_live.until_where("notice", |frame| frame["notice"]["kind"] == "lobby_change").await;
     assert_eq!(seen["notice"]["user"]["username"], "Bob");
     let bob_account = seen["notice"]["user"]["account_id"].clone();
 
@@ -98,7 +104,11 @@ async fn metrics_are_scraped_from_the_admin_address_only() {
     let mut visitor = gatehouse.visitor();
     visitor.get("/api/me").await;
     // A request is counted when it is over, a moment after its answer has arrived.
-    let wanted = ["gateway_requests_total{", "gateway_config_last_reload_successful 1", "gatehouse_backend_"];
+    let wanted = [
+        "gateway_requests_total{",
+        "gateway_config_last_reload_successful 1",
+        "gatehouse_backend_",
+    ];
     eventually("the metrics of both halves", || {
         let (status, metrics) = admin(gatehouse.admin_port, "GET", "/metrics")?;
         (status == 200 && wanted.iter().all(|name| metrics.contains(name))).then_some(())
@@ -124,14 +134,17 @@ async fn a_reload_changes_a_route_and_closes_no_websocket_and_a_broken_one_chang
 
     let broken = changed.replace("respond =", "respnd =");
     fs::write(split.configuration(), broken).expect("it can be written");
-    let (status, report) = admin(split.admin_port, "POST", "/reload").expect("the admin address answers");
+    let (status, report) =
+        admin(split.admin_port, "POST", "/reload").expect("the admin address answers");
     assert_eq!(status, 422, "{report}");
-    let line = changed.lines().position(|line| line.starts_with("respond")).expect("it is there") + 1;
+    let line =
+        changed.lines().position(|line| line.starts_with("respond")).expect("it is there") + 1;
     for part in ["gateway.toml", &format!("{line}"), "respnd", "respond"] {
         assert!(report.contains(part), "the report names `{part}`: {report}");
     }
     split.gateway.wait_for_log("respnd");
-    let (_, metrics) = admin(split.admin_port, "GET", "/metrics").expect("the admin address answers");
+    let (_, metrics) =
+        admin(split.admin_port, "GET", "/metrics").expect("the admin address answers");
     assert!(metrics.contains("gateway_config_last_reload_successful 0"), "{metrics}");
     eventually_hello(&mut visitor, "changed").await;
     assert!(live.answers_ping().await, "the WebSocket is still open");
@@ -168,5 +181,7 @@ fn sigterm_ends_with_zero_and_says_so() {
     let mut gatehouse = Gatehouse::start();
     gatehouse.process.signal(Signal::SIGTERM);
     assert!(gatehouse.process.wait().success(), "{}", gatehouse.process.log());
-    eventually("the port to be free", || std::net::TcpListener::bind(("127.0.0.1", gatehouse.https_port)).ok());
+    eventually("the port to be free", || {
+        std::net::TcpListener::bind(("127.0.0.1", gatehouse.https_port)).ok()
+    });
 }

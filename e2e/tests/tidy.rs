@@ -1,4 +1,5 @@
-//! The house rules that a machine can check: arrows between crates, a head in every module, sizes of files.
+//! The house rules that a machine can check: arrows between crates, a head in every module, sizes
+//! of files.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,7 +15,8 @@ const MOST_LINES: usize = 500;
 /// Longer files, each with its reason.
 const LONG_FILES: &[(&str, &str)] = &[];
 
-/// Which of our own crates each crate may depend on. `gateway` and `backend` share none: HTTP is their contract.
+/// Which of our own crates each crate may depend on. `gateway` and `backend` share none: HTTP is
+/// their contract.
 const ARROWS: &[(&str, &[&str])] = &[
     ("gateway-config", &[]),
     ("gateway-acme", &[]),
@@ -40,17 +42,25 @@ const ABSENCES: &[(&str, &[&str])] = &[
     ("backend", &["pingora", "redis", "rusqlite"]),
 ];
 
-/// The dependencies of each workspace member as its `Cargo.toml` states them; tests' own are not counted.
+/// The dependencies of each workspace member as its `Cargo.toml` states them; tests' own are not
+/// counted.
 fn dependencies() -> BTreeMap<String, Vec<String>> {
-    let root: toml::Table = read(&workspace().join("Cargo.toml")).parse().expect("Cargo.toml is TOML");
+    let root: toml::Table =
+        read(&workspace().join("Cargo.toml")).parse().expect("Cargo.toml is TOML");
     let members = root["workspace"]["members"].as_array().expect("members is an array");
     members
         .iter()
         .map(|member| {
-            let path = workspace().join(member.as_str().expect("a member is a path")).join("Cargo.toml");
+            let path =
+                workspace().join(member.as_str().expect("a member is a path")).join("Cargo.toml");
             let manifest: toml::Table = read(&path).parse().expect("Cargo.toml is TOML");
-            let name = manifest["package"]["name"].as_str().expect("a package has a name").to_owned();
-            let needs = manifest.get("dependencies").and_then(|table| table.as_table()).cloned().unwrap_or_default();
+            let name =
+                manifest["package"]["name"].as_str().expect("a package has a name").to_owned();
+            let needs = manifest
+                .get("dependencies")
+                .and_then(|table| table.as_table())
+                .cloned()
+                .unwrap_or_default();
             (name, needs.keys().cloned().collect())
         })
         .collect()
@@ -81,8 +91,10 @@ fn crates_stay_free_of_what_is_not_theirs() {
 
 #[test]
 fn every_module_begins_with_a_head() {
-    let headless: Vec<PathBuf> =
-        sources("rs").into_iter().filter(|path| !read(path).trim_start().starts_with("//!")).collect();
+    let headless: Vec<PathBuf> = sources("rs")
+        .into_iter()
+        .filter(|path| !read(path).trim_start().starts_with("//!"))
+        .collect();
     assert!(headless.is_empty(), "modules without a `//!` head: {headless:#?}");
 }
 
@@ -91,7 +103,11 @@ fn files_are_rooms_with_one_purpose() {
     let mut review = Vec::new();
     let mut too_long = Vec::new();
     for path in ["rs", "ts", "svelte", "py", "sh"].into_iter().flat_map(sources) {
-        let relative = path.strip_prefix(workspace()).expect("sources are in the workspace").display().to_string();
+        let relative = path
+            .strip_prefix(workspace())
+            .expect("sources are in the workspace")
+            .display()
+            .to_string();
         let lines = read(&path).lines().count();
         let reasoned = LONG_FILES.iter().any(|(file, _)| *file == relative);
         let generated = relative == "ui/src/protocol/wire.ts";
@@ -102,7 +118,10 @@ fn files_are_rooms_with_one_purpose() {
         }
     }
     println!("over {REVIEW_LINES} lines, worth another look: {review:#?}");
-    assert!(too_long.is_empty(), "over {MOST_LINES} lines; split them, or give a reason in LONG_FILES: {too_long:#?}");
+    assert!(
+        too_long.is_empty(),
+        "over {MOST_LINES} lines; split them, or give a reason in LONG_FILES: {too_long:#?}"
+    );
 }
 
 #[test]
@@ -111,7 +130,11 @@ fn modules_are_named_after_what_they_do() {
     let found: Vec<PathBuf> = sources("rs")
         .into_iter()
         .chain(sources("ts"))
-        .filter(|path| path.file_stem().and_then(|stem| stem.to_str()).is_some_and(|stem| vague.contains(&stem)))
+        .filter(|path| {
+            path.file_stem()
+                .and_then(|stem| stem.to_str())
+                .is_some_and(|stem| vague.contains(&stem))
+        })
         .collect();
     assert!(found.is_empty(), "names that say nothing: {found:#?}");
 }
@@ -123,13 +146,21 @@ fn read(path: &Path) -> String {
 /// The files with this ending that git tracks or would track.
 fn sources(ending: &str) -> Vec<PathBuf> {
     let listed = Command::new("git")
-        .args(["ls-files", "--cached", "--others", "--exclude-standard", "--", &format!("*.{ending}")])
+        .args([
+            "ls-files",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+            "--",
+            &format!("*.{ending}"),
+        ])
         .current_dir(workspace())
         .output()
         .expect("git lists files");
     assert!(listed.status.success(), "git ls-files: {}", String::from_utf8_lossy(&listed.stderr));
     let names = String::from_utf8(listed.stdout).expect("file names are UTF-8");
-    let paths: Vec<PathBuf> = names.lines().map(|name| workspace().join(name)).filter(|path| path.is_file()).collect();
+    let paths: Vec<PathBuf> =
+        names.lines().map(|name| workspace().join(name)).filter(|path| path.is_file()).collect();
     assert!(!paths.is_empty() || ending == "py" || ending == "sh", "git lists no *.{ending} files");
     paths
 }

@@ -15,7 +15,10 @@ const OF_THE_SETTING: &[(&str, &str)] = &[
         "engine_problem",
         "the scanner's OpenSSL has no GOST engine, which Debian only recommends; no GOST is offered here",
     ),
-    ("cert_revocation", "the local authority revokes nothing: its leaves live for 90 days on one machine"),
+    (
+        "cert_revocation",
+        "the local authority revokes nothing: its leaves live for 90 days on one machine",
+    ),
     (
         "sessionresumption_ticket",
         "its client often hangs up before TLS 1.3's first ticket comes, and then it cannot tell",
@@ -47,17 +50,37 @@ async fn testssl_finds_nothing_above_low() {
     let mut scan = Process::start(
         "testssl",
         Command::new("testssl")
-            // Without the network: no names are looked up, no lists of revoked certificates are fetched.
-            .args(["--quiet", "--color", "0", "--warnings", "off", "--nodns", "none", "--ip", "127.0.0.1"])
+            // Without the network: no names are looked up, no lists of revoked certificates are
+            // fetched.
+            .args([
+                "--quiet",
+                "--color",
+                "0",
+                "--warnings",
+                "off",
+                "--nodns",
+                "none",
+                "--ip",
+                "127.0.0.1",
+            ])
             .args(["--connect-timeout", "10", "--openssl-timeout", "10", "--add-ca"])
             .arg(edge.ca())
-            .args(["--protocols", "--std", "--pfs", "--server-defaults", "--headers", "--vulnerable", "--jsonfile"])
+            .args([
+                "--protocols",
+                "--std",
+                "--pfs",
+                "--server-defaults",
+                "--headers",
+                "--vulnerable",
+                "--jsonfile",
+            ])
             .arg(&report)
             .arg(format!("localhost:{}", edge.https_port))
             .current_dir(folder.path()),
     );
     let status = tokio::task::block_in_place(|| scan.wait_within(Duration::from_secs(500)));
-    let text = std::fs::read_to_string(&report).unwrap_or_else(|error| panic!("{status}, {error}:\n{}", scan.log()));
+    let text = std::fs::read_to_string(&report)
+        .unwrap_or_else(|error| panic!("{status}, {error}:\n{}", scan.log()));
     let findings: Vec<Value> = serde_json::from_str(&text).expect("the report is JSON");
 
     let missing = |id: &&&str| !findings.iter().any(|finding| text_of(finding, "id") == **id);

@@ -1,4 +1,5 @@
-//! From the command line to the gateway's configuration: a file of the operator's own, or the text of the default one.
+//! From the command line to the gateway's configuration: a file of the operator's own, or the text
+//! of the default one.
 
 use std::error::Error;
 use std::io::IsTerminal as _;
@@ -20,11 +21,9 @@ pub(crate) fn source(arguments: &Arguments) -> Result<ConfigSource, Box<dyn Erro
     let socket = services::socket(&arguments.data)?;
     let target: gateway_config::Target = format!("unix:{}", socket.display()).parse()?;
     let public = !arguments.domain.is_empty();
-    let (ordered, local): (Vec<_>, Vec<_>) = arguments
-        .domain
-        .iter()
-        .cloned()
-        .partition(|name| if arguments.acme_directory.is_some() { !is_wildcard(name) } else { is_public(name) });
+    let (ordered, local): (Vec<_>, Vec<_>) = arguments.domain.iter().cloned().partition(|name| {
+        if arguments.acme_directory.is_some() { !is_wildcard(name) } else { is_public(name) }
+    });
     let standalone = Standalone {
         https: addresses(&arguments.https, if public { "[::]:443" } else { "localhost:8443" })?,
         http: addresses(&arguments.http, if public { "[::]:80" } else { "localhost:8080" })?,
@@ -48,16 +47,27 @@ pub(crate) fn source(arguments: &Arguments) -> Result<ConfigSource, Box<dyn Erro
     Ok(ConfigSource::Text { text: standalone.to_toml(), origin, base: PathBuf::from(".") })
 }
 
-/// Whether a public authority could issue for it: a name of the public DNS, not one that is only known nearby.
+/// Whether a public authority could issue for it: a name of the public DNS, not one that is only
+/// known nearby.
 fn is_public(name: &ServerName) -> bool {
     // RFC 6761, RFC 6762, RFC 8375, and `.internal`, which ICANN has reserved.
-    const NEARBY: [&str; 9] =
-        ["localhost", "local", "test", "example", "invalid", "internal", "lan", "home", "home.arpa"];
+    const NEARBY: [&str; 9] = [
+        "localhost",
+        "local",
+        "test",
+        "example",
+        "invalid",
+        "internal",
+        "lan",
+        "home",
+        "home.arpa",
+    ];
     match name {
         ServerName::Ip(_) => false,
         ServerName::Dns(dns) => {
-            let below =
-                |parent: &&str| dns == parent || dns.strip_suffix(parent).is_some_and(|rest| rest.ends_with('.'));
+            let below = |parent: &&str| {
+                dns == parent || dns.strip_suffix(parent).is_some_and(|rest| rest.ends_with('.'))
+            };
             dns.contains('.') && !is_wildcard(name) && !NEARBY.iter().any(below)
         }
     }

@@ -72,7 +72,10 @@ async fn serve(arguments: &Arguments, held: Held) -> Result<(), Box<dyn Error>> 
 #[expect(clippy::print_stdout, reason = "the one line that a person who starts this looks for")]
 async fn announce(arguments: &Arguments, gateway: &gateway::gateway::Handle) {
     let addresses = gateway.addresses().await;
-    let port = addresses.iter().find(|(name, _)| name.as_str() == "https").map(|(_, address)| address.port());
+    let port = addresses
+        .iter()
+        .find(|(name, _)| name.as_str() == "https")
+        .map(|(_, address)| address.port());
     let host = arguments.domain.first().map_or_else(|| "localhost".to_owned(), ToString::to_string);
     match port {
         Some(443) => println!("Gatehouse is ready: https://{host}"),

@@ -10,7 +10,8 @@ use std::time::Duration;
 use backend::{ListenAddress, Listener, Role, Settings};
 use prometheus::Registry;
 
-/// How long goodbyes and running answers may take: there is no other node that a client could go to meanwhile.
+/// How long goodbyes and running answers may take: there is no other node that a client could go to
+/// meanwhile.
 const DRAIN: Duration = Duration::from_secs(8);
 
 /// sun_path holds 108 bytes, the closing NUL included: unix(7).
@@ -25,8 +26,10 @@ pub(crate) struct Services {
 pub(crate) fn socket(data: &Path) -> Result<PathBuf, Box<dyn Error>> {
     let path = std::path::absolute(data)?.join("backend.sock");
     if path.as_os_str().len() > LONGEST_SOCKET_PATH {
-        let reason =
-            format!("--data {}: the path is too long for a socket in it, choose a shorter one", data.display());
+        let reason = format!(
+            "--data {}: the path is too long for a socket in it, choose a shorter one",
+            data.display()
+        );
         return Err(reason.into());
     }
     Ok(path)
@@ -39,8 +42,9 @@ impl Services {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(data);
         made.map_err(|error| refused(data, &error))?;
         let path = socket(data)?;
-        let listener =
-            Listener::bind(&ListenAddress::Unix(path.clone())).await.map_err(|error| refused(&path, &error))?;
+        let listener = Listener::bind(&ListenAddress::Unix(path.clone()))
+            .await
+            .map_err(|error| refused(&path, &error))?;
         let registry = Registry::new();
         let running = backend::start(settings, Role::All, vec![listener], registry.clone()).await?;
         Ok(Self { running, registry })

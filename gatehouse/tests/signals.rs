@@ -35,7 +35,9 @@ fn start(directory: &Path) -> Running {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gatehouse"));
     command.args(["--https", "127.0.0.1:0", "--http", "127.0.0.1:0", "--admin", &free.to_string()]);
     command.current_dir(directory).env_remove("OPENAI_API_KEY").env_remove("REDIS_URL");
-    Running(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+    Running(
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap(),
+    )
 }
 
 #[test]
@@ -49,10 +51,16 @@ fn sigterm_ends_it_with_0_however_early_it_comes() {
         let socket = directory.path().join("data/backend.sock");
         let deadline = Instant::now() + SOON;
         while !(if round % 2 == 0 { socket.exists() } else { catches_sigterm(pid) }) {
-            assert!(Instant::now() < deadline && running.0.try_wait().unwrap().is_none(), "round {round}");
+            assert!(
+                Instant::now() < deadline && running.0.try_wait().unwrap().is_none(),
+                "round {round}"
+            );
             thread::sleep(Duration::from_micros(200));
         }
-        assert!(catches_sigterm(pid), "round {round}: a socket was open before the handler was there");
+        assert!(
+            catches_sigterm(pid),
+            "round {round}: a socket was open before the handler was there"
+        );
         let pid = nix::unistd::Pid::from_raw(pid.try_into().unwrap());
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
         let ended = loop {

@@ -1,18 +1,19 @@
-//! One line per request: what was asked, what was answered, how long it took. Never a query string, never a raw address.
-//! What a client chose is cut to a length, and of what a client is refused most is only counted.
+//! One line per request: what was asked, what was answered, how long it took. Never a query string,
+//! never a raw address. What a client chose is cut to a length, and of what a client is refused
+//! most is only counted.
 
 pub(crate) mod bounded;
 mod refusals;
 
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use sha2::{Digest, Sha256};
+
 use crate::listener::network;
 use bounded::cut;
 use refusals::{Key, More, Refusals};
-use sha2::{Digest, Sha256};
-use std::{
-    net::{IpAddr, Ipv6Addr},
-    sync::{Arc, Weak},
-    time::{Duration, Instant},
-};
 
 /// What is said about a request when its answer has ended.
 #[derive(Clone, Copy, Debug)]
@@ -65,11 +66,19 @@ pub struct AccessLog {
 struct Names(Option<Pseudonyms>);
 
 impl AccessLog {
-    /// A log as configured; `pseudonyms` are those of the process, so that lines stay comparable over reloads, and what
-    /// `previous` has counted goes on being counted.
-    pub fn new(log: &gateway_config::Log, pseudonyms: &Pseudonyms, previous: Option<&Self>) -> Self {
+    /// A log as configured; `pseudonyms` are those of the process, so that lines stay comparable
+    /// over reloads, and what `previous` has counted goes on being counted.
+    pub fn new(
+        log: &gateway_config::Log,
+        pseudonyms: &Pseudonyms,
+        previous: Option<&Self>,
+    ) -> Self {
         let refusals = previous.map(|previous| Arc::clone(&previous.refusals)).unwrap_or_default();
-        Self { enabled: log.access, names: Names(log.pseudonymise.then(|| pseudonyms.clone())), refusals }
+        Self {
+            enabled: log.access,
+            names: Names(log.pseudonymise.then(|| pseudonyms.clone())),
+            refusals,
+        }
     }
 
     /// Whether [`record`](Self::record) does anything.
@@ -79,7 +88,9 @@ impl AccessLog {
 
     /// Writes one line; of a refusal, when it is the first for its client and reason for some time.
     pub fn record(&self, record: &AccessRecord<'_>) {
-        if !self.enabled || record.refused.is_some_and(|reason| !self.is_first(record.client, reason)) {
+        if !self.enabled
+            || record.refused.is_some_and(|reason| !self.is_first(record.client, reason))
+        {
             return;
         }
         let client = self.named(record.client);
@@ -102,8 +113,8 @@ impl AccessLog {
 }
 
 impl AccessLog {
-    /// Writes a line for a request that was refused before anything in it could be relied on: nothing of it is repeated.
-    /// `reason` is the label of the refusal, `detail` the answer's text.
+    /// Writes a line for a request that was refused before anything in it could be relied on:
+    /// nothing of it is repeated. `reason` is the label of the refusal, `detail` the answer's text.
     pub(crate) fn refused(&self, client: IpAddr, status: u16, reason: &'static str, detail: &str) {
         if self.enabled && self.is_first(client, reason) {
             tracing::info!(target: "access", status, reason, detail, protocol = "HTTP/1.1", client = self.named(client));
@@ -177,7 +188,8 @@ impl Pseudonyms {
             }
             IpAddr::V6(v6) => (Ipv6Addr::to_bits(v6) >> 80).to_be_bytes().to_vec(),
         };
-        // A fixed-length key before a message whose hash is cut to a quarter: no length extension to be had.
+        // A fixed-length key before a message whose hash is cut to a quarter: no length extension
+        // to be had.
         let digest = Sha256::new().chain_update(self.0).chain_update(network).finalize();
         hex::encode(digest.iter().take(8).copied().collect::<Vec<_>>())
     }

@@ -1,4 +1,5 @@
-//! ACME at work: one maintainer for the certificates of one issuer, kept over reloads, publishing to where TLS serves from.
+//! ACME at work: one maintainer for the certificates of one issuer, kept over reloads, publishing
+//! to where TLS serves from.
 //!
 //! config → `prepare` (everything that can fail) → `take` (start, publish, end what is gone).
 
@@ -7,19 +8,20 @@ mod group;
 mod settings;
 mod storage;
 
-use crate::{
-    certificates::{CertificateError, Loaded, Purpose},
-    config_source::ConfigError,
-    gateway::Handle,
-};
+use std::sync::Arc;
+use std::time::Duration;
+
 use arc_swap::ArcSwap;
 use gateway_acme::{Maintainer, NameSet, Status, SystemClock};
 use gateway_config::{AcmeIssuer, CertificateSource, Config, Name};
+use tokio_util::sync::CancellationToken;
+
+use crate::certificates::{CertificateError, Loaded, Purpose};
+use crate::config_source::ConfigError;
+use crate::gateway::Handle;
 use group::{Entry, Group, Member};
 use settings::Inputs;
-use std::{sync::Arc, time::Duration};
 use storage::{Opened, Wanted};
-use tokio_util::sync::CancellationToken;
 
 /// How long a start waits for what storage holds already.
 const FIRST_LOOK: Duration = Duration::from_secs(5);
@@ -53,8 +55,15 @@ pub(crate) struct Prepared {
 impl Wishes {
     /// Reads everything; on a thread that may block.
     pub(crate) fn read(config: &Config, purpose: Purpose) -> Result<Self, ConfigError> {
-        let storage = config.certificate_storage.as_ref().map(|wanted| Wanted::read(wanted, purpose)).transpose();
-        Ok(Self { storage: storage.map_err(ConfigError::CertificateStorage)?, issuers: by_issuer(config)? })
+        let storage = config
+            .certificate_storage
+            .as_ref()
+            .map(|wanted| Wanted::read(wanted, purpose))
+            .transpose();
+        Ok(Self {
+            storage: storage.map_err(ConfigError::CertificateStorage)?,
+            issuers: by_issuer(config)?,
+        })
     }
 }
 
@@ -66,9 +75,9 @@ impl Prepared {
 }
 
 impl Acme {
-    /// Prepares a maintainer for each issuer that is new, has other names, or whose files changed. What `loaded` holds for
-    /// ordered certificates are stand-ins; they are replaced by what is served already or found in storage. A look writes
-    /// nothing.
+    /// Prepares a maintainer for each issuer that is new, has other names, or whose files changed.
+    /// What `loaded` holds for ordered certificates are stand-ins; they are replaced by what is
+    /// served already or found in storage. A look writes nothing.
     pub(crate) async fn prepare(
         &self,
         wishes: Wishes,
@@ -86,7 +95,10 @@ impl Acme {
         let mut groups = Vec::new();
         for (issuer, inputs, members) in wishes.issuers {
             let kept = self.groups.iter().map(|running| &running.group);
-            let prepared = match kept.into_iter().find(|group| group.is(&issuer, &inputs, &opened, &members)) {
+            let prepared = match kept
+                .into_iter()
+                .find(|group| group.is(&issuer, &inputs, &opened, &members))
+            {
                 Some(group) => (Arc::clone(group), None),
                 None => self.group(issuer, inputs, &opened, members, loaded)?,
             };
@@ -118,7 +130,9 @@ impl Acme {
     /// Takes it into effect.
     pub(crate) fn take(&mut self, prepared: Prepared, handle: &Handle) {
         let state = handle.state();
-        state.plane.answer_challenges(prepared.groups.iter().map(|(group, _)| Arc::clone(&group.challenges)).collect());
+        state.plane.answer_challenges(
+            prepared.groups.iter().map(|(group, _)| Arc::clone(&group.challenges)).collect(),
+        );
         let mut before = std::mem::take(&mut self.groups);
         for (group, fresh) in prepared.groups {
             let running = before.iter().position(|running| Arc::ptr_eq(&running.group, &group));
@@ -132,7 +146,11 @@ impl Acme {
                     if let Some(maintainer) = fresh {
                         state.tasks.spawn(maintainer.run(stop.clone()));
                     }
-                    state.tasks.spawn(follow::follow(Arc::clone(&group), handle.metrics().clone(), stop.clone()));
+                    state.tasks.spawn(follow::follow(
+                        Arc::clone(&group),
+                        handle.metrics().clone(),
+                        stop.clone(),
+                    ));
                     Running { group, stop }
                 }
             };
@@ -171,7 +189,9 @@ impl Acme {
             let served = self.groups.iter().find_map(|running| running.group.served(&names));
             let served = served.map(|key| Arc::new(ArcSwap::new(key)));
             let taken_over = served.is_some();
-            let Some(slot) = served.or_else(|| loaded.certificates.get(&name).cloned()) else { continue };
+            let Some(slot) = served.or_else(|| loaded.certificates.get(&name).cloned()) else {
+                continue;
+            };
             entries.push(Entry::new(name, names, slot, taken_over));
         }
         let group = Group::new(issuer, inputs, Arc::clone(opened), members, entries, &maintainer);
@@ -179,7 +199,8 @@ impl Acme {
     }
 }
 
-/// The ordered certificates of a configuration; those of one issuer share an account and a maintainer.
+/// The ordered certificates of a configuration; those of one issuer share an account and a
+/// maintainer.
 fn by_issuer(config: &Config) -> Result<Vec<(AcmeIssuer, Inputs, Vec<Member>)>, ConfigError> {
     let mut groups: Vec<(AcmeIssuer, Inputs, Vec<Member>)> = Vec::new();
     for certificate in &config.certificates {

@@ -1,23 +1,26 @@
-//! The admin address: metrics, health, reload, drain, configuration. Plain HTTP, for operators and Prometheus only.
+//! The admin address: metrics, health, reload, drain, configuration. Plain HTTP, for operators and
+//! Prometheus only.
 
 mod authority;
 mod connections;
 mod host;
 mod metrics;
 
-use crate::{bind::Bound, gateway::Handle};
-use axum::{
-    Json, Router,
-    extract::{Query, Request, State},
-    http::{HeaderMap, StatusCode, header},
-    middleware::{self, Next},
-    response::{IntoResponse, Response},
-    routing::{get, post},
-};
-use connections::Connections;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::extract::{Query, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
 use serde_json::json;
-use std::{net::SocketAddr, time::Duration};
 use tokio::net::TcpListener;
+
+use crate::bind::Bound;
+use crate::gateway::Handle;
+use connections::Connections;
 
 /// How long requests that are open may take when the server stops.
 const FINISH: Duration = Duration::from_secs(2);
@@ -34,7 +37,12 @@ pub(crate) struct Server {
 
 impl Server {
     /// Begins to serve.
-    pub(crate) fn start(handle: Handle, configured: SocketAddr, bound: Bound, sockets: Vec<TcpListener>) -> Self {
+    pub(crate) fn start(
+        handle: Handle,
+        configured: SocketAddr,
+        bound: Bound,
+        sockets: Vec<TcpListener>,
+    ) -> Self {
         let connections = Connections::new(router(handle));
         for socket in sockets {
             connections.accept_on(socket);
@@ -80,16 +88,18 @@ fn router(handle: Handle) -> Router {
         .with_state(handle)
 }
 
-/// A web page that someone on this machine visits must not reach what only an operator may. Browsers say where a request
-/// comes from: the Fetch standard's `Origin`, and `Sec-Fetch-Site`, which is `none` when a person
-/// typed the address. What a page reads under a name of its own, [`host`] refuses.
+/// A web page that someone on this machine visits must not reach what only an operator may.
+/// Browsers say where a request comes from: the Fetch standard's `Origin`, and `Sec-Fetch-Site`,
+/// which is `none` when a person typed the address. What a page reads under a name of its own,
+/// [`host`] refuses.
 async fn refuse_browsers(request: Request, next: Next) -> Response {
     let from_page = |headers: &HeaderMap| {
         let site = headers.get("sec-fetch-site");
         headers.contains_key(header::ORIGIN) || site.is_some_and(|site| site != "none")
     };
     if from_page(request.headers()) {
-        return (StatusCode::FORBIDDEN, "the admin address does not answer web pages\n").into_response();
+        return (StatusCode::FORBIDDEN, "the admin address does not answer web pages\n")
+            .into_response();
     }
     next.run(request).await
 }
@@ -104,7 +114,10 @@ async fn ready(State(gateway): State<Handle>) -> Response {
 
 async fn config(State(gateway): State<Handle>) -> Response {
     let config = gateway.config();
-    ([(header::CONTENT_TYPE, "application/toml")], format!("# sha256 {}\n{}", config.hash, config.to_toml()))
+    (
+        [(header::CONTENT_TYPE, "application/toml")],
+        format!("# sha256 {}\n{}", config.hash, config.to_toml()),
+    )
         .into_response()
 }
 
@@ -120,7 +133,8 @@ async fn reload(State(gateway): State<Handle>, Query(how): Query<HowToReload>) -
     let report = if how.dry_run { gateway.rehearse_reload().await } else { gateway.reload().await };
     match report {
         Ok(report) => Json(report).into_response(),
-        Err(error) => (StatusCode::UNPROCESSABLE_ENTITY, Json(json!({ "faults": error.faults() }))).into_response(),
+        Err(error) => (StatusCode::UNPROCESSABLE_ENTITY, Json(json!({ "faults": error.faults() })))
+            .into_response(),
     }
 }
 

@@ -1,8 +1,10 @@
 //! Answers that the gateway gives itself: problem details for programs, a small page for people.
 
-use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, response::Parts};
 use std::io::Write as _;
+
+use bytes::Bytes;
+use http::response::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 /// A whole answer.
 #[derive(Clone, Debug)]
@@ -27,11 +29,14 @@ impl Form {
     /// The form for a request: interfaces get problems, navigations get pages.
     pub(crate) fn of(target: &str, headers: &HeaderMap) -> Self {
         let path = target.split('?').next().unwrap_or_default();
-        let below = |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let below = |root: &str| {
+            path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
         if below("/api") || below("/ws") {
             return Self::Problem;
         }
-        let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+        let accept =
+            headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
         if accept.contains("text/html") { Self::Html } else { Self::Text }
     }
 }
@@ -40,7 +45,8 @@ impl Answer {
     /// An answer with a line of text.
     pub(crate) fn text(status: u16, body: &str) -> Self {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let answer = Self { status, headers: Vec::new(), body: Bytes::copy_from_slice(body.as_bytes()) };
+        let answer =
+            Self { status, headers: Vec::new(), body: Bytes::copy_from_slice(body.as_bytes()) };
         answer.with("content-type", "text/plain; charset=utf-8")
     }
 
@@ -56,14 +62,16 @@ impl Answer {
         answer.with("cache-control", "no-store").with("x-content-type-options", "nosniff")
     }
 
-    /// An error in the form that the client wants. `detail` is a sentence of the gateway's own, never of the client's.
+    /// An error in the form that the client wants. `detail` is a sentence of the gateway's own,
+    /// never of the client's.
     pub(crate) fn error(status: u16, detail: &str, form: Form) -> Self {
         let plain = Self::plain(status, detail);
         let title = plain.status.canonical_reason().unwrap_or("Error");
         match form {
             Form::Text => plain,
             Form::Problem => {
-                // The one failure that the service behind answers as well, and that its clients know by its type.
+                // The one failure that the service behind answers as well, and that its clients
+                // know by its type.
                 let kind = if status == 413 { "too-large" } else { "about:blank" };
                 let problem = serde_json::json!({"type": kind, "title": title, "status": status, "detail": detail});
                 plain.containing("application/problem+json", problem.to_string())
@@ -149,8 +157,10 @@ mod tests {
             serde_json::from_slice::<serde_json::Value>(&problem.body).expect("JSON"),
             serde_json::json!({"type": "about:blank", "title": "Not Found", "status": 404, "detail": "There is nothing here."})
         );
-        let raw =
-            String::from_utf8(Answer::error(503, "Later.", Form::Text).with("retry-after", "1").to_h1()).expect("text");
+        let raw = String::from_utf8(
+            Answer::error(503, "Later.", Form::Text).with("retry-after", "1").to_h1(),
+        )
+        .expect("text");
         assert_eq!(
             raw,
             "HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain; charset=utf-8\r\ncache-control: no-store\r\n\

@@ -1,12 +1,12 @@
 //! Binds addresses, all of a listener's or none, and says plainly what stands in the way.
 
-use crate::take_over::{Inherited, Part};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+
 use gateway_config::ListenAddress;
 use socket2::{Domain, Protocol, Socket, Type};
-use std::{
-    io,
-    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
-};
+
+use crate::take_over::{Inherited, Part};
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 4096;
@@ -66,17 +66,23 @@ pub(crate) fn bind_or_inherit(
     }
 }
 
-fn bind_fresh(key: &str, address: &ListenAddress, inherited: &mut Inherited) -> Result<Bound, BindError> {
+fn bind_fresh(
+    key: &str,
+    address: &ListenAddress,
+    inherited: &mut Inherited,
+) -> Result<Bound, BindError> {
     let wanted = address.socket_addrs();
     if address.port() != 0 || wanted.len() < 2 {
         return bind_all(key, &wanted, inherited);
     }
-    // Both families must get one and the same port: the first takes any, the second may find it occupied.
+    // Both families must get one and the same port: the first takes any, the second may find it
+    // occupied.
     let mut attempts = 0;
     loop {
         let probe = bind_all(key, wanted.get(..1).unwrap_or(&wanted), inherited)?;
         let port = probe.addresses.first().map_or(0, SocketAddr::port);
-        let rest: Vec<_> = wanted.iter().skip(1).map(|address| SocketAddr::new(address.ip(), port)).collect();
+        let rest: Vec<_> =
+            wanted.iter().skip(1).map(|address| SocketAddr::new(address.ip(), port)).collect();
         attempts += 1;
         match bind_all(key, &rest, inherited) {
             Ok(second) => return Ok(probe.and(second)),
@@ -87,7 +93,11 @@ fn bind_fresh(key: &str, address: &ListenAddress, inherited: &mut Inherited) -> 
     }
 }
 
-fn bind_all(key: &str, wanted: &[SocketAddr], inherited: &mut Inherited) -> Result<Bound, BindError> {
+fn bind_all(
+    key: &str,
+    wanted: &[SocketAddr],
+    inherited: &mut Inherited,
+) -> Result<Bound, BindError> {
     let mut bound = Bound { sockets: Vec::new(), addresses: Vec::new() };
     for address in wanted {
         match inherited.take(*address).map_or_else(|| bind_one(*address), Ok) {
@@ -99,7 +109,14 @@ fn bind_all(key: &str, wanted: &[SocketAddr], inherited: &mut Inherited) -> Resu
             Err(error) if is_absent(&error) && !bound.sockets.is_empty() => {
                 tracing::info!(%address, %error, "this machine has no such address");
             }
-            Err(error) => return Err(BindError { key: key.to_owned(), address: *address, error, held_by: None }),
+            Err(error) => {
+                return Err(BindError {
+                    key: key.to_owned(),
+                    address: *address,
+                    error,
+                    held_by: None,
+                });
+            }
         }
     }
     Ok(bound)
@@ -118,7 +135,8 @@ fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // Connections of a process that just ended may linger in TIME_WAIT; only a living listener is in the way.
+    // Connections of a process that just ended may linger in TIME_WAIT; only a living listener is
+    // in the way.
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
         socket.set_only_v6(!address.ip().is_unspecified())?;
@@ -154,7 +172,9 @@ fn advice_on(port: u16, error: &io::Error) -> String {
         io::ErrorKind::PermissionDenied => format!(
             "not permitted; ports below 1024 need root, CAP_NET_BIND_SERVICE, or net.ipv4.ip_unprivileged_port_start={port}"
         ),
-        io::ErrorKind::AddrNotAvailable => "no network interface of this machine has this address".to_owned(),
+        io::ErrorKind::AddrNotAvailable => {
+            "no network interface of this machine has this address".to_owned()
+        }
         _ => error.to_string(),
     }
 }
@@ -174,9 +194,13 @@ mod tests {
     fn an_occupied_address_is_named_with_its_key() {
         let first = bind("first", &"127.0.0.1:0".parse().unwrap()).unwrap();
         let address = first.addresses[0];
-        let error = bind("[[listener]] \"https\", key `address`", &ListenAddress::Socket(address)).unwrap_err();
+        let error = bind("[[listener]] \"https\", key `address`", &ListenAddress::Socket(address))
+            .unwrap_err();
         let text = error.to_string();
-        assert!(text.contains("\"https\", key `address`") && text.contains(&address.to_string()), "{text}");
+        assert!(
+            text.contains("\"https\", key `address`") && text.contains(&address.to_string()),
+            "{text}"
+        );
         assert!(text.contains("another program listens there"), "{text}");
     }
 }

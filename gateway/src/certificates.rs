@@ -1,24 +1,22 @@
-//! Reads the configured certificates: issues self-signed ones, reads files, refuses what no client could use.
+//! Reads the configured certificates: issues self-signed ones, reads files, refuses what no client
+//! could use.
 
-use crate::{
-    files::{self, PEM_MOST},
-    local_ca,
-    tls::Certificates,
-};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
 use gateway_acme::check::{self, Pem};
 use gateway_config::{Certificate, CertificateSource, Config, Name, Protocol, ServerName};
 use rustls::RootCertStore;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use sha2::{Digest, Sha256};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::{Path, PathBuf},
-    time::SystemTime,
-};
-use x509_parser::{
-    extensions::GeneralName,
-    prelude::{FromDer, X509Certificate},
-};
+use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use crate::files::{self, PEM_MOST};
+use crate::local_ca;
+use crate::tls::Certificates;
 
 /// Every configured certificate, ready for TLS, and what is known about each.
 #[derive(Clone, Default)]
@@ -71,7 +69,8 @@ pub fn load(config: &Config, purpose: Purpose) -> Result<Loaded, Vec<Certificate
     let mut loaded = Loaded::default();
     let mut errors = Vec::new();
     for listener in &config.listeners {
-        if let Protocol::Https { client_certificates: Some(clients), certificates } = &listener.protocol
+        if let Protocol::Https { client_certificates: Some(clients), certificates } =
+            &listener.protocol
             && let Err(reason) = client_authorities(&clients.authorities, &mut loaded)
             && let Some(name) = certificates.first()
         {
@@ -93,8 +92,9 @@ pub fn load(config: &Config, purpose: Purpose) -> Result<Loaded, Vec<Certificate
 /// Whether a self-signed certificate is due for renewal.
 pub fn renewal_is_due(config: &Config) -> bool {
     config.certificates.iter().any(|certificate| {
-        local(certificate)
-            .is_some_and(|(directory, names)| local_ca::is_due(directory, certificate.name.as_str(), names))
+        local(certificate).is_some_and(|(directory, names)| {
+            local_ca::is_due(directory, certificate.name.as_str(), names)
+        })
     })
 }
 
@@ -105,7 +105,9 @@ pub fn files(config: &Config) -> Vec<PathBuf> {
         CertificateSource::SelfSigned { .. } | CertificateSource::Acme(_) => Vec::new(),
     });
     let clients = config.listeners.iter().filter_map(|listener| match &listener.protocol {
-        Protocol::Https { client_certificates: Some(clients), .. } => Some(clients.authorities.clone()),
+        Protocol::Https { client_certificates: Some(clients), .. } => {
+            Some(clients.authorities.clone())
+        }
         _ => None,
     });
     files.chain(clients).collect()
@@ -121,14 +123,20 @@ fn local(certificate: &Certificate) -> Option<(&Path, &[ServerName])> {
     }
 }
 
-fn load_one(certificate: &Certificate, purpose: Purpose, loaded: &mut Loaded) -> Result<(), String> {
+fn load_one(
+    certificate: &Certificate,
+    purpose: Purpose,
+    loaded: &mut Loaded,
+) -> Result<(), String> {
     let (cert, key) = match (&certificate.source, local(certificate)) {
         (CertificateSource::Files { cert, key }, _) => (cert.clone(), key.clone()),
         (_, Some((directory, names))) => {
             let stem = certificate.name.as_str();
             match purpose {
                 Purpose::Serve => issue(certificate, directory, names)?,
-                Purpose::Look => match local_ca::look(directory, stem, names).map_err(|error| error.to_string())? {
+                Purpose::Look => match local_ca::look(directory, stem, names)
+                    .map_err(|error| error.to_string())?
+                {
                     Some(files) => files,
                     None => return rehearse(certificate, names, loaded),
                 },
@@ -136,41 +144,58 @@ fn load_one(certificate: &Certificate, purpose: Purpose, loaded: &mut Loaded) ->
         }
         (_, None) => return Ok(()),
     };
-    let chain_pem = files::read(&cert, PEM_MOST).map_err(|error| format!("cert: {}: {error}", cert.display()))?;
-    let key_pem = files::read(&key, PEM_MOST).map_err(|error| format!("key: {}: {error}", key.display()))?;
-    let (chain, facts) = chain(&chain_pem).map_err(|reason| format!("cert: {}: {reason}", cert.display()))?;
-    let private =
-        PrivateKeyDer::from_pem_slice(&key_pem).map_err(|error| format!("key: {}: {}", key.display(), said(&error)))?;
+    let chain_pem = files::read(&cert, PEM_MOST)
+        .map_err(|error| format!("cert: {}: {error}", cert.display()))?;
+    let key_pem =
+        files::read(&key, PEM_MOST).map_err(|error| format!("key: {}: {error}", key.display()))?;
+    let (chain, facts) =
+        chain(&chain_pem).map_err(|reason| format!("cert: {}: {reason}", cert.display()))?;
+    let private = PrivateKeyDer::from_pem_slice(&key_pem)
+        .map_err(|error| format!("key: {}: {}", key.display(), said(&error)))?;
     if let CertificateSource::Files { .. } = certificate.source {
         check(&cert, &chain_pem, &key, &key_pem)?;
         loaded.files.insert(cert, hex::encode(Sha256::digest(&chain_pem)));
         loaded.files.insert(key, hex::encode(Sha256::digest(&key_pem)));
     }
-    loaded.certificates.add(certificate.name.clone(), chain, private).map_err(|error| error.to_string())?;
+    loaded
+        .certificates
+        .add(certificate.name.clone(), chain, private)
+        .map_err(|error| error.to_string())?;
     loaded.facts.insert(certificate.name.clone(), facts);
     Ok(())
 }
 
 /// In the place of a certificate that is yet to be issued.
-fn rehearse(certificate: &Certificate, names: &[ServerName], loaded: &mut Loaded) -> Result<(), String> {
+fn rehearse(
+    certificate: &Certificate,
+    names: &[ServerName],
+    loaded: &mut Loaded,
+) -> Result<(), String> {
     let (chain_pem, key_pem) = local_ca::rehearse(names).map_err(|error| error.to_string())?;
     let (chain, facts) = chain(chain_pem.as_bytes())?;
-    let private = PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).map_err(|error| said(&error))?;
-    loaded.certificates.add(certificate.name.clone(), chain, private).map_err(|error| error.to_string())?;
+    let private =
+        PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).map_err(|error| said(&error))?;
+    loaded
+        .certificates
+        .add(certificate.name.clone(), chain, private)
+        .map_err(|error| error.to_string())?;
     loaded.to_come.insert(certificate.name.clone(), facts);
     Ok(())
 }
 
-/// Refuses what clients would refuse: expired, incomplete, in the wrong order, weak, or with another leaf's key.
+/// Refuses what clients would refuse: expired, incomplete, in the wrong order, weak, or with
+/// another leaf's key.
 fn check(cert: &Path, chain: &[u8], key: &Path, private: &[u8]) -> Result<(), String> {
     let (cert, key) = (format!("cert: {}", cert.display()), format!("key: {}", key.display()));
-    let (chain, private) = (Pem { origin: &cert, text: chain }, Pem { origin: &key, text: private });
+    let (chain, private) =
+        (Pem { origin: &cert, text: chain }, Pem { origin: &key, text: private });
     check::pem(chain, private, &[], SystemTime::now()).map(drop).map_err(|error| error.to_string())
 }
 
 /// Reads the authorities that may have issued the certificates of clients.
 fn client_authorities(file: &Path, loaded: &mut Loaded) -> Result<(), String> {
-    let pem = files::read(file, PEM_MOST).map_err(|error| format!("{}: {error}", file.display()))?;
+    let pem =
+        files::read(file, PEM_MOST).map_err(|error| format!("{}: {error}", file.display()))?;
     let mut roots = RootCertStore::empty();
     for root in CertificateDer::pem_slice_iter(&pem) {
         let root = root.map_err(|error| format!("{}: {}", file.display(), said(&error)))?;
@@ -189,9 +214,13 @@ fn client_authorities(file: &Path, loaded: &mut Loaded) -> Result<(), String> {
 /// for `issue` to report.
 fn prepare_authorities(config: &Config) {
     let issue_all = || {
-        let local = config.certificates.iter().filter_map(|certificate| Some((certificate, local(certificate)?)));
+        let local = config
+            .certificates
+            .iter()
+            .filter_map(|certificate| Some((certificate, local(certificate)?)));
         let made = local.filter(|(certificate, (directory, names))| {
-            local_ca::issue(directory, certificate.name.as_str(), names).is_ok_and(|issued| issued.new_authority)
+            local_ca::issue(directory, certificate.name.as_str(), names)
+                .is_ok_and(|issued| issued.new_authority)
         });
         let directories: BTreeSet<&Path> = made.map(|(_, (directory, _))| directory).collect();
         for directory in &directories {
@@ -204,14 +233,21 @@ fn prepare_authorities(config: &Config) {
     let _ = issue_all() && issue_all();
 }
 
-fn issue(certificate: &Certificate, directory: &Path, names: &[ServerName]) -> Result<(PathBuf, PathBuf), String> {
-    let issued = local_ca::issue(directory, certificate.name.as_str(), names).map_err(|error| error.to_string())?;
+fn issue(
+    certificate: &Certificate,
+    directory: &Path,
+    names: &[ServerName],
+) -> Result<(PathBuf, PathBuf), String> {
+    let issued = local_ca::issue(directory, certificate.name.as_str(), names)
+        .map_err(|error| error.to_string())?;
     Ok((issued.cert, issued.key))
 }
 
 /// Reads a chain, leaf first, and what its leaf says.
 fn chain(pem: &[u8]) -> Result<(Vec<CertificateDer<'static>>, Facts), String> {
-    let chain = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>().map_err(|error| said(&error))?;
+    let chain = CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| said(&error))?;
     let leaf = chain.first().ok_or("expected PEM certificates, found none")?;
     let facts = facts(leaf).ok_or("the first certificate is no X.509")?;
     Ok((chain, facts))
@@ -219,7 +255,11 @@ fn chain(pem: &[u8]) -> Result<(Vec<CertificateDer<'static>>, Facts), String> {
 
 pub(crate) fn facts(leaf: &CertificateDer<'_>) -> Option<Facts> {
     let (_, certificate) = X509Certificate::from_der(leaf).ok()?;
-    let names = certificate.subject_alternative_name().ok().flatten().map(|extension| &extension.value.general_names);
+    let names = certificate
+        .subject_alternative_name()
+        .ok()
+        .flatten()
+        .map(|extension| &extension.value.general_names);
     let names = names.into_iter().flatten().filter_map(|name| match name {
         GeneralName::DNSName(dns) => Some((*dns).to_owned()),
         GeneralName::IPAddress(octets) => address(octets),
@@ -235,15 +275,21 @@ pub(crate) fn facts(leaf: &CertificateDer<'_>) -> Option<Facts> {
 
 fn address(octets: &[u8]) -> Option<String> {
     let v4 = <[u8; 4]>::try_from(octets).map(std::net::IpAddr::from);
-    v4.or_else(|_| <[u8; 16]>::try_from(octets).map(std::net::IpAddr::from)).ok().map(|ip| ip.to_string())
+    v4.or_else(|_| <[u8; 16]>::try_from(octets).map(std::net::IpAddr::from))
+        .ok()
+        .map(|ip| ip.to_string())
 }
 
 fn said(error: &rustls_pki_types::pem::Error) -> String {
     use rustls_pki_types::pem::Error;
     match error {
         Error::NoItemsFound => "expected PEM, found none of it".to_owned(),
-        Error::MissingSectionEnd { .. } => "this PEM text is cut off: a section has no end".to_owned(),
-        Error::IllegalSectionStart { .. } => "this is no PEM text: a section has no right beginning".to_owned(),
+        Error::MissingSectionEnd { .. } => {
+            "this PEM text is cut off: a section has no end".to_owned()
+        }
+        Error::IllegalSectionStart { .. } => {
+            "this is no PEM text: a section has no right beginning".to_owned()
+        }
         Error::Base64Decode(reason) => format!("this PEM text is damaged: {reason}"),
         error => format!("{error:?}"),
     }

@@ -7,12 +7,15 @@ mod run;
 mod schema;
 mod upgrade;
 
-use crate::life_cycle::Held;
-use clap::{Args, Parser, Subcommand};
-use std::{path::PathBuf, process::ExitCode};
+use std::path::PathBuf;
+use std::process::ExitCode;
 
-/// The front door of Gatehouse: terminates TLS, routes to internal services, serves the static UI, and changes its
-/// configuration without dropping a connection.
+use clap::{Args, Parser, Subcommand};
+
+use crate::life_cycle::Held;
+
+/// The front door of Gatehouse: terminates TLS, routes to internal services, serves the static UI,
+/// and changes its configuration without dropping a connection.
 #[derive(Debug, Parser)]
 #[command(name = "gateway", version, max_term_width = 100)]
 pub struct Cli {
@@ -22,7 +25,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve until SIGTERM; reload on SIGHUP, on a changed file, or on POST /reload at the admin address
+    /// Serve until SIGTERM; reload on SIGHUP, on a changed file, or on POST /reload at the admin
+    /// address
     Run(run::RunArgs),
     /// Start this program beside the running gateway, and wait until it has taken over
     Upgrade(ConfigArgs),
@@ -39,7 +43,13 @@ enum Command {
 #[derive(Debug, Args)]
 struct ConfigArgs {
     /// The configuration file
-    #[arg(long, short, value_name = "FILE", default_value = "gateway.toml", env = "GATEWAY_CONFIG")]
+    #[arg(
+        long,
+        short,
+        value_name = "FILE",
+        default_value = "gateway.toml",
+        env = "GATEWAY_CONFIG"
+    )]
     config: PathBuf,
 }
 
@@ -75,7 +85,10 @@ fn say(text: &str) {
     println!("{}", text.trim_end());
 }
 
-#[expect(clippy::print_stderr, reason = "standard error is where a command line's complaint belongs")]
+#[expect(
+    clippy::print_stderr,
+    reason = "standard error is where a command line's complaint belongs"
+)]
 fn complain(text: &str) -> ExitCode {
     eprintln!("{}", text.trim_end());
     ExitCode::FAILURE

@@ -1,12 +1,16 @@
-//! Where the configuration comes from, and everything that can be wrong with it before it takes effect.
+//! Where the configuration comes from, and everything that can be wrong with it before it takes
+//! effect.
 
-use crate::{bind::BindError, certificates::CertificateError, snapshot::BuildError, take_over::UpgradeError};
+use std::path::{Path, PathBuf};
+use std::{fmt, io};
+
 use gateway_config::{Config, Problem, Problems};
 use serde::Serialize;
-use std::{
-    fmt, io,
-    path::{Path, PathBuf},
-};
+
+use crate::bind::BindError;
+use crate::certificates::CertificateError;
+use crate::snapshot::BuildError;
+use crate::take_over::UpgradeError;
 
 /// Where the configuration comes from.
 #[derive(Clone, Debug)]
@@ -32,9 +36,12 @@ impl ConfigSource {
                 let text = std::fs::read_to_string(path)
                     .map_err(|error| ConfigError::Unreadable { path: path.clone(), error })?;
                 let base = path.parent().unwrap_or(Path::new(""));
-                Config::parse(&text, &path.display().to_string(), base).map_err(ConfigError::Invalid)
+                Config::parse(&text, &path.display().to_string(), base)
+                    .map_err(ConfigError::Invalid)
             }
-            Self::Text { text, origin, base } => Config::parse(text, origin, base).map_err(ConfigError::Invalid),
+            Self::Text { text, origin, base } => {
+                Config::parse(text, origin, base).map_err(ConfigError::Invalid)
+            }
         }
     }
 }
@@ -87,7 +94,10 @@ impl ConfigError {
         let plain = |reason: String| Fault { file: None, line: None, column: None, reason };
         match self {
             Self::Unreadable { path, error } => {
-                vec![Fault { file: Some(path.display().to_string()), ..plain(format!("cannot be read: {error}")) }]
+                vec![Fault {
+                    file: Some(path.display().to_string()),
+                    ..plain(format!("cannot be read: {error}"))
+                }]
             }
             Self::Invalid(Problems { origin, problems }) => {
                 let fault = |Problem { line, column, reason }: &Problem| Fault {
@@ -98,12 +108,18 @@ impl ConfigError {
                 };
                 problems.iter().map(fault).collect()
             }
-            Self::Certificates(errors) => errors.iter().map(|error| plain(error.to_string())).collect(),
-            Self::CertificateStorage(reason) => vec![plain(format!("`[certificate_storage]`: {reason}"))],
+            Self::Certificates(errors) => {
+                errors.iter().map(|error| plain(error.to_string())).collect()
+            }
+            Self::CertificateStorage(reason) => {
+                vec![plain(format!("`[certificate_storage]`: {reason}"))]
+            }
             Self::Unservable(error) => vec![plain(error.to_string())],
             Self::Bind(error) => vec![plain(error.to_string())],
             Self::Upgrade(error) => vec![plain(error.to_string())],
-            Self::Stopping => vec![plain("the gateway is stopping: nothing takes effect any more".to_owned())],
+            Self::Stopping => {
+                vec![plain("the gateway is stopping: nothing takes effect any more".to_owned())]
+            }
         }
     }
 }

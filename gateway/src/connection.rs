@@ -1,4 +1,5 @@
-//! The life of a client's connection: PROXY header, TLS, then one request after another, each to the tunnel or to Pingora.
+//! The life of a client's connection: PROXY header, TLS, then one request after another, each to
+//! the tunnel or to Pingora.
 
 mod h1;
 mod h2;
@@ -7,16 +8,17 @@ mod redirect;
 pub(crate) use h1::refuse;
 pub(crate) use h2::SEND_BUFFER;
 
-use crate::{
-    listener::{self, Place},
-    metrics::{ConnectionRefusal, ListenerMetrics},
-    plane::Plane,
-    snapshot::{ListenerKind, ListenerState},
-    stream::{ClientStream, Facts, Transport},
-    tls,
-};
-use std::{net::SocketAddr, sync::Arc};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
 use tokio::net::TcpStream;
+
+use crate::listener::{self, Place};
+use crate::metrics::{ConnectionRefusal, ListenerMetrics};
+use crate::plane::Plane;
+use crate::snapshot::{ListenerKind, ListenerState};
+use crate::stream::{ClientStream, Facts, Transport};
+use crate::tls;
 
 /// A connection as the accept loop hands it over.
 pub(crate) struct Accepted {
@@ -44,8 +46,8 @@ impl Drop for Open {
     }
 }
 
-/// Serves a connection until it ends. Every stage is boxed and gone when the next begins: what stays for an idle
-/// WebSocket is its relay alone.
+/// Serves a connection until it ends. Every stage is boxed and gone when the next begins: what
+/// stays for an idle WebSocket is its relay alone.
 pub(crate) async fn serve(plane: Arc<Plane>, accepted: Accepted) {
     let Accepted { tcp, peer, listener, place, behind_proxy, metrics } = accepted;
     let _open = Open::new(Arc::clone(&metrics));
@@ -103,7 +105,14 @@ async fn begin(plane: &Arc<Plane>, start: Start) -> Option<(Box<ClientStream>, K
     let (transport, kind) = match &listener.kind {
         ListenerKind::Https(https) => {
             let challenges = plane.challenges();
-            let tls = tls::accept(tcp, Arc::clone(&https.config), &challenges, deadline, &plane.shared.metrics).await;
+            let tls = tls::accept(
+                tcp,
+                Arc::clone(&https.config),
+                &challenges,
+                deadline,
+                &plane.shared.metrics,
+            )
+            .await;
             match tls {
                 Ok(Some(tls)) => {
                     asked = https.asked(tls.get_ref().1);

@@ -1,16 +1,13 @@
 //! Files and directories that a configuration names: read within bounds, and looked at without
 //! anything being made.
 
-use nix::{
-    sys::statfs::{self, FsType, fstatfs},
-    unistd::{AccessFlags, access},
-};
-use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Read as _},
-    os::unix::fs::OpenOptionsExt as _,
-    path::Path,
-};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use nix::sys::statfs::{self, FsType, fstatfs};
+use nix::unistd::{AccessFlags, access};
 
 /// Most bytes of a certificate, a key or a list of authorities.
 pub(crate) const PEM_MOST: u64 = 4 << 20;
@@ -28,7 +25,10 @@ pub(crate) fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("has more than {most} bytes")));
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("has more than {most} bytes"),
+        ));
     }
     Ok(bytes)
 }
@@ -46,7 +46,10 @@ pub(crate) fn refuse_kernels(file: &File) -> io::Result<()> {
         statfs::DEVPTS_SUPER_MAGIC,
     ];
     if KERNELS.contains(&fstatfs(file)?.filesystem_type()) {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "is in a file system that the kernel makes up"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "is in a file system that the kernel makes up",
+        ));
     }
     Ok(())
 }
@@ -54,14 +57,17 @@ pub(crate) fn refuse_kernels(file: &File) -> io::Result<()> {
 /// Whether a directory can be written into, or made with those above it, without doing so.
 pub(crate) fn could_write_into(directory: &Path) -> io::Result<()> {
     // An empty path is the present directory.
-    let above = directory.ancestors().map(|path| if path == Path::new("") { Path::new(".") } else { path });
+    let above =
+        directory.ancestors().map(|path| if path == Path::new("") { Path::new(".") } else { path });
     for nearest in above {
         match fs::metadata(nearest) {
             Ok(found) if found.is_dir() => {
                 refuse_kernels(&File::open(nearest)?)?;
                 return Ok(access(nearest, AccessFlags::W_OK | AccessFlags::X_OK)?);
             }
-            Ok(_) => return Err(io::Error::new(io::ErrorKind::NotADirectory, "is not a directory")),
+            Ok(_) => {
+                return Err(io::Error::new(io::ErrorKind::NotADirectory, "is not a directory"));
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
@@ -71,8 +77,9 @@ pub(crate) fn could_write_into(directory: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use nix::sys::stat::Mode;
+
+    use super::*;
 
     #[test]
     fn only_regular_files_within_the_bound_are_read() {
@@ -101,7 +108,9 @@ mod tests {
         fs::write(at("file"), "").expect("written");
         could_write_into(&at("a/b/c")).expect("it could be made");
         could_write_into(directory.path()).expect("it is there");
-        for (path, reason) in [(at("file/a"), ""), (at("file"), "directory"), ("/proc/certs/a".into(), "the kernel")] {
+        for (path, reason) in
+            [(at("file/a"), ""), (at("file"), "directory"), ("/proc/certs/a".into(), "the kernel")]
+        {
             let error = could_write_into(&path).expect_err("it is refused").to_string();
             assert!(error.contains(reason), "{}: {error}", path.display());
         }

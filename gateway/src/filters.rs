@@ -1,4 +1,5 @@
-//! What every request passes before it goes anywhere: one list, in one order, each filter with its reason.
+//! What every request passes before it goes anywhere: one list, in one order, each filter with its
+//! reason.
 
 mod client;
 mod fields;
@@ -13,16 +14,19 @@ mod target;
 pub(crate) use rate_limit::{RateLimits, TooMany};
 pub(crate) use response::{PageKind, harden, hsts};
 
-use crate::{
-    answer::{Answer, Form},
-    plane::Shared,
-    router::{Found, Host},
-    snapshot::{Route, Snapshot},
-    stream::Facts,
-    traces::Span,
-};
-use http::{header, request::Parts};
-use std::{net::IpAddr, sync::Arc, time::Instant};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::header;
+use http::request::Parts;
+
+use crate::answer::{Answer, Form};
+use crate::plane::Shared;
+use crate::router::{Found, Host};
+use crate::snapshot::{Route, Snapshot};
+use crate::stream::Facts;
+use crate::traces::Span;
 
 /// One step. It may change the request, add to what is known about it, or refuse it.
 struct Filter {
@@ -163,7 +167,9 @@ fn route(exchange: &mut Exchange<'_>) -> Result<(), Refusal> {
             exchange.about.route = exchange.snapshot.routes.get(index).map(Arc::clone);
             Ok(())
         }
-        Found::OtherMethods(allow) => Err(Refusal::new(405, "This method is not for this path.").with("allow", allow)),
+        Found::OtherMethods(allow) => {
+            Err(Refusal::new(405, "This method is not for this path.").with("allow", allow))
+        }
         Found::Nothing => Err(nothing_here()),
     }
 }

@@ -1,27 +1,31 @@
-//! A gateway from start to end: load → validate → build → bind everything → announce → serve → drain.
+//! A gateway from start to end: load → validate → build → bind everything → announce → serve →
+//! drain.
 
 pub(crate) mod apply;
 mod listeners;
 
-use crate::{
-    access_log::Pseudonyms,
-    acme::Acme,
-    admin,
-    certificates::Purpose,
-    config_source::{ConfigError, ConfigSource},
-    life_cycle::Readiness,
-    metrics::{Metrics, UpgradeResult},
-    plane::{Drained, Http01, Idle, Plane},
-    reload::{self, ReloadReport},
-    snapshot::Snapshot,
-    take_over::{Inherited, Predecessor, UpgradeError, Upgrades},
-    telemetry::Telemetry,
-};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
 use arc_swap::ArcSwap;
 use gateway_config::{Config, Name};
-use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::sync::{Mutex, Semaphore, watch};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::access_log::Pseudonyms;
+use crate::acme::Acme;
+use crate::admin;
+use crate::certificates::Purpose;
+use crate::config_source::{ConfigError, ConfigSource};
+use crate::life_cycle::Readiness;
+use crate::metrics::{Metrics, UpgradeResult};
+use crate::plane::{Drained, Http01, Idle, Plane};
+use crate::reload::{self, ReloadReport};
+use crate::snapshot::Snapshot;
+use crate::take_over::{Inherited, Predecessor, UpgradeError, Upgrades};
+use crate::telemetry::Telemetry;
 
 /// What a program that runs a gateway may add to it.
 #[derive(Default)]
@@ -67,7 +71,8 @@ pub(crate) struct State {
     pub(crate) cut: CancellationToken,
     /// Ends what runs beside requests: admin server, watch, renewal.
     pub(crate) end: CancellationToken,
-    /// Ends, with `end` or before, what another process does once it has taken over: watch and renewal.
+    /// Ends, with `end` or before, what another process does once it has taken over: watch and
+    /// renewal.
     pub(crate) upkeep: CancellationToken,
     /// What runs beside requests.
     pub(crate) tasks: TaskTracker,
@@ -79,8 +84,8 @@ pub(crate) struct State {
 pub struct Gateway;
 
 impl Gateway {
-    /// Starts a gateway, or says why not, with nothing left behind. It serves when this returns; it drains when `shutdown`
-    /// is cancelled.
+    /// Starts a gateway, or says why not, with nothing left behind. It serves when this returns; it
+    /// drains when `shutdown` is cancelled.
     pub async fn start(
         source: ConfigSource,
         options: Options,
@@ -88,14 +93,22 @@ impl Gateway {
     ) -> Result<RunningGateway, ConfigError> {
         let (config, loaded, acme) = apply::load(&source, &Acme::default(), Purpose::Serve).await?;
         let (metrics, pseudonyms) = (Metrics::new(), Pseudonyms::new());
-        let snapshot = Snapshot::build(Arc::new(config), &loaded.certificates, None, &metrics, &pseudonyms);
+        let snapshot =
+            Snapshot::build(Arc::new(config), &loaded.certificates, None, &metrics, &pseudonyms);
         let snapshot = Arc::new(snapshot.map_err(ConfigError::Unservable)?);
         let (predecessor, mut inherited) = match meet(&options, snapshot.config()).await? {
             Some((predecessor, inherited)) => (Some(predecessor), inherited),
             None => (None, Inherited::default()),
         };
         let nothing = apply::Effect::default();
-        let ready = apply::Ready::new(Arc::clone(&snapshot), loaded, acme, &nothing, &mut inherited, options.upgrades);
+        let ready = apply::Ready::new(
+            Arc::clone(&snapshot),
+            loaded,
+            acme,
+            &nothing,
+            &mut inherited,
+            options.upgrades,
+        );
         let mut ready = match ready {
             Ok(ready) => ready,
             Err(error) => {
@@ -135,13 +148,15 @@ impl Gateway {
         if predecessor.is_none() {
             effect.offer(upgrade.take(), &handle).await;
         }
-        // Before anybody can ask: the admin address comes last, and in a take-over it is asked already.
+        // Before anybody can ask: the admin address comes last, and in a take-over it is asked
+        // already.
         handle.0.readiness.open();
         effect.take(ready, &handle).await;
         drop(effect);
         if let Some(predecessor) = predecessor {
             if let Err(error) = predecessor.announce().await {
-                // The one before serves on, on the same sockets: only what was accepted meanwhile is left to do.
+                // The one before serves on, on the same sockets: only what was accepted meanwhile
+                // is left to do.
                 handle.supersede();
                 RunningGateway { handle }.run().await;
                 return Err(ConfigError::Upgrade(error));
@@ -155,11 +170,15 @@ impl Gateway {
 }
 
 /// Asks the running gateway, if there is one and this one is to take over.
-async fn meet(options: &Options, config: &Config) -> Result<Option<(Predecessor, Inherited)>, ConfigError> {
+async fn meet(
+    options: &Options,
+    config: &Config,
+) -> Result<Option<(Predecessor, Inherited)>, ConfigError> {
     if options.upgrades != Upgrades::TakeOver {
         return Ok(None);
     }
-    let upgrade = config.upgrade.as_ref().ok_or(ConfigError::Upgrade(UpgradeError::NotConfigured))?;
+    let upgrade =
+        config.upgrade.as_ref().ok_or(ConfigError::Upgrade(UpgradeError::NotConfigured))?;
     Predecessor::meet(&upgrade.socket).await.map_err(ConfigError::Upgrade)
 }
 
@@ -169,8 +188,9 @@ impl RunningGateway {
         self.handle.clone()
     }
 
-    /// Serves until a drain is asked for and done: not ready → accept for `drain.delay` → stop accepting → finish what is
-    /// open within `drain.deadline`. When another process has taken over, it stops accepting at once.
+    /// Serves until a drain is asked for and done: not ready → accept for `drain.delay` → stop
+    /// accepting → finish what is open within `drain.deadline`. When another process has taken
+    /// over, it stops accepting at once.
     pub async fn run(self) -> Drained {
         let state = &self.handle.0;
         state.shutdown.cancelled().await;
@@ -206,14 +226,16 @@ impl RunningGateway {
         drained
     }
 
-    /// Leaves to the process that has taken over what is its business now: new connections, the admin address, renewal.
+    /// Leaves to the process that has taken over what is its business now: new connections, the
+    /// admin address, renewal.
     async fn step_back(&self) {
         let state = &self.handle.0;
         state.upkeep.cancel();
         let mut effect = state.effect.lock().await;
         effect.stop_accepting().await;
         effect.stop_admin(admin::ARRIVE).await;
-        // Not before: whoever asks the admin address for readiness means the address, not this process.
+        // Not before: whoever asks the admin address for readiness means the address, not this
+        // process.
         state.readiness.drain();
     }
 }
@@ -234,9 +256,11 @@ impl Handle {
         &self.0.readiness
     }
 
-    /// Whether requests should be sent here: the latch, and all that [`Options::ready_when`] waits for.
+    /// Whether requests should be sent here: the latch, and all that [`Options::ready_when`] waits
+    /// for.
     pub fn is_ready(&self) -> bool {
-        self.0.readiness.is_ready() && self.0.options.ready_when.iter().all(|condition| *condition.borrow())
+        self.0.readiness.is_ready()
+            && self.0.options.ready_when.iter().all(|condition| *condition.borrow())
     }
 
     /// The addresses bound, by listener: real ports where the configuration says 0.
@@ -249,7 +273,8 @@ impl Handle {
         self.0.effect.lock().await.admin_address()
     }
 
-    /// Reads the configuration and its certificates again and puts them into effect, all or nothing.
+    /// Reads the configuration and its certificates again and puts them into effect, all or
+    /// nothing.
     pub async fn reload(&self) -> Result<ReloadReport, ConfigError> {
         // A task of its own: a caller that goes away must not stop a reload half way.
         let reloading = tokio::spawn(reload::reload(self.clone()));

@@ -1,5 +1,5 @@
-//! The head of an HTTP/1.1 request: found within its limits, parsed strictly, so that no two parsers behind it can read
-//! it differently (RFC 9112 sections 2.2, 3, 5, 6 and 11.2).
+//! The head of an HTTP/1.1 request: found within its limits, parsed strictly, so that no two
+//! parsers behind it can read it differently (RFC 9112 sections 2.2, 3, 5, 6 and 11.2).
 
 // Numbers here come from peers: arithmetic on them is checked or saturates.
 #![warn(clippy::arithmetic_side_effects)]
@@ -10,8 +10,10 @@ mod scan;
 pub(crate) use fields::{Fields, is_token};
 pub(crate) use scan::HeadScanner;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version, request::Parts};
 use std::ops::Range;
+
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version};
 
 /// What a request head says about itself, as far as the connection has to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +63,8 @@ pub(crate) struct HeadLimits {
     pub(crate) fields: usize,
 }
 
-/// Why a head is refused; the connection is closed after the answer, because where the next request begins is unknown.
+/// Why a head is refused; the connection is closed after the answer, because where the next request
+/// begins is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum HeadError {
     /// A line does not end in CRLF, or has a CR or NUL inside.
@@ -82,7 +85,8 @@ pub(crate) enum HeadError {
     /// No `Host`, or more than one (RFC 9112 section 3.2).
     #[error("exactly one Host is needed")]
     Host,
-    /// `Content-Length` that is not one number, or stands beside `Transfer-Encoding` (RFC 9112 section 6.1).
+    /// `Content-Length` that is not one number, or stands beside `Transfer-Encoding` (RFC 9112
+    /// section 6.1).
     #[error("the length of the body is ambiguous")]
     Framing,
     /// A transfer coding other than `chunked`.
@@ -108,7 +112,12 @@ impl HeadError {
             Self::Expectation => 417,
             Self::TransferCoding => 501,
             Self::TooLarge => 431,
-            Self::Line | Self::RequestLine | Self::Target | Self::Field | Self::Host | Self::Framing => 400,
+            Self::Line
+            | Self::RequestLine
+            | Self::Target
+            | Self::Field
+            | Self::Host
+            | Self::Framing => 400,
         }
     }
 }
@@ -125,13 +134,18 @@ impl Head {
             return Err(HeadError::Host);
         }
         let framing = match (said.chunked, said.length) {
-            // RFC 9112 section 6.1: a server may reject; a proxy that does not is where smuggling begins.
+            // RFC 9112 section 6.1: a server may reject; a proxy that does not is where smuggling
+            // begins.
             (true, Some(_)) => return Err(HeadError::Framing),
             (true, None) if version == Version::HTTP_10 => return Err(HeadError::Framing),
             (true, None) => Framing::Chunked,
             (false, length) => Framing::Length(length.unwrap_or(0)),
         };
-        let upgrade = if version == Version::HTTP_11 { said.upgrade(&method, framing) } else { Upgrade::None };
+        let upgrade = if version == Version::HTTP_11 {
+            said.upgrade(&method, framing)
+        } else {
+            Upgrade::None
+        };
         Ok(Self { method, version, framing, upgrade, len: text.len(), target, fields: said.count })
     }
 
@@ -141,9 +155,15 @@ impl Head {
         let mut headers = HeaderMap::with_capacity(self.fields);
         let line_end = text.iter().position(|byte| *byte == b'\n')?;
         for (name, value) in Fields::new(text.get(line_end.checked_add(1)?..)?) {
-            headers.append(HeaderName::from_bytes(name).ok()?, HeaderValue::from_bytes(value).ok()?);
+            headers
+                .append(HeaderName::from_bytes(name).ok()?, HeaderValue::from_bytes(value).ok()?);
         }
-        let request = Request::builder().method(self.method.clone()).uri(target).version(self.version).body(()).ok()?;
+        let request = Request::builder()
+            .method(self.method.clone())
+            .uri(target)
+            .version(self.version)
+            .body(())
+            .ok()?;
         let (mut parts, ()) = request.into_parts();
         parts.headers = headers;
         Some(parts)
@@ -152,7 +172,8 @@ impl Head {
 
 fn request_line(line: &[u8]) -> Result<(Method, Range<usize>, Version), HeadError> {
     let mut parts = line.split(|byte| *byte == b' ');
-    let (Some(method), Some(target), Some(version), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+    let (Some(method), Some(target), Some(version), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
     else {
         return Err(HeadError::RequestLine);
     };
@@ -169,9 +190,12 @@ fn request_line(line: &[u8]) -> Result<(Method, Range<usize>, Version), HeadErro
     if method == Method::CONNECT {
         return Err(HeadError::Connect);
     }
-    // Only origin-form: absolute-form brings a second host, and no client of a server sends it (RFC 9112 section 3.2.2).
-    // A fragment is no part of it (section 3.2.1), and what parses it next would cut it off without a word.
-    if !target.starts_with(b"/") || !target.iter().all(|byte| byte.is_ascii_graphic() && *byte != b'#') {
+    // Only origin-form: absolute-form brings a second host, and no client of a server sends it (RFC
+    // 9112 section 3.2.2). A fragment is no part of it (section 3.2.1), and what parses it next
+    // would cut it off without a word.
+    if !target.starts_with(b"/")
+        || !target.iter().all(|byte| byte.is_ascii_graphic() && *byte != b'#')
+    {
         return Err(HeadError::Target);
     }
     let start = method.as_str().len().saturating_add(1);

@@ -1,8 +1,9 @@
-//! What requests in progress hold in memory, counted for each client address, so that clients that ask for much and take
-//! little cannot make the gateway hold any amount of it.
+//! What requests in progress hold in memory, counted for each client address, so that clients that
+//! ask for much and take little cannot make the gateway hold any amount of it.
 //!
-//! [`Holdings::enter`] admits a request or not. Its [`Holding`] learns from the connection to the upstream what was read,
-//! and from the proxy what was passed on and what was sent; how much the connection reads at once follows from that.
+//! [`Holdings::enter`] admits a request or not. Its [`Holding`] learns from the connection to the
+//! upstream what was read, and from the proxy what was passed on and what was sent; how much the
+//! connection reads at once follows from that.
 
 // Numbers here come from peers: arithmetic on them is checked or saturates.
 #![warn(clippy::arithmetic_side_effects)]
@@ -11,19 +12,19 @@ mod outlet;
 
 pub(crate) use outlet::Outlet;
 
-use crate::listener::network;
-use prometheus::IntGauge;
-use std::{
-    collections::HashMap,
-    hash::{BuildHasher as _, RandomState},
-    net::IpAddr,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
-    },
-};
+use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
+use std::net::IpAddr;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// What a request takes besides its answer: its task, its heads, its place in tables. Measured, and rounded up.
+use prometheus::IntGauge;
+
+use crate::listener::network;
+
+/// What a request takes besides its answer: its task, its heads, its place in tables. Measured, and
+/// rounded up.
 pub(crate) const REQUEST: u64 = 32 * 1024;
 /// Bytes that are read from an upstream at once.
 const PIECE: usize = 64 * 1024;
@@ -61,8 +62,8 @@ pub(crate) struct Holding {
     account: Arc<Account>,
     client: IpAddr,
     most: u64,
-    /// Bytes of the upstream's answer that the proxy has not seen: read, and waiting to be filtered. About: chunk sizes are
-    /// in it.
+    /// Bytes of the upstream's answer that the proxy has not seen: read, and waiting to be
+    /// filtered. About: chunk sizes are in it.
     unseen: AtomicU64,
     /// Bytes of the answer's body that the proxy has passed on.
     seen: AtomicU64,
@@ -81,8 +82,14 @@ impl Holdings {
         Arc::new(Self { hasher: RandomState::new(), shards, gauge })
     }
 
-    /// Admits a request of a client that may hold `most` bytes. `queued`: what is sent to it may wait within its connection.
-    pub(crate) fn enter(self: &Arc<Self>, client: IpAddr, most: u64, queued: bool) -> Result<Arc<Holding>, Full> {
+    /// Admits a request of a client that may hold `most` bytes. `queued`: what is sent to it may
+    /// wait within its connection.
+    pub(crate) fn enter(
+        self: &Arc<Self>,
+        client: IpAddr,
+        most: u64,
+        queued: bool,
+    ) -> Result<Arc<Holding>, Full> {
         let client = network(client);
         let account = {
             let mut accounts = self.shard(client).lock().unwrap_or_else(PoisonError::into_inner);
@@ -109,14 +116,17 @@ impl Holdings {
 
     fn shard(&self, client: IpAddr) -> &Mutex<HashMap<IpAddr, Arc<Account>>> {
         let [first, ..] = &self.shards;
-        let index = usize::try_from(self.hasher.hash_one(client).checked_rem(SHARDS as u64).unwrap_or(0)).unwrap_or(0);
+        let index =
+            usize::try_from(self.hasher.hash_one(client).checked_rem(SHARDS as u64).unwrap_or(0))
+                .unwrap_or(0);
         self.shards.get(index).unwrap_or(first)
     }
 }
 
 impl Holding {
-    /// Most bytes to read from the upstream at once. Pingora keeps up to ten such pieces for a client that does not take
-    /// them, so they are small until the client has shown that it takes them, and smaller when it holds all that it may.
+    /// Most bytes to read from the upstream at once. Pingora keeps up to ten such pieces for a
+    /// client that does not take them, so they are small until the client has shown that it takes
+    /// them, and smaller when it holds all that it may.
     pub(crate) fn piece_max(&self) -> usize {
         if self.account.0.load(Relaxed) >= self.most {
             PIECE_FULL
@@ -129,7 +139,8 @@ impl Holding {
 
     /// Bytes of the answer were read from the upstream.
     pub(crate) fn read(&self, bytes: usize) {
-        self.unseen.store(self.unseen.load(Relaxed).saturating_add(bytes as u64).min(UNSEEN_MAX), Relaxed);
+        self.unseen
+            .store(self.unseen.load(Relaxed).saturating_add(bytes as u64).min(UNSEEN_MAX), Relaxed);
         self.count();
     }
 
@@ -138,7 +149,8 @@ impl Holding {
         self.saw(bytes as u64, 0);
     }
 
-    /// A piece of the answer's body came to the proxy; so many bytes of all pieces before were sent.
+    /// A piece of the answer's body came to the proxy; so many bytes of all pieces before were
+    /// sent.
     pub(crate) fn piece(&self, bytes: usize, sent: usize) {
         self.sent.store(sent as u64, Relaxed);
         self.saw((bytes as u64).saturating_add(FRAMING), bytes as u64);
@@ -183,16 +195,19 @@ impl Holding {
         let before = self.counted.swap(now, Relaxed);
         // Wraps when it gets less, and comes out right.
         self.account.0.fetch_add(now.wrapping_sub(before), Relaxed);
-        self.all
-            .gauge
-            .add(i64::try_from(now).unwrap_or(i64::MAX).saturating_sub(i64::try_from(before).unwrap_or(i64::MAX)));
+        self.all.gauge.add(
+            i64::try_from(now)
+                .unwrap_or(i64::MAX)
+                .saturating_sub(i64::try_from(before).unwrap_or(i64::MAX)),
+        );
     }
 }
 
 impl Drop for Holding {
     fn drop(&mut self) {
         self.set(0);
-        let mut accounts = self.all.shard(self.client).lock().unwrap_or_else(PoisonError::into_inner);
+        let mut accounts =
+            self.all.shard(self.client).lock().unwrap_or_else(PoisonError::into_inner);
         // The table's and this one: accounts are taken from the table under its lock only.
         if Arc::strong_count(&self.account) <= 2 {
             accounts.remove(&self.client);

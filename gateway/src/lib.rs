@@ -1,13 +1,13 @@
-//! The front door: terminates TLS, routes, protects, serves the static UI, carries WebSockets, and changes its mind
-//! without dropping a connection.
+//! The front door: terminates TLS, routes, protects, serves the static UI, carries WebSockets, and
+//! changes its mind without dropping a connection.
 //!
 //! ```text
 //! request:  listener → tls → connection → tunnel | proxy → router → filters → static files | upstream → access log, metrics
 //! control:  cli → config source → certificates → snapshot → bind → gateway ← reload ← files, SIGHUP, admin
 //! ```
 //!
-//! Start at [`gateway::Gateway::start`] for the control plane and at [`plane::Plane`] for the data plane; what they share
-//! is one [`snapshot::Snapshot`], swapped whole.
+//! Start at [`gateway::Gateway::start`] for the control plane and at [`plane::Plane`] for the data
+//! plane; what they share is one [`snapshot::Snapshot`], swapped whole.
 
 // What a request meets.
 pub mod access_log;

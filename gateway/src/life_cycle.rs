@@ -1,14 +1,16 @@
 //! Begin and end: the readiness latch, the signals, the order of a drain.
 
-use crate::{gateway::Handle, metrics::Metrics};
-use nix::sys::signal::{self, SigSet};
 use std::io;
-use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
-    sync::watch,
-};
 
-/// Says whether requests should be sent here: closed at first, opened once, closed for good by a drain.
+use nix::sys::signal::{self, SigSet};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::gateway::Handle;
+use crate::metrics::Metrics;
+
+/// Says whether requests should be sent here: closed at first, opened once, closed for good by a
+/// drain.
 #[derive(Clone)]
 pub struct Readiness {
     phase: watch::Sender<Phase>,
@@ -92,8 +94,8 @@ impl Signals {
         Ok(signals)
     }
 
-    /// Obeys: SIGHUP reloads; SIGTERM and SIGINT drain, a second one of them ends the drain at once. Never returns; drop it
-    /// when the gateway has ended.
+    /// Obeys: SIGHUP reloads; SIGTERM and SIGINT drain, a second one of them ends the drain at
+    /// once. Never returns; drop it when the gateway has ended.
     pub async fn obey(mut self, gateway: Handle) -> ! {
         let mut told = false;
         loop {
@@ -109,7 +111,8 @@ impl Signals {
 
 fn stop(gateway: &Handle, signal: &str, told: &mut bool) {
     let again = std::mem::replace(told, true);
-    // Nobody has told a process to stop that another one has taken over from: a service manager tells them all, once.
+    // Nobody has told a process to stop that another one has taken over from: a service manager
+    // tells them all, once.
     if again || (gateway.drain_requested() && !gateway.is_superseded()) {
         tracing::warn!(signal, "stopping now");
         gateway.cut();

@@ -1,4 +1,5 @@
-//! Accepts connections: caps in total, per listener and per address, and no pause when descriptors run out.
+//! Accepts connections: caps in total, per listener and per address, and no pause when descriptors
+//! run out.
 
 mod caps;
 mod proxy_header;
@@ -6,20 +7,28 @@ mod proxy_header;
 pub(crate) use caps::{CapLimits, Caps, Place, network};
 pub(crate) use proxy_header::read_proxy_header;
 
-use crate::{
-    connection::Accepted,
-    metrics::{ConnectionRefusal, ListenerMetrics},
-    plane::Plane,
-};
-use std::{io, sync::Arc, time::Duration};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-/// Pause when accepting fails for want of descriptors or memory: long enough not to spin, short enough not to be felt.
+use crate::connection::Accepted;
+use crate::metrics::{ConnectionRefusal, ListenerMetrics};
+use crate::plane::Plane;
+
+/// Pause when accepting fails for want of descriptors or memory: long enough not to spin, short
+/// enough not to be felt.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(20);
 
 /// Accepts until `stop`.
-pub(crate) async fn accept_loop(plane: Arc<Plane>, listener: TcpListener, name: Arc<str>, stop: CancellationToken) {
+pub(crate) async fn accept_loop(
+    plane: Arc<Plane>,
+    listener: TcpListener,
+    name: Arc<str>,
+    stop: CancellationToken,
+) {
     let metrics = plane.shared.metrics.listener(&name);
     loop {
         let (tcp, peer) = tokio::select! {
@@ -29,7 +38,8 @@ pub(crate) async fn accept_loop(plane: Arc<Plane>, listener: TcpListener, name: 
         };
         let snapshot = plane.shared.snapshot.load();
         let Some(config) = snapshot.listener(&name) else { continue };
-        // Behind a balancer the peer's address says nothing; its clients are counted once the PROXY header is read.
+        // Behind a balancer the peer's address says nothing; its clients are counted once the PROXY
+        // header is read.
         let behind_proxy = config.trusts_proxy_header(peer.ip());
         let address = (!behind_proxy).then(|| peer.ip());
         let place = match plane.caps.enter(&name, address, &config.caps) {
@@ -67,7 +77,9 @@ where
                 tracing::warn!(listener = name, %error, "cannot accept: out of file descriptors or memory");
                 tokio::time::sleep(EXHAUSTED_PAUSE).await;
             }
-            Err(error) => tracing::debug!(listener = name, %error, "a connection was gone before it was accepted"),
+            Err(error) => {
+                tracing::debug!(listener = name, %error, "a connection was gone before it was accepted")
+            }
         }
     }
 }

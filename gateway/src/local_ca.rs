@@ -1,19 +1,20 @@
-//! A certificate authority of this machine's own: made once, good for the local names only, and what it issues.
+//! A certificate authority of this machine's own: made once, good for the local names only, and
+//! what it issues.
 //!
-//! Its key stays in one directory. Name constraints (RFC 5280 section 4.2.1.10) keep it from vouching for any other
-//! site, so that trusting it costs little.
+//! Its key stays in one directory. Name constraints (RFC 5280 section 4.2.1.10) keep it from
+//! vouching for any other site, so that trusting it costs little.
 
 mod authority;
 mod leaf;
 mod store;
 
+use std::io;
+use std::path::{Path, PathBuf};
+
+use gateway_config::ServerName;
+
 use crate::files;
 use authority::Authority;
-use gateway_config::ServerName;
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
 use store::Directory;
 
 /// The file of the authority's certificate, below its directory.
@@ -26,7 +27,8 @@ pub struct Issued {
     pub cert: PathBuf,
     /// The leaf's key.
     pub key: PathBuf,
-    /// Whether the authority was made, or made anew, by this call: whoever trusted it must trust it again.
+    /// Whether the authority was made, or made anew, by this call: whoever trusted it must trust it
+    /// again.
     pub new_authority: bool,
 }
 
@@ -46,8 +48,9 @@ pub enum LocalCaError {
     Made(#[from] rcgen::Error),
 }
 
-/// A certificate for these names from the authority in `directory`: the one that is there while more than a third of its
-/// life is left, else a new one. Makes the authority when there is none, or none that may vouch for the names.
+/// A certificate for these names from the authority in `directory`: the one that is there while
+/// more than a third of its life is left, else a new one. Makes the authority when there is none,
+/// or none that may vouch for the names.
 pub fn issue(directory: &Path, stem: &str, names: &[ServerName]) -> Result<Issued, LocalCaError> {
     let directory = Directory::open(directory)?;
     // Two processes that start at once in one directory make one authority.
@@ -68,7 +71,11 @@ pub fn issue(directory: &Path, stem: &str, names: &[ServerName]) -> Result<Issue
 
 /// Where certificate and key are that [`issue`] would give back; `None`: it would issue them. Fails
 /// where [`issue`] would fail because of the directory, and makes nothing.
-pub fn look(directory: &Path, stem: &str, names: &[ServerName]) -> Result<Option<(PathBuf, PathBuf)>, LocalCaError> {
+pub fn look(
+    directory: &Path,
+    stem: &str,
+    names: &[ServerName],
+) -> Result<Option<(PathBuf, PathBuf)>, LocalCaError> {
     let place = Directory::look(directory);
     let due = is_due(directory, stem, names);
     if due || !place.can_be_locked() {

@@ -1,7 +1,8 @@
 //! The `gateway` program: a provider of cryptography, then what the command line says.
 
-use clap::Parser;
 use std::process::ExitCode;
+
+use clap::Parser;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -1,26 +1,30 @@
-//! Every metric of the gateway, declared here with help text and bounded labels: names from the configuration, and enums.
+//! Every metric of the gateway, declared here with help text and bounded labels: names from the
+//! configuration, and enums.
 //!
-//! Hot paths take their counters once: [`Metrics::route`], [`Metrics::upstream`], [`Metrics::listener`].
+//! Hot paths take their counters once: [`Metrics::route`], [`Metrics::upstream`],
+//! [`Metrics::listener`].
 
 mod parts;
 
 pub use parts::{
-    ConnectionRefusal, HandshakeResult, HttpVersion, ListenerMetrics, RouteMetrics, TraceMetrics, UpgradeResult,
-    UpstreamMetrics,
+    ConnectionRefusal, HandshakeResult, HttpVersion, ListenerMetrics, RouteMetrics, TraceMetrics,
+    UpgradeResult, UpstreamMetrics,
 };
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use prometheus::core::Collector;
 use prometheus::{
-    Gauge, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, core::Collector,
-};
-use std::{
-    cell::RefCell,
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    Gauge, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 
 /// Seconds: from a cached file to a slow model.
-const DURATIONS: &[f64] =
-    &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
+const DURATIONS: &[f64] = &[
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+    60.0, 300.0,
+];
 
 /// All metrics of one gateway, with a registry of their own. Cheap to clone.
 #[derive(Clone)]
@@ -309,8 +313,15 @@ impl Metrics {
         self.0.requests_refused.with_label_values(&[reason]).inc();
     }
 
-    /// Counts a finished TLS handshake. `version` is `1.2`, `1.3` or, when it did not get that far, `none`.
-    pub fn handshake(&self, version: &'static str, result: HandshakeResult, resumed: bool, seconds: f64) {
+    /// Counts a finished TLS handshake. `version` is `1.2`, `1.3` or, when it did not get that far,
+    /// `none`.
+    pub fn handshake(
+        &self,
+        version: &'static str,
+        result: HandshakeResult,
+        resumed: bool,
+        seconds: f64,
+    ) {
         let resumed = if resumed { "yes" } else { "no" };
         self.0.handshakes.with_label_values(&[version, result.as_str(), resumed]).inc();
         self.0.handshake_duration.with_label_values::<&str>(&[]).observe(seconds);
@@ -370,12 +381,17 @@ impl Metrics {
     pub fn open(&self) -> (i64, i64) {
         let sum = |family: &IntGaugeVec| -> i64 {
             let families = family.collect();
-            families.iter().flat_map(|f| f.get_metric()).map(|metric| metric.get_gauge().get_value() as i64).sum()
+            families
+                .iter()
+                .flat_map(|f| f.get_metric())
+                .map(|metric| metric.get_gauge().get_value() as i64)
+                .sum()
         };
         (sum(&self.0.connections_open), sum(&self.0.websockets_open))
     }
 
-    /// Drops the series of parts that a reload removed. Whoever still holds their counters may go on counting, unseen.
+    /// Drops the series of parts that a reload removed. Whoever still holds their counters may go
+    /// on counting, unseen.
     pub fn retain(
         &self,
         route: impl Fn(&str) -> bool,
@@ -399,7 +415,11 @@ fn result(success: bool) -> &'static str {
     if success { "success" } else { "failure" }
 }
 
-fn kept<T>(map: &Mutex<HashMap<String, Arc<T>>>, name: &str, make: impl FnOnce(&str) -> T) -> Arc<T> {
+fn kept<T>(
+    map: &Mutex<HashMap<String, Arc<T>>>,
+    name: &str,
+    make: impl FnOnce(&str) -> T,
+) -> Arc<T> {
     let mut map = map.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(found) = map.get(name) {
         return Arc::clone(found);
@@ -409,7 +429,8 @@ fn kept<T>(map: &Mutex<HashMap<String, Arc<T>>>, name: &str, make: impl FnOnce(&
     made
 }
 
-/// Declares metrics under the prefix `gateway_`. All names are literals of this file and distinct, which the tests show.
+/// Declares metrics under the prefix `gateway_`. All names are literals of this file and distinct,
+/// which the tests show.
 struct Declare<'r> {
     registry: &'r Registry,
     declared: RefCell<Vec<Declared>>,
@@ -418,7 +439,11 @@ struct Declare<'r> {
 const DISTINCT: &str = "names and labels are valid, distinct literals, as a test shows";
 
 impl Declare<'_> {
-    fn add<C: Collector + Clone + 'static>(&self, kind: &'static str, made: prometheus::Result<C>) -> C {
+    fn add<C: Collector + Clone + 'static>(
+        &self,
+        kind: &'static str,
+        made: prometheus::Result<C>,
+    ) -> C {
         let collector = made.expect(DISTINCT);
         self.declared.borrow_mut().extend(collector.desc().into_iter().map(|desc| Declared {
             name: desc.fq_name.clone(),

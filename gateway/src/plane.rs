@@ -1,20 +1,29 @@
-//! The data plane as one object: accept loops, connections and their end. What a request needs comes from the snapshot.
+//! The data plane as one object: accept loops, connections and their end. What a request needs
+//! comes from the snapshot.
 
-use crate::{
-    connection, filters::RateLimits, held::Holdings, listener::Caps, metrics::Metrics, proxy::Proxy, snapshot::Snapshot,
-};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use std::time::Duration;
+
 use arc_swap::ArcSwap;
 use gateway_acme::Challenges;
-use pingora::{apps::HttpServerApp as _, proxy::HttpProxy, server::configuration::ServerConf};
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU16, Ordering},
-    },
-    time::Duration,
-};
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::Instant};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use pingora::apps::HttpServerApp as _;
+use pingora::proxy::HttpProxy;
+use pingora::server::configuration::ServerConf;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::connection;
+use crate::filters::RateLimits;
+use crate::held::Holdings;
+use crate::listener::Caps;
+use crate::metrics::Metrics;
+use crate::proxy::Proxy;
+use crate::snapshot::Snapshot;
 
 /// Answers an ACME HTTP-01 challenge: token to key authorization (RFC 8555 section 8.3).
 pub type Http01 = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
@@ -51,9 +60,11 @@ pub struct Drained {
 /// What a drain does with connections that have no request in them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Idle {
-    /// They end at once. A request that is on its way just then is lost: HTTP/1.1 has no means to say so before.
+    /// They end at once. A request that is on its way just then is lost: HTTP/1.1 has no means to
+    /// say so before.
     Ends,
-    /// They may ask once more, and are told with the answer that it was the last. For when there is no hurry.
+    /// They may ask once more, and are told with the answer that it was the last. For when there is
+    /// no hurry.
     MayAsk,
 }
 
@@ -61,7 +72,8 @@ impl Plane {
     /// A data plane that follows the given snapshot.
     pub fn new(snapshot: Arc<ArcSwap<Snapshot>>, metrics: Metrics, http01: Http01) -> Arc<Self> {
         let holdings = Holdings::new(metrics.held_bytes());
-        let shared = Arc::new(Shared { snapshot, metrics, rate_limits: RateLimits::default(), holdings });
+        let shared =
+            Arc::new(Shared { snapshot, metrics, rate_limits: RateLimits::default(), holdings });
         let conf = ServerConf {
             // Nothing gets there: each target keeps its own idle connections.
             upstream_keepalive_pool_size: 1,
@@ -115,9 +127,14 @@ impl Plane {
         self.https_port.load(Ordering::Relaxed)
     }
 
-    /// Accepts connections for the listener of this name in the current snapshot, until `stop`. Connections that are
-    /// open then go on; only [`drain`](Self::drain) ends them.
-    pub fn serve(self: &Arc<Self>, listener: TcpListener, name: &str, stop: CancellationToken) -> JoinHandle<()> {
+    /// Accepts connections for the listener of this name in the current snapshot, until `stop`.
+    /// Connections that are open then go on; only [`drain`](Self::drain) ends them.
+    pub fn serve(
+        self: &Arc<Self>,
+        listener: TcpListener,
+        name: &str,
+        stop: CancellationToken,
+    ) -> JoinHandle<()> {
         tokio::spawn(crate::listener::accept_loop(Arc::clone(self), listener, name.into(), stop))
     }
 
@@ -154,8 +171,9 @@ impl Plane {
         self.tasks.len()
     }
 
-    /// Ends all connections: requests when they are answered, WebSockets when their backend or client ends them, idle ones
-    /// as said, and what is left when `deadline` has passed. Stop accepting first.
+    /// Ends all connections: requests when they are answered, WebSockets when their backend or
+    /// client ends them, idle ones as said, and what is left when `deadline` has passed. Stop
+    /// accepting first.
     pub async fn drain(&self, deadline: Duration, idle: Idle) -> Drained {
         let until = Instant::now() + deadline;
         self.idle_may_ask.store(idle == Idle::MayAsk, Ordering::Release);

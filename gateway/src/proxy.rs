@@ -1,4 +1,5 @@
-//! Everything that is not a WebSocket: Pingora's proxy with our router, filters, files, upstreams and answers.
+//! Everything that is not a WebSocket: Pingora's proxy with our router, filters, files, upstreams
+//! and answers.
 
 mod answers;
 mod context;
@@ -9,36 +10,37 @@ mod site;
 
 pub(crate) use pace::Pace;
 
-use crate::{
-    answer::{Answer, Form},
-    filters::{self, About, BODY_TOO_LARGE, Exchange, PageKind, harden},
-    held::Full,
-    plane::Shared,
-    snapshot::LeadsTo,
-    stream::facts_of,
-    upstream::{Key, Late, Outcome, Patience, Unavailable, Upstream},
-};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
 use async_trait::async_trait;
 use bytes::Bytes;
-use context::{Context, Work};
-use event_stream::EventStream;
 use gateway_config::Balance;
 use http::{Method, header};
-use pingora::{
-    Error, ErrorSource, ErrorType, Result,
-    http::{RequestHeader, ResponseHeader},
-    modules::http::HttpModules,
-    proxy::{FailToProxy, ProxyHttp, Session},
-    upstreams::peer::HttpPeer,
-};
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::modules::http::HttpModules;
+use pingora::proxy::{FailToProxy, ProxyHttp, Session};
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorSource, ErrorType, Result};
+
+use crate::answer::{Answer, Form};
+use crate::filters::{self, About, BODY_TOO_LARGE, Exchange, PageKind, harden};
+use crate::held::Full;
+use crate::plane::Shared;
+use crate::snapshot::LeadsTo;
+use crate::stream::facts_of;
+use crate::upstream::{Key, Late, Outcome, Patience, Unavailable, Upstream};
+use context::{Context, Work};
+use event_stream::EventStream;
 
 /// The application that Pingora runs for each request.
 pub(crate) struct Proxy {
     shared: Arc<Shared>,
 }
 
-/// Longest time to read away a request body that nobody wants, before the connection is closed instead.
+/// Longest time to read away a request body that nobody wants, before the connection is closed
+/// instead.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Proxy {
@@ -54,7 +56,15 @@ impl Proxy {
         let mut about = About::new(&facts);
         let admitted = plain::with_request(session.req_header_mut(), |request| {
             let (shared, snapshot, started) = (&*self.shared, &*snapshot, context.started);
-            filters::admit(Exchange { shared, snapshot, facts, request, started, upgrade: false, about: &mut about })
+            filters::admit(Exchange {
+                shared,
+                snapshot,
+                facts,
+                request,
+                started,
+                upgrade: false,
+                about: &mut about,
+            })
         });
         session.set_read_timeout(Some(snapshot.config().limits.body_timeout));
         session.set_write_timeout(Some(snapshot.config().limits.send_timeout));
@@ -87,7 +97,9 @@ impl Proxy {
                     work.admission = Some(admission);
                     return Ok(false);
                 }
-                Err(unavailable) => answers::write(session, work, answers::unavailable(unavailable, form)).await?,
+                Err(unavailable) => {
+                    answers::write(session, work, answers::unavailable(unavailable, form)).await?
+                }
             },
             LeadsTo::Site(site) => site::answer(session, work, site).await?,
             LeadsTo::Redirect { location, status } => {
@@ -117,14 +129,19 @@ impl ProxyHttp for Proxy {
         Context::new()
     }
 
-    /// None: Pingora's compression would hold event streams back, and files are compressed when they are built.
+    /// None: Pingora's compression would hold event streams back, and files are compressed when
+    /// they are built.
     fn init_downstream_modules(&self, _: &mut HttpModules) {}
 
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
         self.admit(session, context).await
     }
 
-    async fn upstream_peer(&self, session: &mut Session, context: &mut Context) -> Result<Box<HttpPeer>> {
+    async fn upstream_peer(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+    ) -> Result<Box<HttpPeer>> {
         let work = context.work.as_mut().ok_or_else(|| Error::new_in(ErrorType::InternalError))?;
         let (Some(route), Some(upstream)) = (&work.about.route, work.upstream()) else {
             return Err(Error::new_in(ErrorType::InternalError));
@@ -132,8 +149,11 @@ impl ProxyHttp for Proxy {
         let key = balance_key(&upstream, &session.req_header().headers, work.about.client);
         let attempt = match upstream.pick(key, &work.tried).await {
             Ok(attempt) => attempt,
-            // All were tried: the first one again is better than an error that a retry was allowed to avoid.
-            Err(_) if !work.tried.is_empty() => upstream.pick(key, &[]).await.map_err(|_| unavailable())?,
+            // All were tried: the first one again is better than an error that a retry was allowed
+            // to avoid.
+            Err(_) if !work.tried.is_empty() => {
+                upstream.pick(key, &[]).await.map_err(|_| unavailable())?
+            }
             Err(_) => return Err(unavailable()),
         };
         let timeouts = &route.config.timeouts;
@@ -141,7 +161,8 @@ impl ProxyHttp for Proxy {
         let Some(holding) = work.holding.as_ref().map(Arc::clone) else {
             return Err(Error::new_in(ErrorType::InternalError));
         };
-        let call = attempt.call(Patience { body, first_byte: timeouts.first_byte, idle: timeouts.idle }, holding);
+        let call = attempt
+            .call(Patience { body, first_byte: timeouts.first_byte, idle: timeouts.idle }, holding);
         let peer = call.peer();
         work.attempts += 1;
         if let Some(span) = &mut work.about.span {
@@ -204,8 +225,11 @@ impl ProxyHttp for Proxy {
         if let Some(span) = &mut work.about.span {
             span.answered(response.status.as_u16());
         }
-        let outcome =
-            if matches!(response.status.as_u16(), 502..=504) { Outcome::Failed("status") } else { Outcome::Answered };
+        let outcome = if matches!(response.status.as_u16(), 502..=504) {
+            Outcome::Failed("status")
+        } else {
+            Outcome::Answered
+        };
         work.note(outcome);
         if let Some(call) = &work.call {
             call.begun();
@@ -231,12 +255,15 @@ impl ProxyHttp for Proxy {
             harden(&mut response.headers, &work.about, work.snapshot.hsts.as_ref(), PageKind::Data);
         });
         let is_event_stream = response.headers.get(header::CONTENT_TYPE).is_some_and(|kind| {
-            kind.as_bytes().get(..17).is_some_and(|kind| kind.eq_ignore_ascii_case(b"text/event-stream"))
+            kind.as_bytes()
+                .get(..17)
+                .is_some_and(|kind| kind.eq_ignore_ascii_case(b"text/event-stream"))
         });
         if let Some(route) = &work.about.route
             && is_event_stream
         {
-            work.event_stream = Some(EventStream::begin(Arc::clone(&route.metrics), context.started));
+            work.event_stream =
+                Some(EventStream::begin(Arc::clone(&route.metrics), context.started));
         }
         Ok(())
     }
@@ -292,10 +319,11 @@ impl ProxyHttp for Proxy {
     ) -> Box<Error> {
         let mut retry = false;
         let late = context.work.as_ref().and_then(|work| work.call.as_ref()?.late());
-        // The target waits for the rest of the request, as the gateway does: that is the client's doing, and must not get a
-        // target ejected.
+        // The target waits for the rest of the request, as the gateway does: that is the client's
+        // doing, and must not get a target ejected.
         if late == Some(Late::Body)
-            || (*error.etype() == ErrorType::ReadTimedout && *error.esource() == ErrorSource::Downstream)
+            || (*error.etype() == ErrorType::ReadTimedout
+                && *error.esource() == ErrorSource::Downstream)
         {
             self.shared.metrics.request_refused("body_timeout");
             error = Error::new_down(ErrorType::HTTPStatus(408));
@@ -313,15 +341,25 @@ impl ProxyHttp for Proxy {
             if late.is_some() {
                 error.etype = ErrorType::ReadTimedout;
             }
-            // Only when it cannot have done anything twice, and the client has not seen anything yet.
-            let repeatable = session.req_header().method.is_idempotent() && !session.as_ref().retry_buffer_truncated();
-            retry = repeatable && late.is_none() && session.response_written().is_none() && work.may_retry();
+            // Only when it cannot have done anything twice, and the client has not seen anything
+            // yet.
+            let repeatable = session.req_header().method.is_idempotent()
+                && !session.as_ref().retry_buffer_truncated();
+            retry = repeatable
+                && late.is_none()
+                && session.response_written().is_none()
+                && work.may_retry();
         }
         error.set_retry(retry);
         error
     }
 
-    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, context: &mut Context) -> FailToProxy {
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        context: &mut Context,
+    ) -> FailToProxy {
         let nobody = FailToProxy { error_code: 0, can_reuse_downstream: false };
         let Some(code) = answers::status(error) else { return nobody };
         let Some(work) = &mut context.work else { return nobody };
@@ -336,12 +374,22 @@ impl ProxyHttp for Proxy {
                     self.shared.metrics.request_refused("body");
                     Answer::error(400, "The body of the request is not well-formed.", work.form)
                 }
-                408 => Answer::error(408, "The body of the request took too long to arrive.", work.form),
+                408 => Answer::error(
+                    408,
+                    "The body of the request took too long to arrive.",
+                    work.form,
+                ),
                 413 => Answer::error(413, BODY_TOO_LARGE, work.form),
-                502 => Answer::error(502, "The service behind this site did not answer.", work.form)
-                    .with("retry-after", "1"),
+                502 => {
+                    Answer::error(502, "The service behind this site did not answer.", work.form)
+                        .with("retry-after", "1")
+                }
                 503 => answers::unavailable(Unavailable::NoTarget, work.form),
-                504 => Answer::error(504, "The service behind this site took too long to answer.", work.form),
+                504 => Answer::error(
+                    504,
+                    "The service behind this site took too long to answer.",
+                    work.form,
+                ),
                 code => Answer::error(code, "The request could not be served.", work.form),
             };
             session.set_keepalive(None);
@@ -358,7 +406,8 @@ impl ProxyHttp for Proxy {
     }
 
     fn suppress_error_log(&self, _: &Session, _: &Context, _: &Error) -> bool {
-        // Failures are counted, and said in the access log; Pingora's lines would repeat paths with their queries.
+        // Failures are counted, and said in the access log; Pingora's lines would repeat paths with
+        // their queries.
         true
     }
 
@@ -387,15 +436,30 @@ fn head_bytes(response: &ResponseHeader) -> usize {
 
 /// Whether an answer ends with its head (RFC 9112 section 6.3).
 fn has_no_body(method: &Method, response: &ResponseHeader) -> bool {
-    let length =
-        response.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.trim().parse().ok());
-    *method == Method::HEAD || matches!(response.status.as_u16(), 204 | 304) || length == Some(0_u64)
+    let length = response
+        .headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.trim().parse().ok());
+    *method == Method::HEAD
+        || matches!(response.status.as_u16(), 204 | 304)
+        || length == Some(0_u64)
 }
 
 /// What a request is balanced by: the configured cookie when it has one.
-pub(crate) fn balance_key<'h>(upstream: &Upstream, headers: &'h http::HeaderMap, client: IpAddr) -> Key<'h> {
-    let Balance::Rendezvous { cookie: wanted } = &upstream.config().balance else { return Key::Client(client) };
-    let pairs = headers.get_all(header::COOKIE).iter().flat_map(|field| field.as_bytes().split(|byte| *byte == b';'));
-    let value = pairs.map(<[u8]>::trim_ascii).find_map(|pair| pair.strip_prefix(wanted.as_bytes())?.strip_prefix(b"="));
+pub(crate) fn balance_key<'h>(
+    upstream: &Upstream,
+    headers: &'h http::HeaderMap,
+    client: IpAddr,
+) -> Key<'h> {
+    let Balance::Rendezvous { cookie: wanted } = &upstream.config().balance else {
+        return Key::Client(client);
+    };
+    let pairs = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .flat_map(|field| field.as_bytes().split(|byte| *byte == b';'));
+    let value = pairs
+        .map(<[u8]>::trim_ascii)
+        .find_map(|pair| pair.strip_prefix(wanted.as_bytes())?.strip_prefix(b"="));
     value.map_or(Key::Client(client), Key::Cookie)
 }

@@ -1,18 +1,19 @@
-//! Puts a changed configuration into effect without touching what is open: all or nothing, with a report.
+//! Puts a changed configuration into effect without touching what is open: all or nothing, with a
+//! report.
 
 mod changes;
 mod watch;
 
 pub use changes::{Changes, ReloadReport};
 
-use crate::{
-    certificates::{self, Purpose},
-    config_source::ConfigError,
-    gateway::{Handle, apply},
-    snapshot::Snapshot,
-    take_over::Inherited,
-};
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::certificates::{self, Purpose};
+use crate::config_source::ConfigError;
+use crate::gateway::{Handle, apply};
+use crate::snapshot::Snapshot;
+use crate::take_over::Inherited;
 
 /// How often self-signed certificates are looked at: often enough for a machine that slept.
 const RENEWAL_CHECK: Duration = Duration::from_secs(3600);
@@ -49,12 +50,15 @@ pub(crate) async fn rehearse(handle: Handle) -> Result<ReloadReport, ConfigError
         return Err(ConfigError::Stopping);
     }
     let upgrades = state.options.upgrades;
-    let rehearsed = apply::rehearse(&state.source, effect.acme(), &state.pseudonyms, upgrades).await?;
+    let rehearsed =
+        apply::rehearse(&state.source, effect.acme(), &state.pseudonyms, upgrades).await?;
     let apply::Rehearsed { snapshot, loaded, acme } = rehearsed;
     let config = Arc::clone(snapshot.config());
-    let changes = changes::between(handle.config().as_ref(), &config, effect.certificates(), &loaded);
+    let changes =
+        changes::between(handle.config().as_ref(), &config, effect.certificates(), &loaded);
     let mut inherited = Inherited::default();
-    let _bound_and_released = apply::Ready::new(snapshot, loaded, acme, &effect, &mut inherited, upgrades)?;
+    let _bound_and_released =
+        apply::Ready::new(snapshot, loaded, acme, &effect, &mut inherited, upgrades)?;
     Ok(ReloadReport::new(changes, config.hash.clone(), state, false))
 }
 
@@ -67,12 +71,24 @@ async fn attempt(handle: &Handle) -> Result<ReloadReport, ConfigError> {
     }
     let (config, loaded, acme) = apply::load(&state.source, effect.acme(), Purpose::Serve).await?;
     let before = state.snapshot.load_full();
-    let snapshot =
-        Snapshot::build(Arc::new(config), &loaded.certificates, Some(&before), &state.metrics, &state.pseudonyms);
+    let snapshot = Snapshot::build(
+        Arc::new(config),
+        &loaded.certificates,
+        Some(&before),
+        &state.metrics,
+        &state.pseudonyms,
+    );
     let snapshot = Arc::new(snapshot.map_err(ConfigError::Unservable)?);
     let config = Arc::clone(snapshot.config());
     let changes = changes::between(before.config(), &config, effect.certificates(), &loaded);
-    let ready = apply::Ready::new(snapshot, loaded, acme, &effect, &mut Inherited::default(), state.options.upgrades)?;
+    let ready = apply::Ready::new(
+        snapshot,
+        loaded,
+        acme,
+        &effect,
+        &mut Inherited::default(),
+        state.options.upgrades,
+    )?;
     effect.take(ready, handle).await;
     Ok(ReloadReport::new(changes, config.hash.clone(), state, true))
 }

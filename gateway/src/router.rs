@@ -1,5 +1,5 @@
-//! Host, path and method to route: a pure function of the configuration. Hosts before paths, exact before wildcard, the
-//! longest prefix first.
+//! Host, path and method to route: a pure function of the configuration. Hosts before paths, exact
+//! before wildcard, the longest prefix first.
 
 mod host;
 mod path;
@@ -7,9 +7,10 @@ mod path;
 pub(crate) use host::Host;
 pub(crate) use path::normalise;
 
+use std::collections::HashMap;
+
 use gateway_config::{HostPattern, PathMatch, Route};
 use http::Method;
-use std::collections::HashMap;
 
 /// Finds the route of a request. Routes are indices into the list that it was made from.
 #[derive(Debug, Default)]
@@ -42,8 +43,10 @@ struct Paths {
 impl Router {
     /// A router for these routes.
     pub(crate) fn new(routes: &[Route]) -> Self {
-        let mut router =
-            Self { methods: routes.iter().map(|route| route.methods.clone()).collect(), ..Self::default() };
+        let mut router = Self {
+            methods: routes.iter().map(|route| route.methods.clone()).collect(),
+            ..Self::default()
+        };
         for (index, route) in routes.iter().enumerate() {
             if route.hosts.is_empty() {
                 router.any_host.insert(&route.path, index);
@@ -51,13 +54,19 @@ impl Router {
             for host in &route.hosts {
                 let paths = match host {
                     HostPattern::Exact(host) => router.exact_hosts.entry(host.clone()).or_default(),
-                    HostPattern::Wildcard(host) => router.wildcard_hosts.entry(host.clone()).or_default(),
+                    HostPattern::Wildcard(host) => {
+                        router.wildcard_hosts.entry(host.clone()).or_default()
+                    }
                 };
                 paths.insert(&route.path, index);
             }
         }
         router.any_host.sort();
-        router.exact_hosts.values_mut().chain(router.wildcard_hosts.values_mut()).for_each(Paths::sort);
+        router
+            .exact_hosts
+            .values_mut()
+            .chain(router.wildcard_hosts.values_mut())
+            .for_each(Paths::sort);
         router
     }
 
@@ -112,8 +121,10 @@ impl Paths {
 
     fn find(&self, path: &str) -> Option<&[usize]> {
         let by_prefix = || {
-            let below =
-                |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+            let below = |prefix: &str| {
+                path.strip_prefix(prefix)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            };
             self.prefixes.iter().find(|(prefix, _)| below(prefix)).map(|(_, routes)| routes)
         };
         self.exact.get(path).or_else(by_prefix).map(Vec::as_slice)

@@ -1,24 +1,20 @@
 //! Tells systemd, or whoever speaks its protocol, that the gateway serves: sd_notify(3).
 
-use std::{
-    ffi::OsStr,
-    io,
-    os::{
-        linux::net::SocketAddrExt as _,
-        unix::{
-            ffi::OsStrExt as _,
-            net::{SocketAddr, UnixDatagram},
-        },
-    },
-};
+use std::ffi::OsStr;
+use std::io;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 
 /// Names the socket to tell it at; `@` begins a name that is no file.
 const VARIABLE: &str = "NOTIFY_SOCKET";
 
-/// Says that this process serves, and that it is the service's main process if it took over from another. Without a
-/// service manager, nobody is told.
+/// Says that this process serves, and that it is the service's main process if it took over from
+/// another. Without a service manager, nobody is told.
 pub(crate) fn serving(took_over: bool) {
-    let Some(address) = std::env::var_os(VARIABLE).filter(|address| !address.is_empty()) else { return };
+    let Some(address) = std::env::var_os(VARIABLE).filter(|address| !address.is_empty()) else {
+        return;
+    };
     if let Err(error) = tell(&address, took_over) {
         tracing::warn!(%error, socket = %address.display(), "cannot tell the service manager that the gateway serves");
     }
@@ -56,7 +52,8 @@ mod tests {
         assert_eq!(told(&socket), "READY=1");
 
         let name = format!("gateway-test-{}", std::process::id());
-        let socket = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
+        let socket =
+            UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
         tell(OsStr::new(&format!("@{name}")), true).unwrap();
         assert_eq!(told(&socket), format!("MAINPID={}\nREADY=1", std::process::id()));
     }

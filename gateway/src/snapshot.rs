@@ -1,21 +1,24 @@
-//! Everything a request needs, built whole from one configuration and swapped whole. A request keeps the one it began with.
+//! Everything a request needs, built whole from one configuration and swapped whole. A request
+//! keeps the one it began with.
 
-use crate::{
-    access_log::{AccessLog, Pseudonyms},
-    filters,
-    listener::CapLimits,
-    metrics::{Metrics, RouteMetrics, UpstreamMetrics},
-    router::Router,
-    static_files::{Site, SiteError},
-    tls::{self, Certificates, TlsError},
-    traces::Tracer,
-    upstream::Upstream,
-};
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
 use gateway_config::{Action, Config, Listener, Name, Protocol};
 use http::{HeaderValue, StatusCode};
 use ipnet::IpNet;
 use rustls::server::ProducesTickets;
-use std::{collections::HashMap, net::IpAddr, sync::Arc};
+
+use crate::access_log::{AccessLog, Pseudonyms};
+use crate::filters;
+use crate::listener::CapLimits;
+use crate::metrics::{Metrics, RouteMetrics, UpstreamMetrics};
+use crate::router::Router;
+use crate::static_files::{Site, SiteError};
+use crate::tls::{self, Certificates, TlsError};
+use crate::traces::Tracer;
+use crate::upstream::Upstream;
 
 /// One configuration, ready to serve.
 pub struct Snapshot {
@@ -97,9 +100,9 @@ pub(crate) enum LeadsTo {
 }
 
 impl Snapshot {
-    /// Builds everything or nothing. State that should outlive a reload (connections to upstreams, their health, ticket
-    /// keys) is taken over from `previous` where its configuration did not change. Needs a Tokio runtime: new upstreams
-    /// begin their health checks.
+    /// Builds everything or nothing. State that should outlive a reload (connections to upstreams,
+    /// their health, ticket keys) is taken over from `previous` where its configuration did not
+    /// change. Needs a Tokio runtime: new upstreams begin their health checks.
     pub fn build(
         config: Arc<Config>,
         certificates: &Certificates,
@@ -130,7 +133,9 @@ impl Snapshot {
         let tickets = match (certificates.tickets(), previous) {
             (Some(shared), _) => Arc::clone(shared),
             (None, Some(previous)) => Arc::clone(&previous.tickets),
-            (None, None) => rustls::crypto::aws_lc_rs::Ticketer::new().map_err(BuildError::Tickets)?,
+            (None, None) => {
+                rustls::crypto::aws_lc_rs::Ticketer::new().map_err(BuildError::Tickets)?
+            }
         };
         let mut listeners = HashMap::new();
         for listener in &config.listeners {
@@ -140,7 +145,8 @@ impl Snapshot {
         }
         let mut sites = HashMap::new();
         for site in &config.sites {
-            let built = Site::build(site).map_err(|error| BuildError::Site { site: site.name.clone(), error })?;
+            let built = Site::build(site)
+                .map_err(|error| BuildError::Site { site: site.name.clone(), error })?;
             sites.insert(site.name.clone(), Arc::new(built));
         }
         let upstreams: HashMap<Name, Arc<Upstream>> = config
@@ -149,29 +155,37 @@ impl Snapshot {
             .map(|upstream| {
                 let kept = previous.and_then(|previous| previous.upstreams.get(&upstream.name));
                 let kept = kept.filter(|kept| kept.config() == upstream).map(Arc::clone);
-                let built = kept.unwrap_or_else(|| begin(upstream, metrics.upstream(upstream.name.as_str())));
+                let built = kept
+                    .unwrap_or_else(|| begin(upstream, metrics.upstream(upstream.name.as_str())));
                 (upstream.name.clone(), built)
             })
             .collect();
         let mut routes = Vec::new();
         for route in &config.routes {
-            let dangling =
-                |missing: &Name| BuildError::Dangling { route: route.name.clone(), missing: missing.clone() };
+            let dangling = |missing: &Name| BuildError::Dangling {
+                route: route.name.clone(),
+                missing: missing.clone(),
+            };
             let leads_to = match &route.action {
-                Action::Upstream(name) => {
-                    LeadsTo::Upstream(upstreams.get(name).map(Arc::clone).ok_or_else(|| dangling(name))?)
+                Action::Upstream(name) => LeadsTo::Upstream(
+                    upstreams.get(name).map(Arc::clone).ok_or_else(|| dangling(name))?,
+                ),
+                Action::Static(name) => {
+                    LeadsTo::Site(sites.get(name).map(Arc::clone).ok_or_else(|| dangling(name))?)
                 }
-                Action::Static(name) => LeadsTo::Site(sites.get(name).map(Arc::clone).ok_or_else(|| dangling(name))?),
                 Action::Redirect { location, status } => {
                     LeadsTo::Redirect { location: location.clone(), status: *status }
                 }
-                Action::Respond { status, body } => LeadsTo::Respond { status: *status, body: body.clone() },
+                Action::Respond { status, body } => {
+                    LeadsTo::Respond { status: *status, body: body.clone() }
+                }
             };
             let metrics = metrics.route(route.name.as_str());
             routes.push(Arc::new(Route { config: route.clone(), leads_to, metrics }));
         }
         let router = Router::new(&config.routes);
-        let access_log = AccessLog::new(&config.log, pseudonyms, previous.map(|previous| &previous.access_log));
+        let access_log =
+            AccessLog::new(&config.log, pseudonyms, previous.map(|previous| &previous.access_log));
         let hsts = filters::hsts(&config.tls);
         let traced = config.tracing.as_ref().map(|tracing| {
             let previous = previous.and_then(|previous| previous.tracer.as_ref());
@@ -190,7 +204,8 @@ impl Snapshot {
         self.listeners.get(name).map(Arc::clone)
     }
 
-    /// Whether headers that name the client and its request may be believed when this address sends them.
+    /// Whether headers that name the client and its request may be believed when this address sends
+    /// them.
     pub(crate) fn trusts(&self, address: IpAddr) -> bool {
         contains(&self.config.trust.forwarded, address)
     }

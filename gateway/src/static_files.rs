@@ -1,5 +1,5 @@
-//! Static sites: read into memory when a configuration takes effect, compressed when they were built, answered by a pure
-//! function of the request.
+//! Static sites: read into memory when a configuration takes effect, compressed when they were
+//! built, answered by a pure function of the request.
 
 mod conditional;
 mod encoding;
@@ -8,13 +8,15 @@ mod navigation;
 
 pub use load::SiteError;
 
-use crate::answer::Answer;
+use std::collections::HashMap;
+
 use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+
+use crate::answer::Answer;
 use conditional::Selected;
 use encoding::Coding;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use navigation::Directories;
-use std::collections::HashMap;
 
 /// A site in memory.
 #[derive(Debug)]
@@ -58,7 +60,11 @@ const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=3153600
 const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 
 impl Site {
-    fn new(files: HashMap<String, File>, spa_fallback: Option<String>, policy: HeaderValue) -> Self {
+    fn new(
+        files: HashMap<String, File>,
+        spa_fallback: Option<String>,
+        policy: HeaderValue,
+    ) -> Self {
         Self { directories: Directories::of(&files), files, spa_fallback, policy }
     }
 
@@ -67,11 +73,21 @@ impl Site {
         let (file, fell_back) = self.find(method, path, headers)?;
         let accept = headers.get_all(header::ACCEPT_ENCODING);
         let ranged = *method == Method::GET && headers.contains_key(header::RANGE);
-        // A range of a compressed file is of no use to a browser that shows a video or resumes a download.
-        let coding = if ranged { None } else { encoding::choose(accept, file.coded.iter().map(|(coding, _)| *coding)) };
+        // A range of a compressed file is of no use to a browser that shows a video or resumes a
+        // download.
+        let coding = if ranged {
+            None
+        } else {
+            encoding::choose(accept, file.coded.iter().map(|(coding, _)| *coding))
+        };
         let coded = coding.and_then(|coding| file.coded.iter().find(|(other, _)| *other == coding));
         let representation = coded.map_or(&file.identity, |(_, representation)| representation);
-        let selected = conditional::select(headers, method, representation.bytes.len() as u64, &representation.etag);
+        let selected = conditional::select(
+            headers,
+            method,
+            representation.bytes.len() as u64,
+            &representation.etag,
+        );
 
         let mut reply = vec![
             (header::ETAG, representation.etag.clone()),
@@ -79,7 +95,9 @@ impl Site {
         ];
         match (fell_back, file.coded.is_empty()) {
             (false, true) => {}
-            (false, false) => reply.push((header::VARY, HeaderValue::from_static("accept-encoding"))),
+            (false, false) => {
+                reply.push((header::VARY, HeaderValue::from_static("accept-encoding")))
+            }
             (true, true) => reply.push((header::VARY, navigation::VARY)),
             (true, false) => reply.push((header::VARY, navigation::VARY_AND_CODING)),
         }
@@ -91,7 +109,10 @@ impl Site {
                 reply.push((header::CONTENT_RANGE, content_range));
                 let part = usize::try_from(range.start).ok().zip(usize::try_from(range.end).ok());
                 let part = part.and_then(|(start, end)| representation.bytes.get(start..end));
-                (StatusCode::PARTIAL_CONTENT, part.map_or_else(Bytes::new, |part| representation.bytes.slice_ref(part)))
+                (
+                    StatusCode::PARTIAL_CONTENT,
+                    part.map_or_else(Bytes::new, |part| representation.bytes.slice_ref(part)),
+                )
             }
             Selected::Unsatisfiable(content_range) => {
                 reply.push((header::CONTENT_RANGE, content_range));
@@ -133,7 +154,10 @@ impl Site {
 
     /// What is said instead of a user interface that was not built.
     pub(crate) fn not_built() -> Answer {
-        Answer::plain(503, "The user interface was not built into this program: run `make ui` and build it again.")
+        Answer::plain(
+            503,
+            "The user interface was not built into this program: run `make ui` and build it again.",
+        )
     }
 }
 
@@ -147,7 +171,8 @@ fn decode(path: &str) -> Option<String> {
     while let Some(octet) = rest.next() {
         octets.push(match octet {
             b'%' => {
-                let digit = |octet: Option<u8>| octet.and_then(|octet| char::from(octet).to_digit(16));
+                let digit =
+                    |octet: Option<u8>| octet.and_then(|octet| char::from(octet).to_digit(16));
                 u8::try_from(digit(rest.next())? * 16 + digit(rest.next())?).ok()?
             }
             plain => plain,

@@ -1,4 +1,5 @@
-//! A client's connection as Pingora wants it: plain or TLS, with what was read ahead, and bounded to one request at a time.
+//! A client's connection as Pingora wants it: plain or TLS, with what was read ahead, and bounded
+//! to one request at a time.
 
 // Numbers here come from peers: arithmetic on them is checked or saturates.
 #![warn(clippy::arithmetic_side_effects)]
@@ -8,30 +9,28 @@ mod transport;
 
 pub(crate) use transport::Transport;
 
-use crate::{
-    head::{Framing, Head},
-    held::Outlet,
-    tls::Asked,
-};
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsRawFd as _;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use std::{fmt, io};
+
 use bytes::{Buf as _, BytesMut};
-use chunks::Chunks;
-use pingora::{
-    http::ResponseHeader,
-    protocols::{
-        ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest,
-        UniqueID, l4::socket::SocketAddr as PingoraAddr, raw_connect::ProxyDigest,
-    },
-};
-use std::{
-    fmt, io,
-    net::{IpAddr, SocketAddr},
-    os::fd::AsRawFd as _,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll, ready},
-    time::Duration,
+use pingora::http::ResponseHeader;
+use pingora::protocols::l4::socket::SocketAddr as PingoraAddr;
+use pingora::protocols::raw_connect::ProxyDigest;
+use pingora::protocols::{
+    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
+    TimingDigest, UniqueID,
 };
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt, ReadBuf};
+
+use crate::head::{Framing, Head};
+use crate::held::Outlet;
+use crate::tls::Asked;
+use chunks::Chunks;
 
 /// What is known about a client's connection, for as long as it lasts.
 #[derive(Clone, Debug)]
@@ -53,7 +52,8 @@ pub(crate) struct ClientStream {
     transport: Transport,
     /// Read from the transport, and not yet taken by a reader.
     ahead: BytesMut,
-    /// Written, and held back until it is flushed or full: the head and the body of a small answer leave together.
+    /// Written, and held back until it is flushed or full: the head and the body of a small answer
+    /// leave together.
     unsent: BytesMut,
     end: End,
     facts: Facts,
@@ -78,7 +78,8 @@ enum End {
 const AHEAD_MAX: usize = 4096;
 /// Longest time for the last words on a connection.
 const FAREWELL: Duration = Duration::from_secs(5);
-/// Most octets thrown away meanwhile: enough for a request that is a little too large, too little to be worth an attack.
+/// Most octets thrown away meanwhile: enough for a request that is a little too large, too little
+/// to be worth an attack.
 const FAREWELL_OCTETS: usize = 512 * 1024;
 /// Most octets held back before they are sent: one TLS record.
 const UNSENT_MAX: usize = 16 * 1024;
@@ -126,7 +127,8 @@ impl ClientStream {
         self.transport.read_buf(&mut self.ahead).await
     }
 
-    /// Frees the room for what was read ahead, if nothing is in it: a connection may be idle for long.
+    /// Frees the room for what was read ahead, if nothing is in it: a connection may be idle for
+    /// long.
     pub(crate) fn rest(&mut self) {
         if self.ahead.is_empty() {
             self.ahead = BytesMut::new();
@@ -136,7 +138,8 @@ impl ClientStream {
         }
     }
 
-    /// The next reader gets this request and nothing behind it, and learns of the connection's end there.
+    /// The next reader gets this request and nothing behind it, and learns of the connection's end
+    /// there.
     pub(crate) fn begin(&mut self, request: &Head) {
         let head = request.len as u64;
         self.end = match request.framing {
@@ -151,8 +154,9 @@ impl ClientStream {
         self.end = End::Unknown;
     }
 
-    /// Ends the connection so that the last answer arrives: closing while input is unread would reset the connection and
-    /// take the answer away, so what still comes is read and thrown away for a while (RFC 9112 section 9.6).
+    /// Ends the connection so that the last answer arrives: closing while input is unread would
+    /// reset the connection and take the answer away, so what still comes is read and thrown away
+    /// for a while (RFC 9112 section 9.6).
     pub(crate) async fn part(&mut self) {
         if std::mem::replace(&mut self.left_off, true) {
             return;
@@ -183,7 +187,8 @@ impl ClientStream {
         (self.transport, self.ahead)
     }
 
-    /// Behind the end of the present request: keeps what comes for the next one, and tells only of the connection's end.
+    /// Behind the end of the present request: keeps what comes for the next one, and tells only of
+    /// the connection's end.
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.ahead.len() < AHEAD_MAX {
             let mut room = [0; 512];
@@ -194,7 +199,8 @@ impl ClientStream {
             }
             self.ahead.extend_from_slice(buffer.filled());
         }
-        // Not woken again: whoever waits here waits for something else too, and the next request is read after that.
+        // Not woken again: whoever waits here waits for something else too, and the next request is
+        // read after that.
         Poll::Pending
     }
 
@@ -213,9 +219,12 @@ impl ClientStream {
     }
 }
 
-/// Facts travel as the user data of the proxy digest: the only slot of Pingora's digests that takes a type of ours.
+/// Facts travel as the user data of the proxy digest: the only slot of Pingora's digests that takes
+/// a type of ours.
 pub(crate) fn facts_of(digest: Option<&pingora::protocols::Digest>) -> Facts {
-    let data = digest.and_then(|digest| digest.proxy_digest.as_ref()).and_then(|proxy| proxy.user_data.as_ref());
+    let data = digest
+        .and_then(|digest| digest.proxy_digest.as_ref())
+        .and_then(|proxy| proxy.user_data.as_ref());
     let unknown = Facts {
         client: SocketAddr::new(IpAddr::from([0, 0, 0, 0]), 0),
         secure: false,
@@ -231,11 +240,18 @@ fn make_digests(transport: &Transport, facts: &Facts) -> (Arc<SocketDigest>, Arc
     // Set at most once, here.
     let _ = socket.peer_addr.set(Some(PingoraAddr::Inet(facts.client)));
     let response = ResponseHeader::build(200, Some(0)).expect("200 is a status code");
-    (Arc::new(socket), Arc::new(ProxyDigest::new(Box::new(response), Some(Box::new(facts.clone())))))
+    (
+        Arc::new(socket),
+        Arc::new(ProxyDigest::new(Box::new(response), Some(Box::new(facts.clone())))),
+    )
 }
 
 impl AsyncRead for ClientStream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let limit = match this.end {
             End::After(0) => return this.poll_end(cx),
@@ -254,9 +270,13 @@ impl AsyncRead for ClientStream {
         }
         let new = buffer.filled().get(before..).unwrap_or_default();
         match &mut this.end {
-            End::After(left) | End::Chunks { head: left @ 1.., .. } => *left = left.saturating_sub(new.len() as u64),
+            End::After(left) | End::Chunks { head: left @ 1.., .. } => {
+                *left = left.saturating_sub(new.len() as u64)
+            }
             End::Chunks { chunks, .. } => {
-                let end = chunks.follow(new).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+                let end = chunks
+                    .follow(new)
+                    .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
                 if let Some(end) = end {
                     // What is behind the last chunk is the next request's.
                     let next = new.get(end..).unwrap_or_default();
@@ -295,7 +315,11 @@ impl ClientStream {
 }
 
 impl AsyncWrite for ClientStream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         // h2 gathers its frames itself.
         if !this.h2 && this.unsent.len().saturating_add(octets.len()) <= UNSENT_MAX {
@@ -364,6 +388,9 @@ impl Peek for ClientStream {}
 
 impl fmt::Debug for ClientStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientStream").field("h2", &self.h2).field("ahead", &self.ahead.len()).finish_non_exhaustive()
+        f.debug_struct("ClientStream")
+            .field("h2", &self.h2)
+            .field("ahead", &self.ahead.len())
+            .finish_non_exhaustive()
     }
 }

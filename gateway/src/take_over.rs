@@ -1,4 +1,5 @@
-//! A new process takes over the listening sockets of the running one, and no connection is lost in between.
+//! A new process takes over the listening sockets of the running one, and no connection is lost in
+//! between.
 //!
 //! ```text
 //! predecessor (offer.rs)                         successor (predecessor.rs)
@@ -9,8 +10,9 @@
 //! stops accepting and drains
 //! ```
 //!
-//! Until `serving` the predecessor has changed nothing: whatever ends the conversation before leaves it as it was. Both
-//! processes hold the same sockets, so a connection waits in one queue, whoever accepts it.
+//! Until `serving` the predecessor has changed nothing: whatever ends the conversation before
+//! leaves it as it was. Both processes hold the same sockets, so a connection waits in one queue,
+//! whoever accepts it.
 
 mod inherited;
 mod offer;
@@ -24,7 +26,8 @@ pub(crate) use offer::Offer;
 pub(crate) use place::{Prepared, check_directory, look};
 pub(crate) use predecessor::Predecessor;
 
-use std::{io, path::PathBuf};
+use std::io;
+use std::path::PathBuf;
 
 /// What a gateway does with `[upgrade]`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

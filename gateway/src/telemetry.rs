@@ -1,16 +1,15 @@
-//! Logs: lines on standard error, as JSON or for people, with a level and a form that a reload can change.
+//! Logs: lines on standard error, as JSON or for people, with a level and a form that a reload can
+//! change.
 
 mod json;
 mod panics;
 
-use gateway_config::{Log, LogFormat, LogLevel};
 use std::io::{self, IsTerminal};
-use tracing_subscriber::{
-    EnvFilter, Registry, fmt,
-    layer::{Layer, Layered, SubscriberExt},
-    reload,
-    util::{SubscriberInitExt, TryInitError},
-};
+
+use gateway_config::{Log, LogFormat, LogLevel};
+use tracing_subscriber::layer::{Layer, Layered, SubscriberExt};
+use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
 
 /// The process's log, once installed.
 #[derive(Clone)]
@@ -24,11 +23,14 @@ type Filtered = Layered<reload::Layer<EnvFilter, Registry>, Registry>;
 type Lines = Box<dyn Layer<Filtered> + Send + Sync>;
 
 impl Telemetry {
-    /// Begins to write logs; once per process. RUST_LOG, when set, goes before the configured level, for good.
+    /// Begins to write logs; once per process. RUST_LOG, when set, goes before the configured
+    /// level, for good.
     pub fn install(log: &Log) -> Result<Self, TryInitError> {
-        let environment = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|value| !value.is_empty());
+        let environment =
+            std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|value| !value.is_empty());
         let from_environment = environment.is_some();
-        let filter = environment.map_or_else(|| filter(log.level), |directives| asked_for(&directives));
+        let filter =
+            environment.map_or_else(|| filter(log.level), |directives| asked_for(&directives));
         let (filter, handle) = reload::Layer::new(filter);
         let (layer, lines) = reload::Layer::new(lines(log.format));
         tracing_subscriber::registry().with(filter).with(layer).try_init()?;
@@ -38,7 +40,8 @@ impl Telemetry {
 
     /// Takes level and format of another configuration.
     pub fn follow(&self, log: &Log) {
-        let level = if self.from_environment { Ok(()) } else { self.filter.reload(filter(log.level)) };
+        let level =
+            if self.from_environment { Ok(()) } else { self.filter.reload(filter(log.level)) };
         if let Err(error) = level.and_then(|()| self.lines.reload(lines(log.format))) {
             tracing::warn!(%error, "the log stays as it was");
         }
@@ -49,9 +52,11 @@ impl Telemetry {
 fn lines(format: LogFormat) -> Lines {
     match format {
         LogFormat::Json => fmt::layer().event_format(json::Json).with_writer(io::stderr).boxed(),
-        LogFormat::Text => {
-            fmt::layer().with_target(false).with_ansi(io::stderr().is_terminal()).with_writer(io::stderr).boxed()
-        }
+        LogFormat::Text => fmt::layer()
+            .with_target(false)
+            .with_ansi(io::stderr().is_terminal())
+            .with_writer(io::stderr)
+            .boxed(),
     }
 }
 
@@ -65,8 +70,8 @@ fn filter(level: LogLevel) -> EnvFilter {
         "error" => ("error", "error"),
         _ => ("warn", "error"),
     };
-    let directives =
-        ["pingora", "pingora_core", "pingora_proxy", "h2", "hyper"].map(|library| format!("{library}={quiet}"));
+    let directives = ["pingora", "pingora_core", "pingora_proxy", "h2", "hyper"]
+        .map(|library| format!("{library}={quiet}"));
     EnvFilter::new(format!("{level},{},rustls={tls}", directives.join(",")))
 }
 

@@ -1,4 +1,5 @@
-//! TLS on the client's side: one `ServerConfig` per listener and snapshot, certificates chosen by SNI, short deadlines.
+//! TLS on the client's side: one `ServerConfig` per listener and snapshot, certificates chosen by
+//! SNI, short deadlines.
 
 mod acme_alpn;
 mod client_certificate;
@@ -8,25 +9,34 @@ mod socket;
 pub(crate) use client_certificate::subject;
 pub(crate) use socket::Socket;
 
-use crate::metrics::{HandshakeResult, Metrics};
+use std::collections::HashMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
 use arc_swap::ArcSwap;
 use gateway_acme::Challenges;
 use gateway_config::{ClientCertificates, Name, TlsPolicy, TlsVersion};
-use resolver::Resolver;
-use rustls::{
-    RootCertStore, ServerConfig, ServerConnection,
-    server::{Acceptor, NoServerSessionStorage, ProducesTickets},
-    sign::CertifiedKey,
-};
+use rustls::server::{Acceptor, NoServerSessionStorage, ProducesTickets};
+use rustls::sign::CertifiedKey;
+use rustls::{RootCertStore, ServerConfig, ServerConnection};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use std::{collections::HashMap, io, path::PathBuf, sync::Arc, time::Duration};
-use tokio::{io::AsyncWriteExt as _, net::TcpStream, time::Instant};
-use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::server::TlsStream;
 
-/// A certificate with its key, which may be replaced by another for the same names while it is served.
+use crate::metrics::{HandshakeResult, Metrics};
+use resolver::Resolver;
+
+/// A certificate with its key, which may be replaced by another for the same names while it is
+/// served.
 pub type Slot = Arc<ArcSwap<CertifiedKey>>;
 
-/// Certificates with their keys, by the name that the configuration gives them; and what else listeners need for TLS.
+/// Certificates with their keys, by the name that the configuration gives them; and what else
+/// listeners need for TLS.
 #[derive(Clone, Debug, Default)]
 pub struct Certificates {
     by_name: HashMap<Name, Slot>,
@@ -55,7 +65,8 @@ pub enum TlsError {
 const HELD_BACK: usize = 64 * 1024;
 
 impl Certificates {
-    /// Adds a certificate: its chain, leaf first, and the leaf's key; refuses a key that is not the leaf's.
+    /// Adds a certificate: its chain, leaf first, and the leaf's key; refuses a key that is not the
+    /// leaf's.
     pub fn add(
         &mut self,
         name: Name,
@@ -143,21 +154,24 @@ pub(crate) fn https(
     };
     // All suites of this provider are AEAD with forward secrecy, and X25519MLKEM768 comes first.
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_protocol_versions(versions)?;
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(versions)?;
     let builder = match clients {
         None => builder.with_no_client_auth(),
         Some(clients) => {
             let roots = certificates.client_authorities.get(&clients.authorities);
-            builder.with_client_cert_verifier(client_certificate::verifier(clients, roots, provider)?)
+            builder
+                .with_client_cert_verifier(client_certificate::verifier(clients, roots, provider)?)
         }
     };
-    let mut config = builder.with_cert_resolver(Arc::clone(&resolver) as Arc<dyn rustls::server::ResolvesServerCert>);
+    let mut config = builder
+        .with_cert_resolver(Arc::clone(&resolver) as Arc<dyn rustls::server::ResolvesServerCert>);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     if clients.is_none() {
         config.ticketer = Arc::clone(tickets);
     } else {
-        // A session that began where nobody asks for certificates must not be resumed where they are required, nor after
-        // the authorities changed.
+        // A session that began where nobody asks for certificates must not be resumed where they
+        // are required, nor after the authorities changed.
         config.send_tls13_tickets = 0;
     }
     config.session_storage = Arc::new(NoServerSessionStorage {});
@@ -166,7 +180,8 @@ pub(crate) fn https(
     Ok(Https { config: Arc::new(config), resolver })
 }
 
-/// Shakes hands within the deadline; `None` when the other side was an ACME authority, which has got its proof.
+/// Shakes hands within the deadline; `None` when the other side was an ACME authority, which has
+/// got its proof.
 pub(crate) async fn accept(
     tcp: TcpStream,
     config: Arc<ServerConfig>,
@@ -183,7 +198,10 @@ pub(crate) async fn accept(
             hello.into_stream(proof).await?.shutdown().await?;
             return Ok(None);
         }
-        hello.into_stream_with(config, |session| session.set_buffer_limit(Some(HELD_BACK))).await.map(Some)
+        hello
+            .into_stream_with(config, |session| session.set_buffer_limit(Some(HELD_BACK)))
+            .await
+            .map(Some)
     })
     .await
     .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
@@ -192,17 +210,20 @@ pub(crate) async fn accept(
         Ok(None) => {}
         Ok(Some(stream)) => {
             let (_, session) = stream.get_ref();
-            let version =
-                if session.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_2) { "1.2" } else { "1.3" };
+            let version = if session.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_2) {
+                "1.2"
+            } else {
+                "1.3"
+            };
             let resumed = session.handshake_kind() == Some(rustls::HandshakeKind::Resumed);
             metrics.handshake(version, HandshakeResult::Success, resumed, seconds);
         }
         Err(error) => {
             let result = match error.kind() {
                 io::ErrorKind::TimedOut => HandshakeResult::Timeout,
-                io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
-                    HandshakeResult::Closed
-                }
+                io::ErrorKind::UnexpectedEof
+                | io::ErrorKind::ConnectionReset
+                | io::ErrorKind::BrokenPipe => HandshakeResult::Closed,
                 _ => HandshakeResult::Failure,
             };
             metrics.handshake("none", result, false, seconds);

@@ -1,7 +1,9 @@
-//! Traces of requests: who is traced, the spans while they are made, and their way to an OpenTelemetry collector.
+//! Traces of requests: who is traced, the spans while they are made, and their way to an
+//! OpenTelemetry collector.
 //!
-//! A request makes no more than a [`Span`]; when it has ended, [`Tracer::finish`] puts it into a bounded queue or drops it.
-//! Everything after the queue belongs to one task, so that no request waits for a collector.
+//! A request makes no more than a [`Span`]; when it has ended, [`Tracer::finish`] puts it into a
+//! bounded queue or drops it. Everything after the queue belongs to one task, so that no request
+//! waits for a collector.
 
 mod collector;
 mod export;
@@ -13,22 +15,24 @@ pub(crate) use collector::{Collector, Verdict};
 pub(crate) use parent::{TRACEPARENT, TRACESTATE, TraceParent};
 pub(crate) use span::Span;
 
-use crate::{
-    access_log::AccessRecord,
-    metrics::{Metrics, TraceMetrics},
-};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gateway_config::Tracing;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::access_log::AccessRecord;
+use crate::metrics::{Metrics, TraceMetrics};
 use collector::Settings;
 use export::Exporter;
-use gateway_config::Tracing;
 use span::Finished;
-use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::mpsc;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Most requests that wait for the collector. A trace is worth some memory, not any.
 const QUEUE: usize = 2048;
 
-/// Decides who is traced and takes spans that have ended. Kept over reloads that change nothing about it.
+/// Decides who is traced and takes spans that have ended. Kept over reloads that change nothing
+/// about it.
 pub(crate) struct Tracer {
     settings: Settings,
     queue: mpsc::Sender<Finished>,
@@ -51,7 +55,8 @@ impl Tracer {
         let collector = Collector::new(&settings)?;
         let (queue, finished) = mpsc::channel(QUEUE);
         let metrics = metrics.traces();
-        let exporter = Exporter::new(finished, collector, config.service_name.as_str(), Arc::clone(&metrics));
+        let exporter =
+            Exporter::new(finished, collector, config.service_name.as_str(), Arc::clone(&metrics));
         Ok(Arc::new(Self { settings, queue, metrics, exporter: Mutex::new(Some(exporter)) }))
     }
 
@@ -68,8 +73,8 @@ impl Tracer {
         rand::random::<f64>() < self.settings.config.sample
     }
 
-    /// Takes the spans of a request that has ended. `client` is how logs name it; `failure` says why the answer did not
-    /// come to its end.
+    /// Takes the spans of a request that has ended. `client` is how logs name it; `failure` says
+    /// why the answer did not come to its end.
     pub(crate) fn finish(
         &self,
         span: Box<Span>,
@@ -88,9 +93,13 @@ impl Tracer {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::net::Ipv4Addr;
+    use std::path::Path;
+    use std::time::Instant;
+
     use gateway_config::Config;
-    use std::{net::Ipv4Addr, path::Path, time::Instant};
+
+    use super::*;
 
     #[tokio::test]
     async fn a_full_queue_drops_and_counts_and_does_not_wait() {
@@ -98,7 +107,8 @@ mod tests {
         let text = "[[listener]]\nname = \"l\"\naddress = \"127.0.0.1:0\"\nprotocol = \"http\"\nmode = \"plain\"\n\
                     [[route]]\nname = \"r\"\npath = \"/\"\nrespond = { status = 200, body = \"\" }\n\
                     [tracing]\nendpoint = \"http://127.0.0.1:1/v1/traces\"\n";
-        let config = Config::parse(text, "test.toml", Path::new("/")).unwrap_or_else(|problems| panic!("{problems}"));
+        let config = Config::parse(text, "test.toml", Path::new("/"))
+            .unwrap_or_else(|problems| panic!("{problems}"));
         let metrics = Metrics::new();
         let tracing = config.tracing.expect("it is there");
         let tracer = Tracer::build(&tracing, None, &metrics).expect("nothing is read");

@@ -1,13 +1,12 @@
-//! Puts the local authority into the trust stores of this machine and its browsers, and takes it out again.
+//! Puts the local authority into the trust stores of this machine and its browsers, and takes it
+//! out again.
 
 mod nss;
 pub mod phone;
 mod system;
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
+use std::io;
+use std::path::{Path, PathBuf};
 
 /// What was done to one trust store, or why not.
 #[derive(Debug)]
@@ -18,12 +17,15 @@ pub struct Step {
     pub outcome: Result<String, String>,
 }
 
-/// Makes the system and the browsers of this user trust the authority in the file. Says what it did, store by store.
+/// Makes the system and the browsers of this user trust the authority in the file. Says what it
+/// did, store by store.
 pub fn install(authority: &Path, home: &Path) -> io::Result<Vec<Step>> {
     let pem = std::fs::read_to_string(authority)?;
     let nickname = nickname(&pem)?;
     let mut steps = vec![system::install(&pem)];
-    steps.extend(nss::databases(home).iter().map(|database| nss::install(database, authority, &nickname)));
+    steps.extend(
+        nss::databases(home).iter().map(|database| nss::install(database, authority, &nickname)),
+    );
     Ok(steps)
 }
 
@@ -38,10 +40,13 @@ pub fn remove(home: &Path) -> Vec<Step> {
 const NICKNAME: &str = "Gatehouse local CA";
 
 fn nickname(pem: &str) -> io::Result<String> {
-    use rustls_pki_types::{CertificateDer, pem::PemObject};
+    use rustls_pki_types::CertificateDer;
+    use rustls_pki_types::pem::PemObject;
     use sha2::{Digest, Sha256};
     let der = CertificateDer::from_pem_slice(pem.as_bytes());
-    let der = der.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, format!("no certificate: {error:?}")))?;
+    let der = der.map_err(|error| {
+        io::Error::new(io::ErrorKind::InvalidData, format!("no certificate: {error:?}"))
+    })?;
     let digest: String = hex::encode(Sha256::digest(&der)).chars().take(8).collect();
     Ok(format!("{NICKNAME} {digest}"))
 }

@@ -1,30 +1,29 @@
-//! WebSockets: the same router and filters as everything else, then bytes in both directions with next to nothing held.
+//! WebSockets: the same router and filters as everything else, then bytes in both directions with
+//! next to nothing held.
 
 mod handshake;
 mod relay;
 
 pub(crate) use relay::Relay;
 
-use crate::{
-    access_log::AccessRecord,
-    answer::{Answer, Form},
-    connection::refuse,
-    filters::{self, About, Exchange},
-    head::Head,
-    metrics::HttpVersion,
-    plane::Plane,
-    proxy::balance_key,
-    snapshot::{LeadsTo, Route, Snapshot},
-    stream::ClientStream,
-    upstream::{Attempt, Outcome, Upstream, UpstreamStream},
-};
-use handshake::{Reply, Shaken};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
 use http::request::Parts;
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
 use tokio::io::AsyncWriteExt as _;
+
+use crate::access_log::AccessRecord;
+use crate::answer::{Answer, Form};
+use crate::connection::refuse;
+use crate::filters::{self, About, Exchange};
+use crate::head::Head;
+use crate::metrics::HttpVersion;
+use crate::plane::Plane;
+use crate::proxy::balance_key;
+use crate::snapshot::{LeadsTo, Route, Snapshot};
+use crate::stream::ClientStream;
+use crate::upstream::{Attempt, Outcome, Upstream, UpstreamStream};
+use handshake::{Reply, Shaken};
 
 /// What became of a request for a WebSocket.
 pub(crate) enum Opened {
@@ -34,14 +33,26 @@ pub(crate) enum Opened {
     Ended,
 }
 
-/// Whether a request for a WebSocket goes to a route that has them; otherwise it is a request like any other, as a
-/// server may ignore `Upgrade` (RFC 9110 section 7.8).
-pub(crate) fn is_wanted(plane: &Plane, snapshot: &Snapshot, stream: &ClientStream, request: &mut Parts) -> bool {
+/// Whether a request for a WebSocket goes to a route that has them; otherwise it is a request like
+/// any other, as a server may ignore `Upgrade` (RFC 9110 section 7.8).
+pub(crate) fn is_wanted(
+    plane: &Plane,
+    snapshot: &Snapshot,
+    stream: &ClientStream,
+    request: &mut Parts,
+) -> bool {
     let facts = stream.facts();
     let mut about = About::new(&facts);
     let started = Instant::now();
-    let exchange =
-        Exchange { shared: &plane.shared, snapshot, facts, request, started, upgrade: true, about: &mut about };
+    let exchange = Exchange {
+        shared: &plane.shared,
+        snapshot,
+        facts,
+        request,
+        started,
+        upgrade: true,
+        about: &mut about,
+    };
     filters::find_route(exchange).is_some_and(|route| route.config.websocket)
 }
 
@@ -83,12 +94,14 @@ pub(crate) async fn open(
             match reply {
                 Reply::Gateway(status, detail) => {
                     log.write(status, 0);
-                    let answer = Answer::error(status, detail, Form::of(&log.about.path, &request.headers));
+                    let answer =
+                        Answer::error(status, detail, Form::of(&log.about.path, &request.headers));
                     refuse(&mut stream, answer.with("retry-after", "2")).await;
                 }
                 Reply::Upstream(status, octets) => {
                     log.write(status, octets.len() as u64);
-                    // The service's own answer, such as 401, is for the client to see. The connection ends with it.
+                    // The service's own answer, such as 401, is for the client to see. The
+                    // connection ends with it.
                     let write = async {
                         stream.write_all(&octets).await?;
                         stream.shutdown().await
@@ -128,7 +141,9 @@ async fn connect(
     let LeadsTo::Upstream(upstream) = &route.leads_to else {
         return Err(Refused { log, stream, reply: Reply::Gateway(404, "There is nothing here.") });
     };
-    let Ok(admission) = upstream.admit(true) else { return Err(Refused { log, stream, reply: unavailable }) };
+    let Ok(admission) = upstream.admit(true) else {
+        return Err(Refused { log, stream, reply: unavailable });
+    };
     let Some((attempt, connected)) = reach(upstream, request, &mut log.about).await else {
         return Err(Refused { log, stream, reply: unavailable });
     };
@@ -156,7 +171,11 @@ async fn connect(
 }
 
 /// Connects to a target, trying others when one cannot be reached.
-async fn reach(upstream: &Arc<Upstream>, request: &Parts, about: &mut About) -> Option<(Attempt, UpstreamStream)> {
+async fn reach(
+    upstream: &Arc<Upstream>,
+    request: &Parts,
+    about: &mut About,
+) -> Option<(Attempt, UpstreamStream)> {
     let key = balance_key(upstream, &request.headers, about.client);
     let mut tried = Vec::new();
     loop {
@@ -206,7 +225,12 @@ impl Log {
             bytes,
             began: self.started,
             ended: Instant::now(),
-            route: self.about.route.as_ref().map(|route| route.config.name.as_str()).unwrap_or_default(),
+            route: self
+                .about
+                .route
+                .as_ref()
+                .map(|route| route.config.name.as_str())
+                .unwrap_or_default(),
             upstream: &self.upstream,
             protocol: "websocket",
             request_id: &self.about.request_id,

@@ -1,4 +1,5 @@
-//! An internal service: its targets, who of them gets a request, and what is learnt from the outcome.
+//! An internal service: its targets, who of them gets a request, and what is learnt from the
+//! outcome.
 
 mod address;
 mod balance;
@@ -17,19 +18,19 @@ pub(crate) use call::{Call, Late, Patience};
 pub(crate) use stream::UpstreamStream;
 pub(crate) use target::Target;
 
-use crate::{held::Holding, metrics::UpstreamMetrics};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
 use arc_swap::ArcSwap;
+use gateway_config::Balance;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+use crate::held::Holding;
+use crate::metrics::UpstreamMetrics;
 use balance::Candidate;
 use budget::RetryBudget;
-use gateway_config::Balance;
-use std::{
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicU32, Ordering},
-    },
-    time::{Duration, Instant},
-};
-use tokio::{sync::watch, task::AbortHandle};
 
 /// An upstream in use. Kept over reloads that do not change it.
 pub(crate) struct Upstream {
@@ -87,7 +88,10 @@ pub(crate) struct Attempt {
 
 impl Upstream {
     /// An upstream whose names are being resolved and whose health is being checked from now on.
-    pub(crate) fn start(config: &gateway_config::Upstream, metrics: Arc<UpstreamMetrics>) -> Arc<Self> {
+    pub(crate) fn start(
+        config: &gateway_config::Upstream,
+        metrics: Arc<UpstreamMetrics>,
+    ) -> Arc<Self> {
         let upstream = Self::unkept(config, metrics);
         let keeper = tokio::spawn(keeper::keep(Arc::downgrade(&upstream)));
         upstream.keeper.get_or_init(|| keeper.abort_handle());
@@ -95,7 +99,10 @@ impl Upstream {
     }
 
     /// The same without a keeper: it does nothing of its own accord.
-    pub(crate) fn unkept(config: &gateway_config::Upstream, metrics: Arc<UpstreamMetrics>) -> Arc<Self> {
+    pub(crate) fn unkept(
+        config: &gateway_config::Upstream,
+        metrics: Arc<UpstreamMetrics>,
+    ) -> Arc<Self> {
         let fixed: Vec<Arc<Target>> =
             config.targets.iter().filter_map(|target| Target::fixed(target, config)).collect();
         let resolved = fixed.len() == config.targets.len();
@@ -143,16 +150,24 @@ impl Upstream {
         Ok(Admission { upstream: Arc::clone(self), websocket })
     }
 
-    /// Chooses a target that is not among those already tried. Waits for names to be resolved for the first time.
-    pub(crate) async fn pick(self: &Arc<Self>, key: Key<'_>, tried: &[Arc<Target>]) -> Result<Attempt, Unavailable> {
+    /// Chooses a target that is not among those already tried. Waits for names to be resolved for
+    /// the first time.
+    pub(crate) async fn pick(
+        self: &Arc<Self>,
+        key: Key<'_>,
+        tried: &[Arc<Target>],
+    ) -> Result<Attempt, Unavailable> {
         let is_resolved = *self.resolved.borrow();
         if !is_resolved {
             let mut resolved = self.resolved.subscribe();
             // Ending late or not at all is the same here: the list is then empty.
-            let _ = tokio::time::timeout(self.config.connect_timeout, resolved.wait_for(|done| *done)).await;
+            let _ =
+                tokio::time::timeout(self.config.connect_timeout, resolved.wait_for(|done| *done))
+                    .await;
         }
         let targets = self.targets.load();
-        // Where there is no choice, there is nothing to weigh: the only one is asked, whatever is known of it.
+        // Where there is no choice, there is nothing to weigh: the only one is asked, whatever is
+        // known of it.
         if let ([only], []) = (targets.as_slice(), tried) {
             return Ok(Attempt::new(self, only));
         }
@@ -166,7 +181,9 @@ impl Upstream {
             Balance::LeastRequest => balance::least_request(&candidates, rand::random()),
             Balance::Rendezvous { .. } => balance::rendezvous(&candidates, key),
         };
-        let Some(target) = chosen.and_then(|index| candidates.get(index)).map(|candidate| candidate.target) else {
+        let Some(target) =
+            chosen.and_then(|index| candidates.get(index)).map(|candidate| candidate.target)
+        else {
             self.metrics.refused.inc();
             return Err(Unavailable::NoTarget);
         };
@@ -175,7 +192,8 @@ impl Upstream {
 
     /// Whether a request that was tried so many times may be tried again.
     pub(crate) fn may_retry(&self, attempts: usize) -> bool {
-        let another = u32::try_from(attempts).is_ok_and(|attempts| attempts <= self.config.retries.per_request);
+        let another = u32::try_from(attempts)
+            .is_ok_and(|attempts| attempts <= self.config.retries.per_request);
         let allowed = another && self.budget.withdraw();
         if allowed {
             self.metrics.retries.inc();
@@ -186,7 +204,8 @@ impl Upstream {
     /// Targets that others may be preferred to, as one number in a hundred.
     fn is_ejection_allowed(&self) -> bool {
         let targets = self.targets.load();
-        let out = targets.iter().filter(|target| target.health().is_ejected(Instant::now())).count();
+        let out =
+            targets.iter().filter(|target| target.health().is_ejected(Instant::now())).count();
         (out + 1) * 100 <= targets.len() * self.config.ejection.max_percent as usize
     }
 
@@ -219,7 +238,8 @@ impl Drop for Upstream {
 
 impl Drop for Admission {
     fn drop(&mut self) {
-        let count = if self.websocket { &self.upstream.websockets } else { &self.upstream.requests };
+        let count =
+            if self.websocket { &self.upstream.websockets } else { &self.upstream.requests };
         count.fetch_sub(1, Ordering::AcqRel);
         if !self.websocket {
             self.upstream.metrics.in_flight.dec();

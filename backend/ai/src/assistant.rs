@@ -1,5 +1,7 @@
 //! The assistant: starts runs, lets them be read and stopped, and drains them.
 
+pub use crate::tail::{Tail, TailError};
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +13,6 @@ use backend_store::runs::{NewRun, Opened};
 use backend_store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-
-pub use crate::tail::{Tail, TailError};
 
 use crate::metrics::AssistantMetrics;
 use crate::provider::Provider;
@@ -79,8 +79,8 @@ pub enum StartError {
 }
 
 impl Assistant {
-    /// An assistant over this store and provider. Must be called within a tokio runtime: it starts the task that
-    /// closes the runs of dead nodes.
+    /// An assistant over this store and provider. Must be called within a tokio runtime: it starts
+    /// the task that closes the runs of dead nodes.
     pub fn new(
         store: Arc<dyn Store>,
         provider: Provider,
@@ -165,8 +165,13 @@ impl Assistant {
         }
     }
 
-    /// The model that was asked for and [checked](Self::check), or the session's while it is offered, or the default one.
-    async fn choose_model(&self, account: &AccountId, request: &ChatRequest) -> Result<String, StartError> {
+    /// The model that was asked for and [checked](Self::check), or the session's while it is
+    /// offered, or the default one.
+    async fn choose_model(
+        &self,
+        account: &AccountId,
+        request: &ChatRequest,
+    ) -> Result<String, StartError> {
         if let Some(model) = &request.model {
             return Ok(model.clone());
         }
@@ -180,17 +185,27 @@ impl Assistant {
     }
 
     /// Reads a run's log after a position, and goes on as it grows.
-    pub async fn tail(&self, account: &AccountId, run: &RunId, after: u64) -> Result<Tail, TailError> {
+    pub async fn tail(
+        &self,
+        account: &AccountId,
+        run: &RunId,
+        after: u64,
+    ) -> Result<Tail, TailError> {
         let shared = &self.shared;
         let store = Arc::clone(&shared.store);
-        match Tail::begin(store, account.clone(), run.clone(), after, shared.settings.look_every).await? {
+        match Tail::begin(store, account.clone(), run.clone(), after, shared.settings.look_every)
+            .await?
+        {
             Some(tail) => Ok(tail),
-            None if name::age(run).is_some_and(|age| age > shared.settings.run_ttl) => Err(TailError::Expired),
+            None if name::age(run).is_some_and(|age| age > shared.settings.run_ttl) => {
+                Err(TailError::Expired)
+            }
             None => Err(TailError::NotFound),
         }
     }
 
-    /// Asks a run to stop, wherever it is. False when there is no such run of this account; a finished one stays so.
+    /// Asks a run to stop, wherever it is. False when there is no such run of this account; a
+    /// finished one stays so.
     pub async fn stop(&self, account: &AccountId, run: &RunId) -> Result<bool, StoreError> {
         if self.shared.store.request_stop(account, run).await? {
             self.wake_to_stop(run).await?;
@@ -204,7 +219,8 @@ impl Assistant {
         self.shared.store.publish(&Topic::RunStop(run.clone()), Payload::from("")).await
     }
 
-    /// Starts nothing any more, lets runs end within the deadline, then ends the others as failed, retryable.
+    /// Starts nothing any more, lets runs end within the deadline, then ends the others as failed,
+    /// retryable.
     pub async fn drain(&self, deadline: Duration) {
         /// How long a run may take to write its last event.
         const LAST_WORDS: Duration = Duration::from_secs(3);
@@ -214,7 +230,10 @@ impl Assistant {
         if tokio::time::timeout(deadline, tasks.wait()).await.is_err() {
             abort.cancel();
             if tokio::time::timeout(LAST_WORDS, tasks.wait()).await.is_err() {
-                tracing::warn!(runs = tasks.len(), "runs did not end in time; another process will close them");
+                tracing::warn!(
+                    runs = tasks.len(),
+                    "runs did not end in time; another process will close them"
+                );
             }
         }
     }

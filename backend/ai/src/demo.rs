@@ -5,7 +5,8 @@
 //! POST /v1/chat/completions   chat.rs ── script.rs (what happens, step by step) ── answer.rs (the words)
 //! ```
 //!
-//! Used when no provider is configured, by tests and by benchmarks: through the same client code path as any other.
+//! Used when no provider is configured, by tests and by benchmarks: through the same client code
+//! path as any other.
 
 mod answer;
 mod chat;
@@ -56,7 +57,11 @@ pub struct DemoSettings {
 
 impl Default for DemoSettings {
     fn default() -> Self {
-        Self { token_delay: Duration::from_millis(25), slow_start: Duration::from_secs(5), list_faulty: false }
+        Self {
+            token_delay: Duration::from_millis(25),
+            slow_start: Duration::from_secs(5),
+            list_faulty: false,
+        }
     }
 }
 

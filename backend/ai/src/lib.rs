@@ -6,8 +6,9 @@
 //! GET …/events ──> tail.rs <── wake, read ── the run's log in the store
 //! ```
 //!
-//! A run is detached from whoever asked: its task reads the model and appends to the run's log; every reader tails
-//! that log, the first one too. The task is owned by the [`Assistant`](assistant::Assistant), which drains it.
+//! A run is detached from whoever asked: its task reads the model and appends to the run's log;
+//! every reader tails that log, the first one too. The task is owned by the
+//! [`Assistant`](assistant::Assistant), which drains it.
 
 pub mod assistant;
 pub mod demo;

@@ -21,7 +21,10 @@ impl AssistantMetrics {
                 Opts::new("gatehouse_ai_runs_total", "Runs that ended, by model and result."),
                 &["model", "result"],
             )?,
-            active: IntGauge::new("gatehouse_ai_runs_active", "Runs that this process is reading right now.")?,
+            active: IntGauge::new(
+                "gatehouse_ai_runs_active",
+                "Runs that this process is reading right now.",
+            )?,
             first_token: Histogram::with_opts(
                 HistogramOpts::new(
                     "gatehouse_ai_first_token_seconds",
@@ -30,14 +33,23 @@ impl AssistantMetrics {
                 .buckets(vec![0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0]),
             )?,
             tokens: IntCounterVec::new(
-                Opts::new("gatehouse_ai_tokens_total", "Tokens as the provider counts them, by model and kind."),
+                Opts::new(
+                    "gatehouse_ai_tokens_total",
+                    "Tokens as the provider counts them, by model and kind.",
+                ),
                 &["model", "kind"],
             )?,
             retries: IntCounterVec::new(
-                Opts::new("gatehouse_ai_retries_total", "Requests to the provider that were tried again, by reason."),
+                Opts::new(
+                    "gatehouse_ai_retries_total",
+                    "Requests to the provider that were tried again, by reason.",
+                ),
                 &["reason"],
             )?,
-            reaped: IntCounter::new("gatehouse_ai_runs_reaped_total", "Runs of dead nodes that this process closed.")?,
+            reaped: IntCounter::new(
+                "gatehouse_ai_runs_reaped_total",
+                "Runs of dead nodes that this process closed.",
+            )?,
         };
         registry.register(Box::new(metrics.runs.clone()))?;
         registry.register(Box::new(metrics.active.clone()))?;

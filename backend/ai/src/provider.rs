@@ -1,4 +1,5 @@
-//! The model provider: OpenAI, Azure OpenAI or any compatible server, all through async-openai and one code path.
+//! The model provider: OpenAI, Azure OpenAI or any compatible server, all through async-openai and
+//! one code path.
 //!
 //! ```text
 //! ask ──> attempt ──> endpoint.rs (URL, key) ──> http.rs (one request, its deadline, its refusal)
@@ -12,16 +13,16 @@ mod http;
 mod retry;
 mod wire;
 
+pub use answer::{Answer, Piece};
+pub use endpoint::{Endpoint, SetupError};
+pub use failure::{Failure, FailureKind};
+pub use wire::{Turn, TurnRole};
+
 use std::time::Duration;
 
 use async_openai::Client;
 use backend_protocol::api::Model;
 use tokio::time::timeout;
-
-pub use answer::{Answer, Piece};
-pub use endpoint::{Endpoint, SetupError};
-pub use failure::{Failure, FailureKind};
-pub use wire::{Turn, TurnRole};
 
 use crate::metrics::AssistantMetrics;
 use crate::settings::ProviderSettings;
@@ -45,7 +46,11 @@ impl Provider {
     /// Prepares clients for the endpoint's models; connects to nothing yet.
     ///
     /// The process must have installed a rustls `CryptoProvider`.
-    pub fn new(endpoint: &Endpoint, settings: ProviderSettings, metrics: AssistantMetrics) -> Result<Self, SetupError> {
+    pub fn new(
+        endpoint: &Endpoint,
+        settings: ProviderSettings,
+        metrics: AssistantMetrics,
+    ) -> Result<Self, SetupError> {
         let http = http::client(endpoint, settings.connect_deadline)?;
         let models = endpoint
             .connections()?
@@ -63,10 +68,19 @@ impl Provider {
         self.models.iter().map(|(model, _)| model)
     }
 
-    /// Asks a model, until its first token. Dropping the future or the answer drops the request at the provider.
-    pub async fn ask(&self, model: &str, turns: &[Turn], max_tokens: u32) -> Result<Answer, Failure> {
+    /// Asks a model, until its first token. Dropping the future or the answer drops the request at
+    /// the provider.
+    pub async fn ask(
+        &self,
+        model: &str,
+        turns: &[Turn],
+        max_tokens: u32,
+    ) -> Result<Answer, Failure> {
         let Some((_, client)) = self.models.iter().find(|(known, _)| known.id == model) else {
-            return Err(Failure::new(FailureKind::Misconfigured, format!("there is no model `{model}`")));
+            return Err(Failure::new(
+                FailureKind::Misconfigured,
+                format!("there is no model `{model}`"),
+            ));
         };
         let completion = Completion::new(model, turns, max_tokens);
         let mut attempt = 0;
@@ -75,7 +89,9 @@ impl Provider {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
-            let Some(pause) = retry::pause(&failure, attempt, &self.settings) else { return Err(failure) };
+            let Some(pause) = retry::pause(&failure, attempt, &self.settings) else {
+                return Err(failure);
+            };
             tracing::warn!(model, attempt, pause_ms = pause.as_millis() as u64, %failure, "asking the model again");
             self.metrics.retries.with_label_values(&[failure.kind.name()]).inc();
             tokio::time::sleep(pause).await;
@@ -83,13 +99,23 @@ impl Provider {
         }
     }
 
-    async fn attempt(&self, client: &Client<Connection>, completion: &Completion<'_>) -> Result<Answer, Failure> {
+    async fn attempt(
+        &self,
+        client: &Client<Connection>,
+        completion: &Completion<'_>,
+    ) -> Result<Answer, Failure> {
         let first_token = async {
-            let chunks = client.chat().create_stream_byot::<_, Chunk>(completion).await.map_err(Failure::from)?;
+            let chunks = client
+                .chat()
+                .create_stream_byot::<_, Chunk>(completion)
+                .await
+                .map_err(Failure::from)?;
             Answer::begin(chunks, self.settings.idle_deadline).await
         };
         let deadline = self.settings.first_token_deadline;
-        timeout(deadline, first_token).await.unwrap_or_else(|_elapsed| Err(Failure::silent(deadline)))
+        timeout(deadline, first_token)
+            .await
+            .unwrap_or_else(|_elapsed| Err(Failure::silent(deadline)))
     }
 }
 

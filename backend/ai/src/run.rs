@@ -11,6 +11,8 @@ mod buffer;
 pub(crate) mod name;
 mod prompt;
 
+pub(crate) use prompt::title;
+
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +30,6 @@ use crate::assistant::{Shared, message};
 use crate::provider::Failure;
 use crate::slots::Slot;
 use buffer::Buffer;
-pub(crate) use prompt::title;
 
 /// An open run and what its task needs.
 pub(crate) struct Run {
@@ -83,7 +84,8 @@ impl Run {
     }
 
     fn first_events(&self) -> Vec<RunEvent> {
-        let started = RunStarted { run_id: self.run().clone(), session_id: self.session.id.clone() };
+        let started =
+            RunStarted { run_id: self.run().clone(), session_id: self.session.id.clone() };
         let mut events = vec![RunEvent::Started(started)];
         if self.history.len() == 1 && self.session.title == self.opened.title {
             events.push(RunEvent::Title(Title { title: self.session.title.clone() }));
@@ -99,7 +101,8 @@ impl Run {
             () = self.shared.abort.cancelled() => Ending::Failed(restarting(), "restarting"),
             lost = &mut write => return lost,
         };
-        // The request at the provider is dropped by now. What was read is written before the log is closed.
+        // The request at the provider is dropped by now. What was read is written before the log is
+        // closed.
         buffer.close();
         match write.await {
             Ending::Completed => ending,
@@ -112,7 +115,12 @@ impl Run {
         let system = self.session.system_prompt.as_deref().or(settings.system_prompt.as_deref());
         let turns = prompt::turns(system, &self.history);
         let begun = Instant::now();
-        let mut answer = match self.shared.provider.ask(&self.opened.model, &turns, settings.max_output_tokens).await {
+        let mut answer = match self
+            .shared
+            .provider
+            .ask(&self.opened.model, &turns, settings.max_output_tokens)
+            .await
+        {
             Ok(answer) => answer,
             Err(failure) => return failed(&failure),
         };
@@ -130,7 +138,8 @@ impl Run {
         Ending::Completed
     }
 
-    /// Writes what is read, and renews the lease while nothing is. Ends `Completed` after the buffer was closed.
+    /// Writes what is read, and renews the lease while nothing is. Ends `Completed` after the
+    /// buffer was closed.
     async fn write(&self, buffer: &Buffer) -> Ending {
         let settings = &self.shared.settings;
         let mut written = Instant::now();
@@ -157,7 +166,9 @@ impl Run {
     async fn append(&self, events: &[RunEvent]) -> Result<(), Ending> {
         let lease = self.shared.settings.lease;
         let store = &self.shared.store;
-        let open = self.insist(|| store.append_run_events(&self.opened.account, self.run(), events, lease)).await;
+        let open = self
+            .insist(|| store.append_run_events(&self.opened.account, self.run(), events, lease))
+            .await;
         match open {
             Ok(true) => Ok(()),
             Ok(false) => Err(Ending::Lost),
@@ -173,9 +184,12 @@ impl Run {
         let deadline = Instant::now() + self.shared.settings.lease;
         loop {
             match call().await {
-                Err(StoreError::Unavailable { reason, retry_after }) if Instant::now() < deadline => {
+                Err(StoreError::Unavailable { reason, retry_after })
+                    if Instant::now() < deadline =>
+                {
                     tracing::warn!(run = %self.run(), reason, "the store is away, the run waits for it");
-                    sleep(retry_after.clamp(Duration::from_millis(50), Duration::from_secs(2))).await;
+                    sleep(retry_after.clamp(Duration::from_millis(50), Duration::from_secs(2)))
+                        .await;
                 }
                 result => return result,
             }
@@ -189,7 +203,8 @@ impl Run {
             match store.stop_requested(&self.opened.account, self.run()).await {
                 Ok(true) => return Ending::Stopped,
                 Ok(false) => {
-                    // A deleted session takes its run along: then there is nothing left to write to.
+                    // A deleted session takes its run along: then there is nothing left to write
+                    // to.
                     let log = store.run_log(&self.opened.account, self.run(), 0, 1).await;
                     if matches!(log, Ok(None)) {
                         return Ending::Lost;
@@ -206,7 +221,9 @@ impl Run {
         let text = buffer.text();
         let (last, answer, result) = match ending {
             Ending::Lost => return "lost",
-            Ending::Completed if text.is_empty() => (RunEvent::Failed(said_nothing()), None, "empty"),
+            Ending::Completed if text.is_empty() => {
+                (RunEvent::Failed(said_nothing()), None, "empty")
+            }
             Ending::Failed(problem, result) => (RunEvent::Failed(problem), None, result),
             Ending::Completed => {
                 let answer = self.answer(text, buffer);
@@ -214,7 +231,8 @@ impl Run {
             }
             Ending::Stopped => {
                 let answer = self.answer(text, buffer);
-                let kept = Some(answer.message.clone()).filter(|message| !message.content.is_empty());
+                let kept =
+                    Some(answer.message.clone()).filter(|message| !message.content.is_empty());
                 (RunEvent::Stopped(answer), kept, "stopped")
             }
         };
@@ -243,7 +261,8 @@ impl Run {
 async fn woken(wake: &mut Option<Subscription>) {
     match wake {
         Some(subscription) => {
-            if let Err(tokio::sync::broadcast::error::RecvError::Closed) = subscription.recv().await {
+            if let Err(tokio::sync::broadcast::error::RecvError::Closed) = subscription.recv().await
+            {
                 *wake = None;
                 std::future::pending().await
             }
@@ -258,7 +277,9 @@ fn failed(failure: &Failure) -> Ending {
 }
 
 fn restarting() -> Problem {
-    Problem::new(ProblemType::UpstreamUnavailable).detail("The server is restarting. Ask again.").retry_after(1)
+    Problem::new(ProblemType::UpstreamUnavailable)
+        .detail("The server is restarting. Ask again.")
+        .retry_after(1)
 }
 
 fn said_nothing() -> Problem {
@@ -269,5 +290,7 @@ fn said_nothing() -> Problem {
 
 fn lost_store(error: &StoreError) -> Problem {
     tracing::error!(%error, "a run cannot be written");
-    Problem::new(ProblemType::StoreUnavailable).detail("The answer could not be kept.").retry_after(5)
+    Problem::new(ProblemType::StoreUnavailable)
+        .detail("The answer could not be kept.")
+        .retry_after(5)
 }

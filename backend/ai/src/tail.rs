@@ -40,13 +40,17 @@ pub struct Tail {
     /// The last look gave a full page: there may be more behind it.
     more: bool,
     finished: bool,
-    /// Set when this process closes: what is in the log by then is still read, nothing is waited for.
+    /// Set when this process closes: what is in the log by then is still read, nothing is waited
+    /// for.
     closing: CancellationToken,
 }
 
 impl std::fmt::Debug for Tail {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tail").field("run", &self.run).field("after", &self.after).finish_non_exhaustive()
+        f.debug_struct("Tail")
+            .field("run", &self.run)
+            .field("after", &self.after)
+            .finish_non_exhaustive()
     }
 }
 
@@ -62,8 +66,18 @@ impl Tail {
         // Subscribed before the first look, so that nothing falls between them.
         let wake = store.subscribe(&Topic::Run(run.clone())).await?;
         let (ready, closing) = (VecDeque::new(), CancellationToken::new());
-        let mut tail =
-            Self { store, account, run, wake, look_every, after, ready, more: false, finished: false, closing };
+        let mut tail = Self {
+            store,
+            account,
+            run,
+            wake,
+            look_every,
+            after,
+            ready,
+            more: false,
+            finished: false,
+            closing,
+        };
         Ok(tail.look().await?.then_some(tail))
     }
 
@@ -116,7 +130,8 @@ impl Tail {
 
     /// Reads what is there; false when the log is not.
     async fn look(&mut self) -> Result<bool, StoreError> {
-        let Some(log) = self.store.run_log(&self.account, &self.run, self.after, MAX_PAGE).await? else {
+        let Some(log) = self.store.run_log(&self.account, &self.run, self.after, MAX_PAGE).await?
+        else {
             return Ok(false);
         };
         self.more = log.events.len() >= MAX_PAGE;

@@ -1,6 +1,9 @@
 //! Azure OpenAI: the same client, at a deployment's own path, with its key and version.
 
-#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test, in what tests share too")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a failed unwrap is a failed test, in what tests share too"
+)]
 
 use std::sync::{Arc, Mutex};
 
@@ -41,18 +44,29 @@ async fn azure() -> (String, Arc<Mutex<Seen>>) {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let seen = Arc::new(Mutex::new(Seen::default()));
     let record = Arc::clone(&seen);
-    let answer = async move |Path(deployment): Path<String>, RawQuery(query): RawQuery, request: Request| -> Response {
-        let key = request.headers().get("api-key").and_then(|key| key.to_str().ok()).unwrap_or_default().to_owned();
+    let answer = async move |Path(deployment): Path<String>,
+                             RawQuery(query): RawQuery,
+                             request: Request|
+                -> Response {
+        let key = request
+            .headers()
+            .get("api-key")
+            .and_then(|key| key.to_str().ok())
+            .unwrap_or_default()
+            .to_owned();
         let body = axum::body::to_bytes(request.into_body(), 1 << 20).await.unwrap();
         let body: Value = serde_json::from_slice(&body).unwrap();
         let filtered = deployment == "strict";
         record.lock().unwrap().requests.push((deployment, query.unwrap_or_default(), key, body));
         match filtered {
             true => (StatusCode::BAD_REQUEST, FILTERED).into_response(),
-            false => ([(header::CONTENT_TYPE, "text/event-stream")], Body::from(STREAM)).into_response(),
+            false => {
+                ([(header::CONTENT_TYPE, "text/event-stream")], Body::from(STREAM)).into_response()
+            }
         }
     };
-    let router = Router::new().route("/openai/deployments/{deployment}/chat/completions", post(answer));
+    let router =
+        Router::new().route("/openai/deployments/{deployment}/chat/completions", post(answer));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, router).await });
@@ -60,7 +74,11 @@ async fn azure() -> (String, Arc<Mutex<Seen>>) {
 }
 
 fn provider(endpoint: &Endpoint) -> Result<Provider, SetupError> {
-    Provider::new(endpoint, ProviderSettings::default(), AssistantMetrics::new(&Registry::new()).unwrap())
+    Provider::new(
+        endpoint,
+        ProviderSettings::default(),
+        AssistantMetrics::new(&Registry::new()).unwrap(),
+    )
 }
 
 fn endpoint(url: String, key: &str) -> Endpoint {
@@ -92,7 +110,10 @@ async fn each_deployment_is_asked_at_its_own_path_with_key_and_version() {
         ("gpt-4o-mini", "api-version=2024-10-21", "azure-key")
     );
     assert_eq!(body["messages"], json!([{"role": "user", "content": "Hi"}]));
-    assert_eq!((&body["stream"], &body["stream_options"]), (&json!(true), &json!({"include_usage": true})));
+    assert_eq!(
+        (&body["stream"], &body["stream_options"]),
+        (&json!(true), &json!({"include_usage": true}))
+    );
 }
 
 #[tokio::test]

@@ -23,8 +23,16 @@ async fn the_official_python_client_works_against_the_demo_model() {
     let serving = tokio::spawn(demo.serve(listener, stop.clone().cancelled_owned()));
 
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/openai_client.py");
-    let run = Command::new(python).arg(script).arg(url).env("NO_PROXY", "127.0.0.1").kill_on_drop(true).output();
-    let output = timeout(Duration::from_secs(60), run).await.expect("the client ends in time").expect("it runs");
+    let run = Command::new(python)
+        .arg(script)
+        .arg(url)
+        .env("NO_PROXY", "127.0.0.1")
+        .kill_on_drop(true)
+        .output();
+    let output = timeout(Duration::from_secs(60), run)
+        .await
+        .expect("the client ends in time")
+        .expect("it runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     stop.cancel();
     serving.await.expect("no panic").expect("it served");
@@ -37,9 +45,17 @@ async fn environment() -> PathBuf {
     if succeeds(Command::new(&python).args(["-c", "import openai"]), INSTALL).await {
         return python;
     }
-    assert!(succeeds(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder), INSTALL).await, "a venv");
-    let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "openai>=2,<3"];
-    assert!(succeeds(Command::new(&python).args(install), INSTALL).await, "pip installs the openai package");
+    assert!(
+        succeeds(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder), INSTALL)
+            .await,
+        "a venv"
+    );
+    let install =
+        ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "openai>=2,<3"];
+    assert!(
+        succeeds(Command::new(&python).args(install), INSTALL).await,
+        "pip installs the openai package"
+    );
     python
 }
 

@@ -61,10 +61,16 @@ impl Hub {
         Self { shared: Arc::new(shared) }
     }
 
-    /// Drives one connection of an authenticated account to its end. The caller's task is the session's only task.
+    /// Drives one connection of an authenticated account to its end. The caller's task is the
+    /// session's only task.
     ///
     /// `credential` is what opened the account: the session ends when that one is revoked.
-    pub async fn run<T: Transport>(&self, account: AccountId, credential: CredentialHash, transport: T) {
+    pub async fn run<T: Transport>(
+        &self,
+        account: AccountId,
+        credential: CredentialHash,
+        transport: T,
+    ) {
         let _running = self.shared.sessions.token();
         session::run(Arc::clone(&self.shared), account, credential, transport).await;
     }
@@ -74,15 +80,18 @@ impl Hub {
         self.shared.sessions.len()
     }
 
-    /// Refuses new connections, tells the present ones to reconnect elsewhere, spread over `window`, and waits until
-    /// all are gone; at most a few seconds longer than `window`.
+    /// Refuses new connections, tells the present ones to reconnect elsewhere, spread over
+    /// `window`, and waits until all are gone; at most a few seconds longer than `window`.
     pub async fn drain(&self, window: Duration) {
         let Shared { stage, sessions, keepers, settings, .. } = &*self.shared;
         stage.send_replace(Stage::Draining(window));
         sessions.close();
         keepers.close();
         if timeout(window + settings.linger + GRACE, sessions.wait()).await.is_err() {
-            tracing::warn!(left = sessions.len(), "connections did not end in time and are dropped");
+            tracing::warn!(
+                left = sessions.len(),
+                "connections did not end in time and are dropped"
+            );
         }
         stage.send_replace(Stage::Aborting);
         let _ = timeout(GRACE, async { tokio::join!(sessions.wait(), keepers.wait()) }).await;

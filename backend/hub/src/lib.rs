@@ -1,5 +1,5 @@
-//! Live connections: what happens between a WebSocket and the store. No sockets and no HTTP here: a connection is
-//! any [`Transport`], so everything can be driven from memory.
+//! Live connections: what happens between a WebSocket and the store. No sockets and no HTTP here: a
+//! connection is any [`Transport`], so everything can be driven from memory.
 //!
 //! ```text
 //! transport ──> wire.rs ──> session.rs ──> session/{hello,requests}.rs ──> store: send, received, read, typing …
@@ -10,8 +10,9 @@
 //! presence.rs lobby.rs   boards shared by all sessions: one subscription and one periodic look for the hub
 //! ```
 //!
-//! The inbox in the store is the truth. A session remembers the last position it queued and *pulls* what follows
-//! whenever it is woken (or every 15 s by itself) and its queue has room, so memory stays bounded whatever arrives.
+//! The inbox in the store is the truth. A session remembers the last position it queued and *pulls*
+//! what follows whenever it is woken (or every 15 s by itself) and its queue has room, so memory
+//! stays bounded whatever arrives.
 
 mod drain;
 mod hub;

@@ -1,5 +1,6 @@
-//! The lobby as this hub shows it: one subscription, one periodic look at the store, and a short log of changes that
-//! every session in the lobby reads at its own pace. A session keeps only how far it has read.
+//! The lobby as this hub shows it: one subscription, one periodic look at the store, and a short
+//! log of changes that every session in the lobby reads at its own pace. A session keeps only how
+//! far it has read.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -66,7 +67,8 @@ impl State {
 
     /// What somebody who has seen `version` does not know yet.
     fn news(&self, version: Option<u64>) -> VecDeque<Notice> {
-        let missed = version.and_then(|seen| usize::try_from(self.version.saturating_sub(seen)).ok());
+        let missed =
+            version.and_then(|seen| usize::try_from(self.version.saturating_sub(seen)).ok());
         match missed.filter(|missed| *missed <= self.log.len()) {
             Some(missed) => {
                 let changes = self.log.iter().skip(self.log.len() - missed).cloned();
@@ -119,18 +121,28 @@ impl LobbyBoard {
 
     /// Reads the store and applies the difference: so the people of a dead node fade.
     async fn read(&self) -> Result<()> {
-        let now: BTreeMap<AccountId, User> =
-            self.store.lobby().await?.into_iter().map(|user| (user.account_id.clone(), user)).collect();
+        let now: BTreeMap<AccountId, User> = self
+            .store
+            .lobby()
+            .await?
+            .into_iter()
+            .map(|user| (user.account_id.clone(), user))
+            .collect();
         let mut state = lock(&self.state);
-        let gone: Vec<User> =
-            state.people.values().filter(|user| !now.contains_key(&user.account_id)).cloned().collect();
+        let gone: Vec<User> = state
+            .people
+            .values()
+            .filter(|user| !now.contains_key(&user.account_id))
+            .cloned()
+            .collect();
         for user in gone {
             state.apply(user, false);
         }
         for user in now.into_values() {
             state.apply(user, true);
         }
-        self.moved.send_if_modified(|version| std::mem::replace(version, state.version) != state.version);
+        self.moved
+            .send_if_modified(|version| std::mem::replace(version, state.version) != state.version);
         Ok(())
     }
 
@@ -167,7 +179,9 @@ impl LobbyBoard {
     }
 }
 
-async fn hear(heard: &mut Option<Subscription>) -> std::result::Result<backend_store::broker::Payload, RecvError> {
+async fn hear(
+    heard: &mut Option<Subscription>,
+) -> std::result::Result<backend_store::broker::Payload, RecvError> {
     match heard {
         Some(heard) => heard.recv().await,
         None => std::future::pending().await,
@@ -240,7 +254,9 @@ mod tests {
         let news = state.news(None);
         assert_eq!(news.len(), 51);
         for notice in news {
-            assert!(serde_json::to_string(&notice).unwrap().len() < backend_protocol::limits::MAX_FRAME);
+            assert!(
+                serde_json::to_string(&notice).unwrap().len() < backend_protocol::limits::MAX_FRAME
+            );
         }
     }
 }

@@ -20,10 +20,24 @@ impl HubMetrics {
     /// Registers everything with `registry`; an error when that was done before.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         let metrics = Self {
-            connections: IntGauge::new("gatehouse_live_connections", "WebSocket connections open in this process.")?,
-            frames_in: counters("gatehouse_live_frames_received_total", "Frames from clients, by type.", "type")?,
-            frames_out: counters("gatehouse_live_frames_sent_total", "Frames queued for clients, by type.", "type")?,
-            events: IntCounter::new("gatehouse_live_events_total", "Durable inbox events queued for clients.")?,
+            connections: IntGauge::new(
+                "gatehouse_live_connections",
+                "WebSocket connections open in this process.",
+            )?,
+            frames_in: counters(
+                "gatehouse_live_frames_received_total",
+                "Frames from clients, by type.",
+                "type",
+            )?,
+            frames_out: counters(
+                "gatehouse_live_frames_sent_total",
+                "Frames queued for clients, by type.",
+                "type",
+            )?,
+            events: IntCounter::new(
+                "gatehouse_live_events_total",
+                "Durable inbox events queued for clients.",
+            )?,
             closes: counters(
                 "gatehouse_live_closes_total",
                 "Connections ended, by close code; `peer`: the client closed, `lost`: no close frame came, `aborted`: \
@@ -35,7 +49,11 @@ impl HubMetrics {
                 "Connections welcomed: `fresh` without a position, `recovered` by replay, `lost` to be synced by pages.",
                 "result",
             )?,
-            refusals: counters("gatehouse_live_refusals_total", "Requests refused, by error code.", "code")?,
+            refusals: counters(
+                "gatehouse_live_refusals_total",
+                "Requests refused, by error code.",
+                "code",
+            )?,
             notices_dropped: IntCounter::new(
                 "gatehouse_live_notices_dropped_total",
                 "Ephemeral notices not sent because the client reads slowly.",

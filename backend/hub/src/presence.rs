@@ -1,5 +1,5 @@
-//! Presence of watched accounts: one subscription per account and hub, one periodic look for all of them, and for
-//! each session the newest state per account until it is told.
+//! Presence of watched accounts: one subscription per account and hub, one periodic look for all of
+//! them, and for each session the newest state per account until it is told.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
@@ -70,10 +70,16 @@ impl State {
 
 impl PresenceBoard {
     pub(crate) fn new(store: Arc<dyn Store>, look: Duration) -> Arc<Self> {
-        Arc::new(Self { store, look, state: Mutex::default(), keeper: tokio::sync::Mutex::default() })
+        Arc::new(Self {
+            store,
+            look,
+            state: Mutex::default(),
+            keeper: tokio::sync::Mutex::default(),
+        })
     }
 
-    /// Tells where these accounts are, now and from now on. The first call starts the keeper, which ends with the hub.
+    /// Tells where these accounts are, now and from now on. The first call starts the keeper, which
+    /// ends with the hub.
     pub(crate) async fn watch(
         self: &Arc<Self>,
         accounts: Vec<AccountId>,
@@ -140,7 +146,12 @@ impl PresenceBoard {
                 if state.join(&account, view) {
                     continue;
                 }
-                let watched = Watched { online: None, changed: 0, views: vec![Arc::clone(view)], _hearing: hearing };
+                let watched = Watched {
+                    online: None,
+                    changed: 0,
+                    views: vec![Arc::clone(view)],
+                    _hearing: hearing,
+                };
                 state.watched.insert(account.clone(), watched);
             }
             if keeper.send(hear(account, subscription, dropped)).await.is_err() {
@@ -163,7 +174,11 @@ impl PresenceBoard {
         Ok(())
     }
 
-    async fn keep(self: Arc<Self>, mut added: mpsc::Receiver<Heard>, mut stage: watch::Receiver<Stage>) {
+    async fn keep(
+        self: Arc<Self>,
+        mut added: mpsc::Receiver<Heard>,
+        mut stage: watch::Receiver<Stage>,
+    ) {
         let mut heard: SelectAll<Heard> = SelectAll::new();
         let mut look = Instant::now() + jittered(self.look);
         loop {
@@ -206,7 +221,8 @@ fn hear(account: AccountId, subscription: Subscription, dropped: oneshot::Receiv
     let wakes = stream::unfold(Some((account, subscription)), async |heard| {
         let (account, mut subscription) = heard?;
         let wake = subscription.recv().await;
-        let more = (!matches!(wake, Err(RecvError::Closed))).then(|| (account.clone(), subscription));
+        let more =
+            (!matches!(wake, Err(RecvError::Closed))).then(|| (account.clone(), subscription));
         Some(((account, wake), more))
     });
     wakes.take_until(dropped).boxed()
@@ -234,7 +250,9 @@ impl Watching {
 
     /// The next thing to tell, if any.
     pub(crate) fn next(&self) -> Option<Notice> {
-        lock(&self.view.pending).pop_first().map(|(account, online)| Notice::Presence { account, online })
+        lock(&self.view.pending)
+            .pop_first()
+            .map(|(account, online)| Notice::Presence { account, online })
     }
 }
 

@@ -15,8 +15,8 @@ pub(crate) enum Verdict {
     Abuse,
 }
 
-/// Tokens flow in at a steady rate up to a burst. A refused frame costs one too, so whoever does not slow down ends
-/// deep in debt.
+/// Tokens flow in at a steady rate up to a burst. A refused frame costs one too, so whoever does
+/// not slow down ends deep in debt.
 #[derive(Debug)]
 pub(crate) struct Bucket {
     tokens: f64,
@@ -28,7 +28,8 @@ pub(crate) struct Bucket {
 
 impl Bucket {
     pub(crate) fn new(burst: u32, per_second: u32, abuse: u32, now: Instant) -> Self {
-        let (burst, per_second, abuse) = (f64::from(burst), f64::from(per_second.max(1)), f64::from(abuse));
+        let (burst, per_second, abuse) =
+            (f64::from(burst), f64::from(per_second.max(1)), f64::from(abuse));
         Self { tokens: burst, at: now, burst, per_second, abuse }
     }
 

@@ -54,8 +54,16 @@ impl Roster {
             });
         }
         let entry = inner.accounts.entry(account.clone()).or_insert_with(|| {
-            let bucket = Bucket::new(settings.rate_burst, settings.rate_per_second, settings.rate_abuse, now);
-            Arc::new(Entry { state: Mutex::new(Rated { connections: 0, bucket }), lines: Default::default() })
+            let bucket = Bucket::new(
+                settings.rate_burst,
+                settings.rate_per_second,
+                settings.rate_abuse,
+                now,
+            );
+            Arc::new(Entry {
+                state: Mutex::new(Rated { connections: 0, bucket }),
+                lines: Default::default(),
+            })
         });
         let mut rated = lock(&entry.state);
         if rated.connections >= settings.connections_per_account {
@@ -89,7 +97,8 @@ impl Seat {
         if let Some(lines) = shared.as_ref().filter(|lines| !lines.is_closed()) {
             return Ok(lines.again());
         }
-        let topics = [Topic::Inbox, Topic::Notice, Topic::Revoked].map(|topic| topic(self.account.clone()));
+        let topics =
+            [Topic::Inbox, Topic::Notice, Topic::Revoked].map(|topic| topic(self.account.clone()));
         let [inbox, notice, revoked] = topics.each_ref().map(|topic| store.subscribe(topic));
         let (inbox, notice, revoked) = futures::try_join!(inbox, notice, revoked)?;
         let lines = Lines { inbox, notice, revoked };
@@ -106,7 +115,8 @@ impl Drop for Seat {
         if rated.connections == 0
             && let Ok(mut lines) = self.entry.lines.try_lock()
         {
-            // Nobody listens: the broker may unsubscribe. (Whoever holds the lock is about to listen.)
+            // Nobody listens: the broker may unsubscribe. (Whoever holds the lock is about to
+            // listen.)
             *lines = None;
         }
     }
@@ -160,7 +170,11 @@ impl Lines {
     }
 
     fn again(&self) -> Self {
-        Self { inbox: self.inbox.resubscribe(), notice: self.notice.resubscribe(), revoked: self.revoked.resubscribe() }
+        Self {
+            inbox: self.inbox.resubscribe(),
+            notice: self.notice.resubscribe(),
+            revoked: self.revoked.resubscribe(),
+        }
     }
 
     fn is_closed(&self) -> bool {

@@ -1,4 +1,5 @@
-//! The life of one connection, in one task: hello, then requests in and events out, until one side ends it.
+//! The life of one connection, in one task: hello, then requests in and events out, until one side
+//! ends it.
 
 mod credential;
 mod farewell;
@@ -26,7 +27,6 @@ use crate::roster::{Heard, Lines, Seat};
 use crate::timers::{Timers, due};
 use crate::transport::{Incoming, Outgoing, Transport, TransportError};
 use crate::wire::{Step, Wire};
-
 use farewell::End;
 use refusal::Refusal;
 
@@ -75,7 +75,12 @@ enum Event {
 }
 
 /// Drives a connection to its end.
-pub(crate) async fn run<T: Transport>(hub: Arc<Shared>, account: AccountId, credential: CredentialHash, transport: T) {
+pub(crate) async fn run<T: Transport>(
+    hub: Arc<Shared>,
+    account: AccountId,
+    credential: CredentialHash,
+    transport: T,
+) {
     let stage = hub.stage.subscribe();
     let mut wire = Wire::new(transport, hub.settings.queue_bytes);
     let _counted = hub.metrics.connection();
@@ -84,8 +89,16 @@ pub(crate) async fn run<T: Transport>(hub: Arc<Shared>, account: AccountId, cred
         Ok(seat) => {
             let timers = Timers::new(hub.settings.hello, hub.settings.ping);
             let connection = connection_id();
-            let mut session =
-                Session { hub: Arc::clone(&hub), seat, credential, connection, wire, timers, stage, live: None };
+            let mut session = Session {
+                hub: Arc::clone(&hub),
+                seat,
+                credential,
+                connection,
+                wire,
+                timers,
+                stage,
+                live: None,
+            };
             let end = session.serve().await;
             session.part(&end).await;
         }
@@ -134,7 +147,8 @@ impl<T: Transport> Session<T> {
 
     async fn next(&mut self) -> Event {
         let patience = self.hub.settings.write;
-        let lagging = self.live.as_deref().filter(|live| live.caught_up).and_then(|live| live.lagging);
+        let lagging =
+            self.live.as_deref().filter(|live| live.caught_up).and_then(|live| live.lagging);
         let deadlines = [self.wire.deadline(patience), lagging.map(|since| since + patience)];
         // A peer that does not read is not read from either.
         let reading = self.wire.has_room();
@@ -214,7 +228,9 @@ impl<T: Transport> Session<T> {
     fn on_stage(&mut self) -> Result<(), End> {
         match *self.stage.borrow_and_update() {
             Stage::Serving => {}
-            Stage::Draining(window) => self.timers.leave = Some(Instant::now() + drain::moment(window)),
+            Stage::Draining(window) => {
+                self.timers.leave = Some(Instant::now() + drain::moment(window))
+            }
             Stage::Aborting => return Err(End::Aborted),
         }
         Ok(())
@@ -224,7 +240,8 @@ impl<T: Transport> Session<T> {
         let now = Instant::now();
         let settings = &self.hub.settings;
         let slow = |since: Option<Instant>| due(since.map(|since| since + settings.write), now);
-        let lagging = self.live.as_deref().filter(|live| live.caught_up).and_then(|live| live.lagging);
+        let lagging =
+            self.live.as_deref().filter(|live| live.caught_up).and_then(|live| live.lagging);
         if due(self.wire.deadline(settings.write), now) || slow(lagging) {
             return Err(End::because(close::SLOW, "frames are read too slowly"));
         }

@@ -44,7 +44,12 @@ impl Timers {
     /// Waits for the earliest of these and `others`.
     pub(crate) async fn wait(&mut self, others: [Option<Instant>; 2]) {
         let mine = [self.hello, self.pong, self.look, self.refresh, self.credential, self.leave];
-        let earliest = mine.into_iter().chain(others).flatten().min().map_or(self.ping, |at| at.min(self.ping));
+        let earliest = mine
+            .into_iter()
+            .chain(others)
+            .flatten()
+            .min()
+            .map_or(self.ping, |at| at.min(self.ping));
         if self.sleep.deadline() != earliest || self.sleep.is_elapsed() {
             self.sleep.as_mut().reset(earliest);
         }
@@ -57,7 +62,8 @@ pub(crate) fn due(deadline: Option<Instant>, now: Instant) -> bool {
     deadline.is_some_and(|at| at <= now)
 }
 
-/// Between two thirds of `interval` and all of it, so that connections made together do not act together.
+/// Between two thirds of `interval` and all of it, so that connections made together do not act
+/// together.
 pub(crate) fn jittered(interval: Duration) -> Duration {
     interval.mul_f64(rand::random_range(0.667..=1.0))
 }

@@ -49,7 +49,8 @@ impl Outgoing {
 /// Why a transport gave no frame.
 #[derive(Debug, thiserror::Error)]
 pub enum TransportError {
-    /// The peer broke the rules: a frame too large, or text that is not UTF-8. The peer has to mend it.
+    /// The peer broke the rules: a frame too large, or text that is not UTF-8. The peer has to mend
+    /// it.
     #[error("the peer sent a malformed frame: {0}")]
     Malformed(String),
     /// The connection is gone.
@@ -59,11 +60,17 @@ pub enum TransportError {
 
 /// A bidirectional connection of frames, polled from one task.
 pub trait Transport:
-    Stream<Item = Result<Incoming, TransportError>> + Sink<Outgoing, Error = TransportError> + Unpin + Send
+    Stream<Item = Result<Incoming, TransportError>>
+    + Sink<Outgoing, Error = TransportError>
+    + Unpin
+    + Send
 {
 }
 
 impl<T> Transport for T where
-    T: Stream<Item = Result<Incoming, TransportError>> + Sink<Outgoing, Error = TransportError> + Unpin + Send
+    T: Stream<Item = Result<Incoming, TransportError>>
+        + Sink<Outgoing, Error = TransportError>
+        + Unpin
+        + Send
 {
 }

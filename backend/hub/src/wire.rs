@@ -41,7 +41,8 @@ impl<T: Transport> Wire<T> {
         Self { transport, queue, bytes: 0, limit, unflushed: false, stalled: None, pinged: None }
     }
 
-    /// Queues a frame. Callers that produce by themselves look for room first; answers may go a little beyond it.
+    /// Queues a frame. Callers that produce by themselves look for room first; answers may go a
+    /// little beyond it.
     pub(crate) fn push(&mut self, frame: Outgoing) {
         self.bytes += frame.weight();
         self.queue.push_back(frame);
@@ -52,7 +53,8 @@ impl<T: Transport> Wire<T> {
         self.bytes < self.limit
     }
 
-    /// True while what may be dropped or merged has a place: a quarter of the queue, so that it never displaces events.
+    /// True while what may be dropped or merged has a place: a quarter of the queue, so that it
+    /// never displaces events.
     pub(crate) fn has_room_for_notices(&self) -> bool {
         self.bytes < self.limit / 4
     }

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::envelope::Envelope;
-use crate::id::{AccountId, ClientMessageId, ConversationId, DeviceId, MessageId, RunId, SessionId};
+use crate::id::{
+    AccountId, ClientMessageId, ConversationId, DeviceId, MessageId, RunId, SessionId,
+};
 
 macro_rules! wire {
     ($($(#[$meta:meta])* pub $kind:ident $name:ident $body:tt)+) => { $(
@@ -152,7 +154,8 @@ wire! {
     #[derive(Default)]
     #[serde(deny_unknown_fields)]
     pub struct ClaimUsername {
-        /// Letters of any script, normalised by PRECIS (RFC 8265); absent, the account's name stays as it is.
+        /// Letters of any script, normalised by PRECIS (RFC 8265); absent, the account's name stays
+        /// as it is.
         #[serde(default, skip_serializing_if = "Option::is_none")] #[cfg_attr(test, ts(optional))]
         pub username: Option<String>,
     }

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::id::DeviceId;
 use crate::limits::{MAX_CIPHERTEXT, MAX_DEVICES};
 
-/// One end-to-end encrypted message. Binary fields are base64url without padding (RFC 4648 section 5).
+/// One end-to-end encrypted message. Binary fields are base64url without padding (RFC 4648 section
+/// 5).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

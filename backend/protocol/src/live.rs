@@ -32,7 +32,8 @@ pub enum Request {
         #[cfg_attr(test, ts(optional))]
         resume: Option<u64>,
     },
-    /// A private message. Answered once it is written; a retry with the same `cid` gives the same answer.
+    /// A private message. Answered once it is written; a retry with the same `cid` gives the same
+    /// answer.
     Send {
         /// The other person.
         to: AccountId,
@@ -74,7 +75,10 @@ pub enum Request {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(tag = "type", rename_all = "snake_case")]
-#[expect(clippy::large_enum_variant, reason = "the large one is the usual one, and none is kept in numbers")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the large one is the usual one, and none is kept in numbers"
+)]
 pub enum ServerFrame {
     /// The answer to `hello`.
     Welcome {
@@ -166,7 +170,10 @@ pub struct Limits {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(tag = "kind", rename_all = "snake_case")]
-#[expect(clippy::large_enum_variant, reason = "the large one is the usual one, and none is kept in numbers")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the large one is the usual one, and none is kept in numbers"
+)]
 pub enum InboxEvent {
     /// A private message, from the other person or from another device of one's own.
     Message(PrivateMessage),
@@ -186,7 +193,8 @@ pub enum InboxEvent {
         /// Whose.
         account: AccountId,
     },
-    /// A person has another username, or a first one: for its own devices and everyone it has a conversation with.
+    /// A person has another username, or a first one: for its own devices and everyone it has a
+    /// conversation with.
     Renamed {
         /// Whose.
         account: AccountId,

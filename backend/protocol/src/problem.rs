@@ -52,7 +52,8 @@ problem_types! {
     BadRequest = 400 "The request is malformed",
     /// No account, or one that was signed out.
     Unauthenticated = 401 "No account",
-    /// The device was removed from its account: 401 for its credential, 410 where it would register again.
+    /// The device was removed from its account: 401 for its credential, 410 where it would register
+    /// again.
     DeviceRemoved = 401 "This device was removed",
     /// A write from another origin.
     CrossOrigin = 403 "Writes from another origin are refused",
@@ -95,7 +96,13 @@ problem_types! {
 impl Problem {
     /// A problem of this type, with its title and status.
     pub fn new(kind: ProblemType) -> Self {
-        Self { kind, title: kind.title().into(), status: kind.status(), detail: None, retry_after: None }
+        Self {
+            kind,
+            title: kind.title().into(),
+            status: kind.status(),
+            detail: None,
+            retry_after: None,
+        }
     }
 
     /// What was expected and what came.

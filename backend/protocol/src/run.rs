@@ -1,4 +1,5 @@
-//! Events of a run: the answer of the model as it is written. Sent as server-sent events; `id:` is the log position.
+//! Events of a run: the answer of the model as it is written. Sent as server-sent events; `id:` is
+//! the log position.
 
 use serde::{Deserialize, Serialize};
 

@@ -21,7 +21,8 @@ fn the_typescript_of_the_ui_is_up_to_date() {
     let expected = typescript();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../ui/src/protocol/wire.ts");
     if std::env::var_os(UPDATE).is_some() {
-        fs::create_dir_all(path.parent().expect("it has a folder")).expect("the folder can be made");
+        fs::create_dir_all(path.parent().expect("it has a folder"))
+            .expect("the folder can be made");
         fs::write(&path, &expected).expect("the file can be written");
     }
     let found = fs::read_to_string(&path).unwrap_or_default();
@@ -30,7 +31,8 @@ fn the_typescript_of_the_ui_is_up_to_date() {
 
 fn typescript() -> String {
     let config = Config::new().with_large_int("number");
-    let mut out = String::from("// Generated from backend/protocol by `make generate`. Do not edit.\n");
+    let mut out =
+        String::from("// Generated from backend/protocol by `make generate`. Do not edit.\n");
     macro_rules! declare {
         ($($ty:ty),+ $(,)?) => { $(
             if let Some(docs) = <$ty as TS>::docs() { out.push('\n'); out.push_str(docs.trim_end()); }
@@ -92,8 +94,8 @@ fn typescript() -> String {
 /// Limits and close codes, for both ends to agree on.
 fn constants() -> String {
     use crate::limits::{
-        HELLO_SECONDS, MAX_CHAT_MESSAGE, MAX_CIPHERTEXT, MAX_DEVICES, MAX_FRAME, MAX_PAGE, MAX_REPLAY, MAX_USERNAME,
-        MAX_WATCHED, PING_SECONDS, PONG_SECONDS, SUBPROTOCOL,
+        HELLO_SECONDS, MAX_CHAT_MESSAGE, MAX_CIPHERTEXT, MAX_DEVICES, MAX_FRAME, MAX_PAGE,
+        MAX_REPLAY, MAX_USERNAME, MAX_WATCHED, PING_SECONDS, PONG_SECONDS, SUBPROTOCOL,
     };
     use crate::live::close;
     format!(
@@ -153,7 +155,8 @@ fn run_events_carry_their_name_and_data() {
 
 #[test]
 fn a_problem_names_its_type_title_and_status() {
-    let problem = Problem::new(ProblemType::StoreUnavailable).detail("Redis does not answer").retry_after(2);
+    let problem =
+        Problem::new(ProblemType::StoreUnavailable).detail("Redis does not answer").retry_after(2);
     assert_eq!(
         to_value(problem).unwrap(),
         json!({"type": "store-unavailable", "title": "The store is unavailable", "status": 503,
@@ -163,9 +166,15 @@ fn a_problem_names_its_type_title_and_status() {
 
 #[test]
 fn client_frames_are_strict() {
-    let hello: ClientFrame = from_value(json!({"id": 1, "do": {"type": "hello", "device": "d1"}})).unwrap();
+    let hello: ClientFrame =
+        from_value(json!({"id": 1, "do": {"type": "hello", "device": "d1"}})).unwrap();
     assert!(matches!(hello.request, Request::Hello { resume: None, .. }));
-    assert!(from_value::<ClientFrame>(json!({"id": 1, "do": {"type": "hello", "device": "d1", "x": 1}})).is_err());
+    assert!(
+        from_value::<ClientFrame>(
+            json!({"id": 1, "do": {"type": "hello", "device": "d1", "x": 1}})
+        )
+        .is_err()
+    );
     assert!(from_value::<ClientFrame>(json!({"id": 1, "do": {"type": "sing"}})).is_err());
 }
 
@@ -192,7 +201,10 @@ fn an_envelope_is_checked_for_shape_and_size() {
         header: "aGVhZA".into(),
         nonce: "bm9uY2U".into(),
         ciphertext: "Y2lwaGVy".into(),
-        keys: vec![WrappedKey { device: crate::id::DeviceId::parse("d1").unwrap(), key: "a2V5".into() }],
+        keys: vec![WrappedKey {
+            device: crate::id::DeviceId::parse("d1").unwrap(),
+            key: "a2V5".into(),
+        }],
         signature: "c2ln".into(),
     };
     assert_eq!(good.check(), Ok(()));

@@ -22,8 +22,9 @@ const MAX_KEY: usize = 128;
 
 /// Ask the assistant
 ///
-/// Answers with server-sent events (`run.started`, `text.delta`, …, `run.completed`), or with one JSON object when
-/// `Accept` asks for `application/json`. A visitor without an account is given one, and its cookie. Leaving does not stop the run: read on at `/api/runs/{id}/events`.
+/// Answers with server-sent events (`run.started`, `text.delta`, …, `run.completed`), or with one
+/// JSON object when `Accept` asks for `application/json`. A visitor without an account is given
+/// one, and its cookie. Leaving does not stop the run: read on at `/api/runs/{id}/events`.
 #[utoipa::path(
     post, path = "/api/chat", tag = "assistant", request_body = ChatRequest,
     params(("Idempotency-Key" = Option<String>, Header, description = "The same key and body give the same run")),
@@ -44,7 +45,9 @@ pub(crate) async fn ask(
     let idempotency = idempotency(&headers, &request)?;
     let whole = wants_json(&headers);
     match caller {
-        Caller::Visitor(visitor) => answer(&app, &visitor.account.id, request, idempotency, whole).await,
+        Caller::Visitor(visitor) => {
+            answer(&app, &visitor.account.id, request, idempotency, whole).await
+        }
         Caller::Newcomer(newcomer) => {
             app.assistant.check(&request)?;
             let visitor = newcomer.open(&app, None).await?;
@@ -73,33 +76,48 @@ async fn answer(
     Ok(sse::stream(tail, app.closing.clone()))
 }
 
-fn idempotency(headers: &HeaderMap, request: &ChatRequest) -> Result<Option<(String, [u8; 32])>, ApiError> {
+fn idempotency(
+    headers: &HeaderMap,
+    request: &ChatRequest,
+) -> Result<Option<(String, [u8; 32])>, ApiError> {
     let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
-    let key = key.to_str().ok().filter(|key| (1..=MAX_KEY).contains(&key.len())).ok_or_else(|| {
-        ApiError::new(ProblemType::BadRequest, format!("Idempotency-Key must be 1 to {MAX_KEY} ASCII characters."))
-    })?;
-    let body = serde_json::to_vec(request).map_err(|error| ApiError::new(ProblemType::Internal, error.to_string()))?;
+    let key =
+        key.to_str().ok().filter(|key| (1..=MAX_KEY).contains(&key.len())).ok_or_else(|| {
+            ApiError::new(
+                ProblemType::BadRequest,
+                format!("Idempotency-Key must be 1 to {MAX_KEY} ASCII characters."),
+            )
+        })?;
+    let body = serde_json::to_vec(request)
+        .map_err(|error| ApiError::new(ProblemType::Internal, error.to_string()))?;
     Ok(Some((key.to_owned(), Sha256::digest(body).into())))
 }
 
 /// The stream is the rule; JSON is for those who ask for it and not for a stream.
 fn wants_json(headers: &HeaderMap) -> bool {
-    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let accepts =
-        |kind: &str| accept.split(',').any(|range| range.split(';').next().unwrap_or_default().trim() == kind);
+    let accept =
+        headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let accepts = |kind: &str| {
+        accept.split(',').any(|range| range.split(';').next().unwrap_or_default().trim() == kind)
+    };
     accepts("application/json") && !accepts("text/event-stream")
 }
 
 async fn whole_answer(app: &App, mut tail: Tail) -> Result<ChatAnswer, ApiError> {
-    let restarting =
-        || Problem::new(ProblemType::UpstreamUnavailable).detail("The server is restarting.").retry_after(1);
+    let restarting = || {
+        Problem::new(ProblemType::UpstreamUnavailable)
+            .detail("The server is restarting.")
+            .retry_after(1)
+    };
     loop {
         let item = tokio::select! {
             item = tail.next() => item,
             () = app.closing.cancelled() => return Err(restarting().into()),
         };
         match item.transpose()? {
-            Some((_, RunEvent::Completed(answer) | RunEvent::Stopped(answer))) => return Ok(answer),
+            Some((_, RunEvent::Completed(answer) | RunEvent::Stopped(answer))) => {
+                return Ok(answer);
+            }
             Some((_, RunEvent::Failed(problem))) => return Err(problem.into()),
             Some(_) => {}
             None => return Err(ApiError::not_found("run any more: its session was deleted")),

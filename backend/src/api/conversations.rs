@@ -21,8 +21,13 @@ use crate::identity::Visitor;
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn list(State(app): State<App>, visitor: Visitor) -> Result<Json<ConversationList>, ApiError> {
-    Ok(Json(ConversationList { conversations: app.store.conversations(&visitor.account.id).await? }))
+pub(crate) async fn list(
+    State(app): State<App>,
+    visitor: Visitor,
+) -> Result<Json<ConversationList>, ApiError> {
+    Ok(Json(ConversationList {
+        conversations: app.store.conversations(&visitor.account.id).await?,
+    }))
 }
 
 /// Which page.
@@ -58,7 +63,10 @@ pub(crate) async fn page(
     if !(1..=MAX_PAGE).contains(&limit) {
         return Err(ApiError::invalid(format!("limit must be 1 to {MAX_PAGE}, not {limit}")));
     }
-    let page = app.store.conversation_page(&visitor.account.id, &conversation, which.before, limit).await?;
+    let page = app
+        .store
+        .conversation_page(&visitor.account.id, &conversation, which.before, limit)
+        .await?;
     let page = page.ok_or_else(|| ApiError::not_found("conversation"))?;
     Ok(Json(ConversationPage { messages: page.messages, more: page.more }))
 }

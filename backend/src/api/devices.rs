@@ -36,7 +36,8 @@ pub(crate) async fn list(
     _: Visitor,
     Named(account): Named<AccountId>,
 ) -> Result<Json<DeviceList>, ApiError> {
-    let account = app.store.account(&account).await?.ok_or_else(|| ApiError::not_found("account"))?;
+    let account =
+        app.store.account(&account).await?.ok_or_else(|| ApiError::not_found("account"))?;
     let devices = app.store.devices(&account.id).await?;
     Ok(Json(DeviceList { account_id: account.id, username: account.username, devices }))
 }
@@ -71,9 +72,9 @@ pub(crate) async fn register(
         }
         // A browser registers itself at every start: nobody has to fetch keys again for that.
         DeviceChange::Unchanged => Ok(StatusCode::NO_CONTENT),
-        DeviceChange::Conflict => {
-            Err(ApiError::invalid("This device has other keys. Keys never change: register a new device."))
-        }
+        DeviceChange::Conflict => Err(ApiError::invalid(
+            "This device has other keys. Keys never change: register a new device.",
+        )),
         DeviceChange::TooMany => {
             let detail = format!(
                 "An account has at most {MAX_DEVICES} devices, remove one first; and {MAX_DEVICES_REMOVED} removed ones."
@@ -89,8 +90,8 @@ pub(crate) async fn register(
 
 /// Remove a device
 ///
-/// It can never be registered again, and the cookies that it used open nothing any more. When the asker's own cookie is
-/// one of them and other devices use it too, the answer sets a new one.
+/// It can never be registered again, and the cookies that it used open nothing any more. When the
+/// asker's own cookie is one of them and other devices use it too, the answer sets a new one.
 #[utoipa::path(
     delete, path = "/api/devices/{device}", tag = "account",
     params(("device" = DeviceId, Path, description = "One of the account's own")),
@@ -108,13 +109,19 @@ pub(crate) async fn remove(
     let fresh = Credential::random();
     // Read first: what fails before the device is gone can be tried again.
     let concerned = concerned(&app, account).await?;
-    match app.store.remove_device(account, &device, &visitor.credential.hash(), &fresh.hash()).await? {
+    match app
+        .store
+        .remove_device(account, &device, &visitor.credential.hash(), &fresh.hash())
+        .await?
+    {
         Removal::NotFound => Err(ApiError::not_found("device")),
         Removal::Refused => Err(removed().into()),
         Removal::Removed { replaced } => {
-            // The answer may carry the only cookie that opens the account: no failure from here on may replace it. Nodes
-            // without the wake-up find the revocation at their next look.
-            if let Err(error) = app.store.publish(&Topic::Revoked(account.clone()), Payload::from("")).await {
+            // The answer may carry the only cookie that opens the account: no failure from here on
+            // may replace it. Nodes without the wake-up find the revocation at their next look.
+            if let Err(error) =
+                app.store.publish(&Topic::Revoked(account.clone()), Payload::from("")).await
+            {
                 tracing::warn!(%error, "the wake-up for a removed device was not published; nodes find it at their next look");
             }
             tell(&app, account, &concerned).await.unwrap_or_else(
@@ -129,13 +136,19 @@ pub(crate) async fn remove(
 /// The account itself and everyone it has written with.
 async fn concerned(app: &App, account: &AccountId) -> Result<BTreeSet<AccountId>, StoreError> {
     let conversations = app.store.conversations(account).await?;
-    let mut concerned: BTreeSet<AccountId> = conversations.into_iter().map(|talk| talk.peer.account_id).collect();
+    let mut concerned: BTreeSet<AccountId> =
+        conversations.into_iter().map(|talk| talk.peer.account_id).collect();
     concerned.insert(account.clone());
     Ok(concerned)
 }
 
-/// Tells them that the account's keys changed; one failure does not keep the others from being told.
-async fn tell(app: &App, account: &AccountId, concerned: &BTreeSet<AccountId>) -> Result<(), StoreError> {
+/// Tells them that the account's keys changed; one failure does not keep the others from being
+/// told.
+async fn tell(
+    app: &App,
+    account: &AccountId,
+    concerned: &BTreeSet<AccountId>,
+) -> Result<(), StoreError> {
     let event = InboxEvent::KeyChange { account: account.clone() };
     let mut outcome = Ok(());
     for inbox in concerned {
@@ -147,13 +160,20 @@ async fn tell(app: &App, account: &AccountId, concerned: &BTreeSet<AccountId>) -
 }
 
 fn check(keys: &DeviceKeys) -> Result<(), ApiError> {
-    let base64url = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    let base64url =
+        |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
     if !(1..=32).contains(&keys.suite.len()) || !keys.suite.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(ApiError::invalid("suite must be the name of a cipher suite, such as `rsa-aes-1`"));
+        return Err(ApiError::invalid(
+            "suite must be the name of a cipher suite, such as `rsa-aes-1`",
+        ));
     }
-    for (field, key) in [("encryption_key", &keys.encryption_key), ("signing_key", &keys.signing_key)] {
+    for (field, key) in
+        [("encryption_key", &keys.encryption_key), ("signing_key", &keys.signing_key)]
+    {
         if !(1..=MAX_KEY).contains(&key.len()) || !base64url(key) {
-            return Err(ApiError::invalid(format!("{field} must be base64url, 1 to {MAX_KEY} characters")));
+            return Err(ApiError::invalid(format!(
+                "{field} must be base64url, 1 to {MAX_KEY} characters"
+            )));
         }
     }
     Ok(())

@@ -29,14 +29,15 @@ use crate::identity::{Caller, Credential, Visitor, removed, unauthenticated};
     )
 )]
 pub(crate) async fn show(visitor: Visitor) -> ([(HeaderName, HeaderValue); 1], Json<Me>) {
-    let me = Me { account_id: visitor.account.id.clone(), username: visitor.account.username.clone() };
+    let me =
+        Me { account_id: visitor.account.id.clone(), username: visitor.account.username.clone() };
     ([(header::SET_COOKIE, visitor.credential.keep())], Json(me))
 }
 
 /// Open an account, or claim a username
 ///
-/// A visitor without an account is given one, and its cookie, unless the request is refused. With a username, the
-/// account has that from now on; everyone it has a conversation with gets an event.
+/// A visitor without an account is given one, and its cookie, unless the request is refused. With a
+/// username, the account has that from now on; everyone it has a conversation with gets an event.
 #[utoipa::path(
     post, path = "/api/me", tag = "account", request_body = ClaimUsername,
     responses(
@@ -59,7 +60,8 @@ pub(crate) async fn claim(
         (Caller::Visitor(visitor), None) => visitor,
         (Caller::Visitor(visitor), Some(username)) => rename(&app, visitor, username).await?,
     };
-    let me = Me { account_id: visitor.account.id.clone(), username: visitor.account.username.clone() };
+    let me =
+        Me { account_id: visitor.account.id.clone(), username: visitor.account.username.clone() };
     Ok(([(header::SET_COOKIE, visitor.credential.keep())], Json(me)))
 }
 
@@ -84,7 +86,8 @@ async fn rename(app: &App, visitor: Visitor, username: &Username) -> Result<Visi
     }
 }
 
-/// The lobby shows the new name at once. Best effort: nodes without the wake-up read the lobby now and then.
+/// The lobby shows the new name at once. Best effort: nodes without the wake-up read the lobby now
+/// and then.
 async fn show_in_lobby(app: &App, user: User) {
     let shown = async {
         if app.store.rename_in_lobby(&user).await? {
@@ -114,8 +117,8 @@ pub(crate) fn held_back() -> ApiError {
 
 /// Sign out
 ///
-/// The cookie opens nothing any more, and the connections that it opened are closed. Also drops the cookie of a removed
-/// device.
+/// The cookie opens nothing any more, and the connections that it opened are closed. Also drops the
+/// cookie of a removed device.
 #[utoipa::path(
     post, path = "/api/logout", tag = "account",
     responses(
@@ -123,11 +126,16 @@ pub(crate) fn held_back() -> ApiError {
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn logout(State(app): State<App>, caller: Caller) -> Result<(StatusCode, HeaderMap), ApiError> {
+pub(crate) async fn logout(
+    State(app): State<App>,
+    caller: Caller,
+) -> Result<(StatusCode, HeaderMap), ApiError> {
     match caller {
         Caller::Visitor(visitor) => {
             app.store.revoke_credential(&visitor.credential.hash()).await?;
-            app.store.publish(&Topic::Revoked(visitor.account.id.clone()), Payload::from("")).await?;
+            app.store
+                .publish(&Topic::Revoked(visitor.account.id.clone()), Payload::from(""))
+                .await?;
         }
         Caller::Removed(credential) => app.store.revoke_credential(&credential.hash()).await?,
         Caller::Newcomer(_) => return Err(unauthenticated()),

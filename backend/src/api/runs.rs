@@ -44,16 +44,18 @@ pub(crate) async fn events(
 
 fn position(headers: &HeaderMap) -> Result<u64, ApiError> {
     let Some(value) = headers.get("last-event-id") else { return Ok(0) };
-    value
-        .to_str()
-        .ok()
-        .and_then(|text| text.trim().parse().ok())
-        .ok_or_else(|| ApiError::new(ProblemType::BadRequest, "Last-Event-ID must be the `id:` of an event: a number."))
+    value.to_str().ok().and_then(|text| text.trim().parse().ok()).ok_or_else(|| {
+        ApiError::new(
+            ProblemType::BadRequest,
+            "Last-Event-ID must be the `id:` of an event: a number.",
+        )
+    })
 }
 
 /// Stop a run
 ///
-/// The request at the model provider is dropped. What was shown is kept. Stopping a finished run changes nothing.
+/// The request at the model provider is dropped. What was shown is kept. Stopping a finished run
+/// changes nothing.
 #[utoipa::path(
     post, path = "/api/runs/{id}/stop", tag = "assistant",
     params(("id" = RunId, Path, description = "The run")),

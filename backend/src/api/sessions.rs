@@ -26,7 +26,10 @@ fn no_session() -> ApiError {
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn list(State(app): State<App>, visitor: Visitor) -> Result<Json<SessionList>, ApiError> {
+pub(crate) async fn list(
+    State(app): State<App>,
+    visitor: Visitor,
+) -> Result<Json<SessionList>, ApiError> {
     Ok(Json(SessionList { sessions: app.store.sessions(&visitor.account.id).await? }))
 }
 
@@ -44,7 +47,8 @@ pub(crate) async fn messages(
     visitor: Visitor,
     Named(session): Named<SessionId>,
 ) -> Result<Json<History>, ApiError> {
-    let messages = app.store.history(&visitor.account.id, &session).await?.ok_or_else(no_session)?;
+    let messages =
+        app.store.history(&visitor.account.id, &session).await?.ok_or_else(no_session)?;
     Ok(Json(History { messages }))
 }
 
@@ -87,12 +91,16 @@ pub(crate) async fn patch(
         }
     }
     if patch.system_prompt.as_ref().is_some_and(|prompt| prompt.len() > MAX_SYSTEM_PROMPT) {
-        return Err(ApiError::invalid(format!("system_prompt must have at most {MAX_SYSTEM_PROMPT} bytes")));
+        return Err(ApiError::invalid(format!(
+            "system_prompt must have at most {MAX_SYSTEM_PROMPT} bytes"
+        )));
     }
     if let Some(model) = &patch.model
         && !app.assistant.offers(model)
     {
-        return Err(ApiError::invalid(format!("model must be one of `GET /api/models`, there is no `{model}`")));
+        return Err(ApiError::invalid(format!(
+            "model must be one of `GET /api/models`, there is no `{model}`"
+        )));
     }
     let session = app.store.update_session(&visitor.account.id, &session, &patch).await?;
     session.map(Json).ok_or_else(no_session)

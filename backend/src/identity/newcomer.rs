@@ -1,5 +1,5 @@
-//! A visitor without an account, and the one place where an account is made: as late as possible, when all else about
-//! the request was found to be in order.
+//! A visitor without an account, and the one place where an account is made: as late as possible,
+//! when all else about the request was found to be in order.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -29,7 +29,10 @@ pub(crate) struct Newcomer {
 
 impl Newcomer {
     pub(super) fn at(request: &Request) -> Self {
-        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+        let peer = request
+            .extensions()
+            .get::<ConnectInfo<SocketAddr>>()
+            .map(|ConnectInfo(peer)| peer.ip());
         Self {
             method: request.method().clone(),
             uri: request.uri().clone(),
@@ -38,31 +41,46 @@ impl Newcomer {
         }
     }
 
-    /// The middleware refused this already. But an account made for another site's page would replace the visitor's own,
-    /// so it is checked again where it is made.
+    /// The middleware refused this already. But an account made for another site's page would
+    /// replace the visitor's own, so it is checked again where it is made.
     fn check(&self) -> Result<(), ApiError> {
         may_write(&self.headers, &self.uri)?;
         if self.method == Method::POST { Ok(()) } else { Err(unauthenticated()) }
     }
 
-    /// Makes an anonymous account, with a username if one was asked for. Its cookie has to go into the answer.
-    pub(crate) async fn open(&self, app: &App, username: Option<&Username>) -> Result<Visitor, ApiError> {
+    /// Makes an anonymous account, with a username if one was asked for. Its cookie has to go into
+    /// the answer.
+    pub(crate) async fn open(
+        &self,
+        app: &App,
+        username: Option<&Username>,
+    ) -> Result<Visitor, ApiError> {
         self.check()?;
         let credential = Credential::random();
-        let id = AccountId::parse(format!("{:032x}", rand::random::<u128>())).expect("hexadecimal digits make an id");
+        let id = AccountId::parse(format!("{:032x}", rand::random::<u128>()))
+            .expect("hexadecimal digits make an id");
         let allowance = Allowance {
             place: self.place.clone(),
             burst: app.accounts.per_address,
             per_hour: app.accounts.per_address_hourly,
         };
-        let (username, shown) = (username.cloned(), username.map(|username| username.display().to_owned()));
-        let new = NewAccount { id: id.clone(), credential: credential.hash(), username, allowance: Some(allowance) };
+        let (username, shown) =
+            (username.cloned(), username.map(|username| username.display().to_owned()));
+        let new = NewAccount {
+            id: id.clone(),
+            credential: credential.hash(),
+            username,
+            allowance: Some(allowance),
+        };
         match app.store.open_account(&new).await? {
-            Opening::Opened => Ok(Visitor { account: Arc::new(Account { id, username: shown }), credential }),
+            Opening::Opened => {
+                Ok(Visitor { account: Arc::new(Account { id, username: shown }), credential })
+            }
             Opening::Taken => Err(me::taken()),
             Opening::HeldBack => Err(me::held_back()),
             Opening::OverAllowance(wait) => {
-                let seconds = u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1);
+                let seconds =
+                    u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1);
                 let detail = "Too many new accounts come from your network. Try again later.";
                 Err(ApiError::new(ProblemType::RateLimited, detail).retry_after(seconds))
             }
@@ -87,7 +105,10 @@ mod tests {
     #[test]
     fn an_account_is_made_for_a_write_of_this_server_whatever_the_middleware_let_through() {
         assert!(may_open(Method::POST, &[]));
-        assert!(may_open(Method::POST, &[("sec-fetch-site", "same-origin"), ("sec-fetch-mode", "cors")]));
+        assert!(may_open(
+            Method::POST,
+            &[("sec-fetch-site", "same-origin"), ("sec-fetch-mode", "cors")]
+        ));
         for method in [Method::GET, Method::HEAD, Method::PUT, Method::DELETE] {
             assert!(!may_open(method.clone(), &[]), "{method}");
         }

@@ -1,5 +1,5 @@
-//! Where a request comes from, as far as new accounts are counted: an IPv4 address, or an IPv6 network of 64 bits,
-//! which is what one household or one host is given (RFC 6177 section 2).
+//! Where a request comes from, as far as new accounts are counted: an IPv4 address, or an IPv6
+//! network of 64 bits, which is what one household or one host is given (RFC 6177 section 2).
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -8,12 +8,15 @@ use axum::http::HeaderMap;
 /// Who comes over a Unix socket without a gateway in between.
 const LOCAL: &str = "local";
 
-/// The gateway is the only peer and overwrites `X-Forwarded-For`, so that names the client. Without it the peer is the
-/// client itself.
+/// The gateway is the only peer and overwrites `X-Forwarded-For`, so that names the client. Without
+/// it the peer is the client itself.
 pub(super) fn of(headers: &HeaderMap, peer: Option<IpAddr>) -> String {
-    let forwarded = headers.get_all("x-forwarded-for").iter().next_back().and_then(|value| value.to_str().ok());
+    let forwarded =
+        headers.get_all("x-forwarded-for").iter().next_back().and_then(|value| value.to_str().ok());
     // What the nearest hop has written stands last.
-    let client = forwarded.and_then(|list| list.rsplit(',').next()).and_then(|last| last.trim().parse().ok());
+    let client = forwarded
+        .and_then(|list| list.rsplit(',').next())
+        .and_then(|last| last.trim().parse().ok());
     match client.or(peer).map(|address: IpAddr| address.to_canonical()) {
         None => LOCAL.to_owned(),
         Some(IpAddr::V4(address)) => address.to_string(),
@@ -33,7 +36,10 @@ mod tests {
     fn place(forwarded: &[&'static str], peer: Option<&str>) -> String {
         let mut headers = HeaderMap::new();
         for value in forwarded {
-            headers.append(HeaderName::from_static("x-forwarded-for"), HeaderValue::from_static(value));
+            headers.append(
+                HeaderName::from_static("x-forwarded-for"),
+                HeaderValue::from_static(value),
+            );
         }
         of(&headers, peer.map(|peer| peer.parse().unwrap()))
     }
@@ -43,7 +49,11 @@ mod tests {
         assert_eq!(place(&["192.0.2.7"], Some("10.0.0.1")), "192.0.2.7");
         assert_eq!(place(&["2001:db8:1:2:3:4:5:6"], None), "2001:db8:1:2::/64");
         assert_eq!(place(&["::ffff:192.0.2.7"], None), "192.0.2.7");
-        assert_eq!(place(&["198.51.100.1, 192.0.2.7"], None), "192.0.2.7", "a client's own claim counts for nothing");
+        assert_eq!(
+            place(&["198.51.100.1, 192.0.2.7"], None),
+            "192.0.2.7",
+            "a client's own claim counts for nothing"
+        );
         assert_eq!(place(&["198.51.100.1", "192.0.2.7"], None), "192.0.2.7");
     }
 

@@ -1,4 +1,5 @@
-//! What an idle connection costs. The peers are bare sockets of the standard library, so nearly all growth is ours.
+//! What an idle connection costs. The peers are bare sockets of the standard library, so nearly all
+//! growth is ours.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -39,8 +40,11 @@ async fn an_idle_connection_holds_no_large_buffer() {
 
 /// A connection that has said hello and was welcomed.
 fn welcome(address: SocketAddr, cookie: &str, device: &str) -> TcpStream {
-    let mut socket = TcpStream::connect(address).expect("the test's own connection and system work");
-    socket.set_read_timeout(Some(Duration::from_secs(20))).expect("the test's own connection and system work");
+    let mut socket =
+        TcpStream::connect(address).expect("the test's own connection and system work");
+    socket
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .expect("the test's own connection and system work");
     let upgrade = format!(
         "GET /ws HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nCookie: {cookie}\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
@@ -50,7 +54,8 @@ fn welcome(address: SocketAddr, cookie: &str, device: &str) -> TcpStream {
     read_until(&mut socket, b"\r\n\r\n");
     let hello = format!(r#"{{"id":1,"do":{{"type":"hello","device":"{device}"}}}}"#);
     // A final text frame, masked with zeros (RFC 6455 section 5.2).
-    let mut frame = vec![0x81, 0x80 | u8::try_from(hello.len()).expect("shorter than 126 bytes"), 0, 0, 0, 0];
+    let mut frame =
+        vec![0x81, 0x80 | u8::try_from(hello.len()).expect("shorter than 126 bytes"), 0, 0, 0, 0];
     frame.extend(hello.as_bytes());
     socket.write_all(&frame).expect("the test's own connection and system work");
     read_until(&mut socket, b"}}");
@@ -68,8 +73,15 @@ fn read_until(socket: &mut TcpStream, end: &[u8]) {
 
 /// Resident memory of this process, in bytes.
 fn resident() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").expect("the test's own connection and system work");
-    let line =
-        status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("the test's own connection and system work");
-    line.trim().trim_end_matches(" kB").parse::<usize>().expect("the test's own connection and system work") * 1024
+    let status = std::fs::read_to_string("/proc/self/status")
+        .expect("the test's own connection and system work");
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .expect("the test's own connection and system work");
+    line.trim()
+        .trim_end_matches(" kB")
+        .parse::<usize>()
+        .expect("the test's own connection and system work")
+        * 1024
 }

@@ -1,13 +1,13 @@
-//! Where an upgrade may come from. Browsers let any page open a WebSocket to any host, with that host's cookies
-//! (RFC 6455 section 10.2), so the origin has to be looked at here.
+//! Where an upgrade may come from. Browsers let any page open a WebSocket to any host, with that
+//! host's cookies (RFC 6455 section 10.2), so the origin has to be looked at here.
 
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Uri, header};
 
 /// True when the page's origin is the host that was asked, or one of `allowed`.
 ///
-/// A browser always sends `Origin` with an upgrade (RFC 6455 section 4.1). Other programs may leave it out; a request
-/// with `Sec-Fetch-*` comes from a browser and may not.
+/// A browser always sends `Origin` with an upgrade (RFC 6455 section 4.1). Other programs may leave
+/// it out; a request with `Sec-Fetch-*` comes from a browser and may not.
 pub(super) fn is_own(headers: &HeaderMap, allowed: &[String]) -> bool {
     let mut origins = headers.get_all(header::ORIGIN).iter();
     let Some(origin) = origins.next() else {
@@ -23,26 +23,30 @@ pub(super) fn is_own(headers: &HeaderMap, allowed: &[String]) -> bool {
 
 /// Compares host and port; a port left out is the scheme's own.
 fn same_host(origin: &str, host: &str) -> bool {
-    let (Ok(origin), Ok(host)) = (origin.parse::<Uri>(), host.parse::<Authority>()) else { return false };
+    let (Ok(origin), Ok(host)) = (origin.parse::<Uri>(), host.parse::<Authority>()) else {
+        return false;
+    };
     let default = match origin.scheme_str() {
         Some("https") => 443,
         Some("http") => 80,
         _ => return false,
     };
     let port = |authority: &Authority| authority.port_u16().unwrap_or(default);
-    origin
-        .authority()
-        .is_some_and(|origin| origin.host().eq_ignore_ascii_case(host.host()) && port(origin) == port(&host))
+    origin.authority().is_some_and(|origin| {
+        origin.host().eq_ignore_ascii_case(host.host()) && port(origin) == port(&host)
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use axum::http::{HeaderName, HeaderValue};
 
+    use super::*;
+
     fn is_own(headers: &[(&'static str, &'static str)]) -> bool {
-        let headers =
-            headers.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
         super::is_own(&headers.collect(), &["https://chat.example".to_owned()])
     }
 
@@ -74,7 +78,11 @@ mod tests {
     fn only_programs_other_than_browsers_may_leave_the_origin_out() {
         assert!(is_own(&[("host", "example.com")]));
         assert!(!is_own(&[("host", "example.com"), ("sec-fetch-site", "same-origin")]));
-        let twice = [("host", "example.com"), ("origin", "https://example.com"), ("origin", "https://evil.example")];
+        let twice = [
+            ("host", "example.com"),
+            ("origin", "https://example.com"),
+            ("origin", "https://evil.example"),
+        ];
         let mut headers = HeaderMap::new();
         for (name, value) in twice {
             headers.append(name, HeaderValue::from_static(value));

@@ -42,7 +42,10 @@ impl Stream for Socket {
 impl Sink<Outgoing> for Socket {
     type Error = TransportError;
 
-    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+    fn poll_ready(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), TransportError>> {
         self.socket.poll_ready_unpin(cx).map_err(|error| understood(&error))
     }
 
@@ -57,11 +60,17 @@ impl Sink<Outgoing> for Socket {
         self.socket.start_send_unpin(message).map_err(|error| understood(&error))
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+    fn poll_flush(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), TransportError>> {
         self.socket.poll_flush_unpin(cx).map_err(|error| understood(&error))
     }
 
-    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+    fn poll_close(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), TransportError>> {
         self.socket.poll_close_unpin(cx).map_err(|error| understood(&error))
     }
 }
@@ -69,10 +78,12 @@ impl Sink<Outgoing> for Socket {
 /// Whether the peer or the network is at fault.
 fn understood(error: &axum::Error) -> TransportError {
     match error.source().and_then(|source| source.downcast_ref::<WsError>()) {
-        Some(WsError::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => TransportError::Lost(error.to_string()),
-        Some(WsError::Capacity(_) | WsError::Protocol(_) | WsError::Utf8(_) | WsError::AttackAttempt) => {
-            TransportError::Malformed(error.to_string())
+        Some(WsError::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => {
+            TransportError::Lost(error.to_string())
         }
+        Some(
+            WsError::Capacity(_) | WsError::Protocol(_) | WsError::Utf8(_) | WsError::AttackAttempt,
+        ) => TransportError::Malformed(error.to_string()),
         _ => TransportError::Lost(error.to_string()),
     }
 }

@@ -49,13 +49,20 @@ type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 impl House {
     pub(super) async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let store = Arc::new(SqliteStore::open(&dir.path().join("gatehouse.db"), Retention::default()).unwrap());
+        let store = Arc::new(
+            SqliteStore::open(&dir.path().join("gatehouse.db"), Retention::default()).unwrap(),
+        );
         let metrics = HubMetrics::register(&prometheus::Registry::new()).unwrap();
         let hub = Hub::new(Arc::clone(&store) as _, HubSettings::default(), metrics);
-        let state = LiveState { hub: hub.clone(), store: Arc::clone(&store) as _, allowed_origins: Arc::new([]) };
+        let state = LiveState {
+            hub: hub.clone(),
+            store: Arc::clone(&store) as _,
+            allowed_origins: Arc::new([]),
+        };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let server = tokio::spawn(async move { axum::serve(listener, router(state)).await.unwrap() });
+        let server =
+            tokio::spawn(async move { axum::serve(listener, router(state)).await.unwrap() });
         Self { store, hub, address, server, _dir: dir }
     }
 
@@ -65,12 +72,22 @@ impl House {
         let account = AccountId::parse(name).unwrap();
         let hash = CredentialHash(Sha256::digest(&credential).into());
         self.store.create_account(&account, &hash).await.unwrap();
-        let keys = DeviceKeys { suite: "rsa-aes-1".into(), encryption_key: "a2V5".into(), signing_key: "a2V5".into() };
-        self.store.add_device(&account, &DeviceId::parse(name).unwrap(), &keys, &hash).await.unwrap();
+        let keys = DeviceKeys {
+            suite: "rsa-aes-1".into(),
+            encryption_key: "a2V5".into(),
+            signing_key: "a2V5".into(),
+        };
+        self.store
+            .add_device(&account, &DeviceId::parse(name).unwrap(), &keys, &hash)
+            .await
+            .unwrap();
         format!("{COOKIE}={credential}")
     }
 
-    fn request(&self, headers: &[(header::HeaderName, &str)]) -> tungstenite::handshake::client::Request {
+    fn request(
+        &self,
+        headers: &[(header::HeaderName, &str)],
+    ) -> tungstenite::handshake::client::Request {
         let mut request = format!("ws://{}/ws", self.address).into_client_request().unwrap();
         for (name, value) in headers {
             request.headers_mut().insert(name, HeaderValue::from_str(value).unwrap());
@@ -80,11 +97,17 @@ impl House {
 
     async fn connect(&self, cookie: &str) -> Socket {
         let origin = format!("http://{}", self.address);
-        let headers =
-            [(header::COOKIE, cookie), (header::ORIGIN, &origin), (header::SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL)];
+        let headers = [
+            (header::COOKIE, cookie),
+            (header::ORIGIN, &origin),
+            (header::SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL),
+        ];
         let (socket, response) = connect_async(self.request(&headers)).await.unwrap();
         assert_eq!(response.headers()[header::SEC_WEBSOCKET_PROTOCOL], SUBPROTOCOL);
-        assert!(!response.headers().contains_key(header::SEC_WEBSOCKET_EXTENSIONS), "no compression");
+        assert!(
+            !response.headers().contains_key(header::SEC_WEBSOCKET_EXTENSIONS),
+            "no compression"
+        );
         socket
     }
 
@@ -101,7 +124,8 @@ impl House {
         match connect_async(self.request(headers)).await {
             Err(tungstenite::Error::Http(response)) => {
                 assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
-                let problem: serde_json::Value = serde_json::from_slice(response.body().as_deref().unwrap()).unwrap();
+                let problem: serde_json::Value =
+                    serde_json::from_slice(response.body().as_deref().unwrap()).unwrap();
                 assert_eq!(problem["status"], response.status().as_u16());
                 (response.status().as_u16(), problem["type"].as_str().unwrap().to_owned())
             }
@@ -116,7 +140,12 @@ async fn say(socket: &mut Socket, frame: serde_json::Value) {
 
 async fn hear(socket: &mut Socket) -> ServerFrame {
     loop {
-        match timeout(PATIENCE, socket.next()).await.expect("a frame comes in time").unwrap().unwrap() {
+        match timeout(PATIENCE, socket.next())
+            .await
+            .expect("a frame comes in time")
+            .unwrap()
+            .unwrap()
+        {
             Message::Text(text) => return serde_json::from_str(&text).unwrap(),
             Message::Ping(_) | Message::Pong(_) => {}
             other => panic!("expected a text frame, got {other:?}"),
@@ -147,8 +176,15 @@ async fn two_people_talk_over_real_sockets() {
     let (mut a, mut b) = (house.online("ada", &ada).await, house.online("bob", &bob).await);
     for (id, size) in [(2, 10), (3, 40 * 1024)] {
         say(&mut a, send(id, "bob", size)).await;
-        let ServerFrame::Event { position, event: InboxEvent::Message(message) } = hear(&mut b).await else { panic!() };
-        assert_eq!((position, message.seq, message.envelope.ciphertext.len()), (id - 1, id - 1, size));
+        let ServerFrame::Event { position, event: InboxEvent::Message(message) } =
+            hear(&mut b).await
+        else {
+            panic!()
+        };
+        assert_eq!(
+            (position, message.seq, message.envelope.ciphertext.len()),
+            (id - 1, id - 1, size)
+        );
     }
     // The sender is answered, and gets its own copies.
     let mut oks = 0;
@@ -157,7 +193,9 @@ async fn two_people_talk_over_real_sockets() {
     }
     assert_eq!(oks, 2);
     a.close(None).await.unwrap();
-    timeout(PATIENCE, async { while a.next().await.is_some() {} }).await.expect("the close is answered");
+    timeout(PATIENCE, async { while a.next().await.is_some() {} })
+        .await
+        .expect("the close is answered");
 }
 
 fn origin(origin: &str) -> (header::HeaderName, &str) {
@@ -169,18 +207,24 @@ async fn only_an_account_from_the_own_origin_with_the_subprotocol_may_upgrade() 
     let house = House::new().await;
     let cookie = house.person("ada").await;
     let own = format!("http://{}", house.address);
-    let (cookie, protocol) = ((header::COOKIE, cookie.as_str()), (header::SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL));
+    let (cookie, protocol) =
+        ((header::COOKIE, cookie.as_str()), (header::SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL));
     let stranger = format!("{COOKIE}={}", URL_SAFE_NO_PAD.encode([7; 32]));
 
     let refused = |status, kind: &str| (status, kind.to_owned());
     let none = house.refused(&[protocol.clone(), origin(&own)]).await;
     assert_eq!(none, refused(401, "unauthenticated"));
-    let unknown = house.refused(&[protocol.clone(), origin(&own), (header::COOKIE, &stranger)]).await;
+    let unknown =
+        house.refused(&[protocol.clone(), origin(&own), (header::COOKIE, &stranger)]).await;
     assert_eq!(unknown, refused(401, "unauthenticated"));
-    let foreign = house.refused(&[cookie.clone(), protocol.clone(), origin("https://evil.example")]).await;
+    let foreign =
+        house.refused(&[cookie.clone(), protocol.clone(), origin("https://evil.example")]).await;
     assert_eq!(foreign, refused(403, "cross-origin"));
     let browser = (header::HeaderName::from_static("sec-fetch-site"), "same-site");
-    assert_eq!(house.refused(&[cookie.clone(), protocol.clone(), browser]).await, refused(403, "cross-origin"));
+    assert_eq!(
+        house.refused(&[cookie.clone(), protocol.clone(), browser]).await,
+        refused(403, "cross-origin")
+    );
     let plain = house.refused(&[cookie.clone(), origin(&own)]).await;
     assert_eq!(plain, refused(400, "bad-request"));
     connect_async(house.request(&[cookie, protocol])).await.expect("a program needs no origin");
@@ -190,8 +234,11 @@ async fn only_an_account_from_the_own_origin_with_the_subprotocol_may_upgrade() 
 async fn a_request_that_is_no_upgrade_is_a_problem() {
     let house = House::new().await;
     let request = axum::http::Request::get("/ws").body(axum::body::Body::empty()).unwrap();
-    let state =
-        LiveState { hub: house.hub.clone(), store: Arc::clone(&house.store) as _, allowed_origins: Arc::new([]) };
+    let state = LiveState {
+        hub: house.hub.clone(),
+        store: Arc::clone(&house.store) as _,
+        allowed_origins: Arc::new([]),
+    };
     let response = tower::ServiceExt::oneshot(router(state), request).await.unwrap();
     assert_eq!(response.status(), 400);
     assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");

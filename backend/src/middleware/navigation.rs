@@ -1,7 +1,8 @@
 //! An answer to a navigation sets no cookie.
 //!
-//! A link on another site opens a page here without the visitor's cookie (`SameSite=Strict`, RFC 6265bis section
-//! 5.2): a cookie in the answer would take the place of the one that the browser only kept back.
+//! A link on another site opens a page here without the visitor's cookie (`SameSite=Strict`, RFC
+//! 6265bis section 5.2): a cookie in the answer would take the place of the one that the browser
+//! only kept back.
 
 use axum::extract::Request;
 use axum::http::header;

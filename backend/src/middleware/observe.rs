@@ -15,11 +15,16 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The longest id taken from a header.
 const MAX_ID: usize = 64;
 
-pub(super) async fn request(State(metrics): State<HttpMetrics>, request: Request, next: Next) -> Response {
+pub(super) async fn request(
+    State(metrics): State<HttpMetrics>,
+    request: Request,
+    next: Next,
+) -> Response {
     let begun = Instant::now();
     let id = id(&request);
     // The route, not the path: paths hold ids, and labels must be bounded.
-    let route = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str).to_owned();
+    let route =
+        request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str).to_owned();
     let method = request.method().clone();
     let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default(), %method, route);
 
@@ -27,7 +32,9 @@ pub(super) async fn request(State(metrics): State<HttpMetrics>, request: Request
     let status = response.status().as_u16();
     let elapsed = begun.elapsed();
     metrics.observe(&method, &route, status, elapsed);
-    span.in_scope(|| tracing::info!(status, elapsed_ms = elapsed.as_secs_f64() * 1000.0, "answered"));
+    span.in_scope(|| {
+        tracing::info!(status, elapsed_ms = elapsed.as_secs_f64() * 1000.0, "answered")
+    });
     response.headers_mut().insert(REQUEST_ID, id);
     response
 }
@@ -38,6 +45,7 @@ fn id(request: &Request) -> HeaderValue {
         (1..=MAX_ID).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
     });
     given.cloned().unwrap_or_else(|| {
-        HeaderValue::try_from(format!("{:032x}", rand::random::<u128>())).expect("hexadecimal digits")
+        HeaderValue::try_from(format!("{:032x}", rand::random::<u128>()))
+            .expect("hexadecimal digits")
     })
 }

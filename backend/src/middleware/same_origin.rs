@@ -1,7 +1,8 @@
 //! Writes from other origins are refused, whatever the cookie says.
 //!
-//! A browser says where a request comes from: `Sec-Fetch-Site` (Fetch Metadata, section 2), or at least `Origin`
-//! (RFC 6454 section 7). Who sends neither is no browser, and carries nobody else's cookie.
+//! A browser says where a request comes from: `Sec-Fetch-Site` (Fetch Metadata, section 2), or at
+//! least `Origin` (RFC 6454 section 7). Who sends neither is no browser, and carries nobody else's
+//! cookie.
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, Method, Uri, header};
@@ -22,11 +23,14 @@ pub(super) async fn check(request: Request, next: Next) -> Response {
     }
 }
 
-/// Whether a request with these headers may change anything: it comes from a page of this server or from no browser,
-/// and is no navigation, such as a form that is sent.
+/// Whether a request with these headers may change anything: it comes from a page of this server or
+/// from no browser, and is no navigation, such as a form that is sent.
 pub(crate) fn may_write(headers: &HeaderMap, uri: &Uri) -> Result<(), ApiError> {
     if !is_same_origin(headers, uri) {
-        return Err(ApiError::new(ProblemType::CrossOrigin, "Only pages of this server may write here."));
+        return Err(ApiError::new(
+            ProblemType::CrossOrigin,
+            "Only pages of this server may write here.",
+        ));
     }
     if is_navigation(headers) {
         return Err(ApiError::new(
@@ -39,17 +43,23 @@ pub(crate) fn may_write(headers: &HeaderMap, uri: &Uri) -> Result<(), ApiError> 
 
 /// A page is opened or a form sent (Fetch Metadata, section 2.2).
 pub(crate) fn is_navigation(headers: &HeaderMap) -> bool {
-    headers.get_all("sec-fetch-mode").iter().any(|mode| mode.as_bytes().eq_ignore_ascii_case(b"navigate"))
+    headers
+        .get_all("sec-fetch-mode")
+        .iter()
+        .any(|mode| mode.as_bytes().eq_ignore_ascii_case(b"navigate"))
 }
 
 fn is_same_origin(headers: &HeaderMap, uri: &Uri) -> bool {
-    let text = |name| headers.get(name).map(|value: &header::HeaderValue| value.to_str().unwrap_or_default());
+    let text = |name| {
+        headers.get(name).map(|value: &header::HeaderValue| value.to_str().unwrap_or_default())
+    };
     if headers.contains_key("sec-fetch-site") {
         let mut sites = headers.get_all("sec-fetch-site").iter();
         return sites.all(|site| matches!(site.as_bytes(), b"same-origin" | b"none"));
     }
     let Some(origin) = text("origin") else { return true };
-    // `X-Forwarded-Host` can be chosen by anyone, so it is not looked at. HTTP/2 has the host in the URI.
+    // `X-Forwarded-Host` can be chosen by anyone, so it is not looked at. HTTP/2 has the host in
+    // the URI.
     let host = text("host").or_else(|| uri.authority().map(|authority| authority.as_str()));
     let from = origin.split_once("://").map(|(_, host)| host);
     host.is_some() && from.map(str::to_ascii_lowercase) == host.map(str::to_ascii_lowercase)
@@ -62,8 +72,9 @@ mod tests {
     use super::*;
 
     fn same_origin(headers: &[(&'static str, &'static str)]) -> bool {
-        let headers =
-            headers.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
         is_same_origin(&headers.collect(), &Uri::from_static("/api/chat"))
     }
 
@@ -75,7 +86,10 @@ mod tests {
         for site in ["cross-site", "same-site", "", "anything"] {
             assert!(!same_origin(&[("sec-fetch-site", site), ("host", "chat.example")]), "{site}");
         }
-        assert!(same_origin(&[("origin", "https://chat.example:8443"), ("host", "Chat.Example:8443")]));
+        assert!(same_origin(&[
+            ("origin", "https://chat.example:8443"),
+            ("host", "Chat.Example:8443")
+        ]));
         for origin in ["https://evil.example", "https://chat.example:1", "null", "chat.example"] {
             assert!(!same_origin(&[("origin", origin), ("host", "chat.example")]), "{origin}");
         }
@@ -83,8 +97,11 @@ mod tests {
 
     #[test]
     fn a_forwarded_host_counts_for_nothing() {
-        let forged =
-            [("origin", "https://evil.example"), ("host", "chat.example"), ("x-forwarded-host", "evil.example")];
+        let forged = [
+            ("origin", "https://evil.example"),
+            ("host", "chat.example"),
+            ("x-forwarded-host", "evil.example"),
+        ];
         assert!(!same_origin(&forged));
     }
 
@@ -101,7 +118,10 @@ mod tests {
     #[test]
     fn a_navigation_may_not_write() {
         let headers = |mode: &'static str| {
-            HeaderMap::from_iter([(HeaderName::from_static("sec-fetch-mode"), HeaderValue::from_static(mode))])
+            HeaderMap::from_iter([(
+                HeaderName::from_static("sec-fetch-mode"),
+                HeaderValue::from_static(mode),
+            )])
         };
         assert!(may_write(&headers("navigate"), &Uri::from_static("/api/me")).is_err());
         for mode in ["cors", "same-origin", "no-cors"] {

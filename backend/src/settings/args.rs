@@ -34,7 +34,8 @@ impl Role {
 
 /// The services behind Gatehouse's gateway: AI chat and live chat.
 ///
-/// Every option can be given as the environment variable named beside it. Secrets also as a file: NAME_FILE.
+/// Every option can be given as the environment variable named beside it. Secrets also as a file:
+/// NAME_FILE.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "backend", version)]
 pub struct Args {
@@ -61,7 +62,13 @@ pub struct Args {
     pub drain: Duration,
 
     /// Key of the model provider
-    #[arg(long, env = "OPENAI_API_KEY", hide_env_values = true, help_heading = "Model provider", value_name = "KEY")]
+    #[arg(
+        long,
+        env = "OPENAI_API_KEY",
+        hide_env_values = true,
+        help_heading = "Model provider",
+        value_name = "KEY"
+    )]
     pub openai_api_key: Option<String>,
     /// File that holds the key
     #[arg(long, env = "OPENAI_API_KEY_FILE", help_heading = "Model provider", value_name = "FILE")]
@@ -69,7 +76,8 @@ pub struct Args {
     /// A server that speaks like OpenAI, up to and with /v1: Ollama, vLLM, llama.cpp …
     #[arg(long, env = "OPENAI_BASE_URL", help_heading = "Model provider", value_name = "URL")]
     pub openai_base_url: Option<String>,
-    /// Models for the picker, the first one is the default [default with OpenAI's own key: gpt-4o-mini]
+    /// Models for the picker, the first one is the default [default with OpenAI's own key:
+    /// gpt-4o-mini]
     #[arg(long, env = "OPENAI_MODEL", help_heading = "Model provider", value_name = "NAME,…")]
     pub openai_model: Option<String>,
     /// Azure OpenAI: https://NAME.openai.azure.com
@@ -91,7 +99,13 @@ pub struct Args {
     #[arg(long, env = "DEMO_FAULTS", value_parser = BoolishValueParser::new(), action = ArgAction::Set, default_value = "false", num_args = 0..=1, default_missing_value = "true", help_heading = "Model provider", value_name = "BOOL")]
     pub demo_faults: bool,
     /// The demo model's pause before each token, in milliseconds
-    #[arg(long, env = "DEMO_TOKEN_MS", default_value = "25", help_heading = "Model provider", value_name = "MS")]
+    #[arg(
+        long,
+        env = "DEMO_TOKEN_MS",
+        default_value = "25",
+        help_heading = "Model provider",
+        value_name = "MS"
+    )]
     pub demo_token_ms: u64,
 
     /// What the model is told first, unless a session says otherwise
@@ -104,14 +118,27 @@ pub struct Args {
     #[arg(long, env = "SESSION_TTL", default_value = "24h", value_parser = duration, help_heading = "Assistant", value_name = "TIME")]
     pub session_ttl: Duration,
     /// Answers that one account may have written at a time
-    #[arg(long, env = "RUNS_PER_ACCOUNT", default_value = "4", help_heading = "Assistant", value_name = "N")]
+    #[arg(
+        long,
+        env = "RUNS_PER_ACCOUNT",
+        default_value = "4",
+        help_heading = "Assistant",
+        value_name = "N"
+    )]
     pub runs_per_account: usize,
     /// The longest answer, in tokens
     #[arg(long, env = "MAX_OUTPUT_TOKENS", default_value = "4096", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Assistant", value_name = "N")]
     pub max_output_tokens: u32,
 
-    /// redis://, rediss://, redis-sentinel:// or redis-cluster://; without any Redis, the embedded store is used
-    #[arg(long, env = "REDIS_URL", hide_env_values = true, help_heading = "Redis", value_name = "URL")]
+    /// redis://, rediss://, redis-sentinel:// or redis-cluster://; without any Redis, the embedded
+    /// store is used
+    #[arg(
+        long,
+        env = "REDIS_URL",
+        hide_env_values = true,
+        help_heading = "Redis",
+        value_name = "URL"
+    )]
     pub redis_url: Option<String>,
     /// File that holds the URL
     #[arg(long, env = "REDIS_URL_FILE", help_heading = "Redis", value_name = "FILE")]
@@ -126,7 +153,13 @@ pub struct Args {
     #[arg(long, env = "REDIS_SSL", help_heading = "Redis", value_name = "BOOL")]
     pub redis_ssl: Option<String>,
     /// The password
-    #[arg(long, env = "REDIS_PASSWORD", hide_env_values = true, help_heading = "Redis", value_name = "PASSWORD")]
+    #[arg(
+        long,
+        env = "REDIS_PASSWORD",
+        hide_env_values = true,
+        help_heading = "Redis",
+        value_name = "PASSWORD"
+    )]
     pub redis_password: Option<String>,
     /// File that holds the password
     #[arg(long, env = "REDIS_PASSWORD_FILE", help_heading = "Redis", value_name = "FILE")]
@@ -150,5 +183,7 @@ fn duration(text: &str) -> Result<Duration, String> {
     };
     // Ten years: what is added to the present stays a time.
     let seconds = number.checked_mul(unit).filter(|seconds| (1..=315_360_000).contains(seconds));
-    seconds.map(Duration::from_secs).ok_or_else(|| "expected between a second and ten years".to_owned())
+    seconds
+        .map(Duration::from_secs)
+        .ok_or_else(|| "expected between a second and ten years".to_owned())
 }

@@ -1,4 +1,5 @@
-//! Which model provider: Azure by its endpoint, a compatible server by its base URL, OpenAI by a key alone.
+//! Which model provider: Azure by its endpoint, a compatible server by its base URL, OpenAI by a
+//! key alone.
 
 use backend_ai::provider::Endpoint;
 
@@ -12,7 +13,11 @@ const DEFAULT_AZURE_VERSION: &str = "2024-10-21";
 /// The provider; `None` means the demo model.
 pub(super) fn endpoint(args: &Args) -> Result<Option<Endpoint>, SettingsError> {
     let contradiction = |text: &str| Err(SettingsError::Contradiction(text.to_owned()));
-    let key = secret::read("OPENAI_API_KEY", args.openai_api_key.as_ref(), args.openai_api_key_file.as_ref())?;
+    let key = secret::read(
+        "OPENAI_API_KEY",
+        args.openai_api_key.as_ref(),
+        args.openai_api_key_file.as_ref(),
+    )?;
     if key.as_ref().is_some_and(|key| !key.bytes().all(|byte| byte.is_ascii_graphic())) {
         return contradiction("OPENAI_API_KEY holds spaces or characters that no key has");
     }
@@ -22,10 +27,14 @@ pub(super) fn endpoint(args: &Args) -> Result<Option<Endpoint>, SettingsError> {
 
     if let Some(endpoint) = given(args.openai_endpoint.as_ref()) {
         if args.openai_base_url.as_deref().is_some_and(|url| !url.trim().is_empty()) {
-            return contradiction("OPENAI_ENDPOINT (Azure) and OPENAI_BASE_URL are both given: remove one");
+            return contradiction(
+                "OPENAI_ENDPOINT (Azure) and OPENAI_BASE_URL are both given: remove one",
+            );
         }
         if models.is_some() {
-            return contradiction("with OPENAI_ENDPOINT (Azure) the models are OPENAI_DEPLOYMENT: remove OPENAI_MODEL");
+            return contradiction(
+                "with OPENAI_ENDPOINT (Azure) the models are OPENAI_DEPLOYMENT: remove OPENAI_MODEL",
+            );
         }
         let Some(api_key) = key else {
             return contradiction("OPENAI_ENDPOINT needs OPENAI_API_KEY or OPENAI_API_KEY_FILE");
@@ -38,20 +47,29 @@ pub(super) fn endpoint(args: &Args) -> Result<Option<Endpoint>, SettingsError> {
         }));
     }
     if deployments.is_some() || version.is_some() {
-        return contradiction("OPENAI_DEPLOYMENT and OPENAI_API_VERSION need OPENAI_ENDPOINT (Azure)");
+        return contradiction(
+            "OPENAI_DEPLOYMENT and OPENAI_API_VERSION need OPENAI_ENDPOINT (Azure)",
+        );
     }
     match (given(args.openai_base_url.as_ref()), key, models) {
-        (Some(base), api_key, Some(models)) => {
-            Ok(Some(Endpoint::Compatible { base_url: url("OPENAI_BASE_URL", base)?, api_key, models, demo: false }))
+        (Some(base), api_key, Some(models)) => Ok(Some(Endpoint::Compatible {
+            base_url: url("OPENAI_BASE_URL", base)?,
+            api_key,
+            models,
+            demo: false,
+        })),
+        (Some(_), _, None) => {
+            contradiction("OPENAI_BASE_URL needs OPENAI_MODEL: the models that server has")
         }
-        (Some(_), _, None) => contradiction("OPENAI_BASE_URL needs OPENAI_MODEL: the models that server has"),
         (None, Some(key), models) => Ok(Some(Endpoint::Compatible {
             base_url: OPENAI.to_owned(),
             api_key: Some(key),
             models: models.unwrap_or_else(|| vec![DEFAULT_MODEL.to_owned()]),
             demo: false,
         })),
-        (None, None, Some(_)) => contradiction("OPENAI_MODEL needs OPENAI_API_KEY or OPENAI_BASE_URL"),
+        (None, None, Some(_)) => {
+            contradiction("OPENAI_MODEL needs OPENAI_API_KEY or OPENAI_BASE_URL")
+        }
         (None, None, None) => Ok(None),
     }
 }
@@ -71,6 +89,10 @@ fn url(name: &'static str, text: &str) -> Result<String, SettingsError> {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     match rest {
         Some(rest) if !rest.is_empty() && !rest.starts_with('/') => Ok(text.to_owned()),
-        _ => Err(SettingsError::Value { name, expected: "an https:// or http:// URL", found: text.to_owned() }),
+        _ => Err(SettingsError::Value {
+            name,
+            expected: "an https:// or http:// URL",
+            found: text.to_owned(),
+        }),
     }
 }

@@ -7,7 +7,8 @@ use clap::{CommandFactory, Parser};
 
 use super::{Args, Settings, SettingsError, unknown};
 
-/// Arguments stand for variables: both are the same to clap. The tests' own environment has none of them.
+/// Arguments stand for variables: both are the same to clap. The tests' own environment has none of
+/// them.
 fn settings(args: &[&str]) -> Result<Settings, SettingsError> {
     Args::try_parse_from([&["backend"], args].concat())?.to_settings()
 }
@@ -41,12 +42,20 @@ fn openai_needs_only_its_key() {
         panic!("expected OpenAI");
     };
     assert_eq!(base_url, "https://api.openai.com/v1");
-    assert_eq!((api_key.as_deref(), models, demo), (Some("sk-1"), vec!["gpt-4o-mini".to_owned()], false));
+    assert_eq!(
+        (api_key.as_deref(), models, demo),
+        (Some("sk-1"), vec!["gpt-4o-mini".to_owned()], false)
+    );
 }
 
 #[test]
 fn a_compatible_server_needs_its_models_and_no_key() {
-    let args = ["--openai-base-url", "http://localhost:11434/v1", "--openai-model", "llama3, qwen3,llama3"];
+    let args = [
+        "--openai-base-url",
+        "http://localhost:11434/v1",
+        "--openai-model",
+        "llama3, qwen3,llama3",
+    ];
     let Some(Endpoint::Compatible { models, api_key, .. }) = settings(&args).unwrap().model else {
         panic!("expected a compatible server");
     };
@@ -57,7 +66,8 @@ fn a_compatible_server_needs_its_models_and_no_key() {
 #[test]
 fn azure_is_its_endpoint_and_deployment() {
     let args = ["--openai-endpoint", "https://x.openai.azure.com/", "--openai-api-key", "k"];
-    let Some(Endpoint::Azure { deployments, api_version, .. }) = settings(&args).unwrap().model else {
+    let Some(Endpoint::Azure { deployments, api_version, .. }) = settings(&args).unwrap().model
+    else {
         panic!("expected Azure");
     };
     assert_eq!((deployments, api_version.as_str()), (vec!["gpt-4o-mini".to_owned()], "2024-10-21"));
@@ -85,7 +95,10 @@ fn contradictions_are_refused_with_what_to_do() {
 fn redis_by_host_uses_tls_on_6380_unless_told_otherwise() {
     let url = |args: &[&str]| settings(args).unwrap().redis.expect("Redis is configured").url;
     assert_eq!(url(&["--redis-host", "cache"]), "rediss://cache:6380");
-    assert_eq!(url(&["--redis-host", "cache", "--redis-port", "6379", "--redis-ssl", "false"]), "redis://cache:6379");
+    assert_eq!(
+        url(&["--redis-host", "cache", "--redis-port", "6379", "--redis-ssl", "false"]),
+        "redis://cache:6379"
+    );
     let refusal = refusal(&["--redis-host", "redis", "--redis-port", "tcp://10.0.0.1:6379"]);
     assert!(refusal.contains("enableServiceLinks"), "{refusal}");
 }
@@ -95,23 +108,30 @@ fn a_secret_is_read_from_its_file_without_the_line_end() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "sk-from-file\n").unwrap();
     let path = file.path().to_str().unwrap();
-    let Some(Endpoint::Compatible { api_key, .. }) = settings(&["--openai-api-key-file", path]).unwrap().model else {
+    let Some(Endpoint::Compatible { api_key, .. }) =
+        settings(&["--openai-api-key-file", path]).unwrap().model
+    else {
         panic!("expected OpenAI");
     };
     assert_eq!(api_key.as_deref(), Some("sk-from-file"));
-    assert!(refusal(&["--openai-api-key-file", path, "--openai-api-key", "k"]).contains("both given"));
+    assert!(
+        refusal(&["--openai-api-key-file", path, "--openai-api-key", "k"]).contains("both given")
+    );
     assert!(refusal(&["--openai-api-key-file", "/nowhere"]).contains("/nowhere"));
 }
 
 #[test]
 fn empty_values_count_as_absent() {
-    let settings = settings(&["--openai-api-key", "", "--redis-host", "", "--openai-model", " "]).unwrap();
+    let settings =
+        settings(&["--openai-api-key", "", "--redis-host", "", "--openai-model", " "]).unwrap();
     assert!(settings.model.is_none() && settings.redis.is_none());
 }
 
 #[test]
 fn times_have_units_and_bounds() {
-    let ttl = |text: &str| settings(&["--session-ttl", text]).map(|settings| settings.retention.session_ttl.as_secs());
+    let ttl = |text: &str| {
+        settings(&["--session-ttl", text]).map(|settings| settings.retention.session_ttl.as_secs())
+    };
     assert_eq!(ttl("90").unwrap(), 90);
     assert_eq!(ttl("15m").unwrap(), 900);
     assert_eq!(ttl("7d").unwrap(), 604_800);
@@ -125,7 +145,8 @@ fn accounts_of_one_address_have_a_burst_and_a_rate() {
     let accounts = |args: &[&str]| settings(args).map(|settings| settings.accounts);
     let default = accounts(&[]).unwrap();
     assert_eq!((default.per_address, default.per_address_hourly), (250, 60));
-    let changed = accounts(&["--accounts-per-address", "3", "--accounts-per-address-hourly", "5"]).unwrap();
+    let changed =
+        accounts(&["--accounts-per-address", "3", "--accounts-per-address-hourly", "5"]).unwrap();
     assert_eq!((changed.per_address, changed.per_address_hourly), (3, 5));
     for wrong in ["0", "-1", "many", "1000001"] {
         assert!(accounts(&["--accounts-per-address", wrong]).is_err(), "{wrong}");
@@ -139,7 +160,9 @@ fn misspelt_variables_are_refused_and_those_of_kubernetes_are_not() {
     let refused = check("OPENAI_APIKEY").expect_err("misspelt").to_string();
     assert!(refused.contains("did you mean OPENAI_API_KEY"), "{refused}");
     assert!(check("REDIS_HOSTNAME").is_err());
-    for fine in ["OPENAI_API_KEY", "PATH", "REDIS_SERVICE_HOST", "REDIS_PORT_6379_TCP", "REDIS_MASTER_PORT"] {
+    for fine in
+        ["OPENAI_API_KEY", "PATH", "REDIS_SERVICE_HOST", "REDIS_PORT_6379_TCP", "REDIS_MASTER_PORT"]
+    {
         assert!(check(fine).is_ok(), "{fine}");
     }
 }

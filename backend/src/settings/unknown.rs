@@ -1,4 +1,5 @@
-//! Misspelt settings: an `OPENAI_…` or `REDIS_…` variable that means nothing here is refused, not ignored.
+//! Misspelt settings: an `OPENAI_…` or `REDIS_…` variable that means nothing here is refused, not
+//! ignored.
 
 use clap::CommandFactory;
 
@@ -10,8 +11,11 @@ const FAMILIES: [&str; 2] = ["OPENAI_", "REDIS_"];
 /// Refuses variables that look like settings and are none.
 pub(super) fn refuse(names: impl Iterator<Item = String>) -> Result<(), SettingsError> {
     let command = Args::command();
-    let known: Vec<&str> =
-        command.get_arguments().filter_map(|argument| argument.get_env()).filter_map(|name| name.to_str()).collect();
+    let known: Vec<&str> = command
+        .get_arguments()
+        .filter_map(|argument| argument.get_env())
+        .filter_map(|name| name.to_str())
+        .collect();
     for name in names {
         let of_family = FAMILIES.iter().any(|family| name.starts_with(family));
         if of_family && !known.contains(&name.as_str()) && !is_service_link(&name) {

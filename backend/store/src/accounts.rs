@@ -8,10 +8,12 @@ use crate::allowance::{Allowance, Wait};
 use crate::error::Result;
 use crate::username::Username;
 
-/// Names that one account may hold back after giving them up. More would let one account block any number of names.
+/// Names that one account may hold back after giving them up. More would let one account block any
+/// number of names.
 pub const MAX_NAMES_GIVEN_UP: usize = 10;
 
-/// Devices of one account that were removed and can never be registered again. With as many, no new one is added.
+/// Devices of one account that were removed and can never be registered again. With as many, no new
+/// one is added.
 pub const MAX_DEVICES_REMOVED: usize = 256;
 
 /// SHA-256 of a credential. The credential itself is never kept.
@@ -79,7 +81,8 @@ pub enum Opening {
 pub enum Claim {
     /// It is the account's now (again, perhaps).
     Claimed {
-        /// The name until now. After an error the next claim returns the one that no event named yet.
+        /// The name until now. After an error the next claim returns the one that no event named
+        /// yet.
         previous: Option<String>,
     },
     /// Another account has it, or one that looks the same.
@@ -97,7 +100,8 @@ pub enum DeviceChange {
     Added,
     /// The same device with the same keys.
     Unchanged,
-    /// The device exists with other keys. Keys never change in place: the client makes a new device.
+    /// The device exists with other keys. Keys never change in place: the client makes a new
+    /// device.
     Conflict,
     /// The account has as many devices as it may.
     TooMany,
@@ -110,7 +114,8 @@ pub enum DeviceChange {
 pub enum Removal {
     /// It is gone for good, and the credentials that belonged to it open nothing any more.
     Removed {
-        /// One of them was the asker's own, which other devices use too: the fresh one opens the account instead.
+        /// One of them was the asker's own, which other devices use too: the fresh one opens the
+        /// account instead.
         replaced: bool,
     },
     /// There was none.
@@ -122,16 +127,19 @@ pub enum Removal {
 /// Accounts, and what belongs to one directly.
 #[async_trait]
 pub trait Accounts: Send + Sync {
-    /// Makes an account, claims its username and counts it against its allowance, or does nothing of it.
+    /// Makes an account, claims its username and counts it against its allowance, or does nothing
+    /// of it.
     ///
-    /// Until its first write (a username, a device, a run) it lives for `Retention::opened_ttl`, and reading does not
-    /// renew that.
+    /// Until its first write (a username, a device, a run) it lives for `Retention::opened_ttl`,
+    /// and reading does not renew that.
     async fn open_account(&self, new: &NewAccount) -> Result<Opening>;
 
     /// Makes an account that this credential opens, without name or limit.
     async fn create_account(&self, account: &AccountId, credential: &CredentialHash) -> Result<()> {
         let (id, credential) = (account.clone(), *credential);
-        self.open_account(&NewAccount { id, credential, username: None, allowance: None }).await.map(drop)
+        self.open_account(&NewAccount { id, credential, username: None, allowance: None })
+            .await
+            .map(drop)
     }
 
     /// What this credential opens. Using it renews the account's time to live.
@@ -146,8 +154,9 @@ pub trait Accounts: Send + Sync {
     /// An account by its username; names that look the same are the same.
     async fn account_by_username(&self, username: &Username) -> Result<Option<Account>>;
 
-    /// Claims a username for an account. The earlier one is held back for this account (`Retention::name_hold`). Each
-    /// person it has a conversation with, and its own devices, get an `InboxEvent::Renamed`.
+    /// Claims a username for an account. The earlier one is held back for this account
+    /// (`Retention::name_hold`). Each person it has a conversation with, and its own devices, get
+    /// an `InboxEvent::Renamed`.
     async fn claim_username(&self, account: &AccountId, username: &Username) -> Result<Claim>;
 
     /// Registers a device and its public keys; `by` belongs to it from now on.
@@ -159,13 +168,18 @@ pub trait Accounts: Send + Sync {
         by: &CredentialHash,
     ) -> Result<DeviceChange>;
 
-    /// A registered device is used with this credential, which belongs to it from now on. False when the device is not
-    /// registered, or the credential belonged to a removed one.
-    async fn use_device(&self, account: &AccountId, device: &DeviceId, by: &CredentialHash) -> Result<bool>;
+    /// A registered device is used with this credential, which belongs to it from now on. False
+    /// when the device is not registered, or the credential belonged to a removed one.
+    async fn use_device(
+        &self,
+        account: &AccountId,
+        device: &DeviceId,
+        by: &CredentialHash,
+    ) -> Result<bool>;
 
-    /// Removes a device for good: it can never be registered again, and the credentials that belonged to it open
-    /// nothing any more. When `by`, who asks, is one of them and belongs to other devices too, `fresh` opens the account
-    /// instead.
+    /// Removes a device for good: it can never be registered again, and the credentials that
+    /// belonged to it open nothing any more. When `by`, who asks, is one of them and belongs to
+    /// other devices too, `fresh` opens the account instead.
     async fn remove_device(
         &self,
         account: &AccountId,

@@ -1,5 +1,5 @@
-//! How many accounts may come from one place: a token bucket that is one number, the time until which it is spent
-//! (the generic cell rate algorithm, ITU-T I.371 annex A).
+//! How many accounts may come from one place: a token bucket that is one number, the time until
+//! which it is spent (the generic cell rate algorithm, ITU-T I.371 annex A).
 
 use std::time::Duration;
 
@@ -53,7 +53,8 @@ pub(crate) fn secret() -> String {
 
 /// The name of a place that means nothing without the secret.
 pub(crate) fn pseudonym(secret: &str, place: &str) -> String {
-    // The secret has a fixed length, and the digest stays in the store: a prefix is as good as an HMAC here.
+    // The secret has a fixed length, and the digest stays in the store: a prefix is as good as an
+    // HMAC here.
     let digest = Sha256::new().chain_update(secret).chain_update(place).finalize();
     hex::encode(digest.get(..16).unwrap_or(&digest))
 }

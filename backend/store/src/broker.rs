@@ -1,5 +1,5 @@
-//! Wake-ups between nodes. The store is the truth; the broker only says "look", and may lose a word:
-//! whoever waits looks by itself now and then (at least every 15 s).
+//! Wake-ups between nodes. The store is the truth; the broker only says "look", and may lose a
+//! word: whoever waits looks by itself now and then (at least every 15 s).
 
 use async_trait::async_trait;
 use backend_protocol::id::{AccountId, RunId};
@@ -26,7 +26,8 @@ pub enum Topic {
     Revoked(AccountId),
 }
 
-/// A subscription: ends when dropped. Bounded: a receiver that lags is told so and looks for itself.
+/// A subscription: ends when dropped. Bounded: a receiver that lags is told so and looks for
+/// itself.
 pub type Subscription = broadcast::Receiver<Payload>;
 
 /// What comes with a wake-up; empty for most topics.
@@ -38,6 +39,7 @@ pub trait Broker: Send + Sync {
     /// Wakes every subscriber of the topic, on every node. Best effort.
     async fn publish(&self, topic: &Topic, payload: Payload) -> Result<()>;
 
-    /// From the moment this returns, later wake-ups arrive; one from just before may arrive as well.
+    /// From the moment this returns, later wake-ups arrive; one from just before may arrive as
+    /// well.
     async fn subscribe(&self, topic: &Topic) -> Result<Subscription>;
 }

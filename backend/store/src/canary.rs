@@ -29,11 +29,17 @@ impl Canary {
     /// Publishes and waits until it is heard.
     pub(crate) async fn sing(mut self, broker: &impl Broker) -> Result<()> {
         let silent = || StoreError::Unavailable {
-            reason: format!("a wake-up of the store's own was not heard within {} s", DEADLINE.as_secs()),
+            reason: format!(
+                "a wake-up of the store's own was not heard within {} s",
+                DEADLINE.as_secs()
+            ),
             retry_after: DEADLINE,
         };
         broker.publish(&self.topic, Payload::from("")).await?;
-        tokio::time::timeout(DEADLINE, self.heard.recv()).await.map_err(|_| silent())?.map_err(|_| silent())?;
+        tokio::time::timeout(DEADLINE, self.heard.recv())
+            .await
+            .map_err(|_| silent())?
+            .map_err(|_| silent())?;
         Ok(())
     }
 }

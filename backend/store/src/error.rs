@@ -5,7 +5,8 @@ use std::time::Duration;
 /// The result of a store method.
 pub type Result<T> = std::result::Result<T, StoreError>;
 
-/// A store could not do what was asked. Domain outcomes (taken, not found …) are values, not errors.
+/// A store could not do what was asked. Domain outcomes (taken, not found …) are values, not
+/// errors.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The store does not answer at present; the same call may succeed later.

@@ -1,5 +1,5 @@
-//! What Gatehouse keeps, in the domain's words: accounts, assistant sessions and runs, mailboxes, presence;
-//! and the broker that wakes whoever waits for a change.
+//! What Gatehouse keeps, in the domain's words: accounts, assistant sessions and runs, mailboxes,
+//! presence; and the broker that wakes whoever waits for a change.
 //!
 //! ```text
 //! accounts.rs  sessions.rs  runs.rs  mailboxes.rs  presence.rs  broker.rs     the traits, one topic each
@@ -7,8 +7,8 @@
 //!          sqlite.rs (embedded, in-process broker)      redis.rs (streams, scripts, sharded pub/sub)
 //! ```
 //!
-//! Both implementations pass the same conformance suite (`tests/conformance.rs`).
-//! Every method is atomic: after an error nothing of it was kept, or a retry of the same call mends it.
+//! Both implementations pass the same conformance suite (`tests/conformance.rs`). Every method is
+//! atomic: after an error nothing of it was kept, or a retry of the same call mends it.
 
 pub mod accounts;
 pub mod allowance;
@@ -26,16 +26,21 @@ mod canary;
 mod codec;
 mod topics;
 
-use std::time::Duration;
-
 pub use error::{Result, StoreError};
+
+use std::time::Duration;
 
 /// All that the services need of a store.
 ///
 /// Cheap to clone behind an `Arc`; safe to call from many tasks at once.
 #[async_trait::async_trait]
 pub trait Store:
-    accounts::Accounts + sessions::Sessions + runs::Runs + mailboxes::Mailboxes + presence::Presence + broker::Broker
+    accounts::Accounts
+    + sessions::Sessions
+    + runs::Runs
+    + mailboxes::Mailboxes
+    + presence::Presence
+    + broker::Broker
 {
     /// Proves the whole path: a write, a read and a wake-up through the broker. For readiness.
     async fn probe(&self) -> Result<()>;
@@ -43,8 +48,9 @@ pub trait Store:
     /// The kind of store, for logs and metrics: `sqlite` or `redis`.
     fn kind(&self) -> &'static str;
 
-    /// Removes what has expired; how many things. Nothing expired is ever answered, swept or not: this only gives
-    /// the space back. Call it every few minutes; a store that expires by itself has nothing to do.
+    /// Removes what has expired; how many things. Nothing expired is ever answered, swept or not:
+    /// this only gives the space back. Call it every few minutes; a store that expires by itself
+    /// has nothing to do.
     async fn sweep(&self) -> Result<u64> {
         Ok(0)
     }

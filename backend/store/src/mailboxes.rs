@@ -57,29 +57,37 @@ pub struct Page {
 /// Conversations and inboxes.
 #[async_trait]
 pub trait Mailboxes: Send + Sync {
-    /// Writes a message to the conversation and to the inboxes of both people, idempotent by conversation, sender
-    /// and `cid`, and wakes both (`Topic::Inbox`). Once this returns, any node may die and the message is still delivered.
-    /// `None` when the recipient does not exist.
+    /// Writes a message to the conversation and to the inboxes of both people, idempotent by
+    /// conversation, sender and `cid`, and wakes both (`Topic::Inbox`). Once this returns, any node
+    /// may die and the message is still delivered. `None` when the recipient does not exist.
     async fn deliver(&self, delivery: &Delivery) -> Result<Option<Delivered>>;
 
-    /// Appends one event to one inbox and wakes it; its position. A retry after an error may append it twice.
+    /// Appends one event to one inbox and wakes it; its position. A retry after an error may append
+    /// it twice.
     async fn append_event(&self, account: &AccountId, event: &InboxEvent) -> Result<u64>;
 
     /// Events after position `after`, at most `limit`.
     async fn inbox(&self, account: &AccountId, after: u64, limit: usize) -> Result<InboxPage>;
 
-    /// The account's devices hold everything up to this inbox position: each sender concerned gets a
-    /// `Receipt{state: received}`, once per advance. Never goes back.
+    /// The account's devices hold everything up to this inbox position: each sender concerned gets
+    /// a `Receipt{state: received}`, once per advance. Never goes back.
     async fn mark_received(&self, account: &AccountId, upto: u64) -> Result<()>;
 
     /// The person has read up to this `seq`: the other one and the person's own other devices get a
-    /// `Receipt{state: read}`. Never goes back; not beyond the last message. False when the account is not a member.
-    async fn mark_read(&self, account: &AccountId, conversation: &ConversationId, upto: u64) -> Result<bool>;
+    /// `Receipt{state: read}`. Never goes back; not beyond the last message. False when the account
+    /// is not a member.
+    async fn mark_read(
+        &self,
+        account: &AccountId,
+        conversation: &ConversationId,
+        upto: u64,
+    ) -> Result<bool>;
 
     /// The account's conversations, latest first. A person without a username has an empty one.
     async fn conversations(&self, account: &AccountId) -> Result<Vec<Conversation>>;
 
-    /// At most `limit` messages before `before` (or the latest); `None` when the account is not a member.
+    /// At most `limit` messages before `before` (or the latest); `None` when the account is not a
+    /// member.
     async fn conversation_page(
         &self,
         account: &AccountId,

@@ -1,4 +1,5 @@
-//! Who is here: each connection with an expiry of its own, so that a dead node's people fade by themselves.
+//! Who is here: each connection with an expiry of its own, so that a dead node's people fade by
+//! themselves.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -24,7 +25,12 @@ pub enum Transition {
 #[async_trait]
 pub trait Presence: Send + Sync {
     /// This connection is here for `ttl`; call again to renew.
-    async fn arrive(&self, account: &AccountId, connection: &ConnectionId, ttl: Duration) -> Result<Transition>;
+    async fn arrive(
+        &self,
+        account: &AccountId,
+        connection: &ConnectionId,
+        ttl: Duration,
+    ) -> Result<Transition>;
 
     /// This connection is gone. An account that faded before this has not left now: `Same`.
     async fn depart(&self, account: &AccountId, connection: &ConnectionId) -> Result<Transition>;
@@ -33,10 +39,19 @@ pub trait Presence: Send + Sync {
     async fn online(&self, accounts: &[AccountId]) -> Result<BTreeSet<AccountId>>;
 
     /// This connection shows its person in the lobby for `ttl`; call again to renew.
-    async fn enter_lobby(&self, user: &User, connection: &ConnectionId, ttl: Duration) -> Result<Transition>;
+    async fn enter_lobby(
+        &self,
+        user: &User,
+        connection: &ConnectionId,
+        ttl: Duration,
+    ) -> Result<Transition>;
 
     /// This connection leaves the lobby.
-    async fn leave_lobby(&self, account: &AccountId, connection: &ConnectionId) -> Result<Transition>;
+    async fn leave_lobby(
+        &self,
+        account: &AccountId,
+        connection: &ConnectionId,
+    ) -> Result<Transition>;
 
     /// Shows a person of the lobby under another name; false when the account is not in the lobby.
     async fn rename_in_lobby(&self, user: &User) -> Result<bool>;

@@ -8,9 +8,10 @@
 //! {lobby}:… {leases}:…          the lobby; runs by the end of their lease
 //! ```
 //!
-//! A method that stays in one slot is one script. One that touches several has a commit point and steps that may be
-//! repeated, so that the same call again mends what a crash left (`mailboxes.rs` and `accounts.rs` say how).
-//! Every key has a time to live; expiry is Redis' own, so there is nothing to sweep.
+//! A method that stays in one slot is one script. One that touches several has a commit point and
+//! steps that may be repeated, so that the same call again mends what a crash left (`mailboxes.rs`
+//! and `accounts.rs` say how). Every key has a time to live; expiry is Redis' own, so there is
+//! nothing to sweep.
 
 mod accounts;
 mod broker;
@@ -27,14 +28,14 @@ mod scripts;
 mod sessions;
 mod settings;
 
+pub use settings::RedisSettings;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use redis::Value;
 use tokio::task::JoinHandle;
-
-pub use settings::RedisSettings;
 
 use crate::canary::Canary;
 use crate::error::Result;
@@ -64,7 +65,14 @@ impl RedisStore {
         listener.connect().await?;
         let tended = listener.clone();
         let tending = tokio::spawn(async move { tended.tend().await });
-        Ok(Self { link, listener, scripts: Scripts::new(), calls: Calls::default(), retention, tending })
+        Ok(Self {
+            link,
+            listener,
+            scripts: Scripts::new(),
+            calls: Calls::default(),
+            retention,
+            tending,
+        })
     }
 }
 
@@ -102,9 +110,15 @@ async fn warn_of_eviction(link: &Link) -> Result<()> {
     let info: Value = link.command("INFO", redis::cmd("INFO").arg("memory")).await?;
     let mut texts = Vec::new();
     collect_texts(&info, &mut texts);
-    let policies = texts.iter().flat_map(|text| text.lines()).filter_map(|line| line.strip_prefix("maxmemory_policy:"));
+    let policies = texts
+        .iter()
+        .flat_map(|text| text.lines())
+        .filter_map(|line| line.strip_prefix("maxmemory_policy:"));
     for policy in policies.map(str::trim).filter(|policy| *policy != "noeviction") {
-        tracing::warn!(policy, "Redis may throw away what it promised to keep: set maxmemory-policy to noeviction");
+        tracing::warn!(
+            policy,
+            "Redis may throw away what it promised to keep: set maxmemory-policy to noeviction"
+        );
     }
     Ok(())
 }

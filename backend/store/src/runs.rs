@@ -1,7 +1,7 @@
 //! Runs: one generation of an answer, and the log its readers tail.
 //!
-//! A run is owned by the task that reads the model, on one node. It holds a lease that the task renews; when the
-//! node dies the lease ends, and any node may close the run as failed.
+//! A run is owned by the task that reads the model, on one node. It holds a lease that the task
+//! renews; when the node dies the lease ends, and any node may close the run as failed.
 
 use std::time::Duration;
 
@@ -66,20 +66,22 @@ pub struct RunLog {
     pub session: SessionId,
     /// Position (from 1) and event, in order.
     pub events: Vec<(u64, RunEvent)>,
-    /// True when the run has ended and nothing follows the events given here. A page that stops short of the end
-    /// says false, so reading on while it is false reads everything.
+    /// True when the run has ended and nothing follows the events given here. A page that stops
+    /// short of the end says false, so reading on while it is false reads everything.
     pub finished: bool,
 }
 
 /// Runs of the assistant.
 #[async_trait]
 pub trait Runs: Send + Sync {
-    /// Opens a run: appends the person's message, trims and renews the session, marks it active; one atomic step.
-    /// Opening the same run again while it is active is a retry, and gives `New` without appending anything.
+    /// Opens a run: appends the person's message, trims and renews the session, marks it active;
+    /// one atomic step. Opening the same run again while it is active is a retry, and gives `New`
+    /// without appending anything.
     async fn open_run(&self, run: &NewRun) -> Result<Opened>;
 
     /// Appends events to an open run's log, renews its lease for `lease` and wakes its readers.
-    /// False when the run is no longer open (reaped, or its session was deleted): its owner has to give up.
+    /// False when the run is no longer open (reaped, or its session was deleted): its owner has to
+    /// give up.
     async fn append_run_events(
         &self,
         account: &AccountId,
@@ -88,9 +90,9 @@ pub trait Runs: Send + Sync {
         lease: Duration,
     ) -> Result<bool>;
 
-    /// Ends a run with its last event. The answer, if any, is appended to the session in the same atomic step
-    /// (trimmed and renewed as always). False when the run was no longer open; closing it again with the very same
-    /// event is a retry, and true.
+    /// Ends a run with its last event. The answer, if any, is appended to the session in the same
+    /// atomic step (trimmed and renewed as always). False when the run was no longer open; closing
+    /// it again with the very same event is a retry, and true.
     async fn close_run(
         &self,
         account: &AccountId,
@@ -99,14 +101,21 @@ pub trait Runs: Send + Sync {
         answer: Option<&Message>,
     ) -> Result<bool>;
 
-    /// The log after position `after`, at most `limit` events. `None` when there is no such run of this account,
-    /// or it is no longer kept.
-    async fn run_log(&self, account: &AccountId, run: &RunId, after: u64, limit: usize) -> Result<Option<RunLog>>;
+    /// The log after position `after`, at most `limit` events. `None` when there is no such run of
+    /// this account, or it is no longer kept.
+    async fn run_log(
+        &self,
+        account: &AccountId,
+        run: &RunId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Option<RunLog>>;
 
     /// Asks the run's owner to stop, wherever it is. False when the run is not open.
     async fn request_stop(&self, account: &AccountId, run: &RunId) -> Result<bool>;
 
-    /// True once a stop was requested. The owner looks when `Topic::RunStop` wakes it, and now and then.
+    /// True once a stop was requested. The owner looks when `Topic::RunStop` wakes it, and now and
+    /// then.
     async fn stop_requested(&self, account: &AccountId, run: &RunId) -> Result<bool>;
 
     /// Closes every run whose lease has ended with this event; how many.

@@ -16,7 +16,11 @@ pub trait Sessions: Send + Sync {
     async fn session(&self, account: &AccountId, session: &SessionId) -> Result<Option<Session>>;
 
     /// The kept messages, oldest first.
-    async fn history(&self, account: &AccountId, session: &SessionId) -> Result<Option<Vec<Message>>>;
+    async fn history(
+        &self,
+        account: &AccountId,
+        session: &SessionId,
+    ) -> Result<Option<Vec<Message>>>;
 
     /// Changes title, system prompt or model; the session as it is then.
     async fn update_session(
@@ -26,8 +30,8 @@ pub trait Sessions: Send + Sync {
         patch: &SessionPatch,
     ) -> Result<Option<Session>>;
 
-    /// Deletes a session with its messages and the logs of its runs. Says which run was active; its owner and its
-    /// readers are woken, and find that it is not open any more.
+    /// Deletes a session with its messages and the logs of its runs. Says which run was active; its
+    /// owner and its readers are woken, and find that it is not open any more.
     async fn delete_session(&self, account: &AccountId, session: &SessionId) -> Result<Deleted>;
 }
 

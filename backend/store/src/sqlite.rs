@@ -1,4 +1,5 @@
-//! The embedded store: one SQLite file, one thread that writes, two that read; presence and broker in memory.
+//! The embedded store: one SQLite file, one thread that writes, two that read; presence and broker
+//! in memory.
 
 mod accounts;
 mod devices;
@@ -23,7 +24,6 @@ use rusqlite::{Transaction, TransactionBehavior};
 use crate::broker::{Broker, Payload, Subscription, Topic};
 use crate::canary::Canary;
 use crate::error::Result;
-
 use crate::topics::Topics;
 use crate::{Retention, Store};
 use here::Here;
@@ -45,12 +45,16 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the database file at `path`, and makes it where it is missing. Dropping the store ends its threads.
+    /// Opens the database file at `path`, and makes it where it is missing. Dropping the store ends
+    /// its threads.
     pub fn open(path: &Path, retention: Retention) -> Result<Self> {
         let lock = open::claim(path)?;
-        let writer = Worker::start("store-write", open::writer(path)?, TransactionBehavior::Immediate)?;
+        let writer =
+            Worker::start("store-write", open::writer(path)?, TransactionBehavior::Immediate)?;
         let readers = (0..READERS)
-            .map(|_| Worker::start("store-read", open::reader(path)?, TransactionBehavior::Deferred))
+            .map(|_| {
+                Worker::start("store-read", open::reader(path)?, TransactionBehavior::Deferred)
+            })
             .collect::<Result<Vec<_>>>()?;
         Ok(Self {
             writer,
@@ -113,7 +117,10 @@ impl Store for SqliteStore {
             Ok(())
         })
         .await?;
-        self.read(|tx| Ok(tx.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))?)).await?;
+        self.read(|tx| {
+            Ok(tx.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))?)
+        })
+        .await?;
         canary.sing(self).await
     }
 

@@ -1,4 +1,5 @@
-//! Fan-out of wake-ups inside one process. The embedded store needs nothing else; with Redis it is the last step.
+//! Fan-out of wake-ups inside one process. The embedded store needs nothing else; with Redis it is
+//! the last step.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -72,7 +73,8 @@ impl Topics {
     }
 }
 
-/// How many words a slow listener may be behind. One that has no payload says the same however often it is said.
+/// How many words a slow listener may be behind. One that has no payload says the same however
+/// often it is said.
 fn capacity(topic: &Topic) -> usize {
     match topic {
         Topic::Inbox(_) | Topic::Run(_) | Topic::RunStop(_) | Topic::Revoked(_) => 4,

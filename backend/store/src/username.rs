@@ -6,8 +6,9 @@ use precis_profiles::{UsernameCaseMapped, UsernameCasePreserved};
 
 /// A username that may be claimed.
 ///
-/// Shown as its owner writes it ([RFC 8265, section 3.4], case preserved); two usernames are the same when they
-/// look the same: case mapped ([RFC 8265, section 3.3]), then the skeleton of [UTS #39, section 4].
+/// Shown as its owner writes it ([RFC 8265, section 3.4], case preserved); two usernames are the
+/// same when they look the same: case mapped ([RFC 8265, section 3.3]), then the skeleton of [UTS
+/// #39, section 4].
 ///
 /// [RFC 8265, section 3.3]: https://www.rfc-editor.org/rfc/rfc8265#section-3.3
 /// [RFC 8265, section 3.4]: https://www.rfc-editor.org/rfc/rfc8265#section-3.4
@@ -28,17 +29,22 @@ pub enum InvalidUsername {
     #[error("a username has letters and digits of any script and visible ASCII signs, no spaces")]
     Characters,
     /// A sign that means something in an address.
-    #[error("a username has none of the signs / \\ % ? #; letters and digits of any script, - _ and . are fine")]
+    #[error(
+        "a username has none of the signs / \\ % ? #; letters and digits of any script, - _ and . are fine"
+    )]
     Reserved,
     /// Nothing but dots, or one at an end.
-    #[error("a username has dots only between other characters, as in ada.l: not at its beginning or end")]
+    #[error(
+        "a username has dots only between other characters, as in ada.l: not at its beginning or end"
+    )]
     Dots,
 }
 
 /// Signs that browsers, proxies and file systems read as part of an address, not of a name.
 const RESERVED: [char; 5] = ['/', '\\', '%', '?', '#'];
 
-/// No normalisation rule makes a name more than four times shorter, so anything longer is refused unread.
+/// No normalisation rule makes a name more than four times shorter, so anything longer is refused
+/// unread.
 const MAX_BYTES: usize = MAX_USERNAME * 4 * 4;
 
 impl Username {
@@ -48,7 +54,9 @@ impl Username {
         if text.is_empty() || text.len() > MAX_BYTES {
             return Err(InvalidUsername::Length);
         }
-        let display = UsernameCasePreserved::enforce(text).map_err(|_| InvalidUsername::Characters)?.into_owned();
+        let display = UsernameCasePreserved::enforce(text)
+            .map_err(|_| InvalidUsername::Characters)?
+            .into_owned();
         let mapped = UsernameCaseMapped::enforce(text).map_err(|_| InvalidUsername::Characters)?;
         if display.chars().count() > MAX_USERNAME || mapped.chars().count() > MAX_USERNAME {
             return Err(InvalidUsername::Length);

@@ -1,4 +1,5 @@
-//! One suite for every store: what the traits promise, shown on SQLite, Redis, Redis over TLS and a Redis cluster.
+//! One suite for every store: what the traits promise, shown on SQLite, Redis, Redis over TLS and a
+//! Redis cluster.
 #![expect(clippy::unwrap_used, reason = "a case that cannot go on has failed")]
 
 #[path = "conformance/accounts.rs"]

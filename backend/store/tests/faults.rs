@@ -1,4 +1,5 @@
-//! Redis dies, hangs, comes back, forgets and lies: the store says so, never hangs, never panics, and mends itself.
+//! Redis dies, hangs, comes back, forgets and lies: the store says so, never hangs, never panics,
+//! and mends itself.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 #[path = "support/redis_server.rs"]
@@ -22,8 +23,11 @@ use backend_store::redis::{RedisSettings, RedisStore};
 use backend_store::runs::Runs;
 use backend_store::sessions::Sessions;
 use backend_store::{Retention, Store, StoreError};
+
 use redis_server::{RedisServer, Sentinel};
-use support::{account, ask, connection, delivery, delta, eventually, new_run, run, session, username, woken};
+use support::{
+    account, ask, connection, delivery, delta, eventually, new_run, run, session, username, woken,
+};
 
 /// Whoever asks while Redis is away has an answer within this.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -47,7 +51,10 @@ fn is_unavailable<T: std::fmt::Debug>(outcome: Result<T, StoreError>) {
 }
 
 fn is_corrupt<T: std::fmt::Debug>(outcome: Result<T, StoreError>) {
-    assert!(matches!(outcome, Err(StoreError::Corrupt { .. })), "expected Corrupt, got {outcome:?}");
+    assert!(
+        matches!(outcome, Err(StoreError::Corrupt { .. })),
+        "expected Corrupt, got {outcome:?}"
+    );
 }
 
 #[tokio::test]
@@ -63,7 +70,9 @@ async fn while_redis_is_dead_calls_fail_soon_and_afterwards_all_works_again() {
     let start = Instant::now();
     let many = (0..32).map(|n| {
         let (store, ada, bob) = (store.clone(), ada.clone(), bob.clone());
-        tokio::spawn(async move { store.deliver(&delivery(&ada, &bob, &format!("lost-{n}"))).await })
+        tokio::spawn(
+            async move { store.deliver(&delivery(&ada, &bob, &format!("lost-{n}"))).await },
+        )
     });
     for each in futures::future::join_all(many).await {
         is_unavailable(each.unwrap());
@@ -76,7 +85,11 @@ async fn while_redis_is_dead_calls_fail_soon_and_afterwards_all_works_again() {
     server.restart();
     eventually("the store is ready again", async || store.probe().await.is_ok()).await;
     let (ada, bob) = two_people(&store).await;
-    assert_eq!(store.deliver(&delivery(&ada, &bob, "m2")).await.unwrap().unwrap().seq, 1, "Redis lost everything");
+    assert_eq!(
+        store.deliver(&delivery(&ada, &bob, "m2")).await.unwrap().unwrap().seq,
+        1,
+        "Redis lost everything"
+    );
     woken(&mut wake).await;
     let inbox = store.inbox(&bob, 0, 10).await.unwrap();
     assert_eq!((inbox.events.len(), inbox.head), (1, 1));
@@ -107,7 +120,11 @@ async fn a_hanging_redis_is_given_up_after_the_deadline() {
     for n in 0..8 {
         store.deliver(&delivery(&ada, &bob, &format!("m{n}"))).await.unwrap().unwrap();
     }
-    assert_eq!(store.inbox(&bob, 0, 100).await.unwrap().events.len(), 8, "each once, however often it was sent");
+    assert_eq!(
+        store.inbox(&bob, 0, 100).await.unwrap().events.len(),
+        8,
+        "each once, however often it was sent"
+    );
 }
 
 #[tokio::test]
@@ -116,8 +133,11 @@ async fn a_delivery_that_was_cut_short_is_mended_by_its_retry_or_by_the_next_one
     let store = connect(&server).await;
     let (ada, bob) = two_people(&store).await;
     let cut_short = async || {
-        // As if the node had died after the conversation had the message and before his inbox had it.
-        server.ask(&["DEL", "{u:bob}:inbox", "{u:bob}:counters", "{u:bob}:conversation:ada.bob"]).await;
+        // As if the node had died after the conversation had the message and before his inbox had
+        // it.
+        server
+            .ask(&["DEL", "{u:bob}:inbox", "{u:bob}:counters", "{u:bob}:conversation:ada.bob"])
+            .await;
     };
     let first = store.deliver(&delivery(&ada, &bob, "m1")).await.unwrap();
     cut_short().await;
@@ -188,9 +208,15 @@ async fn every_key_has_a_time_to_live() {
     store.access(&CredentialHash([1; 32])).await.unwrap();
     let (laptop, phone) = (support::device("laptop"), support::device("phone"));
     for device in [&laptop, &phone] {
-        store.add_device(&ada, device, &support::keys("k"), &CredentialHash([1; 32])).await.unwrap();
+        store
+            .add_device(&ada, device, &support::keys("k"), &CredentialHash([1; 32]))
+            .await
+            .unwrap();
     }
-    store.remove_device(&ada, &phone, &CredentialHash([1; 32]), &CredentialHash([3; 32])).await.unwrap();
+    store
+        .remove_device(&ada, &phone, &CredentialHash([1; 32]), &CredentialHash([3; 32]))
+        .await
+        .unwrap();
     store.claim_username(&ada, &username("Countess")).await.unwrap();
     let allowance = Some(Allowance { place: "192.0.2.1".into(), burst: 3, per_hour: 60 });
     let (id, credential) = (account("eve"), CredentialHash([4; 32]));
@@ -222,9 +248,13 @@ async fn every_key_has_a_time_to_live() {
 async fn a_store_that_cannot_be_reached_says_so_without_secrets() {
     let mut server = RedisServer::start();
     server.ask(&["CONFIG", "SET", "requirepass", "right"]).await;
-    let with = |password: &str| RedisSettings { password: Some(password.into()), ..server.settings() };
-    RedisStore::connect(with("right"), Retention::default()).await.expect("the right password opens");
-    let refused = RedisStore::connect(with("wrong-secret"), Retention::default()).await.unwrap_err();
+    let with =
+        |password: &str| RedisSettings { password: Some(password.into()), ..server.settings() };
+    RedisStore::connect(with("right"), Retention::default())
+        .await
+        .expect("the right password opens");
+    let refused =
+        RedisStore::connect(with("wrong-secret"), Retention::default()).await.unwrap_err();
     assert!(!refused.to_string().contains("wrong-secret"), "{refused}");
     is_unavailable::<()>(Err(refused));
     server.kill();

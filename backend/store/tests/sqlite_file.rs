@@ -41,12 +41,20 @@ async fn a_file_of_the_first_version_is_brought_up_to_date() {
     first
         .execute("INSERT INTO accounts (id, username, name_key, expires) VALUES ('ada', 'Ada', 'ada', ?1)", [soon])
         .unwrap();
-    first.execute("INSERT INTO credentials (hash, account) VALUES (?1, 'ada')", [credential.0]).unwrap();
-    first.execute("INSERT INTO devices (account, device, keys, created) VALUES ('ada', 'd', '{}', 1)", []).unwrap();
+    first
+        .execute("INSERT INTO credentials (hash, account) VALUES (?1, 'ada')", [credential.0])
+        .unwrap();
+    first
+        .execute(
+            "INSERT INTO devices (account, device, keys, created) VALUES ('ada', 'd', '{}', 1)",
+            [],
+        )
+        .unwrap();
     drop(first);
 
     let store = SqliteStore::open(&path, Retention::default()).unwrap();
-    let ada = store.access(&credential).await.unwrap().account().expect("the cookie opens it as before");
+    let ada =
+        store.access(&credential).await.unwrap().account().expect("the cookie opens it as before");
     assert_eq!(ada.username.as_deref(), Some("Ada"));
     assert!(store.use_device(&ada.id, &DeviceId::parse("d").unwrap(), &credential).await.unwrap());
     let expires = || {
@@ -65,7 +73,8 @@ async fn addresses_are_kept_as_pseudonyms() {
     let (id, credential) = (AccountId::parse("ada").unwrap(), CredentialHash([1; 32]));
     store.open_account(&NewAccount { id, credential, username: None, allowance }).await.unwrap();
     let file = rusqlite::Connection::open(&path).unwrap();
-    let place: String = file.query_row("SELECT place FROM allowances", [], |row| row.get(0)).unwrap();
+    let place: String =
+        file.query_row("SELECT place FROM allowances", [], |row| row.get(0)).unwrap();
     assert_eq!(place.len(), 32, "{place}");
     assert!(place.bytes().all(|byte| byte.is_ascii_hexdigit()), "{place}");
 }
@@ -75,10 +84,16 @@ async fn only_the_owner_may_read_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("data/gatehouse.db");
     let store = SqliteStore::open(&path, Retention::default()).unwrap();
-    store.create_account(&AccountId::parse("ada").unwrap(), &CredentialHash([1; 32])).await.unwrap();
+    store
+        .create_account(&AccountId::parse("ada").unwrap(), &CredentialHash([1; 32]))
+        .await
+        .unwrap();
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(path.parent().unwrap()), 0o700);
-    let files: Vec<_> = std::fs::read_dir(path.parent().unwrap()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let files: Vec<_> = std::fs::read_dir(path.parent().unwrap())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     assert!(files.len() >= 3, "{files:?}");
     for file in files {
         assert_eq!(mode(&file), 0o600, "{}", file.display());
@@ -107,7 +122,10 @@ fn what_is_no_store_of_ours_is_refused_and_left_alone() {
     assert!(refusal(folder.path()).contains("cannot write"));
 
     let foreign = folder.path().join("foreign.db");
-    rusqlite::Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE songs (title TEXT)").unwrap();
+    rusqlite::Connection::open(&foreign)
+        .unwrap()
+        .execute_batch("CREATE TABLE songs (title TEXT)")
+        .unwrap();
     assert!(refusal(&foreign).contains("another program"));
 }
 
@@ -129,8 +147,16 @@ async fn a_damaged_value_is_reported_and_nothing_panics() {
     let store = SqliteStore::open(&path, Retention::default()).unwrap();
     store.create_account(&ada, &CredentialHash([1; 32])).await.unwrap();
     let damage = rusqlite::Connection::open(&path).unwrap();
-    damage.execute("INSERT INTO devices (account, device, keys, created) VALUES ('ada', 'd', '{', 1)", []).unwrap();
+    damage
+        .execute(
+            "INSERT INTO devices (account, device, keys, created) VALUES ('ada', 'd', '{', 1)",
+            [],
+        )
+        .unwrap();
     let outcome = store.devices(&ada).await;
-    assert!(matches!(&outcome, Err(StoreError::Corrupt { place, .. }) if place == "devices.keys"), "{outcome:?}");
+    assert!(
+        matches!(&outcome, Err(StoreError::Corrupt { place, .. }) if place == "devices.keys"),
+        "{outcome:?}"
+    );
     assert!(store.account(&ada).await.unwrap().is_some(), "the store goes on");
 }

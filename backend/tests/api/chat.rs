@@ -27,7 +27,8 @@ async fn an_answer_streams_from_its_start_to_its_completion() {
     assert!(text(&events).starts_with("I am Gatehouse's demo model"));
     assert_eq!(answer["message"]["role"], "assistant");
     assert!(
-        answer["usage"]["prompt_tokens"].as_u64() > Some(0) && answer["usage"]["completion_tokens"].as_u64() > Some(0)
+        answer["usage"]["prompt_tokens"].as_u64() > Some(0)
+            && answer["usage"]["completion_tokens"].as_u64() > Some(0)
     );
 
     let session = answer["session_id"].as_str().unwrap();
@@ -53,7 +54,10 @@ async fn a_session_goes_on_and_the_model_is_shown_what_was_said() {
     let ada = server.visitor().await;
     ada.exchange("s", "first").await;
     let second = ada.exchange("s", "second").await;
-    assert!(second["message"]["content"].as_str().unwrap().contains("shown 3 messages"), "{second}");
+    assert!(
+        second["message"]["content"].as_str().unwrap().contains("shown 3 messages"),
+        "{second}"
+    );
     assert_eq!(ada.json("/api/sessions/s/info").await["message_count"], 4);
 }
 
@@ -66,7 +70,10 @@ async fn the_last_20_messages_are_kept_and_an_orphan_answer_is_not_shown_to_the_
     }
     // The 21st message pushes the first question out: its answer would be an orphan in the prompt.
     let eleventh = ada.exchange("s", "question 11").await;
-    assert!(eleventh["message"]["content"].as_str().unwrap().contains("shown 19 messages"), "{eleventh}");
+    assert!(
+        eleventh["message"]["content"].as_str().unwrap().contains("shown 19 messages"),
+        "{eleventh}"
+    );
     let history = ada.json("/api/sessions/s/messages").await;
     let messages = history["messages"].as_array().unwrap();
     assert_eq!(messages.len(), 20);
@@ -78,7 +85,8 @@ async fn the_same_idempotency_key_gives_the_same_run_and_another_body_is_refused
     let server = Server::start().await;
     let ada = server.visitor().await;
     let ask = |message: &'static str| {
-        let request = ada.request(reqwest::Method::POST, "/api/chat").header("idempotency-key", "key-1");
+        let request =
+            ada.request(reqwest::Method::POST, "/api/chat").header("idempotency-key", "key-1");
         async move { request.json(&json!({"message": message})).send().await.unwrap() }
     };
     let first = Events::new(ask("once").await).rest().await;
@@ -88,7 +96,8 @@ async fn the_same_idempotency_key_gives_the_same_run_and_another_body_is_refused
     assert_eq!(problem(ask("twice").await).await, (422, "idempotency-conflict".into()));
     // Another account's key is another key.
     let bob = server.visitor().await;
-    let request = bob.request(reqwest::Method::POST, "/api/chat").header("idempotency-key", "key-1");
+    let request =
+        bob.request(reqwest::Method::POST, "/api/chat").header("idempotency-key", "key-1");
     assert_eq!(request.json(&json!({"message": "mine"})).send().await.unwrap().status(), 200);
 }
 
@@ -96,7 +105,8 @@ async fn the_same_idempotency_key_gives_the_same_run_and_another_body_is_refused
 async fn a_session_has_one_answer_at_a_time() {
     let server = Server::start().await;
     let ada = server.visitor().await;
-    let mut events = ada.ask(&json!({"session_id": "s", "message": "hang", "model": "demo-stall"})).await;
+    let mut events =
+        ada.ask(&json!({"session_id": "s", "message": "hang", "model": "demo-stall"})).await;
     let run = events.until("run.started").await.data["run_id"].clone();
     let refused = ada.post("/api/chat", &json!({"session_id": "s", "message": "impatient"})).await;
     assert_eq!(problem(refused).await, (409, "run-active".into()));
@@ -162,8 +172,10 @@ async fn the_system_prompt_of_a_session_is_told_to_the_model() {
     let server = Server::start().await;
     let ada = server.visitor().await;
     let plain = tokens(&ada, "s").await;
-    let patch = json!({"system_prompt": "x".repeat(400), "model": "gatehouse-demo", "title": "About x"});
-    let patched = ada.request(reqwest::Method::PATCH, "/api/sessions/s").json(&patch).send().await.unwrap();
+    let patch =
+        json!({"system_prompt": "x".repeat(400), "model": "gatehouse-demo", "title": "About x"});
+    let patched =
+        ada.request(reqwest::Method::PATCH, "/api/sessions/s").json(&patch).send().await.unwrap();
     assert_eq!(patched.status(), 200);
     // 400 bytes are 100 tokens to the demo model; the history grew as well.
     assert!(tokens(&ada, "s").await >= plain + 100);

@@ -15,9 +15,11 @@ async fn is_shut_out(client: &Client, device: &str) {
         assert!(!refused.headers().contains_key("set-cookie"), "{path}");
         assert_eq!(problem(refused).await, removed(), "{path}");
     }
-    for (path, body) in
-        [("/api/me", json!({})), ("/api/me", json!({"username": "x"})), ("/api/chat", json!({"message": "hello"}))]
-    {
+    for (path, body) in [
+        ("/api/me", json!({})),
+        ("/api/me", json!({"username": "x"})),
+        ("/api/chat", json!({"message": "hello"})),
+    ] {
         let refused = client.post(path, &body).await;
         assert!(!refused.headers().contains_key("set-cookie"), "{path}");
         assert_eq!(problem(refused).await, removed(), "{path} {body}");
@@ -25,7 +27,11 @@ async fn is_shut_out(client: &Client, device: &str) {
     for device in [device, "another"] {
         let refused = client.put(&format!("/api/devices/{device}"), &keys("x")).await;
         assert_eq!(problem(refused).await, removed(), "{device}");
-        assert_eq!(problem(client.delete(&format!("/api/devices/{device}")).await).await, removed(), "{device}");
+        assert_eq!(
+            problem(client.delete(&format!("/api/devices/{device}")).await).await,
+            removed(),
+            "{device}"
+        );
     }
     assert_eq!(refused_upgrade(client).await, removed());
 }
@@ -57,7 +63,8 @@ async fn a_removed_device_stays_out_and_who_removed_it_goes_on() {
     let mut b = Socket::open(&bob, "b").await;
     b.ask(&message_to(&me, "c1")).await;
     b.event("message").await;
-    let (mut laptop, mut phone) = (Socket::open(&stolen, "laptop").await, Socket::open(&stolen, "phone").await);
+    let (mut laptop, mut phone) =
+        (Socket::open(&stolen, "laptop").await, Socket::open(&stolen, "phone").await);
 
     let ada = remove(&stolen, "phone").await;
     assert_ne!(ada.cookie, stolen.cookie);
@@ -108,7 +115,10 @@ async fn removing_the_own_device_signs_out() {
     let mut socket = Socket::open(&ada, "laptop").await;
     let removed = ada.delete("/api/devices/laptop").await;
     assert_eq!(removed.status(), 204);
-    assert!(!removed.headers().contains_key("set-cookie"), "there is no other device to go on with");
+    assert!(
+        !removed.headers().contains_key("set-cookie"),
+        "there is no other device to go on with"
+    );
     assert_eq!(socket.closed().await, 4503);
     is_shut_out(&ada, "laptop").await;
     assert_eq!(ada.post("/api/logout", &Value::Null).await.status(), 204);
@@ -121,7 +131,11 @@ async fn a_foreign_device_is_not_found() {
     let (ada, eve) = (copied(&server).await, server.visitor().await);
     assert_eq!(problem(eve.delete("/api/devices/phone").await).await, (404, "not-found".into()));
     assert_eq!(ada.request(Method::GET, "/api/me").send().await.unwrap().status(), 200);
-    assert_eq!(eve.put("/api/devices/phone", &keys("hers")).await.status(), 204, "names are per account");
+    assert_eq!(
+        eve.put("/api/devices/phone", &keys("hers")).await.status(),
+        204,
+        "names are per account"
+    );
 }
 
 #[tokio::test]
@@ -138,7 +152,8 @@ async fn every_node_shuts_a_removed_device_out_and_shows_a_new_name() {
     let mut b = Socket::open(&bob, "b").await;
     b.ask(&json!({"type": "lobby", "on": true})).await;
     b.notice("lobby").await;
-    let (mut laptop, mut phone) = (Socket::open(&stolen, "laptop").await, Socket::open(&stolen_there, "phone").await);
+    let (mut laptop, mut phone) =
+        (Socket::open(&stolen, "laptop").await, Socket::open(&stolen_there, "phone").await);
     laptop.ask(&json!({"type": "lobby", "on": true})).await;
     b.until(|frame| frame["notice"]["user"]["username"] == "Ada").await;
     stolen.post("/api/me", &json!({"username": "Countess"})).await;

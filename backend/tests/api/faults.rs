@@ -11,9 +11,18 @@ async fn told(server: &Server, model: &str) -> (u16, String) {
     let ada = server.visitor().await;
     let whole = problem(ada.ask_whole(&json!({"message": "hello", "model": model})).await).await;
     // A stream tells the same, as its last event.
-    let last = ada.ask(&json!({"message": "hello", "model": model})).await.rest().await.pop().expect("an event");
+    let last = ada
+        .ask(&json!({"message": "hello", "model": model}))
+        .await
+        .rest()
+        .await
+        .pop()
+        .expect("an event");
     assert_eq!(last.name, "run.failed");
-    assert_eq!((last.data["status"].clone(), last.data["type"].clone()), (json!(whole.0), json!(whole.1)));
+    assert_eq!(
+        (last.data["status"].clone(), last.data["type"].clone()),
+        (json!(whole.0), json!(whole.1))
+    );
     whole
 }
 
@@ -28,7 +37,8 @@ async fn a_failing_provider_is_tried_again_and_then_unavailable() {
 async fn a_rate_limited_request_is_tried_again_and_succeeds() {
     let server = Server::start().await;
     let ada = server.visitor().await;
-    let answer = ada.ask_whole(&json!({"message": "hello", "model": "demo-429-then-success"})).await;
+    let answer =
+        ada.ask_whole(&json!({"message": "hello", "model": "demo-429-then-success"})).await;
     assert_eq!(answer.status(), 200);
     assert_eq!(server.demo.requests(), 2);
 }
@@ -37,7 +47,8 @@ async fn a_rate_limited_request_is_tried_again_and_succeeds() {
 async fn a_lasting_rate_limit_is_told_with_a_time_to_come_back() {
     let server = Server::with(|settings| settings.provider.retries = 0).await;
     let ada = server.visitor().await;
-    let refused = ada.ask_whole(&json!({"message": "hello", "model": "demo-429-then-success"})).await;
+    let refused =
+        ada.ask_whole(&json!({"message": "hello", "model": "demo-429-then-success"})).await;
     assert_eq!(refused.headers()["retry-after"], "1");
     assert_eq!(problem(refused).await, (429, "rate-limited".into()));
 }
@@ -91,18 +102,25 @@ async fn a_provider_that_is_not_there_is_unavailable() {
     let ada = server.visitor().await;
     let refused = ada.ask_whole(&json!({"message": "hello"})).await;
     assert_eq!(refused.status(), 502);
-    assert!(!refused.text().await.unwrap().contains("127.0.0.1"), "the provider's address is nobody's business");
+    assert!(
+        !refused.text().await.unwrap().contains("127.0.0.1"),
+        "the provider's address is nobody's business"
+    );
 }
 
 #[tokio::test]
 async fn after_a_failure_the_question_is_kept_and_the_session_is_free() {
     let server = Server::start().await;
     let ada = server.visitor().await;
-    let failed = ada.ask_whole(&json!({"session_id": "s", "message": "one", "model": "demo-context"})).await;
+    let failed =
+        ada.ask_whole(&json!({"session_id": "s", "message": "one", "model": "demo-context"})).await;
     assert_eq!(failed.status(), 422);
-    let again = ada.ask_whole(&json!({"session_id": "s", "message": "two", "model": "gatehouse-demo"})).await;
+    let again = ada
+        .ask_whole(&json!({"session_id": "s", "message": "two", "model": "gatehouse-demo"}))
+        .await;
     assert_eq!(again.status(), 200);
     let history: Value = ada.json("/api/sessions/s/messages").await;
-    let contents: Vec<_> = history["messages"].as_array().unwrap().iter().map(|m| m["content"].clone()).collect();
+    let contents: Vec<_> =
+        history["messages"].as_array().unwrap().iter().map(|m| m["content"].clone()).collect();
     assert_eq!(contents[..2], [json!("one"), json!("two")]);
 }

@@ -52,12 +52,17 @@ async fn what_is_somebody_elses_does_not_exist() {
     let server = Server::start().await;
     let (ada, bob) = (server.visitor().await, server.visitor().await);
     let run = ada.exchange("s", "mine").await["run_id"].as_str().unwrap().to_owned();
-    for path in ["/api/sessions/s/messages", "/api/sessions/s/info", &format!("/api/runs/{run}/events")] {
+    for path in
+        ["/api/sessions/s/messages", "/api/sessions/s/info", &format!("/api/runs/{run}/events")]
+    {
         assert_eq!(ada.get(path).await.status(), 200, "{path}");
         assert_eq!(problem(bob.get(path).await).await, (404, "not-found".into()), "{path}");
     }
     assert_eq!(problem(bob.delete("/api/sessions/s").await).await.0, 404);
-    assert_eq!(problem(bob.post(&format!("/api/runs/{run}/stop"), &Value::Null).await).await.0, 404);
+    assert_eq!(
+        problem(bob.post(&format!("/api/runs/{run}/stop"), &Value::Null).await).await.0,
+        404
+    );
     // The same name is another session in another account.
     let answer = bob.exchange("s", "mine too").await;
     assert!(answer["message"]["content"].as_str().unwrap().contains("shown 1 messages"));
@@ -75,7 +80,10 @@ async fn signing_out_makes_the_cookie_worthless() {
     let after = ada.get("/api/sessions").await;
     assert!(cookie(after.headers()).is_none());
     assert_eq!(problem(after).await, (401, "unauthenticated".into()));
-    assert_eq!(problem(ada.post("/api/logout", &Value::Null).await).await, (401, "unauthenticated".into()));
+    assert_eq!(
+        problem(ada.post("/api/logout", &Value::Null).await).await,
+        (401, "unauthenticated".into())
+    );
 }
 
 #[tokio::test]
@@ -83,15 +91,24 @@ async fn writes_from_another_origin_are_refused_before_anything_happens() {
     let server = Server::start().await;
     let ada = server.visitor().await;
     let write = |name: &'static str, value: &'static str| {
-        let request = ada.request(Method::POST, "/api/me").json(&json!({"username": "ada"})).header(name, value);
+        let request = ada
+            .request(Method::POST, "/api/me")
+            .json(&json!({"username": "ada"}))
+            .header(name, value);
         async move { request.send().await.unwrap() }
     };
-    for (name, value) in [("origin", "https://evil.example"), ("origin", "null"), ("sec-fetch-site", "cross-site")] {
+    for (name, value) in
+        [("origin", "https://evil.example"), ("origin", "null"), ("sec-fetch-site", "cross-site")]
+    {
         assert_eq!(problem(write(name, value).await).await, (403, "cross-origin".into()));
     }
     assert_eq!(ada.json("/api/me").await["username"], Value::Null);
-    let stranger = server.stranger().request(Method::POST, "/api/me").header("sec-fetch-site", "cross-site");
-    assert!(cookie(stranger.send().await.unwrap().headers()).is_none(), "no account is made for a refused write");
+    let stranger =
+        server.stranger().request(Method::POST, "/api/me").header("sec-fetch-site", "cross-site");
+    assert!(
+        cookie(stranger.send().await.unwrap().headers()).is_none(),
+        "no account is made for a refused write"
+    );
     assert_eq!(write("sec-fetch-site", "same-origin").await.status(), 200);
 }
 
@@ -99,8 +116,13 @@ async fn writes_from_another_origin_are_refused_before_anything_happens() {
 async fn every_answer_has_its_security_headers_and_its_id() {
     let server = Server::start().await;
     for path in ["/api/me", "/api/nowhere", "/api/models"] {
-        let response =
-            server.stranger().request(Method::GET, path).header("x-request-id", "given-1").send().await.unwrap();
+        let response = server
+            .stranger()
+            .request(Method::GET, path)
+            .header("x-request-id", "given-1")
+            .send()
+            .await
+            .unwrap();
         let headers = response.headers();
         assert_eq!(headers["x-content-type-options"], "nosniff", "{path}");
         assert_eq!(headers["cache-control"], "no-store", "{path}");

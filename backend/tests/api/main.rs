@@ -1,6 +1,10 @@
-//! The services over real TCP: embedded store in a temporary folder, demo model on loopback. Modules mirror the API.
+//! The services over real TCP: embedded store in a temporary folder, demo model on loopback.
+//! Modules mirror the API.
 
-#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test, in what tests share too")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a failed unwrap is a failed test, in what tests share too"
+)]
 
 mod admin;
 mod chat;

@@ -30,11 +30,13 @@ async fn a_new_name_is_told_to_those_who_write_with_the_account_and_to_itself() 
     a.ask(&message_to(&account(&bob).await, "c1")).await;
     b.event("message").await;
     name(&ada, "Countess").await;
-    let expected =
-        json!({"kind": "renamed", "account": account(&ada).await, "username": "Countess", "previous": "Ada"});
+    let expected = json!({"kind": "renamed", "account": account(&ada).await, "username": "Countess", "previous": "Ada"});
     assert_eq!(b.event("renamed").await, expected);
     assert_eq!(a.event("renamed").await, expected);
-    assert_eq!(bob.json("/api/conversations").await["conversations"][0]["peer"]["username"], "Countess");
+    assert_eq!(
+        bob.json("/api/conversations").await["conversations"][0]["peer"]["username"],
+        "Countess"
+    );
     // The first event that eve gets is of her own doing.
     e.ask(&message_to(&account(&ada).await, "c1")).await;
     assert_eq!(e.until(|frame| frame["type"] == "event").await["event"]["kind"], "message");
@@ -54,12 +56,16 @@ async fn the_lobby_shows_a_new_name_at_once() {
     for socket in [&mut a, &mut b] {
         let shown = |frame: &Value| frame["notice"]["user"]["username"] == "Countess";
         let change = socket.until(shown).await;
-        assert_eq!(change["notice"], json!({"kind": "lobby_change", "user": user, "present": true}));
+        assert_eq!(
+            change["notice"],
+            json!({"kind": "lobby_change", "user": user, "present": true})
+        );
     }
     let (_eve, mut e) = person(&server, "Eve").await;
     e.ask(&json!({"type": "lobby", "on": true})).await;
     let everyone = e.notice("lobby").await;
-    let names: Vec<_> = everyone["users"].as_array().unwrap().iter().map(|user| user["username"].clone()).collect();
+    let names: Vec<_> =
+        everyone["users"].as_array().unwrap().iter().map(|user| user["username"].clone()).collect();
     assert_eq!(names, ["Bob", "Countess", "Eve"]);
 }
 

@@ -7,13 +7,22 @@ use serde_json::{Value, json};
 
 use crate::support::{Client, Server, cookie, problem};
 
-async fn send(client: &Client, method: &Method, path: &str, headers: &[(&'static str, &str)]) -> Response {
+async fn send(
+    client: &Client,
+    method: &Method,
+    path: &str,
+    headers: &[(&'static str, &str)],
+) -> Response {
     let mut request = client.request(method.clone(), path);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
     if *method == Method::POST {
-        request = request.json(&if path == "/api/chat" { json!({"message": "hello"}) } else { json!({}) });
+        request = request.json(&if path == "/api/chat" {
+            json!({"message": "hello"})
+        } else {
+            json!({})
+        });
     }
     request.send().await.expect("an answer")
 }
@@ -26,7 +35,13 @@ fn sets_no_cookie(headers: &HeaderMap) {
 async fn reading_makes_no_account() {
     let server = Server::start().await;
     let stranger = server.stranger();
-    let reads = ["/api/me", "/api/sessions", "/api/conversations", "/api/users/ada", "/api/accounts/ada/devices"];
+    let reads = [
+        "/api/me",
+        "/api/sessions",
+        "/api/conversations",
+        "/api/users/ada",
+        "/api/accounts/ada/devices",
+    ];
     for path in reads {
         let refused = stranger.get(path).await;
         sets_no_cookie(refused.headers());
@@ -47,10 +62,19 @@ async fn reading_makes_no_account() {
     assert_eq!(server.accounts(), 0);
 }
 
-/// What a browser says of a request that another site caused: by a link, a form, a frame or a script.
+/// What a browser says of a request that another site caused: by a link, a form, a frame or a
+/// script.
 const FOREIGN: [&[(&str, &str)]; 6] = [
-    &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")],
-    &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "iframe")],
+    &[
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-mode", "navigate"),
+        ("sec-fetch-dest", "document"),
+    ],
+    &[
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-mode", "navigate"),
+        ("sec-fetch-dest", "iframe"),
+    ],
     &[("sec-fetch-site", "same-site"), ("sec-fetch-mode", "navigate")],
     &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "image")],
     &[("sec-fetch-site", "same-site"), ("sec-fetch-mode", "cors")],
@@ -73,7 +97,11 @@ async fn another_site_makes_no_account_and_replaces_no_cookie() {
             for client in [&stranger, &ada] {
                 let refused = send(client, &Method::POST, path, headers).await;
                 sets_no_cookie(refused.headers());
-                assert_eq!(problem(refused).await, (403, "cross-origin".into()), "{path} {headers:?}");
+                assert_eq!(
+                    problem(refused).await,
+                    (403, "cross-origin".into()),
+                    "{path} {headers:?}"
+                );
             }
         }
     }
@@ -95,7 +123,10 @@ async fn an_answer_to_a_navigation_sets_no_cookie() {
         assert_eq!(problem(refused).await, (403, "cross-origin".into()), "{site}");
     }
     let script = [("sec-fetch-site", "same-origin"), ("sec-fetch-mode", "cors")];
-    assert!(cookie(send(&ada, &Method::GET, "/api/me", &script).await.headers()).is_some(), "a script renews it");
+    assert!(
+        cookie(send(&ada, &Method::GET, "/api/me", &script).await.headers()).is_some(),
+        "a script renews it"
+    );
     assert_eq!(server.accounts(), 1);
 }
 
@@ -150,10 +181,15 @@ async fn a_refused_request_makes_no_account() {
         assert_eq!(refused.status(), expected, "{path} {expected}");
     }
     let key = "k".repeat(129);
-    let refused = send(&server.stranger(), &Method::POST, "/api/chat", &[("idempotency-key", &key)]).await;
+    let refused =
+        send(&server.stranger(), &Method::POST, "/api/chat", &[("idempotency-key", &key)]).await;
     sets_no_cookie(refused.headers());
     assert_eq!(refused.status(), 400);
-    let plain = server.stranger().request(Method::POST, "/api/me").header("content-type", "text/plain").body("{}");
+    let plain = server
+        .stranger()
+        .request(Method::POST, "/api/me")
+        .header("content-type", "text/plain")
+        .body("{}");
     assert_eq!(plain.send().await.unwrap().status(), 415);
     assert_eq!(server.accounts(), 1);
 }
@@ -164,7 +200,8 @@ async fn a_first_question_has_its_cookie_whatever_the_model_does() {
     for (accept, model) in [("text/event-stream", "demo-500"), ("application/json", "demo-500")] {
         let mut client = server.stranger();
         let question = json!({"session_id": "s", "message": "hello", "model": model});
-        let request = client.request(Method::POST, "/api/chat").header("accept", accept).json(&question);
+        let request =
+            client.request(Method::POST, "/api/chat").header("accept", accept).json(&question);
         let answered = request.send().await.unwrap();
         client.cookie = Some(cookie(answered.headers()).expect("the account was made"));
         let _ = answered.bytes().await.expect("the whole answer");
@@ -193,14 +230,27 @@ async fn one_address_makes_a_bounded_number_of_accounts() {
     let wait: u64 = refused.headers()["retry-after"].to_str().unwrap().parse().unwrap();
     assert!((1..=60).contains(&wait), "{wait}");
     assert_eq!(problem(refused).await, (429, "rate-limited".into()));
-    let chat = stranger.request(Method::POST, "/api/chat").header("x-forwarded-for", "2001:db8:1:2::4");
+    let chat =
+        stranger.request(Method::POST, "/api/chat").header("x-forwarded-for", "2001:db8:1:2::4");
     let refused = chat.json(&json!({"message": "hello"})).send().await.unwrap();
     assert_eq!(problem(refused).await, (429, "rate-limited".into()));
     assert_eq!(server.accounts(), 2);
 
-    assert_eq!(from(&ada, "2001:db8:1:2::1", &json!({"username": "Countess"})).await.status(), 200, "she has hers");
-    assert_eq!(from(&stranger, "2001:db8:1:3::1", &json!({})).await.status(), 200, "another network");
-    assert_eq!(from(&stranger, "192.0.2.1", &json!({"username": "Bob"})).await.status(), 200, "another address");
+    assert_eq!(
+        from(&ada, "2001:db8:1:2::1", &json!({"username": "Countess"})).await.status(),
+        200,
+        "she has hers"
+    );
+    assert_eq!(
+        from(&stranger, "2001:db8:1:3::1", &json!({})).await.status(),
+        200,
+        "another network"
+    );
+    assert_eq!(
+        from(&stranger, "192.0.2.1", &json!({"username": "Bob"})).await.status(),
+        200,
+        "another address"
+    );
     assert_eq!(stranger.post("/api/me", &json!({})).await.status(), 200, "the peer's own address");
     assert_eq!(server.accounts(), 5);
 }

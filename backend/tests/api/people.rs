@@ -60,7 +60,10 @@ async fn devices_are_limited_and_their_keys_are_checked() {
         json!({"suite": "s", "encryption_key": "not base64url!", "signing_key": "b"}),
         json!({"suite": "s", "encryption_key": "a", "signing_key": "b".repeat(4000)}),
     ] {
-        assert_eq!(problem(ada.put("/api/devices/d0", &bad).await).await, (422, "invalid-value".into()));
+        assert_eq!(
+            problem(ada.put("/api/devices/d0", &bad).await).await,
+            (422, "invalid-value".into())
+        );
     }
 }
 

@@ -12,13 +12,20 @@ use crate::support::{SOON, eventually};
 
 fn backend(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_backend"));
-    command.args(args).env_remove("OPENAI_API_KEY").stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
+        .args(args)
+        .env_remove("OPENAI_API_KEY")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
     command
 }
 
 async fn terminate(child: &Child) {
     let pid = child.id().expect("it runs").to_string();
-    assert!(Command::new("kill").args(["-TERM", &pid]).status().await.expect("kill runs").success());
+    assert!(
+        Command::new("kill").args(["-TERM", &pid]).status().await.expect("kill runs").success()
+    );
 }
 
 #[tokio::test]
@@ -28,9 +35,14 @@ async fn it_serves_a_unix_socket_and_sigterm_ends_it_with_0() {
     let listen = format!("unix:{}", socket.display());
     let data = folder.path().join("data");
     let mut child =
-        backend(&["--listen", &listen, "--data-dir", data.to_str().unwrap(), "--drain", "5s"]).spawn().unwrap();
+        backend(&["--listen", &listen, "--data-dir", data.to_str().unwrap(), "--drain", "5s"])
+            .spawn()
+            .unwrap();
     let mut stream = eventually(async || UnixStream::connect(&socket).await.ok()).await;
-    stream.write_all(b"GET /api/models HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+    stream
+        .write_all(b"GET /api/models HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        .await
+        .unwrap();
     let mut answer = String::new();
     timeout(SOON, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
     assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("gatehouse-demo"), "{answer}");

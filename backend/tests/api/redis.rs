@@ -21,9 +21,21 @@ pub(crate) struct Redis {
 impl Redis {
     pub(crate) async fn start() -> Self {
         let folder = TempDir::new().expect("a temporary folder");
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
+        let port = TcpListener::bind("127.0.0.1:0")
+            .and_then(|listener| listener.local_addr())
+            .expect("a port")
+            .port();
         let child = Command::new("redis-server")
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .args([
+                "--port",
+                &port.to_string(),
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+            ])
             .current_dir(folder.path())
             .stdout(Stdio::null())
             .kill_on_drop(true)
@@ -53,7 +65,8 @@ async fn what_begins_on_one_node_is_read_and_stopped_on_the_other() {
     ada_there.cookie = ada.cookie.clone();
     assert_eq!(ada.json("/api/me").await, ada_there.json("/api/me").await);
 
-    let mut asked = ada.ask(&json!({"session_id": "s", "message": "hang", "model": "demo-stall"})).await;
+    let mut asked =
+        ada.ask(&json!({"session_id": "s", "message": "hang", "model": "demo-stall"})).await;
     let started = asked.until("run.started").await;
     let run = started.data["run_id"].as_str().unwrap();
     let mut elsewhere = Events::new(ada_there.resume(run, "0").await);
@@ -63,7 +76,10 @@ async fn what_begins_on_one_node_is_read_and_stopped_on_the_other() {
     assert_eq!(asked.until("run.stopped").await, stopped);
     assert!(stopped.data["message"]["content"].as_str().unwrap().starts_with(&text(&[shown])));
     here.wait_until_the_model_is_free().await;
-    assert_eq!(ada_there.json("/api/sessions/s/messages").await["messages"][1], stopped.data["message"]);
+    assert_eq!(
+        ada_there.json("/api/sessions/s/messages").await["messages"][1],
+        stopped.data["message"]
+    );
 }
 
 #[tokio::test]

@@ -6,7 +6,11 @@ use serde_json::Value;
 use crate::support::{Server, problem};
 
 async fn refusal(server: &Server, body: &'static str) -> (u16, String) {
-    let request = server.visitor().await.request(Method::POST, "/api/chat").header("content-type", "application/json");
+    let request = server
+        .visitor()
+        .await
+        .request(Method::POST, "/api/chat")
+        .header("content-type", "application/json");
     let response = request.body(body).send().await.unwrap();
     let status = response.status().as_u16();
     (status, response.json::<Value>().await.unwrap()["detail"].as_str().unwrap().to_owned())
@@ -23,9 +27,11 @@ async fn malformed_json_is_refused_with_its_place() {
 #[tokio::test]
 async fn a_wrong_field_is_named() {
     let server = Server::start().await;
-    for (body, field) in
-        [(r#"{"message": 1}"#, "message"), (r#"{"message":"a","colour":1}"#, "colour"), ("{}", "message")]
-    {
+    for (body, field) in [
+        (r#"{"message": 1}"#, "message"),
+        (r#"{"message":"a","colour":1}"#, "colour"),
+        ("{}", "message"),
+    ] {
         let (status, detail) = refusal(&server, body).await;
         assert_eq!(status, 422, "{body}");
         assert!(detail.contains(field), "{detail}");
@@ -37,10 +43,15 @@ async fn an_oversized_body_is_413_and_another_type_415() {
     let server = Server::start().await;
     let ada = server.visitor().await;
     let big = format!("{{\"message\": \"{}\"}}", "x".repeat(300 * 1024));
-    let request = ada.request(Method::POST, "/api/chat").header("content-type", "application/json").body(big);
+    let request =
+        ada.request(Method::POST, "/api/chat").header("content-type", "application/json").body(big);
     assert_eq!(problem(request.send().await.unwrap()).await, (413, "too-large".into()));
-    let request = ada.request(Method::POST, "/api/chat").header("content-type", "text/plain").body("hello");
-    assert_eq!(problem(request.send().await.unwrap()).await, (415, "unsupported-media-type".into()));
+    let request =
+        ada.request(Method::POST, "/api/chat").header("content-type", "text/plain").body("hello");
+    assert_eq!(
+        problem(request.send().await.unwrap()).await,
+        (415, "unsupported-media-type".into())
+    );
 }
 
 #[tokio::test]
@@ -58,7 +69,11 @@ async fn unknown_paths_and_methods_are_problems_too() {
 #[tokio::test]
 async fn an_idempotency_key_has_a_bounded_length() {
     let server = Server::start().await;
-    let request = server.visitor().await.request(Method::POST, "/api/chat").header("idempotency-key", "k".repeat(129));
+    let request = server
+        .visitor()
+        .await
+        .request(Method::POST, "/api/chat")
+        .header("idempotency-key", "k".repeat(129));
     let response = request.json(&serde_json::json!({"message": "hi"})).send().await.unwrap();
     assert_eq!(problem(response).await, (400, "bad-request".into()));
 }

@@ -53,7 +53,10 @@ async fn a_client_that_leaves_does_not_stop_the_run() {
     let mut events = ada.ask(&json!({"session_id": "s", "message": "go on without me"})).await;
     events.until("run.started").await;
     drop(events);
-    eventually(async || (ada.json("/api/sessions/s/info").await["message_count"] == 2).then_some(())).await;
+    eventually(async || {
+        (ada.json("/api/sessions/s/info").await["message_count"] == 2).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -75,14 +78,18 @@ async fn a_run_that_is_no_longer_kept_answers_410_and_one_that_never_was_404() {
     let expired = ada.resume("000000000001-00000000000000000000", "0").await;
     assert_eq!(problem(expired).await, (410, "run-expired".into()));
     assert_eq!(problem(ada.resume("unheard-of", "0").await).await, (404, "not-found".into()));
-    assert_eq!(problem(ada.resume("unheard-of", "nonsense").await).await, (400, "bad-request".into()));
+    assert_eq!(
+        problem(ada.resume("unheard-of", "nonsense").await).await,
+        (400, "bad-request".into())
+    );
 }
 
 #[tokio::test]
 async fn stopping_drops_the_upstream_request_and_keeps_what_was_shown() {
     let server = Server::start().await;
     let ada = server.visitor().await;
-    let mut events = ada.ask(&json!({"session_id": "s", "message": "hang", "model": "demo-stall"})).await;
+    let mut events =
+        ada.ask(&json!({"session_id": "s", "message": "hang", "model": "demo-stall"})).await;
     let run = run_of(&events.until("run.started").await);
     let mut read = vec![events.until("text.delta").await];
     eventually(async || (server.demo.open_streams() == 1).then_some(())).await;
@@ -98,7 +105,9 @@ async fn stopping_drops_the_upstream_request_and_keeps_what_was_shown() {
     assert_eq!(history["messages"][1], last.data["message"]);
     // Again is fine, and the session is free.
     assert_eq!(ada.post(&format!("/api/runs/{run}/stop"), &Value::Null).await.status(), 204);
-    let next = ada.ask_whole(&json!({"session_id": "s", "message": "go on", "model": "gatehouse-demo"})).await;
+    let next = ada
+        .ask_whole(&json!({"session_id": "s", "message": "go on", "model": "gatehouse-demo"}))
+        .await;
     assert_eq!(next.status(), 200);
 }
 
@@ -106,7 +115,8 @@ async fn stopping_drops_the_upstream_request_and_keeps_what_was_shown() {
 async fn deleting_a_session_cancels_its_run() {
     let server = Server::start().await;
     let ada = server.visitor().await;
-    let mut events = ada.ask(&json!({"session_id": "s", "message": "hang", "model": "demo-stall"})).await;
+    let mut events =
+        ada.ask(&json!({"session_id": "s", "message": "hang", "model": "demo-stall"})).await;
     events.until("text.delta").await;
     assert_eq!(ada.delete("/api/sessions/s").await.status(), 204);
     server.wait_until_the_model_is_free().await;
@@ -118,10 +128,16 @@ async fn a_run_whose_node_died_is_closed_as_failed_and_may_be_asked_again() {
     let data = TempDir::new().unwrap();
     let credential = "A".repeat(43);
     {
-        let store = SqliteStore::open(&data.path().join("gatehouse.sqlite"), backend_store::Retention::default());
+        let store = SqliteStore::open(
+            &data.path().join("gatehouse.sqlite"),
+            backend_store::Retention::default(),
+        );
         let store = store.unwrap();
         let account = AccountId::parse("ada").unwrap();
-        store.create_account(&account, &CredentialHash(Sha256::digest(&credential).into())).await.unwrap();
+        store
+            .create_account(&account, &CredentialHash(Sha256::digest(&credential).into()))
+            .await
+            .unwrap();
         let message = Message {
             id: MessageId::parse("m").unwrap(),
             role: Role::User,
@@ -160,7 +176,8 @@ async fn a_drain_lets_answers_end_and_ends_the_others_as_retryable() {
     stalled.until("text.delta").await;
     let running = server.running.take().unwrap();
     // The drain gives answers what is left after the six seconds it needs for itself.
-    let (last, ()) = tokio::join!(stalled.until("run.failed"), running.drain(Duration::from_secs(7)));
+    let (last, ()) =
+        tokio::join!(stalled.until("run.failed"), running.drain(Duration::from_secs(7)));
     assert_eq!(last.data["type"], "upstream-unavailable");
     assert_eq!(last.data["retry_after"], 1);
     server.wait_until_the_model_is_free().await;

@@ -13,7 +13,8 @@ async fn sessions_are_listed_latest_first_and_named_after_the_first_message() {
     ada.exchange("two", "And the sea?").await;
     ada.exchange("one", "Really?").await;
     let list = ada.json("/api/sessions").await;
-    let titles: Vec<_> = list["sessions"].as_array().unwrap().iter().map(|s| s["title"].clone()).collect();
+    let titles: Vec<_> =
+        list["sessions"].as_array().unwrap().iter().map(|s| s["title"].clone()).collect();
     assert_eq!(titles, ["Why is the sky blue?", "And the sea?"]);
 }
 
@@ -26,8 +27,15 @@ async fn a_session_is_changed_within_limits() {
         let request = ada.request(Method::PATCH, "/api/sessions/s").json(&body);
         async move { request.send().await.unwrap() }
     };
-    let changed = patch(json!({"title": " New ", "system_prompt": "Be brief."})).await.json::<Value>().await.unwrap();
-    assert_eq!((&changed["title"], &changed["system_prompt"]), (&json!("New"), &json!("Be brief.")));
+    let changed = patch(json!({"title": " New ", "system_prompt": "Be brief."}))
+        .await
+        .json::<Value>()
+        .await
+        .unwrap();
+    assert_eq!(
+        (&changed["title"], &changed["system_prompt"]),
+        (&json!("New"), &json!("Be brief."))
+    );
     let removed = patch(json!({"system_prompt": ""})).await.json::<Value>().await.unwrap();
     assert_eq!((&removed["title"], &removed["system_prompt"]), (&json!("New"), &Value::Null));
     for bad in [
@@ -39,7 +47,12 @@ async fn a_session_is_changed_within_limits() {
     ] {
         assert_eq!(problem(patch(bad).await).await, (422, "invalid-value".into()));
     }
-    let absent = ada.request(Method::PATCH, "/api/sessions/absent").json(&json!({"title": "x"})).send().await.unwrap();
+    let absent = ada
+        .request(Method::PATCH, "/api/sessions/absent")
+        .json(&json!({"title": "x"}))
+        .send()
+        .await
+        .unwrap();
     assert_eq!(problem(absent).await, (404, "not-found".into()));
 }
 

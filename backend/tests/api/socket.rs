@@ -43,15 +43,21 @@ async fn upgrade(client: &Client) -> Result<Connection, Error> {
     let mut request = url.replace("http://", "ws://").into_client_request().expect("a request");
     let cookie = client.cookie.as_deref().expect("a cookie").parse().expect("a header value");
     request.headers_mut().insert("cookie", cookie);
-    request.headers_mut().insert("sec-websocket-protocol", "gatehouse.v1".parse().expect("a header value"));
-    timeout(SOON, connect_async(request)).await.expect("an answer in time").map(|(connection, _)| connection)
+    request
+        .headers_mut()
+        .insert("sec-websocket-protocol", "gatehouse.v1".parse().expect("a header value"));
+    timeout(SOON, connect_async(request))
+        .await
+        .expect("an answer in time")
+        .map(|(connection, _)| connection)
 }
 
 /// The status and problem type that an upgrade with the client's cookie is refused with.
 pub(crate) async fn refused_upgrade(client: &Client) -> (u16, String) {
     match upgrade(client).await {
         Err(Error::Http(answer)) => {
-            let problem: Value = serde_json::from_slice(answer.body().as_deref().unwrap_or_default()).expect("JSON");
+            let problem: Value =
+                serde_json::from_slice(answer.body().as_deref().unwrap_or_default()).expect("JSON");
             (answer.status().as_u16(), problem["type"].as_str().expect("a type").to_owned())
         }
         other => panic!("expected a refusal, got {other:?}"),
@@ -61,7 +67,8 @@ pub(crate) async fn refused_upgrade(client: &Client) -> (u16, String) {
 impl Socket {
     /// A connection of this device that was welcomed.
     pub(crate) async fn open(client: &Client, device: &str) -> Self {
-        let mut socket = Self { connection: upgrade(client).await.expect("an upgrade"), last_id: 0 };
+        let mut socket =
+            Self { connection: upgrade(client).await.expect("an upgrade"), last_id: 0 };
         socket.ask(&json!({"type": "hello", "device": device})).await;
         socket.until(|frame| frame["type"] == "welcome").await;
         socket
@@ -77,7 +84,9 @@ impl Socket {
     pub(crate) async fn until(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
         let look = async {
             loop {
-                if let Message::Text(text) = self.connection.next().await.expect("an open socket").expect("a frame") {
+                if let Message::Text(text) =
+                    self.connection.next().await.expect("an open socket").expect("a frame")
+                {
                     let frame: Value = serde_json::from_str(&text).expect("JSON");
                     if wanted(&frame) {
                         return frame;

@@ -1,4 +1,5 @@
-//! The harness: a server of its own for each test, a browser-like client, and a reader of server-sent events.
+//! The harness: a server of its own for each test, a browser-like client, and a reader of
+//! server-sent events.
 
 use std::path::Path;
 use std::time::Duration;
@@ -35,7 +36,8 @@ impl Server {
     }
 
     pub(crate) async fn with(change: impl FnOnce(&mut Settings)) -> Self {
-        Self::over(TempDir::new().expect("a temporary folder"), DemoSettings::default(), change).await
+        Self::over(TempDir::new().expect("a temporary folder"), DemoSettings::default(), change)
+            .await
     }
 
     /// A demo model that takes this long for each token.
@@ -45,11 +47,19 @@ impl Server {
     }
 
     /// Over what another server kept.
-    pub(crate) async fn over(data: TempDir, demo: DemoSettings, change: impl FnOnce(&mut Settings)) -> Self {
+    pub(crate) async fn over(
+        data: TempDir,
+        demo: DemoSettings,
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
         Self::over_paced(data, DemoSettings { token_delay: Duration::ZERO, ..demo }, change).await
     }
 
-    async fn over_paced(data: TempDir, demo: DemoSettings, change: impl FnOnce(&mut Settings)) -> Self {
+    async fn over_paced(
+        data: TempDir,
+        demo: DemoSettings,
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
         // Once per process; a second time is refused and changes nothing.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let demo = Demo::new(demo);
@@ -58,21 +68,34 @@ impl Server {
         let demo_stop = CancellationToken::new();
         tokio::spawn(demo.clone().serve(listener, demo_stop.clone().cancelled_owned()));
 
-        let mut settings = Args::parse_from(["backend"]).to_settings().expect("the defaults are fine");
+        let mut settings =
+            Args::parse_from(["backend"]).to_settings().expect("the defaults are fine");
         settings.data_dir = data.path().to_owned();
         settings.admin = Some("127.0.0.1:0".parse().expect("an address"));
         settings.provider.backoff = Duration::from_millis(1);
-        let models = std::iter::once(&DEMO_MODEL).chain(&FAULTY_MODELS).map(|&name| name.to_owned()).collect();
+        let models = std::iter::once(&DEMO_MODEL)
+            .chain(&FAULTY_MODELS)
+            .map(|&name| name.to_owned())
+            .collect();
         let base_url = format!("http://{address}/v1");
         settings.model = Some(Endpoint::Compatible { base_url, api_key: None, models, demo: true });
         change(&mut settings);
 
         let registry = Registry::new();
-        let listener = Listener::bind(&ListenAddress::Tcp("127.0.0.1:0".into())).await.expect("a free port");
-        let running =
-            backend::start(settings, Role::All, vec![listener], registry.clone()).await.expect("the services start");
+        let listener =
+            Listener::bind(&ListenAddress::Tcp("127.0.0.1:0".into())).await.expect("a free port");
+        let running = backend::start(settings, Role::All, vec![listener], registry.clone())
+            .await
+            .expect("the services start");
         let base = format!("http://{}", running.addresses().first().expect("one listener"));
-        Self { running: Some(running), demo, registry, base, data, _demo_stop: demo_stop.drop_guard() }
+        Self {
+            running: Some(running),
+            demo,
+            registry,
+            base,
+            data,
+            _demo_stop: demo_stop.drop_guard(),
+        }
     }
 
     pub(crate) fn data(&self) -> &Path {
@@ -86,7 +109,8 @@ impl Server {
     }
 
     pub(crate) fn admin(&self, path: &str) -> String {
-        let admin = self.running.as_ref().and_then(Running::admin_address).expect("an admin address");
+        let admin =
+            self.running.as_ref().and_then(Running::admin_address).expect("an admin address");
         format!("http://{admin}{path}")
     }
 
@@ -105,7 +129,8 @@ impl Server {
 
     /// Accounts that the embedded store has.
     pub(crate) fn accounts(&self) -> i64 {
-        let file = rusqlite::Connection::open(self.data().join("gatehouse.sqlite")).expect("the store's file");
+        let file = rusqlite::Connection::open(self.data().join("gatehouse.sqlite"))
+            .expect("the store's file");
         file.query_row("SELECT count(*) FROM accounts", [], |row| row.get(0)).expect("a number")
     }
 
@@ -168,7 +193,10 @@ impl Client {
 
     /// Asks for the whole answer.
     pub(crate) async fn ask_whole(&self, body: &Value) -> Response {
-        send(self.request(Method::POST, "/api/chat").header("accept", "application/json").json(body)).await
+        send(
+            self.request(Method::POST, "/api/chat").header("accept", "application/json").json(body),
+        )
+        .await
     }
 
     /// Asks in a session, and waits for the answer.
@@ -180,7 +208,11 @@ impl Client {
 
     /// Reads a run on after a position.
     pub(crate) async fn resume(&self, run: &str, after: &str) -> Response {
-        send(self.request(Method::GET, &format!("/api/runs/{run}/events")).header("last-event-id", after)).await
+        send(
+            self.request(Method::GET, &format!("/api/runs/{run}/events"))
+                .header("last-event-id", after),
+        )
+        .await
     }
 }
 
@@ -227,16 +259,21 @@ impl Events {
                     None => continue,
                 }
             }
-            let chunk =
-                timeout(SOON, self.response.chunk()).await.expect("an event in time").expect("a whole stream")?;
-            self.text.push_str(std::str::from_utf8(&chunk).expect("the tests' answers are cut between characters"));
+            let chunk = timeout(SOON, self.response.chunk())
+                .await
+                .expect("an event in time")
+                .expect("a whole stream")?;
+            self.text.push_str(
+                std::str::from_utf8(&chunk).expect("the tests' answers are cut between characters"),
+            );
         }
     }
 
     /// The next event of this name.
     pub(crate) async fn until(&mut self, name: &str) -> Event {
         loop {
-            let event = self.next().await.unwrap_or_else(|| panic!("the stream ended before {name}"));
+            let event =
+                self.next().await.unwrap_or_else(|| panic!("the stream ended before {name}"));
             if event.name == name {
                 return event;
             }
@@ -253,7 +290,8 @@ impl Events {
 }
 
 fn parse(block: &str) -> Option<Event> {
-    let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+    let field =
+        |name: &str| block.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
     let data = serde_json::from_str(field("data")?).expect("JSON");
     Some(Event { id: field("id")?.to_owned(), name: field("event")?.to_owned(), data })
 }

@@ -1,7 +1,7 @@
 //! Free loopback ports for tests, for servers that must be told their port before they bind it.
 //!
-//! Each test is a process of its own and several run at once, so a port is locked for its process: without that, two
-//! tests find the same port free, and the second one to bind it fails.
+//! Each test is a process of its own and several run at once, so a port is locked for its process:
+//! without that, two tests find the same port free, and the second one to bind it fails.
 
 use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
@@ -12,8 +12,8 @@ use std::sync::{Mutex, PoisonError};
 const FIRST: u32 = 12_000;
 const COUNT: u32 = 20_000;
 
-/// A loopback port, IPv4 and IPv6, that no program listens on, that no other test process is given while this one runs,
-/// and that the system gives to no program that asks for any port.
+/// A loopback port, IPv4 and IPv6, that no program listens on, that no other test process is given
+/// while this one runs, and that the system gives to no program that asks for any port.
 ///
 /// # Panics
 /// When the folder for temporary files cannot be written, or none of 20,000 ports is free.
@@ -25,7 +25,8 @@ pub fn free_port() -> u16 {
     let start = std::process::id().wrapping_mul(13);
     for _ in 0..COUNT {
         let step = NEXT.fetch_add(1, Ordering::Relaxed);
-        let port = u16::try_from(FIRST + start.wrapping_add(step) % COUNT).expect("it is below 32000");
+        let port =
+            u16::try_from(FIRST + start.wrapping_add(step) % COUNT).expect("it is below 32000");
         let Some(lock) = lock(port) else { continue };
         if is_free(port) {
             LOCKS.lock().unwrap_or_else(PoisonError::into_inner).push(lock);
@@ -38,7 +39,8 @@ pub fn free_port() -> u16 {
 fn lock(port: u16) -> Option<File> {
     let path = std::env::temp_dir().join(format!("gatehouse-test-port-{port}.lock"));
     let file = File::options().create(true).append(true).open(&path);
-    let file = file.unwrap_or_else(|error| panic!("{}: expected a writable file: {error}", path.display()));
+    let file = file
+        .unwrap_or_else(|error| panic!("{}: expected a writable file: {error}", path.display()));
     file.try_lock().is_ok().then_some(file)
 }
 
@@ -64,7 +66,8 @@ mod tests {
 
     #[test]
     fn a_port_that_is_listened_on_is_not_free() {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
+        let listener =
+            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
         assert!(!is_free(listener.local_addr().expect("it is bound").port()));
     }
 }

@@ -1,4 +1,5 @@
-//! Tables of raw requests of HTTP/1.1: what is sent, what must be answered, and what the backend may have seen.
+//! Tables of raw requests of HTTP/1.1: what is sent, what must be answered, and what the backend
+//! may have seen.
 
 use futures::{StreamExt as _, stream};
 
@@ -10,17 +11,20 @@ use super::{Attacked, Door};
 pub enum Then {
     /// Answered with this status and closed; nothing reaches the backend.
     Refused(u16),
-    /// Answered with this status, nothing reaching the backend, and the connection serves on: where the request ends is certain.
+    /// Answered with this status, nothing reaching the backend, and the connection serves on: where
+    /// the request ends is certain.
     Answered(u16),
     /// As refused, but found out while the body passes: what reaches the backend breaks off.
     Cut(u16),
-    /// Answered 200 by the backend, which saw this one request with this body; the connection serves on.
+    /// Answered 200 by the backend, which saw this one request with this body; the connection
+    /// serves on.
     Passed(&'static str),
     /// The same, and the connection is closed.
     Last(&'static str),
 }
 
-/// A raw request. `{c}` in its text is the path that it is known by, `{s}` a request that must stay unseen.
+/// A raw request. `{c}` in its text is the path that it is known by, `{s}` a request that must stay
+/// unseen.
 #[derive(Clone, Debug)]
 pub struct Case {
     /// What it tries.
@@ -42,9 +46,14 @@ impl Case {
         Self { name, bytes: text.as_bytes().to_vec(), then }
     }
 
-    /// `POST` with these field lines and this body, behind which the unseen request stands if `{s}` is in it.
+    /// `POST` with these field lines and this body, behind which the unseen request stands if `{s}`
+    /// is in it.
     pub fn post(name: &'static str, fields: &str, body: &str, then: Then) -> Self {
-        Self::new(name, &format!("POST {{c}} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n\r\n{body}"), then)
+        Self::new(
+            name,
+            &format!("POST {{c}} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n\r\n{body}"),
+            then,
+        )
     }
 }
 
@@ -57,15 +66,27 @@ pub async fn try_all(attacked: &Attacked, topic: &str, cases: &[Case]) {
     let tries = all.map(|((index, case), door)| async move {
         let path = format!("/api/{topic}/{index}/{door:?}");
         let tried = one(attacked, door, &path, case).await;
-        tried.err().map(|error| format!("{door:?} {}: expected {:?}, {error}", case.name, case.then))
+        tried
+            .err()
+            .map(|error| format!("{door:?} {}: expected {:?}, {error}", case.name, case.then))
     });
-    let wrong: Vec<String> =
-        stream::iter(tries).buffer_unordered(AT_ONCE).filter_map(|wrong| async { wrong }).collect().await;
-    assert!(wrong.is_empty(), "{} of {} went wrong:\n{}", wrong.len(), 2 * cases.len(), wrong.join("\n"));
+    let wrong: Vec<String> = stream::iter(tries)
+        .buffer_unordered(AT_ONCE)
+        .filter_map(|wrong| async { wrong })
+        .collect()
+        .await;
+    assert!(
+        wrong.is_empty(),
+        "{} of {} went wrong:\n{}",
+        wrong.len(),
+        2 * cases.len(),
+        wrong.join("\n")
+    );
 }
 
 async fn one(attacked: &Attacked, door: Door, path: &str, case: &Case) -> Result<(), String> {
-    let bytes = replace(&replace(&case.bytes, b"{c}", path.as_bytes()), b"{s}", SMUGGLED.as_bytes());
+    let bytes =
+        replace(&replace(&case.bytes, b"{c}", path.as_bytes()), b"{s}", SMUGGLED.as_bytes());
     let mut wire = attacked.connect(door).await;
     // An answer may come, and the connection end, before all was sent.
     let _ = wire.send(&bytes).await;
@@ -81,7 +102,11 @@ async fn one(attacked: &Attacked, door: Door, path: &str, case: &Case) -> Result
         all.into_iter().filter(|seen| seen.complete || !complete).collect::<Vec<_>>()
     };
     let is = |wanted: u16| {
-        (answer.status == wanted).then_some(()).ok_or(format!("answered {} {}", answer.status, answer.text()))
+        (answer.status == wanted).then_some(()).ok_or(format!(
+            "answered {} {}",
+            answer.status,
+            answer.text()
+        ))
     };
     match case.then {
         Then::Refused(status) | Then::Cut(status) => {
@@ -104,9 +129,14 @@ async fn one(attacked: &Attacked, door: Door, path: &str, case: &Case) -> Result
         Then::Passed(body) | Then::Last(body) => {
             is(200)?;
             let reached = seen(true);
-            let [only] = reached.as_slice() else { return Err(format!("the backend saw {reached:?}")) };
+            let [only] = reached.as_slice() else {
+                return Err(format!("the backend saw {reached:?}"));
+            };
             if only.body != replace(body.as_bytes(), b"{s}", SMUGGLED.as_bytes()) {
-                return Err(format!("the backend got the body {:?}", String::from_utf8_lossy(&only.body)));
+                return Err(format!(
+                    "the backend got the body {:?}",
+                    String::from_utf8_lossy(&only.body)
+                ));
             }
             if matches!(case.then, Then::Last(_)) {
                 let rest = wire.rest().await?;
@@ -124,8 +154,11 @@ async fn one(attacked: &Attacked, door: Door, path: &str, case: &Case) -> Result
 async fn probe(wire: &mut Wire, path: &str) -> Result<(), String> {
     let probe = format!("{path}/probe");
     let request = format!("GET {probe} HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    wire.send(request.as_bytes()).await.map_err(|error| format!("the probe cannot be sent: {error}"))?;
-    let after = wire.answer(false).await.map_err(|error| format!("the probe was answered by {error}"))?;
+    wire.send(request.as_bytes())
+        .await
+        .map_err(|error| format!("the probe cannot be sent: {error}"))?;
+    let after =
+        wire.answer(false).await.map_err(|error| format!("the probe was answered by {error}"))?;
     let right = after.status == 200 && after.text() == probe;
     right.then_some(()).ok_or(format!("the probe was answered {} {}", after.status, after.text()))
 }

@@ -1,4 +1,5 @@
-//! A backend that records every request as it came, byte by byte, and can tell which of them a proxy may not send.
+//! A backend that records every request as it came, byte by byte, and can tell which of them a
+//! proxy may not send.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -25,7 +26,8 @@ pub struct Seen {
 
 /// A running backend. Dropping it stops it.
 ///
-/// It answers `/ws` with an upgrade and sends back what comes, `/api/big` with 2 MiB, and anything else with its target.
+/// It answers `/ws` with an upgrade and sends back what comes, `/api/big` with 2 MiB, and anything
+/// else with its target.
 pub struct Recorder {
     /// Its port on loopback.
     pub port: u16,
@@ -93,7 +95,8 @@ impl Seen {
         self.lines().skip(1).filter_map(split).collect()
     }
 
-    /// Why another server could read this head in another way; `None`: it cannot (RFC 9112 sections 2.2, 5 and 6).
+    /// Why another server could read this head in another way; `None`: it cannot (RFC 9112 sections
+    /// 2.2, 5 and 6).
     pub fn ambiguity(&self) -> Option<String> {
         let named = |why: &str| Some(format!("{why}: {:?}", String::from_utf8_lossy(&self.head)));
         let text = String::from_utf8_lossy(&self.head).replace("\r\n", "");
@@ -105,20 +108,25 @@ impl Seen {
         }
         for line in self.lines().skip(1).filter(|line| !line.is_empty()) {
             let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
-            let token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+            let token =
+                |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
             if name.is_empty() || name.len() == line.len() || !name.iter().all(token) {
                 return named("a field line that is not `name: value`");
             }
         }
         let (lengths, codings) = (self.values("content-length"), self.values("transfer-encoding"));
-        let one_number = |length: &String| !length.is_empty() && length.bytes().all(|byte| byte.is_ascii_digit());
+        let one_number = |length: &String| {
+            !length.is_empty() && length.bytes().all(|byte| byte.is_ascii_digit())
+        };
         match (lengths.as_slice(), codings.as_slice()) {
             ([], []) => None,
             ([length], []) if one_number(length) => None,
             ([], [coding]) if coding == "chunked" => None,
             _ => named("more than one framing"),
         }
-        .or_else(|| (self.values("host").len() != 1).then(|| named("other than one Host")).flatten())
+        .or_else(|| {
+            (self.values("host").len() != 1).then(|| named("other than one Host")).flatten()
+        })
     }
 
     fn lines(&self) -> impl Iterator<Item = &[u8]> {
@@ -170,7 +178,10 @@ async fn serve(mut tcp: TcpStream, record: Record) -> io::Result<()> {
             return Ok(());
         }
         let answer = if target == "/api/big" { vec![b'x'; BIG] } else { target.into_bytes() };
-        let head = format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n", answer.len());
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n",
+            answer.len()
+        );
         tcp.write_all(head.as_bytes()).await?;
         if !seen.line().starts_with("HEAD ") {
             tcp.write_all(&answer).await?;
@@ -178,12 +189,19 @@ async fn serve(mut tcp: TcpStream, record: Record) -> io::Result<()> {
     }
 }
 
-async fn read_body(tcp: &mut TcpStream, ahead: &mut Vec<u8>, seen: &Seen, body: &mut Vec<u8>) -> io::Result<()> {
+async fn read_body(
+    tcp: &mut TcpStream,
+    ahead: &mut Vec<u8>,
+    seen: &Seen,
+    body: &mut Vec<u8>,
+) -> io::Result<()> {
     if !seen.values("transfer-encoding").is_empty() {
         loop {
             let line = take_line(tcp, ahead).await?;
             let digits = line.split(|byte| *byte == b';').next().unwrap_or_default();
-            let size = std::str::from_utf8(digits).ok().and_then(|size| usize::from_str_radix(size.trim(), 16).ok());
+            let size = std::str::from_utf8(digits)
+                .ok()
+                .and_then(|size| usize::from_str_radix(size.trim(), 16).ok());
             let size = size.ok_or(io::ErrorKind::InvalidData)?;
             if size == 0 {
                 while !take_line(tcp, ahead).await?.is_empty() {}
@@ -193,11 +211,17 @@ async fn read_body(tcp: &mut TcpStream, ahead: &mut Vec<u8>, seen: &Seen, body: 
             take(tcp, ahead, 2, &mut Vec::new()).await?;
         }
     }
-    let length = seen.values("content-length").first().and_then(|length| length.parse().ok()).unwrap_or(0);
+    let length =
+        seen.values("content-length").first().and_then(|length| length.parse().ok()).unwrap_or(0);
     take(tcp, ahead, length, body).await
 }
 
-async fn take(tcp: &mut TcpStream, ahead: &mut Vec<u8>, length: usize, body: &mut Vec<u8>) -> io::Result<()> {
+async fn take(
+    tcp: &mut TcpStream,
+    ahead: &mut Vec<u8>,
+    length: usize,
+    body: &mut Vec<u8>,
+) -> io::Result<()> {
     let mut left = length;
     while left > 0 {
         if ahead.is_empty() && tcp.read_buf(ahead).await? == 0 {

@@ -3,7 +3,9 @@
 use std::io;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf};
+use tokio::io::{
+    AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf,
+};
 use tokio::time::timeout;
 
 /// Longest time for an answer or an end. A refusal is due at once; the rest is for a busy machine.
@@ -40,7 +42,10 @@ impl Answer {
     /// The value of a field, when there is one.
     pub fn field(&self, name: &str) -> Option<&str> {
         let fields = self.head.lines().filter_map(|line| line.split_once(':'));
-        fields.filter(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).next()
+        fields
+            .filter(|(other, _)| other.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.trim())
+            .next()
     }
 
     /// The body as text.
@@ -69,11 +74,12 @@ impl Wire {
         timeout(PROMPT, sending).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }
 
-    /// The next answer; `bodiless` for one to HEAD. The error is what came instead: silence, the end, or what is no answer.
+    /// The next answer; `bodiless` for one to HEAD. The error is what came instead: silence, the
+    /// end, or what is no answer.
     pub async fn answer(&mut self, bodiless: bool) -> Result<Answer, String> {
-        timeout(PROMPT, self.read_answer(bodiless))
-            .await
-            .unwrap_or_else(|_| Err(format!("silence after {} bytes of an answer", self.ahead.len())))
+        timeout(PROMPT, self.read_answer(bodiless)).await.unwrap_or_else(|_| {
+            Err(format!("silence after {} bytes of an answer", self.ahead.len()))
+        })
     }
 
     /// All that still comes until the peer closes; an error when it does not.
@@ -101,12 +107,23 @@ impl Wire {
                 break end;
             }
             match self.more().await {
-                Ok(0) => return Err(format!("the end after {:?}", String::from_utf8_lossy(&self.ahead))),
+                Ok(0) => {
+                    return Err(format!(
+                        "the end after {:?}",
+                        String::from_utf8_lossy(&self.ahead)
+                    ));
+                }
                 Ok(_) => {}
-                Err(error) => return Err(format!("{error} after {:?}", String::from_utf8_lossy(&self.ahead))),
+                Err(error) => {
+                    return Err(format!(
+                        "{error} after {:?}",
+                        String::from_utf8_lossy(&self.ahead)
+                    ));
+                }
             }
         };
-        let head = String::from_utf8_lossy(&self.ahead.drain(..end + 4).collect::<Vec<_>>()).into_owned();
+        let head =
+            String::from_utf8_lossy(&self.ahead.drain(..end + 4).collect::<Vec<_>>()).into_owned();
         let version = head.strip_prefix("HTTP/1.1 ").or_else(|| head.strip_prefix("HTTP/1.0 "));
         let status = version.and_then(|rest| rest.get(..3)?.parse().ok());
         let status = status.ok_or_else(|| format!("no status line: {head:?}"))?;
@@ -135,7 +152,8 @@ impl Wire {
                 self.expect_more().await?;
             };
             let line = String::from_utf8_lossy(&self.take(end + 2).await?).trim().to_owned();
-            let size = usize::from_str_radix(&line, 16).map_err(|error| format!("{error}: {line:?}"))?;
+            let size =
+                usize::from_str_radix(&line, 16).map_err(|error| format!("{error}: {line:?}"))?;
             let data = self.take(size + 2).await?;
             if size == 0 {
                 return Ok(body);

@@ -1,4 +1,5 @@
-//! The admin address: a web page must not read it under a name of its own (DNS rebinding), and no client may occupy it.
+//! The admin address: a web page must not read it under a name of its own (DNS rebinding), and no
+//! client may occupy it.
 
 use std::time::{Duration, Instant};
 
@@ -56,30 +57,60 @@ async fn only_hosts_that_no_web_page_can_have_are_answered() {
     ] {
         for path in paths {
             for host in &accepted {
-                let request = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\n\r\n");
+                let request = format!(
+                    "{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\n\r\n"
+                );
                 match ask(&attacked, &request).await {
                     Ok(200) => {}
                     other => wrong.push(format!("{method} {path} to {host:?}: {other:?}")),
                 }
             }
             for (host, status) in refused {
-                let request = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\n\r\n");
+                let request = format!(
+                    "{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\n\r\n"
+                );
                 match ask(&attacked, &request).await {
                     Ok(answered) if answered == status => {}
-                    other => wrong.push(format!("{method} {path} to {host:?}: {other:?}, not {status}")),
+                    other => {
+                        wrong.push(format!("{method} {path} to {host:?}: {other:?}, not {status}"))
+                    }
                 }
             }
         }
     }
     for (name, status, request) in [
         ("no Host", 400, "GET /metrics HTTP/1.1\r\n\r\n"),
-        ("two Hosts", 400, "GET /metrics HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n"),
-        ("absolute form", 421, "GET http://evil.example/metrics HTTP/1.1\r\nHost: evil.example\r\n\r\n"),
-        ("absolute form beside Host", 421, "GET http://evil.example/metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"),
-        ("Host beside absolute form", 421, "GET http://localhost/metrics HTTP/1.1\r\nHost: evil.example\r\n\r\n"),
+        (
+            "two Hosts",
+            400,
+            "GET /metrics HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n",
+        ),
+        (
+            "absolute form",
+            421,
+            "GET http://evil.example/metrics HTTP/1.1\r\nHost: evil.example\r\n\r\n",
+        ),
+        (
+            "absolute form beside Host",
+            421,
+            "GET http://evil.example/metrics HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        ),
+        (
+            "Host beside absolute form",
+            421,
+            "GET http://localhost/metrics HTTP/1.1\r\nHost: evil.example\r\n\r\n",
+        ),
         ("a foreign Host of HTTP/1.0", 421, "GET /metrics HTTP/1.0\r\nHost: evil.example\r\n\r\n"),
-        ("a page's origin", 403, "GET /metrics HTTP/1.1\r\nHost: localhost\r\nOrigin: https://evil.example\r\n\r\n"),
-        ("a page's fetch", 403, "GET /metrics HTTP/1.1\r\nHost: localhost\r\nSec-Fetch-Site: cross-site\r\n\r\n"),
+        (
+            "a page's origin",
+            403,
+            "GET /metrics HTTP/1.1\r\nHost: localhost\r\nOrigin: https://evil.example\r\n\r\n",
+        ),
+        (
+            "a page's fetch",
+            403,
+            "GET /metrics HTTP/1.1\r\nHost: localhost\r\nSec-Fetch-Site: cross-site\r\n\r\n",
+        ),
     ] {
         match ask(&attacked, request).await {
             Ok(answered) if answered == status => {}
@@ -101,7 +132,9 @@ async fn names_that_are_configured_are_answered_and_no_others() {
         ("gateway.internal.evil.example", false),
         ("evil.example", false),
     ] {
-        let status = ask(&attacked, &format!("GET /metrics HTTP/1.1\r\nHost: {host}\r\n\r\n")).await.expect(host);
+        let status = ask(&attacked, &format!("GET /metrics HTTP/1.1\r\nHost: {host}\r\n\r\n"))
+            .await
+            .expect(host);
         assert!(if answered { status == 200 } else { status == 421 }, "{host}: {status}");
     }
     attacked.assert_well().await;
@@ -121,7 +154,12 @@ async fn half_a_request_is_closed_and_many_do_not_occupy_it() {
     let mut attacked = Attacked::start(NO_RATE, "").await;
     let before = attacked.open_descriptors();
     let half = |index: usize| {
-        let begun = ["", "G", "GET /metrics HTTP/1.1\r\n", "GET /metrics HTTP/1.1\r\nHost: localhost\r\nX: "];
+        let begun = [
+            "",
+            "G",
+            "GET /metrics HTTP/1.1\r\n",
+            "GET /metrics HTTP/1.1\r\nHost: localhost\r\nX: ",
+        ];
         begun[index % begun.len()].as_bytes()
     };
     let mut open = Vec::new();
@@ -135,7 +173,11 @@ async fn half_a_request_is_closed_and_many_do_not_occupy_it() {
     assert!(scrape::metrics(attacked.admin).contains("gateway_ready"), "an operator is let in");
     let (most, began) = (before + PLACES + 24, Instant::now());
     while attacked.open_descriptors() > most {
-        assert!(began.elapsed() < HEAD_TIMEOUT / 2, "{} descriptors, {before} before", attacked.open_descriptors());
+        assert!(
+            began.elapsed() < HEAD_TIMEOUT / 2,
+            "{} descriptors, {before} before",
+            attacked.open_descriptors()
+        );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let closing = stream::iter(open.iter_mut())
@@ -152,14 +194,19 @@ async fn a_head_without_end_is_refused() {
     let begin = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n";
     for (name, request) in [
         ("a long value", format!("{begin}X: {}\r\n\r\n", "y".repeat(4 << 20))),
-        ("a long target", format!("GET /metrics?{} HTTP/1.1\r\nHost: localhost\r\n\r\n", "y".repeat(4 << 20))),
+        (
+            "a long target",
+            format!("GET /metrics?{} HTTP/1.1\r\nHost: localhost\r\n\r\n", "y".repeat(4 << 20)),
+        ),
         ("many fields", format!("{begin}{}\r\n", "X: y\r\n".repeat(500_000))),
         ("no line", "y".repeat(4 << 20)),
     ] {
         let mut wire = Wire::new(attacked.tcp(attacked.admin).await);
         let _ = wire.send(request.as_bytes()).await;
         match tokio::time::timeout(PATIENCE, wire.answer(false)).await.expect("it ends in time") {
-            Ok(answer) => assert!(matches!(answer.status, 400 | 414 | 431), "{name}: {}", answer.status),
+            Ok(answer) => {
+                assert!(matches!(answer.status, 400 | 414 | 431), "{name}: {}", answer.status)
+            }
             // A reset takes the answer away from a client that still sends.
             Err(end) => assert!(!end.contains("silence"), "{name}: {end}"),
         }

@@ -1,4 +1,5 @@
-//! Bodies in chunks (RFC 9112 section 7.1): a size is hexadecimal digits, and nothing may be read in two ways.
+//! Bodies in chunks (RFC 9112 section 7.1): a size is hexadecimal digits, and nothing may be read
+//! in two ways.
 
 use e2e::attack::cases::{Case, Then, try_all};
 use e2e::attack::{Attacked, NO_RATE};
@@ -46,7 +47,11 @@ async fn a_chunk_of_no_certain_size_is_refused() {
         case("a size and nothing", "5\r\n\r\n0\r\n\r\nxx0\r\n\r\n", bad),
         case("2^64 - 1", "ffffffffffffffff\r\nhello", bad),
         case("2^63", "8000000000000000\r\nhello", Then::Cut(408)),
-        case("one above the limit of bodies", &format!("100001\r\n{}", "x".repeat(0x10_0001)), Then::Cut(413)),
+        case(
+            "one above the limit of bodies",
+            &format!("100001\r\n{}", "x".repeat(0x10_0001)),
+            Then::Cut(413),
+        ),
         case("a request where a size is due", "{s}", bad),
         end("a last chunk of many zeros", "0000\r\n\r\n", ok),
         end("a last chunk with an extension", "0;a=b\r\n\r\n", ok),

@@ -1,8 +1,10 @@
-//! Conditional and range requests for a file (RFC 9110 sections 13 and 14): the order of conditions, and ranges that overflow.
+//! Conditional and range requests for a file (RFC 9110 sections 13 and 14): the order of
+//! conditions, and ranges that overflow.
 
 use e2e::attack::{Attacked, Door, NO_RATE};
 
-/// Of a file of ten digits: the fields of a request, and the status and body of its answer. `TAG` stands for its tag.
+/// Of a file of ten digits: the fields of a request, and the status and body of its answer. `TAG`
+/// stands for its tag.
 const CASES: &[(&str, u16, &str)] = &[
     ("", 200, "0123456789"),
     ("If-Match: TAG", 200, "0123456789"),
@@ -68,7 +70,10 @@ async fn conditions_come_in_order_and_ranges_stay_inside() {
         (format!("Range: bytes={}", "0-,".repeat(5_000)), 200, "0123456789"),
         (format!("Range: bytes={many}"), 200, "0123456789"),
     ];
-    let cases = CASES.iter().map(|(fields, status, body)| (fields.replace("TAG", &tag), *status, *body)).chain(many);
+    let cases = CASES
+        .iter()
+        .map(|(fields, status, body)| (fields.replace("TAG", &tag), *status, *body))
+        .chain(many);
     let mut wrong = Vec::new();
     for (fields, status, body) in cases {
         let fields = if fields.is_empty() { fields } else { format!("{fields}\r\n") };

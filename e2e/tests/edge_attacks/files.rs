@@ -1,10 +1,11 @@
-//! Paths that lead out of a site, by whatever spelling: none may bring what is not in it, and none may bring the page in the
-//! place of something else.
+//! Paths that lead out of a site, by whatever spelling: none may bring what is not in it, and none
+//! may bring the page in the place of something else.
 
 use e2e::attack::{Attacked, Door, NO_RATE, PAGE, SECRET};
 use e2e::frames::{H2, Outcome, WHOLE, field, frame, kind, request};
 
-/// Every one is refused with this status: 400 for a path that could be read in two ways, 404 for what is not there.
+/// Every one is refused with this status: 400 for a path that could be read in two ways, 404 for
+/// what is not there.
 const PATHS: &[(&str, u16)] = &[
     ("/../secret.txt", 400),
     ("/..", 400),
@@ -130,7 +131,10 @@ async fn nothing_outside_of_the_site_can_be_read() {
         connection.send(&frame(kind::HEADERS, WHOLE, 1, &head)).await.expect("it is sent");
         match connection.outcome(1).await {
             Outcome::Status(status) if status == *expected => {
-                assert_kept(path, &String::from_utf8_lossy(&connection.body(1).await.unwrap_or_default()));
+                assert_kept(
+                    path,
+                    &String::from_utf8_lossy(&connection.body(1).await.unwrap_or_default()),
+                );
             }
             // What no URI can have is malformed to begin with.
             Outcome::Reset(1) if *expected == 400 => {}
@@ -144,8 +148,7 @@ async fn nothing_outside_of_the_site_can_be_read() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_page_answers_navigations_and_nothing_else() {
     let mut attacked = Attacked::start(NO_RATE, "").await;
-    let navigation =
-        "Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document";
+    let navigation = "Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document";
     let old = "Accept: text/html,application/xhtml+xml,*/*;q=0.8";
     let script = "Accept: */*\r\nSec-Fetch-Mode: no-cors\r\nSec-Fetch-Dest: script";
     let mut wrong = Vec::new();
@@ -169,24 +172,29 @@ async fn the_page_answers_navigations_and_nothing_else() {
         ("/.well-known/none", navigation, false),
     ] {
         let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n\r\n");
-        let answer = attacked.exchange(Door::Tls, request.as_bytes()).await.expect("it is answered");
+        let answer =
+            attacked.exchange(Door::Tls, request.as_bytes()).await.expect("it is answered");
         let expected = if found { (200, true) } else { (404, false) };
         if (answer.status, answer.text() == PAGE) != expected {
             wrong.push(format!("{path} with {fields:?}: {} {}", answer.status, answer.text()));
         }
     }
     // A route is not the page's, whatever is asked for.
-    for (path, status, text) in [("/api/none.html", 200, "/api/none.html"), ("/ws", 200, "/ws"), ("/api", 200, "/api")]
+    for (path, status, text) in
+        [("/api/none.html", 200, "/api/none.html"), ("/ws", 200, "/ws"), ("/api", 200, "/api")]
     {
         let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{navigation}\r\n\r\n");
-        let answer = attacked.exchange(Door::Tls, request.as_bytes()).await.expect("it is answered");
+        let answer =
+            attacked.exchange(Door::Tls, request.as_bytes()).await.expect("it is answered");
         if (answer.status, answer.text().as_str()) != (status, text) {
             wrong.push(format!("{path}: {} {}", answer.status, answer.text()));
         }
     }
     for method in ["POST", "PUT", "DELETE", "OPTIONS", "PROPFIND", "get"] {
-        let request = format!("{method} /settings HTTP/1.1\r\nHost: localhost\r\n{navigation}\r\n\r\n");
-        let answer = attacked.exchange(Door::Tls, request.as_bytes()).await.expect("it is answered");
+        let request =
+            format!("{method} /settings HTTP/1.1\r\nHost: localhost\r\n{navigation}\r\n\r\n");
+        let answer =
+            attacked.exchange(Door::Tls, request.as_bytes()).await.expect("it is answered");
         if answer.status != 405 {
             wrong.push(format!("{method}: {}", answer.status));
         }

@@ -1,26 +1,41 @@
-//! Where a body ends (RFC 9112 section 6): two answers to that question are how a request is smuggled past a proxy.
+//! Where a body ends (RFC 9112 section 6): two answers to that question are how a request is
+//! smuggled past a proxy.
 
 use e2e::attack::cases::{Case, Then, try_all};
 use e2e::attack::{Attacked, NO_RATE};
 
-/// A body for CL.TE: the one who counts sees all of it, the one who reads chunks sees a second request.
+/// A body for CL.TE: the one who counts sees all of it, the one who reads chunks sees a second
+/// request.
 const CL_TE: &str = "0\r\n\r\n{s}";
-/// A body for TE.CL: the one who reads chunks sees all of it, the one who counts five bytes sees more.
+/// A body for TE.CL: the one who reads chunks sees all of it, the one who counts five bytes sees
+/// more.
 const TE_CL: &str = "40\r\n{s}00000000000000000\r\n0\r\n\r\n";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_of_two_lengths_is_refused() {
     let (bad, coding) = (Then::Refused(400), Then::Refused(501));
     let both = |name, fields, body| Case::post(name, fields, body, bad);
-    let length = |name, value: &str, then| Case::post(name, &format!("Content-Length: {value}"), "hello", then);
-    let te = |name, line: &str, then| Case::post(name, &format!("Content-Length: 5\r\n{line}"), TE_CL, then);
+    let length = |name, value: &str, then| {
+        Case::post(name, &format!("Content-Length: {value}"), "hello", then)
+    };
+    let te = |name, line: &str, then| {
+        Case::post(name, &format!("Content-Length: 5\r\n{line}"), TE_CL, then)
+    };
     let only = |name, line: &str, then| Case::post(name, line, "5\r\nhello\r\n0\r\n\r\n", then);
     let cases = [
         both("CL.TE", "Content-Length: 60\r\nTransfer-Encoding: chunked", CL_TE),
         both("TE.CL", "Transfer-Encoding: chunked\r\nContent-Length: 5", TE_CL),
         both("CL 0 beside TE", "Content-Length: 0\r\nTransfer-Encoding: chunked", CL_TE),
-        both("CL beside TE in other letters", "CONTENT-LENGTH: 60\r\ntransfer-encoding: CHUNKED", CL_TE),
-        both("CL, something else, TE", "Content-Length: 60\r\nX: y\r\nTransfer-Encoding: chunked", CL_TE),
+        both(
+            "CL beside TE in other letters",
+            "CONTENT-LENGTH: 60\r\ntransfer-encoding: CHUNKED",
+            CL_TE,
+        ),
+        both(
+            "CL, something else, TE",
+            "Content-Length: 60\r\nX: y\r\nTransfer-Encoding: chunked",
+            CL_TE,
+        ),
         both("two equal CL", "Content-Length: 5\r\nContent-Length: 5", "hello"),
         both("two CL", "Content-Length: 5\r\nContent-Length: 60", "hello{s}"),
         both("two CL, the other way round", "Content-Length: 60\r\nContent-Length: 5", "hello{s}"),
@@ -62,8 +77,16 @@ async fn a_body_of_two_lengths_is_refused() {
         te("TE with a space inside", "Transfer-Encoding: chun ked", coding),
         te("TE after a no-break space", "Transfer-Encoding: \u{a0}chunked", coding),
         te("TE with a letter that folds to k", "Transfer-Encoding: chun\u{212a}ed", coding),
-        te("TE identity, then chunked", "Transfer-Encoding: identity\r\nTransfer-Encoding: chunked", coding),
-        te("TE chunked, then identity", "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity", bad),
+        te(
+            "TE identity, then chunked",
+            "Transfer-Encoding: identity\r\nTransfer-Encoding: chunked",
+            coding,
+        ),
+        te(
+            "TE chunked, then identity",
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity",
+            bad,
+        ),
         te("TE twice", "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", bad),
         te("TE with a space before the colon", "Transfer-Encoding : chunked", bad),
         te("TE with a tab before the colon", "Transfer-Encoding\t: chunked", bad),
@@ -80,8 +103,17 @@ async fn a_body_of_two_lengths_is_refused() {
         te("TE without a colon", "Transfer-Encoding chunked", bad),
         only("TE in other letters", "TRANSFER-ENCODING: Chunked", Then::Passed("hello")),
         only("TE with tabs around", "Transfer-Encoding:\tchunked\t", Then::Passed("hello")),
-        only("TE hop by hop", "Connection: Transfer-Encoding\r\nTransfer-Encoding: chunked", Then::Passed("hello")),
-        Case::post("CL hop by hop", "Connection: Content-Length\r\nContent-Length: 5", "hello", Then::Passed("hello")),
+        only(
+            "TE hop by hop",
+            "Connection: Transfer-Encoding\r\nTransfer-Encoding: chunked",
+            Then::Passed("hello"),
+        ),
+        Case::post(
+            "CL hop by hop",
+            "Connection: Content-Length\r\nContent-Length: 5",
+            "hello",
+            Then::Passed("hello"),
+        ),
         Case::new(
             "TE with HTTP/1.0",
             "POST {c} HTTP/1.0\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{s}",
@@ -98,7 +130,12 @@ async fn a_body_of_two_lengths_is_refused() {
             Then::Passed("{s}"),
         ),
         Case::post("a request in a body", "Content-Length: 47", "{s}", Then::Passed("{s}")),
-        Case::post("a request in a chunk", "Transfer-Encoding: chunked", "2f\r\n{s}\r\n0\r\n\r\n", Then::Passed("{s}")),
+        Case::post(
+            "a request in a chunk",
+            "Transfer-Encoding: chunked",
+            "2f\r\n{s}\r\n0\r\n\r\n",
+            Then::Passed("{s}"),
+        ),
     ];
     let mut attacked = Attacked::start(NO_RATE, "").await;
     try_all(&attacked, "framing", &cases).await;

@@ -1,10 +1,13 @@
-//! HTTP/2 in masses: what a client can make the gateway do, or hold, is bounded, and others are served meanwhile.
+//! HTTP/2 in masses: what a client can make the gateway do, or hold, is bounded, and others are
+//! served meanwhile.
 
 use std::time::Duration;
 
 use e2e::attack::wire::PROMPT;
 use e2e::attack::{Attacked, BIG_FILE, Door, NO_RATE};
-use e2e::frames::{self, END_HEADERS, END_STREAM, Frame, H2, WHOLE, code, field, frame, kind, request, settings};
+use e2e::frames::{
+    self, END_HEADERS, END_STREAM, Frame, H2, WHOLE, code, field, frame, kind, request, settings,
+};
 use e2e::process::{PATIENCE, eventually};
 use tokio::io::AsyncWriteExt as _;
 
@@ -22,8 +25,14 @@ struct Flood {
     goodbye: Option<u32>,
 }
 
-/// Sends bytes again and again until the connection ends or takes no more, reading meanwhile or not.
-async fn flood(attacked: &Attacked, first: &[u8], reads: bool, mut next: impl FnMut(usize) -> Vec<u8>) -> Flood {
+/// Sends bytes again and again until the connection ends or takes no more, reading meanwhile or
+/// not.
+async fn flood(
+    attacked: &Attacked,
+    first: &[u8],
+    reads: bool,
+    mut next: impl FnMut(usize) -> Vec<u8>,
+) -> Flood {
     let mut connection = H2::open(attacked, &[]).await;
     connection.send(first).await.expect("it is sent");
     let (mut reading, mut writing) = connection.split();
@@ -51,7 +60,11 @@ async fn flood(attacked: &Attacked, first: &[u8], reads: bool, mut next: impl Fn
         }
     }
     let stop = reader.abort_handle();
-    let goodbye = if reads && taken < ENDLESS { tokio::time::timeout(PROMPT, reader).await.ok() } else { None };
+    let goodbye = if reads && taken < ENDLESS {
+        tokio::time::timeout(PROMPT, reader).await.ok()
+    } else {
+        None
+    };
     stop.abort();
     Flood { taken, goodbye: goodbye.and_then(Result::ok).flatten() }
 }
@@ -66,10 +79,16 @@ async fn streams_reset_at_once_end_the_connection() {
     ] {
         let [fault, payload @ ..] = fault;
         let flooded = flood(&attacked, &[], true, |round| {
-            let stream = |step| u32::try_from(2 * (100 * round + step) + 1).expect("streams are few");
+            let stream =
+                |step| u32::try_from(2 * (100 * round + step) + 1).expect("streams are few");
             (0..100)
                 .flat_map(|step| {
-                    let open = frame(kind::HEADERS, END_HEADERS, stream(step), &request("POST", "/api/reset"));
+                    let open = frame(
+                        kind::HEADERS,
+                        END_HEADERS,
+                        stream(step),
+                        &request("POST", "/api/reset"),
+                    );
                     [open, frame(fault, 0, stream(step), &payload)].concat()
                 })
                 .collect()
@@ -100,7 +119,10 @@ async fn floods_that_cost_the_sender_nothing_end_or_stall() {
     ] {
         let flooded = flood(&attacked, &first, reads, |_| flooding.clone()).await;
         assert!(flooded.taken < ENDLESS, "{name}: {flooded:?}");
-        attacked.exchange(Door::Tls, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.expect(name);
+        attacked
+            .exchange(Door::Tls, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            .await
+            .expect(name);
     }
     // Allowed, and worth nothing: it may go on, and must not fill memory.
     let before = attacked.forget_peak();
@@ -114,9 +136,11 @@ async fn floods_that_cost_the_sender_nothing_end_or_stall() {
 /// Connections, and streams on each of them.
 const CONNECTIONS: usize = 20;
 const STREAMS: u32 = 100;
-/// `limits.held_bytes_per_address`, of which each request takes 32 KiB; what is above is answered 503.
+/// `limits.held_bytes_per_address`, of which each request takes 32 KiB; what is above is answered
+/// 503.
 const HELD: &str = "held_bytes_per_address = \"32MiB\"";
-/// Bytes of memory that stalled streams of one address may hold: twice that, for connections and the allocator.
+/// Bytes of memory that stalled streams of one address may hold: twice that, for connections and
+/// the allocator.
 const STALLED_MAX: usize = 64 << 20;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -128,8 +152,9 @@ async fn streams_that_nobody_reads_hold_little_memory() {
         for _ in 0..CONNECTIONS / 2 {
             // A window of nothing for each stream.
             let mut connection = H2::open(&attacked, &[(4, 0)]).await;
-            let open =
-                (0..STREAMS).flat_map(|stream| frame(kind::HEADERS, WHOLE, 2 * stream + 1, &request("GET", path)));
+            let open = (0..STREAMS).flat_map(|stream| {
+                frame(kind::HEADERS, WHOLE, 2 * stream + 1, &request("GET", path))
+            });
             connection.send(&open.collect::<Vec<_>>()).await.expect("it is sent");
             connections.push(connection);
         }
@@ -138,8 +163,9 @@ async fn streams_that_nobody_reads_hold_little_memory() {
     for connection in &mut connections {
         let mut over = std::collections::BTreeSet::new();
         while over.len() < STREAMS as usize {
-            let frame =
-                tokio::time::timeout(PATIENCE, connection.next()).await.expect("every stream is answered or refused");
+            let frame = tokio::time::timeout(PATIENCE, connection.next())
+                .await
+                .expect("every stream is answered or refused");
             let Some(Frame { kind, stream, .. }) = frame else { break };
             if kind == kind::HEADERS || kind == kind::RST_STREAM {
                 answered += usize::from(kind == kind::HEADERS);
@@ -156,7 +182,10 @@ async fn streams_that_nobody_reads_hold_little_memory() {
     let grown = attacked.memory("VmHWM").saturating_sub(before);
     println!("{answered} streams of {BIG_FILE} bytes stalled: {grown} bytes of memory");
     assert!(grown < STALLED_MAX, "{grown} bytes for {answered} streams that nobody reads");
-    attacked.exchange(Door::Tls, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.expect("others are served");
+    attacked
+        .exchange(Door::Tls, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .await
+        .expect("others are served");
     drop(connections);
     attacked.assert_well().await;
 }

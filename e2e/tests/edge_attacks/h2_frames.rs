@@ -1,15 +1,21 @@
-//! Frames of HTTP/2 of the wrong size, in the wrong place, or after the end (RFC 9113 sections 4 to 6).
+//! Frames of HTTP/2 of the wrong size, in the wrong place, or after the end (RFC 9113 sections 4 to
+//! 6).
 
 use e2e::attack::{Attacked, NO_RATE};
-use e2e::frames::{END_HEADERS, END_STREAM, H2, Outcome, PADDED, PREFACE, WHOLE, code, frame, kind, request, settings};
+use e2e::frames::{
+    END_HEADERS, END_STREAM, H2, Outcome, PADDED, PREFACE, WHOLE, code, frame, kind, request,
+    settings,
+};
 use futures::{StreamExt as _, stream};
 
 /// What must come of it, besides silence being wrong always.
 #[derive(Clone, Copy, Debug)]
 enum Then {
-    /// GOAWAY with this code, or as a protocol error: the library has one code for all that it cannot decode.
+    /// GOAWAY with this code, or as a protocol error: the library has one code for all that it
+    /// cannot decode.
     Ended(u32),
-    /// The stream is reset with this code, or the connection ends as above (RFC 9113 section 5.4.2 allows it).
+    /// The stream is reset with this code, or the connection ends as above (RFC 9113 section 5.4.2
+    /// allows it).
     Reset(u32),
 }
 
@@ -34,8 +40,16 @@ fn cases() -> Vec<(&'static str, Vec<u8>, Then)> {
         ("a largest frame that is too small", alone(settings(&[(5, 16_383)])), protocol),
         ("a largest frame that is too large", alone(settings(&[(5, 1 << 24)])), protocol),
         ("WINDOW_UPDATE of 3 bytes", alone(frame(kind::WINDOW_UPDATE, 0, 0, &[0; 3])), size),
-        ("WINDOW_UPDATE of nothing", alone(frame(kind::WINDOW_UPDATE, 0, 0, &increment(0))), protocol),
-        ("WINDOW_UPDATE on an idle stream", alone(frame(kind::WINDOW_UPDATE, 0, 1, &increment(1))), protocol),
+        (
+            "WINDOW_UPDATE of nothing",
+            alone(frame(kind::WINDOW_UPDATE, 0, 0, &increment(0))),
+            protocol,
+        ),
+        (
+            "WINDOW_UPDATE on an idle stream",
+            alone(frame(kind::WINDOW_UPDATE, 0, 1, &increment(1))),
+            protocol,
+        ),
         (
             "a window of the connection that overflows",
             alone(frame(kind::WINDOW_UPDATE, 0, 0, &increment(0x7fff_ffff))),
@@ -54,11 +68,23 @@ fn cases() -> Vec<(&'static str, Vec<u8>, Then)> {
         ("HEADERS on a stream of the past", after(whole(5), whole(3)), Ended(code::STREAM_CLOSED)),
         ("DATA on no stream", alone(frame(kind::DATA, 0, 0, b"x")), protocol),
         ("DATA on an idle stream", alone(frame(kind::DATA, 0, 1, b"x")), protocol),
-        ("DATA after the end", after(whole(1), frame(kind::DATA, 0, 1, b"x")), Reset(code::STREAM_CLOSED)),
+        (
+            "DATA after the end",
+            after(whole(1), frame(kind::DATA, 0, 1, b"x")),
+            Reset(code::STREAM_CLOSED),
+        ),
         ("HEADERS after the end", after(whole(1), whole(1)), Reset(code::STREAM_CLOSED)),
         ("HEADERS in the middle that do not end", after(open(1), open(1)), Reset(code::PROTOCOL)),
-        ("CONTINUATION after nothing", alone(frame(kind::CONTINUATION, END_HEADERS, 1, &get())), protocol),
-        ("CONTINUATION after the end of a head", after(open(1), frame(kind::CONTINUATION, 4, 1, &get())), protocol),
+        (
+            "CONTINUATION after nothing",
+            alone(frame(kind::CONTINUATION, END_HEADERS, 1, &get())),
+            protocol,
+        ),
+        (
+            "CONTINUATION after the end of a head",
+            after(open(1), frame(kind::CONTINUATION, 4, 1, &get())),
+            protocol,
+        ),
         (
             "a PING within a head",
             after(frame(kind::HEADERS, END_STREAM, 1, &get()), frame(kind::PING, 0, 0, &[0; 8])),
@@ -66,22 +92,57 @@ fn cases() -> Vec<(&'static str, Vec<u8>, Then)> {
         ),
         (
             "CONTINUATION of another stream",
-            after(frame(kind::HEADERS, END_STREAM, 1, &get()), frame(kind::CONTINUATION, END_HEADERS, 3, &[])),
+            after(
+                frame(kind::HEADERS, END_STREAM, 1, &get()),
+                frame(kind::CONTINUATION, END_HEADERS, 3, &[]),
+            ),
             protocol,
         ),
-        ("PUSH_PROMISE of a client", alone(frame(kind::PUSH_PROMISE, END_HEADERS, 1, &[0; 4])), protocol),
+        (
+            "PUSH_PROMISE of a client",
+            alone(frame(kind::PUSH_PROMISE, END_HEADERS, 1, &[0; 4])),
+            protocol,
+        ),
         ("PRIORITY of 4 bytes", alone(frame(kind::PRIORITY, 0, 1, &[0; 4])), size),
         ("PRIORITY on no stream", alone(frame(kind::PRIORITY, 0, 0, &[0; 5])), protocol),
         ("GOAWAY on a stream", alone(frame(kind::GOAWAY, 0, 1, &[0; 8])), protocol),
         ("GOAWAY of 7 bytes", alone(frame(kind::GOAWAY, 0, 0, &[0; 7])), size),
-        ("padding longer than DATA", after(open(1), frame(kind::DATA, PADDED, 1, &[9, 0, 0])), protocol),
-        ("padding longer than HEADERS", alone(frame(kind::HEADERS, WHOLE | PADDED, 1, &[9, 0x82])), protocol),
-        ("DATA above the largest frame", after(open(1), frame(kind::DATA, 0, 1, &[0; 16_385])), size),
-        ("HEADERS above the largest frame", alone(frame(kind::HEADERS, WHOLE, 1, &[0; 16_385])), size),
+        (
+            "padding longer than DATA",
+            after(open(1), frame(kind::DATA, PADDED, 1, &[9, 0, 0])),
+            protocol,
+        ),
+        (
+            "padding longer than HEADERS",
+            alone(frame(kind::HEADERS, WHOLE | PADDED, 1, &[9, 0x82])),
+            protocol,
+        ),
+        (
+            "DATA above the largest frame",
+            after(open(1), frame(kind::DATA, 0, 1, &[0; 16_385])),
+            size,
+        ),
+        (
+            "HEADERS above the largest frame",
+            alone(frame(kind::HEADERS, WHOLE, 1, &[0; 16_385])),
+            size,
+        ),
         ("an index of 0", alone(frame(kind::HEADERS, WHOLE, 1, &[0x80])), Ended(code::COMPRESSION)),
-        ("an index beyond the table", alone(frame(kind::HEADERS, WHOLE, 1, &[0xff, 0x7f])), Ended(code::COMPRESSION)),
-        ("an index that overflows", alone(frame(kind::HEADERS, WHOLE, 1, &[0xff; 20])), Ended(code::COMPRESSION)),
-        ("a string cut off", alone(frame(kind::HEADERS, WHOLE, 1, b"\x00\x05ab")), Ended(code::COMPRESSION)),
+        (
+            "an index beyond the table",
+            alone(frame(kind::HEADERS, WHOLE, 1, &[0xff, 0x7f])),
+            Ended(code::COMPRESSION),
+        ),
+        (
+            "an index that overflows",
+            alone(frame(kind::HEADERS, WHOLE, 1, &[0xff; 20])),
+            Ended(code::COMPRESSION),
+        ),
+        (
+            "a string cut off",
+            alone(frame(kind::HEADERS, WHOLE, 1, b"\x00\x05ab")),
+            Ended(code::COMPRESSION),
+        ),
         (
             "a string of endless length",
             alone(frame(kind::HEADERS, WHOLE, 1, &[0, 0x7f, 0xff, 0xff])),
@@ -100,7 +161,10 @@ fn cases() -> Vec<(&'static str, Vec<u8>, Then)> {
     ]
 }
 
-async fn try_one(attacked: &Attacked, (name, bytes, then): &(&'static str, Vec<u8>, Then)) -> Option<String> {
+async fn try_one(
+    attacked: &Attacked,
+    (name, bytes, then): &(&'static str, Vec<u8>, Then),
+) -> Option<String> {
     let mut connection = H2::open(attacked, &[]).await;
     // The connection may end before all was sent.
     let _ = connection.send(bytes).await;
@@ -112,7 +176,8 @@ async fn try_one(attacked: &Attacked, (name, bytes, then): &(&'static str, Vec<u
     let right = match *then {
         Then::Ended(code) => [code, code::PROTOCOL].map(Outcome::GoAway).contains(&outcome),
         Then::Reset(code) => {
-            [Outcome::Reset(code), Outcome::GoAway(code), Outcome::GoAway(code::PROTOCOL)].contains(&outcome)
+            [Outcome::Reset(code), Outcome::GoAway(code), Outcome::GoAway(code::PROTOCOL)]
+                .contains(&outcome)
         }
     };
     (!right).then(|| format!("{name}: expected {then:?}, came {outcome:?}"))
@@ -125,7 +190,13 @@ async fn a_frame_out_of_place_ends_its_connection_or_stream_with_the_right_code(
     let tries = cases.iter().map(|case| try_one(&attacked, case));
     let wrong: Vec<String> =
         stream::iter(tries).buffer_unordered(8).filter_map(|wrong| async { wrong }).collect().await;
-    assert!(wrong.is_empty(), "{} of {} went wrong:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {} went wrong:\n{}",
+        wrong.len(),
+        cases.len(),
+        wrong.join("\n")
+    );
     attacked.assert_well().await;
 }
 
@@ -145,15 +216,24 @@ async fn what_is_no_preface_ends_the_connection() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn half_a_preface_and_half_a_head_end_in_time() {
-    let mut attacked =
-        Attacked::start(&format!("{NO_RATE}\nheader_timeout = \"1s\"\nkeepalive_timeout = \"1s\""), "").await;
+    let mut attacked = Attacked::start(
+        &format!("{NO_RATE}\nheader_timeout = \"1s\"\nkeepalive_timeout = \"1s\""),
+        "",
+    )
+    .await;
     let mut wire = attacked.tls("localhost", &[b"h2"]).await;
     wire.send(PREFACE.get(..10).unwrap_or_default()).await.expect("it is sent");
     wire.rest().await.expect("half a preface ends");
     let mut connection = H2::open(&attacked, &[]).await;
-    connection.send(&frame(kind::HEADERS, END_STREAM, 1, &request("GET", "/api/half"))).await.expect("it is sent");
+    connection
+        .send(&frame(kind::HEADERS, END_STREAM, 1, &request("GET", "/api/half")))
+        .await
+        .expect("it is sent");
     let outcome = connection.outcome(1).await;
-    assert!(matches!(outcome, Outcome::Closed | Outcome::GoAway(_) | Outcome::Reset(_)), "{outcome:?}");
+    assert!(
+        matches!(outcome, Outcome::Closed | Outcome::GoAway(_) | Outcome::Reset(_)),
+        "{outcome:?}"
+    );
     assert_eq!(attacked.backend.of("/api/half").len(), 0);
     attacked.assert_well().await;
 }

@@ -1,8 +1,10 @@
-//! Requests of HTTP/2 that no library sends (RFC 9113 sections 8.1 to 8.3): what becomes HTTP/1.1 on its way must be as
-//! unambiguous there.
+//! Requests of HTTP/2 that no library sends (RFC 9113 sections 8.1 to 8.3): what becomes HTTP/1.1
+//! on its way must be as unambiguous there.
 
 use e2e::attack::{Attacked, NO_RATE};
-use e2e::frames::{END_HEADERS, END_STREAM, H2, Outcome, WHOLE, code, field, frame, head, headers, kind, request};
+use e2e::frames::{
+    END_HEADERS, END_STREAM, H2, Outcome, WHOLE, code, field, frame, head, headers, kind, request,
+};
 use futures::{StreamExt as _, stream};
 
 const METHOD: (&str, &str) = (":method", "GET");
@@ -13,11 +15,13 @@ const PATH: (&str, &str) = (":path", "/api/h2");
 /// What must become of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Then {
-    /// A protocol error of its stream or connection, or 400 (RFC 9113 section 8.1.1); nothing reaches the backend.
+    /// A protocol error of its stream or connection, or 400 (RFC 9113 section 8.1.1); nothing
+    /// reaches the backend.
     Malformed,
     /// Answered with this status; nothing reaches the backend.
     Refused(u16),
-    /// Reset as a protocol error; the backend may have got the request without its body, which its length allows.
+    /// Reset as a protocol error; the backend may have got the request without its body, which its
+    /// length allows.
     Empty,
     /// Answered 200 by the backend.
     Passed,
@@ -36,7 +40,12 @@ impl Case {
     }
 
     /// A whole ordinary request with this field more.
-    fn with(name: &'static str, field_name: impl AsRef<[u8]>, value: impl AsRef<[u8]>, then: Then) -> Self {
+    fn with(
+        name: &'static str,
+        field_name: impl AsRef<[u8]>,
+        value: impl AsRef<[u8]>,
+        then: Then,
+    ) -> Self {
         let fields = [request("GET", "/api/h2"), field(field_name, value)].concat();
         Self { name, frames: headers(1, &fields), then }
     }
@@ -52,7 +61,8 @@ impl Case {
     /// A request with a body and these fields behind it.
     fn trailed(name: &'static str, fields: &[(&str, &str)], then: Then) -> Self {
         let open = frame(kind::HEADERS, END_HEADERS, 1, &request("POST", "/api/h2"));
-        let (data, trailers) = (frame(kind::DATA, 0, 1, b"hello"), frame(kind::HEADERS, WHOLE, 1, &head(fields)));
+        let (data, trailers) =
+            (frame(kind::DATA, 0, 1, b"hello"), frame(kind::HEADERS, WHOLE, 1, &head(fields)));
         Self { name, frames: [open, data, trailers].concat(), then }
     }
 }
@@ -60,10 +70,14 @@ impl Case {
 fn pseudo() -> Vec<Case> {
     use Then::{Malformed, Passed, Refused};
     let all = [METHOD, SCHEME, AUTHORITY, PATH];
-    let without = |name: &str| all.iter().filter(|(other, _)| *other != name).copied().collect::<Vec<_>>();
-    let more = |name: &'static str, value: &'static str| [all.as_slice(), &[(name, value)]].concat();
+    let without =
+        |name: &str| all.iter().filter(|(other, _)| *other != name).copied().collect::<Vec<_>>();
+    let more =
+        |name: &'static str, value: &'static str| [all.as_slice(), &[(name, value)]].concat();
     let other = |name: &'static str, value: &'static str| {
-        all.iter().map(|(known, old)| (*known, if *known == name { value } else { *old })).collect::<Vec<_>>()
+        all.iter()
+            .map(|(known, old)| (*known, if *known == name { value } else { *old }))
+            .collect::<Vec<_>>()
     };
     vec![
         Case::exactly("an ordinary request", &all, Passed),
@@ -79,7 +93,11 @@ fn pseudo() -> Vec<Case> {
         Case::exactly("an unknown pseudo-field", &more(":x", "y"), Malformed),
         Case::exactly("a pseudo-field of answers", &more(":status", "200"), Malformed),
         Case::exactly("a protocol without CONNECT", &more(":protocol", "websocket"), Malformed),
-        Case::exactly("a pseudo-field after a field", &[METHOD, SCHEME, AUTHORITY, ("x", "y"), PATH], Malformed),
+        Case::exactly(
+            "a pseudo-field after a field",
+            &[METHOD, SCHEME, AUTHORITY, ("x", "y"), PATH],
+            Malformed,
+        ),
         Case::exactly("an empty method", &other(":method", ""), Malformed),
         Case::exactly("an empty path", &other(":path", ""), Malformed),
         Case::exactly("a path without a slash", &other(":path", "api"), Malformed),
@@ -94,21 +112,57 @@ fn pseudo() -> Vec<Case> {
         Case::exactly("a path with NUL", &other(":path", "/api/\0"), Malformed),
         // The library cuts it off before anything is routed.
         Case::exactly("a path with a fragment", &other(":path", "/api/h2#x"), Passed),
-        Case::exactly("a path that is a URL", &other(":path", "http://internal.example/"), Malformed),
+        Case::exactly(
+            "a path that is a URL",
+            &other(":path", "http://internal.example/"),
+            Malformed,
+        ),
         Case::exactly("a path beyond ASCII", &other(":path", "/api/\u{e9}"), Malformed),
-        Case::exactly("a method with a space", &other(":method", "GET /api/smuggled HTTP/1.1"), Malformed),
-        Case::exactly("a method with a line", &other(":method", "GET / HTTP/1.1\r\nX: y\r\n\r\nGET"), Malformed),
+        Case::exactly(
+            "a method with a space",
+            &other(":method", "GET /api/smuggled HTTP/1.1"),
+            Malformed,
+        ),
+        Case::exactly(
+            "a method with a line",
+            &other(":method", "GET / HTTP/1.1\r\nX: y\r\n\r\nGET"),
+            Malformed,
+        ),
         Case::exactly("CONNECT with a path", &other(":method", "CONNECT"), Malformed),
         Case::exactly("TRACE", &other(":method", "TRACE"), Refused(405)),
-        Case::exactly("CONNECT", &[(":method", "CONNECT"), (":authority", "internal.example:443")], Refused(405)),
+        Case::exactly(
+            "CONNECT",
+            &[(":method", "CONNECT"), (":authority", "internal.example:443")],
+            Refused(405),
+        ),
         Case::exactly("an empty authority", &other(":authority", ""), Malformed),
-        Case::exactly("an authority with a user", &other(":authority", "user@localhost"), Malformed),
+        Case::exactly(
+            "an authority with a user",
+            &other(":authority", "user@localhost"),
+            Malformed,
+        ),
         Case::exactly("an authority with a path", &other(":authority", "localhost/api"), Malformed),
-        Case::exactly("an authority with a line", &other(":authority", "localhost\r\nX: y"), Malformed),
-        Case::exactly("an authority with a space", &other(":authority", "localhost internal.example"), Malformed),
-        Case::exactly("an authority list", &other(":authority", "localhost,internal.example"), Malformed),
+        Case::exactly(
+            "an authority with a line",
+            &other(":authority", "localhost\r\nX: y"),
+            Malformed,
+        ),
+        Case::exactly(
+            "an authority with a space",
+            &other(":authority", "localhost internal.example"),
+            Malformed,
+        ),
+        Case::exactly(
+            "an authority list",
+            &other(":authority", "localhost,internal.example"),
+            Malformed,
+        ),
         Case::exactly("a Host that differs", &more("host", "internal.example"), Malformed),
-        Case::exactly("two Hosts", &[more("host", "localhost"), vec![("host", "localhost")]].concat(), Malformed),
+        Case::exactly(
+            "two Hosts",
+            &[more("host", "localhost"), vec![("host", "localhost")]].concat(),
+            Malformed,
+        ),
         Case::exactly("a Host that agrees", &more("host", "localhost"), Passed),
         Case::exactly(
             "a long path",
@@ -131,7 +185,12 @@ fn fields() -> Vec<Case> {
         Case::with("a value with CR", "x", "y\rz", Malformed),
         Case::with("a value with LF", "x", "y\nz", Malformed),
         Case::with("a value with a field", "x", "y\r\ntransfer-encoding: chunked", Malformed),
-        Case::with("a value with a request", "x", "y\r\n\r\nGET /api/smuggled HTTP/1.1\r\nHost: a\r\n\r\n", Malformed),
+        Case::with(
+            "a value with a request",
+            "x",
+            "y\r\n\r\nGET /api/smuggled HTTP/1.1\r\nHost: a\r\n\r\n",
+            Malformed,
+        ),
         Case::with("a value with NUL", "x", "y\0z", Malformed),
         Case::with("a value with a space before", "x", " y", Malformed),
         Case::with("a value with a space after", "x", "y ", Malformed),
@@ -166,7 +225,11 @@ fn fields() -> Vec<Case> {
         // No trailers reach the backend.
         Case::trailed("a pseudo-field in trailers", &[(":path", "/api/smuggled")], Passed),
         Case::trailed("a connection in trailers", &[("transfer-encoding", "chunked")], Malformed),
-        Case::trailed("a line in trailers", &[("x", "y\r\n\r\nGET /api/smuggled HTTP/1.1")], Malformed),
+        Case::trailed(
+            "a line in trailers",
+            &[("x", "y\r\n\r\nGET /api/smuggled HTTP/1.1")],
+            Malformed,
+        ),
     ];
     let length = [request("GET", "/api/h2"), field("content-length", "5")].concat();
     cases.push(Case {
@@ -184,7 +247,12 @@ async fn try_one(attacked: &Attacked, case: &Case) -> Option<String> {
     let outcome = connection.outcome(1).await;
     let right = match case.then {
         Then::Malformed => {
-            matches!(outcome, Outcome::Reset(code::PROTOCOL) | Outcome::GoAway(code::PROTOCOL) | Outcome::Status(400))
+            matches!(
+                outcome,
+                Outcome::Reset(code::PROTOCOL)
+                    | Outcome::GoAway(code::PROTOCOL)
+                    | Outcome::Status(400)
+            )
         }
         Then::Empty => outcome == Outcome::Reset(code::PROTOCOL),
         Then::Refused(status) => outcome == Outcome::Status(status),
@@ -197,24 +265,38 @@ async fn try_one(attacked: &Attacked, case: &Case) -> Option<String> {
 async fn a_malformed_request_of_http_2_reaches_nothing() {
     let mut attacked = Attacked::start(NO_RATE, "").await;
     let cases: Vec<Case> = pseudo().into_iter().chain(fields()).collect();
-    let of = |wanted: fn(&Then) -> bool| cases.iter().filter(|case| wanted(&case.then)).collect::<Vec<_>>();
+    let of = |wanted: fn(&Then) -> bool| {
+        cases.iter().filter(|case| wanted(&case.then)).collect::<Vec<_>>()
+    };
     let refused = of(|then| !matches!(then, Then::Passed | Then::Empty));
     let (passing, empty) = (of(|then| *then == Then::Passed), of(|then| *then == Then::Empty));
     let before = attacked.backend.seen().len();
     let mut wrong = Vec::new();
-    for (group, reach) in
-        [(&refused, 0..=0), (&passing, passing.len()..=passing.len()), (&empty, passing.len()..=cases.len())]
-    {
+    for (group, reach) in [
+        (&refused, 0..=0),
+        (&passing, passing.len()..=passing.len()),
+        (&empty, passing.len()..=cases.len()),
+    ] {
         let tries = group.iter().map(|case| try_one(&attacked, case));
         let tried: Vec<Option<String>> = stream::iter(tries).buffer_unordered(8).collect().await;
         wrong.extend(tried.into_iter().flatten());
-        let complete = attacked.backend.seen().into_iter().skip(before).filter(|seen| seen.complete);
-        let reached: Vec<String> = complete.map(|seen| String::from_utf8_lossy(&seen.head).into_owned()).collect();
+        let complete =
+            attacked.backend.seen().into_iter().skip(before).filter(|seen| seen.complete);
+        let reached: Vec<String> =
+            complete.map(|seen| String::from_utf8_lossy(&seen.head).into_owned()).collect();
         if !reach.contains(&reached.len()) {
-            wrong.push(format!("{reach:?} requests should have reached the backend, not {reached:#?}"));
+            wrong.push(format!(
+                "{reach:?} requests should have reached the backend, not {reached:#?}"
+            ));
         }
     }
-    assert!(wrong.is_empty(), "{} of {} went wrong:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {} went wrong:\n{}",
+        wrong.len(),
+        cases.len(),
+        wrong.join("\n")
+    );
     attacked.assert_well().await;
 }
 
@@ -242,6 +324,9 @@ async fn crumbs_of_cookies_reach_the_backend_as_one_field() {
     assert_eq!(connection.outcome(1).await, Outcome::Status(200));
     let seen = attacked.backend.of("/api/crumbs");
     // RFC 9113 section 8.2.3.
-    assert_eq!(seen.iter().map(|seen| seen.values("cookie")).collect::<Vec<_>>(), [["a=1; b=2; __Host-gatehouse=3"]]);
+    assert_eq!(
+        seen.iter().map(|seen| seen.values("cookie")).collect::<Vec<_>>(),
+        [["a=1; b=2; __Host-gatehouse=3"]]
+    );
     attacked.assert_well().await;
 }

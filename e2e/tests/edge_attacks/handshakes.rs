@@ -1,4 +1,5 @@
-//! TLS: a name for one certificate and a host for another, and hellos that are broken, half, or never come.
+//! TLS: a name for one certificate and a host for another, and hellos that are broken, half, or
+//! never come.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +7,8 @@ use e2e::attack::wire::Wire;
 use e2e::attack::{Attacked, Door, NO_RATE};
 use e2e::frames::{H2, Outcome, WHOLE, frame, head, kind};
 
-/// The name asked for in TLS, the host asked for in HTTP, and whether they have a certificate in common.
+/// The name asked for in TLS, the host asked for in HTTP, and whether they have a certificate in
+/// common.
 const NAMES: &[(&str, &str, bool)] = &[
     ("localhost", "localhost", true),
     ("localhost", "LOCALHOST:8443", true),
@@ -34,13 +36,20 @@ async fn a_host_of_another_certificate_is_misdirected() {
         // RFC 9110 section 15.5.20.
         let expected = if *shared { 200 } else { 421 };
         let mut wire = attacked.tls(name, &[b"http/1.1"]).await;
-        wire.send(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes()).await.expect("it is sent");
+        wire.send(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes())
+            .await
+            .expect("it is sent");
         let http1 = wire.answer(false).await.map(|answer| answer.status);
         if http1 != Ok(expected) {
             wrong.push(format!("{name} {host}: {http1:?} by HTTP/1.1, not {expected}"));
         }
         let mut connection = H2::named(&attacked, name, &[]).await;
-        let fields = head(&[(":method", "GET"), (":scheme", "https"), (":authority", host), (":path", &path)]);
+        let fields = head(&[
+            (":method", "GET"),
+            (":scheme", "https"),
+            (":authority", host),
+            (":path", &path),
+        ]);
         connection.send(&frame(kind::HEADERS, WHOLE, 1, &fields)).await.expect("it is sent");
         let http2 = connection.outcome(1).await;
         if http2 != Outcome::Status(expected) {
@@ -55,7 +64,9 @@ async fn a_host_of_another_certificate_is_misdirected() {
         let expected_upgrade = if *shared { 101 } else { 421 };
         let websocket = wire.answer(false).await.map(|answer| answer.status);
         if websocket != Ok(expected_upgrade) {
-            wrong.push(format!("{name} {host}: {websocket:?} for a WebSocket, not {expected_upgrade}"));
+            wrong.push(format!(
+                "{name} {host}: {websocket:?} for a WebSocket, not {expected_upgrade}"
+            ));
         }
         let reached = attacked.backend.of(&format!(" {path} ")).len();
         if reached != if *shared { 2 } else { 0 } {
@@ -68,7 +79,9 @@ async fn a_host_of_another_certificate_is_misdirected() {
 
 /// A hello of TLS 1.3 and 1.2 that asks for this name (RFC 8446 section 4.1.2, RFC 6066 section 3).
 fn hello(name: &[u8]) -> Vec<u8> {
-    let sized = |bytes: &[u8]| [&u16::try_from(bytes.len()).expect("it is short").to_be_bytes()[..], bytes].concat();
+    let sized = |bytes: &[u8]| {
+        [&u16::try_from(bytes.len()).expect("it is short").to_be_bytes()[..], bytes].concat()
+    };
     let extension = |id: u16, body: &[u8]| [&id.to_be_bytes()[..], &sized(body)].concat();
     let extensions = [
         extension(0, &sized(&[&[0][..], sized(name).as_slice()].concat())),
@@ -78,7 +91,9 @@ fn hello(name: &[u8]) -> Vec<u8> {
         extension(51, &sized(&[&[0, 29][..], &sized(&[9; 32])].concat())),
     ]
     .concat();
-    let body = [&[3, 3][..], &[7; 32], &[0], &sized(&[0x13, 1, 0xc0, 0x2b]), &[1, 0], &sized(&extensions)].concat();
+    let body =
+        [&[3, 3][..], &[7; 32], &[0], &sized(&[0x13, 1, 0xc0, 0x2b]), &[1, 0], &sized(&extensions)]
+            .concat();
     let length = u32::try_from(body.len()).expect("it is short").to_be_bytes();
     let handshake = [&[1][..], length.get(1..).unwrap_or_default(), &body].concat();
     [&[22, 3, 1][..], &sized(&handshake)].concat()
@@ -120,7 +135,10 @@ async fn broken_hellos_end_in_time_and_others_are_served_meanwhile() {
         open.push(wire);
     }
     let began = Instant::now();
-    attacked.exchange(Door::Tls, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.expect("others are served");
+    attacked
+        .exchange(Door::Tls, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .await
+        .expect("others are served");
     for wire in &mut open {
         let rest = wire.rest().await.expect("a handshake that does not come ends");
         assert!(!rest.starts_with(b"HTTP/"), "no answer in the clear");
@@ -132,13 +150,23 @@ async fn broken_hellos_end_in_time_and_others_are_served_meanwhile() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn names_that_are_none_write_no_warning() {
     let mut attacked = Attacked::start(NO_RATE, "").await;
-    let warnings =
-        |log: &str| log.lines().filter(|line| line.contains("\"WARN\"") || line.contains("\"ERROR\"")).count();
+    let warnings = |log: &str| {
+        log.lines().filter(|line| line.contains("\"WARN\"") || line.contains("\"ERROR\"")).count()
+    };
     let before = warnings(&attacked.gateway.log());
     let long = [b'a'; 300];
-    for name in
-        [b"127.0.0.1".as_slice(), b"::1", b"[::1]", b"", b"a b", b"-", b"..", b"local\0host", b"\xff\xfe", &long]
-    {
+    for name in [
+        b"127.0.0.1".as_slice(),
+        b"::1",
+        b"[::1]",
+        b"",
+        b"a b",
+        b"-",
+        b"..",
+        b"local\0host",
+        b"\xff\xfe",
+        &long,
+    ] {
         for _ in 0..20 {
             let mut wire = Wire::new(attacked.tcp(attacked.https).await);
             wire.send(&hello(name)).await.expect("it is sent");

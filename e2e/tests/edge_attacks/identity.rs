@@ -1,5 +1,5 @@
-//! Who a client is, the backend learns from the gateway alone: no field by which a client can claim to be another, or to
-//! ask for something else, gets through.
+//! Who a client is, the backend learns from the gateway alone: no field by which a client can claim
+//! to be another, or to ask for something else, gets through.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,8 @@ use e2e::frames::{H2, Outcome, WHOLE, field, frame, kind, request};
 /// What only a client could have said.
 const CLAIM: &str = "198.51.100.66";
 
-/// Names under which backends, frameworks and other proxies look for the client or for another request.
+/// Names under which backends, frameworks and other proxies look for the client or for another
+/// request.
 const CLAIMS: &[&str] = &[
     "forwarded",
     "x-forwarded-for",
@@ -48,7 +49,11 @@ fn spellings() -> BTreeSet<String> {
     for name in CLAIMS {
         all.extend([(*name).to_owned(), capitals(name), name.to_ascii_uppercase()]);
         if name.contains('-') {
-            all.extend([name.replace('-', "_"), capitals(name).replace('-', "_"), name.replacen('-', "_", 1)]);
+            all.extend([
+                name.replace('-', "_"),
+                capitals(name).replace('-', "_"),
+                name.replacen('-', "_", 1),
+            ]);
         }
     }
     all
@@ -56,7 +61,10 @@ fn spellings() -> BTreeSet<String> {
 
 fn capital(word: &str) -> String {
     let mut letters = word.chars();
-    letters.next().map(|first| first.to_ascii_uppercase().to_string() + letters.as_str()).unwrap_or_default()
+    letters
+        .next()
+        .map(|first| first.to_ascii_uppercase().to_string() + letters.as_str())
+        .unwrap_or_default()
 }
 
 /// All that a request of a client on loopback may say about it.
@@ -70,7 +78,11 @@ fn assert_told(attacked: &Attacked, path: &str, scheme: &str, count: usize) {
         assert_eq!(seen.values("x-forwarded-for"), ["127.0.0.1"], "{head}");
         assert_eq!(seen.values("x-forwarded-proto"), [scheme], "{head}");
         assert_eq!(seen.values("x-forwarded-host"), ["localhost"], "{head}");
-        assert_eq!((seen.values("x-request-id").len(), seen.values("traceparent").len()), (1, 1), "{head}");
+        assert_eq!(
+            (seen.values("x-request-id").len(), seen.values("traceparent").len()),
+            (1, 1),
+            "{head}"
+        );
     }
 }
 
@@ -81,7 +93,8 @@ async fn no_claim_reaches_the_backend_by_http_1() {
         let mut wire = attacked.connect(door).await;
         for name in spellings() {
             let path = format!("/api/claim/{scheme}/{name}");
-            // Once, twice, and as a field of the connection, which a proxy takes away and may forget to put back.
+            // Once, twice, and as a field of the connection, which a proxy takes away and may
+            // forget to put back.
             for fields in [
                 format!("{name}: {CLAIM}\r\n"),
                 format!("{name}: {CLAIM}\r\n{name}: {CLAIM}\r\n"),
@@ -91,7 +104,11 @@ async fn no_claim_reaches_the_backend_by_http_1() {
             ] {
                 let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n");
                 wire.send(request.as_bytes()).await.expect("it is sent");
-                assert_eq!(wire.answer(false).await.expect("it is answered").status, 200, "{fields}");
+                assert_eq!(
+                    wire.answer(false).await.expect("it is answered").status,
+                    200,
+                    "{fields}"
+                );
             }
             assert_told(&attacked, &format!(" {path} "), scheme, 3);
         }
@@ -103,8 +120,9 @@ async fn no_claim_reaches_the_backend_by_http_1() {
 async fn no_claim_reaches_the_backend_by_http_2() {
     let mut attacked = Attacked::start(NO_RATE, "").await;
     let mut connection = H2::open(&attacked, &[]).await;
-    for (stream, name) in
-        (1..).step_by(2).zip(spellings().into_iter().filter(|name| *name == name.to_ascii_lowercase()))
+    for (stream, name) in (1..)
+        .step_by(2)
+        .zip(spellings().into_iter().filter(|name| *name == name.to_ascii_lowercase()))
     {
         let path = format!("/api/claim/{name}");
         let head = [request("GET", &path), field(&name, CLAIM), field(&name, CLAIM)].concat();

@@ -1,4 +1,5 @@
-//! Lines of a head (RFC 9112 sections 2.2, 3 and 5): one spelling, one end of line, and a limit to everything.
+//! Lines of a head (RFC 9112 sections 2.2, 3 and 5): one spelling, one end of line, and a limit to
+//! everything.
 
 use e2e::attack::cases::{Case, Then, try_all};
 use e2e::attack::{Attacked, NO_RATE};
@@ -16,14 +17,26 @@ async fn a_head_in_any_other_spelling_is_refused() {
         head("bare LF everywhere", "GET {c} HTTP/1.1\nHost: localhost\n\n", bad),
         head("bare LF after the request line", "GET {c} HTTP/1.1\nHost: localhost\r\n\r\n", bad),
         head("bare LF at the end of the head", "GET {c} HTTP/1.1\r\nHost: localhost\r\n\n", bad),
-        head("bare CR at the end of the head", "GET {c} HTTP/1.1\r\nHost: localhost\r\n\r\r\n\r\n", bad),
+        head(
+            "bare CR at the end of the head",
+            "GET {c} HTTP/1.1\r\nHost: localhost\r\n\r\r\n\r\n",
+            bad,
+        ),
         head("bare CR everywhere, then CRLF", "GET {c} HTTP/1.1\rHost: localhost\r\r\n\r\n", bad),
         head("CR CR LF", "GET {c} HTTP/1.1\r\r\nHost: localhost\r\n\r\n", bad),
         head("CR in the request line", "GET {c}\r HTTP/1.1\r\nHost: localhost\r\n\r\n", bad),
         head("NUL in the request line", "GET {c}\0 HTTP/1.1\r\nHost: localhost\r\n\r\n", bad),
         head("an LF before the request", "\nGET {c} HTTP/1.1\r\nHost: localhost\r\n\r\n", bad),
-        head("two empty lines before the request", "\r\n\r\nGET {c} HTTP/1.1\r\nHost: localhost\r\n\r\n", bad),
-        head("one empty line before the request", "\r\nGET {c} HTTP/1.1\r\nHost: localhost\r\n\r\n", ok),
+        head(
+            "two empty lines before the request",
+            "\r\n\r\nGET {c} HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            bad,
+        ),
+        head(
+            "one empty line before the request",
+            "\r\nGET {c} HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            ok,
+        ),
         head("a space before the method", " GET {c} HTTP/1.1\r\nHost: localhost\r\n\r\n", bad),
         head("two spaces after the method", "GET  {c} HTTP/1.1\r\nHost: localhost\r\n\r\n", bad),
         head("two spaces before the version", "GET {c}  HTTP/1.1\r\nHost: localhost\r\n\r\n", bad),
@@ -41,8 +54,16 @@ async fn a_head_in_any_other_spelling_is_refused() {
         head("HTTPS/1.1", "GET {c} HTTPS/1.1\r\nHost: localhost\r\n\r\n", bad),
         head("ICAP", "GET {c} ICAP/1.0\r\nHost: localhost\r\n\r\n", bad),
         head("no method", " {c} HTTP/1.1\r\nHost: localhost\r\n\r\n", bad),
-        head("a field before the first line's end", "GET {c} HTTP/1.1 Host: localhost\r\n\r\n", bad),
-        head("a field that begins with a space", "GET {c} HTTP/1.1\r\n Host: localhost\r\n\r\n", bad),
+        head(
+            "a field before the first line's end",
+            "GET {c} HTTP/1.1 Host: localhost\r\n\r\n",
+            bad,
+        ),
+        head(
+            "a field that begins with a space",
+            "GET {c} HTTP/1.1\r\n Host: localhost\r\n\r\n",
+            bad,
+        ),
         head("HTTP/1.0", "GET {c} HTTP/1.0\r\nHost: localhost\r\n\r\n", Then::Last("")),
         field("NUL in a value", "X: a\0b", bad),
         field("NUL in a name", "X\0Y: a", bad),

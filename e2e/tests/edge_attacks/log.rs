@@ -1,4 +1,5 @@
-//! What attackers can make the gateway write: bounded in all, bounded per line, and always one JSON object per line.
+//! What attackers can make the gateway write: bounded in all, bounded per line, and always one JSON
+//! object per line.
 
 use e2e::attack::{Attacked, Door, LINE_MAX, NO_RATE};
 use e2e::frames::{self, END_STREAM, Frame, H2, WHOLE, frame, head, kind};
@@ -9,7 +10,8 @@ const LOG_MAX: usize = 1 << 20;
 const REQUESTS: u32 = 8_000;
 const AT_ONCE: u32 = 64;
 
-/// A head that is refused, and puts its path of 4,000 bytes into the peer's table of fields (RFC 7541 section 6.2.1).
+/// A head that is refused, and puts its path of 4,000 bytes into the peer's table of fields (RFC
+/// 7541 section 6.2.1).
 fn first() -> Vec<u8> {
     let path = format!("/{}", "a".repeat(3_999));
     let fields = head(&[(":method", "PUT"), (":scheme", "https"), (":authority", "localhost")]);
@@ -23,7 +25,11 @@ fn first() -> Vec<u8> {
 
 /// The same request in a few bytes: the path is the newest entry of the table.
 fn again() -> Vec<u8> {
-    [head(&[(":method", "PUT"), (":scheme", "https"), (":authority", "localhost")]).as_slice(), &[0xbe]].concat()
+    [
+        head(&[(":method", "PUT"), (":scheme", "https"), (":authority", "localhost")]).as_slice(),
+        &[0xbe],
+    ]
+    .concat()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -32,7 +38,10 @@ async fn a_flood_of_refused_requests_is_logged_in_few_bytes() {
     let before = attacked.gateway.log().len();
     let mut connection = H2::open(&attacked, &[]).await;
     // Room for the bodies of all answers.
-    connection.send(&frame(kind::WINDOW_UPDATE, 0, 0, &(1_u32 << 30).to_be_bytes())).await.expect("it is sent");
+    connection
+        .send(&frame(kind::WINDOW_UPDATE, 0, 0, &(1_u32 << 30).to_be_bytes()))
+        .await
+        .expect("it is sent");
     let (mut sent, mut answered, mut asked) = (0, 0, 0);
     while answered < REQUESTS {
         let mut bytes = Vec::new();
@@ -77,10 +86,15 @@ async fn no_request_writes_a_long_line_or_breaks_one() {
         (format!("{method} / HTTP/1.1\r\nHost: localhost\r\n\r\n"), [405, 400]),
         (format!("GET /api/x HTTP/1.1\r\nHost: {name}\r\n\r\n"), [200, 400]),
         (
-            format!("GET /api/x?{long} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: {long}\r\nReferer: {long}\r\n\r\n"),
+            format!(
+                "GET /api/x?{long} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: {long}\r\nReferer: {long}\r\n\r\n"
+            ),
             [200, 200],
         ),
-        ("GET /api/%22%2c%22level%22:%22ERROR%22 HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(), [200, 200]),
+        (
+            "GET /api/%22%2c%22level%22:%22ERROR%22 HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(),
+            [200, 200],
+        ),
         ("GET /api/%e2%80%a8%1b[2J HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(), [400, 400]),
         ("GET /api/%e2%80%a8 HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(), [200, 200]),
         ("\"} {\" / HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(), [400, 400]),
@@ -94,8 +108,10 @@ async fn no_request_writes_a_long_line_or_breaks_one() {
     }
     attacked.assert_well().await;
     let log = attacked.gateway.log();
-    let broken: Vec<&str> =
-        log.lines().filter(|line| serde_json::from_str::<serde_json::Value>(line).is_err()).collect();
+    let broken: Vec<&str> = log
+        .lines()
+        .filter(|line| serde_json::from_str::<serde_json::Value>(line).is_err())
+        .collect();
     assert!(broken.is_empty(), "lines that are no JSON: {broken:#?}");
     let longest = log.lines().map(str::len).max().unwrap_or_default();
     assert!(longest <= LINE_MAX, "{longest}");

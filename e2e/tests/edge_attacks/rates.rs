@@ -1,4 +1,5 @@
-//! Limits of the rate of requests: those who share an address load the page, and floods are refused, whatever they ask.
+//! Limits of the rate of requests: those who share an address load the page, and floods are
+//! refused, whatever they ask.
 
 use std::collections::BTreeMap;
 
@@ -29,8 +30,9 @@ async fn two_hundred_people_of_one_address_load_the_page_by_default() {
     let load = async |_| {
         let mut connection = H2::open(&attacked, &[]).await;
         let streams = || (1_u32..).step_by(2).zip(FILES);
-        let bytes: Vec<u8> =
-            streams().flat_map(|(stream, path)| frame(kind::HEADERS, WHOLE, stream, &request("GET", path))).collect();
+        let bytes: Vec<u8> = streams()
+            .flat_map(|(stream, path)| frame(kind::HEADERS, WHOLE, stream, &request("GET", path)))
+            .collect();
         connection.send(&bytes).await.expect("it is sent");
         let mut statuses = Vec::new();
         // Answers come in any order.
@@ -42,8 +44,12 @@ async fn two_hundred_people_of_one_address_load_the_page_by_default() {
         }
         statuses
     };
-    let statuses: Vec<u16> =
-        stream::iter(0..PEOPLE).map(load).buffer_unordered(50).flat_map(stream::iter).collect().await;
+    let statuses: Vec<u16> = stream::iter(0..PEOPLE)
+        .map(load)
+        .buffer_unordered(50)
+        .flat_map(stream::iter)
+        .collect()
+        .await;
     assert_eq!(count(statuses), BTreeMap::from([(200, PEOPLE * FILES.len())]));
     attacked.assert_well().await;
 }
@@ -55,12 +61,15 @@ async fn a_flood_of_the_api_is_limited_by_default() {
         let mut wire = attacked.connect(Door::Plain).await;
         let mut statuses = Vec::new();
         for _ in 0..FLOOD / 10 {
-            wire.send(b"GET /api/flood HTTP/1.1\r\nHost: localhost\r\n\r\n").await.expect("it is sent");
+            wire.send(b"GET /api/flood HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                .await
+                .expect("it is sent");
             statuses.push(wire.answer(false).await.expect("it is answered").status);
         }
         statuses
     };
-    let statuses: Vec<u16> = stream::iter(0..10).map(flood).buffer_unordered(10).flat_map(stream::iter).collect().await;
+    let statuses: Vec<u16> =
+        stream::iter(0..10).map(flood).buffer_unordered(10).flat_map(stream::iter).collect().await;
     let counted = count(statuses);
     assert_eq!(counted.keys().copied().collect::<Vec<_>>(), [200, 429], "{counted:?}");
     assert_eq!(attacked.backend.of("/api/flood").len(), counted[&200]);
@@ -114,7 +123,10 @@ async fn malformed_requests_of_http_2_are_limited_too() {
     let mut connection = H2::open(&attacked, &[]).await;
     let mut outcomes = Vec::new();
     for stream in (1_u32..).step_by(2).take(ABOVE) {
-        connection.send(&frame(kind::HEADERS, WHOLE, stream, &request("TRACE", "/"))).await.expect("it is sent");
+        connection
+            .send(&frame(kind::HEADERS, WHOLE, stream, &request("TRACE", "/")))
+            .await
+            .expect("it is sent");
         outcomes.push(connection.outcome(stream).await);
     }
     let limited = outcomes.iter().filter(|outcome| **outcome == Outcome::Status(429)).count();

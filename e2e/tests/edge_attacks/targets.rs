@@ -1,4 +1,5 @@
-//! Method, target and host (RFC 9112 section 3): one of each, and none that could mean another site.
+//! Method, target and host (RFC 9112 section 3): one of each, and none that could mean another
+//! site.
 
 use e2e::attack::cases::{Case, Then, try_all};
 use e2e::attack::{Attacked, NO_RATE};
@@ -7,8 +8,12 @@ use e2e::attack::{Attacked, NO_RATE};
 async fn a_request_for_two_places_is_refused() {
     let (bad, malformed) = (Then::Answered(400), Then::Refused(400));
     let ok = Then::Passed("");
-    let line = |name, line: &str, then| Case::new(name, &format!("{line} HTTP/1.1\r\nHost: localhost\r\n\r\n"), then);
-    let hosts = |name, lines: &str, then| Case::new(name, &format!("GET {{c}} HTTP/1.1\r\n{lines}\r\n\r\n"), then);
+    let line = |name, line: &str, then| {
+        Case::new(name, &format!("{line} HTTP/1.1\r\nHost: localhost\r\n\r\n"), then)
+    };
+    let hosts = |name, lines: &str, then| {
+        Case::new(name, &format!("GET {{c}} HTTP/1.1\r\n{lines}\r\n\r\n"), then)
+    };
     let long = "a".repeat(9_000);
     let cases = [
         line("absolute form", "GET http://localhost{c}", malformed),
@@ -38,7 +43,11 @@ async fn a_request_for_two_places_is_refused() {
         line("a method with a colon", "GET: {c}", malformed),
         line("a long target", &format!("GET {{c}}/{long}"), Then::Answered(414)),
         line("a long query", &format!("GET {{c}}?{long}"), Then::Answered(414)),
-        line("a target above the limit of heads", &format!("GET {{c}}/{}", "a".repeat(40_000)), Then::Refused(431)),
+        line(
+            "a target above the limit of heads",
+            &format!("GET {{c}}/{}", "a".repeat(40_000)),
+            Then::Refused(431),
+        ),
         hosts("no Host", "X: y", malformed),
         hosts("two Hosts", "Host: localhost\r\nHost: internal.example", malformed),
         hosts("two equal Hosts", "Host: localhost\r\nHost: localhost", malformed),
@@ -66,7 +75,11 @@ async fn a_request_for_two_places_is_refused() {
         hosts("a Host in other letters", "hOsT: LOCALHOST", ok),
         hosts("a Host that is an address", "Host: [::1]:8443", ok),
         Case::new("HTTP/1.0 without Host", "GET {c} HTTP/1.0\r\n\r\n", malformed),
-        Case::new("HTTP/1.0 with two Hosts", "GET {c} HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n", malformed),
+        Case::new(
+            "HTTP/1.0 with two Hosts",
+            "GET {c} HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n",
+            malformed,
+        ),
     ];
     let mut attacked = Attacked::start(NO_RATE, "").await;
     try_all(&attacked, "targets", &cases).await;

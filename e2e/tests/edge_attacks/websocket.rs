@@ -1,5 +1,5 @@
-//! Upgrades (RFC 6455 section 4.2.1): only a whole, single handshake of this site's own page opens a WebSocket, and nothing
-//! else opens anything.
+//! Upgrades (RFC 6455 section 4.2.1): only a whole, single handshake of this site's own page opens
+//! a WebSocket, and nothing else opens anything.
 
 use e2e::attack::{Attacked, Door, NO_RATE};
 
@@ -27,20 +27,39 @@ fn get(path: &str, version: &str, origin: &str, fields: &str) -> String {
 fn cases(own: &str) -> Vec<(&'static str, String, Then)> {
     use Then::{Opens, Plain, Refused};
     let with = |name, fields: &str, then| (name, get("/ws", "1.1", own, fields), then);
-    let more = |name, line: &str, then| (name, get("/ws", "1.1", own, &format!("{FIELDS}\r\n{line}")), then);
-    let other = |name, from: &str, to: &str, then| (name, get("/ws", "1.1", own, &FIELDS.replace(from, to)), then);
+    let more = |name, line: &str, then| {
+        (name, get("/ws", "1.1", own, &format!("{FIELDS}\r\n{line}")), then)
+    };
+    let other = |name, from: &str, to: &str, then| {
+        (name, get("/ws", "1.1", own, &FIELDS.replace(from, to)), then)
+    };
     let from = |name, origin: &str, then| (name, get("/ws", "1.1", origin, FIELDS), then);
     let (bad, old, foreign) = (Refused(400), Refused(426), Refused(403));
-    let (scheme, _) = own.trim_start_matches("Origin: ").split_once("://").expect("an origin has a scheme");
-    let wrong_scheme = if scheme == "https" { "Origin: http://localhost\r\n" } else { "Origin: https://localhost\r\n" };
+    let (scheme, _) =
+        own.trim_start_matches("Origin: ").split_once("://").expect("an origin has a scheme");
+    let wrong_scheme = if scheme == "https" {
+        "Origin: http://localhost\r\n"
+    } else {
+        "Origin: https://localhost\r\n"
+    };
     vec![
         with("an ordinary handshake", FIELDS, Opens),
         other("other letters", "websocket", "WebSocket", Opens),
-        other("several connection options", "Connection: Upgrade", "Connection: keep-alive, upgrade", Opens),
+        other(
+            "several connection options",
+            "Connection: Upgrade",
+            "Connection: keep-alive, upgrade",
+            Opens,
+        ),
         more("extensions", "Sec-WebSocket-Extensions: permessage-deflate", Opens),
         more("a repeated version", VERSION, bad),
         more("a second version", "Sec-WebSocket-Version: 8", bad),
-        other("a second version before", VERSION, "Sec-WebSocket-Version: 8\r\nSec-WebSocket-Version: 13", bad),
+        other(
+            "a second version before",
+            VERSION,
+            "Sec-WebSocket-Version: 8\r\nSec-WebSocket-Version: 13",
+            bad,
+        ),
         other("a version list", "Version: 13", "Version: 13, 8", old),
         other("version 8", "Version: 13", "Version: 8", old),
         other("version 0", "Version: 13", "Version: 0", old),
@@ -83,15 +102,33 @@ fn cases(own: &str) -> Vec<(&'static str, String, Then)> {
         from("the wrong scheme", wrong_scheme, foreign),
         from("a port of its own", &own.replace("localhost", "localhost:1"), foreign),
         from("a name that ends alike", &own.replace("localhost", "evil-localhost"), foreign),
-        from("a name that begins alike", &own.replace("localhost", "localhost.evil.example"), foreign),
-        from("a user before the name", &own.replace("localhost", "localhost@evil.example"), foreign),
+        from(
+            "a name that begins alike",
+            &own.replace("localhost", "localhost.evil.example"),
+            foreign,
+        ),
+        from(
+            "a user before the name",
+            &own.replace("localhost", "localhost@evil.example"),
+            foreign,
+        ),
         from("a path behind the name", &own.replace("localhost", "localhost/"), foreign),
-        from("two origins in one", &own.replace("localhost", "localhost https://evil.example"), foreign),
+        from(
+            "two origins in one",
+            &own.replace("localhost", "localhost https://evil.example"),
+            foreign,
+        ),
         from("two origins", &format!("{own}Origin: https://evil.example\r\n"), foreign),
     ]
 }
 
-async fn try_one(attacked: &Attacked, door: Door, name: &str, request: &str, then: Then) -> Result<(), String> {
+async fn try_one(
+    attacked: &Attacked,
+    door: Door,
+    name: &str,
+    request: &str,
+    then: Then,
+) -> Result<(), String> {
     let before = attacked.backend.seen().len();
     let mut wire = attacked.connect(door).await;
     wire.send(request.as_bytes()).await.map_err(|error| error.to_string())?;
@@ -105,7 +142,9 @@ async fn try_one(attacked: &Attacked, door: Door, name: &str, request: &str, the
         Then::Plain => (200, 1, 0),
     };
     if found != expected {
-        return Err(format!("status, requests and upgrades at the backend: {found:?}, expected {expected:?}"));
+        return Err(format!(
+            "status, requests and upgrades at the backend: {found:?}, expected {expected:?}"
+        ));
     }
     match then {
         Then::Opens => {
@@ -126,7 +165,10 @@ async fn try_one(attacked: &Attacked, door: Door, name: &str, request: &str, the
 async fn only_a_whole_handshake_of_the_sites_own_page_opens_a_websocket() {
     let mut attacked = Attacked::start(NO_RATE, "").await;
     let mut wrong = Vec::new();
-    for (door, own) in [(Door::Plain, "Origin: http://localhost\r\n"), (Door::Tls, "Origin: https://localhost\r\n")] {
+    for (door, own) in [
+        (Door::Plain, "Origin: http://localhost\r\n"),
+        (Door::Tls, "Origin: https://localhost\r\n"),
+    ] {
         // One after another: what reaches the backend must be the case's own.
         for (name, request, then) in cases(own) {
             if let Err(error) = try_one(&attacked, door, name, &request, then).await {

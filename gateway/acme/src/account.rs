@@ -1,16 +1,16 @@
 //! The account at an authority: registered once, its key kept in storage.
 
-use crate::{
-    Authority, Failure, FailureKind,
-    authority::Connection,
-    lease,
-    storage::{Account as Kept, Fence, Records},
-};
-use instant_acme::{Account, AccountCredentials, ExternalAccountKey, NewAccount};
 use std::time::Duration;
+
+use instant_acme::{Account, AccountCredentials, ExternalAccountKey, NewAccount};
 use tokio::time::{Instant, sleep};
 
-/// Opens the kept account, or registers one; of several replicas, one registers and the others wait for it.
+use crate::authority::Connection;
+use crate::storage::{Account as Kept, Fence, Records};
+use crate::{Authority, Failure, FailureKind, lease};
+
+/// Opens the kept account, or registers one; of several replicas, one registers and the others wait
+/// for it.
 pub(crate) async fn open(
     authority: &Authority,
     connection: &Connection,
@@ -48,7 +48,10 @@ pub(crate) async fn renew(
 ) -> Result<Account, Failure> {
     let lock = Records::account_lock(&authority.url);
     let Some(fence) = records.lock(&lock, LOCK_TTL).await? else {
-        return Err(Failure::new(FailureKind::AccountUnknown, "another replica is registering an account anew"));
+        return Err(Failure::new(
+            FailureKind::AccountUnknown,
+            "another replica is registering an account anew",
+        ));
     };
     let work = Box::pin(register(authority, connection, records, &fence));
     let registered = lease::hold(records, &fence, LOCK_TTL, PATIENCE, work).await;
@@ -67,10 +70,9 @@ async fn under_lock(
     };
     let account = restore(authority, connection, &kept).await?;
     if kept.contacts != authority.contacts {
-        account
-            .update_contacts(&contacts(authority))
-            .await
-            .map_err(|error| Failure::acme(format_args!("changing the contacts at {}", authority.host()), &error))?;
+        account.update_contacts(&contacts(authority)).await.map_err(|error| {
+            Failure::acme(format_args!("changing the contacts at {}", authority.host()), &error)
+        })?;
         records.put_account(&Kept { contacts: authority.contacts.clone(), ..kept }, fence).await?;
     }
     Ok(account)
@@ -84,35 +86,51 @@ async fn register(
 ) -> Result<Account, Failure> {
     let about = || format!("registering an account at {}", authority.host());
     let contacts = contacts(authority);
-    let new = NewAccount { contact: &contacts, terms_of_service_agreed: true, only_return_existing: false };
-    let binding =
-        authority.external_account.as_ref().map(|key| ExternalAccountKey::new(key.key_id.clone(), &key.hmac_key));
+    let new = NewAccount {
+        contact: &contacts,
+        terms_of_service_agreed: true,
+        only_return_existing: false,
+    };
+    let binding = authority
+        .external_account
+        .as_ref()
+        .map(|key| ExternalAccountKey::new(key.key_id.clone(), &key.hmac_key));
     let (account, credentials) = connection
         .builder()
         .create(&new, authority.url.clone(), binding.as_ref())
         .await
         .map_err(|error| Failure::acme(about(), &error))?;
-    let credentials = serde_json::to_value(&credentials).map_err(|error| Failure::new(FailureKind::Other, error))?;
-    let kept = Kept { directory: authority.url.clone(), contacts: authority.contacts.clone(), credentials };
+    let credentials = serde_json::to_value(&credentials)
+        .map_err(|error| Failure::new(FailureKind::Other, error))?;
+    let kept = Kept {
+        directory: authority.url.clone(),
+        contacts: authority.contacts.clone(),
+        credentials,
+    };
     records.put_account(&kept, fence).await?;
     tracing::info!(authority = authority.host(), "registered an ACME account");
     Ok(account)
 }
 
-async fn restore(authority: &Authority, connection: &Connection, kept: &Kept) -> Result<Account, Failure> {
+async fn restore(
+    authority: &Authority,
+    connection: &Connection,
+    kept: &Kept,
+) -> Result<Account, Failure> {
     let credentials: AccountCredentials = serde_json::from_value(kept.credentials.clone())
-        .map_err(|_| Failure::new(FailureKind::Storage, "the kept ACME account cannot be read: remove it"))?;
-    connection
-        .builder()
-        .from_credentials(credentials)
-        .await
-        .map_err(|error| Failure::acme(format_args!("opening the account at {}", authority.host()), &error))
+        .map_err(|_| {
+            Failure::new(FailureKind::Storage, "the kept ACME account cannot be read: remove it")
+        })?;
+    connection.builder().from_credentials(credentials).await.map_err(|error| {
+        Failure::acme(format_args!("opening the account at {}", authority.host()), &error)
+    })
 }
 
 fn contacts(authority: &Authority) -> Vec<&str> {
     authority.contacts.iter().map(String::as_str).collect()
 }
 
-/// Extended while it lasts: only a replica that died in the middle makes the others wait for its end.
+/// Extended while it lasts: only a replica that died in the middle makes the others wait for its
+/// end.
 const LOCK_TTL: Duration = Duration::from_secs(20);
 const PATIENCE: Duration = Duration::from_secs(60);

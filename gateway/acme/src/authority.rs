@@ -1,20 +1,21 @@
 //! The HTTPS side of one ACME server: deadlines, bounded answers, and what `Retry-After` said.
 
-use crate::{Authority, SettingsError};
-use http::{Request, header::RETRY_AFTER};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use http::Request;
+use http::header::RETRY_AFTER;
 use http_body_util::{BodyExt, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
-};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
 use instant_acme::{Account, AccountBuilder, BodyWrapper, BytesResponse, Error, HttpClient};
-use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
-use std::{
-    pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, SystemTime},
-};
+use rustls::crypto::aws_lc_rs;
+use rustls::{ClientConfig, RootCertStore};
+
+use crate::{Authority, SettingsError};
 
 type Body = BodyWrapper<hyper::body::Bytes>;
 type Https = Client<HttpsConnector<HttpConnector>, Body>;
@@ -36,13 +37,15 @@ impl Connection {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let builder = HttpsConnectorBuilder::new();
         let builder = match &authority.roots {
-            None => builder
-                .with_provider_and_platform_verifier(provider)
-                .map_err(|error| refused(format!("no trusted roots on this machine (ca-certificates): {error}")))?,
+            None => builder.with_provider_and_platform_verifier(provider).map_err(|error| {
+                refused(format!("no trusted roots on this machine (ca-certificates): {error}"))
+            })?,
             Some(roots) => {
                 let mut store = RootCertStore::empty();
                 for root in roots {
-                    store.add(root.clone()).map_err(|error| refused(format!("a trusted root: {error}")))?;
+                    store
+                        .add(root.clone())
+                        .map_err(|error| refused(format!("a trusted root: {error}")))?;
                 }
                 let config = ClientConfig::builder_with_provider(provider)
                     .with_safe_default_protocol_versions()
@@ -67,12 +70,19 @@ impl Connection {
 }
 
 impl HttpClient for Connection {
-    fn request(&self, request: Request<Body>) -> Pin<Box<dyn Future<Output = Result<BytesResponse, Error>> + Send>> {
+    fn request(
+        &self,
+        request: Request<Body>,
+    ) -> Pin<Box<dyn Future<Output = Result<BytesResponse, Error>> + Send>> {
         let (question, advice) = (self.https.request(request), self.advice.clone());
         Box::pin(async move {
             let exchange = async {
                 let (parts, body) = question.await.map_err(other)?.into_parts();
-                let body = Limited::new(body, LARGEST_ANSWER).collect().await.map_err(Error::Other)?.to_bytes();
+                let body = Limited::new(body, LARGEST_ANSWER)
+                    .collect()
+                    .await
+                    .map_err(Error::Other)?
+                    .to_bytes();
                 Ok::<_, Error>((parts, body))
             };
             let (parts, body) = tokio::time::timeout(DEADLINE, exchange)
@@ -80,9 +90,12 @@ impl HttpClient for Connection {
                 .map_err(|_| Error::Other("the authority did not answer within 30 s".into()))??;
             if !parts.status.is_success() {
                 advice.note(parts.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()));
-                // A proxy's error page is no ACME problem: its status says more than where its JSON ends.
+                // A proxy's error page is no ACME problem: its status says more than where its JSON
+                // ends.
                 if parts.status.is_server_error() && !body.starts_with(b"{") {
-                    return Err(Error::Other(format!("the authority answered {}", parts.status).into()));
+                    return Err(Error::Other(
+                        format!("the authority answered {}", parts.status).into(),
+                    ));
                 }
             }
             Ok(BytesResponse { parts, body: Box::new(body) })

@@ -1,8 +1,13 @@
 //! What the gateway serves: checked certificates, by name.
 
-use crate::NameSet;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
 use rustls::sign::CertifiedKey;
-use std::{collections::BTreeMap, fmt, sync::Arc, time::SystemTime};
+
+use crate::NameSet;
 
 /// A certificate that passed [`check`](crate::check), with its key, ready for rustls.
 #[derive(Clone)]
@@ -17,13 +22,17 @@ pub struct Certificate {
     pub not_after: SystemTime,
     /// Its serial number, in hex.
     pub serial: String,
-    /// The id renewal information is asked with (RFC 9773 section 4.1): key identifier of the issuer, serial number.
+    /// The id renewal information is asked with (RFC 9773 section 4.1): key identifier of the
+    /// issuer, serial number.
     pub(crate) renewal_id: Option<(Vec<u8>, Vec<u8>)>,
 }
 
 impl fmt::Debug for Certificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Certificate").field("names", &self.names).field("serial", &self.serial).finish_non_exhaustive()
+        f.debug_struct("Certificate")
+            .field("names", &self.names)
+            .field("serial", &self.serial)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,18 +1,25 @@
-//! Checks a certificate and its key before anybody serves them, and says which file is wrong and why.
+//! Checks a certificate and its key before anybody serves them, and says which file is wrong and
+//! why.
 
 mod links;
 mod reason;
 
 pub use reason::{CheckError, Reason};
 
-use crate::{Certificate, clock::from_unix};
-use rustls::{crypto::aws_lc_rs, sign::CertifiedKey};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
-use std::{net::IpAddr, path::Path, sync::Arc, time::SystemTime};
-use x509_parser::{
-    certificate::X509Certificate,
-    extensions::{GeneralName, ParsedExtension},
-};
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use rustls::crypto::aws_lc_rs;
+use rustls::sign::CertifiedKey;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::{GeneralName, ParsedExtension};
+
+use crate::Certificate;
+use crate::clock::from_unix;
 
 /// Where a chain or a key comes from, for the error text, and what is in it.
 #[derive(Clone, Copy)]
@@ -23,18 +30,35 @@ pub struct Pem<'a> {
     pub text: &'a [u8],
 }
 
-/// Reads and checks a chain (leaf first) and a key. `wanted` lists names the leaf must be valid for; it may be empty.
-pub fn files(chain: &Path, key: &Path, wanted: &[String], now: SystemTime) -> Result<Certificate, CheckError> {
+/// Reads and checks a chain (leaf first) and a key. `wanted` lists names the leaf must be valid
+/// for; it may be empty.
+pub fn files(
+    chain: &Path,
+    key: &Path,
+    wanted: &[String],
+    now: SystemTime,
+) -> Result<Certificate, CheckError> {
     let read = |path: &Path| {
-        std::fs::read(path).map_err(|error| Reason::Unreadable(error.to_string()).of(path.display().to_string()))
+        std::fs::read(path)
+            .map_err(|error| Reason::Unreadable(error.to_string()).of(path.display().to_string()))
     };
     let (chain_text, key_text) = (read(chain)?, read(key)?);
     let (chain_origin, key_origin) = (chain.display().to_string(), key.display().to_string());
-    pem(Pem { origin: &chain_origin, text: &chain_text }, Pem { origin: &key_origin, text: &key_text }, wanted, now)
+    pem(
+        Pem { origin: &chain_origin, text: &chain_text },
+        Pem { origin: &key_origin, text: &key_text },
+        wanted,
+        now,
+    )
 }
 
 /// Like [`files`], for text that is already here.
-pub fn pem(chain: Pem<'_>, key: Pem<'_>, wanted: &[String], now: SystemTime) -> Result<Certificate, CheckError> {
+pub fn pem(
+    chain: Pem<'_>,
+    key: Pem<'_>,
+    wanted: &[String],
+    now: SystemTime,
+) -> Result<Certificate, CheckError> {
     let ders = CertificateDer::pem_slice_iter(chain.text)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| Reason::NotPem(error.to_string()).of(chain.origin))?;
@@ -47,14 +71,19 @@ pub fn pem(chain: Pem<'_>, key: Pem<'_>, wanted: &[String], now: SystemTime) -> 
         return Err(Reason::NoCertificate.of(chain.origin));
     };
 
-    // The most telling reason first: a swapped chain would also fail in its links, and a weak key may not even load.
-    if let Some(position) = links::position_of_key(&parsed, &private).filter(|position| *position > 1) {
+    // The most telling reason first: a swapped chain would also fail in its links, and a weak key
+    // may not even load.
+    if let Some(position) =
+        links::position_of_key(&parsed, &private).filter(|position| *position > 1)
+    {
         return Err(Reason::LeafNotFirst { position }.of(chain.origin));
     }
     links::check(&parsed, now).map_err(|reason| reason.of(chain.origin))?;
     let certified = CertifiedKey::from_der(ders.clone(), private, &aws_lc_rs::default_provider());
     let certified = certified.map_err(|error| match error {
-        rustls::Error::InconsistentKeys(_) => Reason::KeyMismatch { chain: chain.origin.to_owned() }.of(key.origin),
+        rustls::Error::InconsistentKeys(_) => {
+            Reason::KeyMismatch { chain: chain.origin.to_owned() }.of(key.origin)
+        }
         error => Reason::KeyUnusable(error.to_string()).of(key.origin),
     })?;
     let names = names(leaf);
@@ -95,7 +124,9 @@ fn covers(names: &[String], wanted: &str) -> bool {
 
 fn issuer_key(leaf: &X509Certificate<'_>) -> Option<Vec<u8>> {
     leaf.iter_extensions().find_map(|extension| match extension.parsed_extension() {
-        ParsedExtension::AuthorityKeyIdentifier(issuer) => issuer.key_identifier.as_ref().map(|id| id.0.to_vec()),
+        ParsedExtension::AuthorityKeyIdentifier(issuer) => {
+            issuer.key_identifier.as_ref().map(|id| id.0.to_vec())
+        }
         _ => None,
     })
 }

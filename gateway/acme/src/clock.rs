@@ -1,7 +1,8 @@
 //! The clock, injected so that a test can let three months pass.
 
-use async_trait::async_trait;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use async_trait::async_trait;
 
 /// Tells the time and waits for it.
 #[async_trait]

@@ -1,9 +1,15 @@
 //! What went wrong while ordering, in words that tell an operator what to do.
 
-use crate::{StorageError, check::CheckError, clock::display};
+use std::error::Error as _;
+use std::fmt;
+use std::time::SystemTime;
+
 use instant_acme::{Error, Problem};
 use serde::{Deserialize, Serialize};
-use std::{error::Error as _, fmt, time::SystemTime};
+
+use crate::StorageError;
+use crate::check::CheckError;
+use crate::clock::display;
 
 /// One failed attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -89,7 +95,8 @@ impl FailureKind {
         matches!(self, Self::Connection | Self::Unauthorized | Self::Tls | Self::Dns | Self::Other)
     }
 
-    /// Whether it says nothing against us or our names, so that trying again soon costs nobody anything.
+    /// Whether it says nothing against us or our names, so that trying again soon costs nobody
+    /// anything.
     pub(crate) fn is_passing(self) -> bool {
         matches!(self, Self::Unreachable | Self::ServerError)
     }
@@ -97,21 +104,35 @@ impl FailureKind {
     /// What an operator should look at.
     fn advice(self) -> Option<&'static str> {
         Some(match self {
-            Self::Caa => "the CAA records of the name do not allow this authority: change them or the authority",
-            Self::RateLimited => "the authority limits how often it issues; the next attempt waits for it",
-            Self::Dns => "check that the name has an A or AAAA record that the public internet sees",
+            Self::Caa => {
+                "the CAA records of the name do not allow this authority: change them or the authority"
+            }
+            Self::RateLimited => {
+                "the authority limits how often it issues; the next attempt waits for it"
+            }
+            Self::Dns => {
+                "check that the name has an A or AAAA record that the public internet sees"
+            }
             Self::Connection => {
                 "check that port 80 (http-01) or 443 (tls-alpn-01) of the name leads here from the internet"
             }
-            Self::Unauthorized => "another server answers for the name: check its A and AAAA records and any proxy",
-            Self::Tls => "something in front ends TLS or does not pass `acme-tls/1` on: try http-01",
+            Self::Unauthorized => {
+                "another server answers for the name: check its A and AAAA records and any proxy"
+            }
+            Self::Tls => {
+                "something in front ends TLS or does not pass `acme-tls/1` on: try http-01"
+            }
             Self::Rejected => {
                 "the authority does not issue for this name: check its spelling and the authority's policy"
             }
             Self::Profile => "choose a profile that the authority offers, or leave `profile` out",
             Self::Account => "check the contact addresses and the external account key",
-            Self::Unreachable => "check the directory URL, outgoing HTTPS and which roots this machine trusts",
-            Self::ServerError => "the authority has trouble of its own and is asked again soon; see its status page",
+            Self::Unreachable => {
+                "check the directory URL, outgoing HTTPS and which roots this machine trusts"
+            }
+            Self::ServerError => {
+                "the authority has trouble of its own and is asked again soon; see its status page"
+            }
             Self::NoChallenge => "allow both http-01 and tls-alpn-01 in the settings",
             Self::Storage => "check the certificate storage",
             _ => return None,
@@ -131,8 +152,10 @@ impl Failure {
     /// From an answer of the authority; `about` says what we were doing.
     pub(crate) fn problem(about: impl fmt::Display, problem: &Problem) -> Self {
         let kind = problem.r#type.as_deref().map_or(FailureKind::Other, kind_of);
-        // One failed name of many is told as a subproblem (RFC 8555 section 6.7.1): its kind says more than `compound`.
-        let mut inner = problem.subproblems.iter().filter_map(|sub| sub.r#type.as_deref()).map(kind_of);
+        // One failed name of many is told as a subproblem (RFC 8555 section 6.7.1): its kind says
+        // more than `compound`.
+        let mut inner =
+            problem.subproblems.iter().filter_map(|sub| sub.r#type.as_deref()).map(kind_of);
         let kind = if kind == FailureKind::Other { inner.next().unwrap_or(kind) } else { kind };
         let mut said = problem.detail.clone().unwrap_or_else(|| "no detail given".to_owned());
         for sub in &problem.subproblems {
@@ -145,10 +168,18 @@ impl Failure {
     pub(crate) fn acme(about: impl fmt::Display, error: &Error) -> Self {
         match error {
             Error::Api(problem) => Self::problem(about, problem),
-            Error::Timeout(_) => Self::new(FailureKind::Timeout, format_args!("{about}: the authority is still busy")),
-            Error::Other(_) | Error::Http(_) | Error::Hyper(_) | Error::InvalidUri(_) | Error::Json(_) => {
-                Self::new(FailureKind::Unreachable, format_args!("{about}: {}", clean(&chain(error))))
-            }
+            Error::Timeout(_) => Self::new(
+                FailureKind::Timeout,
+                format_args!("{about}: the authority is still busy"),
+            ),
+            Error::Other(_)
+            | Error::Http(_)
+            | Error::Hyper(_)
+            | Error::InvalidUri(_)
+            | Error::Json(_) => Self::new(
+                FailureKind::Unreachable,
+                format_args!("{about}: {}", clean(&chain(error))),
+            ),
             other => Self::new(FailureKind::Other, format_args!("{about}: {other}")),
         }
     }
@@ -188,11 +219,13 @@ fn kind_of(urn: &str) -> FailureKind {
         "tls" => FailureKind::Tls,
         "rejectedIdentifier" | "unsupportedIdentifier" => FailureKind::Rejected,
         "invalidProfile" => FailureKind::Profile,
-        "externalAccountRequired" | "userActionRequired" | "invalidContact" | "unsupportedContact" => {
-            FailureKind::Account
-        }
+        "externalAccountRequired"
+        | "userActionRequired"
+        | "invalidContact"
+        | "unsupportedContact" => FailureKind::Account,
         "accountDoesNotExist" => FailureKind::AccountUnknown,
-        // A nonce that is refused was tried again at once (RFC 8555 section 6.5), several times, before it gets here.
+        // A nonce that is refused was tried again at once (RFC 8555 section 6.5), several times,
+        // before it gets here.
         "badNonce" | "serverInternal" => FailureKind::ServerError,
         _ => FailureKind::Other,
     }
@@ -228,14 +261,22 @@ mod tests {
 
     #[test]
     fn each_kind_tells_the_operator_what_to_do() {
-        let caa = problem(r#"{"type":"urn:ietf:params:acme:error:caa","detail":"CAA for a.example"}"#);
+        let caa =
+            problem(r#"{"type":"urn:ietf:params:acme:error:caa","detail":"CAA for a.example"}"#);
         assert_eq!(caa.kind, FailureKind::Caa);
-        assert!(caa.text.contains("CAA for a.example") && caa.text.contains("change them"), "{caa}");
+        assert!(
+            caa.text.contains("CAA for a.example") && caa.text.contains("change them"),
+            "{caa}"
+        );
         let dns = problem(r#"{"type":"urn:ietf:params:acme:error:dns","detail":"NXDOMAIN"}"#);
         assert!(dns.kind == FailureKind::Dns && dns.text.contains("A or AAAA"), "{dns}");
-        let nonce = problem(r#"{"type":"urn:ietf:params:acme:error:badNonce","detail":"JWS has an invalid nonce"}"#);
+        let nonce = problem(
+            r#"{"type":"urn:ietf:params:acme:error:badNonce","detail":"JWS has an invalid nonce"}"#,
+        );
         assert!(
-            nonce.kind.is_passing() && !nonce.kind.is_validation() && nonce.text.contains("asked again"),
+            nonce.kind.is_passing()
+                && !nonce.kind.is_validation()
+                && nonce.text.contains("asked again"),
             "{nonce}"
         );
     }

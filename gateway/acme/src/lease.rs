@@ -1,15 +1,16 @@
-//! Work under a lock that is held on to while the work lasts, and not a moment longer than it is ours.
+//! Work under a lock that is held on to while the work lasts, and not a moment longer than it is
+//! ours.
 
-use crate::{
-    Failure, FailureKind, StorageError,
-    storage::{Fence, Records},
-};
 use std::time::Duration;
+
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use tokio_util::sync::CancellationToken;
 
-/// Runs `work`, extending the lock at a third of its time to live; ends it when the lock is lost or `deadline` passes.
-/// The lock is still held afterwards: the caller lets go.
+use crate::storage::{Fence, Records};
+use crate::{Failure, FailureKind, StorageError};
+
+/// Runs `work`, extending the lock at a third of its time to live; ends it when the lock is lost or
+/// `deadline` passes. The lock is still held afterwards: the caller lets go.
 pub(crate) async fn hold<T>(
     records: &Records,
     fence: &Fence,
@@ -50,7 +51,8 @@ async fn keep(records: &Records, fence: &Fence, ttl: Duration) -> Failure {
         match records.extend(fence, ttl).await {
             Ok(()) => held = asked,
             Err(error @ StorageError::Fenced { .. }) => return error.into(),
-            // Storage may be away for a moment; once the lock has run out, somebody else may be ordering.
+            // Storage may be away for a moment; once the lock has run out, somebody else may be
+            // ordering.
             Err(error) if held.elapsed() >= ttl => return error.into(),
             Err(error) => tracing::debug!(%error, "cannot extend the ordering lock yet"),
         }

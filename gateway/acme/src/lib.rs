@@ -7,9 +7,10 @@
 //!                 └─ schedule: when to renew, how long to back off          tickets: session keys, shared
 //! ```
 //!
-//! Replicas share one [`Storage`]: a [lock](storage::Lock) with a fencing token lets exactly one of them order, and what
-//! it publishes there (challenges, then the certificate) is served by all. Nothing here opens a port: the gateway asks
-//! [`Challenges`] for answers, watches [`Certificates`] and gives rustls the [`Ticketer`].
+//! Replicas share one [`Storage`]: a [lock](storage::Lock) with a fencing token lets exactly one of
+//! them order, and what it publishes there (challenges, then the certificate) is served by all.
+//! Nothing here opens a port: the gateway asks [`Challenges`] for answers, watches [`Certificates`]
+//! and gives rustls the [`Ticketer`].
 
 mod names;
 mod settings;

@@ -1,22 +1,24 @@
-//! Keeps every configured certificate valid: loads, renews, publishes, and survives every failure on the way.
+//! Keeps every configured certificate valid: loads, renews, publishes, and survives every failure
+//! on the way.
 
 mod keeper;
 mod turn;
 
-use crate::{
-    Certificates, Challenges, Clock, Failure, Settings, SettingsError, Status, Storage, authority::Connection,
-    status::Board, storage::Records,
-};
-use keeper::Keeper;
-use std::{fmt, sync::Arc};
-use tokio::{
-    sync::{Semaphore, watch},
-    task::JoinSet,
-};
+use std::fmt;
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// The life of all ACME certificates of one process. Several processes with one storage share the work: one of them
-/// orders, all of them answer challenges and serve.
+use crate::authority::Connection;
+use crate::status::Board;
+use crate::storage::Records;
+use crate::{Certificates, Challenges, Clock, Failure, Settings, SettingsError, Status, Storage};
+use keeper::Keeper;
+
+/// The life of all ACME certificates of one process. Several processes with one storage share the
+/// work: one of them orders, all of them answer challenges and serve.
 pub struct Maintainer {
     shared: Arc<Shared>,
 }
@@ -48,9 +50,14 @@ struct Shared {
 
 impl Maintainer {
     /// Checks the settings; nothing is read, asked or started before [`run`](Self::run).
-    pub fn new(settings: Settings, storage: Arc<dyn Storage>, clock: Arc<dyn Clock>) -> Result<Self, SettingsError> {
+    pub fn new(
+        settings: Settings,
+        storage: Arc<dyn Storage>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, SettingsError> {
         settings.check()?;
-        let connections = settings.authorities.iter().map(Connection::new).collect::<Result<_, _>>()?;
+        let connections =
+            settings.authorities.iter().map(Connection::new).collect::<Result<_, _>>()?;
         let records = Records::new(storage);
         let shared = Shared {
             connections,
@@ -66,7 +73,8 @@ impl Maintainer {
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// What to serve, now and after each change. Never goes back to nothing once there is something.
+    /// What to serve, now and after each change. Never goes back to nothing once there is
+    /// something.
     pub fn certificates(&self) -> watch::Receiver<Arc<Certificates>> {
         self.shared.published.subscribe()
     }
@@ -86,18 +94,20 @@ impl Maintainer {
         self.shared.prompt.clone()
     }
 
-    /// Reads storage once and publishes what is good there, so that it is served from the first connection on; the
-    /// statuses tell what failed before. Writes nothing.
+    /// Reads storage once and publishes what is good there, so that it is served from the first
+    /// connection on; the statuses tell what failed before. Writes nothing.
     pub async fn load(&self) -> Result<(), Failure> {
         for names in &self.shared.settings.certificates {
-            let mut keeper = Keeper::new(Arc::clone(&self.shared), names.clone(), CancellationToken::new());
+            let mut keeper =
+                Keeper::new(Arc::clone(&self.shared), names.clone(), CancellationToken::new());
             keeper.load().await?;
             keeper.recall().await?;
         }
         Ok(())
     }
 
-    /// Works until `shutdown`, then lets go of every lock it holds. Dropping the future stops it at once.
+    /// Works until `shutdown`, then lets go of every lock it holds. Dropping the future stops it at
+    /// once.
     pub async fn run(self, shutdown: CancellationToken) {
         let mut keepers = JoinSet::new();
         for names in &self.shared.settings.certificates {
@@ -114,7 +124,9 @@ impl Maintainer {
 
 impl fmt::Debug for Maintainer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Maintainer").field("settings", &self.shared.settings).finish_non_exhaustive()
+        f.debug_struct("Maintainer")
+            .field("settings", &self.shared.settings)
+            .finish_non_exhaustive()
     }
 }
 

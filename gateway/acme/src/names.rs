@@ -1,11 +1,14 @@
 //! The set of names one certificate is for.
 
+use std::fmt;
+use std::net::IpAddr;
+
 use aws_lc_rs::digest;
 use instant_acme::Identifier;
 use rustls_pki_types::ServerName;
-use std::{fmt, net::IpAddr};
 
-/// The names of one certificate: DNS names in lower case and IP addresses, sorted, without doubles, never empty.
+/// The names of one certificate: DNS names in lower case and IP addresses, sorted, without doubles,
+/// never empty.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NameSet(Vec<String>);
 
@@ -16,10 +19,14 @@ pub enum NameError {
     #[error("a certificate needs at least one name")]
     Empty,
     /// More than an authority accepts.
-    #[error("a certificate can hold {MOST_NAMES} names at most, got {0}: split them over several certificates")]
+    #[error(
+        "a certificate can hold {MOST_NAMES} names at most, got {0}: split them over several certificates"
+    )]
     TooMany(usize),
     /// A wildcard: only DNS-01 proves those.
-    #[error("`{0}` is a wildcard, which HTTP-01 and TLS-ALPN-01 cannot prove: list the names one by one")]
+    #[error(
+        "`{0}` is a wildcard, which HTTP-01 and TLS-ALPN-01 cannot prove: list the names one by one"
+    )]
     Wildcard(String),
     /// Neither a DNS name nor an IP address.
     #[error("expected a DNS name such as `chat.example.org` or an IP address, got `{0}`")]
@@ -32,7 +39,8 @@ const MOST_NAMES: usize = 100;
 impl NameSet {
     /// Parses names as an operator writes them.
     pub fn new<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> Result<Self, NameError> {
-        let mut parsed = names.into_iter().map(|name| parse(name.as_ref())).collect::<Result<Vec<_>, _>>()?;
+        let mut parsed =
+            names.into_iter().map(|name| parse(name.as_ref())).collect::<Result<Vec<_>, _>>()?;
         parsed.sort();
         parsed.dedup();
         match parsed.len() {
@@ -52,7 +60,8 @@ impl NameSet {
         &self.0
     }
 
-    /// A short id, good as a file name and as part of a key: the first name for people, a digest for uniqueness.
+    /// A short id, good as a file name and as part of a key: the first name for people, a digest
+    /// for uniqueness.
     pub fn id(&self) -> String {
         let first = self.0.first().map_or("", String::as_str).replace(':', "_");
         let digest = hex::encode(digest::digest(&digest::SHA256, self.0.join(",").as_bytes()));
@@ -61,7 +70,11 @@ impl NameSet {
     }
 
     pub(crate) fn identifiers(&self) -> Vec<Identifier> {
-        self.iter().map(|name| name.parse().map_or_else(|_| Identifier::Dns(name.to_owned()), Identifier::Ip)).collect()
+        self.iter()
+            .map(|name| {
+                name.parse().map_or_else(|_| Identifier::Dns(name.to_owned()), Identifier::Ip)
+            })
+            .collect()
     }
 }
 

@@ -1,15 +1,17 @@
 //! One order: names proven, certificate fetched (RFC 8555 section 7.4).
 
-use crate::{
-    Authority, ChallengeKind, Challenges, Failure, FailureKind, NameSet,
-    storage::{Fence, Item},
-};
+use std::collections::HashMap;
+use std::time::Duration;
+
 use instant_acme::{
-    Account, AuthorizationHandle, AuthorizationStatus, CertificateIdentifier, NewOrder, Order, OrderStatus, RetryPolicy,
+    Account, AuthorizationHandle, AuthorizationStatus, CertificateIdentifier, NewOrder, Order,
+    OrderStatus, RetryPolicy,
 };
 use rcgen::{CertificateParams, DistinguishedName, KeyPair};
-use std::{collections::HashMap, time::Duration};
 use tokio::time::sleep;
+
+use crate::storage::{Fence, Item};
+use crate::{Authority, ChallengeKind, Challenges, Failure, FailureKind, NameSet};
 
 /// What an order needs.
 pub(crate) struct Ordering<'a> {
@@ -38,8 +40,8 @@ pub(crate) struct Issued {
 type Failed = HashMap<String, (Vec<ChallengeKind>, Failure)>;
 
 impl Ordering<'_> {
-    /// Orders. A name that cannot be proven in one way is tried in the next, each time with a fresh order, because one
-    /// failed proof ends an order (RFC 8555 section 7.1.6).
+    /// Orders. A name that cannot be proven in one way is tried in the next, each time with a fresh
+    /// order, because one failed proof ends an order (RFC 8555 section 7.1.6).
     pub(crate) async fn obtain(&self) -> Result<Issued, Failure> {
         let mut failed = Failed::new();
         loop {
@@ -65,20 +67,31 @@ impl Ordering<'_> {
         if let Some(replaces) = &self.replaces {
             match self.account.new_order(&new().replaces(replaces.clone())).await {
                 Ok(order) => return Ok(order),
-                // An authority may refuse the reference (already replaced, unknown); the order stands without it.
-                Err(error) => tracing::debug!(names = %self.names, %error, "ordering without naming the predecessor"),
+                // An authority may refuse the reference (already replaced, unknown); the order
+                // stands without it.
+                Err(error) => {
+                    tracing::debug!(names = %self.names, %error, "ordering without naming the predecessor")
+                }
             }
         }
-        self.account.new_order(&new()).await.map_err(|error| Failure::acme(self.doing("ordering"), &error))
+        self.account
+            .new_order(&new())
+            .await
+            .map_err(|error| Failure::acme(self.doing("ordering"), &error))
     }
 
     /// Whether all names are proven; an error when nothing is left to try.
-    async fn prove(&self, order: &mut Order, failed: &mut Failed, published: &mut Vec<Item>) -> Result<bool, Failure> {
+    async fn prove(
+        &self,
+        order: &mut Order,
+        failed: &mut Failed,
+        published: &mut Vec<Item>,
+    ) -> Result<bool, Failure> {
         let mut chosen = HashMap::new();
         let mut authorizations = order.authorizations();
         while let Some(authorization) = authorizations.next().await {
-            let mut authorization =
-                authorization.map_err(|error| Failure::acme(self.doing("reading the authorizations"), &error))?;
+            let mut authorization = authorization
+                .map_err(|error| Failure::acme(self.doing("reading the authorizations"), &error))?;
             if authorization.status == AuthorizationStatus::Valid {
                 continue;
             }
@@ -88,7 +101,9 @@ impl Ordering<'_> {
             let Some(mut challenge) = authorization.challenge(kind.acme()) else { continue };
             let item = kind.item(&identifier, &challenge.token);
             published.push(item.clone());
-            self.challenges.publish(&item, challenge.key_authorization().as_str(), self.fence).await?;
+            self.challenges
+                .publish(&item, challenge.key_authorization().as_str(), self.fence)
+                .await?;
             challenge.set_ready().await.map_err(|error| {
                 Failure::acme(format_args!("{name} by {kind} at {}", self.authority.host()), &error)
             })?;
@@ -98,8 +113,8 @@ impl Ordering<'_> {
         let mut proven = true;
         let mut authorizations = order.authorizations();
         while let Some(authorization) = authorizations.next().await {
-            let mut authorization =
-                authorization.map_err(|error| Failure::acme(self.doing("reading the authorizations"), &error))?;
+            let mut authorization = authorization
+                .map_err(|error| Failure::acme(self.doing("reading the authorizations"), &error))?;
             let name = authorization.identifier().to_string();
             let Some(kind) = chosen.get(&name) else { continue };
             if let Err(failure) = self.verdict(&mut authorization, &name, *kind).await {
@@ -131,12 +146,17 @@ impl Ordering<'_> {
     ) -> Result<ChallengeKind, Failure> {
         let spent = failed.get(name);
         let untried = |kind: &&ChallengeKind| spent.is_none_or(|(kinds, _)| !kinds.contains(kind));
-        let offered = |kind: &&ChallengeKind| authorization.challenges.iter().any(|c| c.r#type == kind.acme());
+        let offered = |kind: &&ChallengeKind| {
+            authorization.challenges.iter().any(|c| c.r#type == kind.acme())
+        };
         self.kinds.iter().filter(untried).find(offered).copied().ok_or_else(|| match spent {
             Some((_, last)) => last.clone(),
             None => {
                 let host = self.authority.host();
-                Failure::new(FailureKind::NoChallenge, format_args!("{host} offers no usable challenge for {name}"))
+                Failure::new(
+                    FailureKind::NoChallenge,
+                    format_args!("{host} offers no usable challenge for {name}"),
+                )
             }
         })
     }
@@ -153,39 +173,54 @@ impl Ordering<'_> {
         loop {
             sleep(delay).await;
             delay = (delay * 3 / 2).min(LONGEST_LOOK);
-            let state = authorization.refresh().await.map_err(|error| Failure::acme(about(), &error))?;
+            let state =
+                authorization.refresh().await.map_err(|error| Failure::acme(about(), &error))?;
             match state.status {
                 AuthorizationStatus::Valid => return Ok(()),
                 AuthorizationStatus::Pending => {}
                 other => {
-                    let told = state.challenges.iter().find_map(|challenge| challenge.error.as_ref());
+                    let told =
+                        state.challenges.iter().find_map(|challenge| challenge.error.as_ref());
                     return Err(match told {
                         Some(problem) => Failure::problem(about(), problem),
-                        None => Failure::new(FailureKind::Other, format_args!("{}: {other:?}", about())),
+                        None => {
+                            Failure::new(FailureKind::Other, format_args!("{}: {other:?}", about()))
+                        }
                     });
                 }
             }
         }
     }
 
-    async fn finish(&self, mut order: Order, proven: Option<ChallengeKind>) -> Result<Issued, Failure> {
+    async fn finish(
+        &self,
+        mut order: Order,
+        proven: Option<ChallengeKind>,
+    ) -> Result<Issued, Failure> {
         let retries = RetryPolicy::new().initial_delay(FIRST_LOOK).backoff(1.5).timeout(PATIENCE);
         let about = self.doing("finalizing");
         match order.poll_ready(&retries).await {
             Ok(OrderStatus::Ready) => {}
             Ok(status) => {
-                return Err(Failure::new(FailureKind::Other, format_args!("{about}: the order is {status:?}")));
+                return Err(Failure::new(
+                    FailureKind::Other,
+                    format_args!("{about}: the order is {status:?}"),
+                ));
             }
             Err(error) => return Err(Failure::acme(about, &error)),
         }
-        let unmade =
-            |error: rcgen::Error| Failure::new(FailureKind::Other, format_args!("making the request: {error}"));
+        let unmade = |error: rcgen::Error| {
+            Failure::new(FailureKind::Other, format_args!("making the request: {error}"))
+        };
         let key = KeyPair::generate().map_err(unmade)?;
         let mut params = CertificateParams::new(self.names.as_slice().to_vec()).map_err(unmade)?;
         params.distinguished_name = DistinguishedName::new();
         let request = params.serialize_request(&key).map_err(unmade)?;
         order.finalize_csr(request.der()).await.map_err(|error| Failure::acme(&about, &error))?;
-        let chain = order.poll_certificate(&retries).await.map_err(|error| Failure::acme(&about, &error))?;
+        let chain = order
+            .poll_certificate(&retries)
+            .await
+            .map_err(|error| Failure::acme(&about, &error))?;
         Ok(Issued { chain, key: key.serialize_pem(), proven })
     }
 

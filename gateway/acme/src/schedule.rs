@@ -1,15 +1,15 @@
 //! When: to renew, to try again, and with whom. Pure functions of the time.
 
-use crate::{
-    Certificate, FailureKind,
-    clock::{from_unix, unix},
-    storage::{Renewal, Stored},
-};
-use instant_acme::RenewalInfo;
 use std::time::{Duration, SystemTime};
 
-/// How long to wait after failures in a row: doubled each time, up to a limit, and spread so that many servers that fail
-/// together do not return together.
+use instant_acme::RenewalInfo;
+
+use crate::clock::{from_unix, unix};
+use crate::storage::{Renewal, Stored};
+use crate::{Certificate, FailureKind};
+
+/// How long to wait after failures in a row: doubled each time, up to a limit, and spread so that
+/// many servers that fail together do not return together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
     /// After the first failure.
@@ -26,9 +26,9 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// The wait after that many failures; `luck` from 0 to 1 spreads it from three quarters to five quarters. An authority
-    /// that could not be reached, or had trouble of its own, counted nothing against us: sooner again there, as after a
-    /// start before the network.
+    /// The wait after that many failures; `luck` from 0 to 1 spreads it from three quarters to five
+    /// quarters. An authority that could not be reached, or had trouble of its own, counted nothing
+    /// against us: sooner again there, as after a start before the network.
     pub(crate) fn delay(&self, failures: u32, kind: FailureKind, luck: f64) -> Duration {
         let doubled = 2u32.saturating_pow(failures.saturating_sub(1).min(30));
         let first = if kind.is_passing() { self.first / PASSING } else { self.first };
@@ -36,13 +36,15 @@ impl Backoff {
     }
 }
 
-/// The authority to ask after that many failures in a row: each gets `after` of them before the next has its turn.
+/// The authority to ask after that many failures in a row: each gets `after` of them before the
+/// next has its turn.
 pub(crate) fn authority(failures: u32, after: u32, authorities: usize) -> usize {
     let turns = failures.checked_div(after).unwrap_or(0);
     usize::try_from(turns).unwrap_or(0).checked_rem(authorities).unwrap_or(0)
 }
 
-/// Failures to count after a failure. A rate limit is not worth more attempts there: the next authority's turn comes.
+/// Failures to count after a failure. A rate limit is not worth more attempts there: the next
+/// authority's turn comes.
 pub(crate) fn failures_after(failures: u32, after: u32, move_on: bool) -> u32 {
     match move_on {
         true => (failures / after.max(1)).saturating_add(1).saturating_mul(after.max(1)),
@@ -50,8 +52,9 @@ pub(crate) fn failures_after(failures: u32, after: u32, move_on: bool) -> u32 {
     }
 }
 
-/// When to renew: at the moment drawn from the authority's window, else with a third of the lifetime left; but not right
-/// after issuing, whatever anybody suggests, so that a confused authority or clock cannot make us order in a circle.
+/// When to renew: at the moment drawn from the authority's window, else with a third of the
+/// lifetime left; but not right after issuing, whatever anybody suggests, so that a confused
+/// authority or clock cannot make us order in a circle.
 pub(crate) fn renew_at(certificate: &Certificate, stored: &Stored) -> SystemTime {
     let lifetime = certificate.not_after.duration_since(certificate.not_before).unwrap_or_default();
     let third = before(certificate.not_after, lifetime / 3);
@@ -62,7 +65,8 @@ pub(crate) fn renew_at(certificate: &Certificate, stored: &Stored) -> SystemTime
     at.max(soonest)
 }
 
-/// The moment a window is left to (RFC 9773 section 4.2): kept while the window stays, drawn anew when it moves.
+/// The moment a window is left to (RFC 9773 section 4.2): kept while the window stays, drawn anew
+/// when it moves.
 pub(crate) fn plan(
     info: &RenewalInfo,
     retry_after: Duration,
@@ -73,10 +77,13 @@ pub(crate) fn plan(
     let seconds = |at: i64| u64::try_from(at).unwrap_or(0);
     let start = seconds(info.suggested_window.start.unix_timestamp());
     let end = seconds(info.suggested_window.end.unix_timestamp());
-    let kept = before.filter(|before| before.start == start && before.end == end).and_then(|before| before.at);
-    // A window that ends before it starts says nothing (section 4.2: treat it as if there was none).
-    let drawn =
-        (end > start).then(|| from_unix(start) + Duration::from_secs(end - start).mul_f64(luck.clamp(0.0, 1.0)));
+    let kept = before
+        .filter(|before| before.start == start && before.end == end)
+        .and_then(|before| before.at);
+    // A window that ends before it starts says nothing (section 4.2: treat it as if there was
+    // none).
+    let drawn = (end > start)
+        .then(|| from_unix(start) + Duration::from_secs(end - start).mul_f64(luck.clamp(0.0, 1.0)));
     let ask = now + retry_after.clamp(ASK_SOONEST, ASK_LATEST);
     Renewal { start, end, at: kept.or(drawn.map(unix)), ask: unix(ask) }
 }

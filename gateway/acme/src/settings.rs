@@ -1,15 +1,19 @@
 //! What an operator decides: which certificates, from whom, proven how.
 
-use crate::{Backoff, ChallengeKind, NameSet};
+use std::fmt;
+use std::time::Duration;
+
 use rustls_pki_types::CertificateDer;
-use std::{fmt, time::Duration};
+
+use crate::{Backoff, ChallengeKind, NameSet};
 
 /// Everything a [`Maintainer`](crate::Maintainer) needs to know.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// One certificate per set of names.
     pub certificates: Vec<NameSet>,
-    /// The ACME servers: the first is preferred, the others take over when it keeps failing. Never empty.
+    /// The ACME servers: the first is preferred, the others take over when it keeps failing. Never
+    /// empty.
     pub authorities: Vec<Authority>,
     /// Ways to prove a name, preferred first; a way left out is never used. Never empty.
     pub challenges: Vec<ChallengeKind>,
@@ -47,7 +51,11 @@ impl Settings {
         if self.challenges.is_empty() {
             return Err(SettingsError::NoChallenge);
         }
-        if self.fallback_after == 0 || self.poll.is_zero() || self.poll > MOST_POLL || self.lock_ttl < LEAST_TTL {
+        if self.fallback_after == 0
+            || self.poll.is_zero()
+            || self.poll > MOST_POLL
+            || self.lock_ttl < LEAST_TTL
+        {
             return Err(SettingsError::OutOfRange);
         }
         match self.authorities.iter().find(|authority| !authority.url.starts_with("https://")) {
@@ -78,7 +86,13 @@ pub struct Authority {
 impl Authority {
     /// A server known by its directory URL only.
     pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into(), roots: None, contacts: Vec::new(), external_account: None, profile: None }
+        Self {
+            url: url.into(),
+            roots: None,
+            contacts: Vec::new(),
+            external_account: None,
+            profile: None,
+        }
     }
 
     /// The host (and port) of the directory, short enough for a status or a label.
@@ -113,7 +127,9 @@ pub enum SettingsError {
     #[error("expected at least one of `http-01` and `tls-alpn-01`")]
     NoChallenge,
     /// A number that cannot work.
-    #[error("expected `fallback_after` of 1 or more, `poll` above 0 and up to 30 s, `lock_ttl` of 300 ms or more")]
+    #[error(
+        "expected `fallback_after` of 1 or more, `poll` above 0 and up to 30 s, `lock_ttl` of 300 ms or more"
+    )]
     OutOfRange,
     /// ACME is HTTPS only (RFC 8555 section 6.1).
     #[error("expected an ACME directory that starts with `https://`, got `{0}`")]

@@ -4,19 +4,17 @@ mod tls_alpn;
 
 pub use tls_alpn::ACME_TLS_ALPN;
 
-use crate::{
-    NameSet, StorageError,
-    storage::{Fence, Item, Records},
-};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use instant_acme::{ChallengeType, Identifier};
 use rustls::sign::CertifiedKey;
 use serde::{Deserialize, Serialize};
-use std::{
-    collections::{HashMap, HashSet, VecDeque},
-    fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
 use tokio::sync::Semaphore;
+
+use crate::storage::{Fence, Item, Records};
+use crate::{NameSet, StorageError};
 
 /// A way to prove control of a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -55,8 +53,9 @@ impl fmt::Display for ChallengeKind {
     }
 }
 
-/// Answers an authority's questions, whichever replica they reach. The gateway asks it on port 80 and in the handshake
-/// (rustls' `Acceptor`, or tokio-rustls' `LazyConfigAcceptor`, lets a handshake wait for the answer).
+/// Answers an authority's questions, whichever replica they reach. The gateway asks it on port 80
+/// and in the handshake (rustls' `Acceptor`, or tokio-rustls' `LazyConfigAcceptor`, lets a
+/// handshake wait for the answer).
 pub struct Challenges {
     records: Records,
     server_names: HashSet<String>,
@@ -68,14 +67,22 @@ pub struct Challenges {
 impl Challenges {
     pub(crate) fn new(records: Records, certificates: &[NameSet]) -> Self {
         let identifiers = certificates.iter().flat_map(NameSet::identifiers);
-        let server_names = identifiers.map(|identifier| tls_alpn::server_name(&identifier)).collect();
-        Self { records, server_names, local: Mutex::default(), gate: Semaphore::new(MOST_QUESTIONS) }
+        let server_names =
+            identifiers.map(|identifier| tls_alpn::server_name(&identifier)).collect();
+        Self {
+            records,
+            server_names,
+            local: Mutex::default(),
+            gate: Semaphore::new(MOST_QUESTIONS),
+        }
     }
 
     /// The body for `/.well-known/acme-challenge/{token}`; `None` for a token nobody published.
     pub async fn http01(&self, token: &str) -> Option<String> {
         // RFC 8555 section 8.3: base64url. Anything else never reaches storage.
-        if token.len() > LONGEST_TOKEN || !token.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
+        if token.len() > LONGEST_TOKEN
+            || !token.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        {
             return None;
         }
         let item = Item::Http01(token.to_owned());
@@ -87,7 +94,8 @@ impl Challenges {
         Some(found)
     }
 
-    /// The certificate for a handshake that offers exactly [`ACME_TLS_ALPN`]; `None` when no such proof is pending.
+    /// The certificate for a handshake that offers exactly [`ACME_TLS_ALPN`]; `None` when no such
+    /// proof is pending.
     pub async fn tls_alpn01(&self, server_name: &str) -> Option<Arc<CertifiedKey>> {
         let server_name = server_name.to_ascii_lowercase();
         if !self.server_names.contains(&server_name) {
@@ -142,7 +150,9 @@ impl Challenges {
 
 impl fmt::Debug for Challenges {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Challenges").field("server_names", &self.server_names).finish_non_exhaustive()
+        f.debug_struct("Challenges")
+            .field("server_names", &self.server_names)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,8 +1,11 @@
 //! What an operator can see of each certificate.
 
-use crate::{Failure, NameSet};
-use std::{sync::Arc, time::SystemTime};
+use std::sync::Arc;
+use std::time::SystemTime;
+
 use tokio::sync::watch;
+
+use crate::{Failure, NameSet};
 
 /// The state of one certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +71,9 @@ impl Board {
     pub(crate) fn update(&self, names: &NameSet, change: impl FnOnce(&mut Status)) {
         self.0.send_if_modified(|all| {
             let mut new: Vec<Status> = all.to_vec();
-            let Some(status) = new.iter_mut().find(|status| status.names == *names) else { return false };
+            let Some(status) = new.iter_mut().find(|status| status.names == *names) else {
+                return false;
+            };
             change(status);
             let changed = all[..] != new[..];
             if changed {

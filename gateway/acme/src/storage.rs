@@ -8,12 +8,17 @@ mod seal;
 pub use directory::DirectoryStorage;
 pub use redis::{RedisAddress, RedisStorage};
 
-pub(crate) use records::{Account, Attempts, Records, Renewal, Stored, TicketKeyRecord, TicketKeys};
+pub(crate) use records::{
+    Account, Attempts, Records, Renewal, Stored, TicketKeyRecord, TicketKeys,
+};
+
+use std::fmt;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use std::{fmt, time::Duration};
 
-/// What is kept. Its `Display` is the key under which it is kept: letters, digits, `.`, `-`, `_` and one `/`.
+/// What is kept. Its `Display` is the key under which it is kept: letters, digits, `.`, `-`, `_`
+/// and one `/`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Item {
     /// The certificate and key of a set of names, by [`NameSet::id`](crate::NameSet::id).
@@ -41,7 +46,8 @@ pub enum Lock {
     TicketKeys,
 }
 
-/// Proof of holding a [`Lock`]. Its token grows with each holder, so a holder that overslept is recognised.
+/// Proof of holding a [`Lock`]. Its token grows with each holder, so a holder that overslept is
+/// recognised.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fence {
     /// Which lock.
@@ -66,7 +72,8 @@ pub trait Storage: Send + Sync + 'static {
     /// Takes a lock for `ttl`; `None` while another holds it.
     async fn lock(&self, lock: &Lock, ttl: Duration) -> Result<Option<Fence>, StorageError>;
 
-    /// Holds on for another `ttl` from now; [`StorageError::Fenced`] when another has taken the lock.
+    /// Holds on for another `ttl` from now; [`StorageError::Fenced`] when another has taken the
+    /// lock.
     async fn extend(&self, fence: &Fence, ttl: Duration) -> Result<(), StorageError>;
 
     /// Lets go, if still held.
@@ -137,7 +144,9 @@ pub enum StorageError {
         reason: String,
     },
     /// The secret is not the one the value was sealed with.
-    #[error("{place} was sealed with another secret or was tampered with: give every replica the same storage secret")]
+    #[error(
+        "{place} was sealed with another secret or was tampered with: give every replica the same storage secret"
+    )]
     Sealed {
         /// The key.
         place: String,
@@ -159,7 +168,11 @@ pub enum StorageError {
 }
 
 impl StorageError {
-    pub(crate) fn unavailable(doing: &'static str, place: impl fmt::Display, reason: impl fmt::Display) -> Self {
+    pub(crate) fn unavailable(
+        doing: &'static str,
+        place: impl fmt::Display,
+        reason: impl fmt::Display,
+    ) -> Self {
         Self::Unavailable { doing, place: place.to_string(), reason: reason.to_string() }
     }
 
@@ -176,6 +189,9 @@ mod tests {
     fn no_name_from_outside_climbs_out_of_its_directory() {
         let item = Item::Http01("../../etc/passwd\0".to_owned());
         assert_eq!(item.to_string(), "challenges/http-01...=2f=..=2f=etc=2f=passwd=0=");
-        assert_eq!(Item::TlsAlpn01("a.example".into()).to_string(), "challenges/tls-alpn-01.a.example");
+        assert_eq!(
+            Item::TlsAlpn01("a.example".into()).to_string(),
+            "challenges/tls-alpn-01.a.example"
+        );
     }
 }

@@ -1,36 +1,41 @@
-//! Session ticket keys: rotated, shared through storage, so that a session of one replica resumes on another.
+//! Session ticket keys: rotated, shared through storage, so that a session of one replica resumes
+//! on another.
 
 mod ring;
 
 pub use ring::Ticketer;
 
-use crate::{
-    Clock, Storage, StorageError,
-    clock::{from_unix, unix},
-    storage::{Lock, Records, TicketKeyRecord, TicketKeys},
-};
-use ring::{KEY_LEN, Key, NAME_LEN, Ring};
-use std::{
-    fmt,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
 use tokio_util::sync::CancellationToken;
+
+use crate::clock::{from_unix, unix};
+use crate::storage::{Lock, Records, TicketKeyRecord, TicketKeys};
+use crate::{Clock, Storage, StorageError};
+use ring::{KEY_LEN, Key, NAME_LEN, Ring};
 
 /// How long ticket keys live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TicketSettings {
     /// How long one key encrypts.
     pub rotate: Duration,
-    /// How many generations are known: the one that encrypts and those that still decrypt. Two or more.
+    /// How many generations are known: the one that encrypts and those that still decrypt. Two or
+    /// more.
     pub generations: usize,
-    /// How often storage is read; a new key encrypts only once every replica has had two chances to read it.
+    /// How often storage is read; a new key encrypts only once every replica has had two chances to
+    /// read it.
     pub poll: Duration,
 }
 
 impl Default for TicketSettings {
     fn default() -> Self {
-        Self { rotate: Duration::from_secs(12 * 3600), generations: 3, poll: Duration::from_secs(30) }
+        Self {
+            rotate: Duration::from_secs(12 * 3600),
+            generations: 3,
+            poll: Duration::from_secs(30),
+        }
     }
 }
 
@@ -60,7 +65,8 @@ impl TicketKeeper {
         Ok(Self { settings, records: Records::new(storage), clock, ticketer })
     }
 
-    /// For [`ServerConfig::ticketer`](rustls::ServerConfig); it stays the same while keys come and go.
+    /// For [`ServerConfig::ticketer`](rustls::ServerConfig); it stays the same while keys come and
+    /// go.
     pub fn ticketer(&self) -> Arc<Ticketer> {
         Arc::clone(&self.ticketer)
     }
@@ -122,7 +128,8 @@ impl TicketKeeper {
     }
 
     fn rotate(&self, keys: &TicketKeys, now: SystemTime) -> Result<TicketKeys, StorageError> {
-        // The very first key is needed at once; later ones are known everywhere before they encrypt.
+        // The very first key is needed at once; later ones are known everywhere before they
+        // encrypt.
         let from = if keys.keys.is_empty() { now } else { now + self.settings.poll * 2 };
         let mut rotated = vec![fresh(from)?];
         // One more than the generations while the newest waits for its turn.
@@ -139,9 +146,9 @@ impl fmt::Debug for TicketKeeper {
 
 fn fresh(from: SystemTime) -> Result<TicketKeyRecord, StorageError> {
     let (mut name, mut key) = ([0u8; NAME_LEN], [0u8; KEY_LEN]);
-    aws_lc_rs::rand::fill(&mut name)
-        .and_then(|()| aws_lc_rs::rand::fill(&mut key))
-        .map_err(|_| StorageError::unavailable("make", "a ticket key", "the system gives no randomness"))?;
+    aws_lc_rs::rand::fill(&mut name).and_then(|()| aws_lc_rs::rand::fill(&mut key)).map_err(
+        |_| StorageError::unavailable("make", "a ticket key", "the system gives no randomness"),
+    )?;
     Ok(TicketKeyRecord { name: hex::encode(name), key: hex::encode(key), from: unix(from) })
 }
 

@@ -1,7 +1,9 @@
 //! Certificates ordered by ACME, and where they are kept.
 
+use std::path::PathBuf;
+use std::str::FromStr;
+
 use crate::ServerName;
-use std::{path::PathBuf, str::FromStr};
 
 /// A certificate to order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,7 +12,8 @@ pub struct Acme {
     pub names: Vec<ServerName>,
     /// Who issues it, and how.
     pub issuer: AcmeIssuer,
-    /// The directory of the local certificate authority whose leaf is served until the first certificate is there.
+    /// The directory of the local certificate authority whose leaf is served until the first
+    /// certificate is there.
     pub stand_in_directory: PathBuf,
 }
 
@@ -29,7 +32,8 @@ pub struct AcmeIssuer {
     pub challenges: Vec<AcmeChallenge>,
     /// External account binding at the first directory.
     pub external_account: Option<AcmeExternalAccount>,
-    /// PEM roots that alone are trusted for the HTTPS of the directories; `None`: those of the machine.
+    /// PEM roots that alone are trusted for the HTTPS of the directories; `None`: those of the
+    /// machine.
     pub ca_file: Option<PathBuf>,
 }
 
@@ -56,8 +60,13 @@ impl FromStr for DirectoryUrl {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let url = text.parse::<http::Uri>().ok();
-        let right = url.is_some_and(|url| url.scheme_str() == Some("https") && url.host().is_some());
-        if right { Ok(Self(text.to_owned())) } else { Err(format!("expected a URL such as `{}`", Self::LETS_ENCRYPT)) }
+        let right =
+            url.is_some_and(|url| url.scheme_str() == Some("https") && url.host().is_some());
+        if right {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(format!("expected a URL such as `{}`", Self::LETS_ENCRYPT))
+        }
     }
 }
 
@@ -104,7 +113,8 @@ pub struct AcmeExternalAccount {
     pub hmac_key: Secret,
 }
 
-/// `[certificate_storage]`: where ACME certificates, accounts, challenges and session ticket keys are kept.
+/// `[certificate_storage]`: where ACME certificates, accounts, challenges and session ticket keys
+/// are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CertificateStorage {
     /// A directory of this machine.

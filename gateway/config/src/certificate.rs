@@ -1,7 +1,12 @@
 //! Certificates and the TLS policy they are used with.
 
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
 use crate::{Acme, Name};
-use std::{fmt, net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
 
 /// One `[[certificate]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +58,8 @@ impl FromStr for ServerName {
         if is_dns_name(lower.strip_prefix("*.").unwrap_or(&lower)) {
             return Ok(Self::Dns(lower));
         }
-        Err("expected a DNS name such as `chat.example.org` or `*.example.org`, or an IP address".to_owned())
+        Err("expected a DNS name such as `chat.example.org` or `*.example.org`, or an IP address"
+            .to_owned())
     }
 }
 
@@ -100,8 +106,8 @@ pub enum TlsVersion {
     Tls13,
 }
 
-/// Letters, digits and inner hyphens in labels of 1 to 63 (RFC 1123 section 2.1), at most 253 in all; underscores are
-/// let through because service names inside clusters use them.
+/// Letters, digits and inner hyphens in labels of 1 to 63 (RFC 1123 section 2.1), at most 253 in
+/// all; underscores are let through because service names inside clusters use them.
 pub(crate) fn is_dns_name(text: &str) -> bool {
     let label = |label: &str| {
         (1..=63).contains(&label.len())

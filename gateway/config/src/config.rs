@@ -1,12 +1,15 @@
 //! The validated configuration: whoever holds a [`Config`] needs to check nothing more.
 
-use crate::{
-    Admin, Certificate, CertificateStorage, Drain, Limits, Listener, Log, Name, Problems, Route, Site, TlsPolicy,
-    Tracing, Trust, Upgrade, Upstream, problem::Collector, read, validate,
-};
 use std::path::Path;
 
-/// A configuration that holds together: names are unique, every reference is to something that exists.
+use crate::problem::Collector;
+use crate::{
+    Admin, Certificate, CertificateStorage, Drain, Limits, Listener, Log, Name, Problems, Route,
+    Site, TlsPolicy, Tracing, Trust, Upgrade, Upstream, read, validate,
+};
+
+/// A configuration that holds together: names are unique, every reference is to something that
+/// exists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Where to listen; at least one.
@@ -15,7 +18,8 @@ pub struct Config {
     pub tls: TlsPolicy,
     /// Certificates; at least one when a listener speaks https.
     pub certificates: Vec<Certificate>,
-    /// Where ACME certificates and session ticket keys are kept; always there when a certificate is ordered.
+    /// Where ACME certificates and session ticket keys are kept; always there when a certificate is
+    /// ordered.
     pub certificate_storage: Option<CertificateStorage>,
     /// Which request goes where; at least one.
     pub routes: Vec<Route>,
@@ -42,7 +46,8 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads and validates a configuration. `origin` names the text in problems; relative paths in it are below `base`.
+    /// Reads and validates a configuration. `origin` names the text in problems; relative paths in
+    /// it are below `base`.
     pub fn parse(text: &str, origin: &str, base: &Path) -> Result<Self, Problems> {
         let mut problems = Collector::new(text);
         let sections = read::sections(text, &mut problems);

@@ -3,26 +3,36 @@
 mod acme;
 mod tracing;
 
+use std::fmt::Display;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::units::{bytes_text, duration_text};
 use crate::{
-    Action, Balance, Certificate, CertificateSource, Config, Limits, Listener, LogFormat, PathMatch, Protocol,
-    RateLimit, Route, Site, SiteRoot, TlsVersion, UnknownNames, Upstream,
-    units::{bytes_text, duration_text},
+    Action, Balance, Certificate, CertificateSource, Config, Limits, Listener, LogFormat,
+    PathMatch, Protocol, RateLimit, Route, Site, SiteRoot, TlsVersion, UnknownNames, Upstream,
 };
-use std::{fmt::Display, path::Path, time::Duration};
 
 /// Stands for what is not to be shown.
 const REDACTED: &str = "(not shown)";
 
 impl Config {
-    /// The configuration as TOML with every default spelled out. Where private keys are is not shown.
+    /// The configuration as TOML with every default spelled out. Where private keys are is not
+    /// shown.
     pub fn to_toml(&self) -> String {
         let mut text = Writer::default();
         self.listeners.iter().for_each(|listener| text.listener(listener));
         text.section("tls");
-        text.string("min_version", if self.tls.min_version == TlsVersion::Tls13 { "1.3" } else { "1.2" });
+        text.string(
+            "min_version",
+            if self.tls.min_version == TlsVersion::Tls13 { "1.3" } else { "1.2" },
+        );
         text.duration("hsts_max_age", self.tls.hsts_max_age);
         text.plain("hsts_include_subdomains", self.tls.hsts_include_subdomains);
-        text.string("unknown_names", if self.tls.unknown_names == UnknownNames::Refuse { "refuse" } else { "default" });
+        text.string(
+            "unknown_names",
+            if self.tls.unknown_names == UnknownNames::Refuse { "refuse" } else { "default" },
+        );
         text.plain("refuse_misdirected", self.tls.refuse_misdirected);
         self.certificates.iter().for_each(|certificate| text.certificate(certificate));
         if let Some(storage) = &self.certificate_storage {
@@ -114,7 +124,10 @@ impl Writer {
 
     fn rate_limit(&mut self, limit: &RateLimit) {
         // Debug keeps the point that makes the number a float.
-        self.plain("rate_limit", format!("{{ per_second = {:?}, burst = {} }}", limit.per_second, limit.burst));
+        self.plain(
+            "rate_limit",
+            format!("{{ per_second = {:?}, burst = {} }}", limit.per_second, limit.burst),
+        );
     }
 
     fn listener(&mut self, listener: &Listener) {
@@ -127,7 +140,10 @@ impl Writer {
                 self.list("certificates", certificates);
                 if let Some(clients) = client_certificates {
                     self.path("client_ca", &clients.authorities);
-                    self.string("client_certificates", if clients.required { "required" } else { "optional" });
+                    self.string(
+                        "client_certificates",
+                        if clients.required { "required" } else { "optional" },
+                    );
                 }
             }
             Protocol::HttpRedirect { https_port } => {
@@ -177,10 +193,16 @@ impl Writer {
             Action::Upstream(name) => self.string("upstream", name),
             Action::Static(name) => self.string("static", name),
             Action::Redirect { location, status } => {
-                self.plain("redirect", format!("{{ location = {}, status = {} }}", quoted(location), status.as_u16()));
+                self.plain(
+                    "redirect",
+                    format!("{{ location = {}, status = {} }}", quoted(location), status.as_u16()),
+                );
             }
             Action::Respond { status, body } => {
-                self.plain("respond", format!("{{ status = {}, body = {} }}", status.as_u16(), quoted(body)));
+                self.plain(
+                    "respond",
+                    format!("{{ status = {}, body = {} }}", status.as_u16(), quoted(body)),
+                );
             }
         }
         self.plain("websocket", route.websocket);

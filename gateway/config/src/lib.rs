@@ -1,6 +1,8 @@
-//! The gateway's configuration: TOML text in, a validated [`Config`] out, or every problem with file, line and reason.
+//! The gateway's configuration: TOML text in, a validated [`Config`] out, or every problem with
+//! file, line and reason.
 //!
-//! text → `outside` (serde, spans) → `validate` → [`Config`]. No sockets, no files of the configuration's are opened.
+//! text → `outside` (serde, spans) → `validate` → [`Config`]. No sockets, no files of the
+//! configuration's are opened.
 
 mod acme;
 mod certificate;
@@ -23,8 +25,12 @@ mod unknown_keys;
 mod upstream;
 mod validate;
 
-pub use acme::{Acme, AcmeChallenge, AcmeExternalAccount, AcmeIssuer, CertificateStorage, DirectoryUrl, Secret};
-pub use certificate::{Certificate, CertificateSource, ServerName, TlsPolicy, TlsVersion, UnknownNames};
+pub use acme::{
+    Acme, AcmeChallenge, AcmeExternalAccount, AcmeIssuer, CertificateStorage, DirectoryUrl, Secret,
+};
+pub use certificate::{
+    Certificate, CertificateSource, ServerName, TlsPolicy, TlsVersion, UnknownNames,
+};
 pub use config::Config;
 pub use limits::Limits;
 pub use listener::{ClientCertificates, ListenAddress, Listener, Protocol};

@@ -1,7 +1,8 @@
 //! How much the gateway takes from whom.
 
-use crate::RateLimit;
 use std::time::Duration;
+
+use crate::RateLimit;
 
 /// `[limits]`: general protection; every limit has a safe default.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,7 +13,8 @@ pub struct Limits {
     pub max_connections_per_address: u32,
     /// Deadline for the TLS handshake, the PROXY header included.
     pub handshake_timeout: Duration,
-    /// Deadline for the head of a request, from its first byte or, on a new connection, from accept.
+    /// Deadline for the head of a request, from its first byte or, on a new connection, from
+    /// accept.
     pub header_timeout: Duration,
     /// Silence while a request body is being received after which it is given up.
     pub body_timeout: Duration,
@@ -30,12 +32,14 @@ pub struct Limits {
     pub body_bytes: u64,
     /// Most streams open at once on one h2 connection.
     pub h2_concurrent_streams: u32,
-    /// Most streams that a client may reset before their answer began, per connection, before it is closed.
+    /// Most streams that a client may reset before their answer began, per connection, before it is
+    /// closed.
     pub h2_pending_resets: u32,
-    /// Most bytes held for requests of one client address (IPv6: one /64): answers that it has not taken yet, and what
-    /// each request costs besides.
+    /// Most bytes held for requests of one client address (IPv6: one /64): answers that it has not
+    /// taken yet, and what each request costs besides.
     pub held_bytes_per_address: u64,
-    /// Requests that one client address (IPv6: one /64) may make; a file of a site counts as a tenth of one.
+    /// Requests that one client address (IPv6: one /64) may make; a file of a site counts as a
+    /// tenth of one.
     pub rate_limit: RateLimit,
     /// Most client addresses that rate limits remember at once.
     pub rate_limit_addresses: u32,

@@ -1,13 +1,13 @@
 //! Where the gateway listens, and what it speaks there.
 
-use crate::Name;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+
 use ipnet::IpNet;
-use std::{
-    fmt,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    path::PathBuf,
-    str::FromStr,
-};
+
+use crate::Name;
 
 /// One `[[listener]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +18,8 @@ pub struct Listener {
     pub address: ListenAddress,
     /// What is spoken there.
     pub protocol: Protocol,
-    /// Peers that must begin with a PROXY protocol header; empty: nobody does, and the header is refused.
+    /// Peers that must begin with a PROXY protocol header; empty: nobody does, and the header is
+    /// refused.
     pub proxy_protocol: Vec<IpNet>,
     /// Most connections open at once on this listener.
     pub max_connections: u32,
@@ -29,7 +30,8 @@ pub struct Listener {
 pub enum Protocol {
     /// TLS with HTTP/1.1 and h2 by ALPN.
     Https {
-        /// Names of the certificates offered here, the first one being the default when no SNI matches; never empty.
+        /// Names of the certificates offered here, the first one being the default when no SNI
+        /// matches; never empty.
         certificates: Vec<Name>,
         /// Whether clients show certificates of their own; `None`: they are not asked.
         client_certificates: Option<ClientCertificates>,
@@ -66,9 +68,11 @@ impl ListenAddress {
     pub fn socket_addrs(&self) -> Vec<SocketAddr> {
         match self {
             Self::Socket(address) => vec![*address],
-            Self::Localhost(port) => [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)]
-                .map(|ip| SocketAddr::new(ip, *port))
-                .to_vec(),
+            Self::Localhost(port) => {
+                [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)]
+                    .map(|ip| SocketAddr::new(ip, *port))
+                    .to_vec()
+            }
         }
     }
 
@@ -83,13 +87,17 @@ impl ListenAddress {
     /// Whether both cannot be listened on at once: `[::]` takes every address, `0.0.0.0` every IPv4
     /// address.
     pub fn overlaps(&self, other: &Self) -> bool {
-        let takes =
-            |one: IpAddr, other: IpAddr| one == other || (one.is_unspecified() && (one.is_ipv6() || other.is_ipv4()));
+        let takes = |one: IpAddr, other: IpAddr| {
+            one == other || (one.is_unspecified() && (one.is_ipv6() || other.is_ipv4()))
+        };
         let clash = |one: IpAddr, other: IpAddr| takes(one, other) || takes(other, one);
         let others = other.socket_addrs();
         self.port() != 0
             && self.port() == other.port()
-            && self.socket_addrs().iter().any(|one| others.iter().any(|other| clash(one.ip(), other.ip())))
+            && self
+                .socket_addrs()
+                .iter()
+                .any(|one| others.iter().any(|other| clash(one.ip(), other.ip())))
     }
 
     /// Whether only this machine can reach it.
@@ -106,11 +114,15 @@ impl FromStr for ListenAddress {
 
     fn from_str(text: &str) -> Result<Self, String> {
         if let Some(port) = text.strip_prefix("localhost:") {
-            return port.parse().map(Self::Localhost).map_err(|_| format!("`{port}` is not a port (0 to 65535)"));
+            return port
+                .parse()
+                .map(Self::Localhost)
+                .map_err(|_| format!("`{port}` is not a port (0 to 65535)"));
         }
-        text.parse()
-            .map(Self::Socket)
-            .map_err(|_| "expected an address such as `[::]:443`, `127.0.0.1:8443` or `localhost:8443`".to_owned())
+        text.parse().map(Self::Socket).map_err(|_| {
+            "expected an address such as `[::]:443`, `127.0.0.1:8443` or `localhost:8443`"
+                .to_owned()
+        })
     }
 }
 

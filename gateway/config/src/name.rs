@@ -1,6 +1,8 @@
 //! Names that the configuration gives to its parts; they become metric labels and log fields.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
 
 /// A name of a listener, certificate, route, upstream or site: 1 to 64 of `a-z A-Z 0-9 . _ -`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -22,7 +24,10 @@ impl FromStr for Name {
     fn from_str(text: &str) -> Result<Self, String> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
         if text.is_empty() || text.len() > Self::MAX_LENGTH || !text.bytes().all(allowed) {
-            return Err(format!("expected a name of 1 to {} letters, digits, `.`, `_` or `-`", Self::MAX_LENGTH));
+            return Err(format!(
+                "expected a name of 1 to {} letters, digits, `.`, `_` or `-`",
+                Self::MAX_LENGTH
+            ));
         }
         Ok(Self(text.into()))
     }

@@ -1,8 +1,12 @@
 //! Running the gateway: admin address, logs, drain, upgrade, trusted networks.
 
-use crate::HostPattern;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
 use ipnet::IpNet;
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use crate::HostPattern;
 
 /// `[admin]`: where metrics, health and reload are served, with plain HTTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,7 +86,8 @@ pub struct Upgrade {
 /// `[trust]`: who is believed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trust {
-    /// Networks of proxies whose `X-Forwarded-*`, `X-Request-Id` and `traceparent` are believed; from others they are overwritten.
+    /// Networks of proxies whose `X-Forwarded-*`, `X-Request-Id` and `traceparent` are believed;
+    /// from others they are overwritten.
     pub forwarded: Vec<IpNet>,
     /// Whether fields whose names have an underscore go to services.
     pub underscores_in_headers: bool,

@@ -1,4 +1,5 @@
-//! The configuration as it is written: every key, its type, and what it means. The JSON Schema is made from these.
+//! The configuration as it is written: every key, its type, and what it means. The JSON Schema is
+//! made from these.
 
 pub(crate) mod certificate;
 pub(crate) mod listener;
@@ -10,12 +11,13 @@ pub(crate) mod upstream;
 
 pub(crate) use text::{Text, Value};
 
+use schemars::JsonSchema;
+use toml::Spanned;
+
 use certificate::{CertificateText, StorageText, TlsText};
 use listener::ListenerText;
 use operation::{AdminText, DrainText, LimitsText, LogText, TrustText, UpgradeText};
 use route::{RouteText, SiteText};
-use schemars::JsonSchema;
-use toml::Spanned;
 use tracing::TracingText;
 use upstream::UpstreamText;
 
@@ -33,9 +35,11 @@ pub(crate) struct File {
     tls: Option<TlsText>,
     /// Certificates. Required, at least one, when a listener speaks https. Default: none.
     certificate: Option<Vec<CertificateText>>,
-    /// Where ACME certificates and session ticket keys are kept. Default: below `certs/acme`, if one is ordered.
+    /// Where ACME certificates and session ticket keys are kept. Default: below `certs/acme`, if
+    /// one is ordered.
     certificate_storage: Option<StorageText>,
-    /// Which request goes where. Required, at least one. The most specific route wins, whatever the order here.
+    /// Which request goes where. Required, at least one. The most specific route wins, whatever the
+    /// order here.
     route: Vec<RouteText>,
     /// Internal services that routes forward to. Default: none.
     upstream: Option<Vec<UpstreamText>>,
@@ -47,11 +51,13 @@ pub(crate) struct File {
     admin: Option<AdminText>,
     /// Logs. Default: access log on, level info, JSON, addresses pseudonymised.
     log: Option<LogText>,
-    /// Which requests are traced, and the OpenTelemetry collector that gets their spans. Default: none, and nothing is sent.
+    /// Which requests are traced, and the OpenTelemetry collector that gets their spans. Default:
+    /// none, and nothing is sent.
     tracing: Option<TracingText>,
     /// How the gateway stops. Default: no delay, 30 seconds.
     drain: Option<DrainText>,
-    /// How a new process takes over from the running one without losing a connection. Default: it does not.
+    /// How a new process takes over from the running one without losing a connection. Default: it
+    /// does not.
     upgrade: Option<UpgradeText>,
     /// Who is believed. Default: nobody.
     trust: Option<TrustText>,

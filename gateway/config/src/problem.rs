@@ -1,6 +1,7 @@
 //! What is wrong with a configuration, and where.
 
-use std::{fmt, ops::Range};
+use std::fmt;
+use std::ops::Range;
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

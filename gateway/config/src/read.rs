@@ -1,11 +1,12 @@
 //! Reads TOML text into the sections as written; whatever cannot be read is reported and left out.
 
-use crate::{outside::Sections, problem::Collector, schema, unknown_keys};
 use serde::de::DeserializeOwned;
-use toml::{
-    Spanned,
-    de::{DeTable, DeValue, ValueDeserializer},
-};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, ValueDeserializer};
+
+use crate::outside::Sections;
+use crate::problem::Collector;
+use crate::{schema, unknown_keys};
 
 /// The longest text read; beyond it something else than a configuration was named.
 const LONGEST_TEXT: usize = 1 << 20;
@@ -13,7 +14,10 @@ const LONGEST_TEXT: usize = 1 << 20;
 /// Reads what can be read.
 pub(crate) fn sections(text: &str, problems: &mut Collector<'_>) -> Sections {
     if text.len() > LONGEST_TEXT {
-        problems.add(0..0, format!("expected at most {LONGEST_TEXT} bytes of configuration, got {}", text.len()));
+        problems.add(
+            0..0,
+            format!("expected at most {LONGEST_TEXT} bytes of configuration, got {}", text.len()),
+        );
         return Sections::default();
     }
     let (document, errors) = DeTable::parse_recoverable(text);
@@ -66,7 +70,9 @@ impl Reader<'_, '_> {
         };
         let span = value.span();
         match value.into_inner() {
-            DeValue::Array(items) => items.into_iter().filter_map(|item| self.read(section, item)).collect(),
+            DeValue::Array(items) => {
+                items.into_iter().filter_map(|item| self.read(section, item)).collect()
+            }
             _ => {
                 self.problems.add(span, format!("expected a list: write `[[{section}]]`"));
                 Vec::new()
@@ -74,12 +80,19 @@ impl Reader<'_, '_> {
         }
     }
 
-    fn read<T: DeserializeOwned>(&mut self, section: &str, value: Spanned<DeValue<'_>>) -> Option<Spanned<T>> {
+    fn read<T: DeserializeOwned>(
+        &mut self,
+        section: &str,
+        value: Spanned<DeValue<'_>>,
+    ) -> Option<Spanned<T>> {
         let span = value.span();
         match T::deserialize(ValueDeserializer::from(value)) {
             Ok(read) => Some(Spanned::new(span, read)),
             Err(error) => {
-                self.problems.add(error.span().unwrap_or(span), format!("`{section}`: {}", one_line(error.message())));
+                self.problems.add(
+                    error.span().unwrap_or(span),
+                    format!("`{section}`: {}", one_line(error.message())),
+                );
                 None
             }
         }

@@ -1,8 +1,13 @@
 //! Which request goes where.
 
-use crate::{Name, certificate::is_dns_name};
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
 use http::{Method, StatusCode};
-use std::{fmt, str::FromStr, time::Duration};
+
+use crate::Name;
+use crate::certificate::is_dns_name;
 
 /// One `[[route]]`. The most specific one wins, whatever the order in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +30,8 @@ pub struct Route {
     pub body_limit: u64,
     /// Deadlines of this route.
     pub timeouts: RouteTimeouts,
-    /// Rate of requests that one client address may have on this route; `None`: only the general limit.
+    /// Rate of requests that one client address may have on this route; `None`: only the general
+    /// limit.
     pub rate_limit: Option<RateLimit>,
 }
 
@@ -57,7 +63,8 @@ pub enum Action {
 pub enum PathMatch {
     /// This path only.
     Exact(String),
-    /// This path and everything below it, by whole segments: `/api` matches `/api` and `/api/x`, not `/apix`.
+    /// This path and everything below it, by whole segments: `/api` matches `/api` and `/api/x`,
+    /// not `/apix`.
     Prefix(String),
 }
 
@@ -75,7 +82,8 @@ impl PathMatch {
 pub enum HostPattern {
     /// This host only (a DNS name or an IP address as it stands in `Host`, IPv6 in brackets).
     Exact(String),
-    /// Every name below this one (`*.example.org` is stored as `example.org`), the name itself excluded.
+    /// Every name below this one (`*.example.org` is stored as `example.org`), the name itself
+    /// excluded.
     Wildcard(String),
 }
 
@@ -84,9 +92,9 @@ impl HostPattern {
     pub fn matches(&self, host: &str) -> bool {
         match self {
             Self::Exact(exact) => host == exact,
-            Self::Wildcard(parent) => {
-                host.strip_suffix(parent.as_str()).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'))
-            }
+            Self::Wildcard(parent) => host
+                .strip_suffix(parent.as_str())
+                .is_some_and(|rest| rest.len() > 1 && rest.ends_with('.')),
         }
     }
 }
@@ -103,7 +111,8 @@ impl FromStr for HostPattern {
         match lower.strip_prefix("*.") {
             Some(rest) if is_dns_name(rest) => Ok(Self::Wildcard(rest.to_owned())),
             None if is_dns_name(&lower) => Ok(Self::Exact(lower)),
-            _ => Err("expected a host without port, such as `chat.example.org` or `*.example.org`".to_owned()),
+            _ => Err("expected a host without port, such as `chat.example.org` or `*.example.org`"
+                .to_owned()),
         }
     }
 }
@@ -122,7 +131,8 @@ impl fmt::Display for HostPattern {
 pub struct RouteTimeouts {
     /// From the last byte of the request to the head of the answer.
     pub first_byte: Duration,
-    /// Between two reads of an answer's body; event streams need more than the backend's keep-alive comment.
+    /// Between two reads of an answer's body; event streams need more than the backend's keep-alive
+    /// comment.
     pub idle: Duration,
     /// Silence in both directions after which a WebSocket is closed; must exceed the heartbeat.
     pub websocket_idle: Duration,

@@ -1,7 +1,8 @@
 //! Static sites.
 
-use crate::Name;
 use std::path::PathBuf;
+
+use crate::Name;
 
 /// One `[[site]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,7 +13,8 @@ pub struct Site {
     pub root: SiteRoot,
     /// The file that answers a navigation to an unknown path, relative to the root; `None`: 404.
     pub spa_fallback: Option<String>,
-    /// `Content-Security-Policy` of its pages; `None`: the strict built-in policy of the chat's own page.
+    /// `Content-Security-Policy` of its pages; `None`: the strict built-in policy of the chat's own
+    /// page.
     pub content_security_policy: Option<String>,
 }
 

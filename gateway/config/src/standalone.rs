@@ -1,11 +1,11 @@
-//! The configuration of a single machine, written as the TOML text that an operator would start from.
+//! The configuration of a single machine, written as the TOML text that an operator would start
+//! from.
+
+use std::fmt::{Display, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use crate::{DirectoryUrl, HostPattern, ListenAddress, ServerName, SiteRoot, Target};
-use std::{
-    fmt::{Display, Write},
-    net::SocketAddr,
-    path::PathBuf,
-};
 
 /// What a gateway in front of one chat backend has to know.
 #[derive(Clone, Debug)]
@@ -52,7 +52,8 @@ pub struct StandaloneAcme {
 impl Standalone {
     /// The configuration as TOML text.
     pub fn to_toml(&self) -> String {
-        let mut text = String::from("# Gatehouse on one machine. `gateway schema` describes every key.\n");
+        let mut text =
+            String::from("# Gatehouse on one machine. `gateway schema` describes every key.\n");
         for (index, address) in self.https.iter().enumerate() {
             listener(&mut text, "https", index, address);
         }
@@ -63,8 +64,10 @@ impl Standalone {
         if let Some(acme) = self.acme.as_ref().filter(|acme| !acme.names.is_empty()) {
             acme.write(&mut text, &directory);
         }
-        let _ =
-            write!(text, "\n[[certificate]]\nname = \"local\"\nsource = \"self-signed\"\ndirectory = {directory}\n");
+        let _ = write!(
+            text,
+            "\n[[certificate]]\nname = \"local\"\nsource = \"self-signed\"\ndirectory = {directory}\n"
+        );
         if !self.names.is_empty() {
             let _ = writeln!(text, "names = [{}]", listed(&self.names));
         }
@@ -94,7 +97,10 @@ impl Standalone {
 fn listener(text: &mut String, protocol: &str, index: usize, address: &ListenAddress) {
     let name = if index == 0 { protocol.to_owned() } else { format!("{protocol}-{}", index + 1) };
     let address = quoted(&address.to_string());
-    let _ = write!(text, "\n[[listener]]\nname = \"{name}\"\naddress = {address}\nprotocol = \"{protocol}\"\n");
+    let _ = write!(
+        text,
+        "\n[[listener]]\nname = \"{name}\"\naddress = {address}\nprotocol = \"{protocol}\"\n"
+    );
 }
 
 impl StandaloneAcme {

@@ -1,7 +1,10 @@
 //! Traces of requests, and the collector they are sent to.
 
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
 use crate::{Name, Secret};
-use std::{path::PathBuf, str::FromStr, time::Duration};
 
 /// `[tracing]`: which requests are traced, and where their spans go.
 #[derive(Clone, Debug, PartialEq)]

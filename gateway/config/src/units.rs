@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// The longest duration accepted: ten years. Deadlines beyond it are mistakes, and clocks must be able to add it.
+/// The longest duration accepted: ten years. Deadlines beyond it are mistakes, and clocks must be
+/// able to add it.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
 /// `500ms`, `10s`, `2m`, `1h`, `7d`.
@@ -14,13 +15,17 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         "m" => 60_000,
         "h" => 3_600_000,
         "d" => 86_400_000,
-        _ => return Err("expected a duration such as `500ms`, `10s`, `2m`, `1h` or `7d`".to_owned()),
+        _ => {
+            return Err("expected a duration such as `500ms`, `10s`, `2m`, `1h` or `7d`".to_owned());
+        }
     };
     number
         .and_then(|number| number.checked_mul(milliseconds))
         .map(Duration::from_millis)
         .filter(|duration| *duration <= LONGEST)
-        .ok_or_else(|| "expected a whole number of `ms`, `s`, `m`, `h` or `d`, at most ten years".to_owned())
+        .ok_or_else(|| {
+            "expected a whole number of `ms`, `s`, `m`, `h` or `d`, at most ten years".to_owned()
+        })
 }
 
 /// `512`, `64KiB`, `10MiB`, `1GiB`.
@@ -31,9 +36,15 @@ pub(crate) fn bytes(text: &str) -> Result<u64, String> {
         "KiB" => 1 << 10,
         "MiB" => 1 << 20,
         "GiB" => 1 << 30,
-        _ => return Err("expected a size such as `64KiB`, `10MiB`, `1GiB` or a number of bytes".to_owned()),
+        _ => {
+            return Err(
+                "expected a size such as `64KiB`, `10MiB`, `1GiB` or a number of bytes".to_owned()
+            );
+        }
     };
-    let bytes = number.and_then(|number| number.checked_mul(factor)).filter(|bytes| i64::try_from(*bytes).is_ok());
+    let bytes = number
+        .and_then(|number| number.checked_mul(factor))
+        .filter(|bytes| i64::try_from(*bytes).is_ok());
     bytes.ok_or_else(|| "expected a whole number of bytes, `KiB`, `MiB` or `GiB`".to_owned())
 }
 
@@ -82,7 +93,17 @@ mod tests {
 
     #[test]
     fn a_number_without_unit_overflow_or_another_unit_is_no_duration() {
-        for text in ["", "10", "s", "-1s", "1.5s", "10 s", "4000d", "99999999999999999999s", "18446744073709551615d"] {
+        for text in [
+            "",
+            "10",
+            "s",
+            "-1s",
+            "1.5s",
+            "10 s",
+            "4000d",
+            "99999999999999999999s",
+            "18446744073709551615d",
+        ] {
             assert!(duration(text).is_err(), "{text}");
         }
         for text in ["", "KiB", "10KB", "-1", "18446744073709551615GiB"] {

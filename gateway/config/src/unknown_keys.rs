@@ -1,8 +1,11 @@
-//! Keys that no section knows: reported all at once, with the key that was probably meant, and taken out.
+//! Keys that no section knows: reported all at once, with the key that was probably meant, and
+//! taken out.
+
+use serde_json::{Map, Value};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
 use crate::problem::Collector;
-use serde_json::{Map, Value};
-use toml::{Spanned, de::DeTable, de::DeValue};
 
 /// Reports and removes every unknown key of a document.
 pub(crate) fn refuse(document: &mut DeTable<'_>, schema: &Value, problems: &mut Collector<'_>) {
@@ -24,20 +27,28 @@ impl<'w> Walk<'w, '_> {
             let names = schema.get("required").and_then(Value::as_array);
             names.is_some_and(|names| names.iter().any(|required| required == name))
         };
-        let unknown: Vec<_> = table.keys().filter(|key| !known.contains_key(key.get_ref().as_ref())).cloned().collect();
+        let unknown: Vec<_> = table
+            .keys()
+            .filter(|key| !known.contains_key(key.get_ref().as_ref()))
+            .cloned()
+            .collect();
         for key in unknown {
             let value = table.remove(&key);
             self.problems.add(key.span(), complaint(key.get_ref(), section, known));
             // A required key that is only misspelt is not missing too: one mistake, one problem.
-            let meant = meant(key.get_ref(), known).filter(|name| required(name) && !table.contains_key(*name));
+            let meant = meant(key.get_ref(), known)
+                .filter(|name| required(name) && !table.contains_key(*name));
             if let (Some(name), Some(value)) = (meant, value) {
                 table.insert(Spanned::new(key.span(), name.to_owned().into()), value);
             }
         }
         for (key, value) in table.iter_mut() {
             if let Some(schema) = known.get(key.get_ref().as_ref()) {
-                let name =
-                    if section.is_empty() { key.get_ref().to_string() } else { format!("{section}.{}", key.get_ref()) };
+                let name = if section.is_empty() {
+                    key.get_ref().to_string()
+                } else {
+                    format!("{section}.{}", key.get_ref())
+                };
                 self.value(value, schema, &name);
             }
         }
@@ -58,18 +69,26 @@ impl<'w> Walk<'w, '_> {
         }
     }
 
-    /// Follows `$ref` and the non-null branch of an optional value; our schema nests these at most twice.
+    /// Follows `$ref` and the non-null branch of an optional value; our schema nests these at most
+    /// twice.
     fn resolve(&self, schema: &'w Value) -> &'w Value {
-        let branch =
-            schema.get("anyOf").and_then(Value::as_array).and_then(|branches| branches.first()).unwrap_or(schema);
-        let definition = branch.get("$ref").and_then(Value::as_str).and_then(|path| path.strip_prefix("#/$defs/"));
+        let branch = schema
+            .get("anyOf")
+            .and_then(Value::as_array)
+            .and_then(|branches| branches.first())
+            .unwrap_or(schema);
+        let definition = branch
+            .get("$ref")
+            .and_then(Value::as_str)
+            .and_then(|path| path.strip_prefix("#/$defs/"));
         definition.and_then(|name| self.definitions?.get(name)).unwrap_or(branch)
     }
 }
 
 /// The known key that an unknown one is most like, if it is like any.
 fn meant<'k>(key: &str, known: &'k Map<String, Value>) -> Option<&'k str> {
-    let (distance, name) = known.keys().map(|name| (strsim::damerau_levenshtein(key, name), name)).min()?;
+    let (distance, name) =
+        known.keys().map(|name| (strsim::damerau_levenshtein(key, name), name)).min()?;
     (distance <= 2.max(name.len() / 3)).then_some(name)
 }
 

@@ -1,7 +1,13 @@
 //! The internal services that requests are forwarded to.
 
-use crate::{Name, certificate::is_dns_name};
-use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::Name;
+use crate::certificate::is_dns_name;
 
 /// One `[[upstream]]`: equal targets behind one name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,14 +41,16 @@ pub struct Upstream {
 pub enum Target {
     /// `127.0.0.1:9000`: one address.
     Socket(SocketAddr),
-    /// `backend:9000`: a name as one target; its addresses are tried in order, and re-resolved as those of `Dns` are.
+    /// `backend:9000`: a name as one target; its addresses are tried in order, and re-resolved as
+    /// those of `Dns` are.
     Host {
         /// The host name.
         host: String,
         /// The port.
         port: u16,
     },
-    /// `dns:backend-headless:9000`: every address of the name is a target of its own, re-resolved every few seconds.
+    /// `dns:backend-headless:9000`: every address of the name is a target of its own, re-resolved
+    /// every few seconds.
     Dns {
         /// The host name.
         host: String,
@@ -61,7 +69,9 @@ impl FromStr for Target {
         if let Some(path) = text.strip_prefix("unix:") {
             // sun_path holds 108 bytes, the closing NUL included: unix(7).
             return match path.len() {
-                2..=107 if path.starts_with('/') && !path.contains('\0') => Ok(Self::Unix(path.into())),
+                2..=107 if path.starts_with('/') && !path.contains('\0') => {
+                    Ok(Self::Unix(path.into()))
+                }
                 108.. => Err("a Unix socket path has at most 107 bytes".to_owned()),
                 _ => Err(EXPECTED.to_owned()),
             };
@@ -78,7 +88,8 @@ impl FromStr for Target {
             None => (false, text),
         };
         let (host, port) = rest.rsplit_once(':').ok_or(EXPECTED)?;
-        let port = port.parse().ok().filter(|port| *port != 0).ok_or("expected a port from 1 to 65535")?;
+        let port =
+            port.parse().ok().filter(|port| *port != 0).ok_or("expected a port from 1 to 65535")?;
         let host = host.to_ascii_lowercase();
         if !is_dns_name(host.strip_suffix('.').unwrap_or(&host)) {
             return Err(EXPECTED.to_owned());
@@ -137,7 +148,8 @@ pub struct Retries {
 /// Passive ejection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ejection {
-    /// Failures in a row (no connection, no answer, 502, 503, 504) that eject a target; zero: never.
+    /// Failures in a row (no connection, no answer, 502, 503, 504) that eject a target; zero:
+    /// never.
     pub consecutive_failures: u32,
     /// How long it stays out; doubles each time in a row, up to ten times this.
     pub duration: Duration,

@@ -9,32 +9,41 @@ mod route;
 mod tracing;
 mod upstream;
 
-use crate::{
-    Config, Name,
-    outside::{Sections, Text, Value},
-    problem::Collector,
-};
+use std::collections::HashSet;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
 use sha2::{Digest, Sha256};
-use std::{
-    collections::HashSet,
-    ops::Range,
-    path::{Path, PathBuf},
-};
 use toml::Spanned;
 
+use crate::outside::{Sections, Text, Value};
+use crate::problem::Collector;
+use crate::{Config, Name};
+
 /// Builds a configuration; `None` only after a problem was noted.
-pub(crate) fn config(text: &str, base: &Path, sections: Sections, problems: &mut Collector<'_>) -> Option<Config> {
+pub(crate) fn config(
+    text: &str,
+    base: &Path,
+    sections: Sections,
+    problems: &mut Collector<'_>,
+) -> Option<Config> {
     let mut check = Check { base, problems };
     check.required("listener", sections.listener.is_empty());
     check.required("route", sections.route.is_empty());
 
     let limits = operation::limits(&mut check, sections.limits.unwrap_or_default());
     let certificates: Vec<_> = certificate::certificates(&mut check, &sections.certificate);
-    let certificate_storage = acme::storage(&mut check, sections.certificate_storage.as_ref(), &certificates);
+    let certificate_storage =
+        acme::storage(&mut check, sections.certificate_storage.as_ref(), &certificates);
     let upstreams: Vec<_> = upstream::upstreams(&mut check, &sections.upstream);
     let sites: Vec<_> = route::sites(&mut check, &sections.site);
     let config = Config {
-        listeners: listener::listeners(&mut check, &sections.listener, &sections.certificate, &limits),
+        listeners: listener::listeners(
+            &mut check,
+            &sections.listener,
+            &sections.certificate,
+            &limits,
+        ),
         tls: certificate::policy(&mut check, sections.tls.unwrap_or_default()),
         routes: route::routes(&mut check, &sections.route, &limits),
         certificates,
@@ -42,7 +51,9 @@ pub(crate) fn config(text: &str, base: &Path, sections: Sections, problems: &mut
         upstreams,
         sites,
         limits,
-        admin: sections.admin.and_then(|admin| operation::admin(&mut check, &admin, &sections.listener)),
+        admin: sections
+            .admin
+            .and_then(|admin| operation::admin(&mut check, &admin, &sections.listener)),
         log: operation::log(sections.log.unwrap_or_default()),
         tracing: tracing::tracing(&mut check, sections.tracing.as_ref()),
         drain: operation::drain(&mut check, sections.drain.unwrap_or_default()),
@@ -95,14 +106,20 @@ impl Check<'_, '_> {
     }
 
     /// The values that are right, or the default when there is no list.
-    fn all<T: Clone + PartialEq>(&mut self, texts: Option<&Vec<Text<T>>>, default: Vec<T>) -> Vec<T> {
+    fn all<T: Clone + PartialEq>(
+        &mut self,
+        texts: Option<&Vec<Text<T>>>,
+        default: Vec<T>,
+    ) -> Vec<T> {
         let Some(texts) = texts else {
             return default;
         };
         let mut values = Vec::new();
         for text in texts {
             match self.take(text) {
-                Some(value) if values.contains(&value) => self.add(text.span.clone(), "is there twice"),
+                Some(value) if values.contains(&value) => {
+                    self.add(text.span.clone(), "is there twice")
+                }
                 Some(value) => values.push(value),
                 None => {}
             }
@@ -120,7 +137,12 @@ impl Check<'_, '_> {
         };
         match self.take(text) {
             Some(value) if value < least || value > most => {
-                let reason = format!("expected {} to {}, got {}", least.written(), most.written(), value.written());
+                let reason = format!(
+                    "expected {} to {}, got {}",
+                    least.written(),
+                    most.written(),
+                    value.written()
+                );
                 self.add(text.span.clone(), reason);
                 default
             }

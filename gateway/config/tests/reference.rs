@@ -1,10 +1,13 @@
-//! The reference in the operators' documentation is made from the JSON Schema and from `everything.toml`, so it is neither
-//! stale nor without an example. `UPDATE_GENERATED=1 cargo test -p gateway-config --test reference` writes it anew.
+//! The reference in the operators' documentation is made from the JSON Schema and from
+//! `everything.toml`, so it is neither stale nor without an example. `UPDATE_GENERATED=1 cargo test
+//! -p gateway-config --test reference` writes it anew.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
 
+use std::fmt::Write;
+use std::path::PathBuf;
+
 use serde_json::Value;
-use std::{fmt::Write, path::PathBuf};
 
 const BEGIN: &str = "<!-- made from the JSON Schema: begin -->\n";
 const END: &str = "<!-- made from the JSON Schema: end -->";
@@ -53,7 +56,8 @@ fn the_reference_lists_every_key_as_the_schema_has_it() {
 fn reference() -> String {
     let schema = gateway_config::schema();
     let examples: toml::Table = include_str!("everything.toml").parse().unwrap();
-    let known: Vec<_> = schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
+    let known: Vec<_> =
+        schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
     let mut sections = SECTIONS;
     sections.sort_unstable();
     assert_eq!(known, sections, "a section is missing here");
@@ -64,7 +68,11 @@ fn reference() -> String {
         let list = property.get("items").is_some();
         let heading = if list { format!("[[{section}]]") } else { format!("[{section}]") };
         let (meaning, default) = parts(property);
-        let default = if default.starts_with("required") { capital(&default) } else { format!("Default: {default}") };
+        let default = if default.starts_with("required") {
+            capital(&default)
+        } else {
+            format!("Default: {default}")
+        };
         let _ = writeln!(text, "\n### `{heading}`\n\n{meaning} *{default}.*");
         table(&mut text, &schema, property, section, examples.get(section).unwrap());
     }
@@ -81,7 +89,8 @@ fn table(text: &mut String, schema: &Value, property: &Value, path: &str, exampl
         let alternative = ALTERNATIVES.iter().find(|(name, _)| *name == format!("{path}.{key}"));
         let alternative = alternative.map(|(_, text)| toml::Value::from(*text));
         let example = find(example, key).cloned().or(alternative);
-        let example = example.unwrap_or_else(|| panic!("everything.toml has no example of {path}.{key}"));
+        let example =
+            example.unwrap_or_else(|| panic!("everything.toml has no example of {path}.{key}"));
         let (meaning, default) = parts(property);
         let kind = kind(schema, property);
         let shown = if kind == "table" { "below".to_owned() } else { shown(&example) };
@@ -127,13 +136,17 @@ fn resolve<'s>(schema: &'s Value, property: &'s Value) -> &'s Value {
 fn kind(schema: &Value, property: &Value) -> String {
     let definition = resolve(schema, property);
     if let Some(choices) = definition.get("oneOf").and_then(Value::as_array) {
-        let choices: Vec<_> = choices.iter().map(|choice| format!("`{}`", choice["const"].as_str().unwrap())).collect();
+        let choices: Vec<_> = choices
+            .iter()
+            .map(|choice| format!("`{}`", choice["const"].as_str().unwrap()))
+            .collect();
         return choices.join(", ");
     }
     let one = match &definition["type"] {
         Value::String(kind) => kind.clone(),
         Value::Array(kinds) => {
-            let kinds: Vec<_> = kinds.iter().filter_map(Value::as_str).filter(|kind| *kind != "null").collect();
+            let kinds: Vec<_> =
+                kinds.iter().filter_map(Value::as_str).filter(|kind| *kind != "null").collect();
             kinds.join(" or ")
         }
         other => panic!("a type that the reference cannot name: {other}"),
@@ -163,5 +176,8 @@ fn parts(property: &Value) -> (String, String) {
 
 fn capital(text: &str) -> String {
     let mut characters = text.chars();
-    characters.next().map(|first| first.to_uppercase().chain(characters).collect()).unwrap_or_default()
+    characters
+        .next()
+        .map(|first| first.to_uppercase().chain(characters).collect())
+        .unwrap_or_default()
 }

@@ -2,11 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
 
-use gateway_config::{
-    Action, Balance, CertificateSource, CertificateStorage, Config, ListenAddress, PathMatch, Protocol, SiteRoot,
-    Standalone, StandaloneAcme,
-};
 use std::path::Path;
+
+use gateway_config::{
+    Action, Balance, CertificateSource, CertificateStorage, Config, ListenAddress, PathMatch,
+    Protocol, SiteRoot, Standalone, StandaloneAcme,
+};
 
 fn standalone() -> Standalone {
     Standalone {
@@ -28,15 +29,19 @@ fn standalone() -> Standalone {
 #[test]
 fn its_text_parses_to_what_was_asked_for() {
     let text = standalone().to_toml();
-    let config =
-        Config::parse(&text, "standalone", Path::new("/")).unwrap_or_else(|problems| panic!("{problems}\n{text}"));
+    let config = Config::parse(&text, "standalone", Path::new("/"))
+        .unwrap_or_else(|problems| panic!("{problems}\n{text}"));
     assert_eq!(config.listeners.len(), 3);
     assert_eq!(config.listeners[0].address, ListenAddress::Localhost(8443));
     assert!(matches!(config.listeners[2].protocol, Protocol::HttpRedirect { https_port: None }));
-    let live = config.routes.iter().find(|route| route.path == PathMatch::Exact("/ws".into())).unwrap();
+    let live =
+        config.routes.iter().find(|route| route.path == PathMatch::Exact("/ws".into())).unwrap();
     assert!(live.websocket && live.require_origin);
     let Action::Upstream(upstream) = &live.action else { panic!("{live:?}") };
-    assert_eq!(config.upstream(upstream).unwrap().balance, Balance::Rendezvous { cookie: "__Host-gatehouse".into() });
+    assert_eq!(
+        config.upstream(upstream).unwrap().balance,
+        Balance::Rendezvous { cookie: "__Host-gatehouse".into() }
+    );
     assert_eq!(config.sites[0].root, SiteRoot::Embedded);
     let admin = config.admin.unwrap();
     assert_eq!((admin.address.port(), admin.hosts), (9090, vec!["gatehouse".parse().unwrap()]));
@@ -51,11 +56,16 @@ fn a_public_name_is_ordered_and_the_local_authority_still_serves_the_machine_its
         ca_file: Some("/etc/root.pem".into()),
     };
     let text = Standalone { names: Vec::new(), acme: Some(acme), ..standalone() }.to_toml();
-    let config = Config::parse(&text, "standalone", Path::new("/")).unwrap_or_else(|p| panic!("{p}\n{text}"));
-    let Protocol::Https { certificates, .. } = &config.listeners[0].protocol else { panic!("{config:?}") };
+    let config = Config::parse(&text, "standalone", Path::new("/"))
+        .unwrap_or_else(|p| panic!("{p}\n{text}"));
+    let Protocol::Https { certificates, .. } = &config.listeners[0].protocol else {
+        panic!("{config:?}")
+    };
     let offered: Vec<&str> = certificates.iter().map(gateway_config::Name::as_str).collect();
     assert_eq!(offered, ["public", "local"]);
-    let CertificateSource::Acme(acme) = &config.certificates[0].source else { panic!("{config:?}") };
+    let CertificateSource::Acme(acme) = &config.certificates[0].source else {
+        panic!("{config:?}")
+    };
     assert_eq!(acme.issuer.directory.as_str(), "https://acme.example.org/dir");
     assert_eq!(acme.stand_in_directory, Path::new("/tmp/certs"));
     let storage = CertificateStorage::Directory("/var/gatehouse/certificates".into());

@@ -1,14 +1,17 @@
-//! Properties of the text: the schema, the effective configuration, and texts that nobody would write.
+//! Properties of the text: the schema, the effective configuration, and texts that nobody would
+//! write.
+
+use std::path::Path;
 
 use gateway_config::{Config, schema};
 use proptest::prelude::*;
 use serde_json::Value;
-use std::path::Path;
 
 const EVERYTHING: &str = include_str!("everything.toml");
 
 fn parse(text: &str) -> Config {
-    Config::parse(text, "test.toml", Path::new("/")).unwrap_or_else(|problems| panic!("{problems}\n{text}"))
+    Config::parse(text, "test.toml", Path::new("/"))
+        .unwrap_or_else(|problems| panic!("{problems}\n{text}"))
 }
 
 #[test]
@@ -19,7 +22,9 @@ fn the_schema_is_the_one_that_editors_know() {
 #[test]
 fn every_key_is_documented_with_its_default_or_as_required() {
     fn look(schema: &Value, path: &str, undocumented: &mut Vec<String>) {
-        for (key, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+        for (key, property) in
+            schema.get("properties").and_then(Value::as_object).into_iter().flatten()
+        {
             let text = property.get("description").and_then(Value::as_str).unwrap_or_default();
             if !text.contains("Default: ") && !text.contains("Required") {
                 undocumented.push(format!("{path}.{key}: {text}"));
@@ -52,10 +57,15 @@ fn every_key_of_the_schema_can_be_set() {
     keys(&document, &mut used);
     let schema = schema();
     let definitions = schema["$defs"].as_object().unwrap().values().chain([&schema]);
-    let known = definitions.filter_map(|definition| definition.get("properties")).filter_map(Value::as_object);
+    let known = definitions
+        .filter_map(|definition| definition.get("properties"))
+        .filter_map(Value::as_object);
     // Each has a twin beside which it may not stand.
-    used.extend(["redis_url_file", "redis_password_env", "secret_env", "headers_env"].map(str::to_owned));
-    let missing: Vec<_> = known.flatten().map(|(key, _)| key.clone()).filter(|key| !used.contains(key)).collect();
+    used.extend(
+        ["redis_url_file", "redis_password_env", "secret_env", "headers_env"].map(str::to_owned),
+    );
+    let missing: Vec<_> =
+        known.flatten().map(|(key, _)| key.clone()).filter(|key| !used.contains(key)).collect();
     assert_eq!(missing, Vec::<String>::new());
     parse(EVERYTHING);
 }
@@ -90,7 +100,10 @@ fn mangled() -> impl Strategy<Value = String> {
                 1 => text[index] = junk,
                 2 => text[index] = text[index].replace(['"', '['], ""),
                 3 => text[index] = text[index].replace(char::is_numeric, "99999999999999999999"),
-                4 => text[index] = text[index].split('=').next().unwrap_or_default().to_owned() + "= " + &junk,
+                4 => {
+                    text[index] =
+                        text[index].split('=').next().unwrap_or_default().to_owned() + "= " + &junk
+                }
                 _ => {
                     let other = text[(index * 7 + 3) % count].clone();
                     text[index].push_str(&format!("\n{other}"));

@@ -1,12 +1,12 @@
-//! Refused requests in the log: of those that one client makes for one reason, the first of an interval is a line, and the
-//! others are a number. So a client cannot fill the disk with what it is refused.
+//! Refused requests in the log: of those that one client makes for one reason, the first of an
+//! interval is a line, and the others are a number. So a client cannot fill the disk with what it
+//! is refused.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    net::IpAddr,
-    sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
 use tokio::task::JoinHandle;
 
 /// From a line to the number of the refusals that followed it.
@@ -81,8 +81,12 @@ impl Refusals {
         self.table.lock().unwrap_or_else(PoisonError::into_inner).ends.front().map(|(end, _)| *end)
     }
 
-    /// Sees to it that a task of this kind runs while there are intervals; it ends when there are none, or with `self`.
-    pub(super) fn swept_by<F: Future<Output = ()> + Send + 'static>(&self, sweep: impl FnOnce() -> F) {
+    /// Sees to it that a task of this kind runs while there are intervals; it ends when there are
+    /// none, or with `self`.
+    pub(super) fn swept_by<F: Future<Output = ()> + Send + 'static>(
+        &self,
+        sweep: impl FnOnce() -> F,
+    ) {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let mut sweeper = self.sweeper.lock().unwrap_or_else(PoisonError::into_inner);
         if sweeper.as_ref().is_none_or(JoinHandle::is_finished) {
@@ -123,7 +127,8 @@ mod tests {
     #[test]
     fn many_clients_take_a_bounded_table_and_none_is_lost() {
         let (refusals, start) = (Refusals::default(), Instant::now());
-        let logged = (0..100_000).filter(|number| refusals.note(client(*number), "head", start)).count();
+        let logged =
+            (0..100_000).filter(|number| refusals.note(client(*number), "head", start)).count();
         assert_eq!(logged, MOST + 1);
         assert!(refusals.table.lock().expect("not poisoned").counts.len() <= MOST + 1);
         let counted: u64 = refusals.ended(None).iter().map(|more| more.count).sum();

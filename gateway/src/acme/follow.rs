@@ -1,10 +1,13 @@
 //! Follows what a maintainer publishes: certificates to TLS, their state to metrics and log.
 
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+use gateway_acme::{Source, Status};
+use tokio_util::sync::CancellationToken;
+
 use super::Group;
 use crate::metrics::Metrics;
-use gateway_acme::{Source, Status};
-use std::{sync::Arc, time::UNIX_EPOCH};
-use tokio_util::sync::CancellationToken;
 
 /// Until `stop`.
 pub(super) async fn follow(group: Arc<Group>, metrics: Metrics, stop: CancellationToken) {
@@ -30,7 +33,9 @@ pub(super) async fn follow(group: Arc<Group>, metrics: Metrics, stop: Cancellati
 }
 
 fn note(group: &Group, status: &Status, old: Option<&Status>, metrics: &Metrics) {
-    let Some(entry) = group.entries.iter().find(|entry| entry.names == status.names) else { return };
+    let Some(entry) = group.entries.iter().find(|entry| entry.names == status.names) else {
+        return;
+    };
     let name = entry.name.as_str();
     let source = match status.source {
         // From before a reload; the storage in use now does not have it.

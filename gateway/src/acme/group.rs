@@ -1,15 +1,16 @@
 //! The certificates of one issuer, and where TLS serves them from.
 
-use super::{settings::Inputs, storage::Opened};
-use crate::{
-    certificates::{self, Loaded},
-    tls::Slot,
-};
+use std::sync::Arc;
+
 use gateway_acme::{Certificates, Challenges, Maintainer, NameSet, Prompt, Status};
 use gateway_config::{AcmeIssuer, Name};
 use rustls::sign::CertifiedKey;
-use std::sync::Arc;
 use tokio::sync::watch;
+
+use super::settings::Inputs;
+use super::storage::Opened;
+use crate::certificates::{self, Loaded};
+use crate::tls::Slot;
 
 /// A certificate of the configuration.
 pub(super) type Member = (Name, NameSet);
@@ -64,8 +65,15 @@ impl Group {
         }
     }
 
-    /// Whether it can stay as it is: nothing changed, not even inside the files that the configuration names.
-    pub(super) fn is(&self, issuer: &AcmeIssuer, inputs: &Inputs, storage: &Arc<Opened>, members: &[Member]) -> bool {
+    /// Whether it can stay as it is: nothing changed, not even inside the files that the
+    /// configuration names.
+    pub(super) fn is(
+        &self,
+        issuer: &AcmeIssuer,
+        inputs: &Inputs,
+        storage: &Arc<Opened>,
+        members: &[Member],
+    ) -> bool {
         self.issuer == *issuer
             && self.inputs == *inputs
             && Arc::ptr_eq(&self.storage, storage)
@@ -76,7 +84,10 @@ impl Group {
     pub(super) fn statuses(&self) -> Vec<(Name, Status)> {
         let name = |status: &Status| self.members.iter().find(|(_, names)| *names == status.names);
         let statuses = self.statuses.borrow();
-        statuses.iter().filter_map(|status| Some((name(status)?.0.clone(), status.clone()))).collect()
+        statuses
+            .iter()
+            .filter_map(|status| Some((name(status)?.0.clone(), status.clone())))
+            .collect()
     }
 
     /// What is served for these names now, unless it is a stand-in.
@@ -98,7 +109,9 @@ impl Group {
     /// Lets TLS serve from here, and tells what is served.
     pub(super) fn lend(&self, loaded: &mut Loaded) {
         for entry in &self.entries {
-            if let (false, Some(stand_in)) = (self.is_ordered(entry), loaded.certificates.get(&entry.name)) {
+            if let (false, Some(stand_in)) =
+                (self.is_ordered(entry), loaded.certificates.get(&entry.name))
+            {
                 entry.slot.store(stand_in.load_full());
             }
         }

@@ -1,11 +1,16 @@
-//! From the configuration's words to the maintainer's settings, and the contents of the files that are named there.
+//! From the configuration's words to the maintainer's settings, and the contents of the files that
+//! are named there.
 
-use crate::{files, secret};
-use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use gateway_acme::{Authority, ChallengeKind, ExternalAccount, NameSet, Settings};
 use gateway_config::{AcmeChallenge, AcmeExternalAccount, AcmeIssuer};
-use rustls_pki_types::{CertificateDer, pem::PemObject as _};
-use std::path::Path;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+
+use crate::{files, secret};
 
 /// What the files and variables that an issuer names hold: a reload looks whether it changed.
 #[derive(Clone, PartialEq, Eq)]
@@ -24,14 +29,19 @@ impl Inputs {
 }
 
 pub(super) fn settings(issuer: &AcmeIssuer, inputs: &Inputs, names: Vec<NameSet>) -> Settings {
-    let with_us =
-        |url: &str| Authority { roots: inputs.roots.clone(), contacts: issuer.contacts.clone(), ..Authority::new(url) };
+    let with_us = |url: &str| Authority {
+        roots: inputs.roots.clone(),
+        contacts: issuer.contacts.clone(),
+        ..Authority::new(url)
+    };
     let account = issuer.external_account.as_ref().zip(inputs.hmac_key.clone());
     // The account at the authority and its profiles are the first one's own.
     let mut authorities = vec![Authority {
         profile: issuer.profile.clone(),
-        external_account: account
-            .map(|(account, hmac_key)| ExternalAccount { key_id: account.key_id.clone(), hmac_key }),
+        external_account: account.map(|(account, hmac_key)| ExternalAccount {
+            key_id: account.key_id.clone(),
+            hmac_key,
+        }),
         ..with_us(issuer.directory.as_str())
     }];
     authorities.extend(issuer.fallback_directory.as_ref().map(|url| with_us(url.as_str())));
@@ -52,7 +62,9 @@ fn hmac_key(account: &AcmeExternalAccount) -> Result<Vec<u8>, String> {
 fn roots(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let said = |error: &dyn std::fmt::Display| format!("ca_file: {}: {error}", file.display());
     let pem = files::read(file, files::PEM_MOST).map_err(|error| said(&error))?;
-    let roots: Vec<_> = CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>().map_err(|error| said(&error))?;
+    let roots: Vec<_> = CertificateDer::pem_slice_iter(&pem)
+        .collect::<Result<_, _>>()
+        .map_err(|error| said(&error))?;
     if roots.is_empty() { Err(said(&"expected PEM certificates, found none")) } else { Ok(roots) }
 }
 

@@ -1,17 +1,20 @@
 //! The storage of ACME, opened; session tickets are shared through it.
 
-use crate::{certificates::Purpose, files, secret};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use gateway_acme::{
-    DirectoryStorage, RedisAddress, RedisStorage, Storage, SystemClock, TicketKeeper, TicketSettings, Ticketer,
+    DirectoryStorage, RedisAddress, RedisStorage, Storage, SystemClock, TicketKeeper,
+    TicketSettings, Ticketer,
 };
 use gateway_config::CertificateStorage;
 use rustls::server::ProducesTickets;
 use sha2::{Digest as _, Sha256};
-use std::{
-    path::Path,
-    sync::{Arc, Mutex, PoisonError},
-};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::certificates::Purpose;
+use crate::{files, secret};
 
 /// The storage that a configuration names, with what the files and variables named there hold.
 pub(super) struct Wanted {
@@ -33,7 +36,8 @@ pub(super) struct Opened {
 }
 
 impl Wanted {
-    /// Reads what is named, and makes the directory unless this is only a look; on a thread that may block.
+    /// Reads what is named, and makes the directory unless this is only a look; on a thread that
+    /// may block.
     pub(super) fn read(config: &CertificateStorage, purpose: Purpose) -> Result<Self, String> {
         let mut digest = Sha256::new();
         let storage: Arc<dyn Storage> = match config {
@@ -52,8 +56,10 @@ impl Wanted {
             CertificateStorage::Redis { url, password, ca_file, secret: seal, prefix } => {
                 let password = password.as_ref().map(secret::read).transpose()?;
                 let authorities = ca_file.as_deref().map(authorities).transpose()?;
-                let (address, seal) =
-                    (RedisAddress { url: secret::read(url)?, password, authorities }, secret::read(seal)?);
+                let (address, seal) = (
+                    RedisAddress { url: secret::read(url)?, password, authorities },
+                    secret::read(seal)?,
+                );
                 let fields = [
                     Some(address.url.as_bytes()),
                     address.password.as_deref().map(str::as_bytes),
@@ -74,7 +80,11 @@ impl Wanted {
 impl Opened {
     pub(super) fn new(wanted: Wanted) -> Result<Self, String> {
         let Wanted { config, digest, storage } = wanted;
-        let keeper = TicketKeeper::new(TicketSettings::default(), Arc::clone(&storage), Arc::new(SystemClock));
+        let keeper = TicketKeeper::new(
+            TicketSettings::default(),
+            Arc::clone(&storage),
+            Arc::new(SystemClock),
+        );
         let keeper = keeper.map_err(|error| error.to_string())?;
         Ok(Self {
             config,
@@ -125,5 +135,6 @@ impl Opened {
 }
 
 fn authorities(file: &Path) -> Result<Vec<u8>, String> {
-    files::read(file, files::PEM_MOST).map_err(|error| format!("redis_ca_file: {}: {error}", file.display()))
+    files::read(file, files::PEM_MOST)
+        .map_err(|error| format!("redis_ca_file: {}: {error}", file.display()))
 }

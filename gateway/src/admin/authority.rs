@@ -1,14 +1,18 @@
-//! `/ca.pem` and `/ca.crt`: the public certificate of the local authority, for those who should trust it. Never a key.
+//! `/ca.pem` and `/ca.crt`: the public certificate of the local authority, for those who should
+//! trust it. Never a key.
 
-use crate::{gateway::Handle, local_ca::AUTHORITY_FILE};
-use axum::{
-    extract::State,
-    http::{StatusCode, header},
-    response::{IntoResponse, Response},
-};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use gateway_config::{CertificateSource, Config};
-use rustls_pki_types::{CertificateDer, pem::PemObject as _};
-use std::{collections::BTreeSet, path::PathBuf};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+
+use crate::gateway::Handle;
+use crate::local_ca::AUTHORITY_FILE;
 
 /// As text; of several authorities all, one after the other.
 pub(super) async fn pem(State(gateway): State<Handle>) -> Response {
@@ -22,7 +26,9 @@ pub(super) async fn pem(State(gateway): State<Handle>) -> Response {
 pub(super) async fn der(State(gateway): State<Handle>) -> Response {
     let pem = read(&gateway).await.unwrap_or_default();
     match CertificateDer::from_pem_slice(&pem) {
-        Ok(der) => ([(header::CONTENT_TYPE, "application/x-x509-ca-cert")], der.to_vec()).into_response(),
+        Ok(der) => {
+            ([(header::CONTENT_TYPE, "application/x-x509-ca-cert")], der.to_vec()).into_response()
+        }
         Err(_) => none(),
     }
 }
@@ -37,11 +43,12 @@ async fn read(gateway: &Handle) -> Option<Vec<u8>> {
 }
 
 fn files(config: &Config) -> BTreeSet<PathBuf> {
-    let directories = config.certificates.iter().filter_map(|certificate| match &certificate.source {
-        CertificateSource::SelfSigned { directory, .. } => Some(directory),
-        CertificateSource::Acme(acme) => Some(&acme.stand_in_directory),
-        CertificateSource::Files { .. } => None,
-    });
+    let directories =
+        config.certificates.iter().filter_map(|certificate| match &certificate.source {
+            CertificateSource::SelfSigned { directory, .. } => Some(directory),
+            CertificateSource::Acme(acme) => Some(&acme.stand_in_directory),
+            CertificateSource::Files { .. } => None,
+        });
     directories.map(|directory| directory.join(AUTHORITY_FILE)).collect()
 }
 

@@ -3,21 +3,25 @@
 
 mod deadlines;
 
-use axum::{Router, body::Body};
-use deadlines::{Deadlines, Phase};
+use std::collections::BTreeMap;
+use std::io;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Body;
 use http::Request;
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use std::{
-    collections::BTreeMap,
-    io,
-    pin::pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
-};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tower::Service as _;
+
+use deadlines::{Deadlines, Phase};
 
 /// Most connections at once; operators, probes and scrapers need a few.
 const MOST: usize = 64;
@@ -54,7 +58,14 @@ struct Seats {
 impl Connections {
     pub(super) fn new(router: Router) -> Self {
         let token = CancellationToken::new;
-        Self { router, seats: Arc::default(), tasks: TaskTracker::new(), close: token(), stop: token(), cut: token() }
+        Self {
+            router,
+            seats: Arc::default(),
+            tasks: TaskTracker::new(),
+            close: token(),
+            stop: token(),
+            cut: token(),
+        }
     }
 
     /// Accepts on this socket, which is closed before the connections that came by it.
@@ -121,7 +132,8 @@ impl Connections {
             }
         });
         let io = TokioIo::new(Deadlines::new(tcp, phase));
-        let mut connection = pin!(http1::Builder::new().max_buf_size(HEAD_BYTES).serve_connection(io, service));
+        let mut connection =
+            pin!(http1::Builder::new().max_buf_size(HEAD_BYTES).serve_connection(io, service));
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
             () = self.stop.cancelled() => {
@@ -141,7 +153,10 @@ impl Connections {
         if seats.quiet_until.is_none_or(|until| until <= now) {
             seats.quiet_until = Some(now + QUIET);
             drop(seats);
-            tracing::warn!(most = MOST, "admin connections are closed on arrival: all open ones are being answered");
+            tracing::warn!(
+                most = MOST,
+                "admin connections are closed on arrival: all open ones are being answered"
+            );
         }
     }
 
@@ -156,7 +171,11 @@ impl Seats {
     /// there is no such connection.
     fn take(&mut self, phase: &Arc<Phase>) -> Option<(u64, CancellationToken)> {
         if self.taken.len() >= MOST {
-            let waiting = self.taken.iter().find(|(_, (phase, _))| !phase.is_answering()).map(|(seat, _)| *seat)?;
+            let waiting = self
+                .taken
+                .iter()
+                .find(|(_, (phase, _))| !phase.is_answering())
+                .map(|(seat, _)| *seat)?;
             let (_, leave) = self.taken.remove(&waiting)?;
             leave.cancel();
         }
@@ -182,10 +201,12 @@ mod tests {
         let mut seats = Seats::default();
         let phases: Vec<Arc<Phase>> = (0..=MOST).map(|_| Arc::default()).collect();
         phases[0].begin_answer();
-        let taken: Vec<_> = phases[..MOST].iter().map(|phase| seats.take(phase).expect("a seat")).collect();
+        let taken: Vec<_> =
+            phases[..MOST].iter().map(|phase| seats.take(phase).expect("a seat")).collect();
         let (last, _) = seats.take(&phases[MOST]).expect("a seat");
         assert_eq!(seats.taken.len(), MOST);
-        let gone: Vec<u64> = taken.iter().filter(|(_, leave)| leave.is_cancelled()).map(|(seat, _)| *seat).collect();
+        let gone: Vec<u64> =
+            taken.iter().filter(|(_, leave)| leave.is_cancelled()).map(|(seat, _)| *seat).collect();
         assert_eq!((gone, last), (vec![1], MOST as u64));
         phases.iter().for_each(|phase| phase.begin_answer());
         assert!(seats.take(&Arc::default()).is_none(), "every one of them is being answered");

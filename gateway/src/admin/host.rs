@@ -2,15 +2,17 @@
 //! address (DNS rebinding) is of the same origin for its browser, which then sends no `Origin`; but
 //! the `Host` still has the page's name.
 
-use crate::{gateway::Handle, router::Host};
-use axum::{
-    extract::{Request, State},
-    http::{HeaderValue, StatusCode, Version, header, uri::Authority},
-    middleware::Next,
-    response::{IntoResponse, Response},
-};
-use gateway_config::HostPattern;
 use std::net::Ipv4Addr;
+
+use axum::extract::{Request, State};
+use axum::http::uri::Authority;
+use axum::http::{HeaderValue, StatusCode, Version, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use gateway_config::HostPattern;
+
+use crate::gateway::Handle;
+use crate::router::Host;
 
 /// Why a request is refused.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -83,8 +85,10 @@ mod tests {
     use super::*;
 
     fn asked(version: Version, authority: Option<&'static str>, fields: &[&'static str]) -> u16 {
-        let known = ["gateway.example".parse().expect("a host"), "*.svc.example".parse().expect("a host")];
-        let fields: Vec<HeaderValue> = fields.iter().map(|field| HeaderValue::from_static(field)).collect();
+        let known =
+            ["gateway.example".parse().expect("a host"), "*.svc.example".parse().expect("a host")];
+        let fields: Vec<HeaderValue> =
+            fields.iter().map(|field| HeaderValue::from_static(field)).collect();
         let authority = authority.map(Authority::from_static);
         let judged = judge(version, authority.as_ref(), &fields.iter().collect::<Vec<_>>(), &known);
         judged.map_or_else(|refused| refused.status().as_u16(), |()| 200)

@@ -1,13 +1,17 @@
 //! `gateway check`.
 
-use super::{complain, say};
-use crate::{access_log::Pseudonyms, acme::Acme, config_source::ConfigSource, gateway::apply, take_over::Upgrades};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use gateway_config::{Certificate, CertificateSource};
-use std::{
-    path::PathBuf,
-    process::ExitCode,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+
+use super::{complain, say};
+use crate::access_log::Pseudonyms;
+use crate::acme::Acme;
+use crate::config_source::ConfigSource;
+use crate::gateway::apply;
+use crate::take_over::Upgrades;
 
 pub(super) async fn check(path: PathBuf) -> ExitCode {
     let source = ConfigSource::File(path.clone());
@@ -21,9 +25,17 @@ pub(super) async fn check(path: PathBuf) -> ExitCode {
     say(&config.to_toml());
     for (name, facts) in &loaded.facts {
         let until = UNIX_EPOCH + Duration::from_secs(facts.not_after.try_into().unwrap_or(0));
-        say(&format!("# certificate {name}: {}; valid until {}", facts.names.join(", "), time(until)));
+        say(&format!(
+            "# certificate {name}: {}; valid until {}",
+            facts.names.join(", "),
+            time(until)
+        ));
     }
-    for certificate in config.certificates.iter().filter(|certificate| !loaded.facts.contains_key(&certificate.name)) {
+    for certificate in config
+        .certificates
+        .iter()
+        .filter(|certificate| !loaded.facts.contains_key(&certificate.name))
+    {
         let stored = acme.statuses().into_iter().find(|(name, _)| *name == certificate.name);
         let what = match stored.and_then(|(_, status)| status.not_after) {
             Some(until) => format!("in storage; valid until {}", time(until)),
@@ -48,18 +60,21 @@ pub(super) async fn check(path: PathBuf) -> ExitCode {
 }
 
 fn time(at: SystemTime) -> String {
-    jiff::Timestamp::try_from(at).map_or_else(|_| "an unknown time".to_owned(), |at| format!("{at:.0}"))
+    jiff::Timestamp::try_from(at)
+        .map_or_else(|_| "an unknown time".to_owned(), |at| format!("{at:.0}"))
 }
 
 /// What a start would do about a certificate that is not there.
 fn to_come(certificate: &Certificate) -> String {
     let (names, whose) = match &certificate.source {
-        CertificateSource::SelfSigned { directory, names } => {
-            (names, format!("issued at the start by the local authority in {}", directory.display()))
-        }
-        CertificateSource::Acme(acme) => {
-            (&acme.names, format!("ordered after the start from {}", acme.issuer.directory.as_str()))
-        }
+        CertificateSource::SelfSigned { directory, names } => (
+            names,
+            format!("issued at the start by the local authority in {}", directory.display()),
+        ),
+        CertificateSource::Acme(acme) => (
+            &acme.names,
+            format!("ordered after the start from {}", acme.issuer.directory.as_str()),
+        ),
         CertificateSource::Files { .. } => return "from files".to_owned(),
     };
     let names: Vec<String> = names.iter().map(ToString::to_string).collect();

@@ -1,4 +1,5 @@
-//! `gateway doctor`: looks at everything that the configuration needs from the machine and the network.
+//! `gateway doctor`: looks at everything that the configuration needs from the machine and the
+//! network.
 
 mod authorities;
 mod caa;
@@ -9,18 +10,22 @@ mod network;
 mod orders;
 mod upstreams;
 
-use super::{ConfigArgs, complain, direct, say};
-use crate::{config_source::ConfigSource, take_over::check_directory};
-use clap::Args;
-use dns::{NameServer, NameServers};
-use gateway_config::Config;
 use std::process::ExitCode;
+
+use clap::Args;
+use gateway_config::Config;
+
+use super::{ConfigArgs, complain, direct, say};
+use crate::config_source::ConfigSource;
+use crate::take_over::check_directory;
+use dns::{NameServer, NameServers};
 
 #[derive(Debug, Args)]
 pub(super) struct DoctorArgs {
     #[command(flatten)]
     config: ConfigArgs,
-    /// The name server to ask for CAA records, such as 192.0.2.53 or 127.0.0.1:5353; else those of /etc/resolv.conf
+    /// The name server to ask for CAA records, such as 192.0.2.53 or 127.0.0.1:5353; else those of
+    /// /etc/resolv.conf
     #[arg(long, value_name = "ADDRESS")]
     nameserver: Option<NameServer>,
 }
@@ -70,11 +75,14 @@ impl Finding {
     }
 }
 
-/// Whether the upgrade socket's directory is the gateway's own; makes it if it is not there, as a start would.
+/// Whether the upgrade socket's directory is the gateway's own; makes it if it is not there, as a
+/// start would.
 fn upgrade(config: &Config) -> Option<Finding> {
     let socket = &config.upgrade.as_ref()?.socket;
     Some(match check_directory(socket) {
-        Ok(()) => Finding::good("upgrade", format!("the directory of {} is ours alone", socket.display())),
+        Ok(()) => {
+            Finding::good("upgrade", format!("the directory of {} is ours alone", socket.display()))
+        }
         Err(error) => Finding::bad("upgrade", error.to_string()),
     })
 }
@@ -102,5 +110,9 @@ pub(super) async fn doctor(arguments: DoctorArgs) -> ExitCode {
         say(&finding.line());
     }
     let bad = findings.iter().filter(|finding| matches!(finding.state, Finds::Bad(_))).count();
-    if bad == 0 { ExitCode::SUCCESS } else { complain(&format!("{bad} of {} need mending", findings.len())) }
+    if bad == 0 {
+        ExitCode::SUCCESS
+    } else {
+        complain(&format!("{bad} of {} need mending", findings.len()))
+    }
 }

@@ -1,10 +1,16 @@
 //! `gateway drain`: what a container's stop hook calls.
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
 use super::{complain, direct, say};
 use crate::config_source::ConfigSource;
-use clap::Args;
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
-use tokio::{net::TcpStream, time::Instant};
 
 /// Time for the process to end after its drain.
 const GRACE: Duration = Duration::from_secs(5);
@@ -15,7 +21,13 @@ const ANSWER: Duration = Duration::from_secs(5);
 #[derive(Debug, Args)]
 pub(super) struct DrainArgs {
     /// The configuration file of the running gateway, for its admin address and deadlines
-    #[arg(long, short, value_name = "FILE", default_value = "gateway.toml", env = "GATEWAY_CONFIG")]
+    #[arg(
+        long,
+        short,
+        value_name = "FILE",
+        default_value = "gateway.toml",
+        env = "GATEWAY_CONFIG"
+    )]
     config: PathBuf,
     /// The admin address, when it is not the configuration's
     #[arg(long, value_name = "ADDR")]
@@ -27,9 +39,13 @@ pub(super) struct DrainArgs {
 
 pub(super) async fn drain(args: DrainArgs) -> ExitCode {
     let config = ConfigSource::File(args.config).load();
-    let configured = config.as_ref().ok().and_then(|config| config.admin.as_ref()).map(|admin| admin.address);
+    let configured =
+        config.as_ref().ok().and_then(|config| config.admin.as_ref()).map(|admin| admin.address);
     let Some(admin) = args.admin.or(configured) else {
-        let reason = config.map_or_else(|error| error.to_string(), |_| "the configuration has no [admin]".to_owned());
+        let reason = config.map_or_else(
+            |error| error.to_string(),
+            |_| "the configuration has no [admin]".to_owned(),
+        );
         return complain(&format!("no admin address: {reason}; or give --admin"));
     };
     let asked = direct().post(format!("http://{admin}/drain")).timeout(ANSWER).send().await;
@@ -42,7 +58,9 @@ pub(super) async fn drain(args: DrainArgs) -> ExitCode {
         say("draining");
         return ExitCode::SUCCESS;
     }
-    let longest = config.map_or(Duration::from_secs(60), |config| config.drain.delay + config.drain.deadline) + GRACE;
+    let longest = config
+        .map_or(Duration::from_secs(60), |config| config.drain.delay + config.drain.deadline)
+        + GRACE;
     let deadline = Instant::now() + longest;
     while Instant::now() < deadline {
         match tokio::time::timeout(ANSWER, TcpStream::connect(admin)).await {

@@ -1,24 +1,26 @@
 //! `gateway run`.
 
-use super::{ConfigArgs, complain};
-use crate::{
-    config_source::ConfigSource,
-    gateway::{Gateway, Options},
-    life_cycle::{Held, Signals},
-    service_manager,
-    take_over::Upgrades,
-    telemetry::Telemetry,
-};
+use std::io;
+use std::process::ExitCode;
+
 use clap::Args;
-use std::{io, process::ExitCode};
 use tokio_util::sync::CancellationToken;
+
+use super::{ConfigArgs, complain};
+use crate::config_source::ConfigSource;
+use crate::gateway::{Gateway, Options};
+use crate::life_cycle::{Held, Signals};
+use crate::service_manager;
+use crate::take_over::Upgrades;
+use crate::telemetry::Telemetry;
 
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
     #[command(flatten)]
     config: ConfigArgs,
-    /// Take over the listening sockets of the gateway that runs, by the socket of [upgrade] in the configuration: no
-    /// connection is refused or lost. It drains and ends once this one serves. If none runs, start ordinarily
+    /// Take over the listening sockets of the gateway that runs, by the socket of [upgrade] in the
+    /// configuration: no connection is refused or lost. It drains and ends once this one serves. If
+    /// none runs, start ordinarily
     #[arg(long)]
     take_over: bool,
 }

@@ -1,7 +1,8 @@
 //! `gateway schema`.
 
-use super::say;
 use std::process::ExitCode;
+
+use super::say;
 
 pub(super) fn schema() -> ExitCode {
     say(&format!("{:#}", gateway_config::schema()));

@@ -1,15 +1,16 @@
 //! `gateway upgrade`: for service managers and shells, which want a command that returns.
 
+use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::Duration;
+use std::{fs, io};
+
+use tokio::time::Instant;
+
 use super::{complain, say};
 use crate::config_source::ConfigSource;
-use std::{
-    fs, io,
-    os::unix::{fs::MetadataExt as _, process::CommandExt as _},
-    path::{Path, PathBuf},
-    process::{Child, Command, ExitCode, Stdio},
-    time::Duration,
-};
-use tokio::time::Instant;
 
 /// How long the new process may take: it reads everything, asks, and serves.
 const LONGEST: Duration = Duration::from_secs(90);
@@ -22,7 +23,10 @@ pub(super) async fn upgrade(path: PathBuf) -> ExitCode {
         Err(error) => return complain(&error.to_string()),
     };
     let Some(upgrade) = config.upgrade else {
-        return complain(&format!("{}: an upgrade needs `[upgrade]` with a `socket`", path.display()));
+        return complain(&format!(
+            "{}: an upgrade needs `[upgrade]` with a `socket`",
+            path.display()
+        ));
     };
     let before = identity(&upgrade.socket);
     let mut child = match start(&path) {
@@ -33,7 +37,11 @@ pub(super) async fn upgrade(path: PathBuf) -> ExitCode {
     loop {
         match child.try_wait() {
             Ok(None) => {}
-            Ok(Some(status)) => return complain(&format!("the new process ended ({status}); what ran before runs on")),
+            Ok(Some(status)) => {
+                return complain(&format!(
+                    "the new process ended ({status}); what ran before runs on"
+                ));
+            }
             Err(error) => return complain(&format!("the new process {}: {error}", child.id())),
         }
         // It puts its own socket there as the last step.
@@ -45,13 +53,16 @@ pub(super) async fn upgrade(path: PathBuf) -> ExitCode {
         if Instant::now() > deadline {
             // It fails only if the process has just ended.
             let _killed = child.kill();
-            return complain(&format!("the new process does not serve after {LONGEST:?} and was ended"));
+            return complain(&format!(
+                "the new process does not serve after {LONGEST:?} and was ended"
+            ));
         }
         tokio::time::sleep(LOOK).await;
     }
 }
 
-/// This very program, which is the new one, in a process group of its own: Ctrl-C here is not meant for it.
+/// This very program, which is the new one, in a process group of its own: Ctrl-C here is not meant
+/// for it.
 fn start(config: &Path) -> io::Result<Child> {
     Command::new(std::env::current_exe()?)
         .args(["run", "--take-over", "--config"])

@@ -1,23 +1,26 @@
-//! HTTP/1.1: reads the head of each request itself, strictly and in time, before anyone else sees it.
+//! HTTP/1.1: reads the head of each request itself, strictly and in time, before anyone else sees
+//! it.
 
 // Numbers here come from peers: arithmetic on them is checked or saturates.
 #![warn(clippy::arithmetic_side_effects)]
 
-use crate::{
-    answer::Answer,
-    filters::TooMany,
-    head::{Head, HeadError, HeadLimits, HeadScanner, Upgrade},
-    plane::Plane,
-    stream::ClientStream,
-    tunnel::{self, Opened, Relay},
-};
+use std::sync::Arc;
+use std::time::Duration;
+
 use gateway_config::Limits;
-use pingora::{
-    apps::HttpServerApp as _,
-    protocols::{IO, http::ServerSession},
-};
-use std::{sync::Arc, time::Duration};
-use tokio::{io::AsyncWriteExt, sync::watch, time::Instant};
+use pingora::apps::HttpServerApp as _;
+use pingora::protocols::IO;
+use pingora::protocols::http::ServerSession;
+use tokio::io::AsyncWriteExt;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::answer::Answer;
+use crate::filters::TooMany;
+use crate::head::{Head, HeadError, HeadLimits, HeadScanner, Upgrade};
+use crate::plane::Plane;
+use crate::stream::ClientStream;
+use crate::tunnel::{self, Opened, Relay};
 
 /// Serves requests until the connection ends or becomes a WebSocket, whose relay is returned.
 pub(super) async fn serve(plane: Arc<Plane>, mut stream: Box<ClientStream>) -> Option<Box<Relay>> {
@@ -52,7 +55,9 @@ pub(super) async fn serve(plane: Arc<Plane>, mut stream: Box<ClientStream>) -> O
                 if let Some(mut request) = head.to_request(text)
                     && tunnel::is_wanted(&plane, &snapshot, &stream, &mut request)
                 {
-                    return match Box::pin(tunnel::open(&plane, snapshot, stream, &head, request)).await {
+                    return match Box::pin(tunnel::open(&plane, snapshot, stream, &head, request))
+                        .await
+                    {
                         Opened::Relay(relay) => Some(relay),
                         Opened::Ended => None,
                     };
@@ -60,8 +65,10 @@ pub(super) async fn serve(plane: Arc<Plane>, mut stream: Box<ClientStream>) -> O
             }
             // RFC 6455 section 4.4.
             Upgrade::WrongVersion => {
-                let answer = Answer::plain(426, "WebSocket version 13 is needed.").with("sec-websocket-version", "13");
-                refuse_head(&plane, &mut stream, "websocket", answer.with("upgrade", "websocket")).await;
+                let answer = Answer::plain(426, "WebSocket version 13 is needed.")
+                    .with("sec-websocket-version", "13");
+                refuse_head(&plane, &mut stream, "websocket", answer.with("upgrade", "websocket"))
+                    .await;
                 return None;
             }
             Upgrade::Malformed => {
@@ -94,8 +101,8 @@ pub(super) enum ReadHead {
     Bad(HeadError),
 }
 
-/// Reads a head ahead. The deadline for all of it runs from its first octet, however many reads it takes; `wait` is for
-/// that first octet.
+/// Reads a head ahead. The deadline for all of it runs from its first octet, however many reads it
+/// takes; `wait` is for that first octet.
 pub(super) async fn read_head(
     plane: &Plane,
     stream: &mut ClientStream,
@@ -117,7 +124,8 @@ pub(super) async fn read_head(
     }
     let now = Instant::now();
     let until = now.checked_add(limits.header_timeout).unwrap_or(now);
-    let head_limits = HeadLimits { bytes: limits.header_bytes as usize, fields: limits.header_fields as usize };
+    let head_limits =
+        HeadLimits { bytes: limits.header_bytes as usize, fields: limits.header_fields as usize };
     // RFC 9112 section 2.2: an empty line before a request line is ignored.
     let mut scanner = HeadScanner::default();
     let mut skipped = false;
@@ -128,7 +136,9 @@ pub(super) async fn read_head(
         }
         if skipped || stream.ahead() != b"\r" {
             skipped = true;
-            if let Some(len) = scanner.find_end(stream.ahead(), head_limits.bytes).map_err(ReadHead::Bad)? {
+            if let Some(len) =
+                scanner.find_end(stream.ahead(), head_limits.bytes).map_err(ReadHead::Bad)?
+            {
                 let text = stream.ahead().get(..len).unwrap_or_default();
                 return Head::parse(text, head_limits).map_err(ReadHead::Bad);
             }
@@ -154,14 +164,24 @@ pub(crate) async fn refuse(stream: &mut ClientStream, answer: Answer) {
 }
 
 /// Refuses a request of which no more than its head was looked at: counted, logged, answered.
-pub(super) async fn refuse_head(plane: &Plane, stream: &mut ClientStream, why: &'static str, answer: Answer) {
+pub(super) async fn refuse_head(
+    plane: &Plane,
+    stream: &mut ClientStream,
+    why: &'static str,
+    answer: Answer,
+) {
     let (why, answer) = match count(plane, stream) {
         Ok(()) => (why, answer),
         Err(too_many) => ("rate_limit", too_many.answer()),
     };
     plane.shared.metrics.request_refused(why);
     let client = stream.facts().client.ip();
-    plane.shared.snapshot.load().access_log.refused(client, answer.status.as_u16(), why, answer.said());
+    plane.shared.snapshot.load().access_log.refused(
+        client,
+        answer.status.as_u16(),
+        why,
+        answer.said(),
+    );
     refuse(stream, answer).await;
 }
 

@@ -1,34 +1,30 @@
 //! HTTP/2: Pingora's, within limits of ours.
 
-use crate::{
-    plane::{Plane, Shared},
-    proxy::{Pace, Proxy},
-    stream::ClientStream,
-};
+use std::sync::Arc;
+use std::time::Duration;
+
 use futures::future::BoxFuture;
 use gateway_config::Limits;
-use pingora::{
-    apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp as _},
-    protocols::http::{
-        ServerSession,
-        v2::server::{H2Options, default_h2_options},
-    },
-    proxy::HttpProxy,
-    server::ShutdownWatch,
-};
-use std::{sync::Arc, time::Duration};
-use tokio::{
-    sync::{Notify, watch},
-    time::Instant,
-};
+use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp as _};
+use pingora::protocols::http::ServerSession;
+use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
+use pingora::proxy::HttpProxy;
+use pingora::server::ShutdownWatch;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use crate::plane::{Plane, Shared};
+use crate::proxy::{Pace, Proxy};
+use crate::stream::ClientStream;
 
 /// RFC 9113 section 3.4.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Room for the body of a request, per stream and per connection: requests here are small.
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
-/// Most bytes of one stream that wait for the client's socket. What is in windows that the client opened and did not read
-/// waits there; what it opened no window for is not taken from the upstream.
+/// Most bytes of one stream that wait for the client's socket. What is in windows that the client
+/// opened and did not read waits there; what it opened no window for is not taken from the
+/// upstream.
 pub(crate) const SEND_BUFFER: usize = 32 * 1024;
 
 /// Serves streams until the connection ends.
@@ -66,7 +62,8 @@ pub(super) async fn serve(plane: Arc<Plane>, mut stream: Box<ClientStream>) {
         // An error is the end of the plane.
         let begun = draining.wait_for(|draining| *draining).await.is_ok();
         if begun && plane.idle_may_ask() {
-            // GOAWAY (RFC 9113 section 6.8) before its first request would turn away a client that has just come.
+            // GOAWAY (RFC 9113 section 6.8) before its first request would turn away a client that
+            // has just come.
             let _asked = tokio::time::timeout(header_timeout, app.asked.notified()).await;
         }
         tell.send_replace(true);
@@ -127,7 +124,8 @@ impl HttpServerApp for App {
             tokio::select! {
                 biased;
                 reused = self.proxy.process_new_http(session, shutdown) => reused,
-                // What is dropped here resets the stream (RFC 9113 section 8.1: an answer may end before its request does).
+                // What is dropped here resets the stream (RFC 9113 section 8.1: an answer may end
+                // before its request does).
                 () = pace.stalls(self.body_timeout) => {
                     self.shared.metrics.request_refused("body_timeout");
                     None

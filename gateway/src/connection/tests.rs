@@ -10,7 +10,8 @@ fn size_of_future<A, B, F: Future>(_: impl Fn(A, B) -> F) -> usize {
 
 #[test]
 fn an_idle_websocket_costs_its_relay_and_little_else() {
-    // Every stage before the relay is boxed: what the task holds for as long as it lives must not grow unnoticed.
+    // Every stage before the relay is boxed: what the task holds for as long as it lives must not
+    // grow unnoticed.
     let task = size_of_future(serve);
     assert!(task <= 512, "the task of a connection takes {task} octets");
     let relay = size_of::<Relay>();

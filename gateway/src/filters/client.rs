@@ -1,8 +1,10 @@
 //! Who asks: the address that connected, or, when that is a proxy of ours, whom it names.
 
-use super::{Exchange, Refusal};
-use http::HeaderName;
 use std::net::{IpAddr, SocketAddr};
+
+use http::HeaderName;
+
+use super::{Exchange, Refusal};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -13,8 +15,10 @@ pub(super) fn find(exchange: &mut Exchange<'_>) -> Result<(), Refusal> {
         return Ok(());
     }
     let fields = exchange.request.headers.get_all(FORWARDED_FOR).iter();
-    let named: Vec<&str> = fields.filter_map(|field| field.to_str().ok()).flat_map(|field| field.split(',')).collect();
-    exchange.about.client = nearest_stranger(&named, peer, |address| exchange.snapshot.trusts(address));
+    let named: Vec<&str> =
+        fields.filter_map(|field| field.to_str().ok()).flat_map(|field| field.split(',')).collect();
+    exchange.about.client =
+        nearest_stranger(&named, peer, |address| exchange.snapshot.trusts(address));
     // A trusted proxy that ended TLS says so; anything but the two schemes means nothing.
     match exchange.request.headers.get(FORWARDED_PROTO).map(http::HeaderValue::as_bytes) {
         Some(b"https") => exchange.about.secure = true,
@@ -24,8 +28,8 @@ pub(super) fn find(exchange: &mut Exchange<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// From the right, each proxy added its peer: the first that is not one of ours is the client. What stands further left
-/// is the client's own invention.
+/// From the right, each proxy added its peer: the first that is not one of ours is the client. What
+/// stands further left is the client's own invention.
 fn nearest_stranger(named: &[&str], peer: IpAddr, trusts: impl Fn(IpAddr) -> bool) -> IpAddr {
     let mut client = peer;
     for text in named.iter().rev() {
@@ -40,7 +44,10 @@ fn nearest_stranger(named: &[&str], peer: IpAddr, trusts: impl Fn(IpAddr) -> boo
 
 fn parse(text: &str) -> Option<IpAddr> {
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
-    let address = bare.parse::<IpAddr>().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()));
+    let address = bare
+        .parse::<IpAddr>()
+        .ok()
+        .or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()));
     address.map(|address| address.to_canonical())
 }
 

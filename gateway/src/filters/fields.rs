@@ -1,24 +1,33 @@
 //! The fields of an h2 head, as strictly as those of an HTTP/1.1 head are read by `head`.
 
-use super::{Exchange, Refusal};
 use http::{HeaderValue, Version, header};
+
+use super::{Exchange, Refusal};
 
 pub(super) fn check(exchange: &mut Exchange<'_>) -> Result<(), Refusal> {
     if exchange.request.version != Version::HTTP_2 {
         return Ok(());
     }
     let headers = &mut exchange.request.headers;
-    // RFC 9113 section 8.2.1: such a request is malformed. A backend that trims it would read another value.
+    // RFC 9113 section 8.2.1: such a request is malformed. A backend that trims it would read
+    // another value.
     if headers.values().any(|value| is_padded(value.as_bytes())) {
         return Err(Refusal::new(400, "A header field has white space at its start or end."));
     }
-    // RFC 9110 section 8.6: equal repetitions may be merged; forwarded as they are, they would be two framings.
+    // RFC 9110 section 8.6: equal repetitions may be merged; forwarded as they are, they would be
+    // two framings.
     let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
-    if lengths.next().is_some_and(|length| !is_number(length.as_bytes())) || lengths.next().is_some() {
+    if lengths.next().is_some_and(|length| !is_number(length.as_bytes()))
+        || lengths.next().is_some()
+    {
         return Err(Refusal::new(400, "The length of the body is ambiguous."));
     }
     // RFC 9110 section 10.1.1.
-    if headers.get_all(header::EXPECT).iter().any(|value| !value.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
+    if headers
+        .get_all(header::EXPECT)
+        .iter()
+        .any(|value| !value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+    {
         return Err(Refusal::new(417, "The only expectation accepted is 100-continue."));
     }
     let mut crumbs = headers.get_all(header::COOKIE).iter();

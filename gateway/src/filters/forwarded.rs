@@ -1,7 +1,8 @@
 //! What the upstream learns about the client: from the gateway, whatever the client claimed.
 
-use super::{Exchange, Refusal};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use super::{Exchange, Refusal};
 
 /// Whether this is a name under which clients have claimed to be someone else, or to ask for
 /// something else; beside each, who believes it.
@@ -50,7 +51,12 @@ fn is_claim(name: &str) -> bool {
 fn is_own(name: &str) -> bool {
     matches!(
         name,
-        "x-forwarded-for" | "x-forwarded-proto" | "x-forwarded-host" | "x-request-id" | "traceparent" | "tracestate"
+        "x-forwarded-for"
+            | "x-forwarded-proto"
+            | "x-forwarded-host"
+            | "x-request-id"
+            | "traceparent"
+            | "tracestate"
     )
 }
 
@@ -69,8 +75,12 @@ fn is_removed(name: &str, trusted: bool, underscores: bool) -> bool {
     if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
         return false;
     }
-    let read_as: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-    (name.contains('_') && !underscores) || is_claim(&read_as) || is_own(&read_as) || unknown(&read_as)
+    let read_as: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    (name.contains('_') && !underscores)
+        || is_claim(&read_as)
+        || is_own(&read_as)
+        || unknown(&read_as)
 }
 
 /// Whom the client's certificate names, on listeners that ask for one.
@@ -84,20 +94,27 @@ pub(super) fn overwrite(exchange: &mut Exchange<'_>) -> Result<(), Refusal> {
     let trusted = exchange.snapshot.trusts(exchange.facts.client.ip());
     let headers = &mut exchange.request.headers;
     // One look at each name there is costs less than a search for each name there could be.
-    let removed: Vec<HeaderName> =
-        headers.keys().filter(|name| is_removed(name.as_str(), trusted, underscores)).cloned().collect();
+    let removed: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| is_removed(name.as_str(), trusted, underscores))
+        .cloned()
+        .collect();
     for name in removed {
         headers.remove(name);
     }
     keep_own(headers);
     if let Some(subject) = &exchange.facts.client_subject {
-        let refused = |_| Refusal::new(400, "The subject of the client certificate cannot be passed on.");
+        let refused =
+            |_| Refusal::new(400, "The subject of the client certificate cannot be passed on.");
         headers.insert(CLIENT_SUBJECT, HeaderValue::from_str(subject).map_err(refused)?);
     }
     let refused = |_| Refusal::new(400, "The Host is not a valid one.");
     let host = exchange.about.host.as_ref().map(crate::router::Host::authority).unwrap_or_default();
     headers.insert(FORWARDED_HOST, HeaderValue::from_str(host).map_err(refused)?);
-    headers.insert(FORWARDED_FOR, HeaderValue::try_from(exchange.about.client.to_string()).map_err(refused)?);
+    headers.insert(
+        FORWARDED_FOR,
+        HeaderValue::try_from(exchange.about.client.to_string()).map_err(refused)?,
+    );
     let scheme = if exchange.about.secure { "https" } else { "http" };
     headers.insert(FORWARDED_PROTO, HeaderValue::from_static(scheme));
     Ok(())
@@ -111,7 +128,9 @@ fn keep_own(headers: &mut HeaderMap) {
         is_own(&name) || name == CLIENT_SUBJECT.as_str()
     };
     let fields = headers.get_all(header::CONNECTION).iter();
-    let tokens = fields.flat_map(|field| field.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
+    let tokens = fields
+        .flat_map(|field| field.as_bytes().split(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii);
     let (own, others): (Vec<&[u8]>, Vec<&[u8]>) = tokens.partition(names_own);
     if own.is_empty() {
         return;
@@ -128,9 +147,18 @@ mod tests {
 
     #[test]
     fn claims_are_removed_under_every_spelling_that_a_service_may_read_them_by() {
-        for name in ["x-real-ip", "x_real_ip", "x-real_ip", "x.real.ip", "x~real~ip", "x_forwarded_for", "x.request.id"]
-        {
-            for (trusted, underscores) in [(false, false), (false, true), (true, false), (true, true)] {
+        for name in [
+            "x-real-ip",
+            "x_real_ip",
+            "x-real_ip",
+            "x.real.ip",
+            "x~real~ip",
+            "x_forwarded_for",
+            "x.request.id",
+        ] {
+            for (trusted, underscores) in
+                [(false, false), (false, true), (true, false), (true, true)]
+            {
                 assert!(is_removed(name, trusted, underscores), "{name} {trusted} {underscores}");
             }
         }
@@ -138,6 +166,9 @@ mod tests {
             assert!(!is_removed(name, false, false), "{name}");
         }
         assert!(is_removed("x_custom", true, false) && !is_removed("x_custom", false, true));
-        assert!(is_removed("x-forwarded-user", false, true) && !is_removed("x-forwarded-user", true, false));
+        assert!(
+            is_removed("x-forwarded-user", false, true)
+                && !is_removed("x-forwarded-user", true, false)
+        );
     }
 }

@@ -1,7 +1,9 @@
-//! WebSockets are not covered by the same-origin policy, so the page that opens one must be this site's own.
+//! WebSockets are not covered by the same-origin policy, so the page that opens one must be this
+//! site's own.
+
+use http::header;
 
 use super::{Exchange, Refusal, nothing_here};
-use http::header;
 
 pub(super) fn check(exchange: &mut Exchange<'_>) -> Result<(), Refusal> {
     let Some(route) = &exchange.about.route else { return Err(nothing_here()) };
@@ -16,11 +18,14 @@ pub(super) fn check(exchange: &mut Exchange<'_>) -> Result<(), Refusal> {
     }
 }
 
-/// Whether an origin (RFC 6454 section 7) is this host over the scheme of the request, default ports left out or not.
+/// Whether an origin (RFC 6454 section 7) is this host over the scheme of the request, default
+/// ports left out or not.
 fn is_same_site(origin: &str, host: &str, secure: bool) -> bool {
     let (scheme, default) = if secure { ("https://", ":443") } else { ("http://", ":80") };
     let bare = |text: &str| text.strip_suffix(default).unwrap_or(text).to_ascii_lowercase();
-    origin.strip_prefix(scheme).is_some_and(|theirs| !theirs.is_empty() && bare(theirs) == bare(host))
+    origin
+        .strip_prefix(scheme)
+        .is_some_and(|theirs| !theirs.is_empty() && bare(theirs) == bare(host))
 }
 
 #[cfg(test)]

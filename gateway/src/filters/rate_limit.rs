@@ -1,15 +1,18 @@
-//! Token buckets by client address: a general one, and one per route that wants it. The table is bounded.
+//! Token buckets by client address: a general one, and one per route that wants it. The table is
+//! bounded.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use gateway_config::{Limits, RateLimit};
 
 use super::{Exchange, Refusal, nothing_here};
-use crate::{answer::Answer, listener::network, snapshot::LeadsTo};
-use gateway_config::{Limits, RateLimit};
-use std::{
-    collections::HashMap,
-    hash::{BuildHasher as _, RandomState},
-    net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use crate::answer::Answer;
+use crate::listener::network;
+use crate::snapshot::LeadsTo;
 
 /// Shards, so that cores seldom wait for each other.
 const SHARDS: usize = 16;
@@ -69,7 +72,8 @@ pub(super) fn check(exchange: &mut Exchange<'_>) -> Result<(), Refusal> {
     let client = network(exchange.about.client);
     let table = &exchange.shared.rate_limits;
     let cost = if matches!(route.leads_to, LeadsTo::Site(_)) { FILE } else { REQUEST };
-    let general = table.take(Key { client, route: None }, &limits.rate_limit, cost, most(limits), now);
+    let general =
+        table.take(Key { client, route: None }, &limits.rate_limit, cost, most(limits), now);
     let taken = general.and_then(|()| match &route.config.rate_limit {
         Some(limit) => {
             let key = Key { client, route: Some(route.config.name.as_str().into()) };
@@ -86,7 +90,11 @@ pub(super) fn check(exchange: &mut Exchange<'_>) -> Result<(), Refusal> {
 /// Counts a request that was refused before it came to [`check`].
 pub(super) fn count_refused(exchange: &Exchange<'_>) -> Result<(), Refusal> {
     let limits = &exchange.snapshot.config().limits;
-    exchange.shared.rate_limits.count(exchange.about.client, limits, exchange.started).map_err(Refusal::from)
+    exchange
+        .shared
+        .rate_limits
+        .count(exchange.about.client, limits, exchange.started)
+        .map_err(Refusal::from)
 }
 
 fn most(limits: &Limits) -> usize {
@@ -101,12 +109,30 @@ impl Default for RateLimits {
 
 impl RateLimits {
     /// Counts a request of a client that is answered without filters.
-    pub(crate) fn count(&self, client: IpAddr, limits: &Limits, now: Instant) -> Result<(), TooMany> {
-        self.take(Key { client: network(client), route: None }, &limits.rate_limit, REQUEST, most(limits), now)
+    pub(crate) fn count(
+        &self,
+        client: IpAddr,
+        limits: &Limits,
+        now: Instant,
+    ) -> Result<(), TooMany> {
+        self.take(
+            Key { client: network(client), route: None },
+            &limits.rate_limit,
+            REQUEST,
+            most(limits),
+            now,
+        )
     }
 
     /// Takes tokens, or returns how long until there are enough.
-    fn take(&self, key: Key, limit: &RateLimit, cost: f64, most: usize, now: Instant) -> Result<(), TooMany> {
+    fn take(
+        &self,
+        key: Key,
+        limit: &RateLimit,
+        cost: f64,
+        most: usize,
+        now: Instant,
+    ) -> Result<(), TooMany> {
         let shard = (self.hasher.hash_one(&key) as usize) % SHARDS;
         let Some(shard) = self.shards.get(shard) else { return Ok(()) };
         let mut buckets = shard.lock().unwrap_or_else(PoisonError::into_inner);
@@ -135,15 +161,18 @@ impl Bucket {
     }
 }
 
-/// Forgets clients whose bucket is full again, which changes nothing for them; if none is, the one quiet for longest.
+/// Forgets clients whose bucket is full again, which changes nothing for them; if none is, the one
+/// quiet for longest.
 fn make_room(buckets: &mut HashMap<Key, Bucket>, most: usize, limit: &RateLimit, now: Instant) {
     if buckets.len() < most {
         return;
     }
     buckets.retain(|_, bucket| bucket.refilled(limit, now) < f64::from(limit.burst));
     while buckets.len() >= most {
-        // A look at a few is enough: an attacker with many addresses must not make each request walk the table.
-        let oldest = buckets.iter().take(8).min_by_key(|(_, bucket)| bucket.at).map(|(key, _)| key.clone());
+        // A look at a few is enough: an attacker with many addresses must not make each request
+        // walk the table.
+        let oldest =
+            buckets.iter().take(8).min_by_key(|(_, bucket)| bucket.at).map(|(key, _)| key.clone());
         match oldest {
             Some(key) => buckets.remove(&key),
             None => return,
@@ -164,12 +193,21 @@ mod tests {
     #[test]
     fn a_burst_then_the_rate() {
         let (table, start) = (RateLimits::default(), Instant::now());
-        let take =
-            |millis| table.take(key("192.0.2.1"), &LIMIT, REQUEST, 100, start + Duration::from_millis(millis)).is_ok();
+        let take = |millis| {
+            table
+                .take(key("192.0.2.1"), &LIMIT, REQUEST, 100, start + Duration::from_millis(millis))
+                .is_ok()
+        };
         assert_eq!([take(0), take(0), take(0), take(0)], [true, true, true, false]);
         assert_eq!([take(499), take(501), take(502)], [false, true, false]);
-        assert_eq!([take(10_000), take(10_000), take(10_000), take(10_000)], [true, true, true, false]);
-        assert!(table.take(key("192.0.2.2"), &LIMIT, REQUEST, 100, start).is_ok(), "another client has its own");
+        assert_eq!(
+            [take(10_000), take(10_000), take(10_000), take(10_000)],
+            [true, true, true, false]
+        );
+        assert!(
+            table.take(key("192.0.2.2"), &LIMIT, REQUEST, 100, start).is_ok(),
+            "another client has its own"
+        );
     }
 
     #[test]
@@ -186,7 +224,10 @@ mod tests {
         for _ in 0..3 {
             table.take(key("192.0.2.1"), &LIMIT, REQUEST, 100, start).expect("a token");
         }
-        assert_eq!(table.take(key("192.0.2.1"), &LIMIT, REQUEST, 100, start), Err(TooMany(Duration::from_millis(500))));
+        assert_eq!(
+            table.take(key("192.0.2.1"), &LIMIT, REQUEST, 100, start),
+            Err(TooMany(Duration::from_millis(500)))
+        );
     }
 
     #[test]
@@ -196,7 +237,8 @@ mod tests {
             let client = IpAddr::V4(number.into());
             table.take(Key { client, route: None }, &LIMIT, REQUEST, 160, start).expect("a token");
         }
-        let kept: usize = table.shards.iter().map(|shard| shard.lock().expect("not poisoned").len()).sum();
+        let kept: usize =
+            table.shards.iter().map(|shard| shard.lock().expect("not poisoned").len()).sum();
         assert!(kept <= 160, "{kept}");
     }
 }

@@ -1,8 +1,10 @@
 //! What every answer carries, and what none does.
 
-use super::{About, request_id::REQUEST_ID};
 use gateway_config::TlsPolicy;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use super::About;
+use super::request_id::REQUEST_ID;
 
 /// What kind of answer is hardened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +18,8 @@ pub(crate) enum PageKind<'p> {
     Data,
 }
 
-const DATA_POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; sandbox");
+const DATA_POLICY: HeaderValue =
+    HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; sandbox");
 /// Nothing that the chat does needs any of these.
 const PERMISSIONS: HeaderValue = HeaderValue::from_static(
     "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), magnetometer=(), microphone=(), \
@@ -29,12 +32,21 @@ const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-poli
 
 /// Whether a field tells about the machinery.
 fn is_telltale(name: &HeaderName) -> bool {
-    matches!(name.as_str(), "server" | "x-powered-by" | "via" | "alt-svc" | "forwarded" | "traceparent")
+    matches!(
+        name.as_str(),
+        "server" | "x-powered-by" | "via" | "alt-svc" | "forwarded" | "traceparent"
+    )
 }
 
 /// Sets security headers, the request's id, and removes what tells about the machinery.
-pub(crate) fn harden(headers: &mut HeaderMap, about: &About, hsts: Option<&HeaderValue>, kind: PageKind<'_>) {
-    let telltales: Vec<HeaderName> = headers.keys().filter(|name| is_telltale(name)).cloned().collect();
+pub(crate) fn harden(
+    headers: &mut HeaderMap,
+    about: &About,
+    hsts: Option<&HeaderValue>,
+    kind: PageKind<'_>,
+) {
+    let telltales: Vec<HeaderName> =
+        headers.keys().filter(|name| is_telltale(name)).cloned().collect();
     for name in telltales {
         headers.remove(name);
     }
@@ -65,7 +77,8 @@ pub(crate) fn harden(headers: &mut HeaderMap, about: &About, hsts: Option<&Heade
     }
 }
 
-/// RFC 6797 section 7.1: over TLS only. Not for `localhost`, where it would bind every other program on that name.
+/// RFC 6797 section 7.1: over TLS only. Not for `localhost`, where it would bind every other
+/// program on that name.
 fn is_bound_by_hsts(about: &About) -> bool {
     let host = about.host.as_ref().map(crate::router::Host::as_str).unwrap_or_default();
     about.secure && host != "localhost" && !host.ends_with(".localhost")
@@ -74,6 +87,7 @@ fn is_bound_by_hsts(about: &About) -> bool {
 /// The value of `Strict-Transport-Security`, if there is to be one.
 pub(crate) fn hsts(tls: &TlsPolicy) -> Option<HeaderValue> {
     let subdomains = if tls.hsts_include_subdomains { "; includeSubDomains" } else { "" };
-    let value = HeaderValue::try_from(format!("max-age={}{subdomains}", tls.hsts_max_age.as_secs())).ok();
+    let value =
+        HeaderValue::try_from(format!("max-age={}{subdomains}", tls.hsts_max_age.as_secs())).ok();
     value.filter(|_| !tls.hsts_max_age.is_zero())
 }

@@ -1,8 +1,9 @@
 //! One host, one path, a method that is not a trap.
 
+use http::{Method, header};
+
 use super::{Exchange, Refusal};
 use crate::router::{Host, normalise};
-use http::{Method, header};
 
 /// Longest target; browsers stay far below.
 const TARGET_MAX: usize = 8 * 1024;
@@ -13,11 +14,13 @@ pub(super) fn check(exchange: &mut Exchange<'_>) -> Result<(), Refusal> {
     if matches!(request.method, Method::TRACE | Method::CONNECT) {
         return Err(Refusal::new(405, "This method is not accepted here."));
     }
-    let target = request.uri.path_and_query().map(http::uri::PathAndQuery::as_str).unwrap_or_default();
+    let target =
+        request.uri.path_and_query().map(http::uri::PathAndQuery::as_str).unwrap_or_default();
     if target.len() > TARGET_MAX {
         return Err(Refusal::new(414, "The address is too long."));
     }
-    let mut hosts = request.headers.get_all(header::HOST).iter().filter_map(|host| host.to_str().ok());
+    let mut hosts =
+        request.headers.get_all(header::HOST).iter().filter_map(|host| host.to_str().ok());
     let authority = request.uri.authority().map(http::uri::Authority::as_str);
     let text = match (authority, hosts.next(), hosts.next()) {
         (None, Some(host), None) => host,
@@ -26,8 +29,10 @@ pub(super) fn check(exchange: &mut Exchange<'_>) -> Result<(), Refusal> {
         (Some(authority), Some(host), None) if authority.eq_ignore_ascii_case(host) => authority,
         _ => return Err(Refusal::new(400, "Exactly one Host is needed.")),
     };
-    let host = Host::parse(text).ok_or_else(|| Refusal::new(400, "The Host is not a valid one."))?;
-    let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+    let host =
+        Host::parse(text).ok_or_else(|| Refusal::new(400, "The Host is not a valid one."))?;
+    let (path, query) =
+        target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
     let clean = normalise(path).map_err(|_| bad_path())?;
     let changed = *clean != *path;
     let clean = clean.into_owned();

@@ -1,26 +1,22 @@
 //! Puts a configuration into effect: what can fail is done before, what is done then cannot fail.
 
-use super::{
-    Handle,
-    listeners::{self, Serving},
-};
-use crate::{
-    access_log::Pseudonyms,
-    acme::{Acme, Prepared, Wishes},
-    admin,
-    bind::BindError,
-    certificates::{self, Loaded, Purpose},
-    config_source::{ConfigError, ConfigSource},
-    snapshot::Snapshot,
-    take_over::{self, Inherited, Offer, Part, Upgrades},
-};
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
 use gateway_config::{CertificateSource, Config, ListenAddress, Listener, Name, Protocol};
-use std::{
-    io,
-    net::{SocketAddr, TcpListener},
-    sync::Arc,
-    time::Duration,
-};
+
+use super::Handle;
+use super::listeners::{self, Serving};
+use crate::access_log::Pseudonyms;
+use crate::acme::{Acme, Prepared, Wishes};
+use crate::admin;
+use crate::bind::BindError;
+use crate::certificates::{self, Loaded, Purpose};
+use crate::config_source::{ConfigError, ConfigSource};
+use crate::snapshot::Snapshot;
+use crate::take_over::{self, Inherited, Offer, Part, Upgrades};
 
 /// Reads the configuration and its certificates; a look changes nothing anywhere.
 pub(crate) async fn load(
@@ -35,7 +31,8 @@ pub(crate) async fn load(
         let wishes = Wishes::read(&config, purpose)?;
         Ok((config, loaded, wishes))
     });
-    let loading = loading.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+    let loading =
+        loading.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
     let (config, mut loaded, wishes): (Config, Loaded, Wishes) = loading?;
     let prepared = acme.prepare(wishes, &mut loaded, purpose).await?;
     Ok((config, loaded, prepared))
@@ -87,7 +84,8 @@ pub(crate) struct Ready {
 }
 
 impl Ready {
-    /// Binds every address that is not bound already, by this process or by the one that it takes over.
+    /// Binds every address that is not bound already, by this process or by the one that it takes
+    /// over.
     pub(crate) fn new(
         snapshot: Arc<Snapshot>,
         loaded: Loaded,
@@ -108,14 +106,23 @@ impl Ready {
                     listeners::Prepared::bind(&key, &part, &listener.address, inherited)
                 }
             };
-            let prepared = prepared.map_err(|error| ConfigError::Bind(effect.explain(error, inherited)))?;
+            let prepared =
+                prepared.map_err(|error| ConfigError::Bind(effect.explain(error, inherited)))?;
             listeners.push((listener.name.clone(), prepared));
         }
         let admin = match &config.admin {
-            Some(admin) if effect.admin.as_ref().map(admin::Server::configured) != Some(admin.address) => {
+            Some(admin)
+                if effect.admin.as_ref().map(admin::Server::configured) != Some(admin.address) =>
+            {
                 let address = ListenAddress::Socket(admin.address);
-                let prepared = listeners::Prepared::bind("`[admin]`, key `address`", &Part::Admin, &address, inherited);
-                let prepared = prepared.map_err(|error| ConfigError::Bind(effect.explain(error, inherited)))?;
+                let prepared = listeners::Prepared::bind(
+                    "`[admin]`, key `address`",
+                    &Part::Admin,
+                    &address,
+                    inherited,
+                );
+                let prepared = prepared
+                    .map_err(|error| ConfigError::Bind(effect.explain(error, inherited)))?;
                 Some((admin.address, prepared))
             }
             _ => None,
@@ -126,7 +133,8 @@ impl Ready {
                 None
             }
             Some(upgrade) if effect.offer.as_ref().map(Offer::path) != Some(&upgrade.socket) => {
-                let prepared = take_over::Prepared::make(&upgrade.socket, inherited.is_from_running());
+                let prepared =
+                    take_over::Prepared::make(&upgrade.socket, inherited.is_from_running());
                 Some(prepared.map_err(ConfigError::Upgrade)?)
             }
             _ => None,
@@ -145,12 +153,16 @@ impl Effect {
     pub(crate) async fn take(&mut self, ready: Ready, handle: &Handle) {
         let state = handle.state();
         let config = Arc::clone(ready.snapshot.config());
-        // First stop what accepts for a listener that is gone: it would not know what to do with a connection.
+        // First stop what accepts for a listener that is gone: it would not know what to do with a
+        // connection.
         let stays = |serving: &Serving| {
-            let same = |listener: &&Listener| listener.address == serving.address && listener.name == serving.name;
+            let same = |listener: &&Listener| {
+                listener.address == serving.address && listener.name == serving.name
+            };
             config.listeners.iter().find(same).is_some()
         };
-        let (kept, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.listeners).into_iter().partition(stays);
+        let (kept, gone): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.listeners).into_iter().partition(stays);
         for serving in gone {
             serving.stop().await;
         }
@@ -181,16 +193,21 @@ impl Effect {
         }
     }
 
-    /// Every listening socket once more, for a successor: what it is for, and its address as configured.
+    /// Every listening socket once more, for a successor: what it is for, and its address as
+    /// configured.
     pub(crate) fn sockets(&self) -> io::Result<Vec<(Part, ListenAddress, TcpListener)>> {
-        let listeners = self
-            .listeners
+        let listeners = self.listeners.iter().map(|serving| {
+            (Part::Listener(serving.name.clone()), serving.address.clone(), &serving.bound)
+        });
+        let admin = self
+            .admin
             .iter()
-            .map(|serving| (Part::Listener(serving.name.clone()), serving.address.clone(), &serving.bound));
-        let admin =
-            self.admin.iter().map(|admin| (Part::Admin, ListenAddress::Socket(admin.configured()), admin.bound()));
+            .map(|admin| (Part::Admin, ListenAddress::Socket(admin.configured()), admin.bound()));
         let each = listeners.chain(admin).flat_map(|(part, configured, bound)| {
-            bound.sockets.iter().map(move |socket| Ok((part.clone(), configured.clone(), socket.try_clone()?)))
+            bound
+                .sockets
+                .iter()
+                .map(move |socket| Ok((part.clone(), configured.clone(), socket.try_clone()?)))
         });
         each.collect()
     }
@@ -208,7 +225,8 @@ impl Effect {
         }
     }
 
-    /// Stops the admin server; requests may still arrive within this time on connections that are open.
+    /// Stops the admin server; requests may still arrive within this time on connections that are
+    /// open.
     pub(crate) async fn stop_admin(&mut self, arrive: Duration) {
         if let Some(admin) = self.admin.take() {
             admin.stop(arrive).await;
@@ -234,8 +252,8 @@ impl Effect {
         &self.acme
     }
 
-    /// An address that is in use may be in use by ourselves, or by the gateway before us: `localhost:8443` stands in the way
-    /// of `[::]:8443`.
+    /// An address that is in use may be in use by ourselves, or by the gateway before us:
+    /// `localhost:8443` stands in the way of `[::]:8443`.
     fn explain(&self, error: BindError, inherited: &Inherited) -> BindError {
         let wanted = error.address;
         let overlaps = |held: &SocketAddr| {
@@ -243,9 +261,15 @@ impl Effect {
             held.port() == wanted.port() && (any || held.ip() == wanted.ip())
         };
         let holds = |serving: &&Serving| serving.bound.addresses.iter().any(overlaps);
-        let listener = self.listeners.iter().find(holds).map(|serving| format!("listener `{}`", serving.name));
+        let listener =
+            self.listeners.iter().find(holds).map(|serving| format!("listener `{}`", serving.name));
         let admin = || self.admin_address().filter(overlaps).map(|_| "`[admin]`".to_owned());
-        let before = || inherited.left().find(|(_, address)| overlaps(address)).map(|(part, _)| part.to_string());
+        let before = || {
+            inherited
+                .left()
+                .find(|(_, address)| overlaps(address))
+                .map(|(part, _)| part.to_string())
+        };
         BindError { held_by: listener.or_else(admin).or_else(before), ..error }
     }
 
@@ -255,11 +279,19 @@ impl Effect {
 
     /// The port that the first https listener really has.
     fn https_port(&self, config: &Config) -> Option<u16> {
-        let first = config.listeners.iter().find(|listener| matches!(listener.protocol, Protocol::Https { .. }))?;
+        let first = config
+            .listeners
+            .iter()
+            .find(|listener| matches!(listener.protocol, Protocol::Https { .. }))?;
         self.serving(&first.address)?.bound.addresses.first().map(SocketAddr::port)
     }
 
-    fn replace_admin(&mut self, new: Option<(SocketAddr, listeners::Prepared)>, config: &Config, handle: &Handle) {
+    fn replace_admin(
+        &mut self,
+        new: Option<(SocketAddr, listeners::Prepared)>,
+        config: &Config,
+        handle: &Handle,
+    ) {
         if new.is_none() && config.admin.is_some() {
             return;
         }
@@ -268,7 +300,8 @@ impl Effect {
             admin::Server::start(handle.clone(), configured, bound, sockets)
         });
         if let Some(old) = std::mem::replace(&mut self.admin, started) {
-            // Not waited for: the request that asked for this reload may be one of those it finishes.
+            // Not waited for: the request that asked for this reload may be one of those it
+            // finishes.
             handle.state().tasks.spawn(old.stop(admin::ARRIVE));
         }
     }
@@ -285,7 +318,9 @@ impl Effect {
                 CertificateSource::SelfSigned { .. } => {
                     metrics.certificate_source(certificate.name.as_str(), "self_signed");
                 }
-                CertificateSource::Files { .. } => metrics.certificate_source(certificate.name.as_str(), "files"),
+                CertificateSource::Files { .. } => {
+                    metrics.certificate_source(certificate.name.as_str(), "files")
+                }
                 // Told by who maintains it.
                 CertificateSource::Acme(_) => {}
             }

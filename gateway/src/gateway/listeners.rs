@@ -1,14 +1,15 @@
 //! The listening sockets and the accept loops on them.
 
-use crate::{
-    bind::{self, BindError, Bound},
-    plane::Plane,
-    take_over::{Inherited, Part},
-};
-use gateway_config::{ListenAddress, Name};
 use std::sync::Arc;
-use tokio::{net::TcpListener, task::JoinHandle};
+
+use gateway_config::{ListenAddress, Name};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+use crate::bind::{self, BindError, Bound};
+use crate::plane::Plane;
+use crate::take_over::{Inherited, Part};
 
 /// Sockets that are bound and registered: accepting on them cannot fail to begin.
 pub(super) struct Prepared {
@@ -30,7 +31,8 @@ impl Prepared {
 
     /// Goes on with sockets that are bound already.
     pub(super) fn again(key: &str, serving: &Serving) -> Result<Self, BindError> {
-        let bound = serving.bound.try_clone().map_err(|error| failed(key, &serving.bound, error))?;
+        let bound =
+            serving.bound.try_clone().map_err(|error| failed(key, &serving.bound, error))?;
         Self::register(key, &serving.address, bound)
     }
 
@@ -40,13 +42,15 @@ impl Prepared {
 
     fn register(key: &str, address: &ListenAddress, bound: Bound) -> Result<Self, BindError> {
         let clones = bound.try_clone().map_err(|error| failed(key, &bound, error))?;
-        let sockets = clones.sockets.into_iter().map(TcpListener::from_std).collect::<Result<_, _>>();
+        let sockets =
+            clones.sockets.into_iter().map(TcpListener::from_std).collect::<Result<_, _>>();
         let sockets = sockets.map_err(|error| failed(key, &bound, error))?;
         Ok(Self { address: address.clone(), bound, sockets })
     }
 }
 
-/// The accept loops of a listener, and its sockets, kept so that a reload can go on with them under another name.
+/// The accept loops of a listener, and its sockets, kept so that a reload can go on with them under
+/// another name.
 pub(super) struct Serving {
     pub(super) name: Name,
     pub(super) address: ListenAddress,
@@ -61,11 +65,15 @@ impl Serving {
         let stop = CancellationToken::new();
         let address = prepared.address.clone();
         let (bound, sockets) = prepared.into_sockets();
-        let loops = sockets.into_iter().map(|socket| plane.serve(socket, name.as_str(), stop.clone())).collect();
+        let loops = sockets
+            .into_iter()
+            .map(|socket| plane.serve(socket, name.as_str(), stop.clone()))
+            .collect();
         Self { name, address, bound, stop, loops }
     }
 
-    /// Stops accepting. Connections that wait in a socket's queue wait on while someone else holds it.
+    /// Stops accepting. Connections that wait in a socket's queue wait on while someone else holds
+    /// it.
     pub(super) async fn stop(self) {
         self.stop.cancel();
         for accept_loop in self.loops {

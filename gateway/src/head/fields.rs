@@ -1,10 +1,12 @@
 //! The field lines of a head, one by one, and what they say about framing and upgrade.
 
-use super::{Framing, HeadError, Upgrade};
 use base64::Engine as _;
 use http::Method;
 
-/// Iterates over `name: value` lines until the empty line. Only for text that [`Fields::read`] accepted.
+use super::{Framing, HeadError, Upgrade};
+
+/// Iterates over `name: value` lines until the empty line. Only for text that [`Fields::read`]
+/// accepted.
 pub(crate) struct Fields<'t>(&'t [u8]);
 
 /// What the fields say, all of them being well-formed.
@@ -18,7 +20,8 @@ pub(super) struct Said {
     connection_upgrade: bool,
     key_ok: Option<bool>,
     version_ok: Option<bool>,
-    /// A field of the handshake that must stand once stands twice (RFC 6455 sections 11.3.1 and 11.3.5).
+    /// A field of the handshake that must stand once stands twice (RFC 6455 sections 11.3.1 and
+    /// 11.3.5).
     repeated: bool,
 }
 
@@ -40,9 +43,12 @@ impl<'t> Fields<'t> {
         let mut said = Said::default();
         while let Some(line) = self.next_line() {
             let (name, value) = split(line).ok_or(HeadError::Field)?;
-            // RFC 9112 sections 5.1 and 5.2: no space before the colon, no folding, no control characters.
+            // RFC 9112 sections 5.1 and 5.2: no space before the colon, no folding, no control
+            // characters.
             let name_ok = !name.is_empty() && name.iter().all(|byte| is_token(*byte));
-            if !name_ok || value.iter().any(|byte| (*byte < 0x20 && *byte != b'\t') || *byte == 0x7f) {
+            if !name_ok
+                || value.iter().any(|byte| (*byte < 0x20 && *byte != b'\t') || *byte == 0x7f)
+            {
                 return Err(HeadError::Field);
             }
             said.count = said.count.saturating_add(1);
@@ -68,18 +74,26 @@ impl Said {
         // The length tells most names apart before any comparison.
         match name.len() {
             4 if name.eq_ignore_ascii_case(b"host") => self.hosts = self.hosts.saturating_add(1),
-            6 if name.eq_ignore_ascii_case(b"expect") && !value.eq_ignore_ascii_case(b"100-continue") => {
+            6 if name.eq_ignore_ascii_case(b"expect")
+                && !value.eq_ignore_ascii_case(b"100-continue") =>
+            {
                 return Err(HeadError::Expectation);
             }
             7 if name.eq_ignore_ascii_case(b"upgrade") => {
-                self.upgrade_websocket |= tokens(value).any(|token| token.eq_ignore_ascii_case(b"websocket"));
+                self.upgrade_websocket |=
+                    tokens(value).any(|token| token.eq_ignore_ascii_case(b"websocket"));
             }
             10 if name.eq_ignore_ascii_case(b"connection") => {
-                self.connection_upgrade |= tokens(value).any(|token| token.eq_ignore_ascii_case(b"upgrade"));
+                self.connection_upgrade |=
+                    tokens(value).any(|token| token.eq_ignore_ascii_case(b"upgrade"));
             }
             14 if name.eq_ignore_ascii_case(b"content-length") => {
-                // RFC 9110 section 8.6 allows equal repetitions to be merged; nobody sends them but attackers.
-                if self.length.is_some() || value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
+                // RFC 9110 section 8.6 allows equal repetitions to be merged; nobody sends them but
+                // attackers.
+                if self.length.is_some()
+                    || value.is_empty()
+                    || !value.iter().all(u8::is_ascii_digit)
+                {
                     return Err(HeadError::Framing);
                 }
                 let digits = std::str::from_utf8(value).map_err(|_| HeadError::Framing)?;
@@ -87,13 +101,19 @@ impl Said {
             }
             17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
                 if self.chunked || !value.eq_ignore_ascii_case(b"chunked") {
-                    return Err(if self.chunked { HeadError::Framing } else { HeadError::TransferCoding });
+                    return Err(if self.chunked {
+                        HeadError::Framing
+                    } else {
+                        HeadError::TransferCoding
+                    });
                 }
                 self.chunked = true;
             }
             17 if name.eq_ignore_ascii_case(b"sec-websocket-key") => {
                 // RFC 6455 section 4.1: 16 octets in base64.
-                let ok = base64::engine::general_purpose::STANDARD.decode(value).is_ok_and(|key| key.len() == 16);
+                let ok = base64::engine::general_purpose::STANDARD
+                    .decode(value)
+                    .is_ok_and(|key| key.len() == 16);
                 self.repeated |= self.key_ok.replace(ok).is_some();
             }
             21 if name.eq_ignore_ascii_case(b"sec-websocket-version") => {
@@ -111,7 +131,9 @@ impl Said {
         match (self.key_ok, self.version_ok) {
             _ if self.repeated => Upgrade::Malformed,
             (_, Some(false)) => Upgrade::WrongVersion,
-            (Some(true), Some(true)) if *method == Method::GET && framing == Framing::Length(0) => Upgrade::WebSocket,
+            (Some(true), Some(true)) if *method == Method::GET && framing == Framing::Length(0) => {
+                Upgrade::WebSocket
+            }
             _ => Upgrade::Malformed,
         }
     }

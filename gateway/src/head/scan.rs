@@ -10,15 +10,21 @@ pub(crate) struct HeadScanner {
 }
 
 impl HeadScanner {
-    /// The length of the head when all of it is in `buffer`, which only ever grew since the last call.
-    pub(crate) fn find_end(&mut self, buffer: &[u8], max: usize) -> Result<Option<usize>, HeadError> {
+    /// The length of the head when all of it is in `buffer`, which only ever grew since the last
+    /// call.
+    pub(crate) fn find_end(
+        &mut self,
+        buffer: &[u8],
+        max: usize,
+    ) -> Result<Option<usize>, HeadError> {
         while let Some(new) = buffer.get(self.looked_at..)
             && let Some(offset) = new.iter().position(|byte| matches!(byte, b'\n' | b'\0'))
         {
             let at = self.looked_at.saturating_add(offset);
             let behind = at.saturating_add(1);
             let line = buffer.get(self.line_start..at).unwrap_or_default();
-            // RFC 9112 section 2.2: a bare LF may be taken as the end of a line, which two parsers then do differently.
+            // RFC 9112 section 2.2: a bare LF may be taken as the end of a line, which two parsers
+            // then do differently.
             let Some((b'\r', line)) = line.split_last() else { return Err(HeadError::Line) };
             if line.contains(&b'\r') || buffer.get(at) != Some(&b'\n') {
                 return Err(HeadError::Line);

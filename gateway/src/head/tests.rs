@@ -13,13 +13,17 @@ fn parse(text: &str) -> Result<Head, HeadError> {
 #[test]
 fn a_plain_request_is_read() {
     let head = parse("GET /a?b HTTP/1.1\r\nHost: x\r\nAccept: */*\r\n\r\nrest").expect("valid");
-    assert_eq!((head.method, head.framing, head.upgrade), (Method::GET, Framing::Length(0), Upgrade::None));
+    assert_eq!(
+        (head.method, head.framing, head.upgrade),
+        (Method::GET, Framing::Length(0), Upgrade::None)
+    );
     assert_eq!(
         parse("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 12\r\n\r\n").map(|h| h.framing),
         Ok(Framing::Length(12))
     );
     assert_eq!(
-        parse("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: Chunked\r\n\r\n").map(|h| h.framing),
+        parse("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: Chunked\r\n\r\n")
+            .map(|h| h.framing),
         Ok(Framing::Chunked)
     );
 }
@@ -29,7 +33,10 @@ fn it_becomes_the_same_request() {
     let text = b"GET /a?b HTTP/1.1\r\nHost: x\r\nX-Two: 1\r\nX-Two:  2 \r\n\r\n";
     let request = Head::parse(text, LIMITS).expect("valid").to_request(text).expect("valid");
     assert_eq!(request.uri, "/a?b");
-    assert_eq!(request.headers.get_all("x-two").iter().map(|v| v.as_bytes()).collect::<Vec<_>>(), [b"1", b"2"]);
+    assert_eq!(
+        request.headers.get_all("x-two").iter().map(|v| v.as_bytes()).collect::<Vec<_>>(),
+        [b"1", b"2"]
+    );
 }
 
 #[test]
@@ -47,16 +54,34 @@ fn whatever_two_parsers_could_read_differently_is_refused() {
         ("GET / HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n", HeadError::Field),
         ("GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", HeadError::Host),
         ("GET / HTTP/1.1\r\nA: x\r\n\r\n", HeadError::Host),
-        ("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", HeadError::Framing),
-        ("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n", HeadError::Framing),
-        ("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n", HeadError::Framing),
+        (
+            "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+            HeadError::Framing,
+        ),
+        (
+            "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n",
+            HeadError::Framing,
+        ),
+        (
+            "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n",
+            HeadError::Framing,
+        ),
         ("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1, 1\r\n\r\n", HeadError::Framing),
         ("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: +1\r\n\r\n", HeadError::Framing),
         ("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0x1\r\n\r\n", HeadError::Framing),
         ("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: \r\n\r\n", HeadError::Framing),
-        ("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n", HeadError::Framing),
-        ("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", HeadError::TransferCoding),
-        ("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n", HeadError::TransferCoding),
+        (
+            "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n",
+            HeadError::Framing,
+        ),
+        (
+            "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+            HeadError::TransferCoding,
+        ),
+        (
+            "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n",
+            HeadError::TransferCoding,
+        ),
         (
             "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
             HeadError::Framing,
@@ -82,14 +107,20 @@ fn whatever_two_parsers_could_read_differently_is_refused() {
 
 #[test]
 fn a_websocket_is_recognised_only_when_it_is_one() {
-    let with =
-        |fields: &str| parse(&format!("GET /ws HTTP/1.1\r\nHost: x\r\n{fields}\r\n\r\n")).map(|head| head.upgrade);
+    let with = |fields: &str| {
+        parse(&format!("GET /ws HTTP/1.1\r\nHost: x\r\n{fields}\r\n\r\n")).map(|head| head.upgrade)
+    };
     let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
-    let ok = format!("Upgrade: WebSocket\r\nConnection: keep-alive, Upgrade\r\n{key}\r\nSec-WebSocket-Version: 13");
+    let ok = format!(
+        "Upgrade: WebSocket\r\nConnection: keep-alive, Upgrade\r\n{key}\r\nSec-WebSocket-Version: 13"
+    );
     assert_eq!(with(&ok), Ok(Upgrade::WebSocket));
     assert_eq!(with("Upgrade: websocket\r\nSec-WebSocket-Version: 13"), Ok(Upgrade::None));
     assert_eq!(with("Upgrade: h2c\r\nConnection: upgrade"), Ok(Upgrade::None));
-    assert_eq!(with("Upgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Version: 13"), Ok(Upgrade::Malformed));
+    assert_eq!(
+        with("Upgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Version: 13"),
+        Ok(Upgrade::Malformed)
+    );
     assert_eq!(with(&format!("{ok}\r\n{key}")), Ok(Upgrade::Malformed));
     assert_eq!(with(&format!("{ok}\r\nContent-Length: 3")), Ok(Upgrade::Malformed));
     assert_eq!(with(&ok.replace("13", "8")), Ok(Upgrade::WrongVersion));

@@ -1,10 +1,10 @@
-//! Where the answers of an h2 connection leave it: what its client does not take waits there, after the requests are over.
+//! Where the answers of an h2 connection leave it: what its client does not take waits there, after
+//! the requests are over.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Holding;
-use std::{
-    fmt,
-    sync::{Arc, Mutex, PoisonError},
-};
 
 /// The way out of one connection.
 #[derive(Default)]

@@ -3,12 +3,11 @@
 // Numbers here come from peers: arithmetic on them is checked or saturates.
 #![warn(clippy::arithmetic_side_effects)]
 
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, PoisonError};
+
 use crate::metrics::ConnectionRefusal;
-use std::{
-    collections::HashMap,
-    net::{IpAddr, Ipv6Addr},
-    sync::{Arc, Mutex, PoisonError},
-};
 
 /// Counts connections that are open now.
 #[derive(Clone, Debug, Default)]
@@ -63,10 +62,18 @@ impl Caps {
 
 impl Place {
     /// Counts the connection for its client's address, now that it is known.
-    pub(crate) fn belongs_to(&mut self, address: IpAddr, limits: &CapLimits) -> Result<(), ConnectionRefusal> {
+    pub(crate) fn belongs_to(
+        &mut self,
+        address: IpAddr,
+        limits: &CapLimits,
+    ) -> Result<(), ConnectionRefusal> {
         if self.address.is_none() {
             let address = network(address);
-            count_address(&mut self.caps.0.lock().unwrap_or_else(PoisonError::into_inner), address, limits)?;
+            count_address(
+                &mut self.caps.0.lock().unwrap_or_else(PoisonError::into_inner),
+                address,
+                limits,
+            )?;
             self.address = Some(address);
         }
         Ok(())
@@ -84,7 +91,8 @@ impl Drop for Place {
     }
 }
 
-/// The network that one client is counted as: its IPv4 address, or its IPv6 /64 (a home or a phone has all of one).
+/// The network that one client is counted as: its IPv4 address, or its IPv6 /64 (a home or a phone
+/// has all of one).
 pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(v4) => IpAddr::V4(v4),
@@ -92,7 +100,11 @@ pub(crate) fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-fn count_address(counts: &mut Counts, address: IpAddr, limits: &CapLimits) -> Result<(), ConnectionRefusal> {
+fn count_address(
+    counts: &mut Counts,
+    address: IpAddr,
+    limits: &CapLimits,
+) -> Result<(), ConnectionRefusal> {
     let count = counts.addresses.entry(address).or_default();
     if *count >= limits.address {
         return Err(ConnectionRefusal::Address);
@@ -124,7 +136,8 @@ mod tests {
     fn an_address_has_its_share_and_gets_it_back() {
         let (caps, name) = (Caps::default(), Arc::from("a"));
         let enter = |text: &str| caps.enter(&name, Some(address(text)), &LIMITS);
-        let (one, two) = (enter("::ffff:192.0.2.1").expect("free"), enter("192.0.2.1").expect("free"));
+        let (one, two) =
+            (enter("::ffff:192.0.2.1").expect("free"), enter("192.0.2.1").expect("free"));
         assert_eq!(enter("192.0.2.1").expect_err("full"), ConnectionRefusal::Address);
         drop(one);
         let three = enter("192.0.2.1").expect("free again");
@@ -136,8 +149,8 @@ mod tests {
     #[test]
     fn an_ipv6_client_is_its_network() {
         let (caps, name) = (Caps::default(), Arc::from("a"));
-        let _places =
-            ["2001:db8::1", "2001:db8::2"].map(|text| caps.enter(&name, Some(address(text)), &LIMITS).expect("free"));
+        let _places = ["2001:db8::1", "2001:db8::2"]
+            .map(|text| caps.enter(&name, Some(address(text)), &LIMITS).expect("free"));
         let refused = caps.enter(&name, Some(address("2001:db8::3")), &LIMITS).expect_err("full");
         assert_eq!(refused, ConnectionRefusal::Address);
         assert!(caps.enter(&name, Some(address("2001:db8:0:1::1")), &LIMITS).is_ok());

@@ -1,13 +1,14 @@
-//! The PROXY protocol, versions 1 and 2, as HAProxy specifies it (doc/proxy-protocol.txt): who the client of a balancer is.
+//! The PROXY protocol, versions 1 and 2, as HAProxy specifies it (doc/proxy-protocol.txt): who the
+//! client of a balancer is.
 
 // Numbers here come from peers: arithmetic on them is checked or saturates.
 #![warn(clippy::arithmetic_side_effects)]
 
-use std::{
-    io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-};
-use tokio::{io::AsyncReadExt as _, net::TcpStream};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
 
 /// What every version 2 header begins with (section 2.2).
 const V2_SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
@@ -30,8 +31,11 @@ pub(crate) enum ProxyHeaderError {
     Io(#[from] io::Error),
 }
 
-/// Reads the header, and nothing behind it. `None`: the balancer speaks for itself (LOCAL, UNKNOWN), as health checks do.
-pub(crate) async fn read_proxy_header(tcp: &mut TcpStream) -> Result<Option<SocketAddr>, ProxyHeaderError> {
+/// Reads the header, and nothing behind it. `None`: the balancer speaks for itself (LOCAL,
+/// UNKNOWN), as health checks do.
+pub(crate) async fn read_proxy_header(
+    tcp: &mut TcpStream,
+) -> Result<Option<SocketAddr>, ProxyHeaderError> {
     let mut start = [0; 12];
     tcp.read_exact(&mut start).await?;
     if start == *V2_SIGNATURE {
@@ -49,7 +53,8 @@ pub(crate) async fn read_proxy_header(tcp: &mut TcpStream) -> Result<Option<Sock
     if !start.starts_with(b"PROXY ") {
         return Err(ProxyHeaderError::Missing);
     }
-    // A version 1 header has no length: octet by octet, so that none of the TLS handshake is taken away. It is rare.
+    // A version 1 header has no length: octet by octet, so that none of the TLS handshake is taken
+    // away. It is rare.
     let mut line = start.to_vec();
     while !line.ends_with(b"\r\n") {
         if line.len() >= V1_MAX {
@@ -67,7 +72,9 @@ fn parse_v1(line: &[u8]) -> Option<Option<SocketAddr>> {
         return Some(None);
     }
     let parts: Vec<&str> = line.split(' ').collect();
-    let [family, source, destination, port, destination_port] = parts.as_slice() else { return None };
+    let [family, source, destination, port, destination_port] = parts.as_slice() else {
+        return None;
+    };
     let (source, destination): (IpAddr, IpAddr) = (source.parse().ok()?, destination.parse().ok()?);
     let matches = match *family {
         "TCP4" => source.is_ipv4() && destination.is_ipv4(),
@@ -98,7 +105,8 @@ fn parse_v2([version_command, family, ..]: [u8; 4], rest: &[u8]) -> Option<Optio
             rest.get(..36)?;
             Some(Some(SocketAddr::new(Ipv6Addr::from(*source).into(), u16::from_be_bytes(port))))
         }
-        // Unspecified, Unix sockets and datagrams: the connection is real, its client has no address for us.
+        // Unspecified, Unix sockets and datagrams: the connection is real, its client has no
+        // address for us.
         0x00 | 0x12 | 0x22 | 0x31 | 0x32 => Some(None),
         _ => None,
     }
@@ -121,7 +129,8 @@ mod tests {
             ("PROXY TCP4  192.0.2.7 198.51.100.1 1 2\r\n", None),
             ("PROXY UDP4 192.0.2.7 198.51.100.1 1 2\r\n", None),
         ] {
-            let expected = expected.map(|address| address.map(|text| text.parse().expect("an address")));
+            let expected =
+                expected.map(|address| address.map(|text| text.parse().expect("an address")));
             assert_eq!(parse_v1(line.as_bytes()), expected, "{line:?}");
         }
     }
@@ -129,7 +138,10 @@ mod tests {
     #[test]
     fn version_2_headers() {
         let v4 = [192, 0, 2, 7, 198, 51, 100, 1, 0x12, 0x34, 0x01, 0xbb];
-        assert_eq!(parse_v2([0x21, 0x11, 0, 12], &v4), Some(Some("192.0.2.7:4660".parse().expect("an address"))));
+        assert_eq!(
+            parse_v2([0x21, 0x11, 0, 12], &v4),
+            Some(Some("192.0.2.7:4660".parse().expect("an address")))
+        );
         assert_eq!(parse_v2([0x20, 0x11, 0, 12], &v4), Some(None), "LOCAL");
         assert_eq!(parse_v2([0x21, 0x11, 0, 11], v4.get(..11).expect("inside")), None, "too short");
         assert_eq!(parse_v2([0x11, 0x11, 0, 12], &v4), None, "version 1 in binary");

@@ -1,9 +1,10 @@
 //! Accepting when the machine has nothing left to accept with.
 
-use super::*;
-use crate::metrics::Metrics;
 use nix::errno::Errno;
 use tokio::time::Instant;
+
+use super::*;
+use crate::metrics::Metrics;
 
 /// What accepting brings, one after another; the last stays.
 async fn accept_after(failures: &[Errno]) -> (f64, Duration) {
@@ -16,14 +17,19 @@ async fn accept_after(failures: &[Errno]) -> (f64, Duration) {
     };
     assert_eq!(accept(next, "https", &metrics.listener("https")).await, "connection");
     let families = metrics.registry().gather();
-    let refused = families.iter().filter(|family| family.name() == "gateway_connections_refused_total");
-    let count = refused.flat_map(|family| family.get_metric()).map(|metric| metric.get_counter().get_value()).sum();
+    let refused =
+        families.iter().filter(|family| family.name() == "gateway_connections_refused_total");
+    let count = refused
+        .flat_map(|family| family.get_metric())
+        .map(|metric| metric.get_counter().get_value())
+        .sum();
     (count, started.elapsed())
 }
 
 #[tokio::test(start_paused = true)]
 async fn running_out_of_descriptors_is_counted_and_waited_out_without_spinning() {
-    let (refused, waited) = accept_after(&[Errno::EMFILE, Errno::ENFILE, Errno::ENOBUFS, Errno::ENOMEM]).await;
+    let (refused, waited) =
+        accept_after(&[Errno::EMFILE, Errno::ENFILE, Errno::ENOBUFS, Errno::ENOMEM]).await;
     assert_eq!(refused, 4.0);
     assert!(waited >= EXHAUSTED_PAUSE * 4 && waited < Duration::from_secs(1), "{waited:?}");
 }

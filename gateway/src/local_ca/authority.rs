@@ -1,21 +1,22 @@
 //! The authority itself: its key, its certificate, and the names it may vouch for.
 
-use super::{AUTHORITY_FILE, LocalCaError, leaf, store::Directory};
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 use gateway_config::ServerName;
-use jiff::{ToSpan, Zoned, tz::TimeZone};
+use jiff::tz::TimeZone;
+use jiff::{ToSpan, Zoned};
 use rcgen::{
-    BasicConstraints, CertificateParams, CidrSubnet, DnType, GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-    NameConstraints,
+    BasicConstraints, CertificateParams, CidrSubnet, DnType, GeneralSubtree, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, NameConstraints,
 };
-use rustls_pki_types::{CertificateDer, pem::PemObject};
-use std::{
-    collections::BTreeSet,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-};
-use x509_parser::{
-    extensions::{GeneralName, ParsedExtension},
-    prelude::{FromDer, X509Certificate},
-};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use x509_parser::extensions::{GeneralName, ParsedExtension};
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use super::store::Directory;
+use super::{AUTHORITY_FILE, LocalCaError, leaf};
 
 const KEY_FILE: &str = "local-ca.key";
 const YEARS: i64 = 10;
@@ -39,7 +40,11 @@ impl Authority {
     }
 
     /// Makes an authority for the local names, these, and those that the old one permitted.
-    pub(super) fn make(directory: &Directory, names: &[ServerName], old: Option<&Self>) -> Result<Self, LocalCaError> {
+    pub(super) fn make(
+        directory: &Directory,
+        names: &[ServerName],
+        old: Option<&Self>,
+    ) -> Result<Self, LocalCaError> {
         let (made, key) = Self::generate(names, old)?;
         directory.write_private(&directory.path(KEY_FILE), &key)?;
         directory.write(&directory.path(AUTHORITY_FILE), &made.pem)?;
@@ -47,7 +52,10 @@ impl Authority {
     }
 
     /// The same without writing it: the authority, and its key as PEM.
-    pub(super) fn generate(names: &[ServerName], old: Option<&Self>) -> Result<(Self, String), LocalCaError> {
+    pub(super) fn generate(
+        names: &[ServerName],
+        old: Option<&Self>,
+    ) -> Result<(Self, String), LocalCaError> {
         let mut permitted = local_names();
         permitted.extend(names.iter().map(constraint));
         permitted.extend(old.into_iter().flat_map(|old| old.permitted.iter().cloned()));
@@ -69,7 +77,8 @@ impl Authority {
         let pem = params.self_signed(&key)?.pem();
 
         let private = key.serialize_pem();
-        let made = Self::parse(pem, key).ok_or(LocalCaError::Made(rcgen::Error::CouldNotParseCertificate))?;
+        let made = Self::parse(pem, key)
+            .ok_or(LocalCaError::Made(rcgen::Error::CouldNotParseCertificate))?;
         Ok((made, private))
     }
 
@@ -79,7 +88,8 @@ impl Authority {
             ServerName::Ip(ip) => self.permitted.contains(&ServerName::Ip(ip)),
             ServerName::Dns(name) => self.permitted.iter().any(|permitted| match permitted {
                 ServerName::Dns(base) => {
-                    name == *base || name.strip_suffix(base.as_str()).is_some_and(|rest| rest.ends_with('.'))
+                    name == *base
+                        || name.strip_suffix(base.as_str()).is_some_and(|rest| rest.ends_with('.'))
                 }
                 ServerName::Ip(_) => false,
             }),
@@ -95,13 +105,19 @@ impl Authority {
         {
             return None;
         }
-        let key_id = certificate.extensions().iter().find_map(|extension| match extension.parsed_extension() {
-            ParsedExtension::SubjectKeyIdentifier(id) => Some(id.0.to_vec()),
-            _ => None,
+        let key_id = certificate.extensions().iter().find_map(|extension| {
+            match extension.parsed_extension() {
+                ParsedExtension::SubjectKeyIdentifier(id) => Some(id.0.to_vec()),
+                _ => None,
+            }
         })?;
         let constraints = certificate.name_constraints().ok()??.value;
-        let permitted =
-            constraints.permitted_subtrees.iter().flatten().filter_map(|subtree| named(&subtree.base)).collect();
+        let permitted = constraints
+            .permitted_subtrees
+            .iter()
+            .flatten()
+            .filter_map(|subtree| named(&subtree.base))
+            .collect();
         let issuer = Issuer::from_ca_cert_der(&der, key).ok()?;
         Some(Self { issuer, pem, key_id, permitted })
     }
@@ -123,9 +139,10 @@ fn constraint(name: &ServerName) -> ServerName {
 fn subtree(name: &ServerName) -> GeneralSubtree {
     match name {
         ServerName::Dns(dns) => GeneralSubtree::DnsName(dns.clone()),
-        ServerName::Ip(ip) => {
-            GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(*ip, if ip.is_ipv4() { 32 } else { 128 }))
-        }
+        ServerName::Ip(ip) => GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(
+            *ip,
+            if ip.is_ipv4() { 32 } else { 128 },
+        )),
     }
 }
 

@@ -1,20 +1,30 @@
 //! What the local authority issues: server certificates of 90 days.
 
-use super::{LocalCaError, authority::Authority};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
 use gateway_config::ServerName;
-use jiff::{ToSpan, Zoned, civil::Date, tz::TimeZone};
-use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose, SanType};
-use rustls_pki_types::{CertificateDer, pem::PemObject};
-use std::{collections::BTreeSet, net::IpAddr};
-use x509_parser::{
-    extensions::{GeneralName, ParsedExtension},
-    prelude::{FromDer, X509Certificate},
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{ToSpan, Zoned};
+use rcgen::{
+    CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose, SanType,
 };
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use x509_parser::extensions::{GeneralName, ParsedExtension};
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use super::LocalCaError;
+use super::authority::Authority;
 
 const DAYS: i64 = 90;
 
 /// Chain and key, as PEM.
-pub(super) fn make(authority: &Authority, names: &[ServerName]) -> Result<(String, String), LocalCaError> {
+pub(super) fn make(
+    authority: &Authority,
+    names: &[ServerName],
+) -> Result<(String, String), LocalCaError> {
     let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?;
     let mut params = CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();
@@ -33,23 +43,34 @@ pub(super) fn make(authority: &Authority, names: &[ServerName]) -> Result<(Strin
     Ok((format!("{}{}", certificate.pem(), authority.pem), key.serialize_pem()))
 }
 
-/// Whether this certificate is by this authority, for exactly these names, with more than a third of its life left.
+/// Whether this certificate is by this authority, for exactly these names, with more than a third
+/// of its life left.
 pub(super) fn is_usable(pem: &str, authority: &Authority, names: &[ServerName]) -> bool {
     let Ok(der) = CertificateDer::from_pem_slice(pem.as_bytes()) else { return false };
     let Ok((_, certificate)) = X509Certificate::from_der(&der) else { return false };
-    let (from, to) = (certificate.validity().not_before.timestamp(), certificate.validity().not_after.timestamp());
+    let (from, to) = (
+        certificate.validity().not_before.timestamp(),
+        certificate.validity().not_after.timestamp(),
+    );
     let left = to - Zoned::now().timestamp().as_second();
-    let by_authority = certificate.extensions().iter().any(|extension| match extension.parsed_extension() {
-        ParsedExtension::AuthorityKeyIdentifier(id) => {
-            id.key_identifier.as_ref().is_some_and(|id| id.0 == authority.key_id)
-        }
-        _ => false,
-    });
-    by_authority && left * 3 > to - from && alternative_names(&certificate) == names.iter().cloned().collect()
+    let by_authority =
+        certificate.extensions().iter().any(|extension| match extension.parsed_extension() {
+            ParsedExtension::AuthorityKeyIdentifier(id) => {
+                id.key_identifier.as_ref().is_some_and(|id| id.0 == authority.key_id)
+            }
+            _ => false,
+        });
+    by_authority
+        && left * 3 > to - from
+        && alternative_names(&certificate) == names.iter().cloned().collect()
 }
 
 fn alternative_names(certificate: &X509Certificate<'_>) -> BTreeSet<ServerName> {
-    let names = certificate.subject_alternative_name().ok().flatten().map(|extension| &extension.value.general_names);
+    let names = certificate
+        .subject_alternative_name()
+        .ok()
+        .flatten()
+        .map(|extension| &extension.value.general_names);
     let known = names.into_iter().flatten().filter_map(|name| match name {
         GeneralName::DNSName(dns) => Some(ServerName::Dns((*dns).to_owned())),
         GeneralName::IPAddress(octets) => {
@@ -61,11 +82,17 @@ fn alternative_names(certificate: &X509Certificate<'_>) -> BTreeSet<ServerName> 
     known.collect()
 }
 
-/// Validity from a day back, as the clock of a phone on the same desk may be behind, to a day ahead.
+/// Validity from a day back, as the clock of a phone on the same desk may be behind, to a day
+/// ahead.
 pub(super) fn set_validity(params: &mut CertificateParams, last: jiff::Span) {
     let today = Zoned::now().with_time_zone(TimeZone::UTC).date();
-    let midnight =
-        |date: Date| rcgen::date_time_ymd(date.year().into(), date.month().unsigned_abs(), date.day().unsigned_abs());
+    let midnight = |date: Date| {
+        rcgen::date_time_ymd(
+            date.year().into(),
+            date.month().unsigned_abs(),
+            date.day().unsigned_abs(),
+        )
+    };
     params.not_before = midnight(today.saturating_sub(1.day()));
     params.not_after = midnight(today.saturating_add(last));
 }

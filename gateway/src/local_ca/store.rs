@@ -1,12 +1,11 @@
 //! The directory of the local authority: private files, written whole or not at all.
 
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
 use super::LocalCaError;
-use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
-    path::{Path, PathBuf},
-};
 
 pub(super) struct Directory(PathBuf);
 
@@ -34,7 +33,8 @@ impl Directory {
     /// Waits until no other process writes here; until the file is dropped, none does.
     pub(super) fn lock(&self) -> Result<File, LocalCaError> {
         let path = self.path(".lock");
-        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
+        let file =
+            OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
         let file = file.map_err(at(&path))?;
         file.lock().map_err(at(&path))?;
         Ok(file)

@@ -1,7 +1,9 @@
 //! The authority, judged by OpenSSL as well.
 
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
 use super::*;
-use std::{os::unix::fs::PermissionsExt, process::Command};
 
 fn names(list: &[&str]) -> Vec<ServerName> {
     list.iter().map(|name| name.parse().unwrap()).collect()
@@ -21,9 +23,18 @@ fn verify(directory: &Path, leaf: &Path, hostname: &[&str]) -> bool {
 #[test]
 fn what_it_issues_holds_for_its_names_and_no_others() {
     let directory = tempfile::tempdir().unwrap();
-    let issued = issue(directory.path(), "leaf", &names(&["localhost", "app.localhost", "127.0.0.1", "::1"])).unwrap();
+    let issued = issue(
+        directory.path(),
+        "leaf",
+        &names(&["localhost", "app.localhost", "127.0.0.1", "::1"]),
+    )
+    .unwrap();
     assert!(issued.new_authority);
-    for good in [["-verify_hostname", "localhost"], ["-verify_hostname", "app.localhost"], ["-verify_ip", "::1"]] {
+    for good in [
+        ["-verify_hostname", "localhost"],
+        ["-verify_hostname", "app.localhost"],
+        ["-verify_ip", "::1"],
+    ] {
         assert!(verify(directory.path(), &issued.cert, &good), "{good:?}");
     }
     assert!(!verify(directory.path(), &issued.cert, &["-verify_hostname", "example.org"]));
@@ -71,7 +82,8 @@ fn a_name_within_the_constraints_needs_a_new_leaf_only_and_one_without_a_new_aut
     issue(directory.path(), "leaf", &names(&["localhost"])).unwrap();
     let within = issue(directory.path(), "leaf", &names(&["localhost", "a.localhost"])).unwrap();
     assert!(!within.new_authority);
-    let without = issue(directory.path(), "leaf", &names(&["chat.example.org", "localhost"])).unwrap();
+    let without =
+        issue(directory.path(), "leaf", &names(&["chat.example.org", "localhost"])).unwrap();
     assert!(without.new_authority);
     assert!(verify(directory.path(), &without.cert, &["-verify_hostname", "chat.example.org"]));
     assert!(!issue(directory.path(), "leaf", &names(&["localhost"])).unwrap().new_authority);

@@ -1,14 +1,12 @@
 //! Counters taken once per route, upstream and listener, so that counting is an atomic addition.
 
+use std::collections::HashMap;
+use std::sync::{OnceLock, PoisonError};
+
+use prometheus::core::{Collector, MetricVec, MetricVecBuilder};
+use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
+
 use super::Families;
-use prometheus::{
-    Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
-    core::{Collector, MetricVec, MetricVecBuilder},
-};
-use std::{
-    collections::HashMap,
-    sync::{OnceLock, PoisonError},
-};
 
 /// An HTTP version, as a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,10 +189,17 @@ impl RouteMetrics {
         match code.checked_sub(CODES.start).and_then(|index| slots.get(usize::from(index))) {
             Some(slot) => slot
                 .get_or_init(|| {
-                    self.requests.with_label_values(&[&self.name, code.to_string().as_str(), version.as_str()])
+                    self.requests.with_label_values(&[
+                        &self.name,
+                        code.to_string().as_str(),
+                        version.as_str(),
+                    ])
                 })
                 .inc(),
-            None => self.requests.with_label_values(&[self.name.as_str(), "other", version.as_str()]).inc(),
+            None => self
+                .requests
+                .with_label_values(&[self.name.as_str(), "other", version.as_str()])
+                .inc(),
         }
     }
 }
@@ -237,7 +242,8 @@ impl UpstreamMetrics {
         forget(&self.healthy.remove_label_values(&[self.name.as_str(), target]));
     }
 
-    /// Counts a failed attempt; `reason` must be a literal: `connect`, `timeout`, `reset`, `status` …
+    /// Counts a failed attempt; `reason` must be a literal: `connect`, `timeout`, `reset`, `status`
+    /// …
     pub fn failure(&self, reason: &'static str) {
         self.failures.with_label_values(&[self.name.as_str(), reason]).inc();
     }
@@ -270,23 +276,39 @@ impl ListenerMetrics {
 }
 
 /// Drops every series of routes and upstreams that are gone.
-pub(super) fn retain(all: &Families, route: impl Fn(&str) -> bool, upstream: impl Fn(&str) -> bool) {
+pub(super) fn retain(
+    all: &Families,
+    route: impl Fn(&str) -> bool,
+    upstream: impl Fn(&str) -> bool,
+) {
     all.routes.lock().unwrap_or_else(PoisonError::into_inner).retain(|name, _| route(name));
     all.upstreams.lock().unwrap_or_else(PoisonError::into_inner).retain(|name, _| upstream(name));
-    for family in [&all.requests, &all.request_bytes, &all.response_bytes, &all.rate_limited, &all.websockets] {
+    for family in
+        [&all.requests, &all.request_bytes, &all.response_bytes, &all.rate_limited, &all.websockets]
+    {
         drop_series(family, "route", &route);
     }
     for family in [&all.websocket_bytes, &all.event_stream_stalls] {
         drop_series(family, "route", &route);
     }
-    // What is open outlives its route, and is counted until it ends; a later reload drops the series.
+    // What is open outlives its route, and is counted until it ends; a later reload drops the
+    // series.
     for family in [&all.requests_in_flight, &all.websockets_open, &all.event_streams_open] {
-        drop_series(family, "route", &|name| route(name) || family.with_label_values(&[name]).get() != 0);
+        drop_series(family, "route", &|name| {
+            route(name) || family.with_label_values(&[name]).get() != 0
+        });
     }
-    for family in [&all.request_duration, &all.event_stream_first_event, &all.event_stream_longest_gap] {
+    for family in
+        [&all.request_duration, &all.event_stream_first_event, &all.event_stream_longest_gap]
+    {
         drop_series(family, "route", &route);
     }
-    for family in [&all.upstream_failures, &all.upstream_retries, &all.upstream_ejections, &all.upstream_refused] {
+    for family in [
+        &all.upstream_failures,
+        &all.upstream_retries,
+        &all.upstream_ejections,
+        &all.upstream_refused,
+    ] {
         drop_series(family, "upstream", &upstream);
     }
     for family in [&all.upstream_healthy, &all.upstream_in_flight] {
@@ -294,15 +316,19 @@ pub(super) fn retain(all: &Families, route: impl Fn(&str) -> bool, upstream: imp
     }
 }
 
-pub(super) fn drop_series<T: MetricVecBuilder>(family: &MetricVec<T>, label: &str, keep: &impl Fn(&str) -> bool)
-where
+pub(super) fn drop_series<T: MetricVecBuilder>(
+    family: &MetricVec<T>,
+    label: &str,
+    keep: &impl Fn(&str) -> bool,
+) where
     MetricVec<T>: Collector,
 {
     for collected in family.collect() {
         for metric in collected.get_metric() {
             let labels = metric.get_label();
             if labels.iter().any(|pair| pair.name() == label && !keep(pair.value())) {
-                let pairs: HashMap<&str, &str> = labels.iter().map(|pair| (pair.name(), pair.value())).collect();
+                let pairs: HashMap<&str, &str> =
+                    labels.iter().map(|pair| (pair.name(), pair.value())).collect();
                 forget(&family.remove(&pairs));
             }
         }
@@ -312,7 +338,10 @@ where
 /// Every value that a label has now.
 pub(super) fn label_values(family: &impl Collector, label: &str) -> Vec<String> {
     let families = family.collect();
-    let pairs = families.iter().flat_map(|family| family.get_metric()).flat_map(|metric| metric.get_label());
+    let pairs = families
+        .iter()
+        .flat_map(|family| family.get_metric())
+        .flat_map(|metric| metric.get_label());
     pairs.filter(|pair| pair.name() == label).map(|pair| pair.value().to_owned()).collect()
 }
 

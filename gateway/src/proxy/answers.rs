@@ -1,20 +1,23 @@
 //! Answers that the gateway gives instead of an upstream.
 
-use super::context::Work;
-use crate::{
-    answer::{Answer, Form},
-    filters::{PageKind, harden},
-    upstream::Unavailable,
-};
-use http::Method;
-use pingora::{Error, ErrorSource, ErrorType, Result, protocols::http::ServerSession as HttpSession, proxy::Session};
 use std::io;
+
+use http::Method;
+use pingora::protocols::http::ServerSession as HttpSession;
+use pingora::proxy::Session;
+use pingora::{Error, ErrorSource, ErrorType, Result};
+
+use super::context::Work;
+use crate::answer::{Answer, Form};
+use crate::filters::{PageKind, harden};
+use crate::upstream::Unavailable;
 
 /// Writes a whole answer, hardened as all are.
 pub(super) async fn write(session: &mut Session, work: &Work, answer: Answer) -> Result<()> {
     let mut head = answer.to_parts();
     harden(&mut head.headers, &work.about, work.snapshot.hsts.as_ref(), PageKind::Data);
-    let body = if session.req_header().method == Method::HEAD { bytes::Bytes::new() } else { answer.body };
+    let body =
+        if session.req_header().method == Method::HEAD { bytes::Bytes::new() } else { answer.body };
     let empty = body.is_empty();
     session.write_response_header(Box::new(head.into()), empty).await?;
     if empty {
@@ -32,8 +35,9 @@ pub(super) fn unavailable(why: Unavailable, form: Form) -> Answer {
     Answer::error(503, detail, form).with("retry-after", "2")
 }
 
-/// Ends an h1 connection whose request was answered before it had come to its end, so that the client, still sending,
-/// gets to read the answer. `over`: Pingora will not use the connection again, or cannot say so.
+/// Ends an h1 connection whose request was answered before it had come to its end, so that the
+/// client, still sending, gets to read the answer. `over`: Pingora will not use the connection
+/// again, or cannot say so.
 pub(super) async fn part_early(session: &mut Session, over: bool) {
     let HttpSession::H1(h1) = session.as_downstream_mut() else { return };
     if h1.response_written().is_some_and(|answer| !answer.status.is_success())
@@ -45,7 +49,8 @@ pub(super) async fn part_early(session: &mut Session, over: bool) {
     }
 }
 
-/// Whether the body of a request is not what its framing says: `stream` has found out while it was read.
+/// Whether the body of a request is not what its framing says: `stream` has found out while it was
+/// read.
 pub(super) fn is_malformed_body(error: &Error) -> bool {
     let cause = error.root_cause().downcast_ref::<io::Error>();
     cause.is_some_and(|cause| cause.kind() == io::ErrorKind::InvalidData)
@@ -56,13 +61,17 @@ pub(super) fn status(error: &Error) -> Option<u16> {
     match (error.etype(), error.esource()) {
         (ErrorType::HTTPStatus(code), _) => Some(*code),
         (ErrorType::ReadError, ErrorSource::Downstream) if is_malformed_body(error) => Some(400),
-        (ErrorType::ReadTimedout | ErrorType::WriteTimedout | ErrorType::ConnectTimedout, ErrorSource::Upstream) => {
-            Some(504)
-        }
+        (
+            ErrorType::ReadTimedout | ErrorType::WriteTimedout | ErrorType::ConnectTimedout,
+            ErrorSource::Upstream,
+        ) => Some(504),
         (_, ErrorSource::Upstream) => Some(502),
         (ErrorType::ReadTimedout, ErrorSource::Downstream) => Some(408),
         (
-            ErrorType::WriteError | ErrorType::ReadError | ErrorType::ConnectionClosed | ErrorType::H2Error,
+            ErrorType::WriteError
+            | ErrorType::ReadError
+            | ErrorType::ConnectionClosed
+            | ErrorType::H2Error,
             ErrorSource::Downstream,
         ) => None,
         (_, ErrorSource::Downstream) => Some(400),

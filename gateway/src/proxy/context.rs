@@ -1,18 +1,20 @@
 //! What one request carries through Pingora's hooks, and what is counted when it ends.
 
-use super::{EventStream, Pace};
-use crate::{
-    access_log::AccessRecord,
-    answer::Form,
-    filters::About,
-    held::{Holding, Outlet},
-    metrics::HttpVersion,
-    snapshot::{LeadsTo, Snapshot},
-    upstream::{Admission, Attempt, Call, Outcome, Target, Upstream},
-};
+use std::sync::Arc;
+use std::time::Instant;
+
 use http::{Method, Version};
-use pingora::{Error, ErrorSource, proxy::Session};
-use std::{sync::Arc, time::Instant};
+use pingora::proxy::Session;
+use pingora::{Error, ErrorSource};
+
+use super::{EventStream, Pace};
+use crate::access_log::AccessRecord;
+use crate::answer::Form;
+use crate::filters::About;
+use crate::held::{Holding, Outlet};
+use crate::metrics::HttpVersion;
+use crate::snapshot::{LeadsTo, Snapshot};
+use crate::upstream::{Admission, Attempt, Call, Outcome, Target, Upstream};
 
 /// A request.
 pub(crate) struct Context {
@@ -68,7 +70,14 @@ impl Context {
             ErrorSource::Downstream => "client",
             ErrorSource::Internal | ErrorSource::Unset => "internal",
         });
-        work.finish(self.started, &head.method, head.version == Version::HTTP_2, status, bytes, failure);
+        work.finish(
+            self.started,
+            &head.method,
+            head.version == Version::HTTP_2,
+            status,
+            bytes,
+            failure,
+        );
     }
 }
 
@@ -79,7 +88,14 @@ impl Drop for Context {
             && let Some(pace) = work.pace.take()
             && !work.finished
         {
-            work.finish(self.started, &pace.method, true, work.status, work.body_passed, Some("client"));
+            work.finish(
+                self.started,
+                &pace.method,
+                true,
+                work.status,
+                work.body_passed,
+                Some("client"),
+            );
         }
     }
 }
@@ -116,8 +132,17 @@ impl Work {
             bytes,
             began: started,
             ended,
-            route: self.about.route.as_ref().map(|route| route.config.name.as_str()).unwrap_or_default(),
-            upstream: self.attempt.as_ref().map(|attempt| attempt.target().label.as_str()).unwrap_or_default(),
+            route: self
+                .about
+                .route
+                .as_ref()
+                .map(|route| route.config.name.as_str())
+                .unwrap_or_default(),
+            upstream: self
+                .attempt
+                .as_ref()
+                .map(|attempt| attempt.target().label.as_str())
+                .unwrap_or_default(),
             protocol: if h2 { "HTTP/2" } else { "HTTP/1.1" },
             request_id: &self.about.request_id,
             client: self.about.client,
@@ -125,7 +150,13 @@ impl Work {
         };
         access_log.record(&record);
         if let (Some(tracer), Some(span)) = (&self.snapshot.tracer, span) {
-            tracer.finish(span, &record, self.about.secure, access_log.named(record.client), failure);
+            tracer.finish(
+                span,
+                &record,
+                self.about.secure,
+                access_log.named(record.client),
+                failure,
+            );
         }
     }
 }

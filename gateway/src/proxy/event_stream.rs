@@ -1,10 +1,10 @@
-//! How an event stream went: when its first event came, how long it was silent, whether it came to an end.
+//! How an event stream went: when its first event came, how long it was silent, whether it came to
+//! an end.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::metrics::RouteMetrics;
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
 
 /// An answer of `text/event-stream`, counted as open for as long as it lives.
 pub(crate) struct EventStream {
@@ -26,7 +26,9 @@ impl EventStream {
         if bytes > 0 {
             let now = Instant::now();
             match self.last {
-                Some(last) => self.longest_gap = self.longest_gap.max(now.saturating_duration_since(last)),
+                Some(last) => {
+                    self.longest_gap = self.longest_gap.max(now.saturating_duration_since(last))
+                }
                 None => {
                     let first = now.saturating_duration_since(self.started);
                     self.metrics.event_stream_first_event.observe(first.as_secs_f64());

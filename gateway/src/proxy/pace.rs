@@ -1,14 +1,14 @@
 //! Whether the body of a request still comes when its answer has ended already.
 
-use http::Method;
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
-use tokio::{sync::Notify, time::Instant};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-/// The body of an h2 request. Before the answer's end the connection to the target keeps its deadline; after it nobody
-/// reads from there any more.
+use http::Method;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// The body of an h2 request. Before the answer's end the connection to the target keeps its
+/// deadline; after it nobody reads from there any more.
 #[derive(Debug)]
 pub(crate) struct Pace {
     pub(super) method: Method,

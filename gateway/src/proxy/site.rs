@@ -1,15 +1,17 @@
 //! Files of a site, written through Pingora.
 
-use super::{answers, context::Work};
-use crate::{
-    answer::Answer,
-    filters::{PageKind, harden},
-    static_files::Site,
-};
 use http::{Method, header};
-use pingora::{Result, proxy::Session};
+use pingora::Result;
+use pingora::proxy::Session;
 
-/// Most octets handed over at once, so that a large file does not fill buffers behind a slow client.
+use super::answers;
+use super::context::Work;
+use crate::answer::Answer;
+use crate::filters::{PageKind, harden};
+use crate::static_files::Site;
+
+/// Most octets handed over at once, so that a large file does not fill buffers behind a slow
+/// client.
 const PIECE: usize = 64 * 1024;
 
 pub(super) async fn answer(session: &mut Session, work: &Work, site: &Site) -> Result<()> {
@@ -18,11 +20,17 @@ pub(super) async fn answer(session: &mut Session, work: &Work, site: &Site) -> R
     }
     let head = session.req_header();
     if !matches!(head.method, Method::GET | Method::HEAD) {
-        let answer = Answer::error(405, "Files can only be read.", work.form).with("allow", "GET, HEAD");
+        let answer =
+            Answer::error(405, "Files can only be read.", work.form).with("allow", "GET, HEAD");
         return answers::write(session, work, answer).await;
     }
     let Some(reply) = site.reply(&head.method, &work.about.path, &head.headers) else {
-        return answers::write(session, work, Answer::error(404, "There is nothing here.", work.form)).await;
+        return answers::write(
+            session,
+            work,
+            Answer::error(404, "There is nothing here.", work.form),
+        )
+        .await;
     };
     let (mut head, ()) = http::Response::new(()).into_parts();
     head.status = reply.status;
@@ -31,7 +39,12 @@ pub(super) async fn answer(session: &mut Session, work: &Work, site: &Site) -> R
     if reply.status != http::StatusCode::NOT_MODIFIED {
         head.headers.insert(header::CONTENT_LENGTH, reply.length.into());
     }
-    harden(&mut head.headers, &work.about, work.snapshot.hsts.as_ref(), PageKind::Site { policy: &site.policy });
+    harden(
+        &mut head.headers,
+        &work.about,
+        work.snapshot.hsts.as_ref(),
+        PageKind::Site { policy: &site.policy },
+    );
     session.write_response_header(Box::new(head.into()), false).await?;
     let mut rest = reply.body;
     while rest.len() > PIECE {

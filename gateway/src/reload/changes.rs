@@ -1,9 +1,13 @@
 //! What a reload changed, and what it left alone.
 
-use crate::{certificates::Loaded, gateway::State};
+use std::collections::BTreeSet;
+use std::fmt;
+
 use gateway_config::{Config, Name};
 use serde::Serialize;
-use std::{collections::BTreeSet, fmt};
+
+use crate::certificates::Loaded;
+use crate::gateway::State;
 
 /// What a reload did, or would do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -24,8 +28,8 @@ pub struct ReloadReport {
     pub upstreams: Changes,
     /// Static sites.
     pub sites: Changes,
-    /// Other sections that changed: `tls`, `certificate_storage`, `limits`, `admin`, `log`, `tracing`, `drain`,
-    /// `upgrade`, `trust`.
+    /// Other sections that changed: `tls`, `certificate_storage`, `limits`, `admin`, `log`,
+    /// `tracing`, `drain`, `upgrade`, `trust`.
     pub sections: Vec<&'static str>,
     /// Client connections open at that moment, all of which were kept.
     pub connections_kept: usize,
@@ -55,7 +59,12 @@ pub(super) struct Differences {
 }
 
 /// Compares two configurations and what their certificates hold.
-pub(super) fn between(old: &Config, new: &Config, old_certificates: &Loaded, new_certificates: &Loaded) -> Differences {
+pub(super) fn between(
+    old: &Config,
+    new: &Config,
+    old_certificates: &Loaded,
+    new_certificates: &Loaded,
+) -> Differences {
     let sections = [
         ("tls", old.tls == new.tls),
         ("certificate_storage", old.certificate_storage == new.certificate_storage),
@@ -67,22 +76,37 @@ pub(super) fn between(old: &Config, new: &Config, old_certificates: &Loaded, new
         ("upgrade", old.upgrade == new.upgrade),
         ("trust", old.trust == new.trust),
     ];
-    let held = |loaded: &Loaded| -> Vec<_> { loaded.facts.clone().into_iter().chain(loaded.to_come.clone()).collect() };
+    let held = |loaded: &Loaded| -> Vec<_> {
+        loaded.facts.clone().into_iter().chain(loaded.to_come.clone()).collect()
+    };
     Differences {
         listeners: Changes::of(&old.listeners, &new.listeners, |listener| &listener.name),
-        certificates: Changes::of(&held(old_certificates), &held(new_certificates), |(name, _)| name),
+        certificates: Changes::of(&held(old_certificates), &held(new_certificates), |(name, _)| {
+            name
+        }),
         routes: Changes::of(&old.routes, &new.routes, |route| &route.name),
         upstreams: Changes::of(&old.upstreams, &new.upstreams, |upstream| &upstream.name),
         sites: Changes::of(&old.sites, &new.sites, |site| &site.name),
-        sections: sections.into_iter().filter(|(_, same)| !same).map(|(section, _)| section).collect(),
+        sections: sections
+            .into_iter()
+            .filter(|(_, same)| !same)
+            .map(|(section, _)| section)
+            .collect(),
     }
 }
 
 impl ReloadReport {
-    pub(super) fn new(differences: Differences, hash: String, state: &State, applied: bool) -> Self {
-        let Differences { listeners, certificates, routes, upstreams, sites, sections } = differences;
+    pub(super) fn new(
+        differences: Differences,
+        hash: String,
+        state: &State,
+        applied: bool,
+    ) -> Self {
+        let Differences { listeners, certificates, routes, upstreams, sites, sections } =
+            differences;
         let parts = [&listeners, &certificates, &routes, &upstreams, &sites];
-        let changed = !sections.is_empty() || parts.into_iter().any(|changes| *changes != Changes::default());
+        let changed =
+            !sections.is_empty() || parts.into_iter().any(|changes| *changes != Changes::default());
         let (_, websockets) = state.metrics.open();
         Self {
             applied,
@@ -102,7 +126,8 @@ impl ReloadReport {
 
 impl Changes {
     fn of<T: PartialEq>(old: &[T], new: &[T], name: impl Fn(&T) -> &Name) -> Self {
-        let names = |list: &[T]| -> BTreeSet<Name> { list.iter().map(|item| name(item).clone()).collect() };
+        let names =
+            |list: &[T]| -> BTreeSet<Name> { list.iter().map(|item| name(item).clone()).collect() };
         let (old_names, new_names) = (names(old), names(new));
         let text = |name: &Name| name.to_string();
         let find = |list: &[T], wanted: &Name| list.iter().position(|item| name(item) == wanted);
@@ -129,12 +154,18 @@ impl fmt::Display for ReloadReport {
         ];
         let mut said = Vec::new();
         for (what, changes) in parts {
-            for (how, names) in [("+", &changes.added), ("-", &changes.removed), ("~", &changes.changed)] {
+            for (how, names) in
+                [("+", &changes.added), ("-", &changes.removed), ("~", &changes.changed)]
+            {
                 said.extend(names.iter().map(|name| format!("{what} {how}{name}")));
             }
         }
         said.extend(self.sections.iter().map(|section| format!("[{section}] changed")));
         let said = if said.is_empty() { "nothing changed".to_owned() } else { said.join(", ") };
-        write!(f, "{said}; {} connections kept, {} of them WebSockets", self.connections_kept, self.websockets_kept)
+        write!(
+            f,
+            "{said}; {} connections kept, {} of them WebSockets",
+            self.connections_kept, self.websockets_kept
+        )
     }
 }

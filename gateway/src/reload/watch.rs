@@ -1,17 +1,19 @@
 //! Follows the configuration's file and the certificates' files by their content.
 //!
-//! Directories are watched, not files: editors rename over a file, and Kubernetes swaps a `..data` symlink beside it. What
-//! counts is whether the bytes behind the path changed.
+//! Directories are watched, not files: editors rename over a file, and Kubernetes swaps a `..data`
+//! symlink beside it. What counts is whether the bytes behind the path changed.
 
-use crate::{certificates, config_source::ConfigSource, gateway::Handle};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use sha2::{Digest, Sha256};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::{Path, PathBuf},
-    time::Duration,
-};
 use tokio::sync::mpsc;
+
+use crate::certificates;
+use crate::config_source::ConfigSource;
+use crate::gateway::Handle;
 
 /// Quiet time after an event: an editor or a certificate tool writes several files.
 const SETTLE: Duration = Duration::from_millis(200);
@@ -49,15 +51,19 @@ type Content = BTreeMap<PathBuf, Option<String>>;
 /// The files as they are.
 async fn content(handle: &Handle) -> Content {
     let files = files(handle);
-    let digest = |path: &PathBuf| std::fs::read(path).ok().map(|bytes| hex::encode(Sha256::digest(bytes)));
-    let reading = tokio::task::spawn_blocking(move || files.iter().map(|path| (path.clone(), digest(path))).collect());
+    let digest =
+        |path: &PathBuf| std::fs::read(path).ok().map(|bytes| hex::encode(Sha256::digest(bytes)));
+    let reading = tokio::task::spawn_blocking(move || {
+        files.iter().map(|path| (path.clone(), digest(path))).collect()
+    });
     reading.await.unwrap_or_default()
 }
 
 /// The files as they were when they took effect.
 async fn in_effect(handle: &Handle) -> Content {
     let effect = handle.state().effect.lock().await;
-    let certificates = effect.certificates().files.iter().map(|(path, hash)| (path.clone(), Some(hash.clone())));
+    let certificates =
+        effect.certificates().files.iter().map(|(path, hash)| (path.clone(), Some(hash.clone())));
     let config = match &handle.state().source {
         ConfigSource::File(path) => Some((path.clone(), Some(handle.config().hash.clone()))),
         ConfigSource::Text { .. } => None,
@@ -87,8 +93,11 @@ impl Directories {
                 let _told = events.try_send(());
             }
         });
-        let watcher =
-            made.map_err(|error| tracing::warn!(%error, "cannot watch files; looking at them now and then")).ok();
+        let watcher = made
+            .map_err(
+                |error| tracing::warn!(%error, "cannot watch files; looking at them now and then"),
+            )
+            .ok();
         Self { watcher, watched: BTreeSet::new() }
     }
 
@@ -106,7 +115,9 @@ impl Directories {
                     Ok(()) => {
                         self.watched.insert(new);
                     }
-                    Err(error) => tracing::debug!(directory = %new.display(), %error, "cannot watch"),
+                    Err(error) => {
+                        tracing::debug!(directory = %new.display(), %error, "cannot watch")
+                    }
                 }
             }
         }

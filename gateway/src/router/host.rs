@@ -16,7 +16,8 @@ impl Host {
         if text.len() > 260 {
             return None;
         }
-        // The port is behind the last colon, unless that one is inside the brackets of an IPv6 address.
+        // The port is behind the last colon, unless that one is inside the brackets of an IPv6
+        // address.
         let (host, port) = match text.rsplit_once(':') {
             Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
             _ => (text, None),

@@ -1,4 +1,5 @@
-//! Paths in one spelling only, so that what is matched here is what the upstream sees (RFC 3986 section 6.2.2).
+//! Paths in one spelling only, so that what is matched here is what the upstream sees (RFC 3986
+//! section 6.2.2).
 
 // Numbers here come from peers: arithmetic on them is checked or saturates.
 #![warn(clippy::arithmetic_side_effects)]
@@ -22,13 +23,17 @@ pub(crate) enum PathError {
     Escape,
 }
 
-/// The path with needless escapes undone and the others in upper case; refuses what could be read in two ways.
+/// The path with needless escapes undone and the others in upper case; refuses what could be read
+/// in two ways.
 pub(crate) fn normalise(path: &str) -> Result<Cow<'_, str>, PathError> {
     if !path.starts_with('/') {
         return Err(PathError::NotAbsolute);
     }
-    let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'%' | b'\\' | b'?' | b'#' | b'"' | b'<' | b'>');
-    let path = if path.bytes().all(plain) { Cow::Borrowed(path) } else { Cow::Owned(unescape(path)?) };
+    let plain = |byte: u8| {
+        byte.is_ascii_graphic() && !matches!(byte, b'%' | b'\\' | b'?' | b'#' | b'"' | b'<' | b'>')
+    };
+    let path =
+        if path.bytes().all(plain) { Cow::Borrowed(path) } else { Cow::Owned(unescape(path)?) };
     if path.split('/').any(|segment| matches!(segment, "." | "..")) {
         return Err(PathError::DotSegment);
     }
@@ -41,8 +46,9 @@ fn unescape(path: &str) -> Result<String, PathError> {
     while let Some(octet) = octets.next() {
         match octet {
             b'%' => {
-                let digit =
-                    |octet: Option<u8>| octet.and_then(|octet| char::from(octet).to_digit(16)).ok_or(PathError::Escape);
+                let digit = |octet: Option<u8>| {
+                    octet.and_then(|octet| char::from(octet).to_digit(16)).ok_or(PathError::Escape)
+                };
                 let value = (digit(octets.next())? << 4) | digit(octets.next())?;
                 let decoded = u8::try_from(value).map_err(|_| PathError::Escape)?;
                 match decoded {

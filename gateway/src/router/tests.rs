@@ -1,9 +1,11 @@
 //! Which route a request gets.
 
-use super::*;
+use std::time::Duration;
+
 use gateway_config::{Action, RouteTimeouts};
 use http::StatusCode;
-use std::time::Duration;
+
+use super::*;
 
 fn route(name: &str, hosts: &[&str], path: PathMatch, methods: &[Method]) -> Route {
     let second = Duration::from_secs(1);
@@ -50,7 +52,8 @@ fn the_most_specific_route_wins_whatever_the_order() {
                 list.reverse();
             }
             let found = find(&Router::new(&list), host, path, Method::GET);
-            let position = list.iter().position(|route| Some(route) == routes.get(index)).expect("listed");
+            let position =
+                list.iter().position(|route| Some(route) == routes.get(index)).expect("listed");
             assert_eq!(found, Found::Route(position), "{host} {path} backwards: {backwards}");
         }
     };

@@ -3,8 +3,9 @@
 // Numbers here come from peers: arithmetic on them is checked or saturates.
 #![warn(clippy::arithmetic_side_effects)]
 
-use http::{HeaderMap, HeaderValue, Method, header};
 use std::ops::Range;
+
+use http::{HeaderMap, HeaderValue, Method, header};
 
 /// What of a representation is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,10 +26,16 @@ pub(super) enum Selected {
 /// order). No file has a date of modification here, as those of equal deployments differ, so
 /// `If-Unmodified-Since` and `If-Modified-Since` are ignored, which sections 13.1.4 and 13.1.3 then
 /// demand.
-pub(super) fn select(headers: &HeaderMap, method: &Method, length: u64, etag: &HeaderValue) -> Selected {
+pub(super) fn select(
+    headers: &HeaderMap,
+    method: &Method,
+    length: u64,
+    etag: &HeaderValue,
+) -> Selected {
     let tag = etag.to_str().unwrap_or_default();
     // Compared strongly (section 13.1.1): a weak tag names no bytes.
-    if headers.contains_key(header::IF_MATCH) && !listed(headers, &header::IF_MATCH).any(|one| one == "*" || one == tag)
+    if headers.contains_key(header::IF_MATCH)
+        && !listed(headers, &header::IF_MATCH).any(|one| one == "*" || one == tag)
     {
         return Selected::Failed;
     }
@@ -39,7 +46,8 @@ pub(super) fn select(headers: &HeaderMap, method: &Method, length: u64, etag: &H
     if *method != Method::GET {
         return Selected::Whole;
     }
-    // Only a strong tag allows parts to be put together (section 13.1.5); dates are never given out, so none matches.
+    // Only a strong tag allows parts to be put together (section 13.1.5); dates are never given
+    // out, so none matches.
     if headers.get(header::IF_RANGE).is_some_and(|condition| condition != etag) {
         return Selected::Whole;
     }
@@ -58,11 +66,14 @@ fn listed<'h>(headers: &'h HeaderMap, name: &header::HeaderName) -> impl Iterato
 
 /// A single range; several, or nonsense, are ignored (section 14.2 allows it).
 fn part(range: &str, length: u64) -> Selected {
-    let Some((first, last)) = range.strip_prefix("bytes=").and_then(|range| range.trim().split_once('-')) else {
+    let Some((first, last)) =
+        range.strip_prefix("bytes=").and_then(|range| range.trim().split_once('-'))
+    else {
         return Selected::Whole;
     };
     let number = |text: &str| {
-        (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().unwrap_or(u64::MAX))
+        (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()))
+            .then(|| text.parse().unwrap_or(u64::MAX))
     };
     let range = match (number(first), number(last)) {
         (Some(first), None) if last.is_empty() => first..length,
@@ -70,11 +81,14 @@ fn part(range: &str, length: u64) -> Selected {
         (None, Some(last)) if first.is_empty() => length.saturating_sub(last)..length,
         _ => return Selected::Whole,
     };
-    let header = |text: String| HeaderValue::try_from(text).expect("digits and punctuation are a header value");
+    let header = |text: String| {
+        HeaderValue::try_from(text).expect("digits and punctuation are a header value")
+    };
     if range.is_empty() {
         return Selected::Unsatisfiable(header(format!("bytes */{length}")));
     }
-    let content_range = header(format!("bytes {}-{}/{length}", range.start, range.end.saturating_sub(1)));
+    let content_range =
+        header(format!("bytes {}-{}/{length}", range.start, range.end.saturating_sub(1)));
     Selected::Part(range, content_range)
 }
 
@@ -83,7 +97,10 @@ mod tests {
     use super::*;
 
     fn with(fields: &[(header::HeaderName, &'static str)]) -> Selected {
-        let headers = fields.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect();
+        let headers = fields
+            .iter()
+            .map(|(name, value)| (name.clone(), HeaderValue::from_static(value)))
+            .collect();
         select(&headers, &Method::GET, 100, &HeaderValue::from_static("\"tag\""))
     }
 
@@ -129,7 +146,11 @@ mod tests {
             assert_eq!(with(&both), Selected::NotModified, "{tag}");
         }
         for tag in ["\"other\"", "W/\"tag\"", "tag", ""] {
-            let fields = [(header::IF_MATCH, tag), (header::IF_NONE_MATCH, "*"), (header::RANGE, "bytes=0-0")];
+            let fields = [
+                (header::IF_MATCH, tag),
+                (header::IF_NONE_MATCH, "*"),
+                (header::RANGE, "bytes=0-0"),
+            ];
             assert_eq!(with(&fields), Selected::Failed, "{tag}");
         }
         // There is no date, in whatever form.
@@ -137,7 +158,8 @@ mod tests {
             assert_eq!(with(&[(header::IF_UNMODIFIED_SINCE, date)]), Selected::Whole, "{date}");
             assert_eq!(with(&[(header::IF_MODIFIED_SINCE, date)]), Selected::Whole, "{date}");
         }
-        let ranged = |condition| with(&[(header::IF_RANGE, condition), (header::RANGE, "bytes=0-0")]);
+        let ranged =
+            |condition| with(&[(header::IF_RANGE, condition), (header::RANGE, "bytes=0-0")]);
         assert!(matches!(ranged("\"tag\""), Selected::Part(..)));
         assert_eq!(ranged("\"other\""), Selected::Whole);
         assert_eq!(ranged("W/\"tag\""), Selected::Whole);

@@ -1,6 +1,7 @@
 //! Which coding a client gets (RFC 9110 section 12.5.3).
 
-use http::{HeaderValue, header::GetAll};
+use http::HeaderValue;
+use http::header::GetAll;
 
 /// A coding that files are built in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,12 +34,17 @@ impl Coding {
 }
 
 /// The coding with the highest weight, the preferred one among equals; `None`: the file as it is.
-pub(super) fn choose(accept: GetAll<'_, HeaderValue>, available: impl Iterator<Item = Coding>) -> Option<Coding> {
+pub(super) fn choose(
+    accept: GetAll<'_, HeaderValue>,
+    available: impl Iterator<Item = Coding>,
+) -> Option<Coding> {
     let fields: Vec<&str> = accept.iter().filter_map(|field| field.to_str().ok()).collect();
     let weight = |name: &str| {
         let items = || fields.iter().flat_map(|field| field.split(','));
         let find = |wanted: &str| items().find_map(|item| weight_of(item, wanted));
-        find(name).or_else(|| if name == "gzip" { find("x-gzip") } else { None }).or_else(|| find("*"))
+        find(name)
+            .or_else(|| if name == "gzip" { find("x-gzip") } else { None })
+            .or_else(|| find("*"))
     };
     let identity = weight("identity").unwrap_or(1);
     let mut best: Option<(u16, Coding)> = None;
@@ -48,7 +54,8 @@ pub(super) fn choose(accept: GetAll<'_, HeaderValue>, available: impl Iterator<I
             best = Some((weight, coding));
         }
     }
-    // "identity" named with more weight than any coding is a wish for it; unnamed it is only acceptable.
+    // "identity" named with more weight than any coding is a wish for it; unnamed it is only
+    // acceptable.
     let named = fields.iter().any(|field| field.to_ascii_lowercase().contains("identity"));
     best.filter(|(weight, _)| !named || *weight >= identity).map(|(_, coding)| coding)
 }
@@ -92,7 +99,9 @@ mod tests {
             ("", None),
         ] {
             let headers: http::HeaderMap =
-                [(http::header::ACCEPT_ENCODING, HeaderValue::from_static(accept))].into_iter().collect();
+                [(http::header::ACCEPT_ENCODING, HeaderValue::from_static(accept))]
+                    .into_iter()
+                    .collect();
             let chosen = choose(headers.get_all(http::header::ACCEPT_ENCODING), all.into_iter());
             assert_eq!(chosen, expected, "{accept:?}");
         }

@@ -1,18 +1,19 @@
 //! Reads a site: from a directory or from the binary.
 
-use super::{File, Representation, Site, encoding::Coding};
-use crate::files;
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
 use base64::Engine as _;
 use bytes::Bytes;
 use gateway_config::SiteRoot;
 use http::HeaderValue;
 use rust_embed::RustEmbed;
 use sha2::{Digest as _, Sha256};
-use std::{
-    collections::{BTreeMap, HashMap},
-    fs, io,
-    path::{Path, PathBuf},
-};
+
+use super::encoding::Coding;
+use super::{File, Representation, Site};
+use crate::files;
 
 /// Why a site cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +42,8 @@ const TOTAL_MAX: u64 = 256 << 20;
 /// Deepest directory.
 const DEPTH_MAX: usize = 16;
 
-/// What the chat's own page needs, and nothing else. Svelte makes its templates through the one policy named.
+/// What the chat's own page needs, and nothing else. Svelte makes its templates through the one
+/// policy named.
 const STRICT_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; \
      connect-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; \
@@ -68,7 +70,8 @@ impl Site {
             SiteRoot::Directory(directory) => read_directory(directory)?,
         };
         let files = assemble(octets);
-        let spa_fallback = site.spa_fallback.as_ref().map(|file| format!("/{}", file.trim_start_matches('/')));
+        let spa_fallback =
+            site.spa_fallback.as_ref().map(|file| format!("/{}", file.trim_start_matches('/')));
         if let Some(missing) = spa_fallback.as_ref().filter(|file| !files.contains_key(*file))
             && !files.is_empty()
         {
@@ -117,17 +120,24 @@ impl Representation {
     fn new(bytes: Bytes) -> Self {
         let digest = Sha256::digest(&bytes);
         let tag = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(digest);
-        let etag = HeaderValue::try_from(format!("\"{tag}\"")).expect("base64 in quotes is a header value");
+        let etag = HeaderValue::try_from(format!("\"{tag}\""))
+            .expect("base64 in quotes is a header value");
         Self { bytes, etag }
     }
 }
 
 /// `/assets/NAME-HASH.ext`, as Vite names what it bundles: eight characters of base64url.
 fn has_hash(path: &str) -> bool {
-    let stem =
-        path.strip_prefix("/assets/").and_then(|file| file.rsplit('/').next()).and_then(|file| file.split('.').next());
-    let hash = stem.and_then(|stem| stem.get(stem.len().checked_sub(9)?..)).and_then(|end| end.strip_prefix('-'));
-    hash.is_some_and(|hash| hash.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')))
+    let stem = path
+        .strip_prefix("/assets/")
+        .and_then(|file| file.rsplit('/').next())
+        .and_then(|file| file.split('.').next());
+    let hash = stem
+        .and_then(|stem| stem.get(stem.len().checked_sub(9)?..))
+        .and_then(|end| end.strip_prefix('-'));
+    hash.is_some_and(|hash| {
+        hash.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    })
 }
 
 fn read_directory(root: &Path) -> Result<BTreeMap<String, Bytes>, SiteError> {
@@ -137,7 +147,8 @@ fn read_directory(root: &Path) -> Result<BTreeMap<String, Bytes>, SiteError> {
     let mut open = vec![(real_root.clone(), String::new(), 0)];
     while let Some((directory, prefix, depth)) = open.pop() {
         let kernels = fs::File::open(&directory).and_then(|opened| files::refuse_kernels(&opened));
-        kernels.map_err(|error| failed(if prefix.is_empty() { root } else { &directory }, error))?;
+        kernels
+            .map_err(|error| failed(if prefix.is_empty() { root } else { &directory }, error))?;
         for entry in fs::read_dir(&directory).map_err(|error| failed(&directory, error))? {
             let entry = entry.map_err(|error| failed(&directory, error))?;
             let Ok(name) = entry.file_name().into_string() else { continue };
@@ -146,7 +157,8 @@ fn read_directory(root: &Path) -> Result<BTreeMap<String, Bytes>, SiteError> {
                 continue;
             }
             // Links may lead about inside (Kubernetes mounts consist of them), never outside.
-            let path = fs::canonicalize(entry.path()).map_err(|error| failed(&entry.path(), error))?;
+            let path =
+                fs::canonicalize(entry.path()).map_err(|error| failed(&entry.path(), error))?;
             if !path.starts_with(&real_root) {
                 tracing::warn!(path = %entry.path().display(), "not served: the link leads out of the site");
                 continue;
@@ -226,7 +238,8 @@ mod tests {
         fs::create_dir_all(site.path().join("sub")).unwrap();
         ["index.html", "sub/a.txt", ".env", "..data/linked.txt"].into_iter().for_each(write);
         fs::write(outside.path().join("secret"), "secret").unwrap();
-        std::os::unix::fs::symlink(outside.path().join("secret"), site.path().join("secret.txt")).unwrap();
+        std::os::unix::fs::symlink(outside.path().join("secret"), site.path().join("secret.txt"))
+            .unwrap();
         std::os::unix::fs::symlink("..data/linked.txt", site.path().join("linked.txt")).unwrap();
         let found = read_directory(site.path()).unwrap();
         assert_eq!(found.keys().collect::<Vec<_>>(), ["/index.html", "/linked.txt", "/sub/a.txt"]);

@@ -1,13 +1,16 @@
 //! Requests for pages that are no files: the application finds out itself which page it is, be its
 //! name `/people/ada.lovelace`. A missing script must not turn into a page.
 
-use super::File;
-use http::{HeaderMap, HeaderValue, Method, header};
 use std::collections::HashMap;
+
+use http::{HeaderMap, HeaderValue, Method, header};
+
+use super::File;
 
 /// What decides whether a request falls back (RFC 9110 section 12.5.5).
 pub(super) const VARY: HeaderValue = HeaderValue::from_static("accept, sec-fetch-mode");
-pub(super) const VARY_AND_CODING: HeaderValue = HeaderValue::from_static("accept, accept-encoding, sec-fetch-mode");
+pub(super) const VARY_AND_CODING: HeaderValue =
+    HeaderValue::from_static("accept, accept-encoding, sec-fetch-mode");
 
 /// Below these is never a page of the application, whatever routes and files there are.
 const NEVER: [&str; 4] = ["/api", "/ws", "/assets", "/.well-known"];
@@ -21,7 +24,8 @@ pub(super) fn is_navigation(method: &Method, headers: &HeaderMap) -> bool {
     match headers.get("sec-fetch-mode") {
         Some(mode) => mode == "navigate",
         None => {
-            let mut accept = headers.get_all(header::ACCEPT).iter().filter_map(|accept| accept.to_str().ok());
+            let mut accept =
+                headers.get_all(header::ACCEPT).iter().filter_map(|accept| accept.to_str().ok());
             accept.any(|accept| accept.contains("text/html"))
         }
     }
@@ -36,16 +40,25 @@ impl Directories {
     pub(super) fn of(files: &HashMap<String, File>) -> Self {
         let above = |file: &'_ str| above(file).map(str::to_owned).collect::<Vec<_>>();
         let all = files.keys().flat_map(|file| above(file));
-        Self(all.map(|directory| (directory.clone(), files.contains_key(&format!("{directory}index.html")))).collect())
+        Self(
+            all.map(|directory| {
+                (directory.clone(), files.contains_key(&format!("{directory}index.html")))
+            })
+            .collect(),
+        )
     }
 
     /// Whether the application may have a page at this path, which is no file: not where files are
     /// that pages load, which is any directory without an `index.html`, and not under a hidden
     /// name.
     pub(super) fn may_have_page(&self, path: &str) -> bool {
-        let below = |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let below = |root: &str| {
+            path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
         let known = above(path).map_while(|directory| self.0.get(directory));
-        !NEVER.into_iter().any(below) && !path.contains("/.") && known.into_iter().all(|has_index| *has_index)
+        !NEVER.into_iter().any(below)
+            && !path.contains("/.")
+            && known.into_iter().all(|has_index| *has_index)
     }
 }
 

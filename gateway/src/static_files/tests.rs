@@ -1,7 +1,8 @@
 //! Files, codings, ranges and conditions.
 
-use super::*;
 use std::collections::BTreeMap;
+
+use super::*;
 
 fn site() -> Site {
     let files = [
@@ -23,25 +24,43 @@ fn site() -> Site {
 }
 
 fn get(path: &str, fields: &[(HeaderName, &'static str)]) -> Option<Reply> {
-    let headers = fields.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect();
+    let headers = fields
+        .iter()
+        .map(|(name, value)| (name.clone(), HeaderValue::from_static(value)))
+        .collect();
     site().reply(&Method::GET, path, &headers)
 }
 
 fn field<'r>(reply: &'r Reply, name: &HeaderName) -> Option<&'r str> {
-    reply.headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.to_str().expect("text"))
+    reply
+        .headers
+        .iter()
+        .find(|(other, _)| other == name)
+        .map(|(_, value)| value.to_str().expect("text"))
 }
 
 #[test]
 fn a_file_comes_in_the_coding_the_client_takes() {
     let plain = get("/", &[]).expect("found");
-    assert_eq!((plain.status, plain.body.len(), field(&plain, &header::CONTENT_ENCODING)), (StatusCode::OK, 135, None));
+    assert_eq!(
+        (plain.status, plain.body.len(), field(&plain, &header::CONTENT_ENCODING)),
+        (StatusCode::OK, 135, None)
+    );
     assert_eq!(field(&plain, &header::VARY), Some("accept-encoding"));
     assert_eq!(field(&plain, &header::CACHE_CONTROL), Some("no-cache"));
     let coded = get("/index.html", &[(header::ACCEPT_ENCODING, "gzip, br")]).expect("found");
-    assert_eq!((&*coded.body, field(&coded, &header::CONTENT_ENCODING)), (&b"brotli"[..], Some("br")));
+    assert_eq!(
+        (&*coded.body, field(&coded, &header::CONTENT_ENCODING)),
+        (&b"brotli"[..], Some("br"))
+    );
     assert_eq!(field(&coded, &header::CONTENT_TYPE), Some("text/html; charset=utf-8"));
-    assert_ne!(field(&plain, &header::ETAG), field(&coded, &header::ETAG), "each coding has a tag of its own");
-    let ranged = get("/", &[(header::ACCEPT_ENCODING, "br"), (header::RANGE, "bytes=0-1")]).expect("found");
+    assert_ne!(
+        field(&plain, &header::ETAG),
+        field(&coded, &header::ETAG),
+        "each coding has a tag of its own"
+    );
+    let ranged =
+        get("/", &[(header::ACCEPT_ENCODING, "br"), (header::RANGE, "bytes=0-1")]).expect("found");
     assert_eq!((ranged.status, &*ranged.body), (StatusCode::PARTIAL_CONTENT, &b"<!"[..]));
 }
 
@@ -96,7 +115,10 @@ fn navigations_fall_back_to_the_application_and_nothing_else_does() {
     ] {
         assert_eq!(get(path, &page).is_some(), found, "{path}");
     }
-    assert!(get("/settings", &[(header::ACCEPT, "*/*")]).is_none(), "a script that asks for a page gets none");
+    assert!(
+        get("/settings", &[(header::ACCEPT, "*/*")]).is_none(),
+        "a script that asks for a page gets none"
+    );
     assert!(site().reply(&Method::POST, "/settings", &HeaderMap::new()).is_none());
 }
 
@@ -124,9 +146,13 @@ fn caches_learn_what_a_fallback_depends_on() {
 
 #[test]
 fn a_file_that_is_not_what_the_client_supposes_is_answered_412() {
-    let reply = get("/", &[(header::IF_MATCH, "\"other\""), (header::RANGE, "bytes=0-0")]).expect("found");
+    let reply =
+        get("/", &[(header::IF_MATCH, "\"other\""), (header::RANGE, "bytes=0-0")]).expect("found");
     assert_eq!((reply.status, reply.length), (StatusCode::PRECONDITION_FAILED, 0));
-    assert!(get("/assets/gone", &[(header::IF_MATCH, "*")]).is_none(), "section 13.2.1: it would be 404 without");
+    assert!(
+        get("/assets/gone", &[(header::IF_MATCH, "*")]).is_none(),
+        "section 13.2.1: it would be 404 without"
+    );
 }
 
 #[test]

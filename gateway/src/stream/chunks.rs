@@ -1,7 +1,8 @@
-//! Follows the chunks of a request body, strictly: a line that two parsers could read differently is an error before
-//! Pingora's parser can read it at all (RFC 9112 section 7.1).
+//! Follows the chunks of a request body, strictly: a line that two parsers could read differently
+//! is an error before Pingora's parser can read it at all (RFC 9112 section 7.1).
 
-/// Most bytes of chunk extensions in one body; none means anything here (RFC 9112 section 7.1.1 asks for a limit).
+/// Most bytes of chunk extensions in one body; none means anything here (RFC 9112 section 7.1.1
+/// asks for a limit).
 const EXTENSIONS_MAX: usize = 4 * 1024;
 /// Most bytes of trailer fields, which are read and dropped.
 const TRAILERS_MAX: usize = 8 * 1024;
@@ -93,7 +94,10 @@ impl Chunks {
             (State::Size { size, digits: digits @ 0..DIGITS_MAX }, byte) => {
                 let digit = char::from(byte).to_digit(16).ok_or(ChunkError::Size)?;
                 let size = size.checked_mul(16).and_then(|size| size.checked_add(digit.into()));
-                Ok(State::Size { size: size.ok_or(ChunkError::Size)?, digits: digits.saturating_add(1) })
+                Ok(State::Size {
+                    size: size.ok_or(ChunkError::Size)?,
+                    digits: digits.saturating_add(1),
+                })
             }
             (State::Extension { size }, b'\r') => Ok(State::SizeEnd { size }),
             (State::Extension { size }, byte) if is_text(byte) => {
@@ -106,7 +110,9 @@ impl Chunks {
             }
             (State::SizeEnd { size: 0 }, b'\n') => Ok(State::Trailer),
             (State::SizeEnd { size }, b'\n') => Ok(State::Data(size)),
-            (State::Size { .. } | State::Extension { .. } | State::SizeEnd { .. }, _) => Err(ChunkError::Size),
+            (State::Size { .. } | State::Extension { .. } | State::SizeEnd { .. }, _) => {
+                Err(ChunkError::Size)
+            }
             (State::DataEnd, b'\r') => Ok(State::DataEndLine),
             (State::DataEndLine, b'\n') => Ok(State::Size { size: 0, digits: 0 }),
             (State::Data(_) | State::DataEnd | State::DataEndLine, _) => Err(ChunkError::Data),
@@ -115,7 +121,9 @@ impl Chunks {
             (state, byte) => {
                 self.trailers = self.trailers.saturating_add(1);
                 let next = match (state, byte) {
-                    (State::Trailer | State::TrailerName, byte) if crate::head::is_token(byte) => State::TrailerName,
+                    (State::Trailer | State::TrailerName, byte) if crate::head::is_token(byte) => {
+                        State::TrailerName
+                    }
                     (State::TrailerName, b':') => State::TrailerValue,
                     (State::TrailerValue, b'\r') => State::TrailerEnd,
                     (State::TrailerValue, byte) if is_text(byte) => State::TrailerValue,
@@ -128,7 +136,8 @@ impl Chunks {
     }
 }
 
-/// What may stand in an extension or a value: no control characters but the tab (RFC 9110 section 5.5).
+/// What may stand in an extension or a value: no control characters but the tab (RFC 9110 section
+/// 5.5).
 fn is_text(byte: u8) -> bool {
     byte == b'\t' || (byte >= 0x20 && byte != 0x7f)
 }
@@ -156,15 +165,25 @@ mod tests {
 
     #[test]
     fn what_is_no_size_no_data_or_no_trailer_is_refused() {
-        for text in ["\r\n", ";a\r\n", "+1", "-1", " 1", "1 ", "1\t", "0x1", "1\n", "1;a\n", "1\ra", "g", "1_0", "1;\0"]
-        {
+        for text in [
+            "\r\n", ";a\r\n", "+1", "-1", " 1", "1 ", "1\t", "0x1", "1\n", "1;a\n", "1\ra", "g",
+            "1_0", "1;\0",
+        ] {
             assert_eq!(whole(text.as_bytes()), Err(ChunkError::Size), "{text:?}");
         }
         assert_eq!(whole(b"10000000000000000"), Err(ChunkError::Size), "65 bits");
         for text in ["1\r\nab", "1\r\na\n", "1\r\na\rb"] {
             assert_eq!(whole(text.as_bytes()), Err(ChunkError::Data), "{text:?}");
         }
-        for text in ["0\r\n\n", "0\r\nab\r\n", "0\r\n: b", "0\r\na :", "0\r\na: b\n", "0\r\na: b\r\r", "0\r\n\r\r"] {
+        for text in [
+            "0\r\n\n",
+            "0\r\nab\r\n",
+            "0\r\n: b",
+            "0\r\na :",
+            "0\r\na: b\n",
+            "0\r\na: b\r\r",
+            "0\r\n\r\r",
+        ] {
             assert_eq!(whole(text.as_bytes()), Err(ChunkError::Trailers), "{text:?}");
         }
         let extensions = format!("1;{}\r\na\r\n", "x".repeat(1000)).repeat(5);

@@ -1,28 +1,23 @@
-//! The running gateway's side: hands its sockets to a successor and steps back once that one serves.
+//! The running gateway's side: hands its sockets to a successor and steps back once that one
+//! serves.
 
-use super::{
-    Part,
-    place::{self, Identity},
-    wire::{Channel, Described, PROTOCOL, Word},
-};
-use crate::{
-    gateway::{Handle, State},
-    metrics::UpgradeResult,
-};
+use std::os::fd::AsFd as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use std::{fs, io};
+
 use nix::unistd::geteuid;
-use std::{
-    fs, io,
-    os::fd::AsFd as _,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
-use tokio::{
-    net::{UnixListener, UnixStream},
-    sync::Semaphore,
-    task::JoinHandle,
-};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+use super::Part;
+use super::place::{self, Identity};
+use super::wire::{Channel, Described, PROTOCOL, Word};
+use crate::gateway::{Handle, State};
+use crate::metrics::UpgradeResult;
 
 /// Conversations at once; all but one are refused, which takes a moment.
 const CONVERSATIONS: usize = 8;
@@ -42,7 +37,12 @@ pub(crate) struct Offer {
 }
 
 impl Offer {
-    pub(super) fn start(path: PathBuf, identity: Option<Identity>, listener: UnixListener, gateway: &Handle) -> Self {
+    pub(super) fn start(
+        path: PathBuf,
+        identity: Option<Identity>,
+        listener: UnixListener,
+        gateway: &Handle,
+    ) -> Self {
         let stop = CancellationToken::new();
         let work = listen(listener, gateway.clone());
         let stopped = stop.clone();
@@ -56,7 +56,8 @@ impl Offer {
         &self.path
     }
 
-    /// Stops listening. The file goes too, unless it is another's: a successor has put its own socket there.
+    /// Stops listening. The file goes too, unless it is another's: a successor has put its own
+    /// socket there.
     pub(crate) async fn close(self, superseded: bool) {
         self.stop.cancel();
         // Only ever cancelled.
@@ -74,7 +75,8 @@ async fn listen(listener: UnixListener, gateway: Handle) {
             Ok((stream, _)) => {
                 let Ok(place) = Arc::clone(&room).try_acquire_owned() else { continue };
                 let conversation = converse(Channel::new(stream), gateway.clone());
-                // Not ended with this socket: a reload that moves it must not end a take-over that is under way.
+                // Not ended with this socket: a reload that moves it must not end a take-over that
+                // is under way.
                 let end = gateway.state().end.clone();
                 gateway.state().tasks.spawn(async move {
                     let _place = place;
@@ -111,7 +113,11 @@ async fn converse(mut channel: Channel, gateway: Handle) {
             let _said = channel.say(&Word::Refused { reason }, WORD).await;
         }
         Err(Ended::Failed(reason)) => {
-            tracing::error!(pid, reason, "a process began to take over and did not; this one serves on");
+            tracing::error!(
+                pid,
+                reason,
+                "a process began to take over and did not; this one serves on"
+            );
             gateway.metrics().upgrade(UpgradeResult::Failed);
             let reason = "too late, or not understood: the gateway before serves on".to_owned();
             let _said = channel.say(&Word::Refused { reason }, WORD).await;
@@ -144,7 +150,8 @@ async fn hand_over(channel: &mut Channel, pid: i32, gateway: &Handle) -> Result<
     let Ok(_turn) = state.handing_over.try_acquire() else {
         return Err(Ended::Refused("another process is taking over just now".to_owned()));
     };
-    let failed = |what: &'static str| move |error: io::Error| Ended::Failed(format!("{what}: {error}"));
+    let failed =
+        |what: &'static str| move |error: io::Error| Ended::Failed(format!("{what}: {error}"));
     give(channel, state).await.map_err(failed("handing the sockets over"))?;
     tracing::info!(pid, version, "a process takes over: it has the listening sockets");
     match channel.hear(PREPARATION).await {
@@ -158,8 +165,15 @@ async fn hand_over(channel: &mut Channel, pid: i32, gateway: &Handle) -> Result<
         Err(error) => return Err(Ended::Failed(error.to_string())),
     }
     // Said before anything changes here: to somebody who is gone it cannot be said.
-    channel.say(&Word::HandedOver, WORD).await.map_err(failed("saying that they are handed over"))?;
-    tracing::info!(pid, version, "handed over: the new process accepts from now on, this one finishes what it has");
+    channel
+        .say(&Word::HandedOver, WORD)
+        .await
+        .map_err(failed("saying that they are handed over"))?;
+    tracing::info!(
+        pid,
+        version,
+        "handed over: the new process accepts from now on, this one finishes what it has"
+    );
     gateway.metrics().upgrade(UpgradeResult::HandedOver);
     gateway.supersede();
     Ok(())
@@ -176,7 +190,9 @@ async fn give(channel: &mut Channel, state: &State) -> io::Result<()> {
         configured: configured.to_string(),
     };
     let version = env!("CARGO_PKG_VERSION").to_owned();
-    channel.say(&Word::Sockets { version, sockets: sockets.iter().map(described).collect() }, WORD).await?;
+    channel
+        .say(&Word::Sockets { version, sockets: sockets.iter().map(described).collect() }, WORD)
+        .await?;
     let descriptors: Vec<_> = sockets.iter().map(|(_, _, socket)| socket.as_fd()).collect();
     channel.give(&descriptors, WORD).await
 }
@@ -185,7 +201,14 @@ async fn give(channel: &mut Channel, state: &State) -> io::Result<()> {
 pub(super) async fn reach(path: &Path, within: Duration) -> io::Result<Option<UnixStream>> {
     match tokio::time::timeout(within, UnixStream::connect(path)).await? {
         Ok(stream) => Ok(Some(stream)),
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => Ok(None),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
+            ) =>
+        {
+            Ok(None)
+        }
         Err(error) => Err(error),
     }
 }

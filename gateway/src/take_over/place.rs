@@ -1,19 +1,21 @@
-//! The upgrade socket in the file system: in a directory of ours alone, made beside its place and then put there at once.
+//! The upgrade socket in the file system: in a directory of ours alone, made beside its place and
+//! then put there at once.
+
+use std::fs::{self, DirBuilder, Metadata, Permissions};
+use std::io;
+use std::os::unix::fs::{
+    DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, PermissionsExt as _,
+};
+use std::path::{Path, PathBuf};
+
+use nix::unistd::geteuid;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+use tokio::net::UnixListener;
 
 use super::{Offer, UpgradeError};
-use crate::{files, gateway::Handle};
-use nix::unistd::geteuid;
-use rustix::{
-    io::Errno,
-    net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with},
-};
-use std::{
-    fs::{self, DirBuilder, Metadata, Permissions},
-    io,
-    os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, PermissionsExt as _},
-    path::{Path, PathBuf},
-};
-use tokio::net::UnixListener;
+use crate::files;
+use crate::gateway::Handle;
 
 /// Write permission for the group and for others.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
@@ -39,7 +41,8 @@ impl Drop for Made {
 }
 
 impl Prepared {
-    /// Makes it. A live socket in its place is in the way, unless it is the one that is being taken over.
+    /// Makes it. A live socket in its place is in the way, unless it is the one that is being taken
+    /// over.
     pub(crate) fn make(place: &Path, takes_over: bool) -> Result<Self, UpgradeError> {
         check_directory(place)?;
         if !takes_over && is_live(place)? {
@@ -76,8 +79,9 @@ pub(super) fn identity(path: &Path) -> Option<Identity> {
     fs::symlink_metadata(path).ok().map(|file| Identity(file.dev(), file.ino()))
 }
 
-/// Whoever may write into the directory could put a socket of their own there, and be given ours: refuses a directory that
-/// is another user's or that others may write into. Makes it, for us alone, if it is not there.
+/// Whoever may write into the directory could put a socket of their own there, and be given ours:
+/// refuses a directory that is another user's or that others may write into. Makes it, for us
+/// alone, if it is not there.
 pub(crate) fn check_directory(place: &Path) -> Result<(), UpgradeError> {
     let directory = directory_of(place);
     let found = match fs::metadata(directory) {
@@ -98,7 +102,9 @@ pub(crate) fn look(place: &Path) -> Result<(), UpgradeError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             // Only the last directory would be made.
             let above = fs::metadata(directory_of(directory)).map(drop);
-            above.and_then(|()| files::could_write_into(directory)).map_err(|error| unusable(directory, &error))?;
+            above
+                .and_then(|()| files::could_write_into(directory))
+                .map_err(|error| unusable(directory, &error))?;
         }
         Err(error) => return Err(unusable(directory, &error)),
     }
@@ -118,13 +124,17 @@ fn unusable(directory: &Path, error: &io::Error) -> UpgradeError {
 }
 
 fn judge(directory: &Path, found: &Metadata) -> Result<(), UpgradeError> {
-    let refused = |reason: String| UpgradeError::Directory { directory: directory.to_owned(), reason };
+    let refused =
+        |reason: String| UpgradeError::Directory { directory: directory.to_owned(), reason };
     let (ours, mode) = (geteuid().as_raw(), found.mode());
     if !found.is_dir() {
         return Err(refused("is no directory".to_owned()));
     }
     if found.uid() != ours && found.uid() != 0 {
-        return Err(refused(format!("belongs to the user {}; expected our own, {ours}, or root", found.uid())));
+        return Err(refused(format!(
+            "belongs to the user {}; expected our own, {ours}, or root",
+            found.uid()
+        )));
     }
     if mode & WRITABLE_BY_OTHERS != 0 {
         return Err(refused(format!(
@@ -143,8 +153,8 @@ fn is_live(place: &Path) -> Result<bool, UpgradeError> {
     let failed = |error: io::Error| UpgradeError::Socket { path: place.to_owned(), error };
     let address = SocketAddrUnix::new(place).map_err(|error| failed(error.into()))?;
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let probe =
-        socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).map_err(|error| failed(error.into()))?;
+    let probe = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
+        .map_err(|error| failed(error.into()))?;
     match connect(&probe, &address) {
         // EAGAIN: somebody listens whose queue is full.
         Ok(()) | Err(Errno::AGAIN) => Ok(true),

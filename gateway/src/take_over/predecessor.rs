@@ -1,16 +1,14 @@
 //! The new gateway's side: asks the running one for its sockets, and tells it when it serves.
 
-use super::{
-    Inherited, UpgradeError, check_directory,
-    offer::{PREPARATION, reach},
-    wire::{Channel, PROTOCOL, Word},
-};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
 use nix::unistd::geteuid;
-use std::{
-    io,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+
+use super::offer::{PREPARATION, reach};
+use super::wire::{Channel, PROTOCOL, Word};
+use super::{Inherited, UpgradeError, check_directory};
 
 /// Deadline of an answer: the running gateway may be in the middle of a reload.
 const ANSWER: Duration = Duration::from_secs(20);
@@ -47,19 +45,26 @@ impl Predecessor {
         };
         let descriptors = channel.take(described.len(), ANSWER).await.map_err(broken)?;
         let pid = pid.unwrap_or_default();
-        tracing::info!(pid, version, sockets = descriptors.len(), "taking over from the running gateway");
+        tracing::info!(
+            pid,
+            version,
+            sockets = descriptors.len(),
+            "taking over from the running gateway"
+        );
         let inherited = Inherited::new(described, descriptors).map_err(UpgradeError::Broken)?;
         Ok(Some((Self { channel, path: path.to_owned(), pid }, inherited)))
     }
 
-    /// Tells that this process serves. Afterwards it is the only one that accepts; on an error it must not.
+    /// Tells that this process serves. Afterwards it is the only one that accepts; on an error it
+    /// must not.
     pub(crate) async fn announce(mut self) -> Result<(), UpgradeError> {
         // It may be gone, and may have said why before.
         let said = self.channel.say(&Word::Serving, ANSWER).await;
         match self.channel.hear(PREPARATION).await {
             Ok(Some(Word::HandedOver)) => tracing::info!(pid = self.pid, "taken over"),
             Ok(Some(Word::Refused { reason })) => return Err(UpgradeError::Refused(reason)),
-            // It cannot go on accepting if it is gone; and if it is only slow, it will read what was said and stop then.
+            // It cannot go on accepting if it is gone; and if it is only slow, it will read what
+            // was said and stop then.
             answer => tracing::warn!(
                 pid = self.pid, socket = %self.path.display(), ?said, ?answer,
                 "the gateway before does not answer; serving in its place"

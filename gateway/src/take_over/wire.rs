@@ -1,27 +1,23 @@
-//! What two gateways say to each other: words as JSON behind their length, then descriptors (SCM_RIGHTS, unix(7)).
+//! What two gateways say to each other: words as JSON behind their length, then descriptors
+//! (SCM_RIGHTS, unix(7)).
 
-use rustix::{
-    cmsg_space,
-    net::{
-        RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer, SendAncillaryMessage,
-        SendFlags, recvmsg, sendmsg,
-    },
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::cmsg_space;
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
 use serde::{Deserialize, Serialize};
-use std::{
-    io::{self, IoSlice, IoSliceMut},
-    mem::MaybeUninit,
-    os::fd::{BorrowedFd, OwnedFd},
-    time::Duration,
-};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _, Interest},
-    net::UnixStream,
-    time::timeout,
-};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
+use tokio::net::UnixStream;
+use tokio::time::timeout;
 
-/// Raised when an older gateway could no longer understand a newer one, or the other way round. New fields and new words
-/// that the other side may ignore do not raise it.
+/// Raised when an older gateway could no longer understand a newer one, or the other way round. New
+/// fields and new words that the other side may ignore do not raise it.
 pub(super) const PROTOCOL: u32 = 1;
 
 /// Longest word: the description of some thousand sockets.
@@ -94,7 +90,10 @@ impl Channel {
         }
         let length = u32::from_be_bytes(length);
         if length > LONGEST {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, format!("a word of {length} octets")));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("a word of {length} octets"),
+            ));
         }
         let mut text = vec![0; length as usize];
         self.0.read_exact(&mut text).await?;
@@ -102,7 +101,11 @@ impl Channel {
     }
 
     /// Sends descriptors.
-    pub(super) async fn give(&self, descriptors: &[BorrowedFd<'_>], within: Duration) -> io::Result<()> {
+    pub(super) async fn give(
+        &self,
+        descriptors: &[BorrowedFd<'_>],
+        within: Duration,
+    ) -> io::Result<()> {
         let give = async {
             for some in descriptors.chunks(AT_ONCE) {
                 self.0.async_io(Interest::WRITABLE, || give(&self.0, some)).await?;
@@ -144,22 +147,27 @@ fn take(stream: &UnixStream) -> io::Result<Vec<OwnedFd>> {
     let mut room = [MaybeUninit::uninit(); cmsg_space!(ScmRights(AT_ONCE))];
     let mut control = RecvAncillaryBuffer::new(&mut room);
     let mut octet = [0];
-    let received = recvmsg(stream, &mut [IoSliceMut::new(&mut octet)], &mut control, RecvFlags::CMSG_CLOEXEC)?;
+    let received =
+        recvmsg(stream, &mut [IoSliceMut::new(&mut octet)], &mut control, RecvFlags::CMSG_CLOEXEC)?;
     let rights = control.drain().filter_map(|message| match message {
         RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
         _ => None,
     });
     let all: Vec<OwnedFd> = rights.flatten().collect();
     if received.flags.contains(ReturnFlags::CTRUNC) {
-        return Err(io::Error::other("not every descriptor arrived: is the limit of open files reached?"));
+        return Err(io::Error::other(
+            "not every descriptor arrived: is the limit of open files reached?",
+        ));
     }
     Ok(all)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+    use std::os::fd::AsFd as _;
+
     use super::*;
-    use std::{net::TcpListener, os::fd::AsFd as _};
 
     const SOON: Duration = Duration::from_secs(10);
 
@@ -167,10 +175,13 @@ mod tests {
     async fn words_and_more_descriptors_than_travel_at_once_arrive_in_order() {
         let (one, other) = UnixStream::pair().unwrap();
         let (mut one, mut other) = (Channel::new(one), Channel::new(other));
-        let sockets: Vec<_> = (0..AT_ONCE + 7).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+        let sockets: Vec<_> =
+            (0..AT_ONCE + 7).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
         let giving = async {
             one.say(&Word::HandedOver, SOON).await.unwrap();
-            one.give(&sockets.iter().map(|socket| socket.as_fd()).collect::<Vec<_>>(), SOON).await.unwrap();
+            one.give(&sockets.iter().map(|socket| socket.as_fd()).collect::<Vec<_>>(), SOON)
+                .await
+                .unwrap();
             one.say(&Word::Serving, SOON).await.unwrap();
         };
         let taking = async {
@@ -181,7 +192,8 @@ mod tests {
         };
         let ((), taken) = tokio::join!(giving, taking);
         let port = |socket: &TcpListener| socket.local_addr().unwrap().port();
-        let taken: Vec<_> = taken.into_iter().map(|socket| port(&TcpListener::from(socket))).collect();
+        let taken: Vec<_> =
+            taken.into_iter().map(|socket| port(&TcpListener::from(socket))).collect();
         assert_eq!(taken, sockets.iter().map(port).collect::<Vec<_>>());
         drop(one);
         assert_eq!(other.hear(SOON).await.unwrap(), None);

@@ -7,7 +7,9 @@ use std::backtrace::{Backtrace, BacktraceStatus};
 pub(super) fn log() {
     std::panic::set_hook(Box::new(|panic| {
         let reason = panic.payload_as_str().unwrap_or("for a reason that is no text");
-        let place = panic.location().map(|at| format!("{}:{}:{}", portable(at.file()), at.line(), at.column()));
+        let place = panic
+            .location()
+            .map(|at| format!("{}:{}:{}", portable(at.file()), at.line(), at.column()));
         let place = place.unwrap_or_default();
         let thread = std::thread::current();
         let thread = thread.name().unwrap_or_default();
@@ -28,7 +30,8 @@ fn portable(file: &str) -> &str {
     if !file.starts_with('/') {
         return file;
     }
-    let krate = file.rfind("/src/").and_then(|src| file.get(..src)).and_then(|before| before.rfind('/'));
+    let krate =
+        file.rfind("/src/").and_then(|src| file.get(..src)).and_then(|before| before.rfind('/'));
     let name = krate.or_else(|| file.rfind('/'));
     name.and_then(|slash| file.get(slash + 1..)).unwrap_or(file)
 }

@@ -1,12 +1,11 @@
 //! The handshake by which an ACME authority has a name proven (RFC 8737).
 
-use gateway_acme::{ACME_TLS_ALPN, Challenges};
-use rustls::{
-    ServerConfig,
-    server::ClientHello,
-    sign::{CertifiedKey, SingleCertAndKey},
-};
 use std::sync::Arc;
+
+use gateway_acme::{ACME_TLS_ALPN, Challenges};
+use rustls::ServerConfig;
+use rustls::server::ClientHello;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
 /// The name to prove, if this is such a handshake.
 pub(super) fn asked_for(hello: &ClientHello<'_>) -> Option<String> {

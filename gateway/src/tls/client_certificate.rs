@@ -1,17 +1,17 @@
 //! Certificates that clients show: who may have issued them, and whom they name.
 
-use super::TlsError;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
 use gateway_config::ClientCertificates;
-use rustls::{
-    RootCertStore, ServerConnection,
-    crypto::CryptoProvider,
-    server::{WebPkiClientVerifier, danger::ClientCertVerifier},
-};
-use std::{fmt::Write as _, sync::Arc};
-use x509_parser::{
-    prelude::{FromDer as _, X509Certificate},
-    x509::{AttributeTypeAndValue, X509Name},
-};
+use rustls::crypto::CryptoProvider;
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::{RootCertStore, ServerConnection};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+use x509_parser::x509::{AttributeTypeAndValue, X509Name};
+
+use super::TlsError;
 
 pub(super) fn verifier(
     clients: &ClientCertificates,
@@ -25,8 +25,8 @@ pub(super) fn verifier(
     builder.build().map_err(|error| TlsError::Clients(format!("{file}: {error}")))
 }
 
-/// The subject of the certificate that the client has shown, as RFC 4514 writes it, in visible ASCII only: other bytes and
-/// `%` are percent-encoded.
+/// The subject of the certificate that the client has shown, as RFC 4514 writes it, in visible
+/// ASCII only: other bytes and `%` are percent-encoded.
 pub(crate) fn subject(session: &ServerConnection) -> Option<Arc<str>> {
     let leaf = session.peer_certificates()?.first()?;
     let (_, certificate) = X509Certificate::from_der(leaf).ok()?;
@@ -35,8 +35,10 @@ pub(crate) fn subject(session: &ServerConnection) -> Option<Arc<str>> {
 
 /// RFC 4514 section 2.1: the last part comes first.
 fn distinguished_name(name: &X509Name<'_>) -> String {
-    let mut parts: Vec<String> =
-        name.iter_rdn().map(|part| part.iter().map(attribute).collect::<Vec<_>>().join("+")).collect();
+    let mut parts: Vec<String> = name
+        .iter_rdn()
+        .map(|part| part.iter().map(attribute).collect::<Vec<_>>().join("+"))
+        .collect();
     parts.reverse();
     parts.join(",")
 }

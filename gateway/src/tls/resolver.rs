@@ -1,13 +1,17 @@
-//! Server name to certificate: exact before wildcard; when nothing matches, the listener's first one or none.
+//! Server name to certificate: exact before wildcard; when nothing matches, the listener's first
+//! one or none.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use gateway_config::{Name, UnknownNames};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::{Certificates, Slot, TlsError};
-use gateway_config::{Name, UnknownNames};
-use rustls::{
-    server::{ClientHello, ResolvesServerCert},
-    sign::CertifiedKey,
-};
-use std::{collections::HashMap, net::IpAddr, sync::Arc};
-use x509_parser::{extensions::GeneralName, prelude::FromDer as _, prelude::X509Certificate};
 
 /// The certificates of a listener, by name.
 #[derive(Debug)]
@@ -38,11 +42,16 @@ struct AlternativeNames {
 }
 
 impl Resolver {
-    pub(super) fn new(names: &[Name], certificates: &Certificates, unknown: UnknownNames) -> Result<Self, TlsError> {
+    pub(super) fn new(
+        names: &[Name],
+        certificates: &Certificates,
+        unknown: UnknownNames,
+    ) -> Result<Self, TlsError> {
         let (mut offered, mut exact, mut wildcard) = (Vec::new(), HashMap::new(), HashMap::new());
         for (index, name) in names.iter().enumerate() {
             let slot = certificates.get(name).ok_or_else(|| TlsError::NotLoaded(name.clone()))?;
-            let names = AlternativeNames::of(&slot.load()).ok_or_else(|| TlsError::Unreadable(name.clone()))?;
+            let names = AlternativeNames::of(&slot.load())
+                .ok_or_else(|| TlsError::Unreadable(name.clone()))?;
             for dns in &names.dns {
                 match dns.strip_prefix("*.") {
                     Some(parent) => wildcard.entry(parent.to_owned()).or_insert(index),
@@ -56,7 +65,9 @@ impl Resolver {
         }
         let (unknown, unnamed) = match unknown {
             UnknownNames::Default => (Some(0), Some(0)),
-            UnknownNames::Refuse => (None, offered.iter().position(|offered| !offered.names.addresses.is_empty())),
+            UnknownNames::Refuse => {
+                (None, offered.iter().position(|offered| !offered.names.addresses.is_empty()))
+            }
         };
         Ok(Self { offered, exact, wildcard, unknown, unnamed })
     }
@@ -69,11 +80,18 @@ impl Resolver {
         if asked == host {
             return false;
         }
-        let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host).parse().ok();
+        let address = host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'))
+            .unwrap_or(host)
+            .parse()
+            .ok();
         let shown = self.index(Some(asked));
         // An address is not asked for by name: RFC 6066 section 3.
         let would_be_shown = self.index(if address.is_some() { None } else { Some(host) });
-        let covers = |index: usize| self.offered.get(index).is_some_and(|offered| offered.names.cover(host, address));
+        let covers = |index: usize| {
+            self.offered.get(index).is_some_and(|offered| offered.names.cover(host, address))
+        };
         shown.is_none() || (shown != would_be_shown && !shown.is_some_and(covers))
     }
 
@@ -99,7 +117,8 @@ impl ResolvesServerCert for Resolver {
 impl AlternativeNames {
     fn of(certified: &CertifiedKey) -> Option<Self> {
         let (_, leaf) = X509Certificate::from_der(certified.cert.first()?).ok()?;
-        let names = leaf.subject_alternative_name().ok()?.map(|extension| &extension.value.general_names);
+        let names =
+            leaf.subject_alternative_name().ok()?.map(|extension| &extension.value.general_names);
         let mut found = Self::default();
         for name in names.into_iter().flatten() {
             match name {
@@ -116,7 +135,9 @@ impl AlternativeNames {
             return self.addresses.contains(&address);
         }
         let parent = host.split_once('.').map(|(_, parent)| parent);
-        self.dns.iter().any(|dns| dns == host || dns.strip_prefix("*.").is_some_and(|dns| Some(dns) == parent))
+        self.dns
+            .iter()
+            .any(|dns| dns == host || dns.strip_prefix("*.").is_some_and(|dns| Some(dns) == parent))
     }
 }
 
@@ -133,18 +154,24 @@ mod tests {
     fn certificates(list: &[(&str, &[&str])]) -> (Vec<Name>, Certificates) {
         let mut all = Certificates::default();
         for (name, dns) in list {
-            let made = rcgen::generate_simple_self_signed(dns.iter().map(|dns| (*dns).to_owned()).collect::<Vec<_>>());
+            let made = rcgen::generate_simple_self_signed(
+                dns.iter().map(|dns| (*dns).to_owned()).collect::<Vec<_>>(),
+            );
             let made = made.expect("a certificate");
             let key = made.signing_key.serialize_der().try_into().expect("a key");
-            all.add(name.parse().expect("a name"), vec![made.cert.der().clone()], key).expect("usable");
+            all.add(name.parse().expect("a name"), vec![made.cert.der().clone()], key)
+                .expect("usable");
         }
         (list.iter().map(|(name, _)| name.parse().expect("a name")).collect(), all)
     }
 
     #[test]
     fn the_closest_name_wins() {
-        let list: [(&str, &[&str]); 3] =
-            [("first", &["localhost"]), ("wild", &["*.example.org"]), ("exact", &["chat.example.org"])];
+        let list: [(&str, &[&str]); 3] = [
+            ("first", &["localhost"]),
+            ("wild", &["*.example.org"]),
+            ("exact", &["chat.example.org"]),
+        ];
         let (names, all) = certificates(&list);
         let resolver = Resolver::new(&names, &all, UnknownNames::Default).expect("resolves");
         for (asked, expected) in [
@@ -163,7 +190,8 @@ mod tests {
 
     #[test]
     fn unknown_names_are_refused_where_asked_for_and_addresses_still_work() {
-        let (names, all) = certificates(&[("name", &["chat.example.org"]), ("address", &["192.0.2.1"])]);
+        let (names, all) =
+            certificates(&[("name", &["chat.example.org"]), ("address", &["192.0.2.1"])]);
         let resolver = Resolver::new(&names, &all, UnknownNames::Refuse).expect("resolves");
         let of = |name: &str| all.get(&name.parse().expect("a name"));
         let same = |a: Option<&Slot>, b: Option<&Slot>| match (a, b) {
@@ -179,8 +207,12 @@ mod tests {
 
     #[test]
     fn a_certificate_that_was_not_loaded_is_named() {
-        let error = Resolver::new(&["gone".parse().expect("a name")], &Certificates::default(), UnknownNames::Default)
-            .expect_err("missing");
+        let error = Resolver::new(
+            &["gone".parse().expect("a name")],
+            &Certificates::default(),
+            UnknownNames::Default,
+        )
+        .expect_err("missing");
         assert_eq!(error.to_string(), "certificate `gone` is configured and was not loaded");
     }
 

@@ -1,17 +1,19 @@
 //! The collector: OTLP over HTTP (opentelemetry.io/docs/specs/otlp, "OTLP/HTTP").
 
-use crate::secret;
+use std::error::Error as _;
+use std::time::Duration;
+
 use bytes::Bytes;
 use gateway_config::Tracing;
-use jiff::{Timestamp, fmt::rfc2822};
+use jiff::Timestamp;
+use jiff::fmt::rfc2822;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message as _;
-use reqwest::{
-    Certificate, Client, Response, StatusCode,
-    header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
-    redirect::Policy,
-};
-use std::{error::Error as _, time::Duration};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::redirect::Policy;
+use reqwest::{Certificate, Client, Response, StatusCode};
+
+use crate::secret;
 
 /// `[tracing]`, with what the files and variables named there hold.
 #[derive(PartialEq)]
@@ -68,9 +70,11 @@ impl Collector {
             .redirect(Policy::none());
         if let Some(pem) = &settings.roots {
             let roots = Certificate::from_pem_bundle(pem).ok().filter(|roots| !roots.is_empty());
-            client = client.tls_certs_only(roots.ok_or("ca_file: expected PEM certificates, found none")?);
+            client = client
+                .tls_certs_only(roots.ok_or("ca_file: expected PEM certificates, found none")?);
         }
-        let client = client.build().map_err(|error| format!("no client for the collector: {error}"))?;
+        let client =
+            client.build().map_err(|error| format!("no client for the collector: {error}"))?;
         let endpoint = config.endpoint.as_str().to_owned();
         Ok(Self { client, settings: (endpoint, settings.headers.clone(), config.timeout) })
     }
@@ -108,9 +112,13 @@ async fn taken(mut answer: Response) -> Verdict {
         }
     }
     // Whoever answers 2xx has taken it, whatever it says besides.
-    let said = ExportTraceServiceResponse::decode(body.as_slice()).unwrap_or_default().partial_success;
+    let said =
+        ExportTraceServiceResponse::decode(body.as_slice()).unwrap_or_default().partial_success;
     let said = said.unwrap_or_default();
-    Verdict::Taken { rejected: u64::try_from(said.rejected_spans).unwrap_or(0), message: said.error_message }
+    Verdict::Taken {
+        rejected: u64::try_from(said.rejected_spans).unwrap_or(0),
+        message: said.error_message,
+    }
 }
 
 /// Which status codes are worth another try is part of the protocol ("Retryable Response Codes").
@@ -121,7 +129,10 @@ fn refused(answer: &Response) -> Verdict {
         | StatusCode::BAD_GATEWAY
         | StatusCode::SERVICE_UNAVAILABLE
         | StatusCode::GATEWAY_TIMEOUT => {
-            let after = answer.headers().get(RETRY_AFTER).and_then(|value| retry_after(value.to_str().ok()?));
+            let after = answer
+                .headers()
+                .get(RETRY_AFTER)
+                .and_then(|value| retry_after(value.to_str().ok()?));
             Verdict::Later { reason, after }
         }
         _ => Verdict::Refused(reason),
@@ -142,10 +153,13 @@ fn headers_of(text: &str) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::new();
     let pairs = text.split([',', '\n']).map(str::trim).filter(|pair| !pair.is_empty());
     for (index, pair) in pairs.enumerate() {
-        let wrong = |what: &str| format!("header {} for the collector: expected `name=value`, found {what}", index + 1);
+        let wrong = |what: &str| {
+            format!("header {} for the collector: expected `name=value`, found {what}", index + 1)
+        };
         let (name, value) = pair.split_once('=').ok_or_else(|| wrong("no `=`"))?;
         let name: HeaderName = name.trim().parse().map_err(|_| wrong("no name of a header"))?;
-        let mut value: HeaderValue = value.trim().parse().map_err(|_| wrong("no value of a header"))?;
+        let mut value: HeaderValue =
+            value.trim().parse().map_err(|_| wrong("no value of a header"))?;
         value.set_sensitive(true);
         headers.append(name, value);
     }
@@ -170,7 +184,8 @@ mod tests {
 
     #[test]
     fn headers_are_read_and_their_values_never_repeated() {
-        let headers = headers_of("authorization=Bearer a=b, x-scope=one\nx-scope = two\n").expect("right");
+        let headers =
+            headers_of("authorization=Bearer a=b, x-scope=one\nx-scope = two\n").expect("right");
         assert_eq!(headers["authorization"], "Bearer a=b");
         assert_eq!(headers.get_all("x-scope").iter().count(), 2);
         for wrong in ["secret", "sec ret=value", "a=sec\u{1}ret"] {

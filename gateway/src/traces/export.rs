@@ -1,18 +1,18 @@
-//! From the queue to the collector: in batches, with a few tries, and with an end when the gateway ends.
+//! From the queue to the collector: in batches, with a few tries, and with an end when the gateway
+//! ends.
 
-use super::{
-    collector::{Collector, Verdict},
-    otlp,
-    span::Finished,
-};
-use crate::metrics::TraceMetrics;
+use std::sync::Arc;
+use std::time::Duration;
+
 use bytes::Bytes;
-use std::{sync::Arc, time::Duration};
-use tokio::{
-    sync::mpsc,
-    time::{Instant, sleep, timeout_at},
-};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
+
+use super::collector::{Collector, Verdict};
+use super::otlp;
+use super::span::Finished;
+use crate::metrics::TraceMetrics;
 
 /// Most requests whose spans are sent at once.
 const BATCH: usize = 256;
@@ -20,8 +20,8 @@ const BATCH: usize = 256;
 const LINGER: Duration = Duration::from_secs(1);
 /// Most tries for one batch.
 const TRIES: u32 = 4;
-/// The first and the shortest pause between two tries; each one after it is twice as long, unless the collector says
-/// how long.
+/// The first and the shortest pause between two tries; each one after it is twice as long, unless
+/// the collector says how long.
 const PAUSE: Duration = Duration::from_secs(1);
 /// Longest pause, whatever the collector says.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
@@ -70,7 +70,11 @@ impl Exporter {
 
     async fn work(&mut self, end: &CancellationToken) {
         let mut batch = Vec::new();
-        while end.run_until_cancelled(self.queue.recv_many(&mut batch, BATCH)).await.is_some_and(|got| got > 0) {
+        while end
+            .run_until_cancelled(self.queue.recv_many(&mut batch, BATCH))
+            .await
+            .is_some_and(|got| got > 0)
+        {
             let until = Instant::now() + LINGER;
             while batch.len() < BATCH {
                 let room = BATCH - batch.len();
@@ -130,14 +134,21 @@ impl Exporter {
 
     fn is_well(&mut self) {
         if self.well.replace(true) == Some(false) {
-            tracing::info!(endpoint = self.collector.endpoint(), "the collector takes traces again");
+            tracing::info!(
+                endpoint = self.collector.endpoint(),
+                "the collector takes traces again"
+            );
         }
     }
 
     fn is_ill(&mut self, reason: &str) {
         if self.well.replace(false) != Some(false) {
             let endpoint = self.collector.endpoint();
-            tracing::warn!(endpoint, reason, "the collector does not take traces; what it misses is lost");
+            tracing::warn!(
+                endpoint,
+                reason,
+                "the collector does not take traces; what it misses is lost"
+            );
         }
     }
 }

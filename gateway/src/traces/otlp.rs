@@ -1,22 +1,29 @@
-//! Spans in the words of OpenTelemetry: OTLP's messages, and the semantic conventions for HTTP spans (1.x, stable).
+//! Spans in the words of OpenTelemetry: OTLP's messages, and the semantic conventions for HTTP
+//! spans (1.x, stable).
+
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{
+    AnyValue, ArrayValue, InstrumentationScope, KeyValue,
+};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
+use prost::Message as _;
 
 use super::span::{Attempt, Finished};
 use crate::upstream::Address;
-use opentelemetry_proto::tonic::{
-    collector::trace::v1::ExportTraceServiceRequest,
-    common::v1::{AnyValue, ArrayValue, InstrumentationScope, KeyValue, any_value::Value},
-    resource::v1::Resource,
-    trace::v1::{ResourceSpans, ScopeSpans, Span, Status, span::SpanKind, status::StatusCode},
-};
-use prost::Message as _;
 
-/// `SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK` of trace.proto: it is known whether the parent is in another process.
+/// `SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK` of trace.proto: it is known whether the parent is in
+/// another process.
 const PARENT_IS_KNOWN: u32 = 0x100;
 /// `SPAN_FLAGS_CONTEXT_IS_REMOTE_MASK`: it is.
 const PARENT_IS_REMOTE: u32 = 0x200;
 
 /// The methods that conventions let a span name; another one may be anything.
-const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
+const METHODS: [&str; 9] =
+    ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
 
 /// One request for the collector.
 pub(super) fn encode(service: &str, batch: &[Finished]) -> Vec<u8> {
@@ -29,8 +36,14 @@ pub(super) fn encode(service: &str, batch: &[Finished]) -> Vec<u8> {
     let mut spans = Vec::new();
     for finished in batch {
         spans.push(server(finished));
-        spans
-            .extend(finished.span.attempts.iter().enumerate().map(|(index, attempt)| client(finished, index, attempt)));
+        spans.extend(
+            finished
+                .span
+                .attempts
+                .iter()
+                .enumerate()
+                .map(|(index, attempt)| client(finished, index, attempt)),
+        );
     }
     let attributes = vec![text("service.name", service), text("service.version", version)];
     let resource = Resource { attributes, ..Resource::default() };
@@ -63,11 +76,19 @@ fn server(finished: &Finished) -> Span {
         _ => finished.failure.map(str::to_owned),
     };
     let verb = if method == "_OTHER" { "HTTP" } else { method };
-    let name = if finished.route.is_empty() { verb.to_owned() } else { format!("{verb} {}", finished.route) };
+    let name = if finished.route.is_empty() {
+        verb.to_owned()
+    } else {
+        format!("{verb} {}", finished.route)
+    };
     let remote = if finished.span.parent.is_some() { PARENT_IS_REMOTE } else { 0 };
     Span {
         span_id: finished.span.id.to_be_bytes().to_vec(),
-        parent_span_id: finished.span.parent.map(|id| id.to_be_bytes().to_vec()).unwrap_or_default(),
+        parent_span_id: finished
+            .span
+            .parent
+            .map(|id| id.to_be_bytes().to_vec())
+            .unwrap_or_default(),
         ..span(finished, name, SpanKind::Server, remote, finished.times(), attributes, error)
     }
 }
@@ -82,9 +103,11 @@ fn client(finished: &Finished, index: usize, attempt: &Attempt) -> Span {
         }
         // Its label is `name:port`.
         Address::Name(_) => {
-            let (name, port) = attempt.target.label.rsplit_once(':').unwrap_or((&attempt.target.label, ""));
+            let (name, port) =
+                attempt.target.label.rsplit_once(':').unwrap_or((&attempt.target.label, ""));
             attributes.push(text("server.address", name));
-            attributes.extend(port.parse::<u16>().ok().map(|port| number("server.port", port.into())));
+            attributes
+                .extend(port.parse::<u16>().ok().map(|port| number("server.port", port.into())));
         }
         Address::Unix(path) => {
             attributes.push(text("server.address", &path.display().to_string()));
@@ -92,7 +115,8 @@ fn client(finished: &Finished, index: usize, attempt: &Attempt) -> Span {
         }
     }
     if index > 0 {
-        attributes.push(number("http.request.resend_count", i64::try_from(index).unwrap_or(i64::MAX)));
+        attributes
+            .push(number("http.request.resend_count", i64::try_from(index).unwrap_or(i64::MAX)));
     }
     if let Some(status) = attempt.status {
         attributes.push(number("http.response.status_code", status.into()));
@@ -116,7 +140,8 @@ fn span(
     mut attributes: Vec<KeyValue>,
     error: Option<String>,
 ) -> Span {
-    let status = error.as_ref().map(|_| Status { code: StatusCode::Error.into(), message: String::new() });
+    let status =
+        error.as_ref().map(|_| Status { code: StatusCode::Error.into(), message: String::new() });
     attributes.extend(error.map(|error| text("error.type", &error)));
     Span {
         trace_id: finished.span.trace.to_be_bytes().to_vec(),
@@ -150,5 +175,9 @@ fn number(key: &str, value: i64) -> KeyValue {
 }
 
 fn attribute(key: &str, value: Value) -> KeyValue {
-    KeyValue { key: key.to_owned(), value: Some(AnyValue { value: Some(value) }), ..KeyValue::default() }
+    KeyValue {
+        key: key.to_owned(),
+        value: Some(AnyValue { value: Some(value) }),
+        ..KeyValue::default()
+    }
 }

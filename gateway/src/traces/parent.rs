@@ -1,7 +1,8 @@
 //! The place of a request in a trace, as it is sent on (W3C Trace Context, section 3.2).
 
-use http::HeaderName;
 use std::fmt;
+
+use http::HeaderName;
 
 /// The header with trace, parent and flags.
 pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -22,8 +23,9 @@ impl TraceParent {
 
     /// Parses octet by octet: nothing but lower case, nothing but version 00, no zero ids.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let hex =
-            |text: &str, len: usize| text.len() == len && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let hex = |text: &str, len: usize| {
+            text.len() == len && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+        };
         let parts: Vec<&str> = text.split('-').collect();
         let [version, trace, span, flags] = parts.as_slice() else { return None };
         if *version != "00" || !hex(trace, 32) || !hex(span, 16) || !hex(flags, 2) {

@@ -1,18 +1,14 @@
 //! The span of a request while it is made, with one more for each attempt at an upstream.
 
-use super::{TRACEPARENT, TraceParent};
-use crate::{
-    access_log::{
-        AccessRecord,
-        bounded::{self, cut},
-    },
-    upstream::Target,
-};
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
 use http::{HeaderMap, HeaderValue};
-use std::{
-    sync::Arc,
-    time::{Instant, SystemTime},
-};
+
+use super::{TRACEPARENT, TraceParent};
+use crate::access_log::AccessRecord;
+use crate::access_log::bounded::{self, cut};
+use crate::upstream::Target;
 
 /// A traced request on its way.
 pub(crate) struct Span {
@@ -55,7 +51,12 @@ impl Span {
     /// A span below the caller's.
     pub(crate) fn below(parent: TraceParent, state: String) -> Box<Self> {
         let state = if state.len() > STATE_MAX { String::new() } else { state };
-        Box::new(Self { parent: Some(parent.span), flags: parent.flags, state, ..*Self::root(parent.trace) })
+        Box::new(Self {
+            parent: Some(parent.span),
+            flags: parent.flags,
+            state,
+            ..*Self::root(parent.trace)
+        })
     }
 
     /// What the next in line is told: the present attempt is its parent.
@@ -75,7 +76,14 @@ impl Span {
     pub(crate) fn asks(&mut self, target: &Arc<Target>) {
         let began = Instant::now();
         let target = Arc::clone(target);
-        self.attempts.push(Attempt { id: id(), target, began, ended: None, status: None, error: None });
+        self.attempts.push(Attempt {
+            id: id(),
+            target,
+            began,
+            ended: None,
+            status: None,
+            error: None,
+        });
     }
 
     /// The target asked last has answered; its body may still come.
@@ -136,7 +144,8 @@ impl Finished {
             method: cut(record.method, bounded::METHOD).into_owned(),
             secure,
             host: cut(record.host, bounded::HOST).into_owned(),
-            path: cut(record.path.split('?').next().unwrap_or_default(), bounded::PATH).into_owned(),
+            path: cut(record.path.split('?').next().unwrap_or_default(), bounded::PATH)
+                .into_owned(),
             status: record.status,
             route: record.route.to_owned(),
             protocol: if record.protocol == "HTTP/2" { "2" } else { "1.1" },
@@ -164,7 +173,8 @@ impl Finished {
         (self.unix(attempt.began), self.unix(attempt.ended.unwrap_or(self.ended).min(self.ended)))
     }
 
-    /// Every time of a request is derived from one reading of both clocks, so that its parts keep their order.
+    /// Every time of a request is derived from one reading of both clocks, so that its parts keep
+    /// their order.
     fn unix(&self, moment: Instant) -> u64 {
         let (now, wall) = self.clock;
         nanoseconds(wall.checked_sub(now.saturating_duration_since(moment)))
@@ -172,14 +182,17 @@ impl Finished {
 }
 
 fn nanoseconds(time: Option<SystemTime>) -> u64 {
-    let since = time.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok()).unwrap_or_default();
+    let since =
+        time.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok()).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+    use std::time::Duration;
+
     use super::*;
-    use std::{net::Ipv4Addr, time::Duration};
 
     fn record<'r>(began: Instant, ended: Instant, text: &'r str) -> AccessRecord<'r> {
         AccessRecord {
@@ -204,11 +217,13 @@ mod tests {
         let began = Instant::now();
         let ended = began + Duration::from_millis(3);
         let asked = began + Duration::from_micros(1);
-        // The thread waits for a processor between the end of the request and the reading of the clocks.
+        // The thread waits for a processor between the end of the request and the reading of the
+        // clocks.
         while began.elapsed() < Duration::from_millis(20) {
             std::hint::spin_loop();
         }
-        let finished = Finished::new(Span::root(1), &record(began, ended, "/"), true, String::new(), None);
+        let finished =
+            Finished::new(Span::root(1), &record(began, ended, "/"), true, String::new(), None);
         let (start, end) = finished.times();
         assert_eq!((finished.unix(asked) - start, end - start), (1_000, 3_000_000));
     }
@@ -216,8 +231,10 @@ mod tests {
     #[test]
     fn what_a_client_chose_is_cut() {
         let (now, long) = (Instant::now(), "x".repeat(10_000) + "?secret");
-        let finished = Finished::new(Span::root(1), &record(now, now, &long), true, String::new(), None);
-        let lengths = [&finished.method, &finished.host, &finished.path, &finished.request_id].map(String::len);
+        let finished =
+            Finished::new(Span::root(1), &record(now, now, &long), true, String::new(), None);
+        let lengths = [&finished.method, &finished.host, &finished.path, &finished.request_id]
+            .map(String::len);
         assert_eq!(lengths, [bounded::METHOD, bounded::HOST, bounded::PATH, bounded::REQUEST_ID]);
     }
 }

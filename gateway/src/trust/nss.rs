@@ -1,17 +1,19 @@
 //! NSS databases: Chromium's of this user, and one for each profile of Firefox.
 
+use std::ffi::{OsStr, OsString};
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
 use super::{NICKNAME, Step, run, step, subdirectories};
-use std::{
-    ffi::{OsStr, OsString},
-    fs::DirBuilder,
-    os::unix::fs::DirBuilderExt,
-    path::{Path, PathBuf},
-};
 
 /// The databases of this user. Chromium's is always among them: it is made on demand.
 pub(super) fn databases(home: &Path) -> Vec<PathBuf> {
-    let firefox =
-        [".mozilla/firefox", "snap/firefox/common/.mozilla/firefox", ".var/app/org.mozilla.firefox/.mozilla/firefox"];
+    let firefox = [
+        ".mozilla/firefox",
+        "snap/firefox/common/.mozilla/firefox",
+        ".var/app/org.mozilla.firefox/.mozilla/firefox",
+    ];
     let profiles = firefox.iter().flat_map(|below| subdirectories(home.join(below)));
     let with_database = profiles.filter(|profile| profile.join("cert9.db").exists());
     let snap = home.join("snap/chromium/current/.pki/nssdb");
@@ -37,7 +39,11 @@ pub(super) fn remove(database: &Path) -> Step {
         for nickname in &ours {
             certutil(database, &["-D", "-n", nickname].map(OsStr::new))?;
         }
-        Ok(if ours.is_empty() { "was not there".to_owned() } else { format!("removed \"{}\"", ours.join("\", \"")) })
+        Ok(if ours.is_empty() {
+            "was not there".to_owned()
+        } else {
+            format!("removed \"{}\"", ours.join("\", \""))
+        })
     });
     step(database, removed)
 }
@@ -61,7 +67,9 @@ fn certutil(database: &Path, arguments: &[&OsStr]) -> Result<String, String> {
     let mut location = OsString::from("sql:");
     location.push(database);
     let all = [&[OsStr::new("-d"), &location], arguments].concat();
-    run("certutil", &all).map_err(|error| error.replace("is not installed", "is not installed: install libnss3-tools"))
+    run("certutil", &all).map_err(|error| {
+        error.replace("is not installed", "is not installed: install libnss3-tools")
+    })
 }
 
 #[cfg(test)]
@@ -81,7 +89,10 @@ mod tests {
         let installed = install(database, &authority, &format!("{NICKNAME} 0123abcd"));
         assert_eq!(installed.outcome, Ok(format!("added as \"{NICKNAME} 0123abcd\"")));
         let list = certutil(database, &["-L".as_ref()]).unwrap();
-        assert!(list.lines().any(|line| line.starts_with(NICKNAME) && line.trim_end().ends_with("C,,")), "{list}");
+        assert!(
+            list.lines().any(|line| line.starts_with(NICKNAME) && line.trim_end().ends_with("C,,")),
+            "{list}"
+        );
 
         assert_eq!(remove(database).outcome, Ok(format!("removed \"{NICKNAME} 0123abcd\"")));
         assert_eq!(remove(database).outcome, Ok("was not there".to_owned()));
@@ -94,6 +105,9 @@ mod tests {
         std::fs::create_dir_all(profile("abc.default")).unwrap();
         std::fs::create_dir_all(profile("Crash Reports")).unwrap();
         std::fs::write(profile("abc.default").join("cert9.db"), "").unwrap();
-        assert_eq!(databases(home.path()), [home.path().join(".pki/nssdb"), profile("abc.default")]);
+        assert_eq!(
+            databases(home.path()),
+            [home.path().join(".pki/nssdb"), profile("abc.default")]
+        );
     }
 }

@@ -1,14 +1,19 @@
 //! The system's store of Debian, Ubuntu and those that descend from them.
 
+use std::path::Path;
+use std::{fs, io};
+
 use super::{Step, run, step};
-use std::{fs, io, path::Path};
 
 const FILE: &str = "/usr/local/share/ca-certificates/gatehouse-local-ca.crt";
 const PERMISSION: &str = "needs root: run it again with sudo, or trust it in your browser only";
 
 pub(super) fn install(pem: &str) -> Step {
     let written = fs::write(FILE, pem).map_err(|error| explain(&error));
-    step(Path::new(FILE), written.and_then(|()| update()).map(|()| "written; update-ca-certificates run".to_owned()))
+    step(
+        Path::new(FILE),
+        written.and_then(|()| update()).map(|()| "written; update-ca-certificates run".to_owned()),
+    )
 }
 
 pub(super) fn remove() -> Step {

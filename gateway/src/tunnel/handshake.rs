@@ -1,13 +1,18 @@
-//! The upgrade at the upstream: the request as filters left it, and what comes back (RFC 6455 section 4).
+//! The upgrade at the upstream: the request as filters left it, and what comes back (RFC 6455
+//! section 4).
 
 // Numbers here come from peers: arithmetic on them is checked or saturates.
 #![warn(clippy::arithmetic_side_effects)]
 
-use crate::upstream::UpstreamStream;
+use std::io;
+use std::time::Duration;
+
 use bytes::{Buf as _, BytesMut};
-use http::{HeaderName, header, request::Parts};
-use std::{io, time::Duration};
+use http::request::Parts;
+use http::{HeaderName, header};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::upstream::UpstreamStream;
 
 /// An upgrade that succeeded.
 pub(super) struct Shaken {
@@ -33,10 +38,15 @@ const FIELDS_MAX: usize = 64;
 /// Longest body of an answer that refuses the upgrade.
 const BODY_MAX: usize = 64 * 1024;
 
-const BAD_ANSWER: Reply = Reply::Gateway(502, "The service behind this site did not answer as it should.");
+const BAD_ANSWER: Reply =
+    Reply::Gateway(502, "The service behind this site did not answer as it should.");
 
 /// Sends the request and reads the answer, all within the deadline.
-pub(super) async fn shake(mut upstream: UpstreamStream, request: &Parts, deadline: Duration) -> Result<Shaken, Reply> {
+pub(super) async fn shake(
+    mut upstream: UpstreamStream,
+    request: &Parts,
+    deadline: Duration,
+) -> Result<Shaken, Reply> {
     let exchange = async {
         upstream.write_all(&request_head(request)).await?;
         read_answer(&mut upstream).await
@@ -52,11 +62,14 @@ pub(super) async fn shake(mut upstream: UpstreamStream, request: &Parts, deadlin
     }
 }
 
-/// The head for the upstream: everything but what belongs to the client's own connection (RFC 9110 section 7.6.1).
+/// The head for the upstream: everything but what belongs to the client's own connection (RFC 9110
+/// section 7.6.1).
 fn request_head(request: &Parts) -> Vec<u8> {
     let mut head = Vec::with_capacity(1024);
     head.extend_from_slice(b"GET ");
-    head.extend_from_slice(request.uri.path_and_query().map_or("/", |target| target.as_str()).as_bytes());
+    head.extend_from_slice(
+        request.uri.path_and_query().map_or("/", |target| target.as_str()).as_bytes(),
+    );
     head.extend_from_slice(b" HTTP/1.1\r\n");
     let nominated: Vec<&[u8]> = request
         .headers
@@ -66,12 +79,18 @@ fn request_head(request: &Parts) -> Vec<u8> {
         .map(<[u8]>::trim_ascii)
         .collect();
     // The fields that tell who asks are the gateway's, whatever the client says about them.
-    let kept_always =
-        |name: &HeaderName| name == header::HOST || name == header::COOKIE || name.as_str().starts_with("x-forwarded-");
+    let kept_always = |name: &HeaderName| {
+        name == header::HOST || name == header::COOKIE || name.as_str().starts_with("x-forwarded-")
+    };
     for (name, value) in &request.headers {
-        let named = nominated.iter().any(|nominated| nominated.eq_ignore_ascii_case(name.as_str().as_bytes()));
-        // Extensions are not spoken through (`permessage-deflate` would cost the backend memory): the client learns it.
-        let dropped = is_hop_by_hop(name) || name == header::SEC_WEBSOCKET_EXTENSIONS || (named && !kept_always(name));
+        let named = nominated
+            .iter()
+            .any(|nominated| nominated.eq_ignore_ascii_case(name.as_str().as_bytes()));
+        // Extensions are not spoken through (`permessage-deflate` would cost the backend memory):
+        // the client learns it.
+        let dropped = is_hop_by_hop(name)
+            || name == header::SEC_WEBSOCKET_EXTENSIONS
+            || (named && !kept_always(name));
         if !dropped {
             push_field(&mut head, name, value.as_bytes());
         }
@@ -80,7 +99,9 @@ fn request_head(request: &Parts) -> Vec<u8> {
     head
 }
 
-async fn read_answer(upstream: &mut UpstreamStream) -> io::Result<Result<(Vec<u8>, BytesMut), Reply>> {
+async fn read_answer(
+    upstream: &mut UpstreamStream,
+) -> io::Result<Result<(Vec<u8>, BytesMut), Reply>> {
     let mut buffer = BytesMut::with_capacity(1024);
     loop {
         if upstream.read_buf(&mut buffer).await? == 0 {
@@ -118,20 +139,27 @@ struct Parsed {
 
 impl Parsed {
     fn of(answer: &httparse::Response<'_, '_>, status: u16) -> Self {
-        let reason =
-            http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or_default();
+        let reason = http::StatusCode::from_u16(status)
+            .ok()
+            .and_then(|status| status.canonical_reason())
+            .unwrap_or_default();
         let mut head = format!("HTTP/1.1 {status} {reason}\r\n").into_bytes();
         let (mut upgrade, mut connection, mut length, mut chunked) = (false, false, None, false);
         for field in answer.headers.iter() {
             let has = |token: &str| {
-                field.value.split(|b| *b == b',').any(|t| t.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
+                field
+                    .value
+                    .split(|b| *b == b',')
+                    .any(|t| t.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
             };
             let Ok(name) = HeaderName::from_bytes(field.name.as_bytes()) else { continue };
             match name.as_str() {
                 "upgrade" => upgrade |= has("websocket"),
                 "connection" => connection |= has("upgrade"),
                 "content-length" => {
-                    length = std::str::from_utf8(field.value).ok().and_then(|text| text.trim().parse().ok())
+                    length = std::str::from_utf8(field.value)
+                        .ok()
+                        .and_then(|text| text.trim().parse().ok())
                 }
                 "transfer-encoding" => chunked |= has("chunked"),
                 "server" | "x-powered-by" | "via" | "alt-svc" => continue,
@@ -152,7 +180,11 @@ impl Parsed {
 }
 
 /// The whole answer of a service that does not want the upgrade.
-async fn refusal(upstream: &mut UpstreamStream, parsed: Parsed, mut body: BytesMut) -> io::Result<Reply> {
+async fn refusal(
+    upstream: &mut UpstreamStream,
+    parsed: Parsed,
+    mut body: BytesMut,
+) -> io::Result<Reply> {
     let bodiless = matches!(parsed.status, 204 | 304);
     let is_whole = |body: &BytesMut| match (parsed.length, parsed.chunked) {
         _ if bodiless => true,
@@ -168,7 +200,8 @@ async fn refusal(upstream: &mut UpstreamStream, parsed: Parsed, mut body: BytesM
             break;
         }
     }
-    let length = if bodiless { 0 } else { parsed.length.filter(|_| !parsed.chunked).unwrap_or(body.len()) };
+    let length =
+        if bodiless { 0 } else { parsed.length.filter(|_| !parsed.chunked).unwrap_or(body.len()) };
     let mut octets = parsed.head;
     octets.extend_from_slice(body.get(..length).unwrap_or(&body));
     Ok(Reply::Upstream(parsed.status, octets))

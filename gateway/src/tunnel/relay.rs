@@ -1,31 +1,28 @@
-//! Copies both directions of a WebSocket. Between two messages nothing is held but the two connections themselves: what is
-//! read lands in a buffer of the thread's, and only what the other side does not take at once is kept.
+//! Copies both directions of a WebSocket. Between two messages nothing is held but the two
+//! connections themselves: what is read lands in a buffer of the thread's, and only what the other
+//! side does not take at once is kept.
 
 // Numbers here come from peers: arithmetic on them is checked or saturates.
 #![warn(clippy::arithmetic_side_effects)]
 
-use super::Log;
-use crate::{
-    metrics::RouteMetrics,
-    snapshot::Route,
-    stream::{ClientStream, Transport},
-    upstream::{Admission, Attempt, UpstreamStream},
-};
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
 use bytes::{Buf as _, Bytes, BytesMut};
 use prometheus::IntCounter;
-use std::{
-    cell::RefCell,
-    future::poll_fn,
-    io,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll, ready},
-    time::Duration,
-};
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Instant, Sleep},
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep};
+
+use super::Log;
+use crate::metrics::RouteMetrics;
+use crate::snapshot::Route;
+use crate::stream::{ClientStream, Transport};
+use crate::upstream::{Admission, Attempt, UpstreamStream};
 
 /// Most octets that move at once: one TLS record.
 const SCRATCH: usize = 16 * 1024;
@@ -71,7 +68,10 @@ enum State {
 }
 
 impl Relay {
-    #[expect(clippy::too_many_arguments, reason = "every part is needed for as long as the WebSocket is open")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "every part is needed for as long as the WebSocket is open"
+    )]
     pub(super) fn new(
         client: ClientStream,
         upstream: UpstreamStream,
@@ -112,14 +112,35 @@ impl Relay {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, mut timer: Pin<&mut Sleep>) -> Poll<io::Result<()>> {
-        let before = (self.to_upstream.moved, self.to_client.moved, self.to_upstream.state, self.to_client.state);
+        let before = (
+            self.to_upstream.moved,
+            self.to_client.moved,
+            self.to_upstream.state,
+            self.to_client.state,
+        );
         let metrics = &self.metrics;
         BUFFER
             .with_borrow_mut(|buffer| {
                 let (client, upstream) = (&mut self.client, &mut self.upstream);
-                let up = self.to_upstream.poll(cx, client, upstream, buffer, &metrics.websocket_bytes_in)?;
-                let down = self.to_client.poll(cx, upstream, client, buffer, &metrics.websocket_bytes_out)?;
-                io::Result::Ok(if up.is_ready() && down.is_ready() { Poll::Ready(()) } else { Poll::Pending })
+                let up = self.to_upstream.poll(
+                    cx,
+                    client,
+                    upstream,
+                    buffer,
+                    &metrics.websocket_bytes_in,
+                )?;
+                let down = self.to_client.poll(
+                    cx,
+                    upstream,
+                    client,
+                    buffer,
+                    &metrics.websocket_bytes_out,
+                )?;
+                io::Result::Ok(if up.is_ready() && down.is_ready() {
+                    Poll::Ready(())
+                } else {
+                    Poll::Pending
+                })
             })
             .map_or_else(
                 |error| Poll::Ready(Err(error)),
@@ -127,17 +148,23 @@ impl Relay {
                     if ended.is_ready() {
                         return Poll::Ready(Ok(()));
                     }
-                    let after =
-                        (self.to_upstream.moved, self.to_client.moved, self.to_upstream.state, self.to_client.state);
+                    let after = (
+                        self.to_upstream.moved,
+                        self.to_client.moved,
+                        self.to_upstream.state,
+                        self.to_client.state,
+                    );
                     if before != after {
                         self.last_moved = Instant::now();
                     }
-                    let ending = self.to_upstream.state != State::Open || self.to_client.state != State::Open;
+                    let ending = self.to_upstream.state != State::Open
+                        || self.to_client.state != State::Open;
                     if ending && self.idle > FAREWELL {
                         self.idle = FAREWELL;
                         timer.as_mut().reset(later(self.last_moved, FAREWELL));
                     }
-                    // The timer is moved when it fires, not on each message: most messages never touch it.
+                    // The timer is moved when it fires, not on each message: most messages never
+                    // touch it.
                     while timer.as_mut().poll(cx).is_ready() {
                         let until = later(self.last_moved, self.idle);
                         if until <= Instant::now() {
@@ -176,7 +203,8 @@ impl Direction {
             Poll::Ready(Ok(())) => Ok(Poll::Ready(())),
             Poll::Ready(Err(error)) => Err(error),
             Poll::Pending => {
-                // TLS may have taken octets that the socket did not: they need another push, and its wake-up.
+                // TLS may have taken octets that the socket did not: they need another push, and
+                // its wake-up.
                 if !self.flushed
                     && let Poll::Ready(flushed) = Pin::new(writer).poll_flush(cx)
                 {

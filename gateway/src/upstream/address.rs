@@ -1,12 +1,16 @@
 //! Where a target is, and how it is reached.
 
-use super::UpstreamStream;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
 use arc_swap::ArcSwap;
-use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
-use tokio::{
-    net::{TcpStream, UnixStream},
-    time::{Instant, timeout},
-};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::{Instant, timeout};
+
+use super::UpstreamStream;
 
 /// Where a target is.
 #[derive(Debug)]
@@ -18,14 +22,16 @@ pub(crate) enum Address {
 }
 
 impl Address {
-    /// Connects in time. The addresses of a name are tried one after the other, each for its share of what is left, so that
-    /// one that swallows everything leaves time for the next.
+    /// Connects in time. The addresses of a name are tried one after the other, each for its share
+    /// of what is left, so that one that swallows everything leaves time for the next.
     pub(crate) async fn connect(&self, deadline: Duration) -> io::Result<UpstreamStream> {
         let tcp = match self {
             Self::Tcp(address) => within(deadline, TcpStream::connect(address)).await?,
             Self::Name(addresses) => first_that_answers(addresses, deadline).await?,
             Self::Unix(path) => {
-                return Ok(UpstreamStream::Unix(within(deadline, UnixStream::connect(path)).await?));
+                return Ok(UpstreamStream::Unix(
+                    within(deadline, UnixStream::connect(path)).await?,
+                ));
             }
         };
         tcp.set_nodelay(true)?;
@@ -36,17 +42,25 @@ impl Address {
     pub(super) fn means(&self, addresses: &[SocketAddr]) {
         let Self::Name(known) = self else { return };
         let before = known.load_full();
-        if before.len() != addresses.len() || !addresses.iter().all(|address| before.contains(address)) {
+        if before.len() != addresses.len()
+            || !addresses.iter().all(|address| before.contains(address))
+        {
             known.store(Arc::new(addresses.to_vec()));
         }
     }
 }
 
-async fn within<T>(deadline: Duration, connect: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+async fn within<T>(
+    deadline: Duration,
+    connect: impl Future<Output = io::Result<T>>,
+) -> io::Result<T> {
     timeout(deadline, connect).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
-async fn first_that_answers(addresses: &ArcSwap<Vec<SocketAddr>>, deadline: Duration) -> io::Result<TcpStream> {
+async fn first_that_answers(
+    addresses: &ArcSwap<Vec<SocketAddr>>,
+    deadline: Duration,
+) -> io::Result<TcpStream> {
     let until = Instant::now() + deadline;
     let known = addresses.load_full();
     let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");

@@ -1,10 +1,10 @@
 //! Who gets a request: pure functions over candidates.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
 use super::{Key, Target};
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Instant,
-};
 
 /// A target as the choice sees it.
 #[derive(Debug)]
@@ -27,8 +27,8 @@ impl<'t> Candidate<'t> {
     }
 }
 
-/// The less loaded of two chosen at random (Mitzenmacher, "The Power of Two Choices"). When nobody is available,
-/// everybody is: a wrong verdict must not turn into an outage.
+/// The less loaded of two chosen at random (Mitzenmacher, "The Power of Two Choices"). When nobody
+/// is available, everybody is: a wrong verdict must not turn into an outage.
 pub(super) fn least_request(candidates: &[Candidate<'_>], random: u64) -> Option<usize> {
     let eligible = eligible(candidates);
     let count = eligible.len() as u64;
@@ -43,26 +43,34 @@ pub(super) fn least_request(candidates: &[Candidate<'_>], random: u64) -> Option
     Some(if pressure(second) < pressure(first) { second } else { first })
 }
 
-/// Highest random weight (Thaler and Ravishankar): a target that goes takes only its own keys with it.
+/// Highest random weight (Thaler and Ravishankar): a target that goes takes only its own keys with
+/// it.
 pub(super) fn rendezvous(candidates: &[Candidate<'_>], key: Key<'_>) -> Option<usize> {
-    let weight = |index: &usize| candidates.get(*index).map_or(0, |candidate| weight(key, &candidate.target.label));
+    let weight = |index: &usize| {
+        candidates.get(*index).map_or(0, |candidate| weight(key, &candidate.target.label))
+    };
     eligible(candidates).into_iter().max_by_key(weight)
 }
 
 fn eligible(candidates: &[Candidate<'_>]) -> Vec<usize> {
     let with = |wanted: bool| {
-        let matching = candidates.iter().enumerate().filter(move |(_, candidate)| candidate.available || !wanted);
+        let matching = candidates
+            .iter()
+            .enumerate()
+            .filter(move |(_, candidate)| candidate.available || !wanted);
         matching.map(|(index, _)| index).collect::<Vec<_>>()
     };
     let available = with(true);
     if available.is_empty() { with(false) } else { available }
 }
 
-/// The same on every replica and in every run: FNV-1a, finished as `MurmurHash3` does, because FNV alone mixes its last
-/// octets too little to be compared.
+/// The same on every replica and in every run: FNV-1a, finished as `MurmurHash3` does, because FNV
+/// alone mixes its last octets too little to be compared.
 fn weight(key: Key<'_>, label: &str) -> u64 {
     let fnv = |hash: u64, octets: &[u8]| {
-        octets.iter().fold(hash, |hash, octet| (hash ^ u64::from(*octet)).wrapping_mul(0x0000_0100_0000_01b3))
+        octets.iter().fold(hash, |hash, octet| {
+            (hash ^ u64::from(*octet)).wrapping_mul(0x0000_0100_0000_01b3)
+        })
     };
     let start = 0xcbf2_9ce4_8422_2325;
     let mut hash = match key {

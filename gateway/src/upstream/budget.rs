@@ -1,4 +1,5 @@
-//! Retries as a share of requests: enough for a lost connection, too few to double the load of a service in trouble.
+//! Retries as a share of requests: enough for a lost connection, too few to double the load of a
+//! service in trouble.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -29,9 +30,9 @@ impl RetryBudget {
 
     /// Whether a retry can be paid for; it is, then.
     pub(super) fn withdraw(&self) -> bool {
-        let taken = self
-            .hundredths
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| (left >= RETRY).then(|| left - RETRY));
+        let taken = self.hundredths.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+            (left >= RETRY).then(|| left - RETRY)
+        });
         taken.is_ok()
     }
 }

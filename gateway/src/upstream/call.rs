@@ -1,25 +1,22 @@
-//! One request at one target, as both its hooks and its connection see it: how far it is, and what took too long.
+//! One request at one target, as both its hooks and its connection see it: how far it is, and what
+//! took too long.
 
-use super::{
-    Target,
-    connection::{Connection, Link},
-};
-use crate::held::Holding;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+use std::{fmt, io};
+
 use async_trait::async_trait;
-use pingora::{
-    Error, ErrorType, Result,
-    connectors::L4Connect,
-    protocols::l4::{socket::SocketAddr, stream::Stream, virt::VirtualSocketStream},
-    upstreams::peer::HttpPeer,
-};
-use std::{
-    fmt, io,
-    sync::{
-        Arc, OnceLock, Weak,
-        atomic::{AtomicU8, Ordering},
-    },
-    time::Duration,
-};
+use pingora::connectors::L4Connect;
+use pingora::protocols::l4::socket::SocketAddr;
+use pingora::protocols::l4::stream::Stream;
+use pingora::protocols::l4::virt::VirtualSocketStream;
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorType, Result};
+
+use super::Target;
+use super::connection::{Connection, Link};
+use crate::held::Holding;
 
 /// How long each stage may last.
 #[derive(Clone, Copy, Debug)]
@@ -86,7 +83,11 @@ pub(super) enum Stage {
 
 impl Call {
     /// A request that is about to be sent.
-    pub(super) fn new(target: &Arc<Target>, patience: Patience, holding: Arc<Holding>) -> Arc<Self> {
+    pub(super) fn new(
+        target: &Arc<Target>,
+        patience: Patience,
+        holding: Arc<Holding>,
+    ) -> Arc<Self> {
         Arc::new_cyclic(|me| Self {
             me: Weak::clone(me),
             target: Arc::clone(target),
@@ -129,7 +130,8 @@ impl Call {
         self.late.get().copied()
     }
 
-    /// Whether nothing is to be sent or read any more, so that a connection can serve another request.
+    /// Whether nothing is to be sent or read any more, so that a connection can serve another
+    /// request.
     pub(super) fn is_over(&self) -> bool {
         self.has(SENT | OVER)
     }
@@ -163,7 +165,11 @@ impl Call {
 
     /// The shortest of all limits; never none, which a timer could not count.
     pub(super) fn shortest(&self) -> Duration {
-        self.patience.body.min(self.patience.first_byte).min(self.patience.idle).max(Duration::from_millis(1))
+        self.patience
+            .body
+            .min(self.patience.first_byte)
+            .min(self.patience.idle)
+            .max(Duration::from_millis(1))
     }
 
     /// It waited for too long; the reason is kept, and the error ends the connection.
@@ -189,8 +195,8 @@ impl Call {
     }
 }
 
-/// Pingora's own pool knows neither targets nor the deadlines of a request: it always gets a connection from here, and
-/// never one to keep.
+/// Pingora's own pool knows neither targets nor the deadlines of a request: it always gets a
+/// connection from here, and never one to keep.
 #[async_trait]
 impl L4Connect for Call {
     async fn connect(&self, _: &SocketAddr) -> Result<Stream> {
@@ -217,6 +223,9 @@ impl L4Connect for Call {
 
 impl fmt::Debug for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Call").field("target", &self.target).field("stage", &self.stage()).finish_non_exhaustive()
+        f.debug_struct("Call")
+            .field("target", &self.target)
+            .field("stage", &self.stage())
+            .finish_non_exhaustive()
     }
 }

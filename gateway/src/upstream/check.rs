@@ -1,8 +1,11 @@
 //! An active health check: a connection, or a GET that is answered with 2xx.
 
-use super::Address;
-use std::{io, time::Duration};
+use std::io;
+use std::time::Duration;
+
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+
+use super::Address;
 
 /// Whether the target is well, by the configured measure.
 pub(super) async fn is_well(address: &Address, path: Option<&str>, deadline: Duration) -> bool {
@@ -10,7 +13,10 @@ pub(super) async fn is_well(address: &Address, path: Option<&str>, deadline: Dur
     matches!(tokio::time::timeout(deadline, check).await, Ok(Ok(true)))
 }
 
-async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin, path: Option<&str>) -> io::Result<bool> {
+async fn ask(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    path: Option<&str>,
+) -> io::Result<bool> {
     let Some(path) = path else { return Ok(true) };
     let request = format!(
         "GET {path} HTTP/1.1\r\nhost: localhost\r\nuser-agent: gateway-health-check\r\naccept: */*\r\nconnection: close\r\n\r\n"

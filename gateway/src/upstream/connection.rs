@@ -1,29 +1,26 @@
-//! A connection to a target in Pingora's hands, for one request: it keeps the deadlines, and goes back to the target's idle
-//! ones when the answer has ended.
+//! A connection to a target in Pingora's hands, for one request: it keeps the deadlines, and goes
+//! back to the target's idle ones when the answer has ended.
 
-use super::{
-    UpstreamStream,
-    call::{Call, Stage},
-};
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
 use bytes::{Buf as _, BytesMut};
 use pingora::protocols::l4::virt::{VirtualSockOpt, VirtualSocket};
-use std::{
-    io,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll, ready},
-    time::Duration,
-};
-use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf},
-    time::{Instant, Sleep, sleep_until},
-};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::UpstreamStream;
+use super::call::{Call, Stage};
 
 /// What stays when a request is over: the stream, and what it would be a waste to make anew.
 #[derive(Debug)]
 pub(super) struct Link {
     stream: UpstreamStream,
-    /// Written, and held back until it is flushed or full: a chunk's size, data and end leave together.
+    /// Written, and held back until it is flushed or full: a chunk's size, data and end leave
+    /// together.
     unsent: BytesMut,
     timer: Option<Pin<Box<Sleep>>>,
 }
@@ -64,7 +61,8 @@ impl Link {
     /// Wakes the task at `at` or before; ready when that is past.
     fn poll_timer(&mut self, cx: &mut Context<'_>, at: Instant) -> Poll<()> {
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(at)));
-        // Moving a timer is dear, waking once too often is not: one that is early enough stays as it is.
+        // Moving a timer is dear, waking once too often is not: one that is early enough stays as
+        // it is.
         if timer.deadline() > at {
             timer.as_mut().reset(at);
         }
@@ -88,7 +86,8 @@ impl Connection {
         if now >= until {
             return Poll::Ready(self.call.give_up(stage));
         }
-        // The stage changes without anybody asking again, so the timer is set for the strictest that may follow.
+        // The stage changes without anybody asking again, so the timer is set for the strictest
+        // that may follow.
         let mut at = until.min(later(now, self.call.shortest()));
         while link.poll_timer(cx, at).is_ready() {
             let now = Instant::now();
@@ -126,9 +125,14 @@ fn later(since: Instant, duration: Duration) -> Instant {
 }
 
 impl AsyncRead for Connection {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        // Behind the end of the answer Pingora asks whether the connection could be kept. To Pingora it has ended.
+        // Behind the end of the answer Pingora asks whether the connection could be kept. To
+        // Pingora it has ended.
         if this.call.is_over() {
             if let Some(link) = this.link.take() {
                 this.call.hand_back(link);
@@ -156,15 +160,23 @@ impl AsyncRead for Connection {
 }
 
 impl AsyncWrite for Connection {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let Some(link) = &mut this.link else { return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())) };
+        let Some(link) = &mut this.link else {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        };
         if link.unsent.len() + octets.len() <= UNSENT_MAX {
             link.unsent.extend_from_slice(octets);
             return Poll::Ready(Ok(octets.len()));
         }
         ready!(this.poll_send(cx))?;
-        let Some(link) = &mut this.link else { return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())) };
+        let Some(link) = &mut this.link else {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        };
         match Pin::new(&mut link.stream).poll_write(cx, octets) {
             Poll::Pending => this.poll_patience(cx, Stage::Room).map(Err),
             Poll::Ready(written) => {

@@ -1,4 +1,5 @@
-//! What is known about a target's health: from checks, from requests, and since when. Pure: time is passed in.
+//! What is known about a target's health: from checks, from requests, and since when. Pure: time is
+//! passed in.
 
 use std::time::{Duration, Instant};
 
@@ -44,12 +45,14 @@ impl Health {
         self.ejected_until.is_some_and(|until| now < until)
     }
 
-    /// Its share of requests, from just above 0 to 1: a target that came back is given more and more.
+    /// Its share of requests, from just above 0 to 1: a target that came back is given more and
+    /// more.
     pub(super) fn share(&self, now: Instant) -> f64 {
         let since = self.ejected_until.into_iter().chain(self.back_since).max();
         match since {
             Some(since) if !self.slow_start.is_zero() => {
-                let passed = now.saturating_duration_since(since).as_secs_f64() / self.slow_start.as_secs_f64();
+                let passed = now.saturating_duration_since(since).as_secs_f64()
+                    / self.slow_start.as_secs_f64();
                 passed.clamp(FIRST_SHARE, 1.0)
             }
             _ => 1.0,
@@ -57,7 +60,13 @@ impl Health {
     }
 
     /// Notes an active check; true when the verdict changed.
-    pub(super) fn checked(&mut self, good: bool, healthy_after: u32, unhealthy_after: u32, now: Instant) -> bool {
+    pub(super) fn checked(
+        &mut self,
+        good: bool,
+        healthy_after: u32,
+        unhealthy_after: u32,
+        now: Instant,
+    ) -> bool {
         if good == self.healthy {
             self.disagreeing = 0;
             return false;
@@ -83,7 +92,8 @@ impl Health {
         }
     }
 
-    /// Notes a request that failed; true when it has failed often enough to be ejected. Zero: never.
+    /// Notes a request that failed; true when it has failed often enough to be ejected. Zero:
+    /// never.
     pub(super) fn failed(&mut self, enough: u32) -> bool {
         self.failures = self.failures.saturating_add(1);
         enough > 0 && self.failures >= enough

@@ -1,10 +1,10 @@
-//! Connections to a target that wait for their next request: at most so many, for so long, the last used first.
+//! Connections to a target that wait for their next request: at most so many, for so long, the last
+//! used first.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::connection::Link;
-use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
-};
 
 /// The idle connections of one target.
 pub(super) struct Idle {

@@ -1,14 +1,14 @@
 //! What goes on beside requests: names resolved again and again, targets checked, ejections ended.
 
-use super::{RESOLVE_EVERY, Target, Upstream, check};
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
 use futures::future::join_all;
-use std::{
-    collections::HashMap,
-    io,
-    net::SocketAddr,
-    sync::{Arc, Weak},
-    time::{Duration, Instant},
-};
+
+use super::{RESOLVE_EVERY, Target, Upstream, check};
 
 /// How often the keeper looks whether something is due.
 const TICK: Duration = Duration::from_millis(250);
@@ -54,10 +54,13 @@ async fn system_lookup(host: String, port: u16) -> io::Result<Vec<SocketAddr>> {
 /// What each name meant when it was last resolved.
 pub(super) type Meanings = HashMap<(String, u16), Vec<SocketAddr>>;
 
-/// Replaces the targets that are names by what the names mean now. A name that cannot be resolved keeps its last meaning,
-/// and holds no other name up.
-pub(super) async fn resolve<L>(upstream: &Arc<Upstream>, meanings: &mut Meanings, lookup: impl Fn(String, u16) -> L)
-where
+/// Replaces the targets that are names by what the names mean now. A name that cannot be resolved
+/// keeps its last meaning, and holds no other name up.
+pub(super) async fn resolve<L>(
+    upstream: &Arc<Upstream>,
+    meanings: &mut Meanings,
+    lookup: impl Fn(String, u16) -> L,
+) where
     L: Future<Output = io::Result<Vec<SocketAddr>>>,
 {
     let names = upstream.config.targets.iter().filter_map(|target| match target {
@@ -78,7 +81,9 @@ where
     let before = upstream.targets.load_full();
     let kept = |label: &str| before.iter().find(|target| target.label == label).map(Arc::clone);
     let fixed = upstream.config.targets.iter().filter_map(|target| match target {
-        gateway_config::Target::Socket(_) | gateway_config::Target::Unix(_) => kept(&target.to_string()),
+        gateway_config::Target::Socket(_) | gateway_config::Target::Unix(_) => {
+            kept(&target.to_string())
+        }
         gateway_config::Target::Host { .. } | gateway_config::Target::Dns { .. } => None,
     });
     let mut after: Vec<Arc<Target>> = fixed.collect();
@@ -97,7 +102,8 @@ where
             continue;
         }
         let label = format!("{host}:{port}");
-        let target = kept(&label).unwrap_or_else(|| Target::named(label, means.clone(), &upstream.config));
+        let target =
+            kept(&label).unwrap_or_else(|| Target::named(label, means.clone(), &upstream.config));
         target.address.means(means);
         after.push(target);
     }
@@ -109,12 +115,17 @@ where
             after.push(kept(&label).unwrap_or_else(|| Target::tcp(address, &upstream.config)));
         }
     }
-    let labels = |list: &[Arc<Target>]| list.iter().map(|target| target.label.clone()).collect::<Vec<_>>();
+    let labels =
+        |list: &[Arc<Target>]| list.iter().map(|target| target.label.clone()).collect::<Vec<_>>();
     let (old, new) = (labels(&before), labels(&after));
     if old != new {
         tracing::info!(upstream = upstream.name(), targets = ?new, "targets changed");
-        old.iter().filter(|label| !new.contains(label)).for_each(|label| upstream.metrics.target_gone(label));
-        new.iter().filter(|label| !old.contains(label)).for_each(|label| upstream.metrics.target_healthy(label, true));
+        old.iter()
+            .filter(|label| !new.contains(label))
+            .for_each(|label| upstream.metrics.target_gone(label));
+        new.iter()
+            .filter(|label| !old.contains(label))
+            .for_each(|label| upstream.metrics.target_healthy(label, true));
         upstream.targets.store(Arc::new(after));
     }
     upstream.resolved.send_replace(true);
@@ -123,7 +134,8 @@ where
 async fn check_all(upstream: &Arc<Upstream>, settings: &gateway_config::HealthCheck) {
     let targets = upstream.targets.load_full();
     let checks = targets.iter().map(|target| async move {
-        let good = check::is_well(&target.address, settings.path.as_deref(), settings.timeout).await;
+        let good =
+            check::is_well(&target.address, settings.path.as_deref(), settings.timeout).await;
         let now = Instant::now();
         let mut health = target.health();
         let changed = health.checked(good, settings.healthy_after, settings.unhealthy_after, now);

@@ -1,14 +1,11 @@
 //! What bytes travel on between the gateway and a target.
 
-use std::{
-    io,
-    pin::Pin,
-    task::{Context, Poll},
-};
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpStream, UnixStream},
-};
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
 
 /// TCP or a Unix domain socket.
 #[derive(Debug)]
@@ -18,7 +15,8 @@ pub(crate) enum UpstreamStream {
 }
 
 impl UpstreamStream {
-    /// Whether nothing has come and the other side has not closed, as it must be between two requests.
+    /// Whether nothing has come and the other side has not closed, as it must be between two
+    /// requests.
     pub(super) fn is_quiet(&self) -> bool {
         let mut octet = [0];
         let read = match self {
@@ -30,7 +28,11 @@ impl UpstreamStream {
 }
 
 impl AsyncRead for UpstreamStream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(tcp) => Pin::new(tcp).poll_read(cx, buffer),
             Self::Unix(unix) => Pin::new(unix).poll_read(cx, buffer),
@@ -39,7 +41,11 @@ impl AsyncRead for UpstreamStream {
 }
 
 impl AsyncWrite for UpstreamStream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Tcp(tcp) => Pin::new(tcp).poll_write(cx, octets),
             Self::Unix(unix) => Pin::new(unix).poll_write(cx, octets),

@@ -1,18 +1,21 @@
 //! One instance of an upstream: its address, its load, its health, its idle connections.
 
-use super::{Address, UpstreamStream, connection::Link, health::Health, idle::Idle};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use std::{fmt, io};
+
 use arc_swap::ArcSwap;
-use pingora::{
-    protocols::{TcpKeepalive, l4::ext::set_tcp_keepalive},
-    upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy},
-};
-use std::{
-    fmt, io,
-    net::{Ipv4Addr, SocketAddr},
-    path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU32},
-    time::Duration,
-};
+use pingora::protocols::TcpKeepalive;
+use pingora::protocols::l4::ext::set_tcp_keepalive;
+use pingora::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
+
+use super::connection::Link;
+use super::health::Health;
+use super::idle::Idle;
+use super::{Address, UpstreamStream};
 
 /// How the kernel finds out that a machine has gone.
 const KEEPALIVE: TcpKeepalive = TcpKeepalive {
@@ -36,7 +39,10 @@ pub(crate) struct Target {
 
 impl Target {
     /// A target whose address is in the configuration; `None` when it is a name.
-    pub(super) fn fixed(target: &gateway_config::Target, upstream: &gateway_config::Upstream) -> Option<Arc<Self>> {
+    pub(super) fn fixed(
+        target: &gateway_config::Target,
+        upstream: &gateway_config::Upstream,
+    ) -> Option<Arc<Self>> {
         match target {
             gateway_config::Target::Socket(address) => Some(Self::tcp(*address, upstream)),
             gateway_config::Target::Unix(path) => Self::unix(path, upstream),
@@ -49,7 +55,11 @@ impl Target {
     }
 
     /// A name as one target: `label` is how the configuration writes it.
-    pub(super) fn named(label: String, means: Vec<SocketAddr>, upstream: &gateway_config::Upstream) -> Arc<Self> {
+    pub(super) fn named(
+        label: String,
+        means: Vec<SocketAddr>,
+        upstream: &gateway_config::Upstream,
+    ) -> Arc<Self> {
         Self::new(Address::Name(ArcSwap::from_pointee(means)), label, upstream)
     }
 
@@ -59,13 +69,23 @@ impl Target {
     }
 
     fn new(address: Address, label: String, upstream: &gateway_config::Upstream) -> Arc<Self> {
-        // Connections and their deadlines are made here, so where it goes and how long is nothing to Pingora.
-        let mut peer = HttpPeer::new(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), false, String::new());
+        // Connections and their deadlines are made here, so where it goes and how long is nothing
+        // to Pingora.
+        let mut peer =
+            HttpPeer::new(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), false, String::new());
         // WebSockets go through the tunnel: nothing that Pingora forwards may change its protocol.
         peer.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::deny_upgrades();
         let health = Mutex::new(Health::new(upstream.slow_start));
         let (in_flight, idle) = (AtomicU32::new(0), Idle::new(upstream));
-        Arc::new(Self { address, label, in_flight, idle, connect_timeout: upstream.connect_timeout, peer, health })
+        Arc::new(Self {
+            address,
+            label,
+            in_flight,
+            idle,
+            connect_timeout: upstream.connect_timeout,
+            peer,
+            health,
+        })
     }
 
     /// The target as Pingora wants it.

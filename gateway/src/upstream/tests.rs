@@ -1,12 +1,16 @@
 //! Picking, retrying, and what a reload keeps.
 
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use gateway_config::{CircuitBreaker, Ejection, Retries};
+
 use super::*;
 use crate::metrics::Metrics;
-use gateway_config::{CircuitBreaker, Ejection, Retries};
-use std::{collections::HashMap, net::IpAddr};
 
 pub(super) fn config(targets: usize, balance: Balance) -> gateway_config::Upstream {
-    let target = |number: usize| format!("127.0.0.1:{}", 10_000 + number).parse().expect("a target");
+    let target =
+        |number: usize| format!("127.0.0.1:{}", 10_000 + number).parse().expect("a target");
     gateway_config::Upstream {
         name: "test".parse().expect("a name"),
         targets: (0..targets).map(target).collect(),
@@ -16,7 +20,11 @@ pub(super) fn config(targets: usize, balance: Balance) -> gateway_config::Upstre
         keepalive_timeout: Duration::from_secs(1),
         health_check: None,
         retries: Retries { per_request: 1, budget_percent: 20 },
-        ejection: Ejection { consecutive_failures: 2, duration: Duration::from_secs(60), max_percent: 50 },
+        ejection: Ejection {
+            consecutive_failures: 2,
+            duration: Duration::from_secs(60),
+            max_percent: 50,
+        },
         circuit_breaker: CircuitBreaker { max_requests: 2, max_websockets: 1 },
         slow_start: Duration::ZERO,
     }
@@ -43,7 +51,11 @@ async fn the_less_loaded_target_is_preferred() {
     for attempt in &open {
         *counts.entry(&attempt.target().label).or_default() += 1;
     }
-    assert_eq!(counts.into_values().collect::<Vec<_>>(), [10, 10], "with two targets, both are always compared");
+    assert_eq!(
+        counts.into_values().collect::<Vec<_>>(),
+        [10, 10],
+        "with two targets, both are always compared"
+    );
 }
 
 #[tokio::test]
@@ -82,7 +94,11 @@ async fn at_most_the_configured_share_is_ejected() {
 #[tokio::test]
 async fn when_nobody_is_healthy_everybody_is_tried() {
     let upstream = start(1, Balance::LeastRequest);
-    upstream.targets.load().iter().for_each(|target| target.health().eject(Instant::now(), Duration::from_secs(60)));
+    upstream
+        .targets
+        .load()
+        .iter()
+        .for_each(|target| target.health().eject(Instant::now(), Duration::from_secs(60)));
     let first = upstream.pick(CLIENT, &[]).await.expect("a target");
     let tried = [Arc::clone(first.target())];
     assert_eq!(upstream.pick(CLIENT, &tried).await.err(), Some(Unavailable::NoTarget));

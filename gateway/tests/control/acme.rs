@@ -1,15 +1,14 @@
 //! Certificates ordered from a real authority, through the gateway's own listeners.
 
-use crate::support::{
-    SOON, TestGateway, eventually, install_provider,
-    pebble::{Pebble, free_port},
-    says,
-    tls::{Connection, issuer},
-    within,
-};
+use std::process::Command;
+use std::time::Duration;
+
 use gateway::gateway::Options;
 use rcgen::{CertificateParams, KeyPair};
-use std::{process::Command, time::Duration};
+
+use crate::support::pebble::{Pebble, free_port};
+use crate::support::tls::{Connection, issuer};
+use crate::support::{SOON, TestGateway, eventually, install_provider, says, within};
 
 const NAME: &str = "chat.example.org";
 
@@ -42,8 +41,10 @@ async fn each_challenge_is_answered_by_the_gateways_own_listener_and_open_connec
             "{challenge}: the connection before the swap"
         );
         assert_eq!(pebble.issued(), 1, "{challenge}");
-        eventually(Some(1.0), || gateway.metric("gateway_certificate_source{name=\"public\",source=\"ordered\"}"))
-            .await;
+        eventually(Some(1.0), || {
+            gateway.metric("gateway_certificate_source{name=\"public\",source=\"ordered\"}")
+        })
+        .await;
         gateway.stop().await;
     }
 }
@@ -58,7 +59,8 @@ async fn without_the_directory_the_local_authority_serves_and_the_failure_is_cou
     assert!(connection.issuer().contains("Gatehouse"), "{}", connection.issuer());
     assert!(connection.get("/word", "").await.unwrap().ends_with("hello"));
     let failures = "gateway_certificate_failures_total{name=\"public\",reason=\"unreachable\"}";
-    eventually(true, || async { gateway.metric(failures).await.is_some_and(|count| count >= 1.0) }).await;
+    eventually(true, || async { gateway.metric(failures).await.is_some_and(|count| count >= 1.0) })
+        .await;
     let source = "gateway_certificate_source{name=\"public\",source=\"stand_in\"}";
     assert_eq!(gateway.metric(source).await, Some(1.0));
     gateway.stop().await;
@@ -86,7 +88,8 @@ async fn a_reload_keeps_the_certificate_other_names_get_another_and_a_restart_ne
     pebble.down();
     gateway.handle.request_drain();
     gateway.running.await.unwrap();
-    let restarted = TestGateway::start_in(gateway.directory, "gateway.toml", Default::default()).await;
+    let restarted =
+        TestGateway::start_in(gateway.directory, "gateway.toml", Default::default()).await;
     let restarted = restarted.unwrap_or_else(|error| panic!("{error}"));
     assert!(is_from_pebble(tls, NAME).await, "from the first connection on");
     restarted.stop().await;
@@ -98,15 +101,21 @@ async fn a_reload_sees_that_the_contents_of_a_file_changed() {
     let pebble = Pebble::start(tls, http).await;
     let directory = tempfile::tempdir().unwrap();
     install_provider();
-    let stranger = CertificateParams::new(Vec::new()).unwrap().self_signed(&KeyPair::generate().unwrap()).unwrap();
+    let stranger = CertificateParams::new(Vec::new())
+        .unwrap()
+        .self_signed(&KeyPair::generate().unwrap())
+        .unwrap();
     std::fs::write(directory.path().join("roots.pem"), stranger.pem()).unwrap();
     let keys = pebble.keys().replace(&pebble.root().display().to_string(), "roots.pem");
     let text = config(tls, http, &format!("\"{NAME}\""), &keys);
     std::fs::write(directory.path().join("gateway.toml"), &text).unwrap();
     let options = Options { ignore_files: true, ..Options::default() };
-    let gateway = TestGateway::start_in(directory, "gateway.toml", options).await.unwrap_or_else(|e| panic!("{e}"));
+    let gateway = TestGateway::start_in(directory, "gateway.toml", options)
+        .await
+        .unwrap_or_else(|e| panic!("{e}"));
     let failures = "gateway_certificate_failures_total{name=\"public\",reason=\"unreachable\"}";
-    eventually(true, || async { gateway.metric(failures).await.is_some_and(|count| count >= 1.0) }).await;
+    eventually(true, || async { gateway.metric(failures).await.is_some_and(|count| count >= 1.0) })
+        .await;
 
     std::fs::remove_file(gateway.path("roots.pem")).unwrap();
     let (status, report) = gateway.reload(&text).await;
@@ -133,9 +142,11 @@ async fn a_certificate_carried_over_to_an_empty_storage_is_not_said_to_be_stored
     eventually(true, || is_from_pebble(tls, NAME)).await;
     pebble.down();
 
-    let (status, report) = gateway.reload(&format!("{text}[certificate_storage]\ndirectory = \"elsewhere\"\n")).await;
+    let (status, report) =
+        gateway.reload(&format!("{text}[certificate_storage]\ndirectory = \"elsewhere\"\n")).await;
     assert_eq!(status, 200, "{report}");
-    let series = |source: &str| format!("gateway_certificate_source{{name=\"public\",source=\"{source}\"}}");
+    let series =
+        |source: &str| format!("gateway_certificate_source{{name=\"public\",source=\"{source}\"}}");
     eventually(Some(1.0), || async { gateway.metric(&series("kept")).await }).await;
     for other in ["stored", "ordered", "stand_in"] {
         assert_eq!(gateway.metric(&series(other)).await, None, "{other}");
@@ -148,9 +159,11 @@ async fn a_certificate_carried_over_to_an_empty_storage_is_not_said_to_be_stored
 async fn what_the_authority_refuses_is_told_by_metrics_and_doctor() {
     let (tls, http) = (free_port(), free_port());
     let pebble = Pebble::refusing(tls, http, &[NAME]).await;
-    let gateway = TestGateway::start(&config(tls, http, &format!("\"{NAME}\""), &pebble.keys())).await;
+    let gateway =
+        TestGateway::start(&config(tls, http, &format!("\"{NAME}\""), &pebble.keys())).await;
     let failures = "gateway_certificate_failures_total{name=\"public\",reason=\"rejected\"}";
-    eventually(true, || async { gateway.metric(failures).await.is_some_and(|count| count >= 1.0) }).await;
+    eventually(true, || async { gateway.metric(failures).await.is_some_and(|count| count >= 1.0) })
+        .await;
 
     let doctor = || async {
         let output = Command::new(env!("CARGO_BIN_EXE_gateway"))
@@ -161,9 +174,15 @@ async fn what_the_authority_refuses_is_told_by_metrics_and_doctor() {
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
     // It is noted for others a moment after it is counted.
-    eventually(true, || async { doctor().await.contains("BAD   certificate public: the last attempt failed") }).await;
+    eventually(true, || async {
+        doctor().await.contains("BAD   certificate public: the last attempt failed")
+    })
+    .await;
     let said = doctor().await;
-    assert!(said.contains("does not issue for this name") && said.contains("next attempt at"), "{said}");
+    assert!(
+        said.contains("does not issue for this name") && said.contains("next attempt at"),
+        "{said}"
+    );
     assert!(said.contains("there is none yet"), "{said}");
     gateway.stop().await;
 }

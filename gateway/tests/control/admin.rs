@@ -1,36 +1,50 @@
 //! The admin address: for operators and Prometheus, not for web pages.
 
-use crate::support::{Backend, FRONT, TestGateway, eventually, leads_to, says};
+use std::io::Write;
+use std::process::Stdio;
+use std::time::Duration;
+
 use gateway::gateway::Options;
-use rustls_pki_types::{CertificateDer, pem::PemObject as _};
-use std::{io::Write, process::Stdio, time::Duration};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    sync::watch,
-};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::watch;
+
+use crate::support::{Backend, FRONT, TestGateway, eventually, leads_to, says};
 
 #[tokio::test]
 async fn metrics_count_requests_by_route_code_and_protocol_and_promtool_likes_them() {
     let backend = Backend::start().await;
-    let gateway = TestGateway::start(&format!("{FRONT}{}{}", leads_to(&backend), says("word"))).await;
+    let gateway =
+        TestGateway::start(&format!("{FRONT}{}{}", leads_to(&backend), says("word"))).await;
     gateway.get("/word").await;
     assert_eq!(gateway.get("/api/quick").await, "quick");
     gateway.get("/nowhere").await;
     for route in ["word", "api"] {
-        let series = format!("gateway_requests_total{{code=\"200\",protocol=\"h2\",route=\"{route}\"}}");
+        let series =
+            format!("gateway_requests_total{{code=\"200\",protocol=\"h2\",route=\"{route}\"}}");
         eventually(Some(1.0), || gateway.metric(&series)).await;
     }
     let (_, text) = gateway.ask_admin("/metrics").await;
-    for family in ["tls_handshakes_total", "connections_open", "certificate_not_after_seconds", "build_info"] {
+    for family in
+        ["tls_handshakes_total", "connections_open", "certificate_not_after_seconds", "build_info"]
+    {
         assert!(text.contains(&format!("# HELP gateway_{family} ")), "{family}");
     }
     let mut promtool = std::process::Command::new("promtool");
-    let promtool =
-        promtool.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let promtool = promtool
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut promtool = promtool.spawn().unwrap();
     promtool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
     let output = promtool.wait_with_output().unwrap();
-    assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success() && output.stderr.is_empty(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 #[tokio::test]
@@ -68,10 +82,15 @@ async fn metrics_show_how_event_streams_went() {
 
     assert_eq!(gateway.get("/api/whole").await, "data: x\n\ndata: x\n\n");
     eventually((1.0, 1.0, 0.0), async || {
-        (value("_first_event_seconds_count").await, value("_longest_gap_seconds_count").await, value("s_open").await)
+        (
+            value("_first_event_seconds_count").await,
+            value("_longest_gap_seconds_count").await,
+            value("s_open").await,
+        )
     })
     .await;
-    let (first, gap) = (value("_first_event_seconds_sum").await, value("_longest_gap_seconds_sum").await);
+    let (first, gap) =
+        (value("_first_event_seconds_sum").await, value("_longest_gap_seconds_sum").await);
     assert!((0.15..10.0).contains(&first) && (0.15..10.0).contains(&gap), "{first} {gap}");
     assert_eq!(value("_stalls_total").await, 0.0);
 
@@ -113,11 +132,13 @@ async fn the_configuration_is_shown_without_where_keys_are() {
     let directory = tempfile::tempdir().unwrap();
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     std::fs::write(directory.path().join("chain.pem"), made.cert.pem()).unwrap();
-    std::fs::write(directory.path().join("very-secret.key"), made.signing_key.serialize_pem()).unwrap();
+    std::fs::write(directory.path().join("very-secret.key"), made.signing_key.serialize_pem())
+        .unwrap();
     let files = "source = \"files\"\ncert = \"chain.pem\"\nkey = \"very-secret.key\"";
     let config = format!("{}{}", FRONT.replace("source = \"self-signed\"", files), says("x"));
     std::fs::write(directory.path().join("gateway.toml"), config).unwrap();
-    let gateway = TestGateway::start_in(directory, "gateway.toml", Options::default()).await.unwrap();
+    let gateway =
+        TestGateway::start_in(directory, "gateway.toml", Options::default()).await.unwrap();
     let (status, text) = gateway.ask_admin("/config").await;
     assert_eq!(status, 200);
     assert!(text.contains("chain.pem") && text.contains("header_timeout = \"10s\""), "{text}");
@@ -129,11 +150,14 @@ async fn a_web_page_cannot_use_it() {
     let gateway = TestGateway::start(&format!("{FRONT}{}", says("x"))).await;
     let admin = gateway.admin().await;
     for (name, value) in [("origin", "https://evil.example"), ("sec-fetch-site", "same-origin")] {
-        let request = reqwest::Client::new().post(format!("http://{admin}/drain")).header(name, value);
+        let request =
+            reqwest::Client::new().post(format!("http://{admin}/drain")).header(name, value);
         assert_eq!(request.send().await.unwrap().status(), 403);
     }
     assert!(!gateway.handle.drain_requested());
-    let typed = reqwest::Client::new().get(format!("http://{admin}/config")).header("sec-fetch-site", "none");
+    let typed = reqwest::Client::new()
+        .get(format!("http://{admin}/config"))
+        .header("sec-fetch-site", "none");
     assert_eq!(typed.send().await.unwrap().status(), 200);
 }
 

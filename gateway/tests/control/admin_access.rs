@@ -1,12 +1,13 @@
 //! Who reaches the admin address: by its own names alone, and whatever others keep half open there.
 
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
 use crate::support::{FRONT, SOON, TestGateway, eventually, says, within};
-use std::{net::SocketAddr, time::Duration};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-    task::JoinSet,
-};
 
 /// The status of the answer to these very bytes, and the answer.
 async fn ask(admin: SocketAddr, request: &str) -> (u16, String) {
@@ -29,10 +30,14 @@ async fn a_foreign_name_that_leads_here_reads_nothing() {
     for path in ["/config", "/metrics", "/livez", "/none"] {
         let (status, answer) = ask(admin, &get(path, "Host: evil.example:9090\r\n")).await;
         assert_eq!(status, 421, "{answer}");
-        assert!(answer.contains("not asked by the name `evil.example`") && answer.contains("`hosts` of `[admin]`"));
+        assert!(
+            answer.contains("not asked by the name `evil.example`")
+                && answer.contains("`hosts` of `[admin]`")
+        );
         assert!(!answer.contains("gateway_") && !answer.contains("[[listener]]"), "{answer}");
     }
-    let (status, _) = ask(admin, "POST /drain HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n").await;
+    let (status, _) =
+        ask(admin, "POST /drain HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n").await;
     assert!(status == 421 && !gateway.handle.drain_requested());
     let port = admin.port();
     for (host, expected) in [
@@ -45,11 +50,18 @@ async fn a_foreign_name_that_leads_here_reads_nothing() {
         ("[::1".to_owned(), 400),
         ("a b".to_owned(), 400),
     ] {
-        assert_eq!(ask(admin, &get("/livez", &format!("Host: {host}\r\n"))).await.0, expected, "{host}");
+        assert_eq!(
+            ask(admin, &get("/livez", &format!("Host: {host}\r\n"))).await.0,
+            expected,
+            "{host}"
+        );
     }
     assert_eq!(ask(admin, &get("/livez", "")).await.0, 400, "RFC 9112 section 3.2");
     assert_eq!(ask(admin, &get("/livez", "Host: localhost\r\nHost: localhost\r\n")).await.0, 400);
-    assert_eq!(ask(admin, &get(&format!("http://{admin}/livez"), "Host: localhost\r\n")).await.0, 200);
+    assert_eq!(
+        ask(admin, &get(&format!("http://{admin}/livez"), "Host: localhost\r\n")).await.0,
+        200
+    );
     assert_eq!(ask(admin, &get("http://evil.example/livez", "Host: localhost\r\n")).await.0, 421);
     gateway.stop().await;
 }
@@ -58,12 +70,19 @@ async fn a_foreign_name_that_leads_here_reads_nothing() {
 async fn configured_names_are_answered_from_the_next_reload_on() {
     let gateway = TestGateway::start(&format!("{FRONT}{}", says("x"))).await;
     let admin = gateway.admin().await;
-    let status = async |host: &str| ask(admin, &get("/metrics", &format!("Host: {host}\r\n"))).await.0;
-    assert_eq!((status("gateway.example:9090").await, status("pod-1.gateway.svc").await), (421, 421));
+    let status =
+        async |host: &str| ask(admin, &get("/metrics", &format!("Host: {host}\r\n"))).await.0;
+    assert_eq!(
+        (status("gateway.example:9090").await, status("pod-1.gateway.svc").await),
+        (421, 421)
+    );
     let named = FRONT.replace("[log]", "hosts = [\"gateway.example\", \"*.gateway.svc\"]\n\n[log]");
     let (done, report) = gateway.reload(&format!("{named}{}", says("x"))).await;
     assert_eq!((done, &report["sections"]), (200, &serde_json::json!(["admin"])), "{report}");
-    assert_eq!((status("gateway.example:9090").await, status("pod-1.gateway.svc").await), (200, 200));
+    assert_eq!(
+        (status("gateway.example:9090").await, status("pod-1.gateway.svc").await),
+        (200, 200)
+    );
     assert_eq!((status("evil.example").await, status("gateway.svc").await), (421, 421));
     gateway.stop().await;
 }

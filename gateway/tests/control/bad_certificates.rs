@@ -1,9 +1,12 @@
-//! Certificate files that clients would refuse are refused by `gateway check` and at the start, with file and reason.
+//! Certificate files that clients would refuse are refused by `gateway check` and at the start,
+//! with file and reason.
 
-use crate::support::{FRONT, TestGateway, says};
+use std::process::Command;
+
 use gateway::gateway::Options;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-use std::process::Command;
+
+use crate::support::{FRONT, TestGateway, says};
 
 /// Chain and key as an operator would have them.
 struct Files {
@@ -55,7 +58,10 @@ fn checked(files: &Files) -> Option<String> {
 }
 
 fn write(directory: &std::path::Path, files: &Files) {
-    let text = FRONT.replace("source = \"self-signed\"", "source = \"files\"\ncert = \"chain.pem\"\nkey = \"key.pem\"");
+    let text = FRONT.replace(
+        "source = \"self-signed\"",
+        "source = \"files\"\ncert = \"chain.pem\"\nkey = \"key.pem\"",
+    );
     std::fs::write(directory.join("gateway.toml"), text + &says("x")).unwrap();
     std::fs::write(directory.join("chain.pem"), &files.chain).unwrap();
     std::fs::write(directory.join("key.pem"), &files.key).unwrap();
@@ -68,7 +74,9 @@ async fn files_that_clients_would_refuse_are_refused_with_file_and_reason() {
     let of = |chain: String| Files { chain, ..right() };
     let leaf = |files: &Files| files.chain.replace(&authority.pem, "");
     let (other, stranger) = (right(), Authority::new());
-    let cut = |pem: &str| pem.lines().filter(|line| !line.starts_with("-----END")).collect::<Vec<_>>().join("\n");
+    let cut = |pem: &str| {
+        pem.lines().filter(|line| !line.starts_with("-----END")).collect::<Vec<_>>().join("\n")
+    };
     let mixed = right();
     let cases = [
         (
@@ -83,7 +91,12 @@ async fn files_that_clients_would_refuse_are_refused_with_file_and_reason() {
             "chain.pem",
             "is not valid before",
         ),
-        ("another's key", Files { key: other.key.clone(), ..right() }, "key.pem", "does not belong to"),
+        (
+            "another's key",
+            Files { key: other.key.clone(), ..right() },
+            "key.pem",
+            "does not belong to",
+        ),
         (
             "authority first",
             Files { chain: format!("{}{}", authority.pem, leaf(&mixed)), key: mixed.key.clone() },
@@ -127,13 +140,27 @@ async fn files_that_clients_would_refuse_are_refused_with_file_and_reason() {
 
 /// Certificates that today's tools do not make any more.
 fn weak(fixture: &str) -> Files {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("acme/src/check/fixtures").join(fixture);
-    Files { chain: std::fs::read_to_string(path).unwrap(), key: KeyPair::generate().unwrap().serialize_pem() }
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("acme/src/check/fixtures")
+        .join(fixture);
+    Files {
+        chain: std::fs::read_to_string(path).unwrap(),
+        key: KeyPair::generate().unwrap().serialize_pem(),
+    }
 }
 
 fn encrypted() -> String {
     let output = Command::new("openssl")
-        .args(["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-aes256", "-pass", "pass:word"])
+        .args([
+            "genpkey",
+            "-algorithm",
+            "EC",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-aes256",
+            "-pass",
+            "pass:word",
+        ])
         .output()
         .expect("openssl is installed");
     String::from_utf8(output.stdout).unwrap()

@@ -1,9 +1,14 @@
-//! The operators' documentation: its recipes are accepted by the program, and its metrics are those that there are.
+//! The operators' documentation: its recipes are accepted by the program, and its metrics are those
+//! that there are.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use gateway::metrics::Metrics;
+use tokio::process::Command;
 
 use crate::support::{SOON, within};
-use gateway::metrics::Metrics;
-use std::{fmt::Write, path::PathBuf, process::Stdio};
-use tokio::process::Command;
 
 const BEGIN: &str = "<!-- made from the registry: begin -->\n";
 const END: &str = "<!-- made from the registry: end -->";
@@ -17,8 +22,10 @@ fn document() -> (PathBuf, String) {
 #[tokio::test]
 async fn every_recipe_is_a_configuration_that_check_accepts() {
     let (_, text) = document();
-    let recipes: Vec<_> = text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    let whole: Vec<_> = recipes.into_iter().filter(|recipe| recipe.contains("[[listener]]")).collect();
+    let recipes: Vec<_> =
+        text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    let whole: Vec<_> =
+        recipes.into_iter().filter(|recipe| recipe.contains("[[listener]]")).collect();
     assert!(whole.len() >= 5, "{} recipes", whole.len());
 
     let directory = tempfile::tempdir().unwrap();
@@ -31,7 +38,11 @@ async fn every_recipe_is_a_configuration_that_check_accepts() {
     for recipe in whole {
         std::fs::write(directory.path().join("gateway.toml"), recipe).unwrap();
         let mut check = Command::new(env!("CARGO_BIN_EXE_gateway"));
-        check.arg("check").current_dir(directory.path()).env_remove("GATEWAY_CONFIG").stdin(Stdio::null());
+        check
+            .arg("check")
+            .current_dir(directory.path())
+            .env_remove("GATEWAY_CONFIG")
+            .stdin(Stdio::null());
         let output = within(SOON, check.kill_on_drop(true).output()).await.unwrap();
         assert!(output.status.success(), "{}\n{recipe}", String::from_utf8_lossy(&output.stderr));
     }
@@ -46,7 +57,14 @@ fn the_table_of_metrics_is_that_of_the_registry() {
     declared.sort_by(|one, other| one.name.cmp(&other.name));
     for metric in declared {
         let labels: Vec<_> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
-        let _ = writeln!(made, "| `{}` | {} | {} | {} |", metric.name, metric.kind, labels.join(", "), metric.help);
+        let _ = writeln!(
+            made,
+            "| `{}` | {} | {} | {} |",
+            metric.name,
+            metric.kind,
+            labels.join(", "),
+            metric.help
+        );
     }
     made.push('\n');
 

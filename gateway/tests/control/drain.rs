@@ -1,8 +1,11 @@
 //! A drain: not ready, still serving, then an end within the deadline.
 
-use crate::support::{Backend, FRONT, SOON, TestGateway, eventually, leads_to, websocket, within};
 use std::time::Duration;
-use tokio::{net::TcpStream, time::Instant};
+
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use crate::support::{Backend, FRONT, SOON, TestGateway, eventually, leads_to, websocket, within};
 
 #[tokio::test]
 async fn it_says_not_ready_and_goes_on_accepting_for_the_delay() {
@@ -23,7 +26,8 @@ async fn a_request_that_is_open_is_answered_and_no_new_one_is_taken() {
     let backend = Backend::start().await;
     let gateway = TestGateway::start(&format!("{FRONT}{}", leads_to(&backend))).await;
     let address = gateway.address("https").await;
-    let request = gateway.client().get(format!("https://localhost:{}/api/slow", address.port())).send();
+    let request =
+        gateway.client().get(format!("https://localhost:{}/api/slow", address.port())).send();
     let request = tokio::spawn(request);
     within(SOON, backend.asked.notified()).await;
 

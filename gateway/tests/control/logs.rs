@@ -1,13 +1,13 @@
 //! What is in the log: nothing that any client makes a warning of, and nothing about the machine
 //! that built the program.
 
-use crate::support::{FRONT, Program, SOON, says, within};
-use rustls::{ClientConfig, ClientConnection, RootCertStore};
 use std::sync::Arc;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-};
+
+use rustls::{ClientConfig, ClientConnection, RootCertStore};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::support::{FRONT, Program, SOON, says, within};
 
 fn config(level: &str, format: &str) -> String {
     let log = format!("level = \"{level}\"\nformat = \"{format}\"");
@@ -16,11 +16,17 @@ fn config(level: &str, format: &str) -> String {
 
 /// A hello whose server name is an IP address, which RFC 6066 section 3 forbids.
 fn hello_to_an_address() -> Vec<u8> {
-    let config = ClientConfig::builder().with_root_certificates(RootCertStore::empty()).with_no_client_auth();
-    let mut client = ClientConnection::new(Arc::new(config), "abc.d.e.f".try_into().unwrap()).unwrap();
+    let config = ClientConfig::builder()
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth();
+    let mut client =
+        ClientConnection::new(Arc::new(config), "abc.d.e.f".try_into().unwrap()).unwrap();
     let mut hello = Vec::new();
     client.write_tls(&mut hello).unwrap();
-    let at = hello.windows(9).position(|window| window == b"abc.d.e.f").expect("the name is in the hello");
+    let at = hello
+        .windows(9)
+        .position(|window| window == b"abc.d.e.f")
+        .expect("the name is in the hello");
     hello[at..at + 9].copy_from_slice(b"127.0.0.1");
     hello
 }
@@ -30,25 +36,33 @@ async fn no_client_makes_a_warning_by_what_it_asks_for_in_its_hello() {
     let program = Program::run(&config("info", "json")).await;
     let mut tcp = TcpStream::connect(program.https).await.unwrap();
     tcp.write_all(&hello_to_an_address()).await.unwrap();
-    assert_ne!(within(SOON, tcp.read(&mut [0; 1])).await.unwrap_or(1), 0, "it is answered, be it by an alert");
+    assert_ne!(
+        within(SOON, tcp.read(&mut [0; 1])).await.unwrap_or(1),
+        0,
+        "it is answered, be it by an alert"
+    );
     drop(tcp);
     program.ask("/word").await;
     let lines = program.end().await;
-    let odd: Vec<_> = lines.iter().filter(|line| line.contains("\"WARN\"") || line.contains("SNI")).collect();
+    let odd: Vec<_> =
+        lines.iter().filter(|line| line.contains("\"WARN\"") || line.contains("SNI")).collect();
     assert!(odd.is_empty(), "{odd:#?}");
     assert!(lines.iter().any(|line| line.contains("\"message\":\"stopped\"")), "{lines:#?}");
 }
 
 #[tokio::test]
 async fn no_line_has_a_path_of_the_machine_that_built_the_program() {
-    let workspace = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().display().to_string();
+    let workspace =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().display().to_string();
     for format in ["json", "text"] {
         // Libraries log every connection, some of them by the `log` crate.
         let program = Program::run(&config("trace", "json")).await;
         program.reload(&config("trace", format)).await;
         program.ask("/word").await;
         let lines = program.end().await;
-        let told = |line: &String| line.contains("decided upon suite") && line.starts_with('{') == (format == "json");
+        let told = |line: &String| {
+            line.contains("decided upon suite") && line.starts_with('{') == (format == "json")
+        };
         assert!(lines.iter().any(told), "rustls logs: {lines:#?}");
         for line in lines {
             let foreign = ["/.cargo/", "/registry/src/", "log.file", "/rustc/", &*workspace];

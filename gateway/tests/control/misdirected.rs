@@ -1,16 +1,18 @@
 //! Requests whose host belongs to another certificate than the name their connection was opened
 //! for.
 
-use crate::support::{Backend, FRONT, SOON, TestGateway, leads_to, says, within};
+use std::sync::Arc;
+
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject as _};
-use std::sync::Arc;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-};
-use tokio_rustls::{TlsConnector, client::TlsStream};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, ServerName};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::support::{Backend, FRONT, SOON, TestGateway, leads_to, says, within};
 
 /// The default certificate has two names, another one a third.
 const SECOND: &str = r#"
@@ -30,7 +32,8 @@ async fn connect(gateway: &TestGateway, name: Option<&str>, alpn: &[u8]) -> TlsS
     roots.add(CertificateDer::from_pem_file(gateway.path("certs/local-ca.pem")).unwrap()).unwrap();
     let mut config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     config.alpn_protocols = vec![alpn.to_vec()];
-    let tcp = TcpStream::connect(("127.0.0.1", gateway.address("https").await.port())).await.unwrap();
+    let tcp =
+        TcpStream::connect(("127.0.0.1", gateway.address("https").await.port())).await.unwrap();
     // Without a name none is sent, and the certificate has to be that of the address.
     let name = ServerName::try_from(name.unwrap_or("127.0.0.1").to_owned()).unwrap();
     TlsConnector::from(Arc::new(config)).connect(name, tcp).await.unwrap()
@@ -55,7 +58,9 @@ async fn status(tls: &mut TlsStream<TcpStream>) -> u16 {
 async fn h2(gateway: &TestGateway, name: Option<&str>, host: &str) -> u16 {
     let tls = connect(gateway, name, b"h2").await;
     let (mut sender, connection) =
-        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(tls)).await.unwrap();
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(tls))
+            .await
+            .unwrap();
     let driving = tokio::spawn(connection);
     let request = hyper::Request::get(format!("https://{host}/word")).body(String::new()).unwrap();
     let answer = within(SOON, sender.send_request(request)).await.unwrap();
@@ -94,7 +99,9 @@ async fn a_host_of_another_certificate_is_answered_421_and_one_of_the_same_is_se
 async fn a_websocket_is_no_exception() {
     let backend = Backend::start().await;
     let gateway = TestGateway::start(&config(&leads_to(&backend))).await;
-    for (name, host, expected) in [("localhost", "localhost", 101), ("localhost", "two.example", 421)] {
+    for (name, host, expected) in
+        [("localhost", "localhost", 101), ("localhost", "two.example", 421)]
+    {
         let mut tls = connect(&gateway, Some(name), b"http/1.1").await;
         let request = format!(
             "GET /ws HTTP/1.1\r\nHost: {host}\r\nOrigin: https://{host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\

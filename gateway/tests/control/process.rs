@@ -1,10 +1,13 @@
 //! The program itself: signals, exit codes, and what its commands say.
 
-use crate::support::{
-    Collector, FRONT, Program, SOON, eventually, next, pebble::free_port, program as gateway, replace, says, within,
-};
-use nix::sys::signal::Signal;
 use std::path::Path;
+
+use nix::sys::signal::Signal;
+
+use crate::support::pebble::free_port;
+use crate::support::{
+    Collector, FRONT, Program, SOON, eventually, next, program as gateway, replace, says, within,
+};
 
 fn config(word: &str) -> String {
     format!("{}{}", FRONT.replace("level = \"error\"", "level = \"info\""), says(word))
@@ -21,7 +24,9 @@ async fn sighup_reloads_and_does_not_kill() {
     program.signal(Signal::SIGHUP);
     let failed = next(&mut program.log, "the reload failed").await;
     assert!(failed.contains("gateway.toml") && failed.contains("\"line\":1"), "{failed}");
-    let alive = || async { reqwest::get(format!("http://{}/readyz", program.admin)).await.unwrap().status().as_u16() };
+    let alive = || async {
+        reqwest::get(format!("http://{}/readyz", program.admin)).await.unwrap().status().as_u16()
+    };
     eventually(200, alive).await;
 }
 
@@ -63,7 +68,8 @@ async fn sigterm_drains_and_exits_with_0() {
 async fn the_drain_command_returns_when_the_gateway_has_stopped() {
     let mut program = Program::run(&config("x")).await;
     let admin = program.admin.to_string();
-    let drained = gateway(program.directory.path(), &["drain", "--admin", &admin]).output().await.unwrap();
+    let drained =
+        gateway(program.directory.path(), &["drain", "--admin", &admin]).output().await.unwrap();
     assert!(drained.status.success(), "{}", String::from_utf8_lossy(&drained.stderr));
     assert!(within(SOON, program.child.wait()).await.unwrap().success());
 }
@@ -74,7 +80,8 @@ async fn the_drain_command_reaches_an_admin_address_that_is_not_loopback() {
         let mut program = Program::run(&config("x").replace("127.0.0.1:0", any)).await;
         assert!(program.admin.ip().is_unspecified(), "{}", program.admin);
         // A proxy of the environment is no way to it.
-        let mut drain = gateway(program.directory.path(), &["drain", "--admin", &program.admin.to_string()]);
+        let mut drain =
+            gateway(program.directory.path(), &["drain", "--admin", &program.admin.to_string()]);
         let drained = drain.env("http_proxy", "http://127.0.0.1:1").output().await.unwrap();
         assert!(drained.status.success(), "{}", String::from_utf8_lossy(&drained.stderr));
         assert!(within(SOON, program.child.wait()).await.unwrap().success());
@@ -86,7 +93,11 @@ async fn an_occupied_port_ends_it_with_a_reason_instead_of_silence() {
     let occupied = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = occupied.local_addr().unwrap().to_string();
     let directory = tempfile::tempdir().unwrap();
-    std::fs::write(directory.path().join("gateway.toml"), config("x").replace("localhost:0", &address)).unwrap();
+    std::fs::write(
+        directory.path().join("gateway.toml"),
+        config("x").replace("localhost:0", &address),
+    )
+    .unwrap();
     let output = within(SOON, gateway(directory.path(), &["run"]).output()).await.unwrap();
     let complaint = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1));
@@ -99,10 +110,14 @@ async fn check_prints_what_it_understood_or_every_problem() {
     std::fs::write(directory.path().join("gateway.toml"), config("x")).unwrap();
     let output = gateway(directory.path(), &["check"]).output().await.unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && said.contains("gateway.toml is right: 1 listeners"), "{said}");
+    assert!(
+        output.status.success() && said.contains("gateway.toml is right: 1 listeners"),
+        "{said}"
+    );
     assert!(said.contains("# certificate local: localhost, 127.0.0.1, ::1"), "{said}");
 
-    std::fs::write(directory.path().join("gateway.toml"), config("x").replace("address", "adress")).unwrap();
+    std::fs::write(directory.path().join("gateway.toml"), config("x").replace("address", "adress"))
+        .unwrap();
     let output = gateway(directory.path(), &["check"]).output().await.unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1));
@@ -117,7 +132,8 @@ async fn a_collector_that_fails_and_comes_back_is_one_line_each() {
     let plain = format!(
         "[[listener]]\nname = \"plain\"\naddress = \"127.0.0.1:{port}\"\nprotocol = \"http\"\nmode = \"plain\"\n"
     );
-    let mut program = Program::run(&format!("{}{plain}{}", config("x"), collector.section(1.0))).await;
+    let mut program =
+        Program::run(&format!("{}{plain}{}", config("x"), collector.section(1.0))).await;
     let ask = async || {
         let before = collector.asked();
         reqwest::get(format!("http://127.0.0.1:{port}/word")).await.unwrap();
@@ -135,7 +151,10 @@ async fn a_collector_that_fails_and_comes_back_is_one_line_each() {
         }
     }
     assert_eq!(lines.len(), 2, "{lines:?}");
-    assert!(lines[0].contains("the collector does not take traces") && lines[0].contains("400"), "{lines:?}");
+    assert!(
+        lines[0].contains("the collector does not take traces") && lines[0].contains("400"),
+        "{lines:?}"
+    );
 }
 
 #[tokio::test]
@@ -147,15 +166,26 @@ async fn check_and_doctor_make_nothing() {
     let output = gateway(directory.path(), &["check"]).output().await.unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}");
-    assert!(said.contains("# certificate local: localhost, 127.0.0.1, ::1; issued at the start"), "{said}");
     assert!(
-        said.contains("# certificate public: a.invalid; ordered after the start from https://localhost:1/dir"),
+        said.contains("# certificate local: localhost, 127.0.0.1, ::1; issued at the start"),
         "{said}"
     );
-    let output = gateway(directory.path(), &["doctor", "--nameserver", "127.0.0.1:1"]).output().await.unwrap();
+    assert!(
+        said.contains(
+            "# certificate public: a.invalid; ordered after the start from https://localhost:1/dir"
+        ),
+        "{said}"
+    );
+    let output = gateway(directory.path(), &["doctor", "--nameserver", "127.0.0.1:1"])
+        .output()
+        .await
+        .unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(said.contains("look  certificate public: is not ordered yet"), "{said}");
-    let there: Vec<_> = std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let there: Vec<_> = std::fs::read_dir(directory.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
     assert_eq!(there, ["gateway.toml"]);
 }
 
@@ -176,11 +206,17 @@ async fn doctor_says_which_target_cannot_be_reached_and_which_can() {
     let output = gateway(directory.path(), &["doctor"]).output().await.unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{said}");
-    assert!(said.contains(&format!("ok    WebSocket /ws at {}: is opened", backend.address)), "{said}");
+    assert!(
+        said.contains(&format!("ok    WebSocket /ws at {}: is opened", backend.address)),
+        "{said}"
+    );
 
     let bad = good.replace(&backend.address.to_string(), &gone.to_string());
     std::fs::write(directory.path().join("gateway.toml"), bad).unwrap();
     let output = gateway(directory.path(), &["doctor"]).output().await.unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
-    assert!(!output.status.success() && said.contains(&format!("BAD   upstream backend at {gone}")), "{said}");
+    assert!(
+        !output.status.success() && said.contains(&format!("BAD   upstream backend at {gone}")),
+        "{said}"
+    );
 }

@@ -1,12 +1,11 @@
 //! `gateway check` and the forecast of a reload refuse the same, with the same words; and what they
 //! refuse, a reload refuses.
 
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::Path;
+
 use crate::support::{FRONT, TestGateway, program, replace, says};
-use std::{
-    fs,
-    os::unix::fs::{PermissionsExt as _, symlink},
-    path::Path,
-};
 
 /// What is wrong, the text that replaces another one in a right configuration or comes after it,
 /// and a part of the reason.
@@ -53,7 +52,11 @@ const CASES: [Case; 25] = [
     case(END, "[[site]]\nname = \"s\"\nroot = \"/proc/self\"", "the kernel makes up"),
     case(END, "[[site]]\nname = \"s\"\nroot = \"/sys\"", "the kernel makes up"),
     case(END, "[[site]]\nname = \"s\"\nroot = \"to-proc\"", "the kernel makes up"),
-    case(END, "[[site]]\nname = \"s\"\nroot = \"site\"\nspa_fallback = \"none.html\"", "there is no file `/none.html`"),
+    case(
+        END,
+        "[[site]]\nname = \"s\"\nroot = \"site\"\nspa_fallback = \"none.html\"",
+        "there is no file `/none.html`",
+    ),
     case(END, "[[site]]\nname = \"s\"\nroot = \"broken-link\"", "No such file"),
     // Certificates.
     case(SELF_SIGNED, "source = \"files\"\ncert = \"none.pem\"\nkey = \"none.key\"", "cert: "),
@@ -62,12 +65,32 @@ const CASES: [Case; 25] = [
         "source = \"files\"\ncert = \"plain-file\"\nkey = \"plain-file\"",
         "expected PEM certificates, found none",
     ),
-    case(SELF_SIGNED, "source = \"files\"\ncert = \"pipe\"\nkey = \"pipe\"", "is not a regular file"),
-    case(SELF_SIGNED, "source = \"files\"\ncert = \"/dev/zero\"\nkey = \"/dev/zero\"", "is not a regular file"),
-    case(SELF_SIGNED, "source = \"files\"\ncert = \"/proc/self/environ\"\nkey = \"x\"", "the kernel makes up"),
+    case(
+        SELF_SIGNED,
+        "source = \"files\"\ncert = \"pipe\"\nkey = \"pipe\"",
+        "is not a regular file",
+    ),
+    case(
+        SELF_SIGNED,
+        "source = \"files\"\ncert = \"/dev/zero\"\nkey = \"/dev/zero\"",
+        "is not a regular file",
+    ),
+    case(
+        SELF_SIGNED,
+        "source = \"files\"\ncert = \"/proc/self/environ\"\nkey = \"x\"",
+        "the kernel makes up",
+    ),
     case(SELF_SIGNED, "source = \"self-signed\"\ndirectory = \"plain-file/certs\"", "irectory"),
-    case(SELF_SIGNED, "source = \"self-signed\"\ndirectory = \"/proc/certs\"", "the kernel makes up"),
-    case("protocol = \"https\"", "protocol = \"https\"\nclient_ca = \"none.pem\"", "key `client_ca`"),
+    case(
+        SELF_SIGNED,
+        "source = \"self-signed\"\ndirectory = \"/proc/certs\"",
+        "the kernel makes up",
+    ),
+    case(
+        "protocol = \"https\"",
+        "protocol = \"https\"\nclient_ca = \"none.pem\"",
+        "key `client_ca`",
+    ),
     case(
         END,
         "[[certificate]]\nname = \"a\"\nsource = \"acme\"\nnames = [\"a.example\"]\n[certificate_storage]\n\
@@ -80,7 +103,11 @@ const CASES: [Case; 25] = [
         "ca_file: ",
     ),
     // The rest.
-    case(END, "[tracing]\nendpoint = \"http://127.0.0.1:1/v1/traces\"\nheaders_file = \"none\"", "`[tracing]`: "),
+    case(
+        END,
+        "[tracing]\nendpoint = \"http://127.0.0.1:1/v1/traces\"\nheaders_file = \"none\"",
+        "`[tracing]`: ",
+    ),
     case(END, "[upgrade]\nsocket = \"open/upgrade.sock\"", "others may write into it"),
     case(END, "[upgrade]\nsocket = \"plain-file\"", "is there and is no socket"),
 ];
@@ -120,7 +147,9 @@ async fn reload(gateway: &TestGateway, query: &str) -> String {
     let faults = report["faults"].as_array().cloned().unwrap_or_default();
     assert_eq!(accepted, faults.is_empty(), "{report}");
     let text = |fault: &serde_json::Value| {
-        let place = ["file", "line", "column"].map(|key| fault[key].to_string().trim_matches('"').to_owned()).join(":");
+        let place = ["file", "line", "column"]
+            .map(|key| fault[key].to_string().trim_matches('"').to_owned())
+            .join(":");
         let place = if fault["file"].is_null() { String::new() } else { format!("{place}: ") };
         format!("{place}{}\n", fault["reason"].as_str().unwrap())
     };
@@ -143,9 +172,15 @@ async fn check_and_the_forecast_of_a_reload_refuse_the_same_in_the_same_words() 
         assert_eq!(listing(gateway.directory.path()), before, "something was made: {to}");
         assert_ne!(reload(&gateway, "").await, "", "a reload accepts what check refuses: {to}");
     }
-    for further in ["", "[[site]]\nname = \"s\"\nroot = \"site\"", "[upgrade]\nsocket = \"site/upgrade.sock\""] {
+    for further in
+        ["", "[[site]]\nname = \"s\"\nroot = \"site\"", "[upgrade]\nsocket = \"site/upgrade.sock\""]
+    {
         replace(&gateway.path("gateway.toml"), &format!("{}{further}\n", right()));
-        assert_eq!((check(&gateway).await, reload(&gateway, "?dry_run=true").await), Default::default(), "{further}");
+        assert_eq!(
+            (check(&gateway).await, reload(&gateway, "?dry_run=true").await),
+            Default::default(),
+            "{further}"
+        );
         assert_eq!(listing(gateway.directory.path()), before, "something was made: {further}");
         assert_eq!(reload(&gateway, "").await, "", "{further}");
         replace(&gateway.path("gateway.toml"), &right());
@@ -158,10 +193,12 @@ async fn check_and_the_forecast_of_a_reload_refuse_the_same_in_the_same_words() 
 async fn a_forecast_issues_nothing_and_names_what_would_be_issued() {
     let gateway = TestGateway::start(&right()).await;
     let before = listing(&gateway.path("certs"));
-    let more = "[[certificate]]\nname = \"more\"\nsource = \"self-signed\"\nnames = [\"more.example\"]\n";
+    let more =
+        "[[certificate]]\nname = \"more\"\nsource = \"self-signed\"\nnames = [\"more.example\"]\n";
     gateway.write_config(&format!("{}{more}", right()));
     let url = format!("http://{}/reload?dry_run=true", gateway.admin().await);
-    let report: serde_json::Value = reqwest::Client::new().post(url).send().await.unwrap().json().await.unwrap();
+    let report: serde_json::Value =
+        reqwest::Client::new().post(url).send().await.unwrap().json().await.unwrap();
     assert_eq!(
         report["certificates"],
         serde_json::json!({ "added": ["more"], "removed": [], "changed": [] }),
@@ -172,8 +209,10 @@ async fn a_forecast_issues_nothing_and_names_what_would_be_issued() {
 }
 
 fn listing(directory: &Path) -> Vec<String> {
-    let mut names: Vec<String> =
-        fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path().display().to_string()).collect();
+    let mut names: Vec<String> = fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path().display().to_string())
+        .collect();
     names.sort_unstable();
     names
 }

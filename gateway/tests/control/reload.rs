@@ -1,16 +1,22 @@
 //! A reload is all or nothing, says what it did, and touches nothing that is open.
 
-use crate::support::{Backend, FRONT, SOON, TestGateway, eventually, leads_to, replace, says, websocket, within};
-use gateway::gateway::Options;
 use std::net::SocketAddr;
+
+use gateway::gateway::Options;
 use tokio::net::TcpStream;
+
+use crate::support::{
+    Backend, FRONT, SOON, TestGateway, eventually, leads_to, replace, says, websocket, within,
+};
 
 fn free_address() -> SocketAddr {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 fn listener(name: &str, address: SocketAddr) -> String {
-    format!("\n[[listener]]\nname = \"{name}\"\naddress = \"{address}\"\nprotocol = \"http\"\nmode = \"plain\"\n")
+    format!(
+        "\n[[listener]]\nname = \"{name}\"\naddress = \"{address}\"\nprotocol = \"http\"\nmode = \"plain\"\n"
+    )
 }
 
 #[tokio::test]
@@ -44,10 +50,14 @@ async fn a_websocket_outlives_its_route() {
 async fn a_broken_configuration_keeps_the_old_and_says_where() {
     let gateway = TestGateway::start(&format!("{FRONT}{}", says("old"))).await;
     let hash = gateway.handle.config().hash.clone();
-    let (status, answer) = gateway.reload(&format!("{FRONT}{}", says("new").replace("path =", "pth ="))).await;
+    let (status, answer) =
+        gateway.reload(&format!("{FRONT}{}", says("new").replace("path =", "pth ="))).await;
     assert_eq!(status, 422);
     let faults = answer["faults"].as_array().unwrap();
-    let unknown = faults.iter().find(|fault| fault["reason"].as_str().unwrap().contains("unknown key `pth`")).unwrap();
+    let unknown = faults
+        .iter()
+        .find(|fault| fault["reason"].as_str().unwrap().contains("unknown key `pth`"))
+        .unwrap();
     assert_eq!(unknown["line"], 20);
     assert!(unknown["file"].as_str().unwrap().ends_with("gateway.toml"));
     assert_eq!(gateway.get("/word").await, "old");
@@ -78,13 +88,19 @@ async fn a_rehearsal_says_what_a_reload_would_do_and_does_nothing() {
     assert_eq!(report["listeners"]["added"], serde_json::json!(["extra"]));
     assert_eq!(gateway.get("/word").await, "old");
     assert_eq!(gateway.handle.config().hash, hash);
-    assert_eq!(gateway.metric("gateway_config_reloads_total{result=\"success\"}").await.unwrap_or(0.0), 0.0);
+    assert_eq!(
+        gateway.metric("gateway_config_reloads_total{result=\"success\"}").await.unwrap_or(0.0),
+        0.0
+    );
     assert!(TcpStream::connect(address).await.is_err(), "a rehearsal keeps no address");
 
     let occupied = std::net::TcpListener::bind(address).unwrap();
     let (status, answer) = rehearse().await;
     assert_eq!(status, 422);
-    assert!(answer["faults"][0]["reason"].as_str().unwrap().contains("another program listens there"), "{answer}");
+    assert!(
+        answer["faults"][0]["reason"].as_str().unwrap().contains("another program listens there"),
+        "{answer}"
+    );
     drop(occupied);
     let (status, report) = gateway.reload(&format!("{FRONT}{}", says("new"))).await;
     assert_eq!((status, &report["applied"]), (200, &serde_json::json!(true)));
@@ -125,7 +141,10 @@ async fn an_address_that_cannot_be_bound_keeps_everything_as_it_was() {
     let extra = listener("extra", occupied.local_addr().unwrap());
     let (status, answer) = gateway.reload(&format!("{FRONT}{extra}{}", says("new"))).await;
     assert_eq!(status, 422);
-    assert!(answer["faults"][0]["reason"].as_str().unwrap().contains("listener `extra`, key `address`"), "{answer}");
+    assert!(
+        answer["faults"][0]["reason"].as_str().unwrap().contains("listener `extra`, key `address`"),
+        "{answer}"
+    );
     assert_eq!(gateway.get("/word").await, "old");
 }
 
@@ -154,9 +173,11 @@ async fn new_certificate_files_are_served_to_new_connections() {
     let files = "source = \"files\"\ncert = \"chain.pem\"\nkey = \"leaf.key\"";
     let config = format!("{}{}", FRONT.replace("source = \"self-signed\"", files), says("word"));
     std::fs::write(directory.path().join("gateway.toml"), &config).unwrap();
-    let gateway = TestGateway::start_in(directory, "gateway.toml", Options::default()).await.unwrap();
+    let gateway =
+        TestGateway::start_in(directory, "gateway.toml", Options::default()).await.unwrap();
     let url = format!("https://localhost:{}/word", gateway.address("https").await.port());
-    let trusting = |authority| reqwest::Client::builder().tls_certs_only([authority]).build().unwrap();
+    let trusting =
+        |authority| reqwest::Client::builder().tls_certs_only([authority]).build().unwrap();
     let old_client = trusting(first);
     assert_eq!(old_client.get(&url).send().await.unwrap().status(), 200);
 
@@ -164,18 +185,24 @@ async fn new_certificate_files_are_served_to_new_connections() {
     let new_client = trusting(second);
     // Nobody asks for it: the files are watched.
     eventually(true, || async { new_client.get(&url).send().await.is_ok() }).await;
-    assert_eq!(old_client.get(&url).send().await.unwrap().status(), 200, "the open connection goes on");
+    assert_eq!(
+        old_client.get(&url).send().await.unwrap().status(),
+        200,
+        "the open connection goes on"
+    );
 }
 
 #[tokio::test]
 async fn a_listener_moved_onto_an_address_that_overlaps_its_own_is_refused_with_the_way_out() {
     let port = free_address().port();
-    let at = |address: String| format!("{}{}", FRONT.replace("localhost:0", &address), says("here"));
+    let at =
+        |address: String| format!("{}{}", FRONT.replace("localhost:0", &address), says("here"));
     let gateway = TestGateway::start(&at(format!("localhost:{port}"))).await;
     let (status, answer) = gateway.reload(&at(format!("[::]:{port}"))).await;
     assert_eq!(status, 422, "{answer}");
     let reason = answer["faults"][0]["reason"].as_str().unwrap();
-    let expected = format!("listener `https` of this gateway holds port {port} on an overlapping address");
+    let expected =
+        format!("listener `https` of this gateway holds port {port} on an overlapping address");
     assert!(reason.contains(&expected) && reason.contains("in two steps"), "{reason}");
     assert_eq!(gateway.get("/word").await, "here");
 }

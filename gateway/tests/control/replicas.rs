@@ -1,18 +1,15 @@
 //! Three gateways behind a load balancer that passes TLS through, one Redis, one authority.
 
-use crate::support::{
-    TestGateway, eventually, install_provider,
-    pebble::{Pebble, Process, free_port},
-    says,
-    tls::issuer,
-};
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
 use gateway::gateway::Options;
-use std::{
-    io::Write as _,
-    path::Path,
-    process::{Command, Stdio},
-};
 use tempfile::TempDir;
+
+use crate::support::pebble::{Pebble, Process, free_port};
+use crate::support::tls::issuer;
+use crate::support::{TestGateway, eventually, install_provider, says};
 
 const NAME: &str = "chat.example.org";
 
@@ -24,8 +21,10 @@ struct Replica {
 impl Replica {
     async fn start((tls, http): (u16, u16), redis: u16, keys: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        std::fs::write(directory.path().join("url"), format!("redis://127.0.0.1:{redis}\n")).unwrap();
-        std::fs::write(directory.path().join("seal"), "a secret of thirty-two bytes or more").unwrap();
+        std::fs::write(directory.path().join("url"), format!("redis://127.0.0.1:{redis}\n"))
+            .unwrap();
+        std::fs::write(directory.path().join("seal"), "a secret of thirty-two bytes or more")
+            .unwrap();
         let text = format!(
             "[[listener]]\nname = \"https\"\naddress = \"127.0.0.1:{tls}\"\nprotocol = \"https\"\n\
              [[listener]]\nname = \"http\"\naddress = \"127.0.0.1:{http}\"\nprotocol = \"http\"\n\
@@ -48,7 +47,11 @@ impl Replica {
 /// HAProxy in TCP mode: each connection goes to the next replica.
 fn balance(directory: &TempDir, tls: u16, http: u16, replicas: &[(u16, u16)]) -> Process {
     let servers = |port: fn(&(u16, u16)) -> u16| -> String {
-        replicas.iter().enumerate().map(|(i, ports)| format!("  server s{i} 127.0.0.1:{}\n", port(ports))).collect()
+        replicas
+            .iter()
+            .enumerate()
+            .map(|(i, ports)| format!("  server s{i} 127.0.0.1:{}\n", port(ports)))
+            .collect()
     };
     let text = format!(
         "defaults\n  mode tcp\n  balance roundrobin\n  timeout connect 5s\n  timeout client 30s\n  timeout server 30s\n\
@@ -58,14 +61,28 @@ fn balance(directory: &TempDir, tls: u16, http: u16, replicas: &[(u16, u16)]) ->
     );
     let path = directory.path().join("haproxy.cfg");
     std::fs::write(&path, text).unwrap();
-    let started =
-        Command::new("haproxy").args(["-db", "-f"]).arg(path).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    let started = Command::new("haproxy")
+        .args(["-db", "-f"])
+        .arg(path)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
     Process(started.expect("haproxy is installed"))
 }
 
 fn redis(directory: &TempDir, port: u16) -> Process {
     let started = Command::new("redis-server")
-        .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir"])
+        .args([
+            "--port",
+            &port.to_string(),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+            "--dir",
+        ])
         .arg(directory.path())
         .stdout(Stdio::null())
         .spawn();
@@ -75,7 +92,15 @@ fn redis(directory: &TempDir, port: u16) -> Process {
 /// Whether the handshake resumed the session in a file; without one, whether it wrote one there.
 fn handshake(port: u16, session: &Path, resume: bool) -> bool {
     let mut client = Command::new("openssl")
-        .args(["s_client", "-tls1_3", "-ign_eof", "-servername", NAME, "-connect", &format!("127.0.0.1:{port}")])
+        .args([
+            "s_client",
+            "-tls1_3",
+            "-ign_eof",
+            "-servername",
+            NAME,
+            "-connect",
+            &format!("127.0.0.1:{port}"),
+        ])
         .arg(if resume { "-sess_in" } else { "-sess_out" })
         .arg(session)
         .stdin(Stdio::piped())
@@ -88,21 +113,31 @@ fn handshake(port: u16, session: &Path, resume: bool) -> bool {
     let output = client.wait_with_output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(text.contains("hello"), "{text}");
-    if resume { text.contains("Reused, TLSv1.3") } else { text.contains("New, TLSv1.3") && session.exists() }
+    if resume {
+        text.contains("Reused, TLSv1.3")
+    } else {
+        text.contains("New, TLSv1.3") && session.exists()
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_orders_all_serve_it_sessions_resume_elsewhere_and_the_end_of_the_one_that_ordered_changes_nothing() {
+async fn one_orders_all_serve_it_sessions_resume_elsewhere_and_the_end_of_the_one_that_ordered_changes_nothing()
+ {
     install_provider();
     let directory = tempfile::tempdir().unwrap();
     let (tls, http, redis_port) = (free_port(), free_port(), free_port());
     let _redis = redis(&directory, redis_port);
-    eventually(true, || async { tokio::net::TcpStream::connect(("127.0.0.1", redis_port)).await.is_ok() }).await;
+    eventually(true, || async {
+        tokio::net::TcpStream::connect(("127.0.0.1", redis_port)).await.is_ok()
+    })
+    .await;
     let pebble = Pebble::start(tls, http).await;
-    // HAProxy first: the authority comes as soon as one replica orders, and a balancer without servers up would refuse it.
+    // HAProxy first: the authority comes as soon as one replica orders, and a balancer without
+    // servers up would refuse it.
     let ports: Vec<(u16, u16)> = (0..3).map(|_| (free_port(), free_port())).collect();
     let _balancer = balance(&directory, tls, http, &ports);
-    eventually(true, || async { tokio::net::TcpStream::connect(("127.0.0.1", tls)).await.is_ok() }).await;
+    eventually(true, || async { tokio::net::TcpStream::connect(("127.0.0.1", tls)).await.is_ok() })
+        .await;
     let keys = pebble.keys();
     let (a, b, c) = tokio::join!(
         Replica::start(ports[0], redis_port, &keys),

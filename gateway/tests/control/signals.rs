@@ -1,15 +1,14 @@
 //! Signals are obeyed from before anything can be seen of the process.
 
-use crate::support::{FRONT, SOON, pebble::free_port, program, says, within};
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
-use std::{
-    net::TcpStream,
-    process::Stdio,
-    time::{Duration, Instant},
-};
+use std::net::TcpStream;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::support::pebble::free_port;
+use crate::support::{FRONT, SOON, program, says, within};
 
 /// Whether the process has a handler for SIGTERM: the fifteenth bit of `SigCgt` in
 /// proc_pid_status(5).
@@ -25,18 +24,29 @@ async fn sigterm_ends_it_with_0_however_early_it_comes() {
     for round in 0..20 {
         let directory = tempfile::tempdir().unwrap();
         let port = free_port();
-        let config = format!("{}{}", FRONT.replace("127.0.0.1:0", &format!("127.0.0.1:{port}")), says("x"));
+        let config =
+            format!("{}{}", FRONT.replace("127.0.0.1:0", &format!("127.0.0.1:{port}")), says("x"));
         std::fs::write(directory.path().join("gateway.toml"), config).unwrap();
         let mut child = program(directory.path(), &["run"]).stderr(Stdio::null()).spawn().unwrap();
         let pid = child.id().unwrap();
         let deadline = Instant::now() + SOON;
         // Every other round as soon as there is a handler, else as soon as the last port is open.
         let early = round % 2 == 0;
-        while !(if early { catches_sigterm(pid) } else { TcpStream::connect(("127.0.0.1", port)).is_ok() }) {
-            assert!(Instant::now() < deadline && child.try_wait().unwrap().is_none(), "round {round}");
+        while !(if early {
+            catches_sigterm(pid)
+        } else {
+            TcpStream::connect(("127.0.0.1", port)).is_ok()
+        }) {
+            assert!(
+                Instant::now() < deadline && child.try_wait().unwrap().is_none(),
+                "round {round}"
+            );
             tokio::time::sleep(Duration::from_micros(200)).await;
         }
-        assert!(catches_sigterm(pid), "round {round}: a port was open before the handler was there");
+        assert!(
+            catches_sigterm(pid),
+            "round {round}: a port was open before the handler was there"
+        );
         kill(Pid::from_raw(pid.try_into().unwrap()), Signal::SIGTERM).unwrap();
         let ended = within(SOON, child.wait()).await.unwrap();
         assert!(ended.success(), "round {round}: {ended}");

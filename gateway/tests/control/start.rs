@@ -1,7 +1,8 @@
 //! A gateway starts whole, or not at all with a reason.
 
-use crate::support::{FRONT, TestGateway, says};
 use gateway::gateway::Options;
+
+use crate::support::{FRONT, TestGateway, says};
 
 async fn refusal(config: &str) -> String {
     match TestGateway::try_start(config, Options::default()).await {
@@ -23,12 +24,16 @@ async fn an_occupied_port_is_named_with_its_key_and_nothing_stays_bound() {
     let occupied = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let occupied = (occupied.local_addr().unwrap(), occupied);
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let second = format!("[[listener]]\nname = \"second\"\naddress = \"{}\"\nprotocol = \"https\"\n", occupied.0);
+    let second = format!(
+        "[[listener]]\nname = \"second\"\naddress = \"{}\"\nprotocol = \"https\"\n",
+        occupied.0
+    );
     let first = FRONT.replace("localhost:0", &free.to_string());
     let reason = refusal(&format!("{first}{second}{}", says("x"))).await;
     assert!(reason.contains(&occupied.0.to_string()), "{reason}");
     assert!(
-        reason.contains("listener `second`, key `address`") && reason.contains("another program listens"),
+        reason.contains("listener `second`, key `address`")
+            && reason.contains("another program listens"),
         "{reason}"
     );
     std::net::TcpListener::bind(free).expect("the first listener's address is free again");
@@ -37,9 +42,12 @@ async fn an_occupied_port_is_named_with_its_key_and_nothing_stays_bound() {
 #[tokio::test]
 async fn an_unreadable_certificate_is_named_with_its_file() {
     let files = "source = \"files\"\ncert = \"no-chain.pem\"\nkey = \"no.key\"";
-    let reason = refusal(&format!("{}{}", FRONT.replace("source = \"self-signed\"", files), says("x"))).await;
+    let reason =
+        refusal(&format!("{}{}", FRONT.replace("source = \"self-signed\"", files), says("x")))
+            .await;
     assert!(
-        reason.contains("certificate `local`: cert: ") && reason.contains("no-chain.pem: No such file"),
+        reason.contains("certificate `local`: cert: ")
+            && reason.contains("no-chain.pem: No such file"),
         "{reason}"
     );
 }
@@ -47,7 +55,9 @@ async fn an_unreadable_certificate_is_named_with_its_file() {
 #[tokio::test]
 async fn a_key_of_another_certificate_is_refused() {
     let directory = tempfile::tempdir().unwrap();
-    let made: Vec<_> = (0..2).map(|_| rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap()).collect();
+    let made: Vec<_> = (0..2)
+        .map(|_| rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap())
+        .collect();
     std::fs::write(directory.path().join("chain.pem"), made[0].cert.pem()).unwrap();
     std::fs::write(directory.path().join("leaf.key"), made[1].signing_key.serialize_pem()).unwrap();
     let files = "source = \"files\"\ncert = \"chain.pem\"\nkey = \"leaf.key\"";
@@ -62,7 +72,9 @@ async fn a_key_of_another_certificate_is_refused() {
 async fn an_unknown_key_stops_it_with_file_line_and_suggestion() {
     let reason = refusal(&format!("{FRONT}{}", says("x").replace("respond", "repsond"))).await;
     assert!(
-        reason.contains("gateway.toml:21:1: unknown key `repsond` in `route`; did you mean `respond`?"),
+        reason.contains(
+            "gateway.toml:21:1: unknown key `repsond` in `route`; did you mean `respond`?"
+        ),
         "{reason}"
     );
 }

@@ -16,20 +16,18 @@ pub(crate) use directory::Directory;
 pub(crate) use dns::NameServer;
 pub(crate) use program::{Program, next, program};
 
-use gateway::{
-    config_source::{ConfigError, ConfigSource},
-    gateway::{Gateway, Handle, Options, RunningGateway},
-    plane::Drained,
-};
-use std::{
-    fmt::Debug,
-    future::Future,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::fmt::Debug;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use gateway::config_source::{ConfigError, ConfigSource};
+use gateway::gateway::{Gateway, Handle, Options, RunningGateway};
+use gateway::plane::Drained;
 use tempfile::TempDir;
-use tokio::{task::JoinHandle, time::Instant};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// How long a condition may take to come true.
@@ -56,7 +54,9 @@ access = false
 
 /// A route that answers with a word.
 pub(crate) fn says(word: &str) -> String {
-    format!("\n[[route]]\nname = \"word\"\npath = \"/word\"\nrespond = {{ status = 200, body = \"{word}\" }}\n")
+    format!(
+        "\n[[route]]\nname = \"word\"\npath = \"/word\"\nrespond = {{ status = 200, body = \"{word}\" }}\n"
+    )
 }
 
 /// Routes to a backend.
@@ -94,10 +94,15 @@ impl TestGateway {
         Self::start_in(directory, "gateway.toml", options).await
     }
 
-    pub(crate) async fn start_in(directory: TempDir, file: &str, options: Options) -> Result<Self, ConfigError> {
+    pub(crate) async fn start_in(
+        directory: TempDir,
+        file: &str,
+        options: Options,
+    ) -> Result<Self, ConfigError> {
         install_provider();
         let source = ConfigSource::File(directory.path().join(file));
-        let gateway: RunningGateway = Gateway::start(source, options, CancellationToken::new()).await?;
+        let gateway: RunningGateway =
+            Gateway::start(source, options, CancellationToken::new()).await?;
         Ok(Self { handle: gateway.handle(), directory, running: tokio::spawn(gateway.run()) })
     }
 
@@ -136,7 +141,14 @@ impl TestGateway {
     /// The body of an answer.
     pub(crate) async fn get(&self, path: &str) -> String {
         let port = self.address("https").await.port();
-        self.client().get(format!("https://localhost:{port}{path}")).send().await.unwrap().text().await.unwrap()
+        self.client()
+            .get(format!("https://localhost:{port}{path}"))
+            .send()
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap()
     }
 
     /// The body of an answer of the admin address.
@@ -148,7 +160,9 @@ impl TestGateway {
     /// The value of a series, by its text in `/metrics`.
     pub(crate) async fn metric(&self, series: &str) -> Option<f64> {
         let (_, text) = self.ask_admin("/metrics").await;
-        let line = text.lines().find(|line| line.strip_prefix(series).is_some_and(|rest| rest.starts_with(' ')))?;
+        let line = text
+            .lines()
+            .find(|line| line.strip_prefix(series).is_some_and(|rest| rest.starts_with(' ')))?;
         line.rsplit_once(' ')?.1.parse().ok()
     }
 
@@ -166,7 +180,10 @@ pub(crate) fn replace(path: &Path, text: &str) {
 }
 
 /// Waits until a condition holds.
-pub(crate) async fn eventually<T: PartialEq + Debug, F: Future<Output = T>>(expected: T, mut now: impl FnMut() -> F) {
+pub(crate) async fn eventually<T: PartialEq + Debug, F: Future<Output = T>>(
+    expected: T,
+    mut now: impl FnMut() -> F,
+) {
     let deadline = Instant::now() + SOON;
     loop {
         let found = now().await;

@@ -1,25 +1,29 @@
-//! Which keys are exchanged and which ciphers are spoken: the strongest that a client offers, and none of the old.
+//! Which keys are exchanged and which ciphers are spoken: the strongest that a client offers, and
+//! none of the old.
 
-use crate::support::{FRONT, TestGateway, install_provider, says};
-use rustls::{
-    ClientConfig, ClientConnection, NamedGroup, RootCertStore, SupportedCipherSuite,
-    crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs},
-};
-use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject as _};
-use std::{
-    path::Path,
-    process::{Command, Stdio},
-    sync::Arc,
-};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
+use rustls::{ClientConfig, ClientConnection, NamedGroup, RootCertStore, SupportedCipherSuite};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+
+use crate::support::{FRONT, TestGateway, install_provider, says};
 
 async fn gateway() -> TestGateway {
     TestGateway::start(&(FRONT.replace("localhost:0", "127.0.0.1:0") + &says("hello"))).await
 }
 
 /// What came of a handshake with a client that offers just these groups, in this order.
-async fn shake(port: u16, ca: &Path, groups: &[&'static dyn SupportedKxGroup]) -> (NamedGroup, SupportedCipherSuite) {
+async fn shake(
+    port: u16,
+    ca: &Path,
+    groups: &[&'static dyn SupportedKxGroup],
+) -> (NamedGroup, SupportedCipherSuite) {
     let provider = CryptoProvider { kx_groups: groups.to_vec(), ..aws_lc_rs::default_provider() };
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(ca).unwrap()).unwrap();
@@ -32,7 +36,10 @@ async fn shake(port: u16, ca: &Path, groups: &[&'static dyn SupportedKxGroup]) -
     let name = ServerName::try_from("localhost").unwrap();
     let stream = TlsConnector::from(Arc::new(config)).connect(name, tcp).await.unwrap();
     let session: &ClientConnection = stream.get_ref().1;
-    (session.negotiated_key_exchange_group().unwrap().name(), session.negotiated_cipher_suite().unwrap())
+    (
+        session.negotiated_key_exchange_group().unwrap().name(),
+        session.negotiated_cipher_suite().unwrap(),
+    )
 }
 
 #[tokio::test]
@@ -77,8 +84,18 @@ async fn tls_1_2_is_spoken_with_aead_suites_alone_and_nothing_older_is() {
         (true, &["-tls1_2", "-cipher", "ECDHE-ECDSA-AES256-GCM-SHA384"]),
         (true, &["-tls1_2", "-cipher", "ECDHE-ECDSA-CHACHA20-POLY1305"]),
         (true, &["-tls1_3"]),
-        (false, &["-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA384:@SECLEVEL=0"]),
-        (false, &["-tls1_2", "-cipher", "AES128-GCM-SHA256:AES128-SHA:DHE-RSA-AES128-GCM-SHA256:@SECLEVEL=0"]),
+        (
+            false,
+            &["-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA384:@SECLEVEL=0"],
+        ),
+        (
+            false,
+            &[
+                "-tls1_2",
+                "-cipher",
+                "AES128-GCM-SHA256:AES128-SHA:DHE-RSA-AES128-GCM-SHA256:@SECLEVEL=0",
+            ],
+        ),
         (false, &["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"]),
         (false, &["-tls1", "-cipher", "ALL:@SECLEVEL=0"]),
     ] {
@@ -86,9 +103,11 @@ async fn tls_1_2_is_spoken_with_aead_suites_alone_and_nothing_older_is() {
         assert_eq!(said.is_some(), accepted, "{arguments:?}: {said:?}");
     }
     // From 3.5 on OpenSSL has the hybrid, too.
-    let version = Command::new("openssl").arg("version").output().expect("openssl is installed").stdout;
+    let version =
+        Command::new("openssl").arg("version").output().expect("openssl is installed").stdout;
     let version = String::from_utf8_lossy(&version).into_owned();
-    let number: Vec<u32> = version.split([' ', '.']).skip(1).map_while(|part| part.parse().ok()).collect();
+    let number: Vec<u32> =
+        version.split([' ', '.']).skip(1).map_while(|part| part.parse().ok()).collect();
     if number >= vec![3, 5] {
         let said = openssl(port, &["-tls1_3"]).expect("it shakes hands");
         assert!(said.contains("X25519MLKEM768"), "{said}");

@@ -1,13 +1,14 @@
 //! What a listener demands of clients, and which certificates it refuses to serve.
 
-use crate::support::{
-    Backend, FRONT, TestGateway,
-    tls::{Connection, Identity},
-};
-use axum::{Router, http::HeaderMap, routing::get};
+use axum::Router;
+use axum::http::HeaderMap;
+use axum::routing::get;
 use gateway::gateway::Options;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tokio::net::TcpListener;
+
+use crate::support::tls::{Connection, Identity};
+use crate::support::{Backend, FRONT, TestGateway};
 
 /// An authority for clients: its PEM, and what it issues for a name.
 struct Authority(Issuer<'static, KeyPair>, String);
@@ -52,7 +53,8 @@ async fn the_subject_of_a_client_certificate_reaches_the_backend_and_a_claimed_o
     let https = "protocol = \"https\"\n";
     let front = FRONT.replace("localhost:0", "127.0.0.1:0");
     for (mode, required) in [("required", true), ("optional", false)] {
-        let asks = format!("{https}client_ca = \"clients.pem\"\nclient_certificates = \"{mode}\"\n");
+        let asks =
+            format!("{https}client_ca = \"clients.pem\"\nclient_certificates = \"{mode}\"\n");
         let text = front.replace(https, &asks)
             + &format!(
                 "[[route]]\nname = \"api\"\npath_prefix = \"/api\"\nupstream = \"b\"\n[[upstream]]\nname = \"b\"\ntargets = [\"127.0.0.1:{port}\"]\n"
@@ -61,7 +63,9 @@ async fn the_subject_of_a_client_certificate_reaches_the_backend_and_a_claimed_o
         std::fs::write(directory.path().join("clients.pem"), &authority.1).unwrap();
         std::fs::write(directory.path().join("gateway.toml"), text).unwrap();
         let options = Options { ignore_files: true, ..Options::default() };
-        let gateway = TestGateway::start_in(directory, "gateway.toml", options).await.unwrap_or_else(|e| panic!("{e}"));
+        let gateway = TestGateway::start_in(directory, "gateway.toml", options)
+            .await
+            .unwrap_or_else(|e| panic!("{e}"));
         let tls = gateway.address("https").await.port();
         let claim = "X-Client-Cert-Subject: CN=root\r\n";
 
@@ -70,7 +74,10 @@ async fn the_subject_of_a_client_certificate_reaches_the_backend_and_a_claimed_o
         };
         let known = ask(Some(authority.issue("ann, O=admins"))).await.unwrap();
         assert!(known.ends_with("[O=Operators,CN=ann\\, O\\=admins]"), "{known}");
-        assert!(ask(Some(Authority::new().issue("ann"))).await.is_err(), "{mode}: of another authority");
+        assert!(
+            ask(Some(Authority::new().issue("ann"))).await.is_err(),
+            "{mode}: of another authority"
+        );
         match ask(None).await {
             Ok(answer) => assert!(!required && answer.ends_with("\r\n\r\n"), "{mode}: {answer}"),
             Err(error) => assert!(required, "{mode}: {error}"),
@@ -85,11 +92,19 @@ async fn a_name_of_no_certificate_is_refused_where_that_is_asked_for() {
     let backend = Backend::start().await;
     let base = FRONT.replace("localhost:0", "127.0.0.1:0") + &crate::support::leads_to(&backend);
     for (policy, served) in [("default", true), ("refuse", false)] {
-        let gateway = TestGateway::start(&format!("{base}[tls]\nunknown_names = \"{policy}\"\n")).await;
+        let gateway =
+            TestGateway::start(&format!("{base}[tls]\nunknown_names = \"{policy}\"\n")).await;
         let tls = gateway.address("https").await.port();
         assert!(Connection::open(tls, "localhost", None).await.is_ok(), "{policy}");
-        assert!(Connection::open(tls, "127.0.0.1", None).await.is_ok(), "{policy}: an address has a certificate");
-        assert_eq!(Connection::open(tls, "other.example.org", None).await.is_ok(), served, "{policy}");
+        assert!(
+            Connection::open(tls, "127.0.0.1", None).await.is_ok(),
+            "{policy}: an address has a certificate"
+        );
+        assert_eq!(
+            Connection::open(tls, "other.example.org", None).await.is_ok(),
+            served,
+            "{policy}"
+        );
         gateway.stop().await;
     }
 }

@@ -1,8 +1,10 @@
 //! A changed file is noticed, however it was changed.
 
-use crate::support::{FRONT, TestGateway, eventually, says};
-use gateway::gateway::Options;
 use std::os::unix::fs::symlink;
+
+use gateway::gateway::Options;
+
+use crate::support::{FRONT, TestGateway, eventually, says};
 
 #[tokio::test]
 async fn a_file_that_is_renamed_into_place_is_noticed() {
@@ -20,7 +22,8 @@ async fn a_file_that_is_written_in_place_is_noticed() {
     eventually("after".to_owned(), || gateway.get("/word")).await;
 }
 
-/// Kubernetes mounts `gateway.toml → ..data/gateway.toml` and `..data → ..2026_01`, and renames another `..data` over it.
+/// Kubernetes mounts `gateway.toml → ..data/gateway.toml` and `..data → ..2026_01`, and renames
+/// another `..data` over it.
 #[tokio::test]
 async fn a_swapped_symlink_of_a_mounted_config_map_is_noticed() {
     let directory = tempfile::tempdir().unwrap();
@@ -32,10 +35,13 @@ async fn a_swapped_symlink_of_a_mounted_config_map_is_noticed() {
     version("..2026_01", "before");
     symlink("..2026_01", at("..data")).unwrap();
     symlink("..data/gateway.toml", at("gateway.toml")).unwrap();
-    let gateway = TestGateway::start_in(directory, "gateway.toml", Options::default()).await.unwrap();
+    let gateway =
+        TestGateway::start_in(directory, "gateway.toml", Options::default()).await.unwrap();
     assert_eq!(gateway.get("/word").await, "before");
 
-    for (name, old, word) in [("..2026_02", "..2026_01", "after"), ("..2026_03", "..2026_02", "again")] {
+    for (name, old, word) in
+        [("..2026_02", "..2026_01", "after"), ("..2026_03", "..2026_02", "again")]
+    {
         let at = |name: &str| gateway.path(name);
         std::fs::create_dir(at(name)).unwrap();
         std::fs::write(at(name).join("gateway.toml"), format!("{FRONT}{}", says(word))).unwrap();
@@ -50,7 +56,8 @@ async fn a_swapped_symlink_of_a_mounted_config_map_is_noticed() {
 async fn a_file_that_was_broken_and_is_mended_takes_effect() {
     let gateway = TestGateway::following(&format!("{FRONT}{}", says("before"))).await;
     gateway.write_config("nonsense");
-    let failures = || async { gateway.metric("gateway_config_reloads_total{result=\"failure\"}").await };
+    let failures =
+        || async { gateway.metric("gateway_config_reloads_total{result=\"failure\"}").await };
     eventually(Some(1.0), failures).await;
     assert_eq!(gateway.get("/word").await, "before");
     gateway.write_config(&format!("{FRONT}{}", says("mended")));

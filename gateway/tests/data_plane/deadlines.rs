@@ -1,17 +1,13 @@
 //! How long a backend may take, for each stage of its answer.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
 use crate::harness::{Backend, Gateway, eventually, read_to_end, routes_to};
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::{Duration, Instant},
-};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-};
 
 /// Clearly more than the shorter of two deadlines in these tests, which is one second.
 const PAUSE: Duration = Duration::from_millis(1600);
@@ -43,8 +39,12 @@ async fn serve(mut tcp: TcpStream) {
             _ => {}
         }
         let kind = if path == "/events" { "text/event-stream" } else { "text/plain" };
-        let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nTransfer-Encoding: chunked\r\n\r\n");
-        let Ok(()) = tcp.write_all(format!("{head}5\r\nfirst\r\n").as_bytes()).await else { return };
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nTransfer-Encoding: chunked\r\n\r\n"
+        );
+        let Ok(()) = tcp.write_all(format!("{head}5\r\nfirst\r\n").as_bytes()).await else {
+            return;
+        };
         match path {
             "/pauses" => tokio::time::sleep(PAUSE).await,
             "/stops" | "/events" => continue,
@@ -55,7 +55,8 @@ async fn serve(mut tcp: TcpStream) {
 }
 
 async fn gateway(backend: &Backend, first_byte: &str, idle: &str) -> Gateway {
-    let timeouts = format!("first_byte_timeout = \"{first_byte}\"\nidle_timeout = \"{idle}\"\nbody_limit");
+    let timeouts =
+        format!("first_byte_timeout = \"{first_byte}\"\nidle_timeout = \"{idle}\"\nbody_limit");
     Gateway::start(&routes_to(&[backend.address]).replace("body_limit", &timeouts)).await
 }
 
@@ -104,8 +105,10 @@ async fn an_event_stream_that_falls_silent_is_cut_and_counted_as_stalled() {
     let (backend, _) = pausing().await;
     let gateway = gateway(&backend, "60s", "1s").await;
     gateway.client().get(gateway.url("/events")).send().await.unwrap().bytes().await.unwrap_err();
-    eventually("counted", async || gateway.metric("gateway_event_stream_stalls_total", &[("route", "all")]) == 1.0)
-        .await;
+    eventually("counted", async || {
+        gateway.metric("gateway_event_stream_stalls_total", &[("route", "all")]) == 1.0
+    })
+    .await;
     assert_eq!(failures(&gateway, "idle"), 1.0);
 }
 
@@ -131,16 +134,23 @@ async fn deadlines_of_a_request_do_not_end_the_connection_it_leaves_behind() {
     let ask = async |path: &str| client.get(gateway.url(path)).send().await.unwrap();
     assert_eq!(ask("/").await.text().await.unwrap(), "firstlast");
     eventually("asked", async || connections.load(Ordering::SeqCst) == 1).await;
-    // Two requests at a time: the first takes the idle connection away and leaves another behind, twice a deadline later.
+    // Two requests at a time: the first takes the idle connection away and leaves another behind,
+    // twice a deadline later.
     assert_eq!(ask("/never").await.status(), 504);
     assert_eq!(ask("/").await.text().await.unwrap(), "firstlast");
     let before = connections.load(Ordering::SeqCst);
     let (gone, _) = tokio::join!(ask("/never"), async {
-        eventually("the idle one is taken", async || gateway.metric("gateway_upstream_requests_in_flight", &[]) == 1.0)
-            .await;
+        eventually("the idle one is taken", async || {
+            gateway.metric("gateway_upstream_requests_in_flight", &[]) == 1.0
+        })
+        .await;
         assert_eq!(ask("/").await.text().await.unwrap(), "firstlast");
     });
     assert_eq!((gone.status().as_u16(), connections.load(Ordering::SeqCst)), (504, before + 1));
     assert_eq!(ask("/").await.text().await.unwrap(), "firstlast");
-    assert_eq!(connections.load(Ordering::SeqCst), before + 1, "what was left behind outlived the deadline");
+    assert_eq!(
+        connections.load(Ordering::SeqCst),
+        before + 1,
+        "what was left behind outlived the deadline"
+    );
 }

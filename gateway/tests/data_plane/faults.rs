@@ -1,11 +1,11 @@
 //! Backends that break in the middle.
 
-use crate::harness::{Backend, Gateway, Seen, routes_to};
 use std::sync::Arc;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-};
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::harness::{Backend, Gateway, Seen, routes_to};
 
 /// A backend that notes each request and closes without an answer.
 async fn closing() -> (Backend, Seen<()>) {
@@ -77,8 +77,10 @@ async fn a_client_that_leaves_frees_the_backend() {
     let gateway = Gateway::start(&routes_to(&[backend.address])).await;
     let mut stream = gateway.raw().await;
     stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-    crate::harness::eventually("asked", async || gateway.metric("gateway_upstream_requests_in_flight", &[]) == 1.0)
-        .await;
+    crate::harness::eventually("asked", async || {
+        gateway.metric("gateway_upstream_requests_in_flight", &[]) == 1.0
+    })
+    .await;
     drop(stream);
     tokio::time::timeout(crate::harness::PATIENCE, left.recv()).await.expect("hung up in time");
 }

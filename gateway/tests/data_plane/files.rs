@@ -1,8 +1,10 @@
 //! Static files over the wire.
 
-use crate::harness::Gateway;
 use std::fs;
+
 use tempfile::TempDir;
+
+use crate::harness::Gateway;
 
 async fn serving() -> (Gateway, TempDir) {
     let site = tempfile::tempdir().unwrap();
@@ -36,11 +38,22 @@ async fn serving() -> (Gateway, TempDir) {
 async fn files_are_served_with_their_policy_tag_and_coding() {
     let (gateway, _site) = serving().await;
     for client in [gateway.client_h1(), gateway.client()] {
-        let page = client.get(gateway.url("/")).header("accept-encoding", "gzip, br").send().await.unwrap();
+        let page = client
+            .get(gateway.url("/"))
+            .header("accept-encoding", "gzip, br")
+            .send()
+            .await
+            .unwrap();
         let headers = page.headers().clone();
-        assert_eq!((page.status().as_u16(), headers["content-encoding"].to_str().unwrap()), (200, "br"));
+        assert_eq!(
+            (page.status().as_u16(), headers["content-encoding"].to_str().unwrap()),
+            (200, "br")
+        );
         assert!(
-            headers["content-security-policy"].to_str().unwrap().starts_with("default-src 'none'; script-src 'self'")
+            headers["content-security-policy"]
+                .to_str()
+                .unwrap()
+                .starts_with("default-src 'none'; script-src 'self'")
         );
         assert_eq!(headers["cross-origin-opener-policy"], "same-origin");
         assert_eq!(
@@ -48,13 +61,22 @@ async fn files_are_served_with_their_policy_tag_and_coding() {
             ("no-cache", "accept-encoding")
         );
         assert_eq!(page.text().await.unwrap(), "brotli");
-        let again =
-            client.get(gateway.url("/")).header("accept-encoding", "br").header("if-none-match", &headers["etag"]);
+        let again = client
+            .get(gateway.url("/"))
+            .header("accept-encoding", "br")
+            .header("if-none-match", &headers["etag"]);
         let again = again.send().await.unwrap();
-        assert_eq!((again.status().as_u16(), again.headers().get("etag")), (304, headers.get("etag")));
+        assert_eq!(
+            (again.status().as_u16(), again.headers().get("etag")),
+            (304, headers.get("etag"))
+        );
 
-        let asset =
-            client.get(gateway.url("/assets/app-12345678.js")).header("range", "bytes=2-4").send().await.unwrap();
+        let asset = client
+            .get(gateway.url("/assets/app-12345678.js"))
+            .header("range", "bytes=2-4")
+            .send()
+            .await
+            .unwrap();
         assert_eq!(
             (asset.status().as_u16(), asset.headers()["content-range"].to_str().unwrap()),
             (206, "bytes 2-4/10")
@@ -63,7 +85,10 @@ async fn files_are_served_with_their_policy_tag_and_coding() {
         assert_eq!(asset.text().await.unwrap(), "234");
 
         let head = client.head(gateway.url("/assets/app-12345678.js")).send().await.unwrap();
-        assert_eq!((head.status().as_u16(), head.headers()["content-length"].to_str().unwrap()), (200, "10"));
+        assert_eq!(
+            (head.status().as_u16(), head.headers()["content-length"].to_str().unwrap()),
+            (200, "10")
+        );
         assert_eq!(head.bytes().await.unwrap().len(), 0);
     }
 }
@@ -73,13 +98,24 @@ async fn unknown_paths_fall_back_for_navigations_only() {
     let (gateway, _site) = serving().await;
     let client = gateway.client();
     let status = async |path: &str, accept: &str| {
-        client.get(gateway.url(path)).header("accept", accept).send().await.unwrap().status().as_u16()
+        client
+            .get(gateway.url(path))
+            .header("accept", accept)
+            .send()
+            .await
+            .unwrap()
+            .status()
+            .as_u16()
     };
     assert_eq!(status("/chat/with/someone", "text/html").await, 200);
     assert_eq!(status("/people/ada.lovelace", "text/html").await, 200);
     assert_eq!(status("/people/ada.lovelace", "*/*").await, 404);
-    for hidden in ["/people%2Fada", "/people/../index.html", "/people/%2e%2e/index.html", "/./people"] {
-        let raw = format!("GET {hidden} HTTP/1.1\r\nHost: localhost\r\nAccept: text/html\r\nConnection: close\r\n\r\n");
+    for hidden in
+        ["/people%2Fada", "/people/../index.html", "/people/%2e%2e/index.html", "/./people"]
+    {
+        let raw = format!(
+            "GET {hidden} HTTP/1.1\r\nHost: localhost\r\nAccept: text/html\r\nConnection: close\r\n\r\n"
+        );
         assert!(gateway.exchange(raw.as_bytes()).await.starts_with("HTTP/1.1 400 "), "{hidden}");
     }
     assert_eq!(status("/chat/with/someone", "application/json").await, 404);
@@ -138,13 +174,17 @@ async fn a_site_without_files_says_that_it_was_not_built() {
     let nothing = tempfile::tempdir().unwrap();
     let gateway = site_at(&nothing.path().display().to_string()).await;
     let page = gateway.client().get(gateway.url("/")).send().await.unwrap();
-    assert_eq!((page.status().as_u16(), page.headers()["cache-control"].to_str().unwrap()), (503, "no-store"));
+    assert_eq!(
+        (page.status().as_u16(), page.headers()["cache-control"].to_str().unwrap()),
+        (503, "no-store")
+    );
     assert!(page.text().await.unwrap().starts_with(NOT_BUILT));
 }
 
 #[tokio::test]
 async fn the_embedded_site_is_the_user_interface_or_says_that_it_was_not_built() {
-    let built = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../ui/dist/index.html").exists();
+    let built =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../ui/dist/index.html").exists();
     let gateway = site_at("embedded").await;
     let page = gateway.client().get(gateway.url("/")).send().await.unwrap();
     assert_eq!(page.status(), if built { 200 } else { 503 });

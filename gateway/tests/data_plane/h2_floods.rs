@@ -1,13 +1,15 @@
 //! HTTP/2 frame by frame: floods that end or stall, and requests that are not acceptable.
 
-use crate::harness::{Backend, Gateway, PATIENCE, routes_to};
-use axum::{Router, body::Bytes, routing::any};
 use std::time::Duration;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::routing::any;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
+
+use crate::harness::{Backend, Gateway, PATIENCE, routes_to};
 
 // RFC 9113 section 6.
 pub(crate) const DATA: u8 = 0;
@@ -38,12 +40,18 @@ pub(crate) fn field(name: &str, value: &str) -> Vec<u8> {
 }
 
 async fn connected(limits: &str) -> (Gateway, Backend, TlsStream<TcpStream>) {
-    let backend = Backend::start(Router::new().fallback(any(async |body: Bytes| body.len().to_string()))).await;
+    let backend =
+        Backend::start(Router::new().fallback(any(async |body: Bytes| body.len().to_string())))
+            .await;
     connected_to(backend, limits).await
 }
 
-pub(crate) async fn connected_to(backend: Backend, limits: &str) -> (Gateway, Backend, TlsStream<TcpStream>) {
-    let gateway = Gateway::start(&format!("{}\n[limits]\n{limits}", routes_to(&[backend.address]))).await;
+pub(crate) async fn connected_to(
+    backend: Backend,
+    limits: &str,
+) -> (Gateway, Backend, TlsStream<TcpStream>) {
+    let gateway =
+        Gateway::start(&format!("{}\n[limits]\n{limits}", routes_to(&[backend.address]))).await;
     let mut stream = gateway.raw_h2().await;
     stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
     stream.write_all(&frame(SETTINGS, 0, 0, &[])).await.unwrap();
@@ -51,7 +59,10 @@ pub(crate) async fn connected_to(backend: Backend, limits: &str) -> (Gateway, Ba
 }
 
 /// Reads frames until one of this kind; `None`: the connection ended before.
-pub(crate) async fn await_frame(stream: &mut (impl tokio::io::AsyncRead + Unpin), wanted: u8) -> Option<Vec<u8>> {
+pub(crate) async fn await_frame(
+    stream: &mut (impl tokio::io::AsyncRead + Unpin),
+    wanted: u8,
+) -> Option<Vec<u8>> {
     let read = async {
         loop {
             let mut head = [0; 9];
@@ -101,7 +112,10 @@ async fn a_rapid_reset_ends_the_connection_and_only_that_one() {
     assert!(goodbye.is_none_or(|goodbye| goodbye.get(4..8) == Some(&[0, 0, 0, 11])));
     drop(reading);
     assert_others_are_served(&gateway).await;
-    assert!(tokio::time::timeout(PATIENCE, sending).await.expect("in time").unwrap(), "the flood was taken to its end");
+    assert!(
+        tokio::time::timeout(PATIENCE, sending).await.expect("in time").unwrap(),
+        "the flood was taken to its end"
+    );
 }
 
 #[tokio::test]
@@ -157,9 +171,16 @@ async fn a_body_that_stops_coming_is_the_clients_fault_and_ends_in_time() {
         gateway.metric("gateway_requests_total", &[("code", "408")]) == 1.0
     })
     .await;
-    assert_eq!(gateway.metric("gateway_requests_refused_total", &[("reason", "body_timeout")]), 1.0);
+    assert_eq!(
+        gateway.metric("gateway_requests_refused_total", &[("reason", "body_timeout")]),
+        1.0
+    );
     let target = backend.address.to_string();
-    assert_eq!(gateway.metric("gateway_upstream_failures_total", &[]), 0.0, "{target} did nothing wrong");
+    assert_eq!(
+        gateway.metric("gateway_upstream_failures_total", &[]),
+        0.0,
+        "{target} did nothing wrong"
+    );
 }
 
 #[tokio::test]
@@ -175,7 +196,10 @@ async fn a_body_that_stops_coming_behind_the_answer_ends_in_time_too() {
     stream.write_all(&frame(DATA, 0, 1, b"some")).await.unwrap();
     assert_eq!(await_frame(&mut stream, DATA).await.as_deref(), Some(b"no".as_slice()));
     await_frame(&mut stream, RST_STREAM).await.expect("a reset");
-    assert_eq!(gateway.metric("gateway_requests_refused_total", &[("reason", "body_timeout")]), 1.0);
+    assert_eq!(
+        gateway.metric("gateway_requests_refused_total", &[("reason", "body_timeout")]),
+        1.0
+    );
     crate::harness::eventually("counted and over", async || {
         gateway.metric("gateway_requests_total", &[("code", "401")]) == 1.0
             && gateway.metric("gateway_upstream_requests_in_flight", &[]) == 0.0

@@ -1,21 +1,27 @@
-//! HTTP/2 heads frame by frame: what is refused, and what a backend that speaks HTTP/1.1 gets of them.
+//! HTTP/2 heads frame by frame: what is refused, and what a backend that speaks HTTP/1.1 gets of
+//! them.
 
-use crate::{
-    h2_floods::{END_HEADERS, END_STREAM, GET, HEADERS, await_frame, connected_to, field, frame},
-    harness::Backend,
-};
-use axum::{Router, http::HeaderMap, routing::any};
+use axum::Router;
+use axum::http::HeaderMap;
+use axum::routing::any;
 use tokio::io::AsyncWriteExt as _;
+
+use crate::h2_floods::{
+    END_HEADERS, END_STREAM, GET, HEADERS, await_frame, connected_to, field, frame,
+};
+use crate::harness::Backend;
 
 /// The status code of the answer to a head with these fields, and the cookies that a backend saw.
 async fn answer_to(limits: &str, fields: &[(&str, &str)]) -> (String, Vec<String>) {
     let (note, seen) = std::sync::mpsc::channel();
     let backend = Router::new().fallback(any(move |headers: HeaderMap| {
-        let cookies = headers.get_all("cookie").iter().map(|value| value.to_str().unwrap().to_owned());
+        let cookies =
+            headers.get_all("cookie").iter().map(|value| value.to_str().unwrap().to_owned());
         note.send(cookies.collect::<Vec<_>>()).unwrap();
         async { "answered" }
     }));
-    let (_gateway, _backend, mut stream) = connected_to(Backend::start(backend).await, limits).await;
+    let (_gateway, _backend, mut stream) =
+        connected_to(Backend::start(backend).await, limits).await;
     let fields: Vec<u8> = fields.iter().flat_map(|(name, value)| field(name, value)).collect();
     let head = [GET, &fields].concat();
     stream.write_all(&frame(HEADERS, END_STREAM | END_HEADERS, 1, &head)).await.unwrap();
@@ -23,17 +29,20 @@ async fn answer_to(limits: &str, fields: &[(&str, &str)]) -> (String, Vec<String
     (status(&answer), seen.try_recv().unwrap_or_default())
 }
 
-/// The status code of a head in HPACK, which comes first: indexed, or a literal beside an indexed name (RFC 7541 section 6).
+/// The status code of a head in HPACK, which comes first: indexed, or a literal beside an indexed
+/// name (RFC 7541 section 6).
 fn status(head: &[u8]) -> String {
     // A change of the table's size may stand before it.
-    let head = head.iter().position(|byte| byte & 0xe0 != 0x20).map_or(head, |start| &head[start..]);
+    let head =
+        head.iter().position(|byte| byte & 0xe0 != 0x20).map_or(head, |start| &head[start..]);
     const INDEXED: [&str; 7] = ["200", "204", "206", "304", "400", "404", "500"];
     match head {
         [first @ 0x88..=0x8e, ..] => INDEXED[usize::from(first - 0x88)].to_owned(),
         [0x48 | 0x08 | 0x18, 3, text @ ..] => String::from_utf8_lossy(&text[..3]).into_owned(),
         // Huffman coding (RFC 7541 appendix B): digits `0` to `2` take five bits, `3` to `9` six.
         [0x48 | 0x08 | 0x18, length, text @ ..] if length & 0x80 != 0 => {
-            let mut bits = text.iter().take(3).fold(0_u32, |bits, byte| (bits << 8) | u32::from(*byte)) << 8;
+            let mut bits =
+                text.iter().take(3).fold(0_u32, |bits, byte| (bits << 8) | u32::from(*byte)) << 8;
             let mut digits = String::new();
             for _ in 0..3 {
                 let (digit, width) = match bits >> 27 {
@@ -71,8 +80,14 @@ async fn a_value_between_spaces_is_answered_400() {
 async fn the_crumbs_of_a_cookie_reach_the_backend_as_one_field() {
     // RFC 9113 section 8.2.3.
     let crumbs = [("cookie", "a=b"), ("x-between", "1"), ("cookie", "c=d"), ("cookie", "e=f; g=h")];
-    assert_eq!(answer_to("", &crumbs).await, ("200".to_owned(), vec!["a=b; c=d; e=f; g=h".to_owned()]));
-    assert_eq!(answer_to("", &[("cookie", "a=b")]).await, ("200".to_owned(), vec!["a=b".to_owned()]));
+    assert_eq!(
+        answer_to("", &crumbs).await,
+        ("200".to_owned(), vec!["a=b; c=d; e=f; g=h".to_owned()])
+    );
+    assert_eq!(
+        answer_to("", &[("cookie", "a=b")]).await,
+        ("200".to_owned(), vec!["a=b".to_owned()])
+    );
     // One field as HTTP/1.1 counts it.
     assert_eq!(answer_to("header_fields = 2", &crumbs).await.0, "200");
 }

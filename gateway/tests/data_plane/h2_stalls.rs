@@ -1,17 +1,16 @@
 //! Clients that ask for much and read nothing: what they make the gateway hold.
 
-use crate::{
-    h2_floods::{
-        END_HEADERS, END_STREAM, GET, HEADERS, RST_STREAM, SETTINGS, assert_others_are_served, await_frame, frame,
-    },
-    harness::{Backend, Gateway, eventually, routes_to},
-};
 use std::fs;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-};
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
+
+use crate::h2_floods::{
+    END_HEADERS, END_STREAM, GET, HEADERS, RST_STREAM, SETTINGS, assert_others_are_served,
+    await_frame, frame,
+};
+use crate::harness::{Backend, Gateway, eventually, routes_to};
 
 const CONNECTIONS: usize = 20;
 const STREAMS: u32 = 100;
@@ -22,7 +21,9 @@ async fn large() -> Backend {
     static BODY: [u8; 64 * 1024] = [b'x'; 64 * 1024];
     Backend::raw(async |mut tcp: TcpStream| {
         let _ = tcp.read(&mut [0; 1024]).await;
-        let _ = tcp.write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: {FILE}\r\n\r\n").as_bytes()).await;
+        let _ = tcp
+            .write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: {FILE}\r\n\r\n").as_bytes())
+            .await;
         for _ in 0..FILE / BODY.len() {
             if tcp.write_all(&BODY).await.is_err() {
                 return;
@@ -32,13 +33,15 @@ async fn large() -> Backend {
     .await
 }
 
-/// Connections with many requests each, whose answers nobody reads. `window`: room for the body of each answer.
+/// Connections with many requests each, whose answers nobody reads. `window`: room for the body of
+/// each answer.
 async fn stalled(gateway: &Gateway, window: u32) -> Vec<TlsStream<TcpStream>> {
     let mut connections = Vec::new();
     for _ in 0..CONNECTIONS {
         let mut stream = gateway.raw_h2().await;
         stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
-        // SETTINGS_INITIAL_WINDOW_SIZE, and as much for the connection (RFC 9113 sections 6.5.2 and 6.9).
+        // SETTINGS_INITIAL_WINDOW_SIZE, and as much for the connection (RFC 9113 sections 6.5.2 and
+        // 6.9).
         let settings = [&[0, 4], window.to_be_bytes().as_slice()].concat();
         stream.write_all(&frame(SETTINGS, 0, 0, &settings)).await.unwrap();
         stream.write_all(&frame(8, 0, 0, &0x3fff_0000_u32.to_be_bytes())).await.unwrap();
@@ -90,7 +93,8 @@ async fn held_for_stalled_streams(
 async fn streams_without_a_window_hold_a_bounded_amount_of_answers() {
     let backend = large().await;
     for window in [0, 0x7fff_ffff] {
-        let (gateway, held, connections) = held_for_stalled_streams(&routes_to(&[backend.address]), window, "").await;
+        let (gateway, held, connections) =
+            held_for_stalled_streams(&routes_to(&[backend.address]), window, "").await;
         assert!(held < 256 << 20, "{held} bytes are held with windows of {window}");
         drop(connections);
         all_is_given_back(&gateway).await;
@@ -100,7 +104,8 @@ async fn streams_without_a_window_hold_a_bounded_amount_of_answers() {
 
 async fn all_is_given_back(gateway: &Gateway) {
     eventually("all is given back", async || {
-        gateway.metric("gateway_requests_in_flight", &[]) == 0.0 && gateway.metric("gateway_held_bytes", &[]) == 0.0
+        gateway.metric("gateway_requests_in_flight", &[]) == 0.0
+            && gateway.metric("gateway_held_bytes", &[]) == 0.0
     })
     .await;
 }
@@ -109,11 +114,13 @@ async fn all_is_given_back(gateway: &Gateway) {
 async fn an_address_holds_so_many_bytes_and_gets_503_for_more() {
     let backend = large().await;
     let limits = "held_bytes_per_address = \"32MiB\"";
-    let (gateway, held, connections) = held_for_stalled_streams(&routes_to(&[backend.address]), 0, limits).await;
+    let (gateway, held, connections) =
+        held_for_stalled_streams(&routes_to(&[backend.address]), 0, limits).await;
     // 32 KiB for each: no more than 1,024 fit without any answer.
     let refused = gateway.metric("gateway_requests_refused_total", &[("reason", "held_bytes")]);
     assert!((976.0..2000.0).contains(&refused), "{refused} of 2000 were refused");
-    // A piece of 16 KiB may be on its way for each when the rest is used up, and ten of 1 KiB after that.
+    // A piece of 16 KiB may be on its way for each when the rest is used up, and ten of 1 KiB after
+    // that.
     let counted = gateway.metric("gateway_held_bytes", &[]);
     assert!(counted <= f64::from((32 << 20) + 1024 * (26 << 10)), "{counted} bytes are counted");
     assert!(held < 128 << 20, "{held} bytes are held");
@@ -156,7 +163,10 @@ async fn an_answer_that_is_not_taken_is_cut_in_time() {
     for _ in 0..20 {
         h1.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     }
-    eventually("the request has begun", async || gateway.metric("gateway_requests_in_flight", &[]) == 1.0).await;
+    eventually("the request has begun", async || {
+        gateway.metric("gateway_requests_in_flight", &[]) == 1.0
+    })
+    .await;
     eventually("all are over", async || {
         gateway.metric("gateway_requests_in_flight", &[]) == 0.0
             && gateway.metric("gateway_connections_open", &[]) == 1.0

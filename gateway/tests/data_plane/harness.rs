@@ -1,22 +1,25 @@
 //! One gateway per test, with a certificate of its own and whatever backends the test needs.
 
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
 use arc_swap::ArcSwap;
 use axum::Router;
-use gateway::{access_log::Pseudonyms, metrics::Metrics, plane::Plane, snapshot::Snapshot, tls::Certificates};
+use gateway::access_log::Pseudonyms;
+use gateway::metrics::Metrics;
+use gateway::plane::Plane;
+use gateway::snapshot::Snapshot;
+use gateway::tls::Certificates;
 use gateway_config::Config;
-use rustls::{ClientConfig, RootCertStore, pki_types::ServerName};
-use std::{
-    net::SocketAddr,
-    path::Path,
-    sync::{Arc, Mutex},
-    time::{Duration, Instant},
-};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
-    task::JoinHandle,
-};
-use tokio_rustls::{TlsConnector, client::TlsStream};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 /// Longest wait for anything in a test.
@@ -35,12 +38,14 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    /// A gateway with three listeners: https, http that redirects, and https behind a balancer that speaks PROXY. The
-    /// text holds everything else.
+    /// A gateway with three listeners: https, http that redirects, and https behind a balancer that
+    /// speaks PROXY. The text holds everything else.
     pub(crate) async fn start(text: &str) -> Self {
         // The first one wins; tests of one process share it.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let made = rcgen::generate_simple_self_signed(vec!["localhost".into(), "chat.example.org".into()]).unwrap();
+        let made =
+            rcgen::generate_simple_self_signed(vec!["localhost".into(), "chat.example.org".into()])
+                .unwrap();
         let mut roots = RootCertStore::empty();
         roots.add(made.cert.der().clone()).unwrap();
         let mut certificates = Certificates::default();
@@ -67,11 +72,18 @@ impl Gateway {
     /// Takes another text into effect.
     pub(crate) fn reload(&self, text: &str) {
         let previous = self.snapshot.load_full();
-        self.snapshot.store(Arc::new(build(text, &self.certificates, Some(&previous), &self.metrics)));
+        self.snapshot.store(Arc::new(build(
+            text,
+            &self.certificates,
+            Some(&previous),
+            &self.metrics,
+        )));
     }
 
     fn tls(&self, alpn: &[&[u8]]) -> ClientConfig {
-        let mut config = ClientConfig::builder().with_root_certificates(self.roots.clone()).with_no_client_auth();
+        let mut config = ClientConfig::builder()
+            .with_root_certificates(self.roots.clone())
+            .with_no_client_auth();
         config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
         config
     }
@@ -129,7 +141,10 @@ impl Gateway {
     /// How often a histogram was observed, and the sum of what was.
     pub(crate) fn observed(&self, name: &str) -> (u64, f64) {
         let families = self.metrics.registry().gather();
-        let metrics = families.iter().filter(|family| family.name() == name).flat_map(|family| family.get_metric());
+        let metrics = families
+            .iter()
+            .filter(|family| family.name() == name)
+            .flat_map(|family| family.get_metric());
         metrics.map(|metric| metric.get_histogram()).fold((0, 0.0), |(count, sum), histogram| {
             (count + histogram.get_sample_count(), sum + histogram.get_sample_sum())
         })
@@ -138,13 +153,18 @@ impl Gateway {
     /// The sum of a metric over all its series that have these label pairs.
     pub(crate) fn metric(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let families = self.metrics.registry().gather();
-        let metrics = families.iter().filter(|family| family.name() == name).flat_map(|family| family.get_metric());
+        let metrics = families
+            .iter()
+            .filter(|family| family.name() == name)
+            .flat_map(|family| family.get_metric());
         let matching = metrics.filter(|metric| {
             labels.iter().all(|(name, value)| {
                 metric.get_label().iter().any(|pair| pair.name() == *name && pair.value() == *value)
             })
         });
-        matching.map(|metric| metric.get_counter().get_value() + metric.get_gauge().get_value()).sum()
+        matching
+            .map(|metric| metric.get_counter().get_value() + metric.get_gauge().get_value())
+            .sum()
     }
 }
 
@@ -154,7 +174,12 @@ impl Drop for Gateway {
     }
 }
 
-fn build(text: &str, certificates: &Certificates, previous: Option<&Snapshot>, metrics: &Metrics) -> Snapshot {
+fn build(
+    text: &str,
+    certificates: &Certificates,
+    previous: Option<&Snapshot>,
+    metrics: &Metrics,
+) -> Snapshot {
     let all = format!(
         r#"
         [[listener]]
@@ -182,8 +207,8 @@ fn build(text: &str, certificates: &Certificates, previous: Option<&Snapshot>, m
         {text}
         "#
     );
-    let config =
-        Config::parse(&all, "test.toml", Path::new("/")).unwrap_or_else(|problems| panic!("{problems}\n{all}"));
+    let config = Config::parse(&all, "test.toml", Path::new("/"))
+        .unwrap_or_else(|problems| panic!("{problems}\n{all}"));
     Snapshot::build(Arc::new(config), certificates, previous, metrics, &Pseudonyms::new()).unwrap()
 }
 
@@ -256,7 +281,9 @@ pub(crate) type Seen<T> = Arc<Mutex<Vec<T>>>;
 /// Reads until the other side closes, or fails the test.
 pub(crate) async fn read_to_end(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> String {
     let mut octets = Vec::new();
-    let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut octets)).await.expect("closed in time");
+    let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut octets))
+        .await
+        .expect("closed in time");
     // A missing close_notify still is an end.
     if let Err(error) = read {
         assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof, "{error}");

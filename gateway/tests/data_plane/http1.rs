@@ -1,12 +1,15 @@
 //! HTTP/1.1 octet by octet: what is refused, what is kept apart, what goes on.
 
-use crate::harness::{Backend, Gateway, PATIENCE, Seen, read_to_end, routes_to};
-use axum::{Router, body::Bytes, extract::Request, routing::any};
 use std::sync::Arc;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::Request;
+use axum::routing::any;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::harness::{Backend, Gateway, PATIENCE, Seen, read_to_end, routes_to};
 
 /// A backend that writes down every path it is asked for.
 async fn recording() -> (Gateway, Backend, Seen<String>) {
@@ -24,15 +27,24 @@ async fn recording() -> (Gateway, Backend, Seen<String>) {
 async fn smuggling_is_refused_before_a_backend_sees_anything() {
     let (gateway, _backend, seen) = recording().await;
     let table = [
-        ("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nG", 400),
-        ("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 6\r\n\r\n0\r\n\r\nG", 400),
+        (
+            "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nG",
+            400,
+        ),
+        (
+            "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 6\r\n\r\n0\r\n\r\nG",
+            400,
+        ),
         ("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", 400),
         ("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\na", 400),
         ("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: +1\r\n\r\na", 400),
         ("POST / HTTP/1.1\r\nHost: x\r\nContent-Length : 1\r\n\r\na", 400),
         ("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n", 400),
         ("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 501),
-        ("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n", 501),
+        (
+            "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+            501,
+        ),
         ("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding:\x0bchunked\r\n\r\n0\r\n\r\n", 400),
         ("POST / HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
         ("GET / HTTP/1.1\nHost: x\n\n", 400),
@@ -53,12 +65,19 @@ async fn smuggling_is_refused_before_a_backend_sees_anything() {
     ];
     for (octets, status) in table {
         let answer = gateway.exchange(octets.as_bytes()).await;
-        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{octets:?} was answered {answer:?}");
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{octets:?} was answered {answer:?}"
+        );
         assert!(
             answer.to_ascii_lowercase().contains("connection: close"),
             "{octets:?} should end the connection: {answer:?}"
         );
-        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{octets:?} was answered more than once");
+        assert_eq!(
+            answer.matches("HTTP/1.1 ").count(),
+            1,
+            "{octets:?} was answered more than once"
+        );
     }
     assert_eq!(*seen.lock().unwrap(), Vec::<String>::new());
 }
@@ -95,8 +114,15 @@ async fn a_length_near_the_largest_number_is_answered_like_any_other() {
         let head = format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n");
         stream.write_all(head.as_bytes()).await.unwrap();
         let mut start = [0; 13];
-        tokio::time::timeout(PATIENCE, stream.read_exact(&mut start)).await.expect("in time").unwrap();
-        assert_eq!(std::str::from_utf8(&start), Ok(format!("HTTP/1.1 {status} ").as_str()), "{length}");
+        tokio::time::timeout(PATIENCE, stream.read_exact(&mut start))
+            .await
+            .expect("in time")
+            .unwrap();
+        assert_eq!(
+            std::str::from_utf8(&start),
+            Ok(format!("HTTP/1.1 {status} ").as_str()),
+            "{length}"
+        );
     }
     assert_eq!(*seen.lock().unwrap(), Vec::<String>::new());
 }
@@ -109,7 +135,11 @@ async fn a_chunk_without_a_plain_size_is_answered_400() {
     let good = "3;name=\"a;b\"\r\nabc\r\n00a\r\n0123456789\r\n0;last\r\nTrailer: x\r\n\r\n";
     let next = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
     let answer = gateway.exchange(format!("{head}{good}{next}").as_bytes()).await;
-    assert_eq!((answer.matches("HTTP/1.1 200 ").count(), answer.contains("abc0123456789")), (2, true), "{answer}");
+    assert_eq!(
+        (answer.matches("HTTP/1.1 200 ").count(), answer.contains("abc0123456789")),
+        (2, true),
+        "{answer}"
+    );
     for body in [
         "\r\n\r\n",
         "3\r\nabc\r\n\r\n\r\n",
@@ -133,12 +163,16 @@ async fn a_chunk_without_a_plain_size_is_answered_400() {
         "0\r\nA: b\n\r\n",
     ] {
         let answer = gateway.exchange(format!("{head}{body}{next}").as_bytes()).await;
-        let statuses: Vec<&str> =
-            answer.match_indices("HTTP/1.1 ").filter_map(|(at, _)| answer.get(at + 9..at + 12)).collect();
+        let statuses: Vec<&str> = answer
+            .match_indices("HTTP/1.1 ")
+            .filter_map(|(at, _)| answer.get(at + 9..at + 12))
+            .collect();
         assert_eq!(statuses, ["400"], "{body:?} was answered {answer:?}");
     }
     let long = format!("3;{}\r\nabc\r\n0\r\n\r\n", "x".repeat(10_000));
-    assert!(gateway.exchange(format!("{head}{long}").as_bytes()).await.starts_with("HTTP/1.1 400 "));
+    assert!(
+        gateway.exchange(format!("{head}{long}").as_bytes()).await.starts_with("HTTP/1.1 400 ")
+    );
 }
 
 #[tokio::test]
@@ -155,7 +189,11 @@ async fn a_chunked_body_that_comes_byte_by_byte_arrives_whole() {
         tokio::task::yield_now().await;
     }
     let answer = read_to_end(&mut stream).await;
-    assert_eq!((answer.matches("HTTP/1.1 200 ").count(), answer.contains("\r\n\r\nabcde")), (2, true), "{answer}");
+    assert_eq!(
+        (answer.matches("HTTP/1.1 200 ").count(), answer.contains("\r\n\r\nabcde")),
+        (2, true),
+        "{answer}"
+    );
 }
 
 #[tokio::test]
@@ -172,7 +210,9 @@ async fn requests_follow_each_other_on_one_connection_even_when_they_come_at_onc
 #[tokio::test]
 async fn a_path_reaches_the_backend_in_one_spelling() {
     let (gateway, _backend, seen) = recording().await;
-    gateway.exchange(b"GET /%61%2Db%20c?q=%61 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+    gateway
+        .exchange(b"GET /%61%2Db%20c?q=%61 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        .await;
     assert_eq!(*seen.lock().unwrap(), ["/a-b%20c?q=%61"]);
 }
 
@@ -204,7 +244,10 @@ async fn the_plain_port_redirects_and_answers_challenges() {
     let location = format!("location: https://chat.example.org:{}/a?b=c\r\n", gateway.https.port());
     assert!(redirect.contains(&location), "{redirect}");
     let known = ask("GET /.well-known/acme-challenge/known HTTP/1.1\r\nHost: x\r\n\r\n").await;
-    assert!(known.starts_with("HTTP/1.1 200 ") && known.ends_with("\r\n\r\nknown.thumbprint"), "{known}");
+    assert!(
+        known.starts_with("HTTP/1.1 200 ") && known.ends_with("\r\n\r\nknown.thumbprint"),
+        "{known}"
+    );
     let unknown = ask("GET /.well-known/acme-challenge/other HTTP/1.1\r\nHost: x\r\n\r\n").await;
     assert!(unknown.starts_with("HTTP/1.1 404 "), "{unknown}");
     let hostless = ask("GET / HTTP/1.1\r\n\r\n").await;

@@ -1,9 +1,10 @@
 //! What clients say about who they are goes no further: through the proxy and with a WebSocket's
 //! handshake.
 
-use crate::harness::{Backend, Gateway, Seen, eventually, read_to_end, routes_to};
 use reqwest::header::{HeaderName, HeaderValue};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::harness::{Backend, Gateway, Seen, eventually, read_to_end, routes_to};
 
 /// Names that clients must not be believed by.
 const CLAIMS: [&str; 32] = [
@@ -50,7 +51,9 @@ async fn keeping() -> (Backend, Seen<String>) {
         let kept = kept.clone();
         async move {
             let mut head = Vec::new();
-            while !head.ends_with(b"\r\n\r\n") && tcp.read_buf(&mut head).await.is_ok_and(|read| read > 0) {}
+            while !head.ends_with(b"\r\n\r\n")
+                && tcp.read_buf(&mut head).await.is_ok_and(|read| read > 0)
+            {}
             kept.lock().unwrap().push(String::from_utf8_lossy(&head).to_lowercase());
             let answer = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
             // Whether the gateway still wants it is not what is looked at.
@@ -95,9 +98,13 @@ fn names_of(head: &str) -> Vec<&str> {
 async fn claims_of_a_client_reach_no_service_in_whatever_spelling() {
     for head in arriving(&CLAIMS, "").await {
         assert!(!head.contains("claim"), "{head}");
-        let left: Vec<_> = names_of(&head).into_iter().filter(|name| CLAIMS.contains(name)).collect();
+        let left: Vec<_> =
+            names_of(&head).into_iter().filter(|name| CLAIMS.contains(name)).collect();
         assert!(left.is_empty(), "{left:?} in {head}");
-        assert!(head.contains("x-forwarded-for: 127.0.0.1\r\n") && head.contains("x-forwarded-proto: https\r\n"));
+        assert!(
+            head.contains("x-forwarded-for: 127.0.0.1\r\n")
+                && head.contains("x-forwarded-proto: https\r\n")
+        );
     }
 }
 
@@ -105,7 +112,8 @@ async fn claims_of_a_client_reach_no_service_in_whatever_spelling() {
 async fn underscores_go_further_where_they_are_asked_for_but_no_claims_with_them() {
     let further = "\n[trust]\nunderscores_in_headers = true\n";
     for head in arriving(&CLAIMS, further).await {
-        let mut left: Vec<_> = names_of(&head).into_iter().filter(|name| CLAIMS.contains(name)).collect();
+        let mut left: Vec<_> =
+            names_of(&head).into_iter().filter(|name| CLAIMS.contains(name)).collect();
         left.sort_unstable();
         assert_eq!(left, ["_", "x_anything"], "{head}");
     }
@@ -144,7 +152,13 @@ async fn a_client_cannot_name_the_gateways_own_fields_as_its_connections() {
     }
     eventually("both have come", async || seen.lock().unwrap().len() == 2).await;
     for head in seen.lock().unwrap().iter() {
-        for name in ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-request-id", "traceparent"] {
+        for name in [
+            "x-forwarded-for",
+            "x-forwarded-proto",
+            "x-forwarded-host",
+            "x-request-id",
+            "traceparent",
+        ] {
             assert!(names_of(head).contains(&name), "{name} is missing: {head}");
         }
     }

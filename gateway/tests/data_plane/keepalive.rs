@@ -1,16 +1,14 @@
 //! Connections to backends that are kept for their next request.
 
-use crate::harness::{Backend, Gateway, PATIENCE, eventually, routes_to};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use futures::future::join_all;
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-    sync::Barrier,
-};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::Barrier;
+
+use crate::harness::{Backend, Gateway, PATIENCE, eventually, routes_to};
 
 /// What a backend knows about its connections.
 #[derive(Default)]
@@ -54,8 +52,11 @@ async fn counting(together: usize) -> (Backend, Arc<Connections>) {
 
 async fn at_once(gateway: &Gateway, requests: usize) {
     let client = gateway.client();
-    let send = || async { client.get(gateway.url("/together")).send().await.unwrap().text().await.unwrap() };
-    let answers = tokio::time::timeout(PATIENCE, join_all((0..requests).map(|_| send()))).await.unwrap();
+    let send = || async {
+        client.get(gateway.url("/together")).send().await.unwrap().text().await.unwrap()
+    };
+    let answers =
+        tokio::time::timeout(PATIENCE, join_all((0..requests).map(|_| send()))).await.unwrap();
     assert!(answers.iter().all(|answer| answer == "ok"), "{answers:?}");
 }
 
@@ -67,7 +68,8 @@ async fn so_many_are_kept_for_each_target_and_no_more() {
     let gateway = Gateway::start(&(routes_to(&[one.address, two.address]) + kept)).await;
     // Least request first: with both empty, twelve requests at once are six for each.
     at_once(&gateway, 12).await;
-    eventually("the rest are closed", async || (at_one.now(), at_two.now()) == ((6, 2), (6, 2))).await;
+    eventually("the rest are closed", async || (at_one.now(), at_two.now()) == ((6, 2), (6, 2)))
+        .await;
     let client = gateway.client();
     for _ in 0..20 {
         assert_eq!(client.get(gateway.url("/")).send().await.unwrap().text().await.unwrap(), "ok");
@@ -79,7 +81,8 @@ async fn so_many_are_kept_for_each_target_and_no_more() {
 #[tokio::test]
 async fn none_is_kept_when_none_is_wanted() {
     let (backend, connections) = counting(3).await;
-    let gateway = Gateway::start(&(routes_to(&[backend.address]) + "\nkeepalive_connections = 0")).await;
+    let gateway =
+        Gateway::start(&(routes_to(&[backend.address]) + "\nkeepalive_connections = 0")).await;
     at_once(&gateway, 3).await;
     eventually("all are closed", async || connections.now() == (3, 0)).await;
 }
@@ -87,7 +90,8 @@ async fn none_is_kept_when_none_is_wanted() {
 #[tokio::test]
 async fn an_idle_one_is_closed_in_time() {
     let (backend, connections) = counting(3).await;
-    let gateway = Gateway::start(&(routes_to(&[backend.address]) + "\nkeepalive_timeout = \"1s\"")).await;
+    let gateway =
+        Gateway::start(&(routes_to(&[backend.address]) + "\nkeepalive_timeout = \"1s\"")).await;
     at_once(&gateway, 3).await;
     assert_eq!(connections.now(), (3, 3));
     eventually("all are closed", async || connections.now() == (3, 0)).await;
@@ -108,7 +112,8 @@ async fn one_that_the_backend_has_closed_is_not_used() {
         }
     })
     .await;
-    let gateway = Gateway::start(&(routes_to(&[backend.address]) + "\nretries = { per_request = 0 }")).await;
+    let gateway =
+        Gateway::start(&(routes_to(&[backend.address]) + "\nretries = { per_request = 0 }")).await;
     let client = gateway.client();
     for served_before in 0..5 {
         eventually("closed", async || served.load(Ordering::SeqCst) == served_before).await;

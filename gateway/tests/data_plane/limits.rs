@@ -1,15 +1,19 @@
 //! How much is taken from whom.
 
-use crate::harness::{Backend, Gateway, PATIENCE, read_to_end, routes_to};
-use axum::{Router, body::Bytes, routing::any};
 use std::time::Instant;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::routing::any;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::harness::{Backend, Gateway, PATIENCE, read_to_end, routes_to};
 
 async fn limited(limits: &str) -> (Gateway, Backend) {
-    let backend = Backend::start(Router::new().fallback(any(async |body: Bytes| body.len().to_string()))).await;
+    let backend =
+        Backend::start(Router::new().fallback(any(async |body: Bytes| body.len().to_string())))
+            .await;
     let text = format!("{}\n[limits]\n{limits}", routes_to(&[backend.address]));
     (Gateway::start(&text).await, backend)
 }
@@ -64,11 +68,17 @@ async fn a_head_that_drips_in_is_cut_off_in_time() {
 async fn a_body_that_stops_coming_is_answered_408() {
     let (gateway, _backend) = limited("body_timeout = \"1s\"").await;
     let mut stream = gateway.raw().await;
-    stream.write_all(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nsome").await.unwrap();
+    stream
+        .write_all(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nsome")
+        .await
+        .unwrap();
     let mut answer = vec![0; 13];
     tokio::time::timeout(PATIENCE, stream.read_exact(&mut answer)).await.expect("in time").unwrap();
     assert_eq!(answer, b"HTTP/1.1 408 ");
-    assert_eq!(gateway.metric("gateway_requests_refused_total", &[("reason", "body_timeout")]), 1.0);
+    assert_eq!(
+        gateway.metric("gateway_requests_refused_total", &[("reason", "body_timeout")]),
+        1.0
+    );
     assert_eq!(gateway.metric("gateway_upstream_failures_total", &[]), 0.0);
 }
 
@@ -91,7 +101,9 @@ async fn an_address_has_so_many_connections_and_no_more() {
     crate::harness::eventually("a place is free again", async || {
         let mut tcp = TcpStream::connect(gateway.https).await.unwrap();
         // A refused connection is closed at once, an accepted one waits for the handshake.
-        tokio::time::timeout(std::time::Duration::from_millis(100), tcp.read(&mut [0; 1])).await.is_err()
+        tokio::time::timeout(std::time::Duration::from_millis(100), tcp.read(&mut [0; 1]))
+            .await
+            .is_err()
     })
     .await;
 }
@@ -124,7 +136,11 @@ async fn an_idle_connection_is_closed_quietly() {
     let mut stream = gateway.raw().await;
     stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     let answer = read_to_end(&mut stream).await;
-    assert_eq!((answer.matches("HTTP/1.1 ").count(), answer.starts_with("HTTP/1.1 200 ")), (1, true), "{answer}");
+    assert_eq!(
+        (answer.matches("HTTP/1.1 ").count(), answer.starts_with("HTTP/1.1 200 ")),
+        (1, true),
+        "{answer}"
+    );
 }
 
 /// A client that has sent all it wants to send before it reads anything.
@@ -142,7 +158,8 @@ async fn a_client_in_mid_send_reads_why_it_was_refused() {
     let (gateway, _backend) = limited("").await;
     let body = "x".repeat(300 * 1024);
     let counted = format!("Content-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
-    let chunked = format!("Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+    let chunked =
+        format!("Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
     let nonsense = format!("Host: twice\r\nContent-Length: {}\r\n\r\n{body}", body.len());
     for (rest, status) in [(&counted, 413), (&chunked, 413), (&nonsense, 400)] {
         let head = format!("POST /api/x HTTP/1.1\r\nHost: localhost\r\n{rest}");
@@ -161,7 +178,8 @@ async fn a_client_in_mid_send_reads_why_it_was_refused() {
 async fn a_backend_that_refuses_early_is_heard() {
     let backend = Backend::raw(async |mut tcp: TcpStream| {
         let _ = tcp.read(&mut [0; 1024]).await;
-        let answer = "HTTP/1.1 413 Content Too Large\r\nContent-Length: 4\r\nConnection: close\r\n\r\nlong";
+        let answer =
+            "HTTP/1.1 413 Content Too Large\r\nContent-Length: 4\r\nConnection: close\r\n\r\nlong";
         let _ = tcp.write_all(answer.as_bytes()).await;
         let _ = tcp.shutdown().await;
         while tcp.read(&mut [0; 16 * 1024]).await.unwrap_or(0) > 0 {}
@@ -170,7 +188,10 @@ async fn a_backend_that_refuses_early_is_heard() {
     let gateway = Gateway::start(&routes_to(&[backend.address]).replace("1KiB", "1MiB")).await;
     for client in [gateway.client_h1(), gateway.client()] {
         let refused = client.post(gateway.url("/")).body(vec![0; 300 * 1024]).send().await.unwrap();
-        assert_eq!((refused.status().as_u16(), refused.text().await.unwrap().as_str()), (413, "long"));
+        assert_eq!(
+            (refused.status().as_u16(), refused.text().await.unwrap().as_str()),
+            (413, "long")
+        );
     }
 }
 
@@ -187,15 +208,24 @@ async fn what_is_refused_before_it_has_a_route_counts_for_its_address_too() {
         let (gateway, _backend) = limited(limits).await;
         let mut statuses = Vec::new();
         for _ in 0..5 {
-            let answer = gateway.exchange(format!("{head}\r\nConnection: close\r\n\r\n").as_bytes()).await;
+            let answer =
+                gateway.exchange(format!("{head}\r\nConnection: close\r\n\r\n").as_bytes()).await;
             let retry = answer.to_ascii_lowercase().contains("retry-after: ");
             assert_eq!(retry, answer.starts_with("HTTP/1.1 429 "), "{answer}");
             statuses.push(answer.get(9..12).unwrap_or_default().parse::<u16>().unwrap_or_default());
         }
         assert_eq!(statuses, [status, status, status, 429, 429], "{head}");
-        assert_eq!(gateway.metric("gateway_requests_refused_total", &[("reason", "rate_limit")]), 2.0, "{head}");
+        assert_eq!(
+            gateway.metric("gateway_requests_refused_total", &[("reason", "rate_limit")]),
+            2.0,
+            "{head}"
+        );
         // It is the bucket that answered requests have, too.
-        assert_eq!(gateway.client().get(gateway.url("/")).send().await.unwrap().status(), 429, "{head}");
+        assert_eq!(
+            gateway.client().get(gateway.url("/")).send().await.unwrap().status(),
+            429,
+            "{head}"
+        );
     }
 }
 

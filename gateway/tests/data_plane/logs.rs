@@ -1,14 +1,15 @@
 //! What the log says, and how little of it a client can make.
 
-use crate::{
-    h2_floods::{END_HEADERS, END_STREAM, HEADERS, connected_to, frame},
-    harness::{Backend, Gateway, PATIENCE, eventually, routes_to},
-};
-use axum::{Router, routing::any};
-use gateway::plane::Idle;
 use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::routing::any;
+use gateway::plane::Idle;
 use tokio::io::AsyncWriteExt as _;
 use tracing::subscriber::DefaultGuard;
+
+use crate::h2_floods::{END_HEADERS, END_STREAM, HEADERS, connected_to, frame};
+use crate::harness::{Backend, Gateway, PATIENCE, eventually, routes_to};
 
 /// Lines of the log, for the test to look at.
 #[derive(Clone, Default)]
@@ -30,7 +31,8 @@ impl Lines {
     fn listen() -> (Self, DefaultGuard) {
         let lines = Self::default();
         let writer = lines.clone();
-        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        let subscriber =
+            tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
         (lines, tracing::subscriber::set_default(subscriber))
     }
 
@@ -45,7 +47,10 @@ impl Lines {
 
 async fn answering(limits: &str) -> (Gateway, Backend) {
     let backend = Backend::start(Router::new().fallback(any(async || "answered"))).await;
-    (Gateway::start(&format!("{}\n[limits]\n{limits}", routes_to(&[backend.address]))).await, backend)
+    (
+        Gateway::start(&format!("{}\n[limits]\n{limits}", routes_to(&[backend.address]))).await,
+        backend,
+    )
 }
 
 #[tokio::test]
@@ -66,7 +71,10 @@ async fn a_long_request_is_a_short_line() {
     let (method, path) = ("M".repeat(9000), "p".repeat(8000));
     let host = "h".repeat(60);
     let answer = gateway
-        .exchange(format!("{method} /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").as_bytes())
+        .exchange(
+            format!("{method} /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")
+                .as_bytes(),
+        )
         .await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     eventually("logged", async || lines.access().len() == 1).await;
@@ -84,7 +92,8 @@ async fn a_flood_of_refused_requests_is_a_few_short_lines_with_its_count() {
     let limits = "rate_limit = { per_second = 0.01, burst = 1 }\nh2_concurrent_streams = 1000";
     let (gateway, _backend, stream) = connected_to(backend, limits).await;
     let (mut reading, mut writing) = tokio::io::split(stream);
-    let reading = tokio::spawn(async move { tokio::io::copy(&mut reading, &mut tokio::io::sink()).await });
+    let reading =
+        tokio::spawn(async move { tokio::io::copy(&mut reading, &mut tokio::io::sink()).await });
     // A path of 4,000 bytes, as a literal that the table does not take (RFC 7541 section 6.2.2).
     let path = [&[0x04, 0x7f, 0xa1, 0x1e, b'/'], vec![b'p'; 3999].as_slice()].concat();
     let head = [b"\x82\x87\x41\x09localhost".as_slice(), &path].concat();
@@ -108,13 +117,13 @@ async fn a_flood_of_refused_requests_is_a_few_short_lines_with_its_count() {
     let access = lines.access();
     assert_eq!(access.len(), 3, "{text}");
     assert!(access.iter().any(|line| line.contains("status=200")), "{text}");
-    let first = access.iter().find(|line| line.contains("path=")).filter(|line| line.contains("pppp"));
+    let first =
+        access.iter().find(|line| line.contains("path=")).filter(|line| line.contains("pppp"));
     assert!(first.is_some(), "{text}");
     assert_eq!(access.iter().filter(|line| line.contains("status=429")).count(), 1, "{text}");
     assert!(
-        access
-            .iter()
-            .any(|line| line.contains(&format!("refused={}", REQUESTS - 2)) && line.contains(r#"reason="rate_limit""#)),
+        access.iter().any(|line| line.contains(&format!("refused={}", REQUESTS - 2))
+            && line.contains(r#"reason="rate_limit""#)),
         "{text}"
     );
 }
@@ -128,6 +137,12 @@ async fn the_number_of_refusals_follows_when_their_interval_ends() {
     }
     eventually("the number is logged", async || lines.access().len() == 2).await;
     let access = lines.access();
-    assert!(access[0].contains(r#"reason="head""#) && access[0].contains("status=400"), "{access:?}");
-    assert!(access[1].contains(r#"reason="head""#) && access[1].contains("refused=3"), "{access:?}");
+    assert!(
+        access[0].contains(r#"reason="head""#) && access[0].contains("status=400"),
+        "{access:?}"
+    );
+    assert!(
+        access[1].contains(r#"reason="head""#) && access[1].contains("refused=3"),
+        "{access:?}"
+    );
 }

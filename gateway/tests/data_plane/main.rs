@@ -1,4 +1,5 @@
-//! The data plane as clients see it: real sockets, real TLS, small backends, all in this process and on free ports.
+//! The data plane as clients see it: real sockets, real TLS, small backends, all in this process
+//! and on free ports.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails, and says where")]
 

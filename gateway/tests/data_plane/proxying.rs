@@ -1,28 +1,25 @@
 //! Requests that go to a backend.
 
-use crate::harness::{Backend, Gateway, PATIENCE, eventually, routes_to};
-use axum::{
-    Json, Router,
-    body::{Body, Bytes},
-    extract::Request,
-    response::IntoResponse as _,
-    routing::{any, get, post},
-};
+use std::collections::BTreeMap;
+
+use axum::body::{Body, Bytes};
+use axum::extract::Request;
+use axum::response::IntoResponse as _;
+use axum::routing::{any, get, post};
+use axum::{Json, Router};
 use futures::StreamExt as _;
 use reqwest::Version;
-use std::collections::BTreeMap;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-    sync::mpsc,
-};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+
+use crate::harness::{Backend, Gateway, PATIENCE, eventually, routes_to};
 
 /// Tells what arrived: method, path and headers.
 async fn tell(request: Request) -> Json<BTreeMap<String, String>> {
-    let headers = request
-        .headers()
-        .iter()
-        .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
+    let headers = request.headers().iter().map(|(name, value)| {
+        (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+    });
     let mut told: BTreeMap<String, String> = headers.collect();
     told.insert(":method".into(), request.method().to_string());
     told.insert(":path".into(), request.uri().to_string());
@@ -37,20 +34,31 @@ async fn telling() -> (Gateway, Backend) {
 #[tokio::test]
 async fn a_request_is_proxied_over_h1_and_h2() {
     let (gateway, _backend) = telling().await;
-    for (client, version) in [(gateway.client_h1(), Version::HTTP_11), (gateway.client(), Version::HTTP_2)] {
+    for (client, version) in
+        [(gateway.client_h1(), Version::HTTP_11), (gateway.client(), Version::HTTP_2)]
+    {
         for _ in 0..3 {
             let response = client.get(gateway.url("/some/path?query=1")).send().await.unwrap();
             assert_eq!((response.status().as_u16(), response.version()), (200, version));
             let told: BTreeMap<String, String> = response.json().await.unwrap();
-            assert_eq!((told[":method"].as_str(), told[":path"].as_str()), ("GET", "/some/path?query=1"));
+            assert_eq!(
+                (told[":method"].as_str(), told[":path"].as_str()),
+                ("GET", "/some/path?query=1")
+            );
             assert_eq!(told["host"], format!("localhost:{}", gateway.https.port()));
         }
     }
     let answered = |protocol| {
-        gateway.metric("gateway_requests_total", &[("route", "all"), ("code", "200"), ("protocol", protocol)])
+        gateway.metric(
+            "gateway_requests_total",
+            &[("route", "all"), ("code", "200"), ("protocol", protocol)],
+        )
     };
     assert_eq!((answered("h1"), answered("h2")), (3.0, 3.0));
-    eventually("nothing is in flight", async || gateway.metric("gateway_requests_in_flight", &[]) == 0.0).await;
+    eventually("nothing is in flight", async || {
+        gateway.metric("gateway_requests_in_flight", &[]) == 0.0
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -90,19 +98,26 @@ async fn a_trusted_proxy_is_believed() {
         .header("x-forwarded-for", "6.6.6.6, 192.0.2.7, 127.0.0.9")
         .header("x-request-id", "from-the-proxy");
     let told: BTreeMap<String, String> = request.send().await.unwrap().json().await.unwrap();
-    assert_eq!((told["x-forwarded-for"].as_str(), told["x-request-id"].as_str()), ("192.0.2.7", "from-the-proxy"));
+    assert_eq!(
+        (told["x-forwarded-for"].as_str(), told["x-request-id"].as_str()),
+        ("192.0.2.7", "from-the-proxy")
+    );
 }
 
 #[tokio::test]
 async fn the_proxy_header_names_the_client() {
     let (gateway, _backend) = telling().await;
     let v1: &[u8] = b"PROXY TCP4 192.0.2.9 198.51.100.1 1234 443\r\n";
-    let v2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x09\xc6\x33\x64\x01\x04\xd2\x01\xbb";
+    let v2: &[u8] =
+        b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x09\xc6\x33\x64\x01\x04\xd2\x01\xbb";
     for header in [v1, v2] {
         let mut tcp = TcpStream::connect(gateway.proxied).await.unwrap();
         tcp.write_all(header).await.unwrap();
         let mut stream = gateway.raw_on(tcp).await;
-        stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.unwrap();
+        stream
+            .write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            .await
+            .unwrap();
         let answer = crate::harness::read_to_end(&mut stream).await;
         assert!(answer.contains(r#""x-forwarded-for":"192.0.2.9""#), "{answer}");
     }
@@ -113,7 +128,10 @@ async fn the_proxy_header_names_the_client() {
         0,
         "refused without it"
     );
-    assert_eq!(gateway.metric("gateway_connections_refused_total", &[("reason", "proxy_header")]), 1.0);
+    assert_eq!(
+        gateway.metric("gateway_connections_refused_total", &[("reason", "proxy_header")]),
+        1.0
+    );
 }
 
 #[tokio::test]
@@ -123,7 +141,8 @@ async fn the_first_event_of_a_stream_arrives_before_the_second_exists() {
     let stream = move || {
         let mut receiver = receiver.lock().unwrap().take().expect("asked once");
         async move {
-            let events = futures::stream::poll_fn(move |cx| receiver.poll_recv(cx)).map(Ok::<_, std::io::Error>);
+            let events = futures::stream::poll_fn(move |cx| receiver.poll_recv(cx))
+                .map(Ok::<_, std::io::Error>);
             ([("content-type", "text/event-stream")], Body::from_stream(events)).into_response()
         }
     };
@@ -142,38 +161,54 @@ async fn the_first_event_of_a_stream_arrives_before_the_second_exists() {
     while let Some(rest) = response.chunk().await.unwrap() {
         assert!(rest.is_empty(), "{rest:?}");
     }
-    eventually("the stream is counted as closed", async || gateway.metric("gateway_event_streams_open", &[]) == 0.0)
-        .await;
+    eventually("the stream is counted as closed", async || {
+        gateway.metric("gateway_event_streams_open", &[]) == 0.0
+    })
+    .await;
     assert_eq!(gateway.metric("gateway_event_stream_stalls_total", &[]), 0.0);
 }
 
 #[tokio::test]
 async fn an_upload_goes_through_unchanged() {
-    let backend = Backend::start(Router::new().route("/echo", post(async |body: Bytes| body))).await;
+    let backend =
+        Backend::start(Router::new().route("/echo", post(async |body: Bytes| body))).await;
     let text = routes_to(&[backend.address]).replace("1KiB", "2MiB");
     let gateway = Gateway::start(&text).await;
-    let body: Vec<u8> = (0..1_000_000_u32).map(|number| number.to_le_bytes()[0] ^ number.to_le_bytes()[1]).collect();
+    let body: Vec<u8> = (0..1_000_000_u32)
+        .map(|number| number.to_le_bytes()[0] ^ number.to_le_bytes()[1])
+        .collect();
     for client in [gateway.client_h1(), gateway.client()] {
         let whole = client.post(gateway.url("/echo")).body(body.clone()).send().await.unwrap();
         assert!(whole.bytes().await.unwrap() == body);
         let pieces = futures::stream::iter(
-            body.clone().chunks(10_000).map(|piece| Ok::<_, std::io::Error>(piece.to_vec())).collect::<Vec<_>>(),
+            body.clone()
+                .chunks(10_000)
+                .map(|piece| Ok::<_, std::io::Error>(piece.to_vec()))
+                .collect::<Vec<_>>(),
         );
-        let chunked = client.post(gateway.url("/echo")).body(reqwest::Body::wrap_stream(pieces)).send().await.unwrap();
+        let chunked = client
+            .post(gateway.url("/echo"))
+            .body(reqwest::Body::wrap_stream(pieces))
+            .send()
+            .await
+            .unwrap();
         assert!(chunked.bytes().await.unwrap() == body);
     }
 }
 
 #[tokio::test]
 async fn answers_are_hardened() {
-    let backend = Backend::start(
-        Router::new()
-            .fallback(async || ([("server", "axum/secret"), ("x-powered-by", "axum"), ("alt-svc", "h3")], "hello")),
-    )
+    let backend = Backend::start(Router::new().fallback(async || {
+        ([("server", "axum/secret"), ("x-powered-by", "axum"), ("alt-svc", "h3")], "hello")
+    }))
     .await;
     let gateway = Gateway::start(&routes_to(&[backend.address])).await;
-    let response =
-        gateway.client().get(format!("https://chat.example.org:{}/", gateway.https.port())).send().await.unwrap();
+    let response = gateway
+        .client()
+        .get(format!("https://chat.example.org:{}/", gateway.https.port()))
+        .send()
+        .await
+        .unwrap();
     let headers = response.headers();
     for name in ["server", "x-powered-by", "alt-svc"] {
         assert!(!headers.contains_key(name), "{name} should be gone");
@@ -182,7 +217,10 @@ async fn answers_are_hardened() {
     assert_eq!(headers["referrer-policy"], "no-referrer");
     assert!(headers["strict-transport-security"].to_str().unwrap().starts_with("max-age="));
     let local = gateway.client().get(gateway.url("/")).send().await.unwrap();
-    assert!(!local.headers().contains_key("strict-transport-security"), "localhost is shared with other programs");
+    assert!(
+        !local.headers().contains_key("strict-transport-security"),
+        "localhost is shared with other programs"
+    );
 }
 
 #[tokio::test]
@@ -190,8 +228,8 @@ async fn a_reload_changes_routes_for_the_next_request_on_the_same_connection() {
     let (gateway, backend) = telling().await;
     let client = gateway.client_h1();
     assert_eq!(client.get(gateway.url("/a")).send().await.unwrap().status(), 200);
-    let text =
-        routes_to(&[backend.address]) + "\n[[route]]\nname = \"gone\"\npath = \"/a\"\nrespond = { status = 410 }";
+    let text = routes_to(&[backend.address])
+        + "\n[[route]]\nname = \"gone\"\npath = \"/a\"\nrespond = { status = 410 }";
     gateway.reload(&text);
     assert_eq!(client.get(gateway.url("/a")).send().await.unwrap().status(), 410);
     assert_eq!(gateway.metric("gateway_connections_total", &[("listener", "https")]), 1.0);
@@ -218,7 +256,10 @@ async fn how_an_event_stream_went_is_measured() {
     let client = gateway.client();
     let whole = client.get(gateway.url("/whole")).send().await.unwrap().text().await.unwrap();
     assert_eq!(whole, "data: x\n\ndata: x\n\n");
-    eventually("measured", async || gateway.observed("gateway_event_stream_longest_gap_seconds").0 == 1).await;
+    eventually("measured", async || {
+        gateway.observed("gateway_event_stream_longest_gap_seconds").0 == 1
+    })
+    .await;
     let (first, waited) = gateway.observed("gateway_event_stream_first_event_seconds");
     assert!(first == 1 && waited >= 0.25, "{first} {waited}");
     let (_, gap) = gateway.observed("gateway_event_stream_longest_gap_seconds");
@@ -226,6 +267,8 @@ async fn how_an_event_stream_went_is_measured() {
     assert_eq!(gateway.metric("gateway_event_stream_stalls_total", &[]), 0.0);
 
     client.get(gateway.url("/broken")).send().await.unwrap().text().await.unwrap_err();
-    eventually("counted", async || gateway.metric("gateway_event_stream_stalls_total", &[("route", "all")]) == 1.0)
-        .await;
+    eventually("counted", async || {
+        gateway.metric("gateway_event_stream_stalls_total", &[("route", "all")]) == 1.0
+    })
+    .await;
 }

@@ -1,8 +1,12 @@
 //! Several targets, and what happens when some of them fail.
 
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+
+use axum::Router;
+use axum::routing::any;
+
 use crate::harness::{Backend, Gateway, PATIENCE, eventually, routes_to};
-use axum::{Router, routing::any};
-use std::{collections::BTreeSet, net::SocketAddr};
 
 async fn named(name: &'static str) -> Backend {
     Backend::start(Router::new().fallback(any(async move || name))).await
@@ -27,7 +31,10 @@ async fn requests_are_spread_and_none_is_lost_when_a_backend_dies() {
     drop(one);
     for _ in 0..50 {
         let response = client.get(gateway.url("/")).send().await.unwrap();
-        assert_eq!((response.status().as_u16(), response.text().await.unwrap().as_str()), (200, "two"));
+        assert_eq!(
+            (response.status().as_u16(), response.text().await.unwrap().as_str()),
+            (200, "two")
+        );
     }
     assert!(gateway.metric("gateway_upstream_retries_total", &[]) >= 1.0);
     assert_eq!(gateway.metric("gateway_upstream_requests_in_flight", &[]), 0.0);
@@ -78,10 +85,15 @@ async fn health_checks_find_out_before_requests_do() {
     let checks = "\nhealth_check = { path = \"/health\", interval = \"1s\", timeout = \"1s\", unhealthy_after = 1 }";
     let gateway = Gateway::start(&(routes_to(&[sick.address, well.address]) + checks)).await;
     let label = sick.address.to_string();
-    eventually("found out", async || gateway.metric("gateway_upstream_target_healthy", &[("target", &label)]) == 0.0)
-        .await;
+    eventually("found out", async || {
+        gateway.metric("gateway_upstream_target_healthy", &[("target", &label)]) == 0.0
+    })
+    .await;
     for _ in 0..20 {
-        assert_eq!(gateway.client().get(gateway.url("/")).send().await.unwrap().text().await.unwrap(), "well");
+        assert_eq!(
+            gateway.client().get(gateway.url("/")).send().await.unwrap().text().await.unwrap(),
+            "well"
+        );
     }
 }
 
@@ -89,7 +101,10 @@ async fn health_checks_find_out_before_requests_do() {
 async fn a_cookie_keeps_its_backend() {
     let backends = [named("a").await, named("b").await, named("c").await];
     let addresses: Vec<SocketAddr> = backends.iter().map(|backend| backend.address).collect();
-    let gateway = Gateway::start(&(routes_to(&addresses) + "\nbalance = \"rendezvous\"\nhash_cookie = \"who\"")).await;
+    let gateway = Gateway::start(
+        &(routes_to(&addresses) + "\nbalance = \"rendezvous\"\nhash_cookie = \"who\""),
+    )
+    .await;
     let client = gateway.client();
     let ask = async |who: usize| {
         let request = client.get(gateway.url("/")).header("cookie", format!("x=y; who={who}"));
@@ -115,12 +130,21 @@ async fn an_open_circuit_breaker_answers_at_once() {
         }
     };
     let backend = Backend::start(Router::new().fallback(any(slow))).await;
-    let gateway = Gateway::start(&(routes_to(&[backend.address]) + "\ncircuit_breaker = { max_requests = 1 }")).await;
+    let gateway = Gateway::start(
+        &(routes_to(&[backend.address]) + "\ncircuit_breaker = { max_requests = 1 }"),
+    )
+    .await;
     let client = gateway.client();
     let first = tokio::spawn(client.get(gateway.url("/")).send());
-    eventually("the first is there", async || gateway.metric("gateway_upstream_requests_in_flight", &[]) == 1.0).await;
+    eventually("the first is there", async || {
+        gateway.metric("gateway_upstream_requests_in_flight", &[]) == 1.0
+    })
+    .await;
     let second = client.get(gateway.url("/")).send().await.unwrap();
-    assert_eq!((second.status().as_u16(), second.headers().contains_key("retry-after")), (503, true));
+    assert_eq!(
+        (second.status().as_u16(), second.headers().contains_key("retry-after")),
+        (503, true)
+    );
     release.send_replace(true);
     assert_eq!(first.await.unwrap().unwrap().status(), 200);
 }
@@ -130,23 +154,35 @@ async fn names_and_unix_sockets_are_targets_too() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("backend.sock");
     let listener = tokio::net::UnixListener::bind(&path).unwrap();
-    let serving =
-        tokio::spawn(async move { axum::serve(listener, Router::new().fallback(any(async || "unix"))).await });
+    let serving = tokio::spawn(async move {
+        axum::serve(listener, Router::new().fallback(any(async || "unix"))).await
+    });
     let text = routes_to(&[nobody().await]);
-    let with = |target: String| text.split("targets").next().unwrap().to_owned() + &format!("targets = [\"{target}\"]");
+    let with = |target: String| {
+        text.split("targets").next().unwrap().to_owned() + &format!("targets = [\"{target}\"]")
+    };
     let gateway = Gateway::start(&with(format!("unix:{}", path.display()))).await;
-    assert_eq!(gateway.client().get(gateway.url("/")).send().await.unwrap().text().await.unwrap(), "unix");
+    assert_eq!(
+        gateway.client().get(gateway.url("/")).send().await.unwrap().text().await.unwrap(),
+        "unix"
+    );
     serving.abort();
 
-    // `localhost` may mean ::1 first, where nobody listens: `dns:` makes every address a target, one of which answers; without
-    // it all are one target, which needs no retry.
+    // `localhost` may mean ::1 first, where nobody listens: `dns:` makes every address a target,
+    // one of which answers; without it all are one target, which needs no retry.
     let backend = named("by name").await;
     let port = backend.address.port();
     for (name, retries) in [("dns:localhost", 1), ("localhost", 0)] {
         let retries = format!("\nretries = {{ per_request = {retries}, budget_percent = 100 }}");
         let gateway = Gateway::start(&(with(format!("{name}:{port}")) + &retries)).await;
         let response =
-            tokio::time::timeout(PATIENCE, gateway.client().get(gateway.url("/")).send()).await.unwrap().unwrap();
-        assert_eq!((response.status().as_u16(), response.text().await.unwrap().as_str()), (200, "by name"));
+            tokio::time::timeout(PATIENCE, gateway.client().get(gateway.url("/")).send())
+                .await
+                .unwrap()
+                .unwrap();
+        assert_eq!(
+            (response.status().as_u16(), response.text().await.unwrap().as_str()),
+            (200, "by name")
+        );
     }
 }

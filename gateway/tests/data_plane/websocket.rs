@@ -1,21 +1,20 @@
 //! WebSockets through the tunnel.
 
-use crate::harness::{Backend, Gateway, PATIENCE, eventually, read_to_end, routes_to};
-use axum::{
-    Router,
-    extract::ws::{WebSocket, WebSocketUpgrade},
-    http::{HeaderMap, StatusCode},
-    response::IntoResponse as _,
-    routing::{any, get},
-};
-use futures::{SinkExt as _, StreamExt as _};
 use std::time::Duration;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-};
+
+use axum::Router;
+use axum::extract::ws::{WebSocket, WebSocketUpgrade};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::IntoResponse as _;
+use axum::routing::{any, get};
+use futures::{SinkExt as _, StreamExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
-use tokio_tungstenite::{WebSocketStream, tungstenite::Message};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::harness::{Backend, Gateway, PATIENCE, eventually, read_to_end, routes_to};
 
 async fn echo(mut socket: WebSocket) {
     while let Some(Ok(message)) = socket.recv().await {
@@ -57,20 +56,31 @@ fn origin(gateway: &Gateway) -> String {
 async fn read_head(stream: &mut TlsStream<TcpStream>) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
-        let octet = tokio::time::timeout(PATIENCE, stream.read_u8()).await.expect("in time").expect("not closed");
+        let octet = tokio::time::timeout(PATIENCE, stream.read_u8())
+            .await
+            .expect("in time")
+            .expect("not closed");
         head.push(octet);
     }
     String::from_utf8(head).unwrap()
 }
 
-async fn open_on(gateway: &Gateway, mut stream: TlsStream<TcpStream>) -> WebSocketStream<TlsStream<TcpStream>> {
+async fn open_on(
+    gateway: &Gateway,
+    mut stream: TlsStream<TcpStream>,
+) -> WebSocketStream<TlsStream<TcpStream>> {
     stream.write_all(handshake(gateway, &origin(gateway)).as_bytes()).await.unwrap();
     let head = read_head(&mut stream).await.to_ascii_lowercase();
     assert!(head.starts_with("http/1.1 101 "), "{head}");
     assert!(head.contains("sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo="), "{head}");
     assert!(head.contains("sec-websocket-protocol: gatehouse.v1"), "{head}");
     assert!(head.contains("x-seen-client: 127.0.0.1"), "{head}");
-    WebSocketStream::from_raw_socket(stream, tokio_tungstenite::tungstenite::protocol::Role::Client, None).await
+    WebSocketStream::from_raw_socket(
+        stream,
+        tokio_tungstenite::tungstenite::protocol::Role::Client,
+        None,
+    )
+    .await
 }
 
 async fn open(gateway: &Gateway) -> WebSocketStream<TlsStream<TcpStream>> {
@@ -79,7 +89,8 @@ async fn open(gateway: &Gateway) -> WebSocketStream<TlsStream<TcpStream>> {
 
 async fn echoes(socket: &mut WebSocketStream<TlsStream<TcpStream>>, text: &str) {
     socket.send(Message::text(text)).await.unwrap();
-    let answer = tokio::time::timeout(PATIENCE, socket.next()).await.expect("in time").unwrap().unwrap();
+    let answer =
+        tokio::time::timeout(PATIENCE, socket.next()).await.expect("in time").unwrap().unwrap();
     assert_eq!(answer.into_text().unwrap(), text);
 }
 
@@ -93,9 +104,15 @@ async fn messages_are_echoed_and_counted() {
     assert_eq!(gateway.metric("gateway_websockets_open", &[("route", "live")]), 1.0);
     assert!(gateway.metric("gateway_websocket_bytes_total", &[("direction", "in")]) > 1_200_000.0);
     socket.close(None).await.unwrap();
-    eventually("the socket is counted as closed", async || gateway.metric("gateway_websockets_open", &[]) == 0.0).await;
+    eventually("the socket is counted as closed", async || {
+        gateway.metric("gateway_websockets_open", &[]) == 0.0
+    })
+    .await;
     eventually("the connection is gone", async || gateway.plane.connections() == 0).await;
-    assert_eq!(gateway.metric("gateway_requests_total", &[("route", "live"), ("code", "101")]), 1.0);
+    assert_eq!(
+        gateway.metric("gateway_requests_total", &[("route", "live"), ("code", "101")]),
+        1.0
+    );
 }
 
 #[tokio::test]
@@ -112,7 +129,9 @@ async fn a_kept_connection_can_become_a_websocket() {
 #[tokio::test]
 async fn only_the_sites_own_page_may_open_one() {
     let (gateway, _backend) = echoing().await;
-    for wrong in ["", "Origin: https://evil.example\r\n", "Origin: null\r\n", "Origin: http://localhost\r\n"] {
+    for wrong in
+        ["", "Origin: https://evil.example\r\n", "Origin: null\r\n", "Origin: http://localhost\r\n"]
+    {
         let answer = gateway.exchange(handshake(&gateway, wrong).as_bytes()).await;
         assert!(answer.starts_with("HTTP/1.1 403 "), "{wrong:?}: {answer}");
         assert!(answer.contains("application/problem+json"), "{answer}");
@@ -123,9 +142,13 @@ async fn only_the_sites_own_page_may_open_one() {
 #[tokio::test]
 async fn a_refusal_of_the_backend_reaches_the_client_whole() {
     let (gateway, _backend) = echoing().await;
-    let answer =
-        gateway.exchange(handshake(&gateway, &format!("{}X-Refuse: 1\r\n", origin(&gateway))).as_bytes()).await;
-    assert!(answer.starts_with("HTTP/1.1 401 ") && answer.ends_with("\r\n\r\nwho are you?"), "{answer}");
+    let answer = gateway
+        .exchange(handshake(&gateway, &format!("{}X-Refuse: 1\r\n", origin(&gateway))).as_bytes())
+        .await;
+    assert!(
+        answer.starts_with("HTTP/1.1 401 ") && answer.ends_with("\r\n\r\nwho are you?"),
+        "{answer}"
+    );
     assert_eq!(gateway.metric("gateway_websockets_open", &[]), 0.0);
 }
 
@@ -134,7 +157,10 @@ async fn other_versions_and_malformed_handshakes_are_told_so() {
     let (gateway, _backend) = echoing().await;
     let old = handshake(&gateway, &origin(&gateway)).replace("Version: 13", "Version: 8");
     let answer = gateway.exchange(old.as_bytes()).await.to_ascii_lowercase();
-    assert!(answer.starts_with("http/1.1 426 ") && answer.contains("sec-websocket-version: 13"), "{answer}");
+    assert!(
+        answer.starts_with("http/1.1 426 ") && answer.contains("sec-websocket-version: 13"),
+        "{answer}"
+    );
     let keyless = handshake(&gateway, &origin(&gateway)).replace("Sec-WebSocket-Key", "X-Key");
     assert!(gateway.exchange(keyless.as_bytes()).await.starts_with("HTTP/1.1 400 "));
 }
@@ -142,8 +168,9 @@ async fn other_versions_and_malformed_handshakes_are_told_so() {
 #[tokio::test]
 async fn a_route_without_websockets_answers_plainly() {
     let (gateway, _backend) = echoing().await;
-    let elsewhere =
-        handshake(&gateway, "").replace("/ws", "/elsewhere").replace("keep-alive, Upgrade", "close, Upgrade");
+    let elsewhere = handshake(&gateway, "")
+        .replace("/ws", "/elsewhere")
+        .replace("keep-alive, Upgrade", "close, Upgrade");
     let answer = gateway.exchange(elsewhere.as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("plain"), "{answer}");
 }
@@ -151,8 +178,8 @@ async fn a_route_without_websockets_answers_plainly() {
 #[tokio::test]
 async fn a_silent_websocket_is_closed_after_the_routes_idle_time() {
     let (_, backend) = echoing().await;
-    let text =
-        routes_to(&[backend.address]).replace("websocket = true", "websocket = true\nwebsocket_idle_timeout = \"1s\"");
+    let text = routes_to(&[backend.address])
+        .replace("websocket = true", "websocket = true\nwebsocket_idle_timeout = \"1s\"");
     let gateway = Gateway::start(&text).await;
     let mut socket = open(&gateway).await;
     echoes(&mut socket, "hello").await;
@@ -173,7 +200,11 @@ async fn an_open_websocket_survives_reloads_and_is_cut_at_the_end_of_a_drain() {
         tokio::time::timeout(PATIENCE, socket.next()).await.expect("cut in time")
     });
     assert!(matches!(after, None | Some(Err(_))), "{after:?}");
-    assert_eq!((drained.cut, gateway.plane.connections()), (1, 0), "the idle connection went at once");
+    assert_eq!(
+        (drained.cut, gateway.plane.connections()),
+        (1, 0),
+        "the idle connection went at once"
+    );
     drop(idle);
 }
 
@@ -211,7 +242,8 @@ async fn a_repeated_field_of_the_handshake_is_answered_400() {
         "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
         "Sec-WebSocket-Key: \r\n",
     ] {
-        let answer = gateway.exchange(handshake(&gateway, &format!("{origin}{repeated}")).as_bytes()).await;
+        let answer =
+            gateway.exchange(handshake(&gateway, &format!("{origin}{repeated}")).as_bytes()).await;
         assert!(answer.starts_with("HTTP/1.1 400 "), "{repeated:?} was answered {answer:?}");
     }
 }

@@ -16,12 +16,15 @@ use futures::{Stream, StreamExt, stream};
 use super::error::DemoError;
 use super::script::{Step, script};
 use super::wire::{
-    Chunk, ChunkChoice, ChunkDelta, Completion, CompletionChoice, CompletionMessage, CompletionRequest, Heading,
-    TokenUsage,
+    Chunk, ChunkChoice, ChunkDelta, Completion, CompletionChoice, CompletionMessage,
+    CompletionRequest, Heading, TokenUsage,
 };
 use super::{Demo, answer};
 
-pub(super) async fn completions(State(demo): State<Demo>, request: Request) -> Result<Response, DemoError> {
+pub(super) async fn completions(
+    State(demo): State<Demo>,
+    request: Request,
+) -> Result<Response, DemoError> {
     let Json(request) = Json::<CompletionRequest>::from_request(request, &())
         .await
         .map_err(|rejection: JsonRejection| DemoError::invalid(rejection.body_text()))?;
@@ -32,10 +35,17 @@ pub(super) async fn completions(State(demo): State<Demo>, request: Request) -> R
     let turns = request.messages.iter().filter(|message| message.role != "system").count();
     let tokens = answer::tokens(&answer::answer(&question.text(), turns));
     let prompt_tokens = request.messages.iter().map(|message| answer::count(&message.text())).sum();
-    let steps = script(&demo, &request.model, tokens, prompt_tokens, request.max_completion_tokens)?;
-    let completion_tokens = steps.iter().filter(|step| matches!(step, Step::Token(_))).count() as u64;
-    let usage = TokenUsage { prompt_tokens, completion_tokens, total_tokens: prompt_tokens + completion_tokens };
-    let heading = Heading { id: format!("chatcmpl-demo-{number}"), created: now(), model: request.model };
+    let steps =
+        script(&demo, &request.model, tokens, prompt_tokens, request.max_completion_tokens)?;
+    let completion_tokens =
+        steps.iter().filter(|step| matches!(step, Step::Token(_))).count() as u64;
+    let usage = TokenUsage {
+        prompt_tokens,
+        completion_tokens,
+        total_tokens: prompt_tokens + completion_tokens,
+    };
+    let heading =
+        Heading { id: format!("chatcmpl-demo-{number}"), created: now(), model: request.model };
 
     let guard = OpenStream::new(&demo.open);
     if !request.stream {
@@ -64,7 +74,10 @@ fn events(
     });
     let usage = usage.map(|usage| Ok(line(&chunk(&heading, Vec::new(), Some(usage)))));
     let done = Ok(Bytes::from_static(b"data: [DONE]\n\n"));
-    stream::once(async { Ok(opening) }).chain(middle).chain(stream::iter(usage)).chain(stream::iter([done]))
+    stream::once(async { Ok(opening) })
+        .chain(middle)
+        .chain(stream::iter(usage))
+        .chain(stream::iter([done]))
 }
 
 async fn play(heading: &Heading, step: Step) -> Option<io::Result<Bytes>> {
@@ -73,14 +86,19 @@ async fn play(heading: &Heading, step: Step) -> Option<io::Result<Bytes>> {
             tokio::time::sleep(pause).await;
             None
         }
-        Step::Token(token) => {
-            Some(Ok(event(heading, ChunkDelta { content: Some(&token), ..ChunkDelta::default() }, None)))
-        }
+        Step::Token(token) => Some(Ok(event(
+            heading,
+            ChunkDelta { content: Some(&token), ..ChunkDelta::default() },
+            None,
+        ))),
         Step::Hang => std::future::pending().await,
         Step::Cut => {
             // What was said before is sent first: the cut comes in mid-answer.
             tokio::task::yield_now().await;
-            Some(Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the demo model plays a cut")))
+            Some(Err(io::Error::new(
+                io::ErrorKind::ConnectionAborted,
+                "the demo model plays a cut",
+            )))
         }
         Step::Finish(reason) => Some(Ok(event(heading, ChunkDelta::default(), Some(reason)))),
     }
@@ -90,9 +108,20 @@ fn event(heading: &Heading, delta: ChunkDelta<'_>, finish_reason: Option<&'stati
     line(&chunk(heading, vec![ChunkChoice { index: 0, delta, finish_reason }], None))
 }
 
-fn chunk<'a>(heading: &'a Heading, choices: Vec<ChunkChoice<'a>>, usage: Option<TokenUsage>) -> Chunk<'a> {
+fn chunk<'a>(
+    heading: &'a Heading,
+    choices: Vec<ChunkChoice<'a>>,
+    usage: Option<TokenUsage>,
+) -> Chunk<'a> {
     let object = "chat.completion.chunk";
-    Chunk { id: &heading.id, object, created: heading.created, model: &heading.model, choices, usage }
+    Chunk {
+        id: &heading.id,
+        object,
+        created: heading.created,
+        model: &heading.model,
+        choices,
+        usage,
+    }
 }
 
 fn line(chunk: &Chunk<'_>) -> Bytes {
@@ -115,7 +144,8 @@ async fn one(heading: Heading, steps: Vec<Step>, usage: TokenUsage) -> Result<Re
     let message = CompletionMessage { role: "assistant", content };
     let choices = vec![CompletionChoice { index: 0, message, finish_reason }];
     let Heading { id, created, model } = heading;
-    Ok(Json(Completion { id, object: "chat.completion", created, model, choices, usage }).into_response())
+    Ok(Json(Completion { id, object: "chat.completion", created, model, choices, usage })
+        .into_response())
 }
 
 fn now() -> u64 {

@@ -20,16 +20,26 @@ impl DemoError {
     }
 
     pub(super) fn no_such_path() -> Self {
-        Self { status: StatusCode::NOT_FOUND, ..Self::invalid("There is nothing at this path of the demo model.") }
+        Self {
+            status: StatusCode::NOT_FOUND,
+            ..Self::invalid("There is nothing at this path of the demo model.")
+        }
     }
 
     pub(super) fn no_such_model(model: &str) -> Self {
-        let message = format!("The model `{model}` does not exist: this is the demo endpoint of Gatehouse.");
-        Self { status: StatusCode::NOT_FOUND, code: Some("model_not_found"), ..Self::invalid(message) }
+        let message =
+            format!("The model `{model}` does not exist: this is the demo endpoint of Gatehouse.");
+        Self {
+            status: StatusCode::NOT_FOUND,
+            code: Some("model_not_found"),
+            ..Self::invalid(message)
+        }
     }
 
     pub(super) fn context_too_long(tokens: u64, limit: u64) -> Self {
-        let message = format!("This model's maximum context length is {limit} tokens; the messages have {tokens}.");
+        let message = format!(
+            "This model's maximum context length is {limit} tokens; the messages have {tokens}."
+        );
         Self { code: Some("context_length_exceeded"), ..Self::invalid(message) }
     }
 

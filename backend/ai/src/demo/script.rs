@@ -1,4 +1,5 @@
-//! What happens during one answer, step by step: the words, and the fault that the model's name asks for.
+//! What happens during one answer, step by step: the words, and the fault that the model's name
+//! asks for.
 
 use std::time::Duration;
 
@@ -45,7 +46,9 @@ pub(super) fn script(
         "demo-500" => return Err(DemoError::internal()),
         "demo-quota" => return Err(DemoError::quota()),
         // Every other request, whoever makes it.
-        "demo-429-then-success" if demo.requests() % 2 == 1 => return Err(DemoError::rate_limited()),
+        "demo-429-then-success" if demo.requests() % 2 == 1 => {
+            return Err(DemoError::rate_limited());
+        }
         _ => {}
     }
     let tokens = match model {

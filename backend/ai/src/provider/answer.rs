@@ -24,7 +24,8 @@ pub enum Piece {
 
 /// An answer being written. Dropping it closes the request at the provider.
 ///
-/// async-openai reads the provider into a channel without a bound: whoever holds this must keep reading.
+/// async-openai reads the provider into a channel without a bound: whoever holds this must keep
+/// reading.
 pub struct Answer {
     chunks: StreamResponse<Chunk>,
     ready: VecDeque<Piece>,
@@ -40,7 +41,10 @@ impl std::fmt::Debug for Answer {
 
 impl Answer {
     /// Waits for the first piece: until then, another attempt may be made.
-    pub(super) async fn begin(chunks: StreamResponse<Chunk>, idle_deadline: Duration) -> Result<Self, Failure> {
+    pub(super) async fn begin(
+        chunks: StreamResponse<Chunk>,
+        idle_deadline: Duration,
+    ) -> Result<Self, Failure> {
         let mut answer = Self { chunks, ready: VecDeque::new(), idle_deadline, finished: false };
         while answer.ready.is_empty() {
             match answer.chunks.next().await {
@@ -79,18 +83,27 @@ impl Answer {
             let delta = choice.delta.unwrap_or_default();
             let reasoning = delta.reasoning_content.filter(|text| !text.is_empty());
             self.ready.extend(reasoning.map(Piece::Reasoning));
-            let text = [delta.content, delta.refusal].into_iter().flatten().filter(|text| !text.is_empty());
+            let text = [delta.content, delta.refusal]
+                .into_iter()
+                .flatten()
+                .filter(|text| !text.is_empty());
             self.ready.extend(text.map(Piece::Text));
             match choice.finish_reason.as_deref() {
                 Some("content_filter") => {
-                    return Err(Failure::new(FailureKind::ContentFiltered, "the provider's filter ended the answer"));
+                    return Err(Failure::new(
+                        FailureKind::ContentFiltered,
+                        "the provider's filter ended the answer",
+                    ));
                 }
                 Some(reason) if !reason.is_empty() => self.finished = true,
                 _ => {}
             }
         }
         if let Some(usage) = chunk.usage {
-            let usage = Usage { prompt_tokens: usage.prompt_tokens, completion_tokens: usage.completion_tokens };
+            let usage = Usage {
+                prompt_tokens: usage.prompt_tokens,
+                completion_tokens: usage.completion_tokens,
+            };
             self.ready.push_back(Piece::Usage(usage));
         }
         Ok(())

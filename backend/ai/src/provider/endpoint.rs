@@ -73,7 +73,9 @@ impl Endpoint {
 
     pub(super) fn connections(&self) -> Result<Vec<(Model, Connection)>, SetupError> {
         let (models, demo, key) = match self {
-            Self::Compatible { api_key, models, demo, .. } => (models, *demo, api_key.as_deref().unwrap_or("none")),
+            Self::Compatible { api_key, models, demo, .. } => {
+                (models, *demo, api_key.as_deref().unwrap_or("none"))
+            }
             Self::Azure { api_key, deployments, .. } => (deployments, false, api_key.as_str()),
         };
         // async-openai unwraps when it makes headers of these.
@@ -83,14 +85,22 @@ impl Endpoint {
         if models.is_empty() {
             return Err(SetupError::NoModel);
         }
-        Ok(models.iter().map(|id| (Model { id: id.clone(), demo }, self.connection(id, key))).collect())
+        Ok(models
+            .iter()
+            .map(|id| (Model { id: id.clone(), demo }, self.connection(id, key)))
+            .collect())
     }
 
     fn connection(&self, model: &str, key: &str) -> Connection {
         match self {
-            // Everything is set, so that nothing is taken from the environment behind the settings' back.
+            // Everything is set, so that nothing is taken from the environment behind the settings'
+            // back.
             Self::Compatible { .. } => Arc::new(
-                OpenAIConfig::new().with_api_base(self.url()).with_api_key(key).with_org_id("").with_project_id(""),
+                OpenAIConfig::new()
+                    .with_api_base(self.url())
+                    .with_api_key(key)
+                    .with_org_id("")
+                    .with_project_id(""),
             ),
             Self::Azure { api_version, .. } => Arc::new(
                 AzureConfig::new()

@@ -95,27 +95,32 @@ impl Failure {
         Self::new(kind, format!("the provider broke off: {}", error.message()))
     }
 
-    /// What the person is told. The provider's own words stay in the log: they may name keys and deployments.
+    /// What the person is told. The provider's own words stay in the log: they may name keys and
+    /// deployments.
     pub fn to_problem(&self) -> Problem {
         let (kind, detail) = match self.kind {
             FailureKind::RateLimited => {
                 (ProblemType::RateLimited, "The model provider has too many requests at present.")
             }
-            FailureKind::QuotaExhausted => {
-                (ProblemType::QuotaExhausted, "The model provider's budget of this server is used up.")
-            }
+            FailureKind::QuotaExhausted => (
+                ProblemType::QuotaExhausted,
+                "The model provider's budget of this server is used up.",
+            ),
             FailureKind::ContextTooLong => {
                 (ProblemType::ContextTooLong, "Start a new session, or send a shorter message.")
             }
-            FailureKind::ContentFiltered => {
-                (ProblemType::ContentFiltered, "The model provider's content filter refused to answer this.")
-            }
-            FailureKind::Unavailable => {
-                (ProblemType::UpstreamUnavailable, "The model provider does not answer, or broke off. Try again.")
-            }
-            FailureKind::Misconfigured => {
-                (ProblemType::UpstreamUnavailable, "The model provider refuses this server. Its operator has to look.")
-            }
+            FailureKind::ContentFiltered => (
+                ProblemType::ContentFiltered,
+                "The model provider's content filter refused to answer this.",
+            ),
+            FailureKind::Unavailable => (
+                ProblemType::UpstreamUnavailable,
+                "The model provider does not answer, or broke off. Try again.",
+            ),
+            FailureKind::Misconfigured => (
+                ProblemType::UpstreamUnavailable,
+                "The model provider refuses this server. Its operator has to look.",
+            ),
         };
         let problem = Problem::new(kind).detail(detail);
         match (self.kind, self.retry_after) {
@@ -130,7 +135,9 @@ impl Failure {
 fn kind_of(error: &ProviderError) -> Option<FailureKind> {
     if error.is(&["insufficient_quota"]) {
         Some(FailureKind::QuotaExhausted)
-    } else if error.is(&["context_length_exceeded"]) || error.message().contains("maximum context length") {
+    } else if error.is(&["context_length_exceeded"])
+        || error.message().contains("maximum context length")
+    {
         Some(FailureKind::ContextTooLong)
     } else if error.is(&["content_filter", "content_policy_violation"]) {
         Some(FailureKind::ContentFiltered)
@@ -142,16 +149,18 @@ fn kind_of(error: &ProviderError) -> Option<FailureKind> {
 }
 
 impl From<OpenAIError> for Failure {
-    /// Our own failures travel through async-openai boxed; its own errors are connections and malformed events.
+    /// Our own failures travel through async-openai boxed; its own errors are connections and
+    /// malformed events.
     fn from(error: OpenAIError) -> Self {
         match error {
             OpenAIError::Boxed(inner) => match inner.downcast::<Failure>() {
                 Ok(failure) => *failure,
                 Err(other) => Self::new(FailureKind::Unavailable, other.to_string()),
             },
-            OpenAIError::JSONDeserialize(error, _content) => {
-                Self::new(FailureKind::Unavailable, format!("the provider sent a malformed event: {error}"))
-            }
+            OpenAIError::JSONDeserialize(error, _content) => Self::new(
+                FailureKind::Unavailable,
+                format!("the provider sent a malformed event: {error}"),
+            ),
             other => Self::new(FailureKind::Unavailable, other.to_string()),
         }
     }

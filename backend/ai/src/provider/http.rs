@@ -1,4 +1,5 @@
-//! One HTTP request to the provider: its client, its deadline, and a refusal turned into a [`Failure`].
+//! One HTTP request to the provider: its client, its deadline, and a refusal turned into a
+//! [`Failure`].
 
 use std::future::Future;
 use std::pin::Pin;
@@ -22,8 +23,12 @@ const REFUSAL_DEADLINE: Duration = Duration::from_secs(5);
 type Attempt = Pin<Box<dyn Future<Output = Result<Response, OpenAIError>> + Send>>;
 
 /// A client with the system's root certificates and the process's cryptography.
-pub(super) fn client(endpoint: &Endpoint, connect_deadline: Duration) -> Result<Client, SetupError> {
-    let url = Url::parse(endpoint.url()).map_err(|_error| SetupError::Url(endpoint.url().to_owned()))?;
+pub(super) fn client(
+    endpoint: &Endpoint,
+    connect_deadline: Duration,
+) -> Result<Client, SetupError> {
+    let url =
+        Url::parse(endpoint.url()).map_err(|_error| SetupError::Url(endpoint.url().to_owned()))?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
         return Err(SetupError::Url(endpoint.url().to_owned()));
     }
@@ -45,7 +50,8 @@ pub(super) fn client(endpoint: &Endpoint, connect_deadline: Duration) -> Result<
 
 fn is_loopback(url: &Url) -> bool {
     url.host_str().is_some_and(|host| {
-        let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
+        let address =
+            host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
         host == "localhost" || address.is_ok_and(|address| address.is_loopback())
     })
 }
@@ -54,19 +60,27 @@ fn is_loopback(url: &Url) -> bool {
 pub(super) fn service(
     http: Client,
     deadline: Duration,
-) -> impl tower::Service<HttpRequestFactory, Response = Response, Error = OpenAIError, Future = Attempt> + Clone + Send + Sync
-{
+) -> impl tower::Service<HttpRequestFactory, Response = Response, Error = OpenAIError, Future = Attempt>
++ Clone
++ Send
++ Sync {
     tower::service_fn(move |factory: HttpRequestFactory| -> Attempt {
         let http = http.clone();
         Box::pin(async move { once(&http, factory, deadline).await })
     })
 }
 
-async fn once(http: &Client, factory: HttpRequestFactory, deadline: Duration) -> Result<Response, OpenAIError> {
+async fn once(
+    http: &Client,
+    factory: HttpRequestFactory,
+    deadline: Duration,
+) -> Result<Response, OpenAIError> {
     let request = factory.build().await?;
     let response = match timeout(deadline, http.execute(request)).await {
         Ok(Ok(response)) => response,
-        Ok(Err(error)) => return Err(boxed(Failure::new(FailureKind::Unavailable, chain(&error.without_url())))),
+        Ok(Err(error)) => {
+            return Err(boxed(Failure::new(FailureKind::Unavailable, chain(&error.without_url()))));
+        }
         Err(_elapsed) => return Err(boxed(Failure::silent(deadline))),
     };
     let status = response.status();
@@ -108,5 +122,7 @@ async fn beginning(mut response: Response) -> Vec<u8> {
 /// `retry-after-ms` as OpenAI sends it, or `Retry-After` in seconds (RFC 9110 section 10.2.3).
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
-    number("retry-after-ms").map(Duration::from_millis).or_else(|| number("retry-after").map(Duration::from_secs))
+    number("retry-after-ms")
+        .map(Duration::from_millis)
+        .or_else(|| number("retry-after").map(Duration::from_secs))
 }

@@ -6,7 +6,11 @@ use super::failure::{Failure, FailureKind};
 use crate::settings::ProviderSettings;
 
 /// The pause before the next attempt; `None` when another one makes no sense.
-pub(super) fn pause(failure: &Failure, attempt: u32, settings: &ProviderSettings) -> Option<Duration> {
+pub(super) fn pause(
+    failure: &Failure,
+    attempt: u32,
+    settings: &ProviderSettings,
+) -> Option<Duration> {
     let worth_it = matches!(failure.kind, FailureKind::RateLimited | FailureKind::Unavailable);
     if !worth_it || attempt >= settings.retries {
         return None;
@@ -14,7 +18,8 @@ pub(super) fn pause(failure: &Failure, attempt: u32, settings: &ProviderSettings
     match failure.retry_after {
         Some(after) => (after <= settings.longest_pause).then_some(after),
         None => {
-            let longest = settings.backoff.saturating_mul(1 << attempt.min(8)).min(settings.longest_pause);
+            let longest =
+                settings.backoff.saturating_mul(1 << attempt.min(8)).min(settings.longest_pause);
             Some(longest.mul_f64(rand::random_range(0.0..=1.0)))
         }
     }
@@ -35,7 +40,9 @@ mod tests {
             assert!(pause(&failure(kind, None), 0, &settings).is_some());
             assert!(pause(&failure(kind, None), settings.retries, &settings).is_none());
         }
-        for kind in [FailureKind::QuotaExhausted, FailureKind::ContentFiltered, FailureKind::Misconfigured] {
+        for kind in
+            [FailureKind::QuotaExhausted, FailureKind::ContentFiltered, FailureKind::Misconfigured]
+        {
             assert!(pause(&failure(kind, None), 0, &settings).is_none());
         }
     }

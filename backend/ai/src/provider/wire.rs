@@ -1,4 +1,5 @@
-//! What goes to the provider and what comes back, leniently: compatible servers leave out what OpenAI requires.
+//! What goes to the provider and what comes back, leniently: compatible servers leave out what
+//! OpenAI requires.
 
 use serde::{Deserialize, Serialize};
 

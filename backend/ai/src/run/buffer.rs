@@ -73,7 +73,8 @@ impl Buffer {
 
     /// What is to be written, and whether nothing will follow.
     pub(super) fn take(&self) -> (Vec<RunEvent>, bool) {
-        // Asked before the events are taken: what is pushed before the closing is never left behind.
+        // Asked before the events are taken: what is pushed before the closing is never left
+        // behind.
         let closed = self.closed.is_cancelled();
         (std::mem::take(&mut self.content().events), closed)
     }

@@ -1,5 +1,5 @@
-//! Names of runs, sessions and messages. A run's name holds its time of birth, so that one whose log has expired
-//! can be told from one that never was.
+//! Names of runs, sessions and messages. A run's name holds its time of birth, so that one whose
+//! log has expired can be told from one that never was.
 
 use std::time::Duration;
 
@@ -19,7 +19,8 @@ pub(crate) fn session() -> SessionId {
 
 pub(crate) fn run() -> RunId {
     let born = now();
-    RunId::parse(format!("{born:012x}-{:020x}", rand::random::<u128>() >> 48)).expect("hexadecimal digits make an id")
+    RunId::parse(format!("{born:012x}-{:020x}", rand::random::<u128>() >> 48))
+        .expect("hexadecimal digits make an id")
 }
 
 /// How long ago this run was named; `None` when it was not named here.

@@ -7,11 +7,13 @@ use crate::provider::{Turn, TurnRole};
 /// The longest title made of a message, in characters.
 const TITLE: usize = 60;
 
-/// System prompt and history. An assistant's turn whose question was trimmed away is left out: models take
-/// a conversation that begins with themselves, or where they speak twice, for something it is not.
+/// System prompt and history. An assistant's turn whose question was trimmed away is left out:
+/// models take a conversation that begins with themselves, or where they speak twice, for something
+/// it is not.
 pub(super) fn turns(system: Option<&str>, history: &[Message]) -> Vec<Turn> {
     let mut turns = Vec::with_capacity(history.len() + 1);
-    turns.extend(system.map(|content| Turn { role: TurnRole::System, content: content.to_owned() }));
+    turns
+        .extend(system.map(|content| Turn { role: TurnRole::System, content: content.to_owned() }));
     for message in history {
         let content = message.content.clone();
         match message.role {

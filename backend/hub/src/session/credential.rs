@@ -10,9 +10,10 @@ use crate::timers::jittered;
 use crate::transport::Transport;
 
 impl<T: Transport> Session<T> {
-    /// Ends the session when its device was removed or its credential opens the account no more. Another credential of
-    /// the account may have been revoked, and a wake-up may have been lost, so the store is asked: when told, and now
-    /// and then. That also renews the account's time to live.
+    /// Ends the session when its device was removed or its credential opens the account no more.
+    /// Another credential of the account may have been revoked, and a wake-up may have been lost,
+    /// so the store is asked: when told, and now and then. That also renews the account's time to
+    /// live.
     pub(super) async fn check_credential(&mut self) -> Result<(), End> {
         let away = |error| {
             tracing::debug!(%error, "a credential could not be checked");
@@ -25,16 +26,21 @@ impl<T: Transport> Session<T> {
         }
         match access {
             Access::Account(account) if account.id == *self.seat.account() => {
-                self.timers.credential = Some(Instant::now() + jittered(self.hub.settings.credential));
+                self.timers.credential =
+                    Some(Instant::now() + jittered(self.hub.settings.credential));
                 Ok(())
             }
-            // It belonged to another device as well, which is gone: this one was given a new cookie, or will be refused.
-            Access::Removed => Err(End::because(close::COOKIE_REPLACED, "the cookie was replaced; reconnect")),
+            // It belonged to another device as well, which is gone: this one was given a new
+            // cookie, or will be refused.
+            Access::Removed => {
+                Err(End::because(close::COOKIE_REPLACED, "the cookie was replaced; reconnect"))
+            }
             Access::Account(_) | Access::Unknown => Err(End::because(close::REVOKED, "signed out")),
         }
     }
 
-    /// True while the device of this connection is registered; before `hello` there is none to be missed.
+    /// True while the device of this connection is registered; before `hello` there is none to be
+    /// missed.
     pub(super) async fn device_is_registered(&mut self) -> backend_store::Result<bool> {
         let Some(Live { device, .. }) = self.live.as_deref() else { return Ok(true) };
         let devices = self.hub.store.devices(self.seat.account()).await?;

@@ -80,7 +80,10 @@ impl<T: Transport> Session<T> {
                 }
                 Ok::<_, backend_store::StoreError>(())
             };
-            if !matches!(timeout(LEAVE, async { futures::try_join!(in_lobby, present) }).await, Ok(Ok(_))) {
+            if !matches!(
+                timeout(LEAVE, async { futures::try_join!(in_lobby, present) }).await,
+                Ok(Ok(_))
+            ) {
                 tracing::debug!(%account, "presence could not be ended; it fades by itself");
             }
         };
@@ -97,13 +100,17 @@ pub(super) async fn close<T: Transport>(hub: &Shared, wire: &mut Wire<T>, end: &
                 wire.clear();
             }
             if *code < 4500 {
-                wire.push(text(&ServerFrame::Bye { code: *code, retry_after: drain::retry_after(*code) }));
+                wire.push(text(&ServerFrame::Bye {
+                    code: *code,
+                    retry_after: drain::retry_after(*code),
+                }));
             }
             wire.push(Outgoing::Close { code: *code, reason: shortened(reason) });
         }
         End::Malformed(what) => {
             wire.push(Outgoing::Close { code: close::BAD_FRAME, reason: shortened(what) });
-            // Unread bytes are left, so closing at once would reset the connection before the peer reads the reason.
+            // Unread bytes are left, so closing at once would reset the connection before the peer
+            // reads the reason.
             let _ = timeout(hub.settings.linger, async {
                 ended(wire).await;
                 pending::<()>().await

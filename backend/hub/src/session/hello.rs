@@ -1,4 +1,5 @@
-//! `hello`: who listens, and where it left off. Subscribe first, then look at the range: nothing falls between.
+//! `hello`: who listens, and where it left off. Subscribe first, then look at the range: nothing
+//! falls between.
 
 use backend_protocol::id::DeviceId;
 use backend_protocol::limits::{MAX_DEVICES, MAX_FRAME, MAX_REPLAY, MAX_WATCHED};
@@ -11,7 +12,12 @@ use super::{Live, Session};
 use crate::transport::Transport;
 
 impl<T: Transport> Session<T> {
-    pub(super) async fn hello(&mut self, id: u64, device: DeviceId, resume: Option<u64>) -> Result<(), Refusal> {
+    pub(super) async fn hello(
+        &mut self,
+        id: u64,
+        device: DeviceId,
+        resume: Option<u64>,
+    ) -> Result<(), Refusal> {
         if self.live.is_some() {
             return Err(Refusal::of(ErrorCode::OutOfOrder, "hello was said already"));
         }
@@ -41,7 +47,14 @@ impl<T: Transport> Session<T> {
             ping_seconds: self.hub.settings.ping.as_secs() as u32,
         };
         let (connection, account) = (self.connection.clone(), account.clone());
-        self.push(&ServerFrame::Welcome { id, connection, account, resume: inbox.head, recovered, limits });
+        self.push(&ServerFrame::Welcome {
+            id,
+            connection,
+            account,
+            resume: inbox.head,
+            recovered,
+            limits,
+        });
         self.timers.hello = None;
         self.timers.refresh = Some(Instant::now());
         // Listening begins only now: what was revoked since the upgrade was not heard.
@@ -63,7 +76,9 @@ impl<T: Transport> Session<T> {
 
 /// All that followed `position` is kept, and it is not too much.
 fn can_replay(position: u64, inbox: &InboxPage) -> bool {
-    position <= inbox.head && position + 1 >= inbox.first && inbox.head - position <= MAX_REPLAY as u64
+    position <= inbox.head
+        && position + 1 >= inbox.first
+        && inbox.head - position <= MAX_REPLAY as u64
 }
 
 #[cfg(test)]

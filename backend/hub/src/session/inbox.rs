@@ -47,7 +47,12 @@ impl<T: Transport> Session<T> {
         }
     }
 
-    fn queue(&mut self, events: Vec<(u64, InboxEvent)>, first: u64, head: u64) -> Result<DevicesChanged, End> {
+    fn queue(
+        &mut self,
+        events: Vec<(u64, InboxEvent)>,
+        first: u64,
+        head: u64,
+    ) -> Result<DevicesChanged, End> {
         let Some(live) = self.live.as_deref_mut() else { return Ok(false) };
         let lost = || End::because(close::POSITION_LOST, "events were missed: sync by pages");
         if head < live.sent || (head > live.sent && first > live.sent + 1) {

@@ -1,4 +1,5 @@
-//! Presence, lobby and typing: true now, kept nowhere, the first to give way when the peer reads slowly.
+//! Presence, lobby and typing: true now, kept nowhere, the first to give way when the peer reads
+//! slowly.
 
 use std::time::Duration;
 
@@ -24,7 +25,8 @@ impl<T: Transport> Session<T> {
         while self.wire.has_room_for_notices() {
             let Some(live) = self.live.as_deref_mut() else { return };
             let lobby = live.lobby.as_mut().and_then(|view| view.next(&self.hub.lobby));
-            let next = lobby.or_else(|| live.watching.as_ref().and_then(|watching| watching.next()));
+            let next =
+                lobby.or_else(|| live.watching.as_ref().and_then(|watching| watching.next()));
             let Some(notice) = next else { return };
             self.push(&ServerFrame::Notice { notice });
         }
@@ -66,7 +68,9 @@ impl<T: Transport> Session<T> {
         let (hub, account) = (&self.hub, self.seat.account());
         let visible = self.live.as_deref().is_some_and(|live| live.lobby.is_some());
         let refreshed = async {
-            if hub.store.arrive(account, &self.connection, hub.settings.presence_ttl).await? == Transition::Came {
+            if hub.store.arrive(account, &self.connection, hub.settings.presence_ttl).await?
+                == Transition::Came
+            {
                 let notice = Notice::Presence { account: account.clone(), online: true };
                 announce(hub, &Topic::Presence(account.clone()), &notice).await;
             }
@@ -84,10 +88,16 @@ impl<T: Transport> Session<T> {
 }
 
 /// Shows the account's person in the lobby, under today's name.
-async fn enter_lobby(hub: &Shared, account: &AccountId, connection: &ConnectionId, first: bool) -> Result<(), Refusal> {
+async fn enter_lobby(
+    hub: &Shared,
+    account: &AccountId,
+    connection: &ConnectionId,
+    first: bool,
+) -> Result<(), Refusal> {
     let username = hub.store.account(account).await?.and_then(|account| account.username);
-    let username = username
-        .ok_or_else(|| Refusal::of(ErrorCode::UsernameRequired, "the lobby needs a username: POST /api/me first"))?;
+    let username = username.ok_or_else(|| {
+        Refusal::of(ErrorCode::UsernameRequired, "the lobby needs a username: POST /api/me first")
+    })?;
     let user = User { account_id: account.clone(), username };
     let transition = hub.store.enter_lobby(&user, connection, hub.settings.presence_ttl).await?;
     let renamed = hub.lobby.apply(user.clone(), true);
@@ -105,7 +115,12 @@ pub(super) async fn leave_lobby(
 ) -> backend_store::Result<()> {
     if hub.store.leave_lobby(account, connection).await? == Transition::Left {
         // Whoever leaves is known by id; the name only has to be there.
-        let username = hub.store.account(account).await?.and_then(|account| account.username).unwrap_or_default();
+        let username = hub
+            .store
+            .account(account)
+            .await?
+            .and_then(|account| account.username)
+            .unwrap_or_default();
         let user = User { account_id: account.clone(), username };
         hub.lobby.apply(user.clone(), false);
         announce(hub, &Topic::Lobby, &Notice::LobbyChange { user, present: false }).await;

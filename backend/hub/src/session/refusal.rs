@@ -28,7 +28,11 @@ impl Refusal {
     }
 
     pub(super) fn rate_limited(wait: Duration) -> Self {
-        Self { code: ErrorCode::RateLimited, message: "too many requests at once".into(), retry: Some(wait) }
+        Self {
+            code: ErrorCode::RateLimited,
+            message: "too many requests at once".into(),
+            retry: Some(wait),
+        }
     }
 
     /// For metrics.
@@ -46,14 +50,22 @@ impl Refusal {
 
     /// The answer to request `id`.
     pub(super) fn frame(self, id: u64) -> ServerFrame {
-        let retry_after =
-            self.retry.map(|wait| u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1));
+        let retry_after = self
+            .retry
+            .map(|wait| u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1));
         let temporary = self.retry.is_some();
-        ServerFrame::Err { id, code: self.code, message: self.message.into(), temporary, retry_after }
+        ServerFrame::Err {
+            id,
+            code: self.code,
+            message: self.message.into(),
+            temporary,
+            retry_after,
+        }
     }
 }
 
-/// Nothing was lost: the client keeps the request and tries again, whoever has to mend the store meanwhile.
+/// Nothing was lost: the client keeps the request and tries again, whoever has to mend the store
+/// meanwhile.
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         let retry = match &error {

@@ -15,7 +15,8 @@ use super::notices::payload;
 use super::refusal::Refusal;
 use crate::transport::Transport;
 
-/// A message arrives at its readers with its place and time around it, and must still fit into one frame.
+/// A message arrives at its readers with its place and time around it, and must still fit into one
+/// frame.
 const ROOM_AROUND: usize = 1024;
 
 /// Typing in one conversation is passed on once in this time.
@@ -45,13 +46,17 @@ impl<T: Transport> Session<T> {
                 }
                 return;
             }
-            _ if self.live.is_none() => Err(Refusal::of(ErrorCode::OutOfOrder, "hello must come first")),
+            _ if self.live.is_none() => {
+                Err(Refusal::of(ErrorCode::OutOfOrder, "hello must come first"))
+            }
             Request::Send { .. } if size > MAX_FRAME - ROOM_AROUND => {
                 Err(Refusal::invalid("a message must fit into a frame of 63 KiB"))
             }
             Request::Send { to, cid, envelope } => self.send(to, cid, envelope).await.map(Some),
             Request::Received { upto } => self.received(upto).await.map(|()| None),
-            Request::Read { conversation, upto } => self.read(&conversation, upto).await.map(|()| None),
+            Request::Read { conversation, upto } => {
+                self.read(&conversation, upto).await.map(|()| None)
+            }
             Request::Typing { conversation } => self.typing(conversation).await.map(|()| None),
             Request::Watch { users } => self.watch(users).await.map(|()| None),
             Request::Lobby { on } => self.lobby(on).await.map(|()| None),
@@ -67,7 +72,12 @@ impl<T: Transport> Session<T> {
         self.push(&refusal.frame(id));
     }
 
-    async fn send(&mut self, to: AccountId, cid: ClientMessageId, envelope: Envelope) -> Result<Sent, Refusal> {
+    async fn send(
+        &mut self,
+        to: AccountId,
+        cid: ClientMessageId,
+        envelope: Envelope,
+    ) -> Result<Sent, Refusal> {
         envelope.check().map_err(Refusal::invalid)?;
         let Some(live) = self.live.as_deref() else { return Err(not_found()) };
         let (sender, device) = (self.seat.account().clone(), live.device.clone());
@@ -98,7 +108,11 @@ impl<T: Transport> Session<T> {
         let peer = conversation.peer_of(account).ok_or_else(not_found)?;
         let now = Instant::now();
         let Some(live) = self.live.as_deref_mut() else { return Ok(()) };
-        if live.typing.as_ref().is_some_and(|(last, at)| *last == conversation && now < *at + TYPING) {
+        if live
+            .typing
+            .as_ref()
+            .is_some_and(|(last, at)| *last == conversation && now < *at + TYPING)
+        {
             return Ok(());
         }
         live.typing = Some((conversation.clone(), now));
@@ -115,7 +129,8 @@ impl<T: Transport> Session<T> {
         let Some(live) = self.live.as_deref_mut() else { return Ok(()) };
         live.watching = None;
         if !users.is_empty() {
-            live.watching = Some(self.hub.presence.watch(users, &self.hub.keepers, &self.stage).await?);
+            live.watching =
+                Some(self.hub.presence.watch(users, &self.hub.keepers, &self.stage).await?);
         }
         Ok(())
     }

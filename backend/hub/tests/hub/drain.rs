@@ -23,7 +23,10 @@ async fn a_drain_tells_everyone_to_come_back_and_waits_for_them() {
     for client in &mut clients {
         let (code, _, frames) = client.closed().await;
         assert_eq!(code, 4000);
-        assert!(matches!(frames.last(), Some(ServerFrame::Bye { code: 4000, retry_after: 100.. })), "{frames:?}");
+        assert!(
+            matches!(frames.last(), Some(ServerFrame::Bye { code: 4000, retry_after: 100.. })),
+            "{frames:?}"
+        );
     }
     timeout(PATIENCE, drain).await.expect("the drain ends").unwrap();
     assert_eq!((house.hub.connections(), house.metric("gatehouse_live_connections", "")), (0, 0.0));
@@ -41,7 +44,9 @@ async fn a_draining_hub_sends_new_connections_elsewhere_and_serves_the_present_o
     });
     let mut late = loop {
         let mut late = bob.connect(&house.hub);
-        let id = late.post(backend_protocol::live::Request::Hello { device: bob.device(1), resume: None }).await;
+        let id = late
+            .post(backend_protocol::live::Request::Hello { device: bob.device(1), resume: None })
+            .await;
         if !drain.is_finished() && id == 1 {
             break late;
         }

@@ -22,14 +22,19 @@ async fn a_message_reaches_the_other_person_and_receipts_come_back() {
     let sent = a.say(&bob, "c1").await;
     assert_eq!((sent.conversation.as_str(), sent.seq), ("ada.bob", 1));
     let (position, got) = b.message().await;
-    assert_eq!((position, got.seq, got.sender, got.device), (1, 1, ada.account.clone(), ada.device(1)));
+    assert_eq!(
+        (position, got.seq, got.sender, got.device),
+        (1, 1, ada.account.clone(), ada.device(1))
+    );
     assert_eq!((got.cid.as_str(), got.at), ("c1", sent.at));
 
     b.ok(Request::Received { upto: position }).await;
     b.ok(Request::Read { conversation: sent.conversation.clone(), upto: 1 }).await;
     assert_eq!(a.message().await.1.cid.as_str(), "c1", "the sender's own copy");
     for expected in [ReceiptState::Received, ReceiptState::Read] {
-        let (_, InboxEvent::Receipt { account, state, upto, .. }) = a.event().await else { panic!("a receipt") };
+        let (_, InboxEvent::Receipt { account, state, upto, .. }) = a.event().await else {
+            panic!("a receipt")
+        };
         assert_eq!((account, state, upto), (bob.account.clone(), expected, 1));
     }
 }
@@ -119,7 +124,8 @@ async fn people_on_two_nodes_talk() {
 #[tokio::test]
 async fn requests_that_cannot_be_carried_out_are_refused_and_the_connection_stays() {
     let house = House::new();
-    let (ada, bob, eve) = (house.person("ada").await, house.person("bob").await, house.person("eve").await);
+    let (ada, bob, eve) =
+        (house.person("ada").await, house.person("bob").await, house.person("eve").await);
     let mut a = ada.online(&house.hub).await;
     let stranger = Request::Send {
         to: AccountId::parse("nobody").unwrap(),
@@ -129,15 +135,26 @@ async fn requests_that_cannot_be_carried_out_are_refused_and_the_connection_stay
     assert_eq!(a.err(stranger).await, (ErrorCode::NotFound, false));
     let mut broken = envelope(message(&bob, "c"));
     broken.ciphertext = "not base64url!".into();
-    let broken = Request::Send { to: bob.account.clone(), cid: ClientMessageId::parse("c").unwrap(), envelope: broken };
+    let broken = Request::Send {
+        to: bob.account.clone(),
+        cid: ClientMessageId::parse("c").unwrap(),
+        envelope: broken,
+    };
     assert_eq!(a.err(broken).await.0, ErrorCode::Invalid);
     let foreign = ConversationId::between(&bob.account, &eve.account);
-    assert_eq!(a.err(Request::Read { conversation: foreign.clone(), upto: 1 }).await.0, ErrorCode::NotFound);
+    assert_eq!(
+        a.err(Request::Read { conversation: foreign.clone(), upto: 1 }).await.0,
+        ErrorCode::NotFound
+    );
     assert_eq!(a.err(Request::Typing { conversation: foreign }).await.0, ErrorCode::NotFound);
     assert_eq!(a.err(Request::Received { upto: 5 }).await.0, ErrorCode::Invalid);
     let many = (0..501).map(|n| AccountId::parse(format!("p{n}")).unwrap()).collect();
     assert_eq!(a.err(Request::Watch { users: many }).await.0, ErrorCode::Invalid);
-    assert_eq!(a.say(&bob, "c").await.seq, 1, "nothing of it was written, and the connection works");
+    assert_eq!(
+        a.say(&bob, "c").await.seq,
+        1,
+        "nothing of it was written, and the connection works"
+    );
 }
 
 fn envelope(request: Request) -> Envelope {
@@ -166,7 +183,10 @@ async fn typing_is_told_to_the_other_person_once_in_a_while() {
     for _ in 0..5 {
         a.ok(Request::Typing { conversation: conversation.clone() }).await;
     }
-    assert_eq!(b.notice().await, Notice::Typing { conversation: conversation.clone(), account: ada.account.clone() });
+    assert_eq!(
+        b.notice().await,
+        Notice::Typing { conversation: conversation.clone(), account: ada.account.clone() }
+    );
     // The next notice is bob's own doing: no second one came before it.
     b.ok(Request::Watch { users: vec![ada.account.clone()] }).await;
     assert!(matches!(b.notice().await, Notice::Presence { online: true, .. }));
@@ -191,7 +211,8 @@ async fn a_revoked_credential_signs_out_its_connections_and_no_others() {
 
 #[tokio::test]
 async fn a_revocation_that_nobody_announced_is_found_by_looking() {
-    let house = House::with(HubSettings { credential: Duration::from_millis(50), ..Default::default() });
+    let house =
+        House::with(HubSettings { credential: Duration::from_millis(50), ..Default::default() });
     let ada = house.person("ada").await;
     let mut a = ada.online(&house.hub).await;
     house.store.revoke_credential(&ada.credential()).await.unwrap();

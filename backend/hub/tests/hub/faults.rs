@@ -26,7 +26,10 @@ async fn while_the_store_is_away_requests_are_refused_for_now_and_sockets_stay_o
     store.set_away(true);
     assert_eq!(a.err(message(&bob, "c2")).await, (ErrorCode::StoreUnavailable, true));
     assert_eq!(a.err(Request::Lobby { on: true }).await, (ErrorCode::StoreUnavailable, true));
-    assert_eq!(a.err(Request::Watch { users: vec![bob.account.clone()] }).await, (ErrorCode::StoreUnavailable, true));
+    assert_eq!(
+        a.err(Request::Watch { users: vec![bob.account.clone()] }).await,
+        (ErrorCode::StoreUnavailable, true)
+    );
     let mut late = bob.connect(&hub);
     let hello = || Request::Hello { device: bob.device(2), resume: Some(1) };
     assert_eq!(late.err(hello()).await, (ErrorCode::StoreUnavailable, true));

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use backend_protocol::api::{Conversation, Device, DeviceKeys, Message, Session, SessionPatch, User};
+use backend_protocol::api::{
+    Conversation, Device, DeviceKeys, Message, Session, SessionPatch, User,
+};
 use backend_protocol::id::{AccountId, ConnectionId, ConversationId, DeviceId, RunId, SessionId};
 use backend_protocol::live::InboxEvent;
 use backend_protocol::run::RunEvent;

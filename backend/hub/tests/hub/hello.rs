@@ -34,7 +34,10 @@ async fn a_device_must_be_registered_and_may_be_while_the_connection_waits() {
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
     let mut a = ada.connect(&house.hub);
     for device in [DeviceId::parse("other").unwrap(), bob.device(1)] {
-        assert_eq!(a.err(Request::Hello { device, resume: None }).await.0, ErrorCode::UnknownDevice);
+        assert_eq!(
+            a.err(Request::Hello { device, resume: None }).await.0,
+            ErrorCode::UnknownDevice
+        );
     }
     a.hello(&ada.device(2), None).await;
 }
@@ -45,9 +48,15 @@ async fn the_welcome_says_who_and_what_is_accepted() {
     let ada = house.person("ada").await;
     let mut a = ada.connect(&house.hub);
     let id = a.post(Request::Hello { device: ada.device(1), resume: Some(0) }).await;
-    let ServerFrame::Welcome { account, resume, recovered, limits, .. } = a.answer_to(id).await else { panic!() };
+    let ServerFrame::Welcome { account, resume, recovered, limits, .. } = a.answer_to(id).await
+    else {
+        panic!()
+    };
     assert_eq!((account, resume, recovered), (ada.account.clone(), 0, true));
-    assert_eq!((limits.max_frame, limits.max_devices, limits.max_watched, limits.ping_seconds), (65536, 8, 500, 25));
+    assert_eq!(
+        (limits.max_frame, limits.max_devices, limits.max_watched, limits.ping_seconds),
+        (65536, 8, 500, 25)
+    );
 }
 
 #[tokio::test]
@@ -83,7 +92,11 @@ async fn frames_of_another_protocol_close_the_connection_with_a_reason() {
 
 #[tokio::test]
 async fn a_ping_that_is_not_answered_closes_the_connection() {
-    let brisk = HubSettings { ping: Duration::from_millis(20), pong: Duration::from_millis(50), ..Default::default() };
+    let brisk = HubSettings {
+        ping: Duration::from_millis(20),
+        pong: Duration::from_millis(50),
+        ..Default::default()
+    };
     let house = House::with(brisk);
     let ada = house.person("ada").await;
     let mut silent = ada.online(&house.hub).await;
@@ -104,7 +117,8 @@ async fn pings_that_are_answered_keep_the_connection() {
     let (mut a, mut b) = (ada.online(&house.hub).await, bob.online(&house.hub).await);
     while house.metric("gatehouse_live_frames_received_total", "pong") < 10.0 {
         // Reading answers the pings.
-        a.say(&bob, &format!("c{}", house.metric("gatehouse_live_frames_sent_total", "ping"))).await;
+        a.say(&bob, &format!("c{}", house.metric("gatehouse_live_frames_sent_total", "ping")))
+            .await;
         b.ok(Request::Watch { users: vec![] }).await;
         tokio::task::yield_now().await;
     }

@@ -9,7 +9,12 @@ use crate::support::House;
 
 #[tokio::test]
 async fn an_account_that_asks_too_much_is_refused_and_served_again_when_it_was_told() {
-    let settings = HubSettings { rate_burst: 5, rate_per_second: 100, rate_abuse: 1_000, ..Default::default() };
+    let settings = HubSettings {
+        rate_burst: 5,
+        rate_per_second: 100,
+        rate_abuse: 1_000,
+        ..Default::default()
+    };
     let house = House::with(settings);
     let ada = house.person("ada").await;
     let mut a = ada.online(&house.hub).await;
@@ -31,7 +36,8 @@ async fn an_account_that_asks_too_much_is_refused_and_served_again_when_it_was_t
 
 #[tokio::test]
 async fn gross_abuse_ends_the_connection_and_reconnecting_does_not_help() {
-    let settings = HubSettings { rate_burst: 5, rate_per_second: 1, rate_abuse: 20, ..Default::default() };
+    let settings =
+        HubSettings { rate_burst: 5, rate_per_second: 1, rate_abuse: 20, ..Default::default() };
     let house = House::with(settings);
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
     let mut a = ada.online(&house.hub).await;
@@ -39,7 +45,10 @@ async fn gross_abuse_ends_the_connection_and_reconnecting_does_not_help() {
         a.post(Request::Watch { users: vec![] }).await;
     }
     assert_eq!(a.closed().await.0, 4013);
-    assert_eq!(ada.connect(&house.hub).said(Request::Watch { users: vec![] }).await.closed().await.0, 4013);
+    assert_eq!(
+        ada.connect(&house.hub).said(Request::Watch { users: vec![] }).await.closed().await.0,
+        4013
+    );
     bob.online(&house.hub).await;
 }
 

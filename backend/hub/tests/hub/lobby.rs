@@ -31,7 +31,8 @@ fn brisk() -> HubSettings {
 #[tokio::test]
 async fn the_lobby_shows_who_is_there_and_then_who_comes_and_goes() {
     let house = House::new();
-    let (ada, bob, eve) = (house.person("ada").await, house.person("bob").await, house.person("eve").await);
+    let (ada, bob, eve) =
+        (house.person("ada").await, house.person("bob").await, house.person("eve").await);
     let mut b = bob.online(&house.hub).await;
     b.ok(Request::Lobby { on: true }).await;
     assert_eq!(b.notice().await, Notice::Lobby { users: vec![user(&bob)] });

@@ -18,10 +18,14 @@ fn watch(people: &[&Person]) -> Request {
 #[tokio::test]
 async fn watched_people_are_told_at_once_and_when_they_come_and_go() {
     let house = House::new();
-    let (ada, bob, eve) = (house.person("ada").await, house.person("bob").await, house.person("eve").await);
+    let (ada, bob, eve) =
+        (house.person("ada").await, house.person("bob").await, house.person("eve").await);
     let mut a = ada.online(&house.hub).await;
     a.ok(watch(&[&bob, &eve])).await;
-    assert_eq!([a.notice().await, a.notice().await], [presence(&bob, false), presence(&eve, false)]);
+    assert_eq!(
+        [a.notice().await, a.notice().await],
+        [presence(&bob, false), presence(&eve, false)]
+    );
     let b = bob.online(&house.hub).await;
     assert_eq!(a.notice().await, presence(&bob, true));
     let second = bob.online(&house.hub).await;

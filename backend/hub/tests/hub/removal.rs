@@ -1,4 +1,5 @@
-//! A device is removed: its connections end, and those of its companions come back with a new cookie.
+//! A device is removed: its connections end, and those of its companions come back with a new
+//! cookie.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +16,11 @@ use crate::support::{Client, House, Person};
 /// Ada's first device is removed by another one of hers, which has the same credential or not.
 async fn remove_first(house: &House, ada: &Person) -> CredentialHash {
     let fresh = CredentialHash([9; 32]);
-    let removal = house.store.remove_device(&ada.account, &ada.device(1), &ada.credential(), &fresh).await.unwrap();
+    let removal = house
+        .store
+        .remove_device(&ada.account, &ada.device(1), &ada.credential(), &fresh)
+        .await
+        .unwrap();
     assert_eq!(removal, Removal::Removed { replaced: true });
     fresh
 }
@@ -32,17 +37,23 @@ async fn a_removed_device_is_signed_out_and_its_companions_come_back_with_a_new_
     assert_eq!(gone.closed().await.0, 4503);
     let (code, _, frames) = stays.closed().await;
     assert_eq!(code, 4014);
-    let Some(ServerFrame::Bye { code: 4014, retry_after }) = frames.last() else { panic!("{frames:?}") };
+    let Some(ServerFrame::Bye { code: 4014, retry_after }) = frames.last() else {
+        panic!("{frames:?}")
+    };
     assert!(*retry_after >= 1_000, "the new cookie is still on its way: {retry_after}");
     let mut again = Client::with(&house.hub, &ada, fresh, 1024);
     again.hello(&ada.device(2), None).await;
     let mut old = ada.connect(&house.hub);
-    assert_eq!(old.err(Request::Hello { device: ada.device(2), resume: None }).await.0, ErrorCode::UnknownDevice);
+    assert_eq!(
+        old.err(Request::Hello { device: ada.device(2), resume: None }).await.0,
+        ErrorCode::UnknownDevice
+    );
 }
 
 #[tokio::test]
 async fn a_removal_without_a_wake_up_is_found_by_looking() {
-    let house = House::with(HubSettings { credential: Duration::from_millis(50), ..Default::default() });
+    let house =
+        House::with(HubSettings { credential: Duration::from_millis(50), ..Default::default() });
     let ada = house.person("ada").await;
     let mut gone = ada.online(&house.hub).await;
     let mut stays = ada.connect(&house.hub);

@@ -89,7 +89,9 @@ async fn a_position_that_is_forgotten_or_was_never_given_is_not_recovered() {
     fill(&house, &ada, 40).await;
     let first = house.store.inbox(&ada.account, 0, 1).await.unwrap().first;
     assert!(first > 1, "something was forgotten");
-    for (resume, recovered) in [(first - 1, true), (first - 2, false), (40, true), (41, false), (u64::MAX, false)] {
+    for (resume, recovered) in
+        [(first - 1, true), (first - 2, false), (40, true), (41, false), (u64::MAX, false)]
+    {
         let mut a = ada.connect(&house.hub);
         assert_eq!(a.hello(&ada.device(1), Some(resume)).await, (40, recovered), "{resume}");
         a.vanish().await;

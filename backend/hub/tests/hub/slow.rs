@@ -11,7 +11,8 @@ use crate::support::{Client, House, sized_message};
 #[tokio::test]
 async fn a_slow_reader_is_closed_and_resumes_without_loss() {
     const MESSAGES: u64 = 60;
-    let settings = HubSettings { write: Duration::from_millis(300), rate_burst: 1_000, ..Default::default() };
+    let settings =
+        HubSettings { write: Duration::from_millis(300), rate_burst: 1_000, ..Default::default() };
     let house = House::keeping(settings, Retention::default());
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
     let mut a = ada.online(&house.hub).await;

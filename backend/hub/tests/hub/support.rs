@@ -1,4 +1,5 @@
-//! One harness: a hub over a store in a temporary folder, people with devices, and clients that speak the protocol.
+//! One harness: a hub over a store in a temporary folder, people with devices, and clients that
+//! speak the protocol.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -10,7 +11,9 @@ use backend_hub::{Hub, HubMetrics, HubSettings, Incoming, Outgoing, TransportErr
 use backend_protocol::api::{DeviceKeys, PrivateMessage};
 use backend_protocol::envelope::{Envelope, WrappedKey};
 use backend_protocol::id::{AccountId, ClientMessageId, DeviceId};
-use backend_protocol::live::{ClientFrame, ErrorCode, InboxEvent, Notice, Request, Sent, ServerFrame};
+use backend_protocol::live::{
+    ClientFrame, ErrorCode, InboxEvent, Notice, Request, Sent, ServerFrame,
+};
 use backend_store::accounts::{Accounts, Claim, CredentialHash, DeviceChange};
 use backend_store::sqlite::SqliteStore;
 use backend_store::username::Username;
@@ -44,7 +47,8 @@ impl House {
 
     pub(crate) fn keeping(settings: HubSettings, retention: Retention) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let store = Arc::new(SqliteStore::open(&dir.path().join("gatehouse.db"), retention).unwrap());
+        let store =
+            Arc::new(SqliteStore::open(&dir.path().join("gatehouse.db"), retention).unwrap());
         let registry = Registry::new();
         let hub = hub(Arc::clone(&store) as _, settings, &registry);
         Self { store, hub, registry, _dir: dir }
@@ -63,7 +67,11 @@ impl House {
     /// A person with a username and two registered devices, `NAME-1` and `NAME-2`.
     pub(crate) async fn person(&self, name: &str) -> Person {
         let person = self.stranger(name).await;
-        let claim = self.store.claim_username(&person.account, &Username::parse(name).unwrap()).await.unwrap();
+        let claim = self
+            .store
+            .claim_username(&person.account, &Username::parse(name).unwrap())
+            .await
+            .unwrap();
         assert_eq!(claim, Claim::Claimed { previous: None });
         self.with_devices(person).await
     }
@@ -83,9 +91,15 @@ impl House {
     /// Devices come last: the inbox of an account with devices holds its own new name.
     async fn with_devices(&self, person: Person) -> Person {
         for n in [1, 2] {
-            let keys =
-                DeviceKeys { suite: "rsa-aes-1".into(), encryption_key: "a2V5".into(), signing_key: "a2V5".into() };
-            let added = self.store.add_device(&person.account, &person.device(n), &keys, &person.credential()).await;
+            let keys = DeviceKeys {
+                suite: "rsa-aes-1".into(),
+                encryption_key: "a2V5".into(),
+                signing_key: "a2V5".into(),
+            };
+            let added = self
+                .store
+                .add_device(&person.account, &person.device(n), &keys, &person.credential())
+                .await;
             assert_eq!(added.unwrap(), DeviceChange::Added);
         }
         person
@@ -94,9 +108,13 @@ impl House {
     /// The value of a counter or gauge with this label value (any, when empty).
     pub(crate) fn metric(&self, name: &str, label: &str) -> f64 {
         let families = self.registry.gather();
-        let metrics = families.iter().filter(|family| family.name() == name).flat_map(|family| family.get_metric());
-        let wanted =
-            metrics.filter(|metric| label.is_empty() || metric.get_label().iter().any(|pair| pair.value() == label));
+        let metrics = families
+            .iter()
+            .filter(|family| family.name() == name)
+            .flat_map(|family| family.get_metric());
+        let wanted = metrics.filter(|metric| {
+            label.is_empty() || metric.get_label().iter().any(|pair| pair.value() == label)
+        });
         wanted.map(|metric| metric.get_counter().get_value() + metric.get_gauge().get_value()).sum()
     }
 }
@@ -152,13 +170,25 @@ impl Client {
     }
 
     /// The same with another credential of the person's account.
-    pub(crate) fn with(hub: &Hub, person: &Person, credential: CredentialHash, window: usize) -> Self {
+    pub(crate) fn with(
+        hub: &Hub,
+        person: &Person,
+        credential: CredentialHash,
+        window: usize,
+    ) -> Self {
         let (to, incoming) = mpsc::channel(64);
         let (outgoing, from) = mpsc::channel(window);
         let transport = Memory { incoming, outgoing: PollSender::new(outgoing) };
         let (hub, account) = (hub.clone(), person.account.clone());
         let session = tokio::spawn(async move { hub.run(account, credential, transport).await });
-        Self { to: Some(to), from, last_id: 0, aside: VecDeque::new(), answers_pings: true, session }
+        Self {
+            to: Some(to),
+            from,
+            last_id: 0,
+            aside: VecDeque::new(),
+            answers_pings: true,
+            session,
+        }
     }
 
     pub(crate) async fn raw(&self, frame: Incoming) {
@@ -219,7 +249,9 @@ impl Client {
 
     pub(crate) async fn answer_to(&mut self, wanted: u64) -> ServerFrame {
         self.find(|frame| match frame {
-            ServerFrame::Welcome { id, .. } | ServerFrame::Ok { id, .. } | ServerFrame::Err { id, .. } => *id == wanted,
+            ServerFrame::Welcome { id, .. }
+            | ServerFrame::Ok { id, .. }
+            | ServerFrame::Err { id, .. } => *id == wanted,
             _ => false,
         })
         .await
@@ -337,7 +369,10 @@ impl Stream for Memory {
 
 impl Sink<Outgoing> for Memory {
     type Error = TransportError;
-    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+    fn poll_ready(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), TransportError>> {
         self.outgoing.poll_ready_unpin(cx).map_err(|_| gone())
     }
     fn start_send(mut self: Pin<&mut Self>, frame: Outgoing) -> Result<(), TransportError> {

@@ -1,9 +1,10 @@
 //! Accounts and their credentials in Redis.
 //!
-//! An account, a credential and a name are in three slots. Making one: the account first, then the credential, without
-//! which it is of no use, then the name; a refused name takes both back. A crash in between leaves an account that was
-//! only opened, and expires. Which credentials were removed is kept with the account, so that removing a device is one
-//! script. Names: `names.rs`; devices: `devices.rs`.
+//! An account, a credential and a name are in three slots. Making one: the account first, then the
+//! credential, without which it is of no use, then the name; a refused name takes both back. A
+//! crash in between leaves an account that was only opened, and expires. Which credentials were
+//! removed is kept with the account, so that removing a device is one script. Names: `names.rs`;
+//! devices: `devices.rs`.
 
 use async_trait::async_trait;
 use backend_protocol::api::{Device, DeviceKeys};
@@ -11,7 +12,9 @@ use backend_protocol::id::{AccountId, DeviceId};
 use futures::future::{try_join, try_join_all};
 
 use super::{RedisStore, keys, ttl};
-use crate::accounts::{Access, Account, Accounts, Claim, CredentialHash, DeviceChange, NewAccount, Opening, Removal};
+use crate::accounts::{
+    Access, Account, Accounts, Claim, CredentialHash, DeviceChange, NewAccount, Opening, Removal,
+};
 use crate::allowance::{Allowance, Wait, pseudonym, secret, wait};
 use crate::codec::parsed;
 use crate::error::Result;
@@ -39,7 +42,8 @@ impl Accounts for RedisStore {
             return Ok(Opening::OverAllowance(wait));
         }
         let kept = ttl(self.retention.opened_ttl.min(self.retention.account_ttl));
-        let (account, credential) = (keys::of(&new.id) + "account", keys::credential(&new.credential));
+        let (account, credential) =
+            (keys::of(&new.id) + "account", keys::credential(&new.credential));
         let mut create = self.scripts.create_account.key(&account);
         create.arg(new.id.as_str()).arg(kept).arg(hex::encode(new.credential.0));
         self.link.script::<i64>("account", &create).await?;
@@ -53,7 +57,8 @@ impl Accounts for RedisStore {
             Claim::Taken | Claim::TooMany => Opening::Taken,
         };
         // Another account was quicker.
-        let (credential, account) = (redis::cmd("DEL").arg(credential).clone(), redis::cmd("DEL").arg(account).clone());
+        let (credential, account) =
+            (redis::cmd("DEL").arg(credential).clone(), redis::cmd("DEL").arg(account).clone());
         self.link.command::<i64>("credential", &credential).await?;
         self.link.command::<i64>("account", &account).await?;
         Ok(refused)
@@ -61,15 +66,21 @@ impl Accounts for RedisStore {
 
     async fn access(&self, credential: &CredentialHash) -> Result<Access> {
         let key = keys::credential(credential);
-        let Some(id) = self.link.command::<Option<String>>("credential", redis::cmd("GET").arg(&key)).await? else {
+        let Some(id) =
+            self.link.command::<Option<String>>("credential", redis::cmd("GET").arg(&key)).await?
+        else {
             return Ok(Access::Unknown);
         };
         let id: AccountId = parsed("credential", id)?;
         let kept = ttl(self.retention.account_ttl);
         let mut read = self.of_account(&self.scripts.use_account, &id);
         read.arg(hex::encode(credential.0)).arg(kept);
-        let (found, username, name_key, state): (Option<String>, Option<String>, Option<String>, String) =
-            self.link.script("account", &read).await?;
+        let (found, username, name_key, state): (
+            Option<String>,
+            Option<String>,
+            Option<String>,
+            String,
+        ) = self.link.script("account", &read).await?;
         if found.is_some() && state == "removed" {
             return Ok(Access::Removed);
         }
@@ -87,7 +98,9 @@ impl Accounts for RedisStore {
     }
 
     async fn revoke_credential(&self, credential: &CredentialHash) -> Result<()> {
-        self.link.command::<i64>("credential", redis::cmd("DEL").arg(keys::credential(credential))).await?;
+        self.link
+            .command::<i64>("credential", redis::cmd("DEL").arg(keys::credential(credential)))
+            .await?;
         Ok(())
     }
 
@@ -117,7 +130,12 @@ impl Accounts for RedisStore {
         Ok(change)
     }
 
-    async fn use_device(&self, account: &AccountId, device: &DeviceId, by: &CredentialHash) -> Result<bool> {
+    async fn use_device(
+        &self,
+        account: &AccountId,
+        device: &DeviceId,
+        by: &CredentialHash,
+    ) -> Result<bool> {
         let mut link = self.of_account(&self.scripts.use_device, account);
         link.arg(device.as_str()).arg(hex::encode(by.0));
         self.link.script("devices", &link).await
@@ -145,13 +163,17 @@ impl Accounts for RedisStore {
             _ => Removal::NotFound,
         };
         // What the credentials opened is remembered as long as that they were removed.
-        let mut after: Vec<_> =
-            outcome.map(|hash| redis::cmd("PEXPIRE").arg(keys::credential_of(&hash)).arg(kept).clone()).collect();
+        let mut after: Vec<_> = outcome
+            .map(|hash| redis::cmd("PEXPIRE").arg(keys::credential_of(&hash)).arg(kept).clone())
+            .collect();
         if removal != (Removal::Removed { replaced: true }) {
             after.push(redis::cmd("DEL").arg(keys::credential(fresh)).clone());
         }
         // The removal is done: what fails here only leaves keys that end by their time to live.
-        if let Err(error) = try_join_all(after.iter().map(|each| self.link.command::<i64>("credential", each))).await {
+        if let Err(error) =
+            try_join_all(after.iter().map(|each| self.link.command::<i64>("credential", each)))
+                .await
+        {
             tracing::warn!(%error, "what is left of a removed device was not tidied up");
         }
         Ok(removal)
@@ -174,13 +196,15 @@ impl RedisStore {
         self.link.command("account", &get).await
     }
 
-    /// The account has written something. What opened it is renewed first: a crash in between repeats this at the next
-    /// write.
+    /// The account has written something. What opened it is renewed first: a crash in between
+    /// repeats this at the next write.
     pub(super) async fn settle(&self, account: &AccountId) -> Result<()> {
         let key = keys::of(account) + "account";
         let kept = ttl(self.retention.account_ttl);
         let read = redis::cmd("HGET").arg(&key).arg("opened_by").clone();
-        let Some(credential) = self.link.command::<Option<String>>("account", &read).await? else { return Ok(()) };
+        let Some(credential) = self.link.command::<Option<String>>("account", &read).await? else {
+            return Ok(());
+        };
         let renew = redis::cmd("PEXPIRE").arg(keys::credential_of(&credential)).arg(kept).clone();
         self.link.command::<i64>("credential", &renew).await?;
         let mut settle = self.scripts.settle_account.key(key);
@@ -192,9 +216,15 @@ impl RedisStore {
     async fn spend(&self, allowance: &Allowance) -> Result<Option<Wait>> {
         let new = secret();
         let mut set = redis::cmd("SET");
-        set.arg(PLACES).arg(&new).arg("NX").arg("GET").arg("PX").arg(ttl(self.retention.account_ttl));
+        set.arg(PLACES)
+            .arg(&new)
+            .arg("NX")
+            .arg("GET")
+            .arg("PX")
+            .arg(ttl(self.retention.account_ttl));
         let kept = self.link.command::<Option<String>>("allowance", &set).await?.unwrap_or(new);
-        let mut spend = self.scripts.spend.key(keys::allowance(&pseudonym(&kept, &allowance.place)));
+        let mut spend =
+            self.scripts.spend.key(keys::allowance(&pseudonym(&kept, &allowance.place)));
         spend.arg(allowance.cost()).arg(allowance.capacity());
         let millis: i64 = self.link.script("allowance", &spend).await?;
         Ok((millis > 0).then(|| wait(millis)))

@@ -1,4 +1,5 @@
-//! Wake-ups over sharded pub/sub: one connection of its own, which listens to what this process listens to.
+//! Wake-ups over sharded pub/sub: one connection of its own, which listens to what this process
+//! listens to.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -103,7 +104,10 @@ impl Listener {
             return line.add_all(&heard).await.map_err(|error| translate("pub/sub", &error));
         }
         if place.failed.is_some_and(|when| when >= asked) {
-            return Err(StoreError::Unavailable { reason: "no pub/sub connection".into(), retry_after: LONGEST_PAUSE });
+            return Err(StoreError::Unavailable {
+                reason: "no pub/sub connection".into(),
+                retry_after: LONGEST_PAUSE,
+            });
         }
         let outcome = self.open(&heard).await;
         match outcome {
@@ -126,8 +130,8 @@ impl Listener {
         Ok(line)
     }
 
-    /// Runs until it is aborted: connects again when the line is lost, and tells everyone to look, because
-    /// wake-ups may have been missed.
+    /// Runs until it is aborted: connects again when the line is lost, and tells everyone to look,
+    /// because wake-ups may have been missed.
     pub(super) async fn tend(&self) {
         loop {
             let lost = self.place.read().await.line.as_ref().map(|line| line.lost.clone());
@@ -195,11 +199,15 @@ impl Line {
         let late = || Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into());
         let sending = async {
             match (self.connection.clone(), command) {
-                (Connection::Cluster(mut connection), "SSUBSCRIBE") => connection.ssubscribe(channel).await,
-                (Connection::Cluster(mut connection), _) => connection.sunsubscribe(channel).await,
-                (Connection::Single(mut connection), command) => {
-                    redis::cmd(command).arg(channel).query_async::<Value>(&mut connection).await.map(drop)
+                (Connection::Cluster(mut connection), "SSUBSCRIBE") => {
+                    connection.ssubscribe(channel).await
                 }
+                (Connection::Cluster(mut connection), _) => connection.sunsubscribe(channel).await,
+                (Connection::Single(mut connection), command) => redis::cmd(command)
+                    .arg(channel)
+                    .query_async::<Value>(&mut connection)
+                    .await
+                    .map(drop),
             }
         };
         timeout(DEADLINE, sending).await.unwrap_or_else(|_| late())

@@ -1,4 +1,5 @@
-//! Names for calls that append, so that the same call again is recognised after its answer was lost.
+//! Names for calls that append, so that the same call again is recognised after its answer was
+//! lost.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,7 +10,8 @@ use backend_protocol::run::RunEvent;
 use crate::codec::encode;
 use crate::error::Result;
 
-/// The last call of each run whose outcome is unknown. A run has one owner, so there is at most one.
+/// The last call of each run whose outcome is unknown. A run has one owner, so there is at most
+/// one.
 #[derive(Default)]
 pub(super) struct Calls {
     open: Mutex<HashMap<RunId, Call>>,

@@ -1,4 +1,5 @@
-//! Devices in Redis: all of them, their credentials and those that are gone for good are in the account's slot.
+//! Devices in Redis: all of them, their credentials and those that are gone for good are in the
+//! account's slot.
 
 use backend_protocol::api::{Device, DeviceKeys};
 use backend_protocol::id::{AccountId, DeviceId};
@@ -11,11 +12,19 @@ use crate::codec::{corrupt, decode, encode, parsed, rfc3339};
 use crate::error::Result;
 
 impl RedisStore {
-    /// A script with the keys of an account: itself, its credentials, its devices and the removed ones.
-    pub(super) fn of_account<'a>(&self, script: &'a Script, account: &AccountId) -> ScriptInvocation<'a> {
+    /// A script with the keys of an account: itself, its credentials, its devices and the removed
+    /// ones.
+    pub(super) fn of_account<'a>(
+        &self,
+        script: &'a Script,
+        account: &AccountId,
+    ) -> ScriptInvocation<'a> {
         let prefix = keys::of(account);
         let mut invocation = script.key(prefix.clone() + "account");
-        invocation.key(prefix.clone() + "credentials").key(prefix.clone() + "devices").key(prefix + "removed");
+        invocation
+            .key(prefix.clone() + "credentials")
+            .key(prefix.clone() + "devices")
+            .key(prefix + "removed");
         invocation
     }
 
@@ -56,7 +65,10 @@ fn device_from((device, kept): (String, String)) -> Result<(u64, Device)> {
     let (Some(number), Some(created), Some(keys)) = (number, created, parts.next()) else {
         return Err(corrupt("devices", &"expected a number, a time and keys"));
     };
-    let device =
-        Device { device: parsed("devices", device)?, keys: decode("devices", keys)?, created_at: rfc3339(created) };
+    let device = Device {
+        device: parsed("devices", device)?,
+        keys: decode("devices", keys)?,
+        created_at: rfc3339(created),
+    };
     Ok((number, device))
 }

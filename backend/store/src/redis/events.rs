@@ -21,7 +21,9 @@ impl Entry {
             _ => None,
         });
         let mut found = found;
-        found.next().ok_or_else(|| corrupt(place, &format!("expected the field `{name}` in entry {}", self.position)))
+        found.next().ok_or_else(|| {
+            corrupt(place, &format!("expected the field `{name}` in entry {}", self.position))
+        })
     }
 }
 
@@ -29,14 +31,18 @@ impl FromRedisValue for Entry {
     fn from_redis_value(value: Value) -> std::result::Result<Self, ParsingError> {
         let (id, fields) = <(String, Vec<String>)>::from_redis_value(value)?;
         let position = id.split_once('-').and_then(|(position, _)| position.parse().ok());
-        let position = position.ok_or_else(|| ParsingError::from("a stream id is not `<position>-0`"))?;
+        let position =
+            position.ok_or_else(|| ParsingError::from("a stream id is not `<position>-0`"))?;
         Ok(Self { position, fields })
     }
 }
 
 /// Positions and events (field `e`).
 pub(super) fn events<T: DeserializeOwned>(place: &str, entries: &[Entry]) -> Result<Vec<(u64, T)>> {
-    entries.iter().map(|entry| Ok((entry.position, decode(place, entry.field(place, "e")?)?))).collect()
+    entries
+        .iter()
+        .map(|entry| Ok((entry.position, decode(place, entry.field(place, "e")?)?)))
+        .collect()
 }
 
 /// A position as Lua and stream ids can hold it exactly.

@@ -1,4 +1,5 @@
-//! Names of keys and channels. The part in braces is the hash tag: all of one owner is in one slot of a cluster.
+//! Names of keys and channels. The part in braces is the hash tag: all of one owner is in one slot
+//! of a cluster.
 
 use backend_protocol::id::{AccountId, ConversationId, RunId};
 
@@ -6,7 +7,8 @@ use crate::accounts::CredentialHash;
 use crate::broker::Topic;
 use crate::username::Username;
 
-/// What all keys of an account begin with. Ids have no braces, no colon and no dot, so no two keys are alike.
+/// What all keys of an account begin with. Ids have no braces, no colon and no dot, so no two keys
+/// are alike.
 pub(super) fn of(account: &AccountId) -> String {
     format!("{{u:{account}}}:")
 }

@@ -1,12 +1,13 @@
-//! A connection that comes back by itself. Each attempt has a deadline, each call a bounded number of attempts.
+//! A connection that comes back by itself. Each attempt has a deadline, each call a bounded number
+//! of attempts.
 
 use std::time::{Duration, Instant};
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster_async::ClusterConnection;
 use redis::{
-    AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisFuture, RedisResult,
-    ScriptInvocation, ServerErrorKind, Value,
+    AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisFuture,
+    RedisResult, ScriptInvocation, ServerErrorKind, Value,
 };
 use tokio::sync::Mutex;
 use tokio::time::timeout;
@@ -43,12 +44,16 @@ impl Connection {
         }
         let connecting = async {
             match target {
-                Target::Single(client) => {
-                    client.get_multiplexed_async_connection_with_config(&config).await.map(Self::Single)
-                }
-                Target::Sentinel(client) => {
-                    client.lock().await.get_async_connection_with_config(&config).await.map(Self::Single)
-                }
+                Target::Single(client) => client
+                    .get_multiplexed_async_connection_with_config(&config)
+                    .await
+                    .map(Self::Single),
+                Target::Sentinel(client) => client
+                    .lock()
+                    .await
+                    .get_async_connection_with_config(&config)
+                    .await
+                    .map(Self::Single),
                 Target::Cluster(client) => client.get_async_connection().await.map(Self::Cluster),
             }
         };
@@ -103,7 +108,11 @@ impl Link {
     }
 
     /// Runs a script. `place` says what it works on, for the operator.
-    pub(super) async fn script<T: FromRedisValue>(&self, place: &str, script: &ScriptInvocation<'_>) -> Result<T> {
+    pub(super) async fn script<T: FromRedisValue>(
+        &self,
+        place: &str,
+        script: &ScriptInvocation<'_>,
+    ) -> Result<T> {
         self.attempts(place, Question::Script(script)).await
     }
 
@@ -116,7 +125,9 @@ impl Link {
         let mut attempt = 1;
         loop {
             let (number, outcome) = match self.connection().await {
-                Ok((number, connection)) => (number, timeout(DEADLINE, question.ask(connection)).await),
+                Ok((number, connection)) => {
+                    (number, timeout(DEADLINE, question.ask(connection)).await)
+                }
                 Err(error) => (0, Ok(Err(error))),
             };
             let error = match outcome {
@@ -224,7 +235,9 @@ fn may_pass(error: &RedisError) -> bool {
 pub(super) fn translate(place: &str, error: &RedisError) -> StoreError {
     let kept_wrongly = match error.kind() {
         ErrorKind::UnexpectedReturnType | ErrorKind::Parse => true,
-        ErrorKind::Server(kind) => matches!(kind, ServerErrorKind::ResponseError | ServerErrorKind::CrossSlot),
+        ErrorKind::Server(kind) => {
+            matches!(kind, ServerErrorKind::ResponseError | ServerErrorKind::CrossSlot)
+        }
         ErrorKind::Extension => error.code() == Some("WRONGTYPE"),
         _ => false,
     };

@@ -1,18 +1,22 @@
 //! Private messages and inboxes in Redis.
 //!
-//! A message touches the slot of its conversation and the slots of two inboxes, so it cannot be one script on a
-//! cluster. Why it is delivered all the same, once `deliver` has returned `Ok`:
+//! A message touches the slot of its conversation and the slots of two inboxes, so it cannot be one
+//! script on a cluster. Why it is delivered all the same, once `deliver` has returned `Ok`:
 //!
-//! 1. Appending to the conversation is the commit point. It gives the number, and is idempotent by sender and `cid`.
-//! 2. Appending to an inbox takes a conversation's messages strictly in the order of their numbers: one that is there
-//!    is skipped, and before one that is not the next, the missing ones are fetched from the conversation. So it is
-//!    idempotent, and an inbox has the conversation's order whoever was quicker.
-//! 3. `Ok` comes after both inboxes have it. After a crash in between, the sender has no answer and sends the same
-//!    `cid` again: step 1 gives the same number and step 2 appends where it is missing. Should the sender never come
-//!    back, the next message of the conversation brings the missing one along.
+//! 1. Appending to the conversation is the commit point. It gives the number, and is idempotent by
+//!    sender and `cid`.
+//! 2. Appending to an inbox takes a conversation's messages strictly in the order of their numbers:
+//!    one that is there is skipped, and before one that is not the next, the missing ones are
+//!    fetched from the conversation. So it is idempotent, and an inbox has the conversation's order
+//!    whoever was quicker.
+//! 3. `Ok` comes after both inboxes have it. After a crash in between, the sender has no answer and
+//!    sends the same `cid` again: step 1 gives the same number and step 2 appends where it is
+//!    missing. Should the sender never come back, the next message of the conversation brings the
+//!    missing one along.
 //!
-//! A conversation that was lost and starts anew (at number 1) has another epoch; the inboxes then count anew, too.
-//! A receipt advances a mark in the very script that appends it, so it is appended once.
+//! A conversation that was lost and starts anew (at number 1) has another epoch; the inboxes then
+//! count anew, too. A receipt advances a mark in the very script that appends it, so it is appended
+//! once.
 
 use async_trait::async_trait;
 use backend_protocol::api::{Conversation, PrivateMessage, User};
@@ -57,9 +61,13 @@ struct Numbered {
 #[async_trait]
 impl Mailboxes for RedisStore {
     async fn deliver(&self, delivery: &Delivery) -> Result<Option<Delivered>> {
-        // One round trip for conversations that exist: should the account be gone, nothing reaches an inbox.
-        let (exists, known) =
-            try_join(self.account_exists(&delivery.recipient), self.append_to_conversation(delivery, false)).await?;
+        // One round trip for conversations that exist: should the account be gone, nothing reaches
+        // an inbox.
+        let (exists, known) = try_join(
+            self.account_exists(&delivery.recipient),
+            self.append_to_conversation(delivery, false),
+        )
+        .await?;
         if !exists {
             return Ok(None);
         }
@@ -91,7 +99,8 @@ impl Mailboxes for RedisStore {
     async fn inbox(&self, account: &AccountId, after: u64, limit: usize) -> Result<InboxPage> {
         let mut read = self.scripts.read_inbox.key(inbox(account));
         read.key(counters(account)).arg(position(after)).arg(limit);
-        let (first, head, entries): (u64, u64, Vec<Entry>) = self.link.script("inbox", &read).await?;
+        let (first, head, entries): (u64, u64, Vec<Entry>) =
+            self.link.script("inbox", &read).await?;
         let first = if first == 0 { head + 1 } else { first };
         Ok(InboxPage { events: events("inbox", &entries)?, first, head })
     }
@@ -102,7 +111,9 @@ impl Mailboxes for RedisStore {
         let mut news = self.link.script::<Vec<String>>("inbox", &read).await?.into_iter();
         let upto = news.next().unwrap_or_default();
         let mut receipts = Vec::new();
-        while let (Some(conversation), Some(sender), Some(seq)) = (news.next(), news.next(), news.next()) {
+        while let (Some(conversation), Some(sender), Some(seq)) =
+            (news.next(), news.next(), news.next())
+        {
             let seq = seq.parse::<u64>().map_err(|error| corrupt("inbox", &error))?;
             receipts.push((
                 parsed::<ConversationId>("inbox", conversation)?,
@@ -114,15 +125,24 @@ impl Mailboxes for RedisStore {
             self.append_receipt(sender, account, conversation, ReceiptState::Received, *seq)
         });
         try_join_all(sending).await?;
-        // Last, so that a crash before it repeats the receipts, which are idempotent, instead of losing them.
+        // Last, so that a crash before it repeats the receipts, which are idempotent, instead of
+        // losing them.
         let mut advance = self.scripts.advance_received.key(counters(account));
         self.link.script::<i64>("inbox", advance.arg(upto)).await?;
         Ok(())
     }
 
-    async fn mark_read(&self, account: &AccountId, conversation: &ConversationId, upto: u64) -> Result<bool> {
+    async fn mark_read(
+        &self,
+        account: &AccountId,
+        conversation: &ConversationId,
+        upto: u64,
+    ) -> Result<bool> {
         let Some(peer) = conversation.peer_of(account) else { return Ok(false) };
-        let get = redis::cmd("HGET").arg(keys::conversation(conversation) + "counter").arg("last").clone();
+        let get = redis::cmd("HGET")
+            .arg(keys::conversation(conversation) + "counter")
+            .arg("last")
+            .clone();
         let last = self.link.command::<Option<u64>>("conversation", &get).await?.unwrap_or(0);
         let upto = upto.min(last);
         if upto == 0 {
@@ -141,7 +161,9 @@ impl Mailboxes for RedisStore {
         let mut read = self.scripts.read_conversations.key(prefix.clone() + "conversations");
         read.arg(prefix).arg(ttl(self.retention.mailbox_ttl));
         let shown: Vec<Shown> = self.link.script("conversations", &read).await?;
-        let mut found = try_join_all(shown.into_iter().map(|shown| self.conversation_from(account, shown))).await?;
+        let mut found =
+            try_join_all(shown.into_iter().map(|shown| self.conversation_from(account, shown)))
+                .await?;
         found.sort_by(|a, b| b.updated_at.cmp(&a.updated_at).then_with(|| a.id.cmp(&b.id)));
         Ok(found)
     }
@@ -156,21 +178,33 @@ impl Mailboxes for RedisStore {
         if conversation.peer_of(account).is_none() {
             return Ok(None);
         }
-        let end = before.map_or_else(|| "+".to_owned(), |before| format!("({}-0", position(before)));
+        let end =
+            before.map_or_else(|| "+".to_owned(), |before| format!("({}-0", position(before)));
         let mut read = redis::cmd("XREVRANGE");
-        read.arg(keys::conversation(conversation) + "log").arg(end).arg("-").arg("COUNT").arg(limit.saturating_add(1));
+        read.arg(keys::conversation(conversation) + "log")
+            .arg(end)
+            .arg("-")
+            .arg("COUNT")
+            .arg(limit.saturating_add(1));
         let mut entries: Vec<Entry> = self.link.command("conversation", &read).await?;
         let more = entries.len() > limit;
         entries.truncate(limit);
         entries.reverse();
-        let messages = entries.iter().map(|entry| Ok(message_from(conversation, entry)?.1)).collect::<Result<_>>()?;
+        let messages = entries
+            .iter()
+            .map(|entry| Ok(message_from(conversation, entry)?.1))
+            .collect::<Result<_>>()?;
         Ok(Some(Page { messages, more }))
     }
 }
 
 impl RedisStore {
     /// Step 1. Nothing when the conversation would be new and may not.
-    async fn append_to_conversation(&self, delivery: &Delivery, may_be_new: bool) -> Result<Option<Numbered>> {
+    async fn append_to_conversation(
+        &self,
+        delivery: &Delivery,
+        may_be_new: bool,
+    ) -> Result<Option<Numbered>> {
         let Delivery { sender, device, recipient, cid, envelope } = delivery.clone();
         let conversation = ConversationId::between(&sender, &recipient);
         let prefix = keys::conversation(&conversation);
@@ -187,17 +221,24 @@ impl RedisStore {
             .arg(self.counter_ttl())
             .arg(i32::from(may_be_new));
         let found: Option<(u64, i64, String)> = self.link.script("conversation", &append).await?;
-        Ok(found.map(|(seq, at, epoch)| Numbered { epoch, at, message: kept.numbered(conversation, seq, at) }))
+        Ok(found.map(|(seq, at, epoch)| Numbered {
+            epoch,
+            at,
+            message: kept.numbered(conversation, seq, at),
+        }))
     }
 
     /// Step 2.
     async fn append_to_inbox(&self, account: &AccountId, numbered: &Numbered) -> Result<()> {
         let conversation = &numbered.message.conversation;
-        let mut missing = self.append_messages(account, conversation, &numbered.epoch, false, &[numbered]).await?;
+        let mut missing = self
+            .append_messages(account, conversation, &numbered.epoch, false, &[numbered])
+            .await?;
         for _ in 0..ROUNDS {
             let Some(after) = missing else { return Ok(()) };
             let mut read = redis::cmd("XREVRANGE");
-            read.arg(keys::conversation(conversation) + "log").arg(format!("{}-0", numbered.message.seq));
+            read.arg(keys::conversation(conversation) + "log")
+                .arg(format!("{}-0", numbered.message.seq));
             read.arg(format!("({}-0", position(after))).arg("COUNT").arg(BROUGHT_ALONG);
             let entries: Vec<Entry> = self.link.command("conversation", &read).await?;
             let mut brought = Vec::with_capacity(entries.len());
@@ -210,7 +251,8 @@ impl RedisStore {
                 // Trimmed already by a burst of later messages; it was promised all the same.
                 all.push(numbered);
             }
-            missing = self.append_messages(account, conversation, &numbered.epoch, true, &all).await?;
+            missing =
+                self.append_messages(account, conversation, &numbered.epoch, true, &all).await?;
         }
         Err(corrupt("inbox", &"its count of the conversation's messages does not settle"))
     }
@@ -226,7 +268,10 @@ impl RedisStore {
     ) -> Result<Option<u64>> {
         let prefix = keys::of(account);
         let mut append = self.scripts.append_messages.key(inbox(account));
-        append.key(counters(account)).key(format!("{prefix}conversation:{conversation}")).key(prefix + "conversations");
+        append
+            .key(counters(account))
+            .key(format!("{prefix}conversation:{conversation}"))
+            .key(prefix + "conversations");
         append
             .arg(channel(account))
             .arg(self.retention.inbox_events)
@@ -249,12 +294,22 @@ impl RedisStore {
     async fn conversation_from(&self, account: &AccountId, shown: Shown) -> Result<Conversation> {
         let (id, last_seq, updated, read_upto, peer_received_upto, peer_read_upto) = shown;
         let id: ConversationId = parsed("conversations", id)?;
-        let peer = id.peer_of(account).ok_or_else(|| corrupt("conversations", &"it has other members"))?;
+        let peer =
+            id.peer_of(account).ok_or_else(|| corrupt("conversations", &"it has other members"))?;
         let get = redis::cmd("HGET").arg(keys::of(&peer) + "account").arg("username").clone();
-        let username = self.link.command::<Option<String>>("account", &get).await?.unwrap_or_default();
+        let username =
+            self.link.command::<Option<String>>("account", &get).await?.unwrap_or_default();
         let peer_read_upto = if peer == *account { read_upto } else { peer_read_upto };
         let (peer, updated_at) = (User { account_id: peer, username }, rfc3339(updated));
-        Ok(Conversation { id, peer, last_seq, updated_at, read_upto, peer_received_upto, peer_read_upto })
+        Ok(Conversation {
+            id,
+            peer,
+            last_seq,
+            updated_at,
+            read_upto,
+            peer_received_upto,
+            peer_read_upto,
+        })
     }
 
     /// Tells `to` how far `who` has come, once.
@@ -271,9 +326,17 @@ impl RedisStore {
             ReceiptState::Read => "peer_read",
             ReceiptState::Received => "peer_received",
         };
-        let event = InboxEvent::Receipt { conversation: conversation.clone(), account: who.clone(), state, upto };
+        let event = InboxEvent::Receipt {
+            conversation: conversation.clone(),
+            account: who.clone(),
+            state,
+            upto,
+        };
         let mut append = self.scripts.append_receipt.key(inbox(to));
-        append.key(counters(to)).key(format!("{}conversation:{conversation}", keys::of(to))).arg(channel(to));
+        append
+            .key(counters(to))
+            .key(format!("{}conversation:{conversation}", keys::of(to)))
+            .arg(channel(to));
         append
             .arg(self.retention.inbox_events)
             .arg(ttl(self.retention.mailbox_ttl))
@@ -285,7 +348,8 @@ impl RedisStore {
         Ok(())
     }
 
-    /// Counters outlive what they count, so that no number is given twice while anyone remembers it.
+    /// Counters outlive what they count, so that no number is given twice while anyone remembers
+    /// it.
     fn counter_ttl(&self) -> i64 {
         ttl(self.retention.mailbox_ttl.saturating_add(self.retention.account_ttl))
     }
@@ -300,7 +364,10 @@ impl Kept {
 
 fn message_from(conversation: &ConversationId, entry: &Entry) -> Result<(i64, PrivateMessage)> {
     let kept: Kept = decode("conversation", entry.field("conversation", "m")?)?;
-    let at = entry.field("conversation", "at")?.parse().map_err(|error| corrupt("conversation", &error))?;
+    let at = entry
+        .field("conversation", "at")?
+        .parse()
+        .map_err(|error| corrupt("conversation", &error))?;
     Ok((at, kept.numbered(conversation.clone(), entry.position, at)))
 }
 

@@ -1,9 +1,10 @@
 //! Usernames in Redis.
 //!
-//! A name is a key of its own: the account that has it, or `held <account>` once that gave it up. Claiming: the name is
-//! reserved for a while, then written into the account (the commit point), then made lasting, and the earlier one is
-//! held back. A crash in between leaves a reservation that expires, or a name that the next use of the account
-//! makes lasting. The key outlives the account that has it: so the name of an expired account is held back, too.
+//! A name is a key of its own: the account that has it, or `held <account>` once that gave it up.
+//! Claiming: the name is reserved for a while, then written into the account (the commit point),
+//! then made lasting, and the earlier one is held back. A crash in between leaves a reservation
+//! that expires, or a name that the next use of the account makes lasting. The key outlives the
+//! account that has it: so the name of an expired account is held back, too.
 
 use std::time::Duration;
 
@@ -32,7 +33,9 @@ impl RedisStore {
     /// The account that shows this name.
     pub(super) async fn holder(&self, username: &Username) -> Result<Option<Account>> {
         let get = redis::cmd("GET").arg(keys::name_of(username)).clone();
-        let Some(holder) = self.link.command::<Option<String>>("name", &get).await? else { return Ok(None) };
+        let Some(holder) = self.link.command::<Option<String>>("name", &get).await? else {
+            return Ok(None);
+        };
         if holder.starts_with(HELD) {
             return Ok(None);
         }
@@ -42,7 +45,11 @@ impl RedisStore {
     }
 
     /// Why this account cannot have this name, if so.
-    pub(super) async fn refusal(&self, account: &AccountId, username: &Username) -> Result<Option<Claim>> {
+    pub(super) async fn refusal(
+        &self,
+        account: &AccountId,
+        username: &Username,
+    ) -> Result<Option<Claim>> {
         let get = redis::cmd("GET").arg(keys::name_of(username)).clone();
         match self.link.command::<Option<String>>("name", &get).await? {
             None => Ok(None),
@@ -97,7 +104,12 @@ impl RedisStore {
     }
 
     /// Makes a name last as long as its account, and the hold after that.
-    pub(super) async fn renew_name(&self, account: &AccountId, key: &str, held: bool) -> Result<()> {
+    pub(super) async fn renew_name(
+        &self,
+        account: &AccountId,
+        key: &str,
+        held: bool,
+    ) -> Result<()> {
         let kept = self.retention.account_ttl.saturating_add(self.retention.name_hold);
         let mut renew = self.scripts.renew_name.key(keys::name(key));
         renew.arg(account.as_str()).arg(ttl(kept)).arg(i32::from(held));
@@ -105,23 +117,32 @@ impl RedisStore {
         Ok(())
     }
 
-    /// Sends the event of a new name to those concerned, unless that was done; the name before it. Repeated after a
-    /// crash, some inboxes hold it twice.
-    async fn announce_name(&self, account: &AccountId, username: &Username) -> Result<Option<String>> {
+    /// Sends the event of a new name to those concerned, unless that was done; the name before it.
+    /// Repeated after a crash, some inboxes hold it twice.
+    async fn announce_name(
+        &self,
+        account: &AccountId,
+        username: &Username,
+    ) -> Result<Option<String>> {
         let key = keys::of(account) + "account";
         let get = redis::cmd("HGET").arg(&key).arg("renamed_from").clone();
         let Some(previous) = self.link.command::<Option<String>>("account", &get).await? else {
             return Ok(Some(username.display().to_owned()));
         };
         let previous = Some(previous).filter(|previous| !previous.is_empty());
-        let mut concerned: Vec<AccountId> =
-            self.conversations(account).await?.into_iter().map(|conversation| conversation.peer.account_id).collect();
+        let mut concerned: Vec<AccountId> = self
+            .conversations(account)
+            .await?
+            .into_iter()
+            .map(|conversation| conversation.peer.account_id)
+            .collect();
         concerned.retain(|peer| peer != account);
         if !self.list_devices(account).await?.is_empty() {
             concerned.push(account.clone());
         }
         let username = username.display().to_owned();
-        let event = InboxEvent::Renamed { account: account.clone(), username, previous: previous.clone() };
+        let event =
+            InboxEvent::Renamed { account: account.clone(), username, previous: previous.clone() };
         for some in concerned.chunks(AT_ONCE) {
             try_join_all(some.iter().map(|account| self.append_event(account, &event))).await?;
         }

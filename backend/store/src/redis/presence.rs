@@ -1,4 +1,5 @@
-//! Presence and the lobby in Redis. A key lives as long as its longest connection, so whoever exists is here.
+//! Presence and the lobby in Redis. A key lives as long as its longest connection, so whoever
+//! exists is here.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -18,7 +19,12 @@ const AT_ONCE: usize = 256;
 
 #[async_trait]
 impl Presence for RedisStore {
-    async fn arrive(&self, account: &AccountId, connection: &ConnectionId, lives: Duration) -> Result<Transition> {
+    async fn arrive(
+        &self,
+        account: &AccountId,
+        connection: &ConnectionId,
+        lives: Duration,
+    ) -> Result<Transition> {
         let mut arrive = self.scripts.arrive.key(connections(account));
         arrive.arg(connection.as_str()).arg(ttl(lives));
         let came: bool = self.link.script("presence", &arrive).await?;
@@ -35,22 +41,41 @@ impl Presence for RedisStore {
         let mut online = BTreeSet::new();
         for some in accounts.chunks(AT_ONCE) {
             let here = try_join_all(some.iter().map(|account| self.is_here(account))).await?;
-            online.extend(some.iter().zip(here).filter(|(_, here)| *here).map(|(account, _)| account.clone()));
+            online.extend(
+                some.iter().zip(here).filter(|(_, here)| *here).map(|(account, _)| account.clone()),
+            );
         }
         Ok(online)
     }
 
-    async fn enter_lobby(&self, user: &User, connection: &ConnectionId, lives: Duration) -> Result<Transition> {
+    async fn enter_lobby(
+        &self,
+        user: &User,
+        connection: &ConnectionId,
+        lives: Duration,
+    ) -> Result<Transition> {
         let mut enter = self.scripts.enter_lobby.key(lobby("people"));
         enter.key(lobby("names")).key(lobby_of(&user.account_id));
-        enter.arg(user.account_id.as_str()).arg(&user.username).arg(connection.as_str()).arg(ttl(lives));
+        enter
+            .arg(user.account_id.as_str())
+            .arg(&user.username)
+            .arg(connection.as_str())
+            .arg(ttl(lives));
         let came: bool = self.link.script("lobby", &enter).await?;
         Ok(if came { Transition::Came } else { Transition::Same })
     }
 
-    async fn leave_lobby(&self, account: &AccountId, connection: &ConnectionId) -> Result<Transition> {
+    async fn leave_lobby(
+        &self,
+        account: &AccountId,
+        connection: &ConnectionId,
+    ) -> Result<Transition> {
         let mut leave = self.scripts.leave_lobby.key(lobby("people"));
-        leave.key(lobby("names")).key(lobby_of(account)).arg(account.as_str()).arg(connection.as_str());
+        leave
+            .key(lobby("names"))
+            .key(lobby_of(account))
+            .arg(account.as_str())
+            .arg(connection.as_str());
         let left: bool = self.link.script("lobby", &leave).await?;
         Ok(if left { Transition::Left } else { Transition::Same })
     }
@@ -63,8 +88,10 @@ impl Presence for RedisStore {
 
     async fn lobby(&self) -> Result<Vec<User>> {
         let mut read = self.scripts.read_lobby.key(lobby("people"));
-        let names: Vec<(String, String)> = self.link.script("lobby", read.key(lobby("names"))).await?;
-        let user = |(account, username)| Ok(User { account_id: parsed("lobby", account)?, username });
+        let names: Vec<(String, String)> =
+            self.link.script("lobby", read.key(lobby("names"))).await?;
+        let user =
+            |(account, username)| Ok(User { account_id: parsed("lobby", account)?, username });
         Ok(by_name(names.into_iter().map(user).collect::<Result<Vec<_>>>()?))
     }
 }

@@ -1,4 +1,5 @@
-//! Runs and their logs in Redis. All of a run is in its account's slot; only the index of leases is elsewhere.
+//! Runs and their logs in Redis. All of a run is in its account's slot; only the index of leases is
+//! elsewhere.
 
 use std::time::Duration;
 
@@ -29,7 +30,8 @@ const ROUND: usize = 100;
 #[async_trait]
 impl Runs for RedisStore {
     async fn open_run(&self, new: &NewRun) -> Result<Opened> {
-        // Indexed first: a crash between the two leaves an entry that the reaper removes, never a run it cannot find.
+        // Indexed first: a crash between the two leaves an entry that the reaper removes, never a
+        // run it cannot find.
         self.index(&new.account, &new.run, new.lease).await?;
         let prefix = keys::of(&new.account);
         let (key, body) = match &new.idempotency {
@@ -65,7 +67,11 @@ impl Runs for RedisStore {
     ) -> Result<bool> {
         let key = run_key(account, run);
         let mut append = self.scripts.append_run.key(&key);
-        append.key(key.clone() + ":log").arg(ttl(lease)).arg(ttl(UNREAPED)).arg(self.calls.name(run, events)?);
+        append
+            .key(key.clone() + ":log")
+            .arg(ttl(lease))
+            .arg(ttl(UNREAPED))
+            .arg(self.calls.name(run, events)?);
         for event in events {
             append.arg(encode("run log", event)?);
         }
@@ -97,19 +103,31 @@ impl Runs for RedisStore {
         Ok(outcome == "closed")
     }
 
-    async fn run_log(&self, account: &AccountId, run: &RunId, after: u64, limit: usize) -> Result<Option<RunLog>> {
+    async fn run_log(
+        &self,
+        account: &AccountId,
+        run: &RunId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Option<RunLog>> {
         let key = run_key(account, run);
         let mut read = self.scripts.read_run.key(&key);
         read.key(key.clone() + ":log").arg(position(after)).arg(limit);
-        let found: Option<(String, u64, bool, Vec<Entry>)> = self.link.script("run log", &read).await?;
+        let found: Option<(String, u64, bool, Vec<Entry>)> =
+            self.link.script("run log", &read).await?;
         let Some((session, last, closed, entries)) = found else { return Ok(None) };
         let events = events("run log", &entries)?;
         let reached = events.last().map_or(after, |(position, _)| *position);
-        Ok(Some(RunLog { session: parsed("run", session)?, events, finished: closed && reached >= last }))
+        Ok(Some(RunLog {
+            session: parsed("run", session)?,
+            events,
+            finished: closed && reached >= last,
+        }))
     }
 
     async fn request_stop(&self, account: &AccountId, run: &RunId) -> Result<bool> {
-        let asked: bool = self.link.script("run", &self.scripts.stop_run.key(run_key(account, run))).await?;
+        let asked: bool =
+            self.link.script("run", &self.scripts.stop_run.key(run_key(account, run))).await?;
         if asked {
             self.wake(&Topic::RunStop(run.clone())).await;
         }
@@ -141,10 +159,13 @@ impl Runs for RedisStore {
 }
 
 impl RedisStore {
-    /// Closes the run of an index entry if its lease is over; otherwise looks again when it will be.
+    /// Closes the run of an index entry if its lease is over; otherwise looks again when it will
+    /// be.
     async fn reap(&self, entry: &str, last: &str) -> Result<bool> {
-        let (account, run) = entry.split_once('.').ok_or_else(|| corrupt("leases", &"expected `account.run`"))?;
-        let (account, run): (AccountId, RunId) = (parsed("leases", account.into())?, parsed("leases", run.into())?);
+        let (account, run) =
+            entry.split_once('.').ok_or_else(|| corrupt("leases", &"expected `account.run`"))?;
+        let (account, run): (AccountId, RunId) =
+            (parsed("leases", account.into())?, parsed("leases", run.into())?);
         let outcome = self.close(&account, &run, last, None, "over").await?;
         if let Ok(lease) = outcome.parse::<i64>() {
             let again = redis::cmd("ZADD").arg(keys::LEASES).arg(lease).arg(entry).clone();
@@ -169,7 +190,8 @@ impl RedisStore {
         only: &str,
     ) -> Result<String> {
         let key = run_key(account, run);
-        let answer = answer.map(|answer| encode("messages", answer)).transpose()?.unwrap_or_default();
+        let answer =
+            answer.map(|answer| encode("messages", answer)).transpose()?.unwrap_or_default();
         let mut close = self.scripts.close_run.key(&key);
         close
             .key(key.clone() + ":log")
@@ -184,9 +206,14 @@ impl RedisStore {
         self.link.script("run", &close).await
     }
 
-    /// Only the first end of the lease is indexed: appending then needs no second slot. The reaper finds out.
+    /// Only the first end of the lease is indexed: appending then needs no second slot. The reaper
+    /// finds out.
     async fn index(&self, account: &AccountId, run: &RunId, lease: Duration) -> Result<()> {
-        let add = redis::cmd("ZADD").arg(keys::LEASES).arg(now() + ttl(lease)).arg(entry(account, run)).clone();
+        let add = redis::cmd("ZADD")
+            .arg(keys::LEASES)
+            .arg(now() + ttl(lease))
+            .arg(entry(account, run))
+            .clone();
         self.link.command::<i64>("leases", &add).await?;
         let keep = redis::cmd("PEXPIRE").arg(keys::LEASES).arg(ttl(INDEX_TTL)).clone();
         self.link.command::<i64>("leases", &keep).await?;
@@ -221,7 +248,8 @@ fn opened_from(answer: Vec<Value>) -> Result<Opened> {
         _ => {
             let unreadable = |error| corrupt("session", &error);
             let session = session_from(Shown::from_redis_value(next()).map_err(unreadable)?)?;
-            let history = messages_from(Vec::<String>::from_redis_value(next()).map_err(unreadable)?)?;
+            let history =
+                messages_from(Vec::<String>::from_redis_value(next()).map_err(unreadable)?)?;
             Ok(Opened::New { session, history })
         }
     }

@@ -10,7 +10,8 @@ use crate::codec::{decode, parsed, rfc3339};
 use crate::error::Result;
 use crate::sessions::{Deleted, Sessions};
 
-/// As `show_session` in `session.lua` gives it: id, title, model, system prompt, created, updated, run, messages.
+/// As `show_session` in `session.lua` gives it: id, title, model, system prompt, created, updated,
+/// run, messages.
 pub(super) type Shown = (String, String, String, String, i64, i64, String, u32);
 
 #[async_trait]
@@ -29,11 +30,19 @@ impl Sessions for RedisStore {
         self.link.script::<Option<Shown>>("session", &read).await?.map(session_from).transpose()
     }
 
-    async fn history(&self, account: &AccountId, session: &SessionId) -> Result<Option<Vec<Message>>> {
+    async fn history(
+        &self,
+        account: &AccountId,
+        session: &SessionId,
+    ) -> Result<Option<Vec<Message>>> {
         let key = format!("{}session:{session}", keys::of(account));
         let mut read = self.scripts.read_history.key(&key);
         read.key(key.clone() + ":log");
-        self.link.script::<Option<Vec<String>>>("messages", &read).await?.map(messages_from).transpose()
+        self.link
+            .script::<Option<Vec<String>>>("messages", &read)
+            .await?
+            .map(messages_from)
+            .transpose()
     }
 
     async fn update_session(
@@ -45,7 +54,11 @@ impl Sessions for RedisStore {
         let prefix = keys::of(account);
         let mut update = self.scripts.update_session.key(format!("{prefix}session:{session}"));
         update.arg(prefix).arg(session.as_str());
-        let fields = [("title", &patch.title), ("system_prompt", &patch.system_prompt), ("model", &patch.model)];
+        let fields = [
+            ("title", &patch.title),
+            ("system_prompt", &patch.system_prompt),
+            ("model", &patch.model),
+        ];
         for (field, value) in fields {
             if let Some(value) = value {
                 update.arg(field).arg(value);
@@ -61,7 +74,8 @@ impl Sessions for RedisStore {
         let Some(active) = self.link.script::<Option<String>>("session", &delete).await? else {
             return Ok(Deleted::NotFound);
         };
-        let active_run: Option<RunId> = if active.is_empty() { None } else { Some(parsed("session", active)?) };
+        let active_run: Option<RunId> =
+            if active.is_empty() { None } else { Some(parsed("session", active)?) };
         if let Some(run) = &active_run {
             self.wake(&Topic::RunStop(run.clone())).await;
             self.wake(&Topic::Run(run.clone())).await;

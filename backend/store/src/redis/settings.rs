@@ -6,8 +6,8 @@ use std::time::Duration;
 use redis::cluster::{ClusterClient, ClusterClientBuilder};
 use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
 use redis::{
-    Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, RedisConnectionInfo, TlsCertificates,
-    TlsMode,
+    Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion,
+    RedisConnectionInfo, TlsCertificates, TlsMode,
 };
 use tokio::sync::Mutex;
 
@@ -20,8 +20,9 @@ pub(super) const DEADLINE: Duration = Duration::from_secs(2);
 /// How to reach Redis (7 or newer) or Valkey.
 #[derive(Clone)]
 pub struct RedisSettings {
-    /// `redis://[user:password@]host[:port]` · `rediss://…` (TLS) · `redis-sentinel://host[:port],host…/master` ·
-    /// `redis-cluster://host[:port],host…`; with TLS `rediss-sentinel://` and `rediss-cluster://`.
+    /// `redis://[user:password@]host[:port]` · `rediss://…` (TLS) ·
+    /// `redis-sentinel://host[:port],host…/master` · `redis-cluster://host[:port],host…`; with TLS
+    /// `rediss-sentinel://` and `rediss-cluster://`.
     pub url: String,
     /// Goes before one in the URL.
     pub password: Option<String>,
@@ -63,7 +64,8 @@ impl Target {
         let certificates = settings.ca_file.as_deref().map(read_certificates).transpose()?;
         match parts.kind {
             Kind::Single => {
-                let info = parts.infos.into_iter().next().ok_or_else(|| refuse("it names no host"))?;
+                let info =
+                    parts.infos.into_iter().next().ok_or_else(|| refuse("it names no host"))?;
                 let client = match certificates.filter(|_| parts.tls) {
                     Some(certificates) => Client::build_with_tls(info, certificates),
                     None => Client::open(info),
@@ -72,9 +74,10 @@ impl Target {
             }
             Kind::Sentinel { master } => {
                 let addresses = parts.infos.iter().map(|info| info.addr().clone());
-                let mut builder = SentinelClientBuilder::new(addresses, master, SentinelServerType::Master)
-                    .map_err(|error| refuse(&error.to_string()))?
-                    .set_client_to_redis_protocol(ProtocolVersion::RESP3);
+                let mut builder =
+                    SentinelClientBuilder::new(addresses, master, SentinelServerType::Master)
+                        .map_err(|error| refuse(&error.to_string()))?
+                        .set_client_to_redis_protocol(ProtocolVersion::RESP3);
                 if let Some(user) = &parts.user {
                     builder = builder.set_client_to_redis_username(user);
                 }
@@ -118,7 +121,8 @@ enum Kind {
     Cluster,
 }
 
-/// A URL, taken apart. The `url` crate knows no lists of hosts, so each host becomes a URL of its own.
+/// A URL, taken apart. The `url` crate knows no lists of hosts, so each host becomes a URL of its
+/// own.
 struct Parts {
     kind: Kind,
     tls: bool,
@@ -129,17 +133,20 @@ struct Parts {
 
 impl Parts {
     fn parse(settings: &RedisSettings) -> Result<Self> {
-        let (scheme, rest) = settings.url.split_once("://").ok_or_else(|| refuse("it has no scheme"))?;
+        let (scheme, rest) =
+            settings.url.split_once("://").ok_or_else(|| refuse("it has no scheme"))?;
         let tls = scheme.starts_with("rediss");
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let (login, hosts) =
-            authority.rsplit_once('@').map_or((None, authority), |(login, hosts)| (Some(login), hosts));
+        let (login, hosts) = authority
+            .rsplit_once('@')
+            .map_or((None, authority), |(login, hosts)| (Some(login), hosts));
         let (kind, default_port) = match scheme {
             "redis" | "rediss" => (Kind::Single, 6379),
             "redis-sentinel" | "rediss-sentinel" => {
                 let master = Some(path).filter(|name| !name.is_empty());
-                let master =
-                    master.ok_or_else(|| refuse("redis-sentinel:// needs the name of the master as its path"))?;
+                let master = master.ok_or_else(|| {
+                    refuse("redis-sentinel:// needs the name of the master as its path")
+                })?;
                 (Kind::Sentinel { master: master.to_owned() }, 26379)
             }
             "redis-cluster" | "rediss-cluster" => (Kind::Cluster, 6379),
@@ -148,9 +155,12 @@ impl Parts {
         if !matches!(kind, Kind::Sentinel { .. }) && !matches!(path, "" | "0") {
             return Err(refuse("only database 0 is used"));
         }
-        let infos =
-            hosts.split(',').map(|host| one_host(tls, login, host, default_port)).collect::<Result<Vec<_>>>()?;
-        let first = infos.first().ok_or_else(|| refuse("it names no host"))?.redis_settings().clone();
+        let infos = hosts
+            .split(',')
+            .map(|host| one_host(tls, login, host, default_port))
+            .collect::<Result<Vec<_>>>()?;
+        let first =
+            infos.first().ok_or_else(|| refuse("it names no host"))?.redis_settings().clone();
         let user = first.username().map(str::to_owned);
         let password = settings.password.clone().or_else(|| first.password().map(str::to_owned));
         let is_sentinel = matches!(kind, Kind::Sentinel { .. });
@@ -169,7 +179,12 @@ impl Parts {
     }
 }
 
-fn one_host(tls: bool, login: Option<&str>, host: &str, default_port: u16) -> Result<ConnectionInfo> {
+fn one_host(
+    tls: bool,
+    login: Option<&str>,
+    host: &str,
+    default_port: u16,
+) -> Result<ConnectionInfo> {
     let scheme = if tls { "rediss" } else { "redis" };
     let login = login.map(|login| format!("{login}@")).unwrap_or_default();
     // An IPv6 address has colons of its own, inside brackets.
@@ -178,14 +193,19 @@ fn one_host(tls: bool, login: Option<&str>, host: &str, default_port: u16) -> Re
     let info = format!("{scheme}://{login}{host}{port}").into_connection_info();
     let info = info.map_err(|error| refuse(&format!("a host is malformed: {error}")))?;
     match info.addr() {
-        ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. } if !host.is_empty() => Ok(info),
+        ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. } if !host.is_empty() => {
+            Ok(info)
+        }
         _ => Err(refuse("it names no host")),
     }
 }
 
 fn read_certificates(path: &Path) -> Result<TlsCertificates> {
     let pem = std::fs::read(path).map_err(|error| {
-        StoreError::Setup(format!("cannot read the certificate authorities for Redis, {}: {error}", path.display()))
+        StoreError::Setup(format!(
+            "cannot read the certificate authorities for Redis, {}: {error}",
+            path.display()
+        ))
     })?;
     Ok(TlsCertificates { client_tls: None, root_cert: Some(pem) })
 }

@@ -41,7 +41,9 @@ fn every_kind_of_url_is_understood() {
         ("redis://localhost", |target| matches!(target, Target::Single(_))),
         ("redis://user:secret@[::1]:6380/0", |target| matches!(target, Target::Single(_))),
         ("rediss://:secret@cache.example.org:6380", |target| matches!(target, Target::Single(_))),
-        ("redis-sentinel://one,two:26380,[::1]/mymaster", |target| matches!(target, Target::Sentinel(_))),
+        ("redis-sentinel://one,two:26380,[::1]/mymaster", |target| {
+            matches!(target, Target::Sentinel(_))
+        }),
         ("redis-sentinel://:secret@one/mymaster", |target| matches!(target, Target::Sentinel(_))),
         ("rediss-sentinel://one,two/mymaster", |target| matches!(target, Target::Sentinel(_))),
         ("redis-cluster://one:7000,two:7001", |target| matches!(target, Target::Cluster(_))),
@@ -49,7 +51,8 @@ fn every_kind_of_url_is_understood() {
         ("rediss-cluster://one", |target| matches!(target, Target::Cluster(_))),
     ];
     for (url, expected) in cases {
-        let target = Target::build(&settings(url), None).unwrap_or_else(|error| panic!("{url}: {error}"));
+        let target =
+            Target::build(&settings(url), None).unwrap_or_else(|error| panic!("{url}: {error}"));
         assert!(expected(&target), "{url}");
     }
 }
@@ -65,13 +68,16 @@ fn a_refused_url_is_explained_without_its_password() {
         "redis-sentinel://:secret@localhost",
         "redis-cluster://:secret@one,,two",
     ] {
-        let Err(StoreError::Setup(why)) = Target::build(&settings(url), None) else { panic!("{url} is refused") };
+        let Err(StoreError::Setup(why)) = Target::build(&settings(url), None) else {
+            panic!("{url} is refused")
+        };
         assert!(why.contains("redis-sentinel://"), "says what was expected: {why}");
         assert!(!why.contains("secret"), "{why}");
         assert!(!format!("{:?}", settings(url)).contains("secret"));
     }
     let ca_file = Some("/nowhere/ca.pem".into());
-    let Err(StoreError::Setup(why)) = Target::build(&RedisSettings { ca_file, ..settings("rediss://localhost") }, None)
+    let Err(StoreError::Setup(why)) =
+        Target::build(&RedisSettings { ca_file, ..settings("rediss://localhost") }, None)
     else {
         panic!("the file is missing")
     };

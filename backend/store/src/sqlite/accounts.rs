@@ -5,12 +5,12 @@ use backend_protocol::api::{Device, DeviceKeys};
 use backend_protocol::id::{AccountId, DeviceId};
 use rusqlite::{Params, Transaction, params};
 
-use super::SqliteStore;
-use super::devices;
-use super::names;
 use super::statement::{execute, one};
+use super::{SqliteStore, devices, names};
 use crate::Retention;
-use crate::accounts::{Access, Account, Accounts, Claim, CredentialHash, DeviceChange, NewAccount, Opening, Removal};
+use crate::accounts::{
+    Access, Account, Accounts, Claim, CredentialHash, DeviceChange, NewAccount, Opening, Removal,
+};
 use crate::allowance::{Allowance, pseudonym, secret};
 use crate::broker::Topic;
 use crate::codec::{corrupt, millis, now, parsed};
@@ -40,7 +40,9 @@ impl Accounts for SqliteStore {
                 )
             })
             .await?;
-        let Some((account, expires, opened_only, removed)) = found else { return Ok(Access::Unknown) };
+        let Some((account, expires, opened_only, removed)) = found else {
+            return Ok(Access::Unknown);
+        };
         if removed {
             return Ok(Access::Removed);
         }
@@ -48,7 +50,11 @@ impl Accounts for SqliteStore {
         if !opened_only && expires < now + ttl - ttl / 100 {
             let id = account.id.clone();
             self.write(move |tx| {
-                execute(tx, "UPDATE accounts SET expires = ?2 WHERE id = ?1", params![id.as_str(), now + ttl])
+                execute(
+                    tx,
+                    "UPDATE accounts SET expires = ?2 WHERE id = ?1",
+                    params![id.as_str(), now + ttl],
+                )
             })
             .await?;
         }
@@ -57,7 +63,10 @@ impl Accounts for SqliteStore {
 
     async fn revoke_credential(&self, credential: &CredentialHash) -> Result<()> {
         let credential = *credential;
-        self.write(move |tx| execute(tx, "DELETE FROM credentials WHERE hash = ?1", params![credential.0])).await?;
+        self.write(move |tx| {
+            execute(tx, "DELETE FROM credentials WHERE hash = ?1", params![credential.0])
+        })
+        .await?;
         Ok(())
     }
 
@@ -72,8 +81,10 @@ impl Accounts for SqliteStore {
     }
 
     async fn claim_username(&self, account: &AccountId, username: &Username) -> Result<Claim> {
-        let (account, username, retention) = (account.clone(), username.clone(), self.retention.clone());
-        let (claim, concerned) = self.write(move |tx| names::claim(tx, &account, &username, &retention)).await?;
+        let (account, username, retention) =
+            (account.clone(), username.clone(), self.retention.clone());
+        let (claim, concerned) =
+            self.write(move |tx| names::claim(tx, &account, &username, &retention)).await?;
         concerned.into_iter().for_each(|account| self.wake(&Topic::Inbox(account)));
         Ok(claim)
     }
@@ -90,14 +101,23 @@ impl Accounts for SqliteStore {
         self.write(move |tx| devices::add(tx, &account, &device, &keys, &by, &retention)).await
     }
 
-    async fn use_device(&self, account: &AccountId, device: &DeviceId, by: &CredentialHash) -> Result<bool> {
+    async fn use_device(
+        &self,
+        account: &AccountId,
+        device: &DeviceId,
+        by: &CredentialHash,
+    ) -> Result<bool> {
         let (account, device, by) = (account.clone(), device.clone(), *by);
         let known = {
             let (account, device) = (account.clone(), device.clone());
             self.read(move |tx| devices::is_linked(tx, &account, &device, &by)).await?
         };
         // A connection usually comes with the credential it came with before.
-        if known { Ok(true) } else { self.write(move |tx| devices::link(tx, &account, &device, &by)).await }
+        if known {
+            Ok(true)
+        } else {
+            self.write(move |tx| devices::link(tx, &account, &device, &by)).await
+        }
     }
 
     async fn remove_device(
@@ -123,7 +143,11 @@ pub(super) fn exists(tx: &Transaction<'_>, account: &AccountId) -> Result<bool> 
 }
 
 /// The account has written something: it is kept as long as any other.
-pub(super) fn settle(tx: &Transaction<'_>, account: &AccountId, retention: &Retention) -> Result<()> {
+pub(super) fn settle(
+    tx: &Transaction<'_>,
+    account: &AccountId,
+    retention: &Retention,
+) -> Result<()> {
     execute(
         tx,
         "UPDATE accounts SET opened_only = 0, expires = ?2 WHERE id = ?1 AND opened_only",
@@ -133,7 +157,12 @@ pub(super) fn settle(tx: &Transaction<'_>, account: &AccountId, retention: &Rete
 }
 
 fn find(tx: &Transaction<'_>, by: &str, params: impl Params) -> Result<Option<Account>> {
-    one(tx, &format!("SELECT id, username FROM accounts WHERE {by} AND expires > ?2"), params, account_row)
+    one(
+        tx,
+        &format!("SELECT id, username FROM accounts WHERE {by} AND expires > ?2"),
+        params,
+        account_row,
+    )
 }
 
 fn account_row(row: &rusqlite::Row<'_>) -> Result<Account> {
@@ -180,7 +209,9 @@ fn spend(tx: &Transaction<'_>, allowance: &Allowance) -> Result<Option<Opening>>
         "INSERT INTO secrets (name, value) VALUES ('places', ?1) ON CONFLICT (name) DO NOTHING",
         params![secret()],
     )?;
-    let kept = one(tx, "SELECT value FROM secrets WHERE name = 'places'", [], |row| Ok(row.get::<_, String>(0)?))?;
+    let kept = one(tx, "SELECT value FROM secrets WHERE name = 'places'", [], |row| {
+        Ok(row.get::<_, String>(0)?)
+    })?;
     let place = pseudonym(&kept.unwrap_or_default(), &allowance.place);
     let sql = "SELECT spent_until FROM allowances WHERE place = ?1";
     let spent = one(tx, sql, params![place], |row| Ok(row.get::<_, i64>(0)?))?.unwrap_or(0);

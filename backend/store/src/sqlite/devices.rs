@@ -41,9 +41,10 @@ pub(super) fn add(
     if one(tx, sql, both, |_| Ok(()))?.is_some() || is_removed(tx, by)? {
         return Ok(DeviceChange::Removed);
     }
-    let known = one(tx, "SELECT keys FROM devices WHERE account = ?1 AND device = ?2", both, |row| {
-        decode::<DeviceKeys>("devices.keys", &row.get::<_, String>(0)?)
-    })?;
+    let known =
+        one(tx, "SELECT keys FROM devices WHERE account = ?1 AND device = ?2", both, |row| {
+            decode::<DeviceKeys>("devices.keys", &row.get::<_, String>(0)?)
+        })?;
     if let Some(known) = known {
         if known != *keys {
             return Ok(DeviceChange::Conflict);
@@ -51,10 +52,14 @@ pub(super) fn add(
         link(tx, account, device, by)?;
         return Ok(DeviceChange::Unchanged);
     }
-    let number =
-        |sql: &str| Ok::<_, crate::StoreError>(one(tx, sql, [account.as_str()], |row| count(row, 0))?.unwrap_or(0));
+    let number = |sql: &str| {
+        Ok::<_, crate::StoreError>(
+            one(tx, sql, [account.as_str()], |row| count(row, 0))?.unwrap_or(0),
+        )
+    };
     if number("SELECT count(*) FROM devices WHERE account = ?1")? >= MAX_DEVICES as u64
-        || number("SELECT count(*) FROM removed_devices WHERE account = ?1")? >= MAX_DEVICES_REMOVED as u64
+        || number("SELECT count(*) FROM removed_devices WHERE account = ?1")?
+            >= MAX_DEVICES_REMOVED as u64
     {
         return Ok(DeviceChange::TooMany);
     }
@@ -88,8 +93,14 @@ pub(super) fn is_linked(
     Ok(one(tx, sql, params![account.as_str(), device.as_str(), by.0], |_| Ok(()))?.is_some())
 }
 
-/// Notes that the credential belongs to a device; false when the device is not registered or the credential removed.
-pub(super) fn link(tx: &Transaction<'_>, account: &AccountId, device: &DeviceId, by: &CredentialHash) -> Result<bool> {
+/// Notes that the credential belongs to a device; false when the device is not registered or the
+/// credential removed.
+pub(super) fn link(
+    tx: &Transaction<'_>,
+    account: &AccountId,
+    device: &DeviceId,
+    by: &CredentialHash,
+) -> Result<bool> {
     let both = params![account.as_str(), device.as_str()];
     let sql = "SELECT 1 FROM devices WHERE account = ?1 AND device = ?2";
     if one(tx, sql, both, |_| Ok(()))?.is_none() || is_removed(tx, by)? {
@@ -117,7 +128,8 @@ pub(super) fn remove(
     }
     let both = params![account.as_str(), device.as_str()];
     let replaced = is_linked(tx, account, device, by)? && {
-        let sql = "SELECT 1 FROM device_credentials WHERE account = ?1 AND device <> ?2 AND hash = ?3";
+        let sql =
+            "SELECT 1 FROM device_credentials WHERE account = ?1 AND device <> ?2 AND hash = ?3";
         one(tx, sql, params![account.as_str(), device.as_str(), by.0], |_| Ok(()))?.is_some()
     };
     execute(
@@ -136,9 +148,17 @@ pub(super) fn remove(
     if execute(tx, "DELETE FROM devices WHERE account = ?1 AND device = ?2", both)? == 0 {
         return Ok(Removal::NotFound);
     }
-    execute(tx, "INSERT INTO removed_devices (account, device) VALUES (?1, ?2) ON CONFLICT DO NOTHING", both)?;
+    execute(
+        tx,
+        "INSERT INTO removed_devices (account, device) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+        both,
+    )?;
     if replaced {
-        execute(tx, "INSERT INTO credentials (hash, account) VALUES (?1, ?2)", params![fresh.0, account.as_str()])?;
+        execute(
+            tx,
+            "INSERT INTO credentials (hash, account) VALUES (?1, ?2)",
+            params![fresh.0, account.as_str()],
+        )?;
     }
     Ok(Removal::Removed { replaced })
 }

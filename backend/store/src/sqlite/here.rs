@@ -63,7 +63,12 @@ impl Here {
 
 #[async_trait]
 impl Presence for SqliteStore {
-    async fn arrive(&self, account: &AccountId, connection: &ConnectionId, ttl: Duration) -> Result<Transition> {
+    async fn arrive(
+        &self,
+        account: &AccountId,
+        connection: &ConnectionId,
+        ttl: Duration,
+    ) -> Result<Transition> {
         let mut book = self.here.lock();
         Ok(book.online.entry(account.clone()).or_default().renew(connection, Instant::now(), ttl))
     }
@@ -82,22 +87,37 @@ impl Presence for SqliteStore {
     async fn online(&self, accounts: &[AccountId]) -> Result<BTreeSet<AccountId>> {
         let now = Instant::now();
         let book = self.here.lock();
-        let here = |account: &&AccountId| book.online.get(account).is_some_and(|connections| connections.alive(now));
+        let here = |account: &&AccountId| {
+            book.online.get(account).is_some_and(|connections| connections.alive(now))
+        };
         Ok(accounts.iter().filter(here).cloned().collect())
     }
 
-    async fn enter_lobby(&self, user: &User, connection: &ConnectionId, ttl: Duration) -> Result<Transition> {
+    async fn enter_lobby(
+        &self,
+        user: &User,
+        connection: &ConnectionId,
+        ttl: Duration,
+    ) -> Result<Transition> {
         let mut book = self.here.lock();
-        let (shown, connections) =
-            book.lobby.entry(user.account_id.clone()).or_insert_with(|| (user.clone(), Connections::default()));
+        let (shown, connections) = book
+            .lobby
+            .entry(user.account_id.clone())
+            .or_insert_with(|| (user.clone(), Connections::default()));
         *shown = user.clone();
         Ok(connections.renew(connection, Instant::now(), ttl))
     }
 
-    async fn leave_lobby(&self, account: &AccountId, connection: &ConnectionId) -> Result<Transition> {
+    async fn leave_lobby(
+        &self,
+        account: &AccountId,
+        connection: &ConnectionId,
+    ) -> Result<Transition> {
         let now = Instant::now();
         let mut book = self.here.lock();
-        let Some((_, connections)) = book.lobby.get_mut(account) else { return Ok(Transition::Same) };
+        let Some((_, connections)) = book.lobby.get_mut(account) else {
+            return Ok(Transition::Same);
+        };
         let transition = connections.end(connection, now);
         if !connections.alive(now) {
             book.lobby.remove(account);
@@ -108,7 +128,8 @@ impl Presence for SqliteStore {
     async fn rename_in_lobby(&self, user: &User) -> Result<bool> {
         let now = Instant::now();
         let mut book = self.here.lock();
-        let shown = book.lobby.get_mut(&user.account_id).filter(|(_, connections)| connections.alive(now));
+        let shown =
+            book.lobby.get_mut(&user.account_id).filter(|(_, connections)| connections.alive(now));
         let Some((shown, _)) = shown else { return Ok(false) };
         *shown = user.clone();
         Ok(true)

@@ -32,15 +32,26 @@ pub(super) fn append_event(
     )?
     .unwrap_or(1);
     let (conversation, sender, seq) = match event {
-        InboxEvent::Message(message) => {
-            (Some(message.conversation.as_str()), Some(message.sender.as_str()), Some(bind(message.seq)))
+        InboxEvent::Message(message) => (
+            Some(message.conversation.as_str()),
+            Some(message.sender.as_str()),
+            Some(bind(message.seq)),
+        ),
+        InboxEvent::Receipt { .. } | InboxEvent::KeyChange { .. } | InboxEvent::Renamed { .. } => {
+            (None, None, None)
         }
-        InboxEvent::Receipt { .. } | InboxEvent::KeyChange { .. } | InboxEvent::Renamed { .. } => (None, None, None),
     };
     execute(
         tx,
         "INSERT INTO inbox_events (account, position, conversation, sender, seq, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        params![account, bind(position), conversation, sender, seq, encode("inbox_events.body", event)?],
+        params![
+            account,
+            bind(position),
+            conversation,
+            sender,
+            seq,
+            encode("inbox_events.body", event)?
+        ],
     )?;
     execute(
         tx,
@@ -51,10 +62,16 @@ pub(super) fn append_event(
 }
 
 /// Events after a position.
-pub(super) fn page(tx: &Transaction<'_>, account: &AccountId, after: u64, limit: usize) -> Result<InboxPage> {
+pub(super) fn page(
+    tx: &Transaction<'_>,
+    account: &AccountId,
+    after: u64,
+    limit: usize,
+) -> Result<InboxPage> {
     let (account, now) = (account.as_str(), now());
     let sql = "SELECT head, expires > ?2 FROM inboxes WHERE account = ?1";
-    let state = one(tx, sql, params![account, now], |row| Ok((count(row, 0)?, row.get::<_, bool>(1)?)))?;
+    let state =
+        one(tx, sql, params![account, now], |row| Ok((count(row, 0)?, row.get::<_, bool>(1)?)))?;
     let (head, kept) = state.unwrap_or((0, false));
     if !kept {
         return Ok(InboxPage { events: Vec::new(), first: head + 1, head });
@@ -67,5 +84,9 @@ pub(super) fn page(tx: &Transaction<'_>, account: &AccountId, after: u64, limit:
         params![account, bind(after), i64::try_from(limit).unwrap_or(i64::MAX)],
         |row| Ok((count(row, 0)?, decode("inbox_events.body", &row.get::<_, String>(1)?)?)),
     )?;
-    Ok(InboxPage { events, first: first.and_then(|first| u64::try_from(first).ok()).unwrap_or(head + 1), head })
+    Ok(InboxPage {
+        events,
+        first: first.and_then(|first| u64::try_from(first).ok()).unwrap_or(head + 1),
+        head,
+    })
 }

@@ -1,4 +1,5 @@
-//! Private messages and inboxes in SQLite: each method is one transaction, so a message is everywhere or nowhere.
+//! Private messages and inboxes in SQLite: each method is one transaction, so a message is
+//! everywhere or nowhere.
 
 use async_trait::async_trait;
 use backend_protocol::api::{Conversation, PrivateMessage, User};
@@ -19,7 +20,8 @@ use crate::mailboxes::{Delivered, Delivery, InboxPage, Mailboxes, Page};
 #[async_trait]
 impl Mailboxes for SqliteStore {
     async fn deliver(&self, delivery: &Delivery) -> Result<Option<Delivered>> {
-        let topics = [Topic::Inbox(delivery.recipient.clone()), Topic::Inbox(delivery.sender.clone())];
+        let topics =
+            [Topic::Inbox(delivery.recipient.clone()), Topic::Inbox(delivery.sender.clone())];
         let (delivery, retention) = (delivery.clone(), self.retention.clone());
         let delivered = self.write(move |tx| deliver(tx, delivery, &retention)).await?;
         if delivered.is_some() {
@@ -48,11 +50,19 @@ impl Mailboxes for SqliteStore {
         Ok(())
     }
 
-    async fn mark_read(&self, account: &AccountId, conversation: &ConversationId, upto: u64) -> Result<bool> {
+    async fn mark_read(
+        &self,
+        account: &AccountId,
+        conversation: &ConversationId,
+        upto: u64,
+    ) -> Result<bool> {
         let Some(peer) = conversation.peer_of(account) else { return Ok(false) };
         let topics = [Topic::Inbox(peer.clone()), Topic::Inbox(account.clone())];
-        let (account, conversation, retention) = (account.clone(), conversation.clone(), self.retention.clone());
-        let advanced = self.write(move |tx| mark_read(tx, &account, &peer, &conversation, upto, &retention)).await?;
+        let (account, conversation, retention) =
+            (account.clone(), conversation.clone(), self.retention.clone());
+        let advanced = self
+            .write(move |tx| mark_read(tx, &account, &peer, &conversation, upto, &retention))
+            .await?;
         if advanced {
             topics.iter().for_each(|topic| self.wake(topic));
         }
@@ -79,7 +89,11 @@ impl Mailboxes for SqliteStore {
     }
 }
 
-fn deliver(tx: &Transaction<'_>, delivery: Delivery, retention: &Retention) -> Result<Option<Delivered>> {
+fn deliver(
+    tx: &Transaction<'_>,
+    delivery: Delivery,
+    retention: &Retention,
+) -> Result<Option<Delivered>> {
     let Delivery { sender, device, recipient, cid, envelope } = delivery;
     if !exists(tx, &recipient)? {
         return Ok(None);
@@ -91,9 +105,14 @@ fn deliver(tx: &Transaction<'_>, delivery: Delivery, retention: &Retention) -> R
         "DELETE FROM private_messages WHERE conversation = (SELECT id FROM conversations WHERE id = ?1 AND expires <= ?2)",
         params![id, now],
     )?;
-    let sql = "SELECT seq, at FROM private_messages WHERE conversation = ?1 AND sender = ?2 AND cid = ?3";
+    let sql =
+        "SELECT seq, at FROM private_messages WHERE conversation = ?1 AND sender = ?2 AND cid = ?3";
     let earlier = one(tx, sql, params![id, sender.as_str(), cid.as_str()], |row| {
-        Ok(Delivered { conversation: conversation.clone(), seq: count(row, 0)?, at: rfc3339(row.get(1)?) })
+        Ok(Delivered {
+            conversation: conversation.clone(),
+            seq: count(row, 0)?,
+            at: rfc3339(row.get(1)?),
+        })
     })?;
     if earlier.is_some() {
         return Ok(earlier);
@@ -126,7 +145,8 @@ fn deliver(tx: &Transaction<'_>, delivery: Delivery, retention: &Retention) -> R
         "DELETE FROM private_messages WHERE conversation = ?1 AND seq <= ?2",
         params![message.conversation.as_str(), kept_from],
     )?;
-    let delivered = Delivered { conversation: message.conversation.clone(), seq, at: message.at.clone() };
+    let delivered =
+        Delivered { conversation: message.conversation.clone(), seq, at: message.at.clone() };
     let mut members = delivered.conversation.members().to_vec();
     members.dedup();
     let event = InboxEvent::Message(message);
@@ -142,16 +162,28 @@ fn deliver(tx: &Transaction<'_>, delivery: Delivery, retention: &Retention) -> R
 }
 
 /// Advances the inbox mark, tells each sender concerned, and says who they were.
-fn mark_received(tx: &Transaction<'_>, me: &AccountId, upto: u64, retention: &Retention) -> Result<Vec<AccountId>> {
-    let marks = one(tx, "SELECT received, head FROM inboxes WHERE account = ?1", params![me.as_str()], |row| {
-        Ok((count(row, 0)?, count(row, 1)?))
-    })?;
+fn mark_received(
+    tx: &Transaction<'_>,
+    me: &AccountId,
+    upto: u64,
+    retention: &Retention,
+) -> Result<Vec<AccountId>> {
+    let marks = one(
+        tx,
+        "SELECT received, head FROM inboxes WHERE account = ?1",
+        params![me.as_str()],
+        |row| Ok((count(row, 0)?, count(row, 1)?)),
+    )?;
     let Some((received, head)) = marks else { return Ok(Vec::new()) };
     let upto = upto.min(head);
     if upto <= received {
         return Ok(Vec::new());
     }
-    execute(tx, "UPDATE inboxes SET received = ?2 WHERE account = ?1", params![me.as_str(), bind(upto)])?;
+    execute(
+        tx,
+        "UPDATE inboxes SET received = ?2 WHERE account = ?1",
+        params![me.as_str(), bind(upto)],
+    )?;
     let news = all(
         tx,
         "SELECT conversation, sender, max(seq) FROM inbox_events
@@ -173,7 +205,8 @@ fn mark_received(tx: &Transaction<'_>, me: &AccountId, upto: u64, retention: &Re
         )?;
         if advanced > 0 {
             let state = ReceiptState::Received;
-            let receipt = InboxEvent::Receipt { conversation, account: me.clone(), state, upto: seq };
+            let receipt =
+                InboxEvent::Receipt { conversation, account: me.clone(), state, upto: seq };
             append_event(tx, &sender, &receipt, retention)?;
             senders.push(sender);
         }
@@ -238,8 +271,11 @@ fn conversations(tx: &Transaction<'_>, me: &AccountId) -> Result<Vec<Conversatio
         let sql = "SELECT username FROM accounts WHERE id = ?1 AND expires > ?2";
         let name = one(tx, sql, params![peer, now()], |row| Ok(row.get::<_, Option<String>>(0)?))?;
         conversation.peer.username = name.flatten().unwrap_or_default();
-        let sql = "SELECT received_upto, read_upto FROM members WHERE account = ?1 AND conversation = ?2";
-        let marks = one(tx, sql, params![peer, conversation.id.as_str()], |row| Ok((count(row, 0)?, count(row, 1)?)))?;
+        let sql =
+            "SELECT received_upto, read_upto FROM members WHERE account = ?1 AND conversation = ?2";
+        let marks = one(tx, sql, params![peer, conversation.id.as_str()], |row| {
+            Ok((count(row, 0)?, count(row, 1)?))
+        })?;
         (conversation.peer_received_upto, conversation.peer_read_upto) = marks.unwrap_or_default();
     }
     Ok(found)
@@ -259,13 +295,23 @@ pub(super) fn peers(tx: &Transaction<'_>, me: &AccountId) -> Result<Vec<AccountI
     )
 }
 
-fn page(tx: &Transaction<'_>, conversation: &ConversationId, before: Option<u64>, limit: usize) -> Result<Page> {
+fn page(
+    tx: &Transaction<'_>,
+    conversation: &ConversationId,
+    before: Option<u64>,
+    limit: usize,
+) -> Result<Page> {
     let wanted = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut messages: Vec<PrivateMessage> = all(
         tx,
         "SELECT body FROM private_messages JOIN conversations c ON c.id = conversation
          WHERE conversation = ?1 AND seq < ?2 AND c.expires > ?3 ORDER BY seq DESC LIMIT ?4",
-        params![conversation.as_str(), before.map_or(i64::MAX, bind), now(), wanted.saturating_add(1)],
+        params![
+            conversation.as_str(),
+            before.map_or(i64::MAX, bind),
+            now(),
+            wanted.saturating_add(1)
+        ],
         |row| decode("private_messages.body", &row.get::<_, String>(0)?),
     )?;
     let more = messages.len() > limit;

@@ -22,11 +22,14 @@ pub(super) fn refusal(
 ) -> Result<Option<Claim>> {
     let now = now();
     let sql = "SELECT expires FROM accounts WHERE name_key = ?1 AND id <> ?2";
-    let holder = one(tx, sql, params![username.key(), me.as_str()], |row| Ok(row.get::<_, i64>(0)?))?;
+    let holder =
+        one(tx, sql, params![username.key(), me.as_str()], |row| Ok(row.get::<_, i64>(0)?))?;
     match holder {
         Some(expires) if expires > now => return Ok(Some(Claim::Taken)),
         // Expired and not swept yet: given up when it expired.
-        Some(expires) if expires.saturating_add(millis(retention.name_hold)) > now => return Ok(Some(Claim::HeldBack)),
+        Some(expires) if expires.saturating_add(millis(retention.name_hold)) > now => {
+            return Ok(Some(Claim::HeldBack));
+        }
         Some(_) | None => {}
     }
     let sql = "SELECT 1 FROM names_given_up WHERE name_key = ?1 AND account <> ?2 AND until > ?3";
@@ -96,11 +99,15 @@ fn announce(
 ) -> Result<Vec<AccountId>> {
     let mut concerned = super::mailboxes::peers(tx, me)?;
     concerned.retain(|peer| peer != me);
-    let own = all(tx, "SELECT account FROM devices WHERE account = ?1 LIMIT 1", params![me.as_str()], |row| {
-        parsed("devices.account", row.get(0)?)
-    })?;
+    let own = all(
+        tx,
+        "SELECT account FROM devices WHERE account = ?1 LIMIT 1",
+        params![me.as_str()],
+        |row| parsed("devices.account", row.get(0)?),
+    )?;
     concerned.extend(own);
-    let event = InboxEvent::Renamed { account: me.clone(), username: username.to_owned(), previous };
+    let event =
+        InboxEvent::Renamed { account: me.clone(), username: username.to_owned(), previous };
     for account in &concerned {
         append_event(tx, account, &event, retention)?;
     }

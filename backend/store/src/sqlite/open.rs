@@ -9,7 +9,8 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::error::{Result, StoreError};
 
-/// Each entry leads from the version before it to the next; `user_version` counts those carried out.
+/// Each entry leads from the version before it to the next; `user_version` counts those carried
+/// out.
 const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("schema_2.sql")];
 
 /// Marks the file as ours (`PRAGMA application_id`): "Gate".
@@ -18,10 +19,14 @@ const APPLICATION_ID: i32 = 0x4761_7465;
 /// How long a connection waits for another one's lock.
 const BUSY: Duration = Duration::from_secs(5);
 
-/// Makes the file where it is missing, for the owner's eyes only, and holds it against a second process.
+/// Makes the file where it is missing, for the owner's eyes only, and holds it against a second
+/// process.
 pub(super) fn claim(path: &Path) -> Result<File> {
     let fail = |what: &str, error: &dyn std::fmt::Display| {
-        StoreError::Setup(format!("{what} {}: {error}; give a path this process may write to", path.display()))
+        StoreError::Setup(format!(
+            "{what} {}: {error}; give a path this process may write to",
+            path.display()
+        ))
     };
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         DirBuilder::new()
@@ -30,12 +35,20 @@ pub(super) fn claim(path: &Path) -> Result<File> {
             .create(folder)
             .map_err(|error| fail("cannot create the folder of", &error))?;
     }
-    let private =
-        |path: &Path| OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
+    let private = |path: &Path| {
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)
+    };
     private(path).map_err(|error| fail("cannot write", &error))?;
     let mut beside = path.as_os_str().to_owned();
     beside.push(".lock");
-    let lock = private(Path::new(&beside)).map_err(|error| fail("cannot write the lock of", &error))?;
+    let lock =
+        private(Path::new(&beside)).map_err(|error| fail("cannot write the lock of", &error))?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(StoreError::Setup(format!(
@@ -49,12 +62,23 @@ pub(super) fn claim(path: &Path) -> Result<File> {
 /// The connection that writes, with the schema up to date.
 pub(super) fn writer(path: &Path) -> Result<Connection> {
     let mut connection = connect(path)?;
-    let found = setup(path, connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)))?;
-    let application = setup(path, connection.pragma_query_value(None, "application_id", |row| row.get::<_, i32>(0)))?;
-    let tables =
-        setup(path, connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0)))?;
+    let found = setup(
+        path,
+        connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)),
+    )?;
+    let application = setup(
+        path,
+        connection.pragma_query_value(None, "application_id", |row| row.get::<_, i32>(0)),
+    )?;
+    let tables = setup(
+        path,
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0)),
+    )?;
     if tables > 0 && application != APPLICATION_ID {
-        return Err(StoreError::Setup(format!("{} is the database of another program", path.display())));
+        return Err(StoreError::Setup(format!(
+            "{} is the database of another program",
+            path.display()
+        )));
     }
     let done = usize::try_from(found).unwrap_or(usize::MAX);
     let Some(pending) = MIGRATIONS.get(done..) else {
@@ -86,8 +110,8 @@ fn migrate(connection: &mut Connection, done: usize, pending: &[&str]) -> rusqli
     Ok(())
 }
 
-/// WAL lets readers go on while one writes. With `synchronous = NORMAL` a commit survives the death of the process at
-/// any moment; a power cut may take back the last commits, but never half of one.
+/// WAL lets readers go on while one writes. With `synchronous = NORMAL` a commit survives the death
+/// of the process at any moment; a power cut may take back the last commits, but never half of one.
 fn connect(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = setup(path, Connection::open_with_flags(path, flags))?;
@@ -101,6 +125,7 @@ fn connect(path: &Path) -> Result<Connection> {
 }
 
 fn setup<T>(path: &Path, outcome: rusqlite::Result<T>) -> Result<T> {
-    outcome
-        .map_err(|error| StoreError::Setup(format!("{} cannot be used as the SQLite store: {error}", path.display())))
+    outcome.map_err(|error| {
+        StoreError::Setup(format!("{} cannot be used as the SQLite store: {error}", path.display()))
+    })
 }

@@ -8,10 +8,9 @@ use backend_protocol::id::{AccountId, RunId, SessionId};
 use backend_protocol::run::RunEvent;
 use rusqlite::{Transaction, params};
 
-use super::SqliteStore;
 use super::accounts::settle;
-use super::sessions;
 use super::statement::{all, bind, count, execute, one};
+use super::{SqliteStore, sessions};
 use crate::Retention;
 use crate::broker::Topic;
 use crate::codec::{corrupt, decode, encode, millis, now, parsed};
@@ -33,11 +32,15 @@ impl Runs for SqliteStore {
         lease: Duration,
     ) -> Result<bool> {
         let topic = Topic::Run(run.clone());
-        let bodies = events.iter().map(|event| encode("run_events.body", event)).collect::<Result<Vec<_>>>()?;
+        let bodies = events
+            .iter()
+            .map(|event| encode("run_events.body", event))
+            .collect::<Result<Vec<_>>>()?;
         let (account, run) = (account.clone(), run.clone());
         let open = self
             .write(move |tx| {
-                let Some(found) = find(tx, &account, &run)?.filter(|found| found.closed.is_none()) else {
+                let Some(found) = find(tx, &account, &run)?.filter(|found| found.closed.is_none())
+                else {
                     return Ok(false);
                 };
                 let mut last = found.last;
@@ -68,7 +71,8 @@ impl Runs for SqliteStore {
     ) -> Result<bool> {
         let topic = Topic::Run(run.clone());
         let last = encode("runs.closed", last)?;
-        let (account, run, answer, retention) = (account.clone(), run.clone(), answer.cloned(), self.retention.clone());
+        let (account, run, answer, retention) =
+            (account.clone(), run.clone(), answer.cloned(), self.retention.clone());
         let closed = self
             .write(move |tx| {
                 let Some(found) = find(tx, &account, &run)? else { return Ok(false) };
@@ -86,7 +90,13 @@ impl Runs for SqliteStore {
         Ok(closed)
     }
 
-    async fn run_log(&self, account: &AccountId, run: &RunId, after: u64, limit: usize) -> Result<Option<RunLog>> {
+    async fn run_log(
+        &self,
+        account: &AccountId,
+        run: &RunId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Option<RunLog>> {
         let (account, run) = (account.clone(), run.clone());
         self.read(move |tx| {
             let Some(found) = find(tx, &account, &run)? else { return Ok(None) };
@@ -108,7 +118,8 @@ impl Runs for SqliteStore {
         let (account, run) = (account.clone(), run.clone());
         let asked = self
             .write(move |tx| {
-                let sql = "UPDATE runs SET stop = 1 WHERE account = ?1 AND id = ?2 AND closed IS NULL";
+                let sql =
+                    "UPDATE runs SET stop = 1 WHERE account = ?1 AND id = ?2 AND closed IS NULL";
                 Ok(execute(tx, sql, params![account.as_str(), run.as_str()])? > 0)
             })
             .await?;
@@ -182,7 +193,9 @@ fn open(tx: &Transaction<'_>, new: &NewRun, retention: &Retention) -> Result<Ope
         })?;
         match earlier {
             Some((hash, ..)) if hash != *body => return Ok(Opened::IdempotencyConflict),
-            Some((_, run, session)) if run != new.run => return Ok(Opened::Existing { run, session }),
+            Some((_, run, session)) if run != new.run => {
+                return Ok(Opened::Existing { run, session });
+            }
             _ => {}
         }
     }
@@ -198,8 +211,14 @@ fn open(tx: &Transaction<'_>, new: &NewRun, retention: &Retention) -> Result<Ope
     Ok(Opened::New { session, history: sessions::messages(tx, &new.account, &new.session)? })
 }
 
-fn write_opening(tx: &Transaction<'_>, new: &NewRun, fresh: bool, retention: &Retention) -> Result<()> {
-    let (account, session, run, now) = (new.account.as_str(), new.session.as_str(), new.run.as_str(), now());
+fn write_opening(
+    tx: &Transaction<'_>,
+    new: &NewRun,
+    fresh: bool,
+    retention: &Retention,
+) -> Result<()> {
+    let (account, session, run, now) =
+        (new.account.as_str(), new.session.as_str(), new.run.as_str(), now());
     settle(tx, &new.account, retention)?;
     if fresh {
         // An expired one of that name may not have been swept yet.
@@ -208,7 +227,14 @@ fn write_opening(tx: &Transaction<'_>, new: &NewRun, fresh: bool, retention: &Re
             tx,
             "INSERT INTO sessions (account, id, title, model, created, updated, expires)
              VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6)",
-            params![account, session, new.title, new.model, now, now + millis(retention.session_ttl)],
+            params![
+                account,
+                session,
+                new.title,
+                new.model,
+                now,
+                now + millis(retention.session_ttl)
+            ],
         )?;
     }
     execute(
@@ -254,7 +280,13 @@ fn close(
     Ok(())
 }
 
-fn append(tx: &Transaction<'_>, account: &AccountId, run: &RunId, n: u64, body: &str) -> Result<()> {
+fn append(
+    tx: &Transaction<'_>,
+    account: &AccountId,
+    run: &RunId,
+    n: u64,
+    body: &str,
+) -> Result<()> {
     let sql = "INSERT INTO run_events (account, run, n, body) VALUES (?1, ?2, ?3, ?4)";
     execute(tx, sql, params![account.as_str(), run.as_str(), bind(n), body])?;
     Ok(())

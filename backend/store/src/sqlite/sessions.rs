@@ -29,7 +29,11 @@ impl Sessions for SqliteStore {
         self.read(move |tx| find(tx, &account, &session)).await
     }
 
-    async fn history(&self, account: &AccountId, session: &SessionId) -> Result<Option<Vec<Message>>> {
+    async fn history(
+        &self,
+        account: &AccountId,
+        session: &SessionId,
+    ) -> Result<Option<Vec<Message>>> {
         let (account, session) = (account.clone(), session.clone());
         self.read(move |tx| match find(tx, &account, &session)? {
             Some(_) => Ok(Some(messages(tx, &account, &session)?)),
@@ -51,7 +55,13 @@ impl Sessions for SqliteStore {
                 "UPDATE sessions SET title = coalesce(?3, title), model = coalesce(?4, model),
                    system_prompt = CASE WHEN ?5 IS NULL THEN system_prompt ELSE nullif(?5, '') END
                  WHERE account = ?1 AND id = ?2",
-                params![account.as_str(), session.as_str(), patch.title, patch.model, patch.system_prompt],
+                params![
+                    account.as_str(),
+                    session.as_str(),
+                    patch.title,
+                    patch.model,
+                    patch.system_prompt
+                ],
             )?;
             find(tx, &account, &session)
         })
@@ -62,7 +72,9 @@ impl Sessions for SqliteStore {
         let (account, session) = (account.clone(), session.clone());
         let deleted = self
             .write(move |tx| {
-                let Some(found) = find(tx, &account, &session)? else { return Ok(Deleted::NotFound) };
+                let Some(found) = find(tx, &account, &session)? else {
+                    return Ok(Deleted::NotFound);
+                };
                 remove(tx, &account, &session)?;
                 Ok(Deleted::Gone { active_run: found.active_run })
             })
@@ -76,13 +88,21 @@ impl Sessions for SqliteStore {
 }
 
 /// One session, unless it has expired.
-pub(super) fn find(tx: &Transaction<'_>, account: &AccountId, session: &SessionId) -> Result<Option<Session>> {
+pub(super) fn find(
+    tx: &Transaction<'_>,
+    account: &AccountId,
+    session: &SessionId,
+) -> Result<Option<Session>> {
     let sql = format!("{SELECT} WHERE s.account = ?1 AND s.id = ?2 AND s.expires > ?3");
     one(tx, &sql, params![account.as_str(), session.as_str(), now()], session_row)
 }
 
 /// The kept messages, oldest first.
-pub(super) fn messages(tx: &Transaction<'_>, account: &AccountId, session: &SessionId) -> Result<Vec<Message>> {
+pub(super) fn messages(
+    tx: &Transaction<'_>,
+    account: &AccountId,
+    session: &SessionId,
+) -> Result<Vec<Message>> {
     all(
         tx,
         "SELECT body FROM messages WHERE account = ?1 AND session = ?2 ORDER BY n",

@@ -38,7 +38,11 @@ impl SqliteStore {
         let hold = millis(self.retention.name_hold);
         self.write(move |tx| execute(tx, HELD_BACK, params![now, hold])).await?;
         // One transaction for each statement: writers in between wait for one of them, not for all.
-        for (sql, before) in EXPIRED.iter().map(|sql| (*sql, now)).chain(FORGOTTEN.iter().map(|sql| (*sql, long_ago))) {
+        for (sql, before) in EXPIRED
+            .iter()
+            .map(|sql| (*sql, now))
+            .chain(FORGOTTEN.iter().map(|sql| (*sql, long_ago)))
+        {
             removed += self.write(move |tx| execute(tx, sql, params![before])).await?;
         }
         Ok(u64::try_from(removed).unwrap_or(u64::MAX))

@@ -1,4 +1,5 @@
-//! One thread with one connection: SQLite blocks, so it never runs on the threads of the async runtime.
+//! One thread with one connection: SQLite blocks, so it never runs on the threads of the async
+//! runtime.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::JoinHandle;
@@ -25,12 +26,18 @@ pub(super) struct Worker {
 
 impl Worker {
     /// Starts the thread that owns `connection` from now on.
-    pub(super) fn start(name: &str, connection: Connection, behavior: TransactionBehavior) -> Result<Self> {
+    pub(super) fn start(
+        name: &str,
+        connection: Connection,
+        behavior: TransactionBehavior,
+    ) -> Result<Self> {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let thread = std::thread::Builder::new()
             .name(name.to_owned())
             .spawn(move || work_off(connection, jobs))
-            .map_err(|error| StoreError::Setup(format!("cannot start the thread {name}: {error}")))?;
+            .map_err(|error| {
+                StoreError::Setup(format!("cannot start the thread {name}: {error}"))
+            })?;
         Ok(Self { queue: Some(queue), thread: Some(thread), behavior })
     }
 
@@ -50,9 +57,9 @@ impl Worker {
             queue.send(job).await.map_err(|_| ended())?;
             answered.await.map_err(|_| ended())?
         };
-        tokio::time::timeout(DEADLINE, through)
-            .await
-            .unwrap_or_else(|_| Err(unavailable(format!("SQLite did not answer within {} s", DEADLINE.as_secs()))))
+        tokio::time::timeout(DEADLINE, through).await.unwrap_or_else(|_| {
+            Err(unavailable(format!("SQLite did not answer within {} s", DEADLINE.as_secs())))
+        })
     }
 }
 
@@ -69,7 +76,8 @@ impl Drop for Worker {
 
 fn work_off(mut connection: Connection, mut jobs: mpsc::Receiver<Job>) {
     while let Some(job) = jobs.blocking_recv() {
-        // The transaction rolls back while unwinding, and the connection stays usable for the next job.
+        // The transaction rolls back while unwinding, and the connection stays usable for the next
+        // job.
         if catch_unwind(AssertUnwindSafe(|| job(&mut connection))).is_err() {
             tracing::error!("a transaction of the store panicked and was rolled back");
         }

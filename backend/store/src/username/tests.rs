@@ -11,7 +11,8 @@ fn key(name: &str) -> String {
 
 #[test]
 fn a_name_is_shown_as_it_is_written() {
-    for name in ["Ada", "ada_1", "Zoë", "Łukasz", "李小龙", "Ελένη", "नमस्ते"] {
+    for name in ["Ada", "ada_1", "Zoë", "Łukasz", "李小龙", "Ελένη", "नमस्ते"]
+    {
         assert_eq!(Username::parse(name).unwrap().display(), name);
     }
     assert_eq!(Username::parse("  Ada ").unwrap().display(), "Ada");
@@ -41,7 +42,15 @@ fn a_refusal_says_what_was_expected() {
     for bad in ["", "   ", &(longest + "x"), &"x".repeat(100_000)] {
         assert_eq!(Username::parse(bad), Err(InvalidUsername::Length));
     }
-    for bad in ["two words", "tab\there", "nul\0", "zero\u{200b}width", "right\u{202e}left", "smile😀", "a\u{ad}b"] {
+    for bad in [
+        "two words",
+        "tab\there",
+        "nul\0",
+        "zero\u{200b}width",
+        "right\u{202e}left",
+        "smile😀",
+        "a\u{ad}b",
+    ] {
         assert_eq!(Username::parse(bad), Err(InvalidUsername::Characters), "{bad:?}");
     }
     assert_eq!(InvalidUsername::Length.to_string(), "a username has 1 to 32 characters");

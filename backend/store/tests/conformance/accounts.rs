@@ -30,8 +30,14 @@ pub(crate) async fn an_unused_account_expires(bed: &Bed) {
     let (idle, busy) = (account("idle"), account("busy"));
     store.create_account(&idle, &credential(1)).await.unwrap();
     store.create_account(&busy, &credential(2)).await.unwrap();
-    assert_eq!(store.claim_username(&idle, &username("idle")).await.unwrap(), Claim::Claimed { previous: None });
-    assert_eq!(store.claim_username(&busy, &username("busy")).await.unwrap(), Claim::Claimed { previous: None });
+    assert_eq!(
+        store.claim_username(&idle, &username("idle")).await.unwrap(),
+        Claim::Claimed { previous: None }
+    );
+    assert_eq!(
+        store.claim_username(&busy, &username("busy")).await.unwrap(),
+        Claim::Claimed { previous: None }
+    );
     eventually("the idle account expires while the busy one lives", async || {
         assert!(store.access(&credential(2)).await.unwrap().account().is_some(), "use renews");
         store.account(&idle).await.unwrap().is_none()
@@ -39,12 +45,23 @@ pub(crate) async fn an_unused_account_expires(bed: &Bed) {
     .await;
     assert_eq!(store.access(&credential(1)).await.unwrap(), Access::Unknown);
     assert_eq!(store.account_by_username(&username("idle")).await.unwrap(), None);
-    assert_eq!(store.claim_username(&busy, &username("idle")).await.unwrap(), Claim::HeldBack, "before the sweep");
+    assert_eq!(
+        store.claim_username(&busy, &username("idle")).await.unwrap(),
+        Claim::HeldBack,
+        "before the sweep"
+    );
     store.sweep().await.unwrap();
-    assert_eq!(store.claim_username(&busy, &username("idle")).await.unwrap(), Claim::HeldBack, "and after it");
+    assert_eq!(
+        store.claim_username(&busy, &username("idle")).await.unwrap(),
+        Claim::HeldBack,
+        "and after it"
+    );
     eventually("the name of an expired account is free", async || {
         assert!(store.access(&credential(2)).await.unwrap().account().is_some(), "use renews");
-        matches!(store.claim_username(&busy, &username("idle")).await.unwrap(), Claim::Claimed { .. })
+        matches!(
+            store.claim_username(&busy, &username("idle")).await.unwrap(),
+            Claim::Claimed { .. }
+        )
     })
     .await;
     store.sweep().await.unwrap();
@@ -53,7 +70,8 @@ pub(crate) async fn an_unused_account_expires(bed: &Bed) {
 }
 
 pub(crate) async fn an_account_that_was_only_opened_expires_soon(bed: &Bed) {
-    let store = bed.open(Retention { opened_ttl: Duration::from_secs(2), ..Retention::default() }).await;
+    let store =
+        bed.open(Retention { opened_ttl: Duration::from_secs(2), ..Retention::default() }).await;
     let [idle, named, armed, asking] = ["idle", "named", "armed", "asking"].map(account);
     for (n, who) in (1..).zip([&idle, &named, &armed, &asking]) {
         store.create_account(who, &credential(n)).await.unwrap();
@@ -61,8 +79,10 @@ pub(crate) async fn an_account_that_was_only_opened_expires_soon(bed: &Bed) {
     store.claim_username(&named, &username("named")).await.unwrap();
     store.add_device(&armed, &device("d"), &keys("d"), &credential(3)).await.unwrap();
     ask(&*store, &asking, "s", "Hello?").await;
-    eventually("reading does not keep it", async || store.access(&credential(1)).await.unwrap() == Access::Unknown)
-        .await;
+    eventually("reading does not keep it", async || {
+        store.access(&credential(1)).await.unwrap() == Access::Unknown
+    })
+    .await;
     assert_eq!(store.account(&idle).await.unwrap(), None);
     for (n, who) in (2..).zip([named, armed, asking]) {
         let kept = store.access(&credential(n)).await.unwrap().account().expect("a write keeps it");
@@ -100,11 +120,19 @@ pub(crate) async fn of_many_who_come_for_a_name_at_once_one_is_let_in(bed: &Bed)
         }
     }))
     .await;
-    assert_eq!(openings.iter().filter(|opening| **opening == Opening::Opened).count(), 1, "{openings:?}");
+    assert_eq!(
+        openings.iter().filter(|opening| **opening == Opening::Opened).count(),
+        1,
+        "{openings:?}"
+    );
     for (n, opening) in (0..).zip(openings) {
         let found = one.access(&credential(n)).await.unwrap().account();
         assert_eq!(found.is_some(), opening == Opening::Opened);
-        assert_eq!(one.account(&account(&format!("a{n}"))).await.unwrap(), found, "nothing is left of the others");
+        assert_eq!(
+            one.account(&account(&format!("a{n}"))).await.unwrap(),
+            found,
+            "nothing is left of the others"
+        );
     }
 }
 
@@ -138,6 +166,9 @@ pub(crate) async fn accounts_of_one_place_are_limited(bed: &Bed) {
         ..new(n, "", None)
     };
     for n in 5..15 {
-        eventually("it fills again", async || one.open_account(&quick(n)).await.unwrap() == Opening::Opened).await;
+        eventually("it fills again", async || {
+            one.open_account(&quick(n)).await.unwrap() == Opening::Opened
+        })
+        .await;
     }
 }

@@ -36,7 +36,12 @@ pub(crate) async fn a_write_on_one_node_wakes_the_other(bed: &Bed) {
 pub(crate) async fn a_payload_arrives_as_it_was_sent(bed: &Bed) {
     let (one, other) = bed.pair(Retention::default()).await;
     let ada = account("ada");
-    for topic in [Topic::Notice(ada.clone()), Topic::Presence(ada.clone()), Topic::Lobby, Topic::Revoked(ada)] {
+    for topic in [
+        Topic::Notice(ada.clone()),
+        Topic::Presence(ada.clone()),
+        Topic::Lobby,
+        Topic::Revoked(ada),
+    ] {
         let mut near = one.subscribe(&topic).await.unwrap();
         let mut far = other.subscribe(&topic).await.unwrap();
         let mut again = other.subscribe(&topic).await.unwrap();
@@ -62,7 +67,8 @@ pub(crate) async fn a_topic_wakes_only_its_own_listeners(bed: &Bed) {
     store.publish(&Topic::Notice(ada.clone()), "to nobody".into()).await.unwrap();
     let mut late = store.subscribe(&Topic::Notice(ada.clone())).await.unwrap();
     store.publish(&Topic::Notice(ada), "y".into()).await.unwrap();
-    // A word from just before may still be on its way through Redis; what comes after the subscription always arrives.
+    // A word from just before may still be on its way through Redis; what comes after the
+    // subscription always arrives.
     let mut heard = woken(&mut late).await;
     if &*heard == "to nobody" {
         heard = woken(&mut late).await;
@@ -75,5 +81,9 @@ pub(crate) async fn a_probe_proves_the_path(bed: &Bed) {
     one.probe().await.unwrap();
     other.probe().await.unwrap();
     assert_eq!(one.kind(), bed.kind());
-    assert_eq!(one.sweep().await.unwrap(), 0, "a probe leaves nothing behind that a sweep would find");
+    assert_eq!(
+        one.sweep().await.unwrap(),
+        0,
+        "a probe leaves nothing behind that a sweep would find"
+    );
 }

@@ -12,20 +12,34 @@ pub(crate) async fn a_device_keeps_its_keys(bed: &Bed) {
     let (ada, bob) = (account("ada"), account("bob"));
     store.create_account(&ada, &credential(1)).await.unwrap();
     store.create_account(&bob, &credential(2)).await.unwrap();
-    assert_eq!(store.add_device(&ada, &device("z"), &keys("1"), &credential(1)).await.unwrap(), DeviceChange::Added);
-    assert_eq!(store.add_device(&ada, &device("a"), &keys("2"), &credential(1)).await.unwrap(), DeviceChange::Added);
+    assert_eq!(
+        store.add_device(&ada, &device("z"), &keys("1"), &credential(1)).await.unwrap(),
+        DeviceChange::Added
+    );
+    assert_eq!(
+        store.add_device(&ada, &device("a"), &keys("2"), &credential(1)).await.unwrap(),
+        DeviceChange::Added
+    );
     assert_eq!(
         store.add_device(&ada, &device("z"), &keys("1"), &credential(1)).await.unwrap(),
         DeviceChange::Unchanged
     );
-    assert_eq!(store.add_device(&ada, &device("z"), &keys("3"), &credential(1)).await.unwrap(), DeviceChange::Conflict);
+    assert_eq!(
+        store.add_device(&ada, &device("z"), &keys("3"), &credential(1)).await.unwrap(),
+        DeviceChange::Conflict
+    );
     let devices = store.devices(&ada).await.unwrap();
-    assert_eq!(devices.iter().map(|d| d.device.as_str()).collect::<Vec<_>>(), ["z", "a"], "oldest first");
+    assert_eq!(
+        devices.iter().map(|d| d.device.as_str()).collect::<Vec<_>>(),
+        ["z", "a"],
+        "oldest first"
+    );
     assert_eq!(devices[0].keys, keys("1"));
     assert!(devices[0].created_at.ends_with('Z'));
     assert_eq!(store.devices(&bob).await.unwrap(), []);
 
-    let by_bob = store.remove_device(&bob, &device("z"), &credential(2), &credential(9)).await.unwrap();
+    let by_bob =
+        store.remove_device(&bob, &device("z"), &credential(2), &credential(9)).await.unwrap();
     assert_eq!(by_bob, Removal::NotFound, "it is not his");
     assert_eq!(store.devices(&ada).await.unwrap().len(), 2);
 }
@@ -36,7 +50,12 @@ pub(crate) async fn an_account_has_a_bounded_number_of_devices(bed: &Bed) {
     store.create_account(&ada, &credential(1)).await.unwrap();
     let added = join_all((0..MAX_DEVICES + 4).map(|n| {
         let (store, ada) = (&store, &ada);
-        async move { store.add_device(ada, &device(&format!("d{n}")), &keys("k"), &credential(1)).await.unwrap() }
+        async move {
+            store
+                .add_device(ada, &device(&format!("d{n}")), &keys("k"), &credential(1))
+                .await
+                .unwrap()
+        }
     }))
     .await;
     assert_eq!(added.iter().filter(|change| **change == DeviceChange::Added).count(), MAX_DEVICES);
@@ -44,7 +63,10 @@ pub(crate) async fn an_account_has_a_bounded_number_of_devices(bed: &Bed) {
     let first = store.devices(&ada).await.unwrap().remove(0).device;
     let removal = store.remove_device(&ada, &first, &credential(1), &credential(2)).await.unwrap();
     assert_eq!(removal, Removal::Removed { replaced: true });
-    assert_eq!(store.add_device(&ada, &device("new"), &keys("k"), &credential(2)).await.unwrap(), DeviceChange::Added);
+    assert_eq!(
+        store.add_device(&ada, &device("new"), &keys("k"), &credential(2)).await.unwrap(),
+        DeviceChange::Added
+    );
 }
 
 pub(crate) async fn a_removed_device_never_comes_back(bed: &Bed) {
@@ -56,26 +78,35 @@ pub(crate) async fn a_removed_device_never_comes_back(bed: &Bed) {
     for name in ["laptop", "phone"] {
         one.add_device(&ada, &device(name), &keys(name), &credential(1)).await.unwrap();
     }
-    let removal = other.remove_device(&ada, &device("phone"), &credential(1), &credential(3)).await.unwrap();
+    let removal =
+        other.remove_device(&ada, &device("phone"), &credential(1), &credential(3)).await.unwrap();
     assert_eq!(removal, Removal::Removed { replaced: true });
     assert_eq!(one.access(&credential(1)).await.unwrap(), Access::Removed);
-    assert_eq!(one.access(&credential(3)).await.unwrap().account().expect("the fresh one opens").id, ada);
-    let left: Vec<_> = one.devices(&ada).await.unwrap().into_iter().map(|known| known.device).collect();
+    assert_eq!(
+        one.access(&credential(3)).await.unwrap().account().expect("the fresh one opens").id,
+        ada
+    );
+    let left: Vec<_> =
+        one.devices(&ada).await.unwrap().into_iter().map(|known| known.device).collect();
     assert_eq!(left, [device("laptop")]);
 
     // Neither with the old cookie nor with the new one.
     for n in [1, 3] {
-        let back = one.add_device(&ada, &device("phone"), &keys("phone"), &credential(n)).await.unwrap();
+        let back =
+            one.add_device(&ada, &device("phone"), &keys("phone"), &credential(n)).await.unwrap();
         assert_eq!(back, DeviceChange::Removed, "{n}");
         assert!(!one.use_device(&ada, &device("phone"), &credential(n)).await.unwrap(), "{n}");
     }
-    let another = one.add_device(&ada, &device("tablet"), &keys("tablet"), &credential(1)).await.unwrap();
+    let another =
+        one.add_device(&ada, &device("tablet"), &keys("tablet"), &credential(1)).await.unwrap();
     assert_eq!(another, DeviceChange::Removed, "what was removed registers nothing");
     assert!(!one.use_device(&ada, &device("laptop"), &credential(1)).await.unwrap());
-    let revenge = one.remove_device(&ada, &device("laptop"), &credential(1), &credential(4)).await.unwrap();
+    let revenge =
+        one.remove_device(&ada, &device("laptop"), &credential(1), &credential(4)).await.unwrap();
     assert_eq!(revenge, Removal::Refused);
     assert_eq!(one.access(&credential(4)).await.unwrap(), Access::Unknown);
-    let again = one.remove_device(&ada, &device("phone"), &credential(3), &credential(4)).await.unwrap();
+    let again =
+        one.remove_device(&ada, &device("phone"), &credential(3), &credential(4)).await.unwrap();
     assert_eq!(again, Removal::NotFound);
     assert!(one.use_device(&ada, &device("laptop"), &credential(3)).await.unwrap());
 
@@ -84,7 +115,11 @@ pub(crate) async fn a_removed_device_never_comes_back(bed: &Bed) {
     assert_eq!(his, DeviceChange::Added);
 
     one.revoke_credential(&credential(1)).await.unwrap();
-    assert_eq!(one.access(&credential(1)).await.unwrap(), Access::Unknown, "signed out, it is forgotten");
+    assert_eq!(
+        one.access(&credential(1)).await.unwrap(),
+        Access::Unknown,
+        "signed out, it is forgotten"
+    );
 }
 
 pub(crate) async fn a_device_takes_the_credentials_it_was_used_with_along(bed: &Bed) {
@@ -99,15 +134,20 @@ pub(crate) async fn a_device_takes_the_credentials_it_was_used_with_along(bed: &
     assert_eq!(again, DeviceChange::Unchanged);
     assert!(store.use_device(&ada, &device("phone"), &credential(2)).await.unwrap());
     assert!(store.use_device(&ada, &device("phone"), &credential(2)).await.unwrap());
-    assert!(!store.use_device(&ada, &device("tablet"), &credential(2)).await.unwrap(), "it is not registered");
-    let removal = store.remove_device(&ada, &device("phone"), &credential(3), &credential(4)).await.unwrap();
+    assert!(
+        !store.use_device(&ada, &device("tablet"), &credential(2)).await.unwrap(),
+        "it is not registered"
+    );
+    let removal =
+        store.remove_device(&ada, &device("phone"), &credential(3), &credential(4)).await.unwrap();
     assert_eq!(removal, Removal::Removed { replaced: false });
     for (n, expected) in [(1, None), (2, None), (3, Some(&ada)), (4, None)] {
         let found = store.access(&credential(n)).await.unwrap().account();
         assert_eq!(found.as_ref().map(|account| &account.id), expected, "{n}");
     }
     // One's own last device: signed out, without a fresh credential.
-    let own = store.remove_device(&ada, &device("laptop"), &credential(3), &credential(4)).await.unwrap();
+    let own =
+        store.remove_device(&ada, &device("laptop"), &credential(3), &credential(4)).await.unwrap();
     assert_eq!(own, Removal::Removed { replaced: false });
     assert_eq!(store.access(&credential(3)).await.unwrap(), Access::Removed);
     assert_eq!(store.access(&credential(4)).await.unwrap(), Access::Unknown);
@@ -122,9 +162,14 @@ pub(crate) async fn an_account_removes_a_bounded_number_of_devices(bed: &Bed) {
         let mut hash = [7; 32];
         hash[..8].copy_from_slice(&(n as u64).to_be_bytes());
         let own = CredentialHash(hash);
-        let change = store.add_device(&ada, &device(&format!("d{n}")), &keys("k"), &own).await.unwrap();
-        let expected = if n < MAX_DEVICES_REMOVED { DeviceChange::Added } else { DeviceChange::TooMany };
+        let change =
+            store.add_device(&ada, &device(&format!("d{n}")), &keys("k"), &own).await.unwrap();
+        let expected =
+            if n < MAX_DEVICES_REMOVED { DeviceChange::Added } else { DeviceChange::TooMany };
         assert_eq!(change, expected, "{n}");
-        store.remove_device(&ada, &device(&format!("d{n}")), &credential(1), &credential(2)).await.unwrap();
+        store
+            .remove_device(&ada, &device(&format!("d{n}")), &credential(1), &credential(2))
+            .await
+            .unwrap();
     }
 }

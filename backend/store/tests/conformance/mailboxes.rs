@@ -44,8 +44,18 @@ fn cids(events: &[InboxEvent]) -> Vec<&str> {
     found
 }
 
-fn receipt(conversation: &ConversationId, account: &AccountId, state: ReceiptState, upto: u64) -> InboxEvent {
-    InboxEvent::Receipt { conversation: conversation.clone(), account: account.clone(), state, upto }
+fn receipt(
+    conversation: &ConversationId,
+    account: &AccountId,
+    state: ReceiptState,
+    upto: u64,
+) -> InboxEvent {
+    InboxEvent::Receipt {
+        conversation: conversation.clone(),
+        account: account.clone(),
+        state,
+        upto,
+    }
 }
 
 pub(crate) async fn a_message_reaches_both_inboxes(bed: &Bed) {
@@ -60,8 +70,14 @@ pub(crate) async fn a_message_reaches_both_inboxes(bed: &Bed) {
     assert_eq!(events(&*store, &ada).await, inbox);
     let InboxEvent::Message(message) = &inbox[0] else { panic!("a message") };
     let expected = delivery(&ada, &bob, "m1");
-    assert_eq!((&message.sender, &message.device, &message.envelope), (&ada, &expected.device, &expected.envelope));
-    assert_eq!((message.seq, &message.at, &message.conversation), (1, &sent.at, &sent.conversation));
+    assert_eq!(
+        (&message.sender, &message.device, &message.envelope),
+        (&ada, &expected.device, &expected.envelope)
+    );
+    assert_eq!(
+        (message.seq, &message.at, &message.conversation),
+        (1, &sent.at, &sent.conversation)
+    );
 }
 
 pub(crate) async fn a_retry_of_the_same_cid_gives_the_same_answer(bed: &Bed) {
@@ -70,7 +86,10 @@ pub(crate) async fn a_retry_of_the_same_cid_gives_the_same_answer(bed: &Bed) {
     let first = send(&*one, &ada, &bob, "m1").await;
     send(&*one, &ada, &bob, "m2").await;
     assert_eq!(send(&*other, &ada, &bob, "m1").await, first);
-    let at_once = join_all((0..8).map(|n| send(if n % 2 == 0 { &*one } else { &*other }, &bob, &ada, "same"))).await;
+    let at_once = join_all(
+        (0..8).map(|n| send(if n % 2 == 0 { &*one } else { &*other }, &bob, &ada, "same")),
+    )
+    .await;
     assert!(at_once.iter().all(|delivered| *delivered == at_once[0] && delivered.seq == 3));
     for who in [&ada, &bob] {
         assert_eq!(cids(&events(&*one, who).await), ["m1", "m2", "same"]);
@@ -103,7 +122,11 @@ pub(crate) async fn concurrent_senders_leave_no_gap_and_no_double(bed: &Bed) {
     }
     for (who, expected) in [(&ada, 96), (&bob, 96), (&eve, 64)] {
         let inbox = events(&*one, who).await;
-        assert_eq!(cids(&inbox).iter().collect::<BTreeSet<_>>().len(), expected, "all of them, once");
+        assert_eq!(
+            cids(&inbox).iter().collect::<BTreeSet<_>>().len(),
+            expected,
+            "all of them, once"
+        );
         assert_eq!(inbox.len(), expected);
         let mut numbers: BTreeMap<_, Vec<u64>> = BTreeMap::new();
         for event in &inbox {
@@ -125,25 +148,38 @@ pub(crate) async fn an_inbox_is_read_in_pages_and_trimmed_from_the_oldest(bed: &
         assert_eq!(store.append_event(&ada, &event).await.unwrap(), n);
     }
     let page = store.inbox(&ada, 0, 2).await.unwrap();
-    let positions = |events: &[(u64, InboxEvent)]| events.iter().map(|(n, _)| *n).collect::<Vec<_>>();
+    let positions =
+        |events: &[(u64, InboxEvent)]| events.iter().map(|(n, _)| *n).collect::<Vec<_>>();
     assert_eq!((positions(&page.events), page.first, page.head), (vec![8, 9], 8, 12));
     let page = store.inbox(&ada, 10, 10).await.unwrap();
     assert_eq!(positions(&page.events), [11, 12]);
     let page = store.inbox(&ada, 12, 10).await.unwrap();
     assert_eq!((page.events.len(), page.first, page.head), (0, 8, 12));
     let page = store.inbox(&ada, u64::MAX, 10).await.unwrap();
-    assert_eq!((page.events.len(), page.head), (0, 12), "a position that was never given is no error");
+    assert_eq!(
+        (page.events.len(), page.head),
+        (0, 12),
+        "a position that was never given is no error"
+    );
     assert_eq!(store.inbox(&bob, 0, 10).await.unwrap().head, 0);
 }
 
 pub(crate) async fn an_inbox_expires_but_its_positions_go_on(bed: &Bed) {
-    let store = bed.open(Retention { mailbox_ttl: Duration::from_millis(300), ..Retention::default() }).await;
+    let store = bed
+        .open(Retention { mailbox_ttl: Duration::from_millis(300), ..Retention::default() })
+        .await;
     let [ada, bob] = people(&*store, ["ada", "bob"]).await;
     let first = send(&*store, &bob, &ada, "m1").await;
-    eventually("the inbox expires", async || store.inbox(&ada, 0, 10).await.unwrap().events.is_empty()).await;
+    eventually("the inbox expires", async || {
+        store.inbox(&ada, 0, 10).await.unwrap().events.is_empty()
+    })
+    .await;
     let page = store.inbox(&ada, 0, 10).await.unwrap();
     assert_eq!((page.first, page.head), (2, 1));
-    eventually("the conversation expires", async || store.conversations(&ada).await.unwrap().is_empty()).await;
+    eventually("the conversation expires", async || {
+        store.conversations(&ada).await.unwrap().is_empty()
+    })
+    .await;
     let page = store.conversation_page(&ada, &first.conversation, None, 10).await.unwrap().unwrap();
     assert_eq!((page.messages.len(), page.more), (0, false));
     store.sweep().await.unwrap();
@@ -178,14 +214,20 @@ pub(crate) async fn senders_learn_once_what_was_received(bed: &Bed) {
     assert_eq!(events(&*store, &ada).await.len(), 6);
     let listed = store.conversations(&ada).await.unwrap();
     assert_eq!((listed[0].id.clone(), listed[0].peer_received_upto), (with_ada, 4));
-    store.mark_received(&account("nobody"), 5).await.expect("an empty inbox has received everything");
+    store
+        .mark_received(&account("nobody"), 5)
+        .await
+        .expect("an empty inbox has received everything");
 }
 
 pub(crate) async fn reading_never_goes_back_and_never_ahead(bed: &Bed) {
     let store = bed.open(Retention::default()).await;
     let [ada, bob, eve] = people(&*store, ["ada", "bob", "eve"]).await;
     let conversation = ConversationId::between(&ada, &bob);
-    assert!(store.mark_read(&bob, &conversation, 5).await.unwrap(), "a member, though nothing was said");
+    assert!(
+        store.mark_read(&bob, &conversation, 5).await.unwrap(),
+        "a member, though nothing was said"
+    );
     for cid in ["1", "2", "3"] {
         send(&*store, &ada, &bob, cid).await;
     }
@@ -210,17 +252,26 @@ pub(crate) async fn conversations_are_listed_latest_first(bed: &Bed) {
     store.claim_username(&bob, &username("Bob")).await.unwrap();
     send(&*store, &ada, &bob, "1").await;
     let with_eve = send(&*store, &eve, &ada, "2").await;
-    eventually("the clock moves on", async || clock_moved(&*store, &with_eve, &ada, &eve).await).await;
+    eventually("the clock moves on", async || clock_moved(&*store, &with_eve, &ada, &eve).await)
+        .await;
     let last = send(&*store, &bob, &ada, "3").await;
     let listed = store.conversations(&ada).await.unwrap();
-    assert_eq!(listed.iter().map(|c| c.peer.account_id.clone()).collect::<Vec<_>>(), [bob.clone(), eve]);
+    assert_eq!(
+        listed.iter().map(|c| c.peer.account_id.clone()).collect::<Vec<_>>(),
+        [bob.clone(), eve]
+    );
     assert_eq!((listed[0].last_seq, &listed[0].updated_at), (2, &last.at));
     assert_eq!((listed[0].peer.username.as_str(), listed[1].peer.username.as_str()), ("Bob", ""));
     assert_eq!(store.conversations(&bob).await.unwrap().len(), 1);
 }
 
 /// Two messages in one millisecond have no order of time: writes until the clock has moved.
-async fn clock_moved(store: &dyn Store, since: &Delivered, from: &AccountId, to: &AccountId) -> bool {
+async fn clock_moved(
+    store: &dyn Store,
+    since: &Delivered,
+    from: &AccountId,
+    to: &AccountId,
+) -> bool {
     let cid = format!("tick-{}", store.inbox(from, 0, 1).await.unwrap().head);
     send(store, from, to, &cid).await.at > since.at
 }
@@ -230,7 +281,8 @@ pub(crate) async fn a_conversation_is_read_in_pages_by_its_members_only(bed: &Be
     let [ada, bob, eve] = people(&*store, ["ada", "bob", "eve"]).await;
     let conversation = ConversationId::between(&ada, &bob);
     let seqs = async |before, limit| {
-        let page = store.conversation_page(&bob, &conversation, before, limit).await.unwrap().unwrap();
+        let page =
+            store.conversation_page(&bob, &conversation, before, limit).await.unwrap().unwrap();
         (page.messages.iter().map(|message| message.seq).collect::<Vec<_>>(), page.more)
     };
     assert_eq!(seqs(None, 10).await, (vec![], false));
@@ -244,7 +296,10 @@ pub(crate) async fn a_conversation_is_read_in_pages_by_its_members_only(bed: &Be
     assert_eq!(seqs(None, 5).await, (vec![1, 2, 3, 4, 5], false));
     assert_eq!(store.conversation_page(&eve, &conversation, None, 10).await.unwrap(), None);
     let page = store.conversation_page(&ada, &conversation, None, 1).await.unwrap().unwrap();
-    assert_eq!(events(&*store, &bob).await.last(), Some(&InboxEvent::Message(page.messages[0].clone())));
+    assert_eq!(
+        events(&*store, &bob).await.last(),
+        Some(&InboxEvent::Message(page.messages[0].clone()))
+    );
 }
 
 pub(crate) async fn a_note_to_oneself_is_one_event(bed: &Bed) {
@@ -265,7 +320,10 @@ pub(crate) async fn old_messages_leave_a_conversation(bed: &Bed) {
         send(&*store, &ada, &bob, cid).await;
     }
     let conversation = ConversationId::between(&ada, &bob);
-    let page = Mailboxes::conversation_page(&*store, &ada, &conversation, None, 10).await.unwrap().unwrap();
+    let page = Mailboxes::conversation_page(&*store, &ada, &conversation, None, 10)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(page.messages.iter().map(|message| message.seq).collect::<Vec<_>>(), [3, 4, 5]);
     assert!(!page.more);
 }

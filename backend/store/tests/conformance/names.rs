@@ -9,7 +9,9 @@ use backend_store::accounts::{Claim, MAX_NAMES_GIVEN_UP};
 use backend_store::broker::Topic;
 use futures::future::join_all;
 
-use crate::support::{Bed, account, credential, delivery, device, eventually, keys, username, woken};
+use crate::support::{
+    Bed, account, credential, delivery, device, eventually, keys, username, woken,
+};
 
 /// The account had no name before.
 fn first() -> Claim {
@@ -27,14 +29,34 @@ pub(crate) async fn a_taken_username_is_refused_and_so_is_one_that_looks_the_sam
     store.create_account(&ada, &credential(1)).await.unwrap();
     store.create_account(&eve, &credential(2)).await.unwrap();
     assert_eq!(store.claim_username(&ada, &username("Paypal")).await.unwrap(), first());
-    assert_eq!(store.claim_username(&ada, &username("Paypal")).await.unwrap(), after("Paypal"), "it is hers");
+    assert_eq!(
+        store.claim_username(&ada, &username("Paypal")).await.unwrap(),
+        after("Paypal"),
+        "it is hers"
+    );
     for taken in ["Paypal", "paypal", "PAYPAL", "p\u{430}yp\u{430}l", "paypa1"] {
-        assert_eq!(store.claim_username(&eve, &username(taken)).await.unwrap(), Claim::Taken, "{taken}");
+        assert_eq!(
+            store.claim_username(&eve, &username(taken)).await.unwrap(),
+            Claim::Taken,
+            "{taken}"
+        );
     }
-    let found = store.account_by_username(&username("p\u{430}ypal")).await.unwrap().expect("it looks the same");
+    let found = store
+        .account_by_username(&username("p\u{430}ypal"))
+        .await
+        .unwrap()
+        .expect("it looks the same");
     assert_eq!((found.id, found.username.as_deref()), (ada.clone(), Some("Paypal")));
-    assert_eq!(store.account(&eve).await.unwrap().unwrap().username, None, "a refusal changes nothing");
-    assert_eq!(store.claim_username(&ada, &username("payPal")).await.unwrap(), after("Paypal"), "another spelling");
+    assert_eq!(
+        store.account(&eve).await.unwrap().unwrap().username,
+        None,
+        "a refusal changes nothing"
+    );
+    assert_eq!(
+        store.claim_username(&ada, &username("payPal")).await.unwrap(),
+        after("Paypal"),
+        "another spelling"
+    );
     assert_eq!(store.account(&ada).await.unwrap().unwrap().username.as_deref(), Some("payPal"));
 }
 
@@ -47,29 +69,44 @@ pub(crate) async fn a_name_given_up_is_held_back_for_its_account(bed: &Bed) {
     assert_eq!(one.claim_username(&ada, &username("second")).await.unwrap(), after("first"));
     assert_eq!(one.account_by_username(&username("first")).await.unwrap(), None);
     for taken in ["first", "FIRST", "f\u{456}rst"] {
-        assert_eq!(other.claim_username(&bob, &username(taken)).await.unwrap(), Claim::HeldBack, "{taken}");
+        assert_eq!(
+            other.claim_username(&bob, &username(taken)).await.unwrap(),
+            Claim::HeldBack,
+            "{taken}"
+        );
     }
     // Using the account brings nothing of the earlier name back.
     one.access(&credential(1)).await.unwrap();
     assert_eq!(other.claim_username(&bob, &username("first")).await.unwrap(), Claim::HeldBack);
     assert_eq!(other.claim_username(&bob, &username("second")).await.unwrap(), Claim::Taken);
-    assert_eq!(one.account(&bob).await.unwrap().unwrap().username, None, "a refusal changes nothing");
-    assert_eq!(other.claim_username(&ada, &username("First")).await.unwrap(), after("second"), "its own again");
+    assert_eq!(
+        one.account(&bob).await.unwrap().unwrap().username,
+        None,
+        "a refusal changes nothing"
+    );
+    assert_eq!(
+        other.claim_username(&ada, &username("First")).await.unwrap(),
+        after("second"),
+        "its own again"
+    );
     assert_eq!(one.account_by_username(&username("first")).await.unwrap().unwrap().id, ada);
     assert_eq!(one.claim_username(&bob, &username("first")).await.unwrap(), Claim::Taken);
     assert_eq!(one.claim_username(&bob, &username("second")).await.unwrap(), Claim::HeldBack);
 }
 
 pub(crate) async fn a_name_held_back_is_free_in_the_end(bed: &Bed) {
-    let store = bed.open(Retention { name_hold: Duration::from_secs(2), ..Retention::default() }).await;
+    let store =
+        bed.open(Retention { name_hold: Duration::from_secs(2), ..Retention::default() }).await;
     let (ada, bob) = (account("ada"), account("bob"));
     store.create_account(&ada, &credential(1)).await.unwrap();
     store.create_account(&bob, &credential(2)).await.unwrap();
     store.claim_username(&ada, &username("first")).await.unwrap();
     store.claim_username(&ada, &username("second")).await.unwrap();
     assert_eq!(store.claim_username(&bob, &username("first")).await.unwrap(), Claim::HeldBack);
-    eventually("the hold ends", async || store.claim_username(&bob, &username("first")).await.unwrap() == first())
-        .await;
+    eventually("the hold ends", async || {
+        store.claim_username(&bob, &username("first")).await.unwrap() == first()
+    })
+    .await;
     assert_eq!(store.claim_username(&ada, &username("first")).await.unwrap(), Claim::Taken);
     assert_eq!(store.account_by_username(&username("first")).await.unwrap().unwrap().id, bob);
     assert_eq!(store.account_by_username(&username("second")).await.unwrap().unwrap().id, ada);
@@ -85,11 +122,23 @@ pub(crate) async fn an_account_holds_back_a_bounded_number_of_names(bed: &Bed) {
         assert!(matches!(claim, Claim::Claimed { .. }), "{n}: {claim:?}");
     }
     assert_eq!(store.claim_username(&ada, &username("one-more")).await.unwrap(), Claim::TooMany);
-    assert_eq!(store.claim_username(&bob, &username("one-more")).await.unwrap(), first(), "it was not reserved");
+    assert_eq!(
+        store.claim_username(&bob, &username("one-more")).await.unwrap(),
+        first(),
+        "it was not reserved"
+    );
     let shown = store.account(&ada).await.unwrap().unwrap().username.expect("it keeps its name");
     assert_eq!(shown, format!("name-{MAX_NAMES_GIVEN_UP}-x"));
-    assert_eq!(store.claim_username(&ada, &username("name-3-x")).await.unwrap(), after(&shown), "back to an own one");
-    assert_eq!(store.claim_username(&ada, &username("NAME-3-x")).await.unwrap(), after("name-3-x"), "another spelling");
+    assert_eq!(
+        store.claim_username(&ada, &username("name-3-x")).await.unwrap(),
+        after(&shown),
+        "back to an own one"
+    );
+    assert_eq!(
+        store.claim_username(&ada, &username("NAME-3-x")).await.unwrap(),
+        after("name-3-x"),
+        "another spelling"
+    );
 }
 
 pub(crate) async fn a_new_name_is_told_to_those_concerned(bed: &Bed) {
@@ -113,13 +162,20 @@ pub(crate) async fn a_new_name_is_told_to_those_concerned(bed: &Bed) {
         previous: previous.map(str::to_owned),
     };
     for who in [&ada, &bob] {
-        let events: Vec<_> =
-            other.inbox(who, 1, 10).await.unwrap().events.into_iter().map(|(_, event)| event).collect();
+        let events: Vec<_> = other
+            .inbox(who, 1, 10)
+            .await
+            .unwrap()
+            .events
+            .into_iter()
+            .map(|(_, event)| event)
+            .collect();
         assert_eq!(events, [renamed(Some("Ada"), &ada, "Countess")], "{who}");
     }
     assert_eq!(one.inbox(&eve, 0, 10).await.unwrap().head, 0);
     one.claim_username(&bob, &username("Bob")).await.unwrap();
-    let last = one.inbox(&ada, 2, 10).await.unwrap().events.pop().expect("a first name is told, too").1;
+    let last =
+        one.inbox(&ada, 2, 10).await.unwrap().events.pop().expect("a first name is told, too").1;
     assert_eq!(last, renamed(None, &bob, "Bob"));
 }
 

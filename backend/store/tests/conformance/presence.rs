@@ -28,7 +28,10 @@ pub(crate) async fn the_first_connection_comes_and_the_last_one_leaves(bed: &Bed
     assert_eq!(one.arrive(&ada, &tab, LONG).await.unwrap(), Came);
     assert_eq!(one.arrive(&ada, &tab, LONG).await.unwrap(), Same);
     assert_eq!(other.arrive(&ada, &phone, LONG).await.unwrap(), Same);
-    assert_eq!(other.online(&[bob.clone(), ada.clone()]).await.unwrap(), BTreeSet::from([ada.clone()]));
+    assert_eq!(
+        other.online(&[bob.clone(), ada.clone()]).await.unwrap(),
+        BTreeSet::from([ada.clone()])
+    );
     assert_eq!(one.online(&[]).await.unwrap(), BTreeSet::new());
     assert_eq!(one.depart(&ada, &tab).await.unwrap(), Same);
     assert_eq!(other.depart(&ada, &phone).await.unwrap(), Left);
@@ -49,7 +52,11 @@ pub(crate) async fn an_unrenewed_connection_fades(bed: &Bed) {
     .await;
     assert_eq!(store.depart(&ada, &connection("dying")).await.unwrap(), Same, "was gone already");
     assert_eq!(store.arrive(&ada, &connection("dying"), LONG).await.unwrap(), Came);
-    assert_eq!(store.depart(&bob, &connection("living")).await.unwrap(), Left, "the other one had faded");
+    assert_eq!(
+        store.depart(&bob, &connection("living")).await.unwrap(),
+        Left,
+        "the other one had faded"
+    );
     store.sweep().await.unwrap();
     assert_eq!(store.online(&[ada.clone(), bob]).await.unwrap(), BTreeSet::from([ada]));
 }
@@ -69,7 +76,11 @@ pub(crate) async fn the_lobby_is_in_order_of_name(bed: &Bed) {
     assert_eq!(one.leave_lobby(&account("1"), &connection("d")).await.unwrap(), Left);
     assert_eq!(one.leave_lobby(&account("1"), &connection("d")).await.unwrap(), Same);
     assert_eq!(names(&*one).await, ["Ada", "bob"]);
-    assert_eq!(one.online(&[account("2")]).await.unwrap(), BTreeSet::new(), "the lobby is not presence");
+    assert_eq!(
+        one.online(&[account("2")]).await.unwrap(),
+        BTreeSet::new(),
+        "the lobby is not presence"
+    );
 }
 
 pub(crate) async fn the_lobby_forgets_who_fades(bed: &Bed) {

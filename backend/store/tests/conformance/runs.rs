@@ -9,7 +9,9 @@ use backend_store::Retention;
 use backend_store::broker::Topic;
 use backend_store::runs::Opened;
 
-use crate::support::{Bed, account, answer, ask, completed, delta, eventually, new_run, run, session, woken};
+use crate::support::{
+    Bed, account, answer, ask, completed, delta, eventually, new_run, run, session, woken,
+};
 
 const LEASE: Duration = Duration::from_secs(30);
 
@@ -20,21 +22,36 @@ fn failed() -> RunEvent {
 pub(crate) async fn an_opened_run_appends_the_question_and_shows_the_history(bed: &Bed) {
     let store = bed.open(Retention::default()).await;
     let ada = account("ada");
-    let Opened::New { session: first, history } = store.open_run(&new_run(&ada, "s", "r1", "One?")).await.unwrap()
+    let Opened::New { session: first, history } =
+        store.open_run(&new_run(&ada, "s", "r1", "One?")).await.unwrap()
     else {
         panic!("it is new")
     };
-    assert_eq!((first.id.as_str(), first.title.as_str(), first.message_count), ("s", "About One?", 1));
+    assert_eq!(
+        (first.id.as_str(), first.title.as_str(), first.message_count),
+        ("s", "About One?", 1)
+    );
     assert_eq!(first.active_run, Some(run("r1")));
     assert_eq!(history.iter().map(|m| m.content.as_str()).collect::<Vec<_>>(), ["One?"]);
-    assert!(store.close_run(&ada, &run("r1"), &completed("r1"), Some(&answer("Uno."))).await.unwrap());
+    assert!(
+        store.close_run(&ada, &run("r1"), &completed("r1"), Some(&answer("Uno."))).await.unwrap()
+    );
 
     let mut next = new_run(&ada, "s", "r2", "Two?");
     next.model = "other".into();
-    let Opened::New { session: second, history } = store.open_run(&next).await.unwrap() else { panic!("it is new") };
-    assert_eq!(history.iter().map(|m| m.content.as_str()).collect::<Vec<_>>(), ["One?", "Uno.", "Two?"]);
+    let Opened::New { session: second, history } = store.open_run(&next).await.unwrap() else {
+        panic!("it is new")
+    };
+    assert_eq!(
+        history.iter().map(|m| m.content.as_str()).collect::<Vec<_>>(),
+        ["One?", "Uno.", "Two?"]
+    );
     assert_eq!(history[1].role, Role::Assistant);
-    assert_eq!((second.title.as_str(), second.model.as_str()), ("About One?", "other"), "the title stays");
+    assert_eq!(
+        (second.title.as_str(), second.model.as_str()),
+        ("About One?", "other"),
+        "the title stays"
+    );
     assert_eq!(second.created_at, first.created_at);
     assert_eq!(store.history(&ada, &session("s")).await.unwrap(), Some(history));
 }
@@ -60,26 +77,52 @@ pub(crate) async fn an_idempotency_key_names_one_run(bed: &Bed) {
         new.idempotency = Some(("key with ünusual } characters".into(), [body; 32]));
         new
     };
-    assert!(matches!(store.open_run(&keyed(&ada, "s", "r1", 1)).await.unwrap(), Opened::New { .. }));
+    assert!(matches!(
+        store.open_run(&keyed(&ada, "s", "r1", 1)).await.unwrap(),
+        Opened::New { .. }
+    ));
     let existing = Opened::Existing { run: run("r1"), session: session("s") };
     assert_eq!(store.open_run(&keyed(&ada, "s", "r2", 1)).await.unwrap(), existing);
-    assert_eq!(store.open_run(&keyed(&ada, "s", "r3", 2)).await.unwrap(), Opened::IdempotencyConflict);
+    assert_eq!(
+        store.open_run(&keyed(&ada, "s", "r3", 2)).await.unwrap(),
+        Opened::IdempotencyConflict
+    );
     store.close_run(&ada, &run("r1"), &completed("r1"), None).await.unwrap();
-    assert_eq!(store.open_run(&keyed(&ada, "s", "r4", 1)).await.unwrap(), existing, "finished, but the same");
+    assert_eq!(
+        store.open_run(&keyed(&ada, "s", "r4", 1)).await.unwrap(),
+        existing,
+        "finished, but the same"
+    );
     assert_eq!(store.history(&ada, &session("s")).await.unwrap().unwrap().len(), 1);
-    assert!(matches!(store.open_run(&keyed(&eve, "s", "r5", 2)).await.unwrap(), Opened::New { .. }), "her own key");
+    assert!(
+        matches!(store.open_run(&keyed(&eve, "s", "r5", 2)).await.unwrap(), Opened::New { .. }),
+        "her own key"
+    );
 }
 
 pub(crate) async fn a_session_has_one_active_run(bed: &Bed) {
     let store = bed.open(Retention::default()).await;
     let ada = account("ada");
     store.open_run(&new_run(&ada, "s", "r1", "One?")).await.unwrap();
-    assert_eq!(store.open_run(&new_run(&ada, "s", "r2", "Two?")).await.unwrap(), Opened::Active { run: run("r1") });
-    assert_eq!(store.history(&ada, &session("s")).await.unwrap().unwrap().len(), 1, "the refused one left nothing");
-    assert!(matches!(store.open_run(&new_run(&ada, "t", "r3", "Other")).await.unwrap(), Opened::New { .. }));
+    assert_eq!(
+        store.open_run(&new_run(&ada, "s", "r2", "Two?")).await.unwrap(),
+        Opened::Active { run: run("r1") }
+    );
+    assert_eq!(
+        store.history(&ada, &session("s")).await.unwrap().unwrap().len(),
+        1,
+        "the refused one left nothing"
+    );
+    assert!(matches!(
+        store.open_run(&new_run(&ada, "t", "r3", "Other")).await.unwrap(),
+        Opened::New { .. }
+    ));
     store.close_run(&ada, &run("r1"), &completed("r1"), None).await.unwrap();
     assert_eq!(store.session(&ada, &session("s")).await.unwrap().unwrap().active_run, None);
-    assert!(matches!(store.open_run(&new_run(&ada, "s", "r2", "Two?")).await.unwrap(), Opened::New { .. }));
+    assert!(matches!(
+        store.open_run(&new_run(&ada, "s", "r2", "Two?")).await.unwrap(),
+        Opened::New { .. }
+    ));
 }
 
 pub(crate) async fn a_retried_opening_appends_nothing_twice(bed: &Bed) {
@@ -115,10 +158,16 @@ pub(crate) async fn a_log_is_read_in_order_and_in_parts(bed: &Bed) {
 pub(crate) async fn a_closed_run_takes_no_more_events(bed: &Bed) {
     let store = bed.open(Retention::default()).await;
     let (ada, r) = (account("ada"), run("r"));
-    assert!(!store.append_run_events(&ada, &r, &[delta("x")], LEASE).await.unwrap(), "not opened yet");
+    assert!(
+        !store.append_run_events(&ada, &r, &[delta("x")], LEASE).await.unwrap(),
+        "not opened yet"
+    );
     store.open_run(&new_run(&ada, "s", "r", "One?")).await.unwrap();
     assert!(store.close_run(&ada, &r, &completed("r"), Some(&answer("yes"))).await.unwrap());
-    assert!(store.close_run(&ada, &r, &completed("r"), Some(&answer("yes"))).await.unwrap(), "a retry is no other end");
+    assert!(
+        store.close_run(&ada, &r, &completed("r"), Some(&answer("yes"))).await.unwrap(),
+        "a retry is no other end"
+    );
     assert!(!store.close_run(&ada, &r, &failed(), Some(&answer("no"))).await.unwrap());
     assert!(!store.append_run_events(&ada, &r, &[delta("x")], LEASE).await.unwrap());
     assert!(!store.request_stop(&ada, &r).await.unwrap());
@@ -166,18 +215,35 @@ pub(crate) async fn a_run_without_a_living_owner_is_reaped(bed: &Bed) {
     let log = owner.run_log(&ada, &run("dead"), 0, 10).await.unwrap().unwrap();
     assert_eq!((log.events, log.finished), (vec![(1, failed())], true));
     assert_eq!(owner.session(&ada, &session("s")).await.unwrap().unwrap().active_run, None);
-    assert!(!owner.append_run_events(&ada, &run("dead"), &[delta("x")], LEASE).await.unwrap(), "it has to give up");
+    assert!(
+        !owner.append_run_events(&ada, &run("dead"), &[delta("x")], LEASE).await.unwrap(),
+        "it has to give up"
+    );
     assert_eq!(reaper.reap_runs(&failed()).await.unwrap(), 0, "once");
-    assert!(owner.append_run_events(&ada, &run("alive"), &[delta("x")], LEASE).await.unwrap(), "renewed in time");
+    assert!(
+        owner.append_run_events(&ada, &run("alive"), &[delta("x")], LEASE).await.unwrap(),
+        "renewed in time"
+    );
 }
 
 pub(crate) async fn a_finished_log_expires(bed: &Bed) {
-    let store = bed.open(Retention { run_ttl: Duration::from_millis(300), ..Retention::default() }).await;
+    let store =
+        bed.open(Retention { run_ttl: Duration::from_millis(300), ..Retention::default() }).await;
     let ada = account("ada");
     let finished = ask(&*store, &ada, "s", "One?").await;
-    eventually("the log expires", async || store.run_log(&ada, &finished, 0, 10).await.unwrap().is_none()).await;
-    assert_eq!(store.history(&ada, &session("s")).await.unwrap().unwrap().len(), 2, "the answer is kept");
+    eventually("the log expires", async || {
+        store.run_log(&ada, &finished, 0, 10).await.unwrap().is_none()
+    })
+    .await;
+    assert_eq!(
+        store.history(&ada, &session("s")).await.unwrap().unwrap().len(),
+        2,
+        "the answer is kept"
+    );
     store.open_run(&new_run(&ada, "s", "open", "Two?")).await.unwrap();
     store.sweep().await.unwrap();
-    assert!(store.run_log(&ada, &run("open"), 0, 10).await.unwrap().is_some(), "an open run is kept by its lease");
+    assert!(
+        store.run_log(&ada, &run("open"), 0, 10).await.unwrap().is_some(),
+        "an open run is kept by its lease"
+    );
 }

@@ -35,7 +35,11 @@ pub(crate) async fn a_patch_changes_what_it_names(bed: &Bed) {
     let store = bed.open(Retention::default()).await;
     let (ada, s) = (account("ada"), session("s"));
     ask(&*store, &ada, "s", "Hello?").await;
-    let patch = SessionPatch { title: Some("New".into()), system_prompt: Some("Be kind.".into()), model: None };
+    let patch = SessionPatch {
+        title: Some("New".into()),
+        system_prompt: Some("Be kind.".into()),
+        model: None,
+    };
     let patched = store.update_session(&ada, &s, &patch).await.unwrap().unwrap();
     assert_eq!((patched.title.as_str(), patched.model.as_str()), ("New", "demo"));
     assert_eq!(patched.system_prompt.as_deref(), Some("Be kind."));
@@ -64,7 +68,11 @@ pub(crate) async fn a_session_expires_after_its_last_message(bed: &Bed) {
     assert_eq!(store.history(&ada, &old).await.unwrap(), None);
     assert_eq!(store.delete_session(&ada, &old).await.unwrap(), Deleted::NotFound);
     ask(&*store, &ada, "old", "Anew").await;
-    assert_eq!(store.history(&ada, &old).await.unwrap().unwrap().len(), 2, "nothing of the expired one came back");
+    assert_eq!(
+        store.history(&ada, &old).await.unwrap().unwrap().len(),
+        2,
+        "nothing of the expired one came back"
+    );
     store.sweep().await.unwrap();
     assert_eq!(store.history(&ada, &old).await.unwrap().unwrap().len(), 2);
 }
@@ -80,11 +88,24 @@ pub(crate) async fn a_deleted_session_takes_its_messages_and_runs_with_it(bed: &
     assert_eq!(store.delete_session(&ada, &s).await.unwrap(), Deleted::NotFound);
     assert_eq!(store.history(&ada, &s).await.unwrap(), None);
     assert_eq!(store.sessions(&ada).await.unwrap(), []);
-    assert_eq!(store.run_log(&ada, &finished, 0, 10).await.unwrap(), None, "what was said is in the log, too");
-    assert!(!store.append_run_events(&ada, &run("open"), &[completed("open")], Duration::from_secs(9)).await.unwrap());
+    assert_eq!(
+        store.run_log(&ada, &finished, 0, 10).await.unwrap(),
+        None,
+        "what was said is in the log, too"
+    );
+    assert!(
+        !store
+            .append_run_events(&ada, &run("open"), &[completed("open")], Duration::from_secs(9))
+            .await
+            .unwrap()
+    );
     let late = answer("too late");
     assert!(!store.close_run(&ada, &run("open"), &completed("open"), Some(&late)).await.unwrap());
-    assert_eq!(store.history(&ada, &s).await.unwrap(), None, "a late answer does not bring it back");
+    assert_eq!(
+        store.history(&ada, &s).await.unwrap(),
+        None,
+        "a late answer does not bring it back"
+    );
     ask(&*store, &ada, "s", "Again").await;
     assert_eq!(store.history(&ada, &s).await.unwrap().unwrap().len(), 2);
 }

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use backend_protocol::api::{ChatAnswer, DeviceKeys, Message, Role, Usage};
 use backend_protocol::envelope::{Envelope, WrappedKey};
-use backend_protocol::id::{AccountId, ClientMessageId, ConnectionId, DeviceId, MessageId, RunId, SessionId};
+use backend_protocol::id::{
+    AccountId, ClientMessageId, ConnectionId, DeviceId, MessageId, RunId, SessionId,
+};
 use backend_protocol::run::{Delta, RunEvent};
 use backend_store::accounts::CredentialHash;
 use backend_store::broker::{Payload, Subscription};
@@ -64,8 +66,12 @@ impl Bed {
                 let name = format!("store-{}.db", opened.fetch_add(1, Ordering::Relaxed));
                 Arc::new(SqliteStore::open(&folder.path().join(name), retention).unwrap())
             }
-            Self::Redis(server) => Arc::new(RedisStore::connect(server.settings(), retention).await.unwrap()),
-            Self::Cluster(cluster) => Arc::new(RedisStore::connect(cluster.settings(), retention).await.unwrap()),
+            Self::Redis(server) => {
+                Arc::new(RedisStore::connect(server.settings(), retention).await.unwrap())
+            }
+            Self::Cluster(cluster) => {
+                Arc::new(RedisStore::connect(cluster.settings(), retention).await.unwrap())
+            }
         }
     }
 
@@ -98,7 +104,8 @@ pub(crate) async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> b
 /// Waits for the next wake-up; having missed some is one.
 pub(crate) async fn woken(subscription: &mut Subscription) -> Payload {
     loop {
-        match tokio::time::timeout(DEADLINE, subscription.recv()).await.expect("a wake-up arrives") {
+        match tokio::time::timeout(DEADLINE, subscription.recv()).await.expect("a wake-up arrives")
+        {
             Ok(payload) => return payload,
             Err(RecvError::Lagged(_)) => {}
             Err(RecvError::Closed) => panic!("the broker has ended"),
@@ -115,7 +122,11 @@ pub(crate) fn credential(n: u8) -> CredentialHash {
 }
 
 pub(crate) fn keys(name: &str) -> DeviceKeys {
-    DeviceKeys { suite: "rsa-aes-1".into(), encryption_key: format!("enc-{name}"), signing_key: format!("sig-{name}") }
+    DeviceKeys {
+        suite: "rsa-aes-1".into(),
+        encryption_key: format!("enc-{name}"),
+        signing_key: format!("sig-{name}"),
+    }
 }
 
 pub(crate) fn session(name: &str) -> SessionId {
@@ -154,10 +165,20 @@ pub(crate) fn delta(text: &str) -> RunEvent {
 /// The last event of a run.
 pub(crate) fn completed(name: &str) -> RunEvent {
     let (session_id, run_id) = (session("s"), run(name));
-    RunEvent::Completed(ChatAnswer { session_id, run_id, message: answer("done"), usage: Usage::default() })
+    RunEvent::Completed(ChatAnswer {
+        session_id,
+        run_id,
+        message: answer("done"),
+        usage: Usage::default(),
+    })
 }
 
-pub(crate) fn new_run(who: &AccountId, session_name: &str, run_name: &str, question: &str) -> NewRun {
+pub(crate) fn new_run(
+    who: &AccountId,
+    session_name: &str,
+    run_name: &str,
+    question: &str,
+) -> NewRun {
     NewRun {
         account: who.clone(),
         session: session(session_name),
@@ -171,7 +192,12 @@ pub(crate) fn new_run(who: &AccountId, session_name: &str, run_name: &str, quest
 }
 
 /// A whole turn: a run opened and closed with an answer.
-pub(crate) async fn ask(store: &dyn Store, who: &AccountId, session_name: &str, question: &str) -> RunId {
+pub(crate) async fn ask(
+    store: &dyn Store,
+    who: &AccountId,
+    session_name: &str,
+    question: &str,
+) -> RunId {
     static TURN: AtomicUsize = AtomicUsize::new(0);
     let name = format!("turn-{}", TURN.fetch_add(1, Ordering::Relaxed));
     let opened = store.open_run(&new_run(who, session_name, &name, question)).await.unwrap();

@@ -1,4 +1,5 @@
-//! Real `redis-server` processes on free ports of loopback, each in a folder of its own, ended when dropped.
+//! Real `redis-server` processes on free ports of loopback, each in a folder of its own, ended when
+//! dropped.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -47,7 +48,11 @@ impl RedisServer {
     pub(crate) fn settings(&self) -> RedisSettings {
         let scheme = if self.tls { "rediss" } else { "redis" };
         let ca_file = self.tls.then(|| self.folder.path().join("ca.pem"));
-        RedisSettings { url: format!("{scheme}://localhost:{}", self.port), password: None, ca_file }
+        RedisSettings {
+            url: format!("{scheme}://localhost:{}", self.port),
+            password: None,
+            ca_file,
+        }
     }
 
     /// Kills it (SIGKILL): it has no time to say good-bye.
@@ -66,7 +71,13 @@ impl RedisServer {
     }
 
     fn signal(&self, signal: &str) {
-        assert!(Command::new("kill").args([signal, &self.process.id().to_string()]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args([signal, &self.process.id().to_string()])
+                .status()
+                .unwrap()
+                .success()
+        );
     }
 
     /// Starts it again at the same place, empty.
@@ -98,11 +109,16 @@ pub(crate) struct RedisCluster {
 impl RedisCluster {
     pub(crate) async fn start() -> Self {
         let options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "5000"];
-        let nodes: Vec<_> = (0..3).map(|_| RedisServer::with(tempfile::tempdir().unwrap(), false, &options)).collect();
-        for (node, slots) in nodes.iter().zip([("0", "5460"), ("5461", "10922"), ("10923", "16383")]) {
+        let nodes: Vec<_> = (0..3)
+            .map(|_| RedisServer::with(tempfile::tempdir().unwrap(), false, &options))
+            .collect();
+        for (node, slots) in
+            nodes.iter().zip([("0", "5460"), ("5461", "10922"), ("10923", "16383")])
+        {
             node.ask(&["CLUSTER", "ADDSLOTSRANGE", slots.0, slots.1]).await;
             for other in &nodes {
-                // The bus port is free for sure only when it is told: here it is the one of the configuration.
+                // The bus port is free for sure only when it is told: here it is the one of the
+                // configuration.
                 let (port, bus) = (other.port.to_string(), (other.bus_port()).to_string());
                 node.ask(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus]).await;
             }
@@ -127,8 +143,13 @@ impl RedisCluster {
     }
 
     pub(crate) fn settings(&self) -> RedisSettings {
-        let hosts: Vec<String> = self.nodes.iter().map(|node| format!("127.0.0.1:{}", node.port)).collect();
-        RedisSettings { url: format!("redis-cluster://{}", hosts.join(",")), password: None, ca_file: None }
+        let hosts: Vec<String> =
+            self.nodes.iter().map(|node| format!("127.0.0.1:{}", node.port)).collect();
+        RedisSettings {
+            url: format!("redis-cluster://{}", hosts.join(",")),
+            password: None,
+            ca_file: None,
+        }
     }
 
     pub(crate) async fn empty(&self) {
@@ -202,7 +223,14 @@ fn launch(folder: &Path, port: u16, tls: bool, more: &[String]) -> Option<Child>
     }
     if tls {
         command.args(["--port", "0", "--tls-port", &port.to_string(), "--tls-auth-clients", "no"]);
-        command.args(["--tls-cert-file", "leaf.pem", "--tls-key-file", "leaf.key", "--tls-ca-cert-file", "ca.pem"]);
+        command.args([
+            "--tls-cert-file",
+            "leaf.pem",
+            "--tls-key-file",
+            "leaf.key",
+            "--tls-ca-cert-file",
+            "ca.pem",
+        ]);
     } else {
         command.args(["--port", &port.to_string()]);
     }

@@ -1,12 +1,18 @@
 //! The links of a chain: each valid now, strong enough, and signed by the next.
 
-use super::{Reason, time};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::time::SystemTime;
-use x509_parser::{certificate::X509Certificate, parse_x509_certificate, public_key::PublicKey};
+
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::parse_x509_certificate;
+use x509_parser::public_key::PublicKey;
+
+use super::{Reason, time};
 
 /// Parses every certificate.
-pub(super) fn parse<'a>(ders: &'a [CertificateDer<'static>]) -> Result<Vec<X509Certificate<'a>>, Reason> {
+pub(super) fn parse<'a>(
+    ders: &'a [CertificateDer<'static>],
+) -> Result<Vec<X509Certificate<'a>>, Reason> {
     let parse = |(index, der): (usize, &'a CertificateDer<'static>)| {
         parse_x509_certificate(der)
             .map(|(_, certificate)| certificate)
@@ -29,15 +35,26 @@ pub(super) fn check(chain: &[X509Certificate<'_>], now: SystemTime) -> Result<()
 }
 
 /// Counted from 1: the certificate that the key belongs to, if any does.
-pub(super) fn position_of_key(chain: &[X509Certificate<'_>], key: &PrivateKeyDer<'_>) -> Option<usize> {
+pub(super) fn position_of_key(
+    chain: &[X509Certificate<'_>],
+    key: &PrivateKeyDer<'_>,
+) -> Option<usize> {
     let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(key).ok()?;
     let public = key.public_key()?;
-    chain.iter().position(|certificate| certificate.public_key().raw == public.as_ref()).map(|index| index + 1)
+    chain
+        .iter()
+        .position(|certificate| certificate.public_key().raw == public.as_ref())
+        .map(|index| index + 1)
 }
 
-fn check_time(certificate: &X509Certificate<'_>, position: usize, now: SystemTime) -> Result<(), Reason> {
+fn check_time(
+    certificate: &X509Certificate<'_>,
+    position: usize,
+    now: SystemTime,
+) -> Result<(), Reason> {
     let validity = certificate.validity();
-    let (from, until) = (time(validity.not_before.timestamp()), time(validity.not_after.timestamp()));
+    let (from, until) =
+        (time(validity.not_before.timestamp()), time(validity.not_after.timestamp()));
     if now < from {
         return Err(Reason::NotYetValid { position, at: from });
     }
@@ -56,13 +73,20 @@ fn check_strength(certificate: &X509Certificate<'_>, position: usize) -> Result<
     }
     // The signature of a root on itself proves nothing and harms nothing.
     let own = certificate.issuer().as_raw() == certificate.subject().as_raw();
-    if !own && WEAK_SIGNATURES.contains(&certificate.signature_algorithm.algorithm.to_id_string().as_str()) {
+    if !own
+        && WEAK_SIGNATURES
+            .contains(&certificate.signature_algorithm.algorithm.to_id_string().as_str())
+    {
         return Err(Reason::WeakSignature { position });
     }
     Ok(())
 }
 
-fn check_link(certificate: &X509Certificate<'_>, next: &X509Certificate<'_>, position: usize) -> Result<(), Reason> {
+fn check_link(
+    certificate: &X509Certificate<'_>,
+    next: &X509Certificate<'_>,
+    position: usize,
+) -> Result<(), Reason> {
     if certificate.issuer().as_raw() != next.subject().as_raw() {
         return Err(Reason::WrongOrder {
             position,
@@ -71,11 +95,14 @@ fn check_link(certificate: &X509Certificate<'_>, next: &X509Certificate<'_>, pos
             found: next.subject().to_string(),
         });
     }
-    certificate.verify_signature(Some(next.public_key())).map_err(|_| Reason::BadSignature { position })
+    certificate
+        .verify_signature(Some(next.public_key()))
+        .map_err(|_| Reason::BadSignature { position })
 }
 
 const LEAST_RSA_BITS: usize = 2048;
 
-/// md5WithRSA, sha1WithRSA, dsaWithSha1, ecdsaWithSha1 (RFC 8017 appendix A.2.4, RFC 3279 section 2.2).
+/// md5WithRSA, sha1WithRSA, dsaWithSha1, ecdsaWithSha1 (RFC 8017 appendix A.2.4, RFC 3279 section
+/// 2.2).
 const WEAK_SIGNATURES: [&str; 4] =
     ["1.2.840.113549.1.1.4", "1.2.840.113549.1.1.5", "1.2.840.10040.4.3", "1.2.840.10045.4.1"];

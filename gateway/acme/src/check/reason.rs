@@ -1,7 +1,8 @@
 //! What can be wrong with a certificate or its key.
 
-use crate::clock::display;
 use std::time::SystemTime;
+
+use crate::clock::display;
 
 /// A file (or another source) and what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,7 +47,9 @@ pub enum Reason {
         chain: String,
     },
     /// The leaf comes later in the file.
-    #[error("the certificate of the key is number {position} of the chain: it must come first, its issuer next")]
+    #[error(
+        "the certificate of the key is number {position} of the chain: it must come first, its issuer next"
+    )]
     LeafNotFirst {
         /// Counted from 1.
         position: usize,
@@ -67,7 +70,9 @@ pub enum Reason {
         found: String,
     },
     /// The name of the issuer is right, its key is not.
-    #[error("certificate {position} of the chain was not signed by the key of the certificate that follows it")]
+    #[error(
+        "certificate {position} of the chain was not signed by the key of the certificate that follows it"
+    )]
     BadSignature {
         /// Counted from 1.
         position: usize,
@@ -89,7 +94,9 @@ pub enum Reason {
         at: SystemTime,
     },
     /// An RSA key that browsers refuse.
-    #[error("certificate {position} of the chain has an RSA key of {bits} bits: expected 2048 or more")]
+    #[error(
+        "certificate {position} of the chain has an RSA key of {bits} bits: expected 2048 or more"
+    )]
     WeakKey {
         /// Counted from 1.
         position: usize,
@@ -97,7 +104,9 @@ pub enum Reason {
         bits: usize,
     },
     /// A signature that browsers refuse.
-    #[error("certificate {position} of the chain is signed with SHA-1 or MD5, which browsers refuse")]
+    #[error(
+        "certificate {position} of the chain is signed with SHA-1 or MD5, which browsers refuse"
+    )]
     WeakSignature {
         /// Counted from 1.
         position: usize,

@@ -1,9 +1,15 @@
 //! Each way in which a certificate can be wrong, told by file and reason.
 
-use super::*;
-use rcgen::{BasicConstraints, Certificate as Made, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-use std::{fs, path::PathBuf, time::Duration};
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rcgen::{
+    BasicConstraints, Certificate as Made, CertificateParams, DnType, IsCa, Issuer, KeyPair,
+};
 use tempfile::TempDir;
+
+use super::*;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -20,7 +26,9 @@ struct Chain {
 }
 
 fn params(name: &str, names: &[&str], ca: bool) -> CertificateParams {
-    let mut params = CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap();
+    let mut params =
+        CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
+            .unwrap();
     params.distinguished_name.push(DnType::CommonName, name);
     params.not_before = (now() - DAY).into();
     params.not_after = (now() + 30 * DAY).into();
@@ -45,7 +53,12 @@ fn chain() -> Chain {
     }
 }
 
-fn check(chain: &[&Made], key: &KeyPair, wanted: &[&str], at: SystemTime) -> Result<Certificate, CheckError> {
+fn check(
+    chain: &[&Made],
+    key: &KeyPair,
+    wanted: &[&str],
+    at: SystemTime,
+) -> Result<Certificate, CheckError> {
     let text: String = chain.iter().map(|made| made.pem()).collect();
     let wanted: Vec<String> = wanted.iter().map(|name| (*name).to_owned()).collect();
     let key = key.serialize_pem();
@@ -79,7 +92,10 @@ fn the_time_must_be_right_for_every_certificate() {
     let all = chain();
     let at = |at| fault(check(&[&all.leaf, &all.intermediate], &all.key, &[], at));
     let (origin, reason) = at(now() + 31 * DAY);
-    assert_eq!((origin.as_str(), &reason), ("chain.pem", &Reason::Expired { position: 1, at: now() + 30 * DAY }));
+    assert_eq!(
+        (origin.as_str(), &reason),
+        ("chain.pem", &Reason::Expired { position: 1, at: now() + 30 * DAY })
+    );
     assert!(reason.to_string().contains("expired on 2030-"), "{reason}");
     assert_eq!(at(now() - 2 * DAY).1, Reason::NotYetValid { position: 1, at: now() - DAY });
 }
@@ -89,7 +105,10 @@ fn the_key_must_belong_to_the_first_certificate() {
     let all = chain();
     let stranger = KeyPair::generate().unwrap();
     let (origin, reason) = fault(check(&[&all.leaf, &all.intermediate], &stranger, &[], now()));
-    assert_eq!((origin.as_str(), reason), ("key.pem", Reason::KeyMismatch { chain: "chain.pem".into() }));
+    assert_eq!(
+        (origin.as_str(), reason),
+        ("key.pem", Reason::KeyMismatch { chain: "chain.pem".into() })
+    );
     let swapped = fault(check(&[&all.intermediate, &all.leaf], &all.key, &[], now()));
     assert_eq!(swapped, ("chain.pem".into(), Reason::LeafNotFirst { position: 2 }));
 }
@@ -97,9 +116,13 @@ fn the_key_must_belong_to_the_first_certificate() {
 #[test]
 fn each_certificate_must_be_followed_by_its_issuer() {
     let all = chain();
-    let (_, reason) = fault(check(&[&all.leaf, &all.root, &all.intermediate], &all.key, &[], now()));
+    let (_, reason) =
+        fault(check(&[&all.leaf, &all.root, &all.intermediate], &all.key, &[], now()));
     assert!(matches!(&reason, Reason::WrongOrder { position: 1, .. }), "{reason}");
-    assert!(reason.to_string().contains("intermediate") && reason.to_string().contains("root"), "{reason}");
+    assert!(
+        reason.to_string().contains("intermediate") && reason.to_string().contains("root"),
+        "{reason}"
+    );
 
     // The same names and other keys: only the signature tells.
     let other = chain();
@@ -125,7 +148,8 @@ fn the_names_asked_for_must_be_in_it() {
 fn what_browsers_refuse_for_weakness_is_refused_here() {
     let key = KeyPair::generate().unwrap().serialize_pem();
     let key = Pem { origin: "key.pem", text: key.as_bytes() };
-    let check = |chain: &[u8]| fault(pem(Pem { origin: "chain.pem", text: chain }, key, &[], now())).1;
+    let check =
+        |chain: &[u8]| fault(pem(Pem { origin: "chain.pem", text: chain }, key, &[], now())).1;
     // Made by OpenSSL, because no library of today makes such: RSA of 1024 bits; ECDSA with SHA-1.
     let weak = check(include_bytes!("fixtures/weak.pem"));
     assert_eq!(weak, Reason::WeakKey { position: 1, bits: 1024 });
@@ -141,14 +165,21 @@ fn files_are_named_when_they_are_missing_empty_or_something_else() {
     fs::write(path("chain.pem"), all.leaf.pem() + &all.intermediate.pem()).unwrap();
     fs::write(path("key.pem"), all.key.serialize_pem()).unwrap();
     fs::write(path("empty"), "").unwrap();
-    fs::write(path("broken"), "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
+    fs::write(path("broken"), "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+        .unwrap();
     let check = |chain: PathBuf, key: PathBuf| files(&chain, &key, &[], now());
     check(path("chain.pem"), path("key.pem")).unwrap();
 
     let (origin, reason) = fault(check(path("none"), path("key.pem")));
-    assert!(origin.ends_with("/none") && matches!(reason, Reason::Unreadable(_)), "{origin}: {reason}");
+    assert!(
+        origin.ends_with("/none") && matches!(reason, Reason::Unreadable(_)),
+        "{origin}: {reason}"
+    );
     assert_eq!(fault(check(path("empty"), path("key.pem"))).1, Reason::NoCertificate);
     let (origin, reason) = fault(check(path("chain.pem"), path("empty")));
     assert!(origin.ends_with("/empty") && reason == Reason::NoKey, "{origin}: {reason}");
-    assert!(matches!(fault(check(path("broken"), path("key.pem"))).1, Reason::Malformed { position: 1, .. }));
+    assert!(matches!(
+        fault(check(path("broken"), path("key.pem"))).1,
+        Reason::Malformed { position: 1, .. }
+    ));
 }

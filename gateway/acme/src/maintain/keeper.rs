@@ -1,18 +1,15 @@
 //! One certificate: what is stored, what is served, what comes next.
 
-use super::Shared;
-use crate::{
-    Certificate, Failure, FailureKind, NameSet, Source,
-    check::{self, Pem},
-    clock::from_unix,
-    schedule,
-    storage::{Attempts, Fence, Lock, Stored},
-};
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
 use tokio_util::sync::CancellationToken;
+
+use super::Shared;
+use crate::check::{self, Pem};
+use crate::clock::from_unix;
+use crate::storage::{Attempts, Fence, Lock, Stored};
+use crate::{Certificate, Failure, FailureKind, NameSet, Source, schedule};
 
 /// Keeps one certificate.
 pub(super) struct Keeper {
@@ -43,7 +40,8 @@ impl Keeper {
         let clock = Arc::clone(&self.shared.clock);
         let stop = self.stop.clone();
         while !stop.is_cancelled() {
-            // A step is never cut off, as it may hold a lock: what takes long in it looks at `stop` itself.
+            // A step is never cut off, as it may hold a lock: what takes long in it looks at `stop`
+            // itself.
             let wake = self.step().await;
             tokio::select! {
                 () = stop.cancelled() => break,
@@ -133,8 +131,14 @@ impl Keeper {
             new.insert(&self.names, &certificate);
             *published = Arc::new(new);
         });
-        let authority = self.shared.settings.authorities.iter().find(|authority| authority.url == stored.authority);
-        let host = authority.map_or_else(|| stored.authority.clone(), |authority| authority.host().to_owned());
+        let authority = self
+            .shared
+            .settings
+            .authorities
+            .iter()
+            .find(|authority| authority.url == stored.authority);
+        let host = authority
+            .map_or_else(|| stored.authority.clone(), |authority| authority.host().to_owned());
         self.shared.board.update(&self.names, |status| {
             status.source = source;
             status.authority = Some(host);
@@ -164,11 +168,14 @@ impl Keeper {
         });
     }
 
-    /// A failure of storage is over when storage answers; those of an authority stay until a certificate comes.
+    /// A failure of storage is over when storage answers; those of an authority stay until a
+    /// certificate comes.
     fn note_storage_is_back(&self) {
         let (attempts, next) = (&self.attempts, from_unix(self.attempts.next));
         self.shared.board.update(&self.names, |status| {
-            let ours = |failure: &Failure| matches!(failure.kind, FailureKind::Storage | FailureKind::LockLost);
+            let ours = |failure: &Failure| {
+                matches!(failure.kind, FailureKind::Storage | FailureKind::LockLost)
+            };
             if status.last_error.as_ref().is_some_and(ours) {
                 status.last_error.clone_from(&attempts.error);
                 status.next_attempt = attempts.error.as_ref().map(|_| next);
@@ -178,9 +185,9 @@ impl Keeper {
 
     /// When to order: at once while there is nothing to serve.
     pub(super) fn due(&self) -> SystemTime {
-        self.current
-            .as_ref()
-            .map_or(SystemTime::UNIX_EPOCH, |current| schedule::renew_at(&current.certificate, &current.stored))
+        self.current.as_ref().map_or(SystemTime::UNIX_EPOCH, |current| {
+            schedule::renew_at(&current.certificate, &current.stored)
+        })
     }
 
     /// When to ask for renewal information, if its issuer is still among our authorities.
@@ -188,12 +195,22 @@ impl Keeper {
         let current = self.current.as_ref()?;
         self.issuer(&current.stored)?;
         current.certificate.renewal_id.as_ref()?;
-        Some(current.stored.renewal.as_ref().map_or(SystemTime::UNIX_EPOCH, |renewal| from_unix(renewal.ask)))
+        Some(
+            current
+                .stored
+                .renewal
+                .as_ref()
+                .map_or(SystemTime::UNIX_EPOCH, |renewal| from_unix(renewal.ask)),
+        )
     }
 
     /// Its issuer's place among our authorities.
     pub(super) fn issuer(&self, stored: &Stored) -> Option<usize> {
-        self.shared.settings.authorities.iter().position(|authority| authority.url == stored.authority)
+        self.shared
+            .settings
+            .authorities
+            .iter()
+            .position(|authority| authority.url == stored.authority)
     }
 
     pub(super) fn lock(&self) -> Lock {

@@ -1,21 +1,22 @@
 //! A turn at the authority: under the lock, at most one replica at a time.
 
-use super::keeper::Keeper;
-use crate::{
-    Authority, Certificate, ChallengeKind, Failure, FailureKind, Source, account,
-    authority::Connection,
-    clock::{from_unix, unix},
-    lease,
-    order::Ordering,
-    schedule,
-    storage::{Attempts, Fence, Stored},
-};
-use instant_acme::{Account, CertificateIdentifier, Error};
-use rustls_pki_types::Der;
 use std::time::{Duration, SystemTime};
 
+use instant_acme::{Account, CertificateIdentifier, Error};
+use rustls_pki_types::Der;
+
+use super::keeper::Keeper;
+use crate::authority::Connection;
+use crate::clock::{from_unix, unix};
+use crate::order::Ordering;
+use crate::storage::{Attempts, Fence, Stored};
+use crate::{
+    Authority, Certificate, ChallengeKind, Failure, FailureKind, Source, account, lease, schedule,
+};
+
 impl Keeper {
-    /// Orders, unless another replica is at it, has done it, or failed a moment ago. Says when to look again.
+    /// Orders, unless another replica is at it, has done it, or failed a moment ago. Says when to
+    /// look again.
     pub(super) async fn take_turn(&mut self, now: SystemTime, soon: SystemTime) -> SystemTime {
         match self.try_turn(now, soon).await {
             Ok(next) => next,
@@ -75,7 +76,11 @@ impl Keeper {
         }
 
         let settings = &self.shared.settings;
-        let index = schedule::authority(self.attempts.failures, settings.fallback_after, settings.authorities.len());
+        let index = schedule::authority(
+            self.attempts.failures,
+            settings.fallback_after,
+            settings.authorities.len(),
+        );
         let directory = settings.authorities.get(index).map_or("", Authority::host);
         tracing::info!(names = %self.names, authority = directory, "ordering a certificate");
         // The state of an order is large: on the heap, it costs nothing while nothing is ordered.
@@ -91,20 +96,33 @@ impl Keeper {
                 Ok(self.now())
             }
             // Not the authority's fault: no reason to keep away from it.
-            Err(failure) if matches!(failure.kind, FailureKind::LockLost | FailureKind::Storage) => Err(failure),
+            Err(failure)
+                if matches!(failure.kind, FailureKind::LockLost | FailureKind::Storage) =>
+            {
+                Err(failure)
+            }
             Err(failure) => self.failed(failure, index, fence).await,
         }
     }
 
     /// Notes a failure where every replica, and this one after a restart, will see it.
-    async fn failed(&mut self, failure: Failure, index: usize, fence: &Fence) -> Result<SystemTime, Failure> {
+    async fn failed(
+        &mut self,
+        failure: Failure,
+        index: usize,
+        fence: &Fence,
+    ) -> Result<SystemTime, Failure> {
         let (now, settings) = (self.now(), &self.shared.settings);
         let advised = failure.kind == FailureKind::RateLimited || failure.kind.is_passing();
         let connection = self.shared.connections.get(index).filter(|_| advised);
         let retry_after = connection.and_then(|connection| connection.take_advice(now));
         let others = settings.authorities.len() > 1;
         let limited = failure.kind == FailureKind::RateLimited;
-        let failures = schedule::failures_after(self.attempts.failures, settings.fallback_after, limited && others);
+        let failures = schedule::failures_after(
+            self.attempts.failures,
+            settings.fallback_after,
+            limited && others,
+        );
         let mut next = now + settings.backoff.delay(failures, failure.kind, rand::random());
         let failure = failure.until(retry_after);
         if let Some(at) = retry_after.filter(|_| !others) {
@@ -125,7 +143,10 @@ impl Keeper {
         let order = |account| self.order(account, index, fence);
         let issued = match Box::pin(order(account)).await {
             Err(failure) if failure.kind == FailureKind::AccountUnknown => {
-                tracing::info!(authority = authority.host(), "the authority forgot the account: registering anew");
+                tracing::info!(
+                    authority = authority.host(),
+                    "the authority forgot the account: registering anew"
+                );
                 Box::pin(order(account::renew(authority, connection, records).await?)).await?
             }
             issued => issued?,
@@ -136,7 +157,12 @@ impl Keeper {
         Ok((stored, certificate))
     }
 
-    async fn order(&self, account: Account, index: usize, fence: &Fence) -> Result<Stored, Failure> {
+    async fn order(
+        &self,
+        account: Account,
+        index: usize,
+        fence: &Fence,
+    ) -> Result<Stored, Failure> {
         let (authority, _) = self.authority(index)?;
         let issued = Ordering {
             account: &account,
@@ -159,7 +185,8 @@ impl Keeper {
         })
     }
 
-    /// The ways that are allowed, the one that worked last first: a way that fails costs an attempt at the authority.
+    /// The ways that are allowed, the one that worked last first: a way that fails costs an attempt
+    /// at the authority.
     fn kinds(&self) -> Vec<ChallengeKind> {
         let mut kinds = self.shared.settings.challenges.clone();
         let worked = self.proven();
@@ -181,14 +208,18 @@ impl Keeper {
 
     fn renewal_id(&self) -> Option<CertificateIdentifier<'static>> {
         let (issuer, serial) = self.current.as_ref()?.certificate.renewal_id.as_ref()?;
-        Some(CertificateIdentifier::new(Der::from_slice(issuer), Der::from_slice(serial)).into_owned())
+        Some(
+            CertificateIdentifier::new(Der::from_slice(issuer), Der::from_slice(serial))
+                .into_owned(),
+        )
     }
 
     /// Asks the issuer when to renew (RFC 9773), once for all replicas. Says when to look again.
     pub(super) async fn ask_renewal(&mut self, soon: SystemTime) -> SystemTime {
         let asked = async {
             let shared = self.shared.clone();
-            let Some(fence) = shared.records.lock(&self.lock(), shared.settings.lock_ttl).await? else {
+            let Some(fence) = shared.records.lock(&self.lock(), shared.settings.lock_ttl).await?
+            else {
                 return Ok(());
             };
             let stop = self.stop.clone();
@@ -222,12 +253,20 @@ impl Keeper {
         let answer = match account::open(authority, connection, &self.shared.records).await {
             Ok(account) => account.renewal_info(&id).await.map_err(|error| {
                 let supported = !matches!(error, Error::Unsupported(_));
-                (supported, Failure::acme(format_args!("asking {} when to renew", authority.host()), &error))
+                (
+                    supported,
+                    Failure::acme(
+                        format_args!("asking {} when to renew", authority.host()),
+                        &error,
+                    ),
+                )
             }),
             Err(failure) => Err((true, failure)),
         };
         let renewal = match answer {
-            Ok((info, retry_after)) => schedule::plan(&info, retry_after, previous, now, rand::random()),
+            Ok((info, retry_after)) => {
+                schedule::plan(&info, retry_after, previous, now, rand::random())
+            }
             Err((supported, failure)) => {
                 tracing::debug!(names = %self.names, error = %failure, "no renewal information");
                 schedule::unplanned(previous, supported, now)

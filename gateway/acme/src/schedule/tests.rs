@@ -1,8 +1,9 @@
 //! The schedule, moment by moment.
 
+use rcgen::{CertificateParams, KeyPair};
+
 use super::*;
 use crate::check::{Pem, pem};
-use rcgen::{CertificateParams, KeyPair};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -24,7 +25,14 @@ fn certificate() -> Certificate {
 
 fn stored(renewal: Option<Renewal>) -> Stored {
     let issued = unix(start());
-    Stored { chain: String::new(), key: String::new(), authority: String::new(), issued, renewal, proven: None }
+    Stored {
+        chain: String::new(),
+        key: String::new(),
+        authority: String::new(),
+        issued,
+        renewal,
+        proven: None,
+    }
 }
 
 fn info(from: Duration, to: Duration) -> RenewalInfo {
@@ -83,12 +91,17 @@ fn an_authority_that_cannot_be_asked_does_not_undo_what_it_said() {
 #[test]
 fn waits_double_up_to_the_limit_and_are_spread() {
     let backoff = Backoff { first: Duration::from_secs(100), most: Duration::from_secs(1000) };
-    let waits: Vec<_> =
-        (1..=5).map(|failures| backoff.delay(failures, FailureKind::Connection, 0.5).as_secs()).collect();
+    let waits: Vec<_> = (1..=5)
+        .map(|failures| backoff.delay(failures, FailureKind::Connection, 0.5).as_secs())
+        .collect();
     assert_eq!(waits, [100, 200, 400, 800, 1000]);
     assert_eq!(backoff.delay(u32::MAX, FailureKind::Connection, 0.0).as_secs(), 750);
     assert_eq!(backoff.delay(1, FailureKind::Connection, 1.0).as_secs(), 125);
-    assert_eq!(backoff.delay(1, FailureKind::Unreachable, 0.5).as_millis(), 8333, "it counted nothing against us");
+    assert_eq!(
+        backoff.delay(1, FailureKind::Unreachable, 0.5).as_millis(),
+        8333,
+        "it counted nothing against us"
+    );
 }
 
 #[test]

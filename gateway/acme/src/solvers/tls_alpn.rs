@@ -1,16 +1,21 @@
 //! The certificate of TLS-ALPN-01 (RFC 8737 section 3).
 
+use std::fmt::Write;
+use std::net::IpAddr;
+use std::sync::Arc;
+
 use aws_lc_rs::digest;
 use instant_acme::Identifier;
 use rcgen::{CertificateParams, CustomExtension, DistinguishedName, KeyPair, SanType};
-use rustls::{crypto::aws_lc_rs::sign::any_supported_type, sign::CertifiedKey};
+use rustls::crypto::aws_lc_rs::sign::any_supported_type;
+use rustls::sign::CertifiedKey;
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use std::{fmt::Write, net::IpAddr, sync::Arc};
 
 /// The protocol an authority offers, alone, in the handshake of a TLS-ALPN-01 challenge.
 pub const ACME_TLS_ALPN: &[u8] = b"acme-tls/1";
 
-/// The server name the authority will ask for: of an address, its reverse name (RFC 8738 section 6).
+/// The server name the authority will ask for: of an address, its reverse name (RFC 8738 section
+/// 6).
 pub(super) fn server_name(identifier: &Identifier) -> String {
     match identifier {
         Identifier::Dns(name) => name.clone(),
@@ -30,8 +35,12 @@ pub(super) fn server_name(identifier: &Identifier) -> String {
     }
 }
 
-/// Self-signed, for exactly the one name, with the digest of the key authorization in a critical extension.
-pub(super) fn certificate(server_name: &str, key_authorization: &str) -> Result<Arc<CertifiedKey>, String> {
+/// Self-signed, for exactly the one name, with the digest of the key authorization in a critical
+/// extension.
+pub(super) fn certificate(
+    server_name: &str,
+    key_authorization: &str,
+) -> Result<Arc<CertifiedKey>, String> {
     let text = |error: rcgen::Error| error.to_string();
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
@@ -44,7 +53,8 @@ pub(super) fn certificate(server_name: &str, key_authorization: &str) -> Result<
     let key = KeyPair::generate().map_err(text)?;
     let certificate = params.self_signed(&key).map_err(text)?;
     let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    // Not `from_der`: its comparison of the keys trips over the critical extension, and they match by construction.
+    // Not `from_der`: its comparison of the keys trips over the critical extension, and they match
+    // by construction.
     let signer = any_supported_type(&private).map_err(|error| error.to_string())?;
     Ok(Arc::new(CertifiedKey::new(vec![certificate.der().clone()], signer)))
 }
@@ -52,7 +62,8 @@ pub(super) fn certificate(server_name: &str, key_authorization: &str) -> Result<
 /// The address behind a reverse name made by [`server_name`].
 fn address(server_name: &str) -> Option<IpAddr> {
     if let Some(reversed) = server_name.strip_suffix(".in-addr.arpa") {
-        let octets: Vec<u8> = reversed.split('.').rev().map(|part| part.parse().ok()).collect::<Option<_>>()?;
+        let octets: Vec<u8> =
+            reversed.split('.').rev().map(|part| part.parse().ok()).collect::<Option<_>>()?;
         return <[u8; 4]>::try_from(octets).ok().map(IpAddr::from);
     }
     let nibbles: Vec<u8> = server_name
@@ -61,14 +72,19 @@ fn address(server_name: &str) -> Option<IpAddr> {
         .rev()
         .map(|part| u8::from_str_radix(part, 16).ok().filter(|nibble| *nibble < 16))
         .collect::<Option<_>>()?;
-    let octets: Vec<u8> = nibbles.chunks_exact(2).map(|pair| pair.iter().fold(0, |octet, n| octet << 4 | n)).collect();
+    let octets: Vec<u8> = nibbles
+        .chunks_exact(2)
+        .map(|pair| pair.iter().fold(0, |octet, n| octet << 4 | n))
+        .collect();
     <[u8; 16]>::try_from(octets).ok().map(IpAddr::from)
 }
 
 #[cfg(test)]
 mod tests {
+    use x509_parser::oid_registry::asn1_rs::oid;
+    use x509_parser::parse_x509_certificate;
+
     use super::*;
-    use x509_parser::{oid_registry::asn1_rs::oid, parse_x509_certificate};
 
     #[test]
     fn the_certificate_carries_the_name_and_the_critical_digest_and_nothing_else() {
@@ -89,7 +105,10 @@ mod tests {
             let address_of: IpAddr = text.parse().unwrap();
             assert_eq!(address(&server_name(&Identifier::Ip(address_of))), Some(address_of));
         }
-        assert_eq!(server_name(&Identifier::Ip("192.0.2.7".parse().unwrap())), "7.2.0.192.in-addr.arpa");
+        assert_eq!(
+            server_name(&Identifier::Ip("192.0.2.7".parse().unwrap())),
+            "7.2.0.192.in-addr.arpa"
+        );
         assert_eq!(address("a.example"), None);
     }
 }

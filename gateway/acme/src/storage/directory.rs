@@ -2,18 +2,19 @@
 
 mod files;
 
-use super::{CHALLENGE_LIFETIME, Fence, Item, Lock, Storage, StorageError};
-use async_trait::async_trait;
-use files::Guard;
-use serde::{Deserialize, Serialize};
-use std::{
-    io::ErrorKind,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
-/// A directory that only its owner can read (0700, files 0600), shared by the processes of one machine.
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use super::{CHALLENGE_LIFETIME, Fence, Item, Lock, Storage, StorageError};
+use files::Guard;
+
+/// A directory that only its owner can read (0700, files 0600), shared by the processes of one
+/// machine.
 #[derive(Clone, Debug)]
 pub struct DirectoryStorage {
     root: Arc<Path>,
@@ -36,7 +37,9 @@ impl DirectoryStorage {
     pub fn look(root: impl Into<PathBuf>) -> Result<Self, StorageError> {
         let root = root.into();
         match std::fs::metadata(&root) {
-            Ok(found) if !found.is_dir() => Err(StorageError::unavailable("use", root.display(), "not a directory")),
+            Ok(found) if !found.is_dir() => {
+                Err(StorageError::unavailable("use", root.display(), "not a directory"))
+            }
             Err(error) if error.kind() != ErrorKind::NotFound => {
                 Err(StorageError::unavailable("use", root.display(), error))
             }
@@ -50,9 +53,9 @@ impl DirectoryStorage {
         work: impl FnOnce(&Path) -> Result<T, StorageError> + Send + 'static,
     ) -> Result<T, StorageError> {
         let root = Arc::clone(&self.root);
-        tokio::task::spawn_blocking(move || work(&root))
-            .await
-            .unwrap_or_else(|error| Err(StorageError::unavailable("use", "the certificate directory", error)))
+        tokio::task::spawn_blocking(move || work(&root)).await.unwrap_or_else(|error| {
+            Err(StorageError::unavailable("use", "the certificate directory", error))
+        })
     }
 }
 
@@ -62,7 +65,8 @@ impl Storage for DirectoryStorage {
         let item = item.clone();
         self.blocking(move |root| {
             let path = path_of(root, &item);
-            files::read(&path).map_err(|error| StorageError::unavailable("read", path.display(), error))
+            files::read(&path)
+                .map_err(|error| StorageError::unavailable("read", path.display(), error))
         })
         .await
     }
@@ -75,7 +79,8 @@ impl Storage for DirectoryStorage {
                 files::sweep(&root.join("challenges"), ".json", CHALLENGE_LIFETIME);
             }
             let path = path_of(root, &item);
-            files::replace(&path, &value).map_err(|error| StorageError::unavailable("write", path.display(), error))
+            files::replace(&path, &value)
+                .map_err(|error| StorageError::unavailable("write", path.display(), error))
         })
         .await
     }
@@ -85,7 +90,8 @@ impl Storage for DirectoryStorage {
         self.blocking(move |root| {
             let _guard = fenced(root, &fence)?;
             let path = path_of(root, &item);
-            files::remove(&path).map_err(|error| StorageError::unavailable("remove", path.display(), error))
+            files::remove(&path)
+                .map_err(|error| StorageError::unavailable("remove", path.display(), error))
         })
         .await
     }
@@ -99,7 +105,12 @@ impl Storage for DirectoryStorage {
                 return Ok(None);
             }
             let token = held.token.saturating_add(1);
-            put_held(root, &lock, &guard, &Held { token, until: millis().saturating_add(in_millis(ttl)) })?;
+            put_held(
+                root,
+                &lock,
+                &guard,
+                &Held { token, until: millis().saturating_add(in_millis(ttl)) },
+            )?;
             Ok(Some(Fence { lock, token }))
         })
         .await
@@ -118,7 +129,9 @@ impl Storage for DirectoryStorage {
     async fn unlock(&self, fence: &Fence) -> Result<(), StorageError> {
         let fence = fence.clone();
         self.blocking(move |root| match fenced(root, &fence) {
-            Ok(guard) => put_held(root, &fence.lock, &guard, &Held { token: fence.token, until: 0 }),
+            Ok(guard) => {
+                put_held(root, &fence.lock, &guard, &Held { token: fence.token, until: 0 })
+            }
             Err(StorageError::Fenced { .. }) => Ok(()),
             Err(error) => Err(error),
         })
@@ -129,7 +142,8 @@ impl Storage for DirectoryStorage {
 /// Half-written files older than this belong to no living process.
 const HALF_WRITTEN: Duration = Duration::from_secs(3600);
 
-/// Who holds a lock: the last token given, and until when (milliseconds since 1970; this machine's clock is everyone's).
+/// Who holds a lock: the last token given, and until when (milliseconds since 1970; this machine's
+/// clock is everyone's).
 #[derive(Default, Serialize, Deserialize)]
 struct Held {
     token: u64,
@@ -138,10 +152,13 @@ struct Held {
 
 fn held(root: &Path, lock: &Lock) -> Result<Held, StorageError> {
     let path = root.join(format!("{lock}.json"));
-    let bytes = files::read(&path).map_err(|error| StorageError::unavailable("read", path.display(), error))?;
+    let bytes = files::read(&path)
+        .map_err(|error| StorageError::unavailable("read", path.display(), error))?;
     let parse = |bytes: Vec<u8>| {
-        serde_json::from_slice(&bytes)
-            .map_err(|error| StorageError::Malformed { place: path.display().to_string(), reason: error.to_string() })
+        serde_json::from_slice(&bytes).map_err(|error| StorageError::Malformed {
+            place: path.display().to_string(),
+            reason: error.to_string(),
+        })
     };
     bytes.map_or_else(|| Ok(Held::default()), parse)
 }
@@ -150,7 +167,8 @@ fn held(root: &Path, lock: &Lock) -> Result<Held, StorageError> {
 fn put_held(root: &Path, lock: &Lock, _guard: &Guard, held: &Held) -> Result<(), StorageError> {
     let path = root.join(format!("{lock}.json"));
     let text = format!(r#"{{"token":{},"until":{}}}"#, held.token, held.until);
-    files::replace(&path, text.as_bytes()).map_err(|error| StorageError::unavailable("write", path.display(), error))
+    files::replace(&path, text.as_bytes())
+        .map_err(|error| StorageError::unavailable("write", path.display(), error))
 }
 
 fn guard(root: &Path, lock: &Lock) -> Result<Guard, StorageError> {

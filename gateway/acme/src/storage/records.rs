@@ -1,10 +1,15 @@
 //! The items with their types: what is written is JSON, and checked when it is read back.
 
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::digest;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
 use super::{Fence, Item, Lock, Storage, StorageError};
 use crate::{ChallengeKind, Failure, NameSet};
-use aws_lc_rs::digest;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use std::{fmt, sync::Arc, time::Duration};
 
 /// A certificate as it is kept.
 #[derive(Clone, Serialize, Deserialize)]
@@ -24,7 +29,8 @@ pub(crate) struct Stored {
     pub(crate) proven: Option<ChallengeKind>,
 }
 
-/// The window an authority suggests (RFC 9773), and the moment in it that was drawn for all replicas.
+/// The window an authority suggests (RFC 9773), and the moment in it that was drawn for all
+/// replicas.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Renewal {
     pub(crate) start: u64,
@@ -85,7 +91,10 @@ impl Records {
         Self(storage)
     }
 
-    pub(crate) async fn certificate(&self, names: &NameSet) -> Result<Option<Stored>, StorageError> {
+    pub(crate) async fn certificate(
+        &self,
+        names: &NameSet,
+    ) -> Result<Option<Stored>, StorageError> {
         self.get(&Item::Certificate(names.id())).await
     }
 
@@ -115,7 +124,11 @@ impl Records {
         self.get(&Item::Account(digest_of(directory))).await
     }
 
-    pub(crate) async fn put_account(&self, account: &Account, fence: &Fence) -> Result<(), StorageError> {
+    pub(crate) async fn put_account(
+        &self,
+        account: &Account,
+        fence: &Fence,
+    ) -> Result<(), StorageError> {
         self.put(&Item::Account(digest_of(&account.directory)), account, fence).await
     }
 
@@ -133,10 +146,15 @@ impl Records {
         key_authorization: &str,
         fence: &Fence,
     ) -> Result<(), StorageError> {
-        self.put(challenge, &Answer { key_authorization: key_authorization.to_owned() }, fence).await
+        self.put(challenge, &Answer { key_authorization: key_authorization.to_owned() }, fence)
+            .await
     }
 
-    pub(crate) async fn remove_answer(&self, challenge: &Item, fence: &Fence) -> Result<(), StorageError> {
+    pub(crate) async fn remove_answer(
+        &self,
+        challenge: &Item,
+        fence: &Fence,
+    ) -> Result<(), StorageError> {
         self.0.remove(challenge, fence).await
     }
 
@@ -144,11 +162,19 @@ impl Records {
         self.get(&Item::TicketKeys).await
     }
 
-    pub(crate) async fn put_ticket_keys(&self, keys: &TicketKeys, fence: &Fence) -> Result<(), StorageError> {
+    pub(crate) async fn put_ticket_keys(
+        &self,
+        keys: &TicketKeys,
+        fence: &Fence,
+    ) -> Result<(), StorageError> {
         self.put(&Item::TicketKeys, keys, fence).await
     }
 
-    pub(crate) async fn lock(&self, lock: &Lock, ttl: Duration) -> Result<Option<Fence>, StorageError> {
+    pub(crate) async fn lock(
+        &self,
+        lock: &Lock,
+        ttl: Duration,
+    ) -> Result<Option<Fence>, StorageError> {
         self.0.lock(lock, ttl).await
     }
 
@@ -166,7 +192,12 @@ impl Records {
         parsed.map(Some).map_err(|error| malformed(item, &error))
     }
 
-    async fn put<T: Serialize>(&self, item: &Item, value: &T, fence: &Fence) -> Result<(), StorageError> {
+    async fn put<T: Serialize>(
+        &self,
+        item: &Item,
+        value: &T,
+        fence: &Fence,
+    ) -> Result<(), StorageError> {
         let bytes = serde_json::to_vec(value).map_err(|error| malformed(item, &error))?;
         self.0.write(item, &bytes, fence).await
     }

@@ -5,14 +5,19 @@ mod link;
 
 pub use address::RedisAddress;
 
-use super::{CHALLENGE_LIFETIME, Fence, Item, Lock, Storage, StorageError, seal::Seal};
-use address::Target;
-use async_trait::async_trait;
-use link::{Link, Question};
-use redis::{FromRedisValue, Script};
-use std::{fmt, time::Duration};
+use std::fmt;
+use std::time::Duration;
 
-/// Keys under one prefix, in one hash slot, so that a Redis Cluster can check a fence and write in one script.
+use async_trait::async_trait;
+use redis::{FromRedisValue, Script};
+
+use super::seal::Seal;
+use super::{CHALLENGE_LIFETIME, Fence, Item, Lock, Storage, StorageError};
+use address::Target;
+use link::{Link, Question};
+
+/// Keys under one prefix, in one hash slot, so that a Redis Cluster can check a fence and write in
+/// one script.
 pub struct RedisStorage {
     link: Link,
     prefix: String,
@@ -21,8 +26,8 @@ pub struct RedisStorage {
 }
 
 impl RedisStorage {
-    /// Prepares a connection, which is made, and made anew, when it is needed. `secret` seals every value: 32 random bytes
-    /// or more, the same for every replica.
+    /// Prepares a connection, which is made, and made anew, when it is needed. `secret` seals every
+    /// value: 32 random bytes or more, the same for every replica.
     pub fn new(address: &RedisAddress, prefix: &str, secret: &[u8]) -> Result<Self, StorageError> {
         let link = Link::new(Target::new(address)?);
         // The braces are the hash tag: what is inside them decides the slot.
@@ -34,8 +39,8 @@ impl RedisStorage {
         format!("{}:{item}", self.prefix)
     }
 
-    /// The counter outlives the lock: it is what makes tokens grow. It starts at the time, so that tokens grow even when
-    /// Redis lost its data, or a failover lost the last of it.
+    /// The counter outlives the lock: it is what makes tokens grow. It starts at the time, so that
+    /// tokens grow even when Redis lost its data, or a failover lost the last of it.
     fn lock_keys(&self, lock: &Lock) -> [String; 2] {
         [self.key(lock), format!("{}.token", self.key(lock))]
     }
@@ -47,7 +52,9 @@ impl RedisStorage {
         question: Question<'_>,
     ) -> Result<T, StorageError> {
         let answer = self.link.ask(question).await;
-        answer.map_err(|error| StorageError::unavailable(doing, place, format_args!("Redis: {error}")))
+        answer.map_err(|error| {
+            StorageError::unavailable(doing, place, format_args!("Redis: {error}"))
+        })
     }
 
     /// Runs one of the scripts that answer 1 for done and 0 for fenced.
@@ -70,7 +77,8 @@ impl RedisStorage {
 impl Storage for RedisStorage {
     async fn read(&self, item: &Item) -> Result<Option<Vec<u8>>, StorageError> {
         let key = self.key(item);
-        let sealed: Option<Vec<u8>> = self.ask("read", &key, Question::Command(redis::cmd("GET").arg(&key))).await?;
+        let sealed: Option<Vec<u8>> =
+            self.ask("read", &key, Question::Command(redis::cmd("GET").arg(&key))).await?;
         sealed.map(|sealed| self.seal.open(&key, &sealed)).transpose()
     }
 
@@ -116,8 +124,9 @@ impl fmt::Debug for RedisStorage {
     }
 }
 
-/// A fence is valid while its token is the last one given: an expired lock that nobody took over still guards its owner.
-/// The arguments that every guarded script shares come last: the lock, its counter, the token.
+/// A fence is valid while its token is the last one given: an expired lock that nobody took over
+/// still guards its owner. The arguments that every guarded script shares come last: the lock, its
+/// counter, the token.
 struct Scripts {
     lock: Script,
     write: Script,

@@ -1,10 +1,9 @@
 //! Seals values with AES-256-GCM under a key derived from the operator's secret by HKDF (RFC 5869).
 
+use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use aws_lc_rs::hkdf;
+
 use super::StorageError;
-use aws_lc_rs::{
-    aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey},
-    hkdf,
-};
 
 /// Shorter than this is a password, and HKDF does not make those strong.
 pub(super) const LEAST_SECRET: usize = 32;
@@ -24,16 +23,23 @@ impl Seal {
             .and_then(|okm| okm.fill(&mut key))
             .and_then(|()| RandomizedNonceKey::new(&AES_256_GCM, &key))
             .map(Self)
-            .map_err(|_| StorageError::unavailable("seal", "values", "the cryptographic library refused the key"))
+            .map_err(|_| {
+                StorageError::unavailable(
+                    "seal",
+                    "values",
+                    "the cryptographic library refused the key",
+                )
+            })
     }
 
-    /// `version ‖ nonce ‖ ciphertext ‖ tag`; the place is bound in, so that values cannot be swapped.
+    /// `version ‖ nonce ‖ ciphertext ‖ tag`; the place is bound in, so that values cannot be
+    /// swapped.
     pub(super) fn seal(&self, place: &str, plain: &[u8]) -> Result<Vec<u8>, StorageError> {
         let mut text = plain.to_vec();
-        let nonce = self
-            .0
-            .seal_in_place_append_tag(Aad::from(place.as_bytes()), &mut text)
-            .map_err(|_| StorageError::unavailable("seal", place, "the cryptographic library refused"))?;
+        let nonce =
+            self.0.seal_in_place_append_tag(Aad::from(place.as_bytes()), &mut text).map_err(
+                |_| StorageError::unavailable("seal", place, "the cryptographic library refused"),
+            )?;
         let mut sealed = Vec::with_capacity(1 + NONCE_LEN + text.len());
         sealed.push(VERSION);
         sealed.extend_from_slice(nonce.as_ref());
@@ -50,7 +56,11 @@ impl Seal {
         }
         let mut text = text.to_vec();
         let nonce = Nonce::assume_unique_for_key(*nonce);
-        let plain = self.0.open_in_place(nonce, Aad::from(place.as_bytes()), &mut text).map_err(|_| wrong())?.len();
+        let plain = self
+            .0
+            .open_in_place(nonce, Aad::from(place.as_bytes()), &mut text)
+            .map_err(|_| wrong())?
+            .len();
         text.truncate(plain);
         Ok(text)
     }

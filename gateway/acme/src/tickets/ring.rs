@@ -1,10 +1,14 @@
 //! Tickets sealed with AES-256-GCM: `name of the key ‖ nonce ‖ ciphertext ‖ tag`.
 
-use crate::Clock;
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
 use arc_swap::ArcSwap;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use rustls::server::ProducesTickets;
-use std::{fmt, sync::Arc, time::SystemTime};
+
+use crate::Clock;
 
 pub(super) const NAME_LEN: usize = 16;
 pub(super) const KEY_LEN: usize = 32;

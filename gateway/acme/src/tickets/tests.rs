@@ -1,9 +1,11 @@
 //! Ticket keys over time.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustls::server::ProducesTickets;
+
 use super::*;
 use crate::DirectoryStorage;
-use rustls::server::ProducesTickets;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A clock that stands until it is set.
 struct Standing(AtomicU64);
@@ -19,15 +21,20 @@ impl Clock for Standing {
     }
 }
 
-const SETTINGS: TicketSettings =
-    TicketSettings { rotate: Duration::from_secs(1000), generations: 3, poll: Duration::from_secs(30) };
+const SETTINGS: TicketSettings = TicketSettings {
+    rotate: Duration::from_secs(1000),
+    generations: 3,
+    poll: Duration::from_secs(30),
+};
 
 fn setup() -> (tempfile::TempDir, Arc<Standing>, impl Fn() -> TicketKeeper) {
     let directory = tempfile::tempdir().unwrap();
     let storage = Arc::new(DirectoryStorage::open(directory.path()).unwrap());
     let clock = Arc::new(Standing(AtomicU64::new(10_000)));
     let shared = clock.clone();
-    (directory, clock, move || TicketKeeper::new(SETTINGS, storage.clone(), shared.clone()).unwrap())
+    (directory, clock, move || {
+        TicketKeeper::new(SETTINGS, storage.clone(), shared.clone()).unwrap()
+    })
 }
 
 #[tokio::test]

@@ -1,18 +1,16 @@
 //! What goes wrong is told in words, waited out, and never takes a certificate away.
 
-use crate::support::{
-    free_port,
-    front::Front,
-    pebble::{Options, Pebble},
-    proxy::Proxy,
-    replica::{Replica, settings},
-};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
 use gateway_acme::{Authority, Backoff, DirectoryStorage, FailureKind, Settings, Source};
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
 use tempfile::TempDir;
+
+use crate::support::free_port;
+use crate::support::front::Front;
+use crate::support::pebble::{Options, Pebble};
+use crate::support::proxy::Proxy;
+use crate::support::replica::{Replica, settings};
 
 fn storage() -> (TempDir, Arc<DirectoryStorage>) {
     let directory = tempfile::tempdir().unwrap();
@@ -25,7 +23,8 @@ async fn while_the_directory_is_down_the_old_certificate_is_served_and_then_it_r
     let front = Front::open().await;
     let mut pebble = Pebble::start(&front).await;
     let (_directory, storage) = storage();
-    let mut replica = Replica::start(settings(&["a.example"], vec![pebble.authority()]), storage, &front);
+    let mut replica =
+        Replica::start(settings(&["a.example"], vec![pebble.authority()]), storage, &front);
     let old = replica.certificate(|_| true).await;
     let due = replica.status(|status| status.renew_at.is_some()).await.renew_at.unwrap();
 
@@ -55,7 +54,8 @@ async fn after_so_many_failures_the_second_directory_takes_over() {
         roots: Some(vec![pebble.root.clone()]),
         ..Authority::new(format!("https://localhost:{}/dir", free_port()))
     };
-    let settings = Settings { fallback_after: 2, ..settings(&["a.example"], vec![dead, pebble.authority()]) };
+    let settings =
+        Settings { fallback_after: 2, ..settings(&["a.example"], vec![dead, pebble.authority()]) };
     let mut replica = Replica::start(settings, storage, &front);
     replica.status(|status| status.failures == 1).await;
     replica.certificate(|_| true).await;
@@ -69,19 +69,31 @@ async fn a_name_that_leads_elsewhere_is_told_as_such() {
     let front = Front::closed();
     let pebble = Pebble::start(&front).await;
     let (_directory, storage) = storage();
-    let mut replica = Replica::start(settings(&["a.example"], vec![pebble.authority()]), storage, &front);
+    let mut replica =
+        Replica::start(settings(&["a.example"], vec![pebble.authority()]), storage, &front);
     let failure = replica.status(|status| status.last_error.is_some()).await.last_error.unwrap();
-    assert!(matches!(failure.kind, FailureKind::Connection | FailureKind::Unauthorized), "{failure:?}");
-    assert!(failure.text.contains("a.example by http-01") && failure.text.contains("connect"), "{failure}");
+    assert!(
+        matches!(failure.kind, FailureKind::Connection | FailureKind::Unauthorized),
+        "{failure:?}"
+    );
+    assert!(
+        failure.text.contains("a.example by http-01") && failure.text.contains("connect"),
+        "{failure}"
+    );
     replica.stop().await;
 }
 
 #[tokio::test]
 async fn a_name_the_authority_refuses_is_told_as_such() {
     let front = Front::open().await;
-    let pebble = Pebble::with(&front, Options { blocked: vec!["b.example"], ..Options::default() }).await;
+    let pebble =
+        Pebble::with(&front, Options { blocked: vec!["b.example"], ..Options::default() }).await;
     let (_directory, storage) = storage();
-    let mut replica = Replica::start(settings(&["a.example", "b.example"], vec![pebble.authority()]), storage, &front);
+    let mut replica = Replica::start(
+        settings(&["a.example", "b.example"], vec![pebble.authority()]),
+        storage,
+        &front,
+    );
     let failure = replica.status(|status| status.last_error.is_some()).await.last_error.unwrap();
     assert_eq!(failure.kind, FailureKind::Rejected, "{failure}");
     assert!(failure.text.contains("b.example"), "{failure}");
@@ -96,7 +108,8 @@ async fn a_rate_limit_is_waited_out_as_long_as_the_authority_says_even_over_a_re
     proxy.limit_orders(Some(7200));
     let (_directory, storage) = storage();
     let authorities = vec![pebble.authority_at(proxy.port)];
-    let mut replica = Replica::start(settings(&["a.example"], authorities.clone()), storage.clone(), &front);
+    let mut replica =
+        Replica::start(settings(&["a.example"], authorities.clone()), storage.clone(), &front);
     let status = replica.status(|status| status.last_error.is_some()).await;
     let failure = status.last_error.unwrap();
     assert_eq!(failure.kind, FailureKind::RateLimited, "{failure}");
@@ -120,7 +133,11 @@ async fn what_caa_records_forbid_is_told_with_what_to_change() {
     let proxy = Proxy::before(&pebble).await;
     proxy.refuse_orders(Some(("caa", "CAA record for a.example prevents issuance")));
     let (_directory, storage) = storage();
-    let mut replica = Replica::start(settings(&["a.example"], vec![pebble.authority_at(proxy.port)]), storage, &front);
+    let mut replica = Replica::start(
+        settings(&["a.example"], vec![pebble.authority_at(proxy.port)]),
+        storage,
+        &front,
+    );
     let failure = replica.status(|status| status.last_error.is_some()).await.last_error.unwrap();
     assert_eq!(failure.kind.as_str(), "caa", "{failure}");
     assert!(failure.text.contains("CAA record for a.example prevents issuance"), "{failure}");
@@ -136,15 +153,20 @@ async fn the_profile_arrives_in_the_order_and_one_that_is_not_offered_is_told_as
     let pebble = Pebble::start(&front).await;
     let proxy = Proxy::before(&pebble).await;
     proxy.offer_profiles(&["shortlived"]);
-    let asking = |profile: &str| Authority { profile: Some(profile.to_owned()), ..pebble.authority_at(proxy.port) };
+    let asking = |profile: &str| Authority {
+        profile: Some(profile.to_owned()),
+        ..pebble.authority_at(proxy.port)
+    };
     let (_directory, store) = storage();
-    let mut replica = Replica::start(settings(&["a.example"], vec![asking("shortlived")]), store, &front);
+    let mut replica =
+        Replica::start(settings(&["a.example"], vec![asking("shortlived")]), store, &front);
     replica.certificate(|_| true).await;
     replica.stop().await;
     assert_eq!(proxy.chosen(), ["shortlived"]);
 
     let (_directory, store) = storage();
-    let mut replica = Replica::start(settings(&["b.example"], vec![asking("shortlifed")]), store, &front);
+    let mut replica =
+        Replica::start(settings(&["b.example"], vec![asking("shortlifed")]), store, &front);
     let failure = replica.status(|status| status.last_error.is_some()).await.last_error.unwrap();
     assert_eq!(failure.kind, FailureKind::Profile, "{failure}");
     assert!(failure.text.contains("no profile is named \"shortlifed\""), "{failure}");
@@ -154,8 +176,10 @@ async fn the_profile_arrives_in_the_order_and_one_that_is_not_offered_is_told_as
 #[tokio::test]
 async fn failures_are_spaced_out_more_and_more() {
     let front = Front::closed();
-    let authority =
-        Authority { roots: Some(Vec::new()), ..Authority::new(format!("https://localhost:{}/dir", free_port())) };
+    let authority = Authority {
+        roots: Some(Vec::new()),
+        ..Authority::new(format!("https://localhost:{}/dir", free_port()))
+    };
     let (_directory, storage) = storage();
     // A twelfth of it after an authority that could not be reached.
     let backoff = Backoff { first: Duration::from_secs(1200), most: Duration::from_secs(10_000) };

@@ -1,14 +1,15 @@
 //! From nothing to a certificate.
 
-use crate::support::{
-    front::Front,
-    pebble::{Options, Pebble},
-    replica::{Replica, settings},
-};
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use gateway_acme::{ChallengeKind, DirectoryStorage, ExternalAccount, Settings, Source};
 use std::sync::Arc;
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use gateway_acme::{ChallengeKind, DirectoryStorage, ExternalAccount, Settings, Source};
 use tempfile::TempDir;
+
+use crate::support::front::Front;
+use crate::support::pebble::{Options, Pebble};
+use crate::support::replica::{Replica, settings};
 
 fn storage() -> (TempDir, Arc<DirectoryStorage>) {
     let directory = tempfile::tempdir().unwrap();
@@ -44,8 +45,10 @@ async fn tls_alpn_01_alone_proves_names_and_an_address() {
     front.open_tls().await;
     let pebble = Pebble::start(&front).await;
     let (_directory, storage) = storage();
-    let settings =
-        by(&[ChallengeKind::TlsAlpn01], settings(&["a.example", "b.example", "127.0.0.1"], vec![pebble.authority()]));
+    let settings = by(
+        &[ChallengeKind::TlsAlpn01],
+        settings(&["a.example", "b.example", "127.0.0.1"], vec![pebble.authority()]),
+    );
     let mut replica = Replica::start(settings, storage, &front);
     let mut names = replica.certificate(|_| true).await.names.clone();
     names.sort();
@@ -60,7 +63,11 @@ async fn http_01_steps_in_where_tls_alpn_01_does_not_get_through() {
     let pebble = Pebble::start(&front).await;
     let (_directory, storage) = storage();
     let kinds = [ChallengeKind::TlsAlpn01, ChallengeKind::Http01];
-    let mut replica = Replica::start(by(&kinds, settings(&["a.example"], vec![pebble.authority()])), storage, &front);
+    let mut replica = Replica::start(
+        by(&kinds, settings(&["a.example"], vec![pebble.authority()])),
+        storage,
+        &front,
+    );
     replica.certificate(|_| true).await;
     assert_eq!(replica.status(|_| true).await.failures, 0, "a way round is no failure");
     replica.stop().await;
@@ -73,7 +80,11 @@ async fn tls_alpn_01_steps_in_where_http_01_does_not_get_through() {
     let pebble = Pebble::start(&front).await;
     let (_directory, storage) = storage();
     let kinds = [ChallengeKind::Http01, ChallengeKind::TlsAlpn01];
-    let mut replica = Replica::start(by(&kinds, settings(&["a.example"], vec![pebble.authority()])), storage, &front);
+    let mut replica = Replica::start(
+        by(&kinds, settings(&["a.example"], vec![pebble.authority()])),
+        storage,
+        &front,
+    );
     replica.certificate(|_| true).await;
     replica.stop().await;
 }
@@ -83,17 +94,23 @@ async fn a_restart_serves_what_is_stored_and_keeps_the_account() {
     let front = Front::open().await;
     let pebble = Pebble::start(&front).await;
     let (_directory, storage) = storage();
-    let mut first = Replica::start(settings(&["a.example"], vec![pebble.authority()]), storage.clone(), &front);
+    let mut first =
+        Replica::start(settings(&["a.example"], vec![pebble.authority()]), storage.clone(), &front);
     let serial = first.certificate(|_| true).await.serial.clone();
     first.stop().await;
 
-    let mut second = Replica::start(settings(&["a.example"], vec![pebble.authority()]), storage.clone(), &front);
+    let mut second =
+        Replica::start(settings(&["a.example"], vec![pebble.authority()]), storage.clone(), &front);
     assert_eq!(second.certificate(|_| true).await.serial, serial);
-    assert_eq!(second.status(|status| status.source != Source::Missing).await.source, Source::Stored);
+    assert_eq!(
+        second.status(|status| status.source != Source::Missing).await.source,
+        Source::Stored
+    );
     second.stop().await;
 
     // Another name needs another certificate, and no other account.
-    let mut third = Replica::start(settings(&["b.example"], vec![pebble.authority()]), storage, &front);
+    let mut third =
+        Replica::start(settings(&["b.example"], vec![pebble.authority()]), storage, &front);
     third.certificate(|_| true).await;
     third.stop().await;
     assert_eq!((pebble.issued(), pebble.logged("accounts in memory")), (2, 1));
@@ -107,8 +124,10 @@ async fn an_authority_that_asks_for_an_external_account_gets_it() {
     let pebble = Pebble::with(&front, options).await;
     let mut authority = pebble.authority();
     authority.contacts = vec!["mailto:admin@example.org".to_owned()];
-    authority.external_account =
-        Some(ExternalAccount { key_id: "kid-1".to_owned(), hmac_key: BASE64_URL_SAFE_NO_PAD.decode(KEY).unwrap() });
+    authority.external_account = Some(ExternalAccount {
+        key_id: "kid-1".to_owned(),
+        hmac_key: BASE64_URL_SAFE_NO_PAD.decode(KEY).unwrap(),
+    });
     let (_directory, storage) = storage();
     let mut replica = Replica::start(settings(&["a.example"], vec![authority]), storage, &front);
     replica.certificate(|_| true).await;

@@ -1,6 +1,9 @@
 //! Certificates against a real ACME server (Pebble), a real Redis, and handshakes over loopback.
 
-#![expect(clippy::unwrap_used, reason = "clippy allows it in test functions, and these are their helpers")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy allows it in test functions, and these are their helpers"
+)]
 
 mod support;
 

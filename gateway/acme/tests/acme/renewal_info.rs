@@ -1,17 +1,15 @@
 //! The authority says when to renew (RFC 9773).
 
-use crate::support::{
-    eventually,
-    front::Front,
-    pebble::Pebble,
-    proxy::Proxy,
-    replica::{Replica, settings},
-};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
 use gateway_acme::{Clock, DirectoryStorage};
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+
+use crate::support::eventually;
+use crate::support::front::Front;
+use crate::support::pebble::Pebble;
+use crate::support::proxy::Proxy;
+use crate::support::replica::{Replica, settings};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -24,15 +22,22 @@ async fn the_window_the_authority_suggests_is_followed_and_the_order_names_its_p
     proxy.suggest((start, end), 21_600);
     let directory = tempfile::tempdir().unwrap();
     let storage = Arc::new(DirectoryStorage::open(directory.path()).unwrap());
-    let mut replica =
-        Replica::start(settings(&["a.example"], vec![pebble.authority_at(proxy.port)]), storage.clone(), &front);
+    let mut replica = Replica::start(
+        settings(&["a.example"], vec![pebble.authority_at(proxy.port)]),
+        storage.clone(),
+        &front,
+    );
     let first = replica.certificate(|_| true).await;
     let inside = |at: SystemTime| at >= start - Duration::from_secs(1) && at <= end;
     let at = replica.status(|status| status.renew_at.is_some_and(inside)).await.renew_at.unwrap();
     assert_eq!(proxy.asked(), 1);
 
     // The moment that was drawn is the same for another replica, which does not ask again.
-    let mut other = Replica::start(settings(&["a.example"], vec![pebble.authority_at(proxy.port)]), storage, &front);
+    let mut other = Replica::start(
+        settings(&["a.example"], vec![pebble.authority_at(proxy.port)]),
+        storage,
+        &front,
+    );
     assert_eq!(other.status(|status| status.renew_at.is_some()).await.renew_at, Some(at));
     assert_eq!(proxy.asked(), 1);
     other.stop().await;
@@ -55,9 +60,17 @@ async fn it_asks_again_when_told_and_hurries_when_the_window_moves_closer() {
     proxy.suggest((now + 100 * DAY, now + 101 * DAY), 7200);
     let directory = tempfile::tempdir().unwrap();
     let storage = Arc::new(DirectoryStorage::open(directory.path()).unwrap());
-    let mut replica = Replica::start(settings(&["a.example"], vec![pebble.authority_at(proxy.port)]), storage, &front);
+    let mut replica = Replica::start(
+        settings(&["a.example"], vec![pebble.authority_at(proxy.port)]),
+        storage,
+        &front,
+    );
     let first = replica.certificate(|_| true).await;
-    replica.status(|status| status.renew_at.is_some_and(|at| at > now + 99 * DAY && at < now + 102 * DAY)).await;
+    replica
+        .status(|status| {
+            status.renew_at.is_some_and(|at| at > now + 99 * DAY && at < now + 102 * DAY)
+        })
+        .await;
 
     // As after a revocation: the window lies in the past at once.
     proxy.suggest((now - 2 * DAY, now - DAY), 7200);
@@ -75,7 +88,11 @@ async fn without_an_answer_a_third_of_the_lifetime_decides() {
     let proxy = Proxy::before(&pebble).await;
     let directory = tempfile::tempdir().unwrap();
     let storage = Arc::new(DirectoryStorage::open(directory.path()).unwrap());
-    let mut replica = Replica::start(settings(&["a.example"], vec![pebble.authority_at(proxy.port)]), storage, &front);
+    let mut replica = Replica::start(
+        settings(&["a.example"], vec![pebble.authority_at(proxy.port)]),
+        storage,
+        &front,
+    );
     let certificate = replica.certificate(|_| true).await;
     eventually(|| async { proxy.asked() == 1 }).await;
     let lifetime = certificate.not_after.duration_since(certificate.not_before).unwrap();

@@ -1,17 +1,15 @@
 //! Time passes, and the certificate is renewed in time.
 
-use crate::support::{
-    clock::JumpingClock,
-    eventually,
-    front::Front,
-    pebble::Pebble,
-    replica::{Replica, settings},
-};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
 use gateway_acme::{ChallengeKind, DirectoryStorage, Settings, Source};
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+
+use crate::support::clock::JumpingClock;
+use crate::support::eventually;
+use crate::support::front::Front;
+use crate::support::pebble::Pebble;
+use crate::support::replica::{Replica, settings};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -25,17 +23,23 @@ async fn with_a_third_of_its_lifetime_left_a_certificate_is_renewed_and_not_befo
     let pebble = Pebble::start(&front).await;
     let directory = tempfile::tempdir().unwrap();
     let storage = Arc::new(DirectoryStorage::open(directory.path()).unwrap());
-    let mut replica = Replica::start(settings(&["a.example"], vec![pebble.authority()]), storage, &front);
+    let mut replica =
+        Replica::start(settings(&["a.example"], vec![pebble.authority()]), storage, &front);
     let first = replica.certificate(|_| true).await;
     let lifetime = first.not_after.duration_since(first.not_before).unwrap();
     let due = first.not_before + lifetime * 2 / 3;
     let planned = replica.status(|status| status.renew_at.is_some()).await.renew_at.unwrap();
     assert!(about(planned, due), "planned for {planned:?}, due {due:?}");
 
-    // Each look at the certificate first decides whether to renew; then, once a day, it asks the authority when to, and
-    // notes that it did: so a changed note after a jump shows that it looked, and left the certificate alone.
+    // Each look at the certificate first decides whether to renew; then, once a day, it asks the
+    // authority when to, and notes that it did: so a changed note after a jump shows that it
+    // looked, and left the certificate alone.
     let note = || {
-        let entry = std::fs::read_dir(directory.path().join("certificates")).unwrap().next().unwrap().unwrap();
+        let entry = std::fs::read_dir(directory.path().join("certificates"))
+            .unwrap()
+            .next()
+            .unwrap()
+            .unwrap();
         std::fs::read_to_string(entry.path()).unwrap_or_default()
     };
     eventually(|| async { note().contains(r#""ask":"#) }).await;
@@ -49,7 +53,11 @@ async fn with_a_third_of_its_lifetime_left_a_certificate_is_renewed_and_not_befo
     let second = replica.certificate(|certificate| certificate.serial != first.serial).await;
     assert!(second.not_after >= first.not_after);
     // An authority whose clock is years behind ours must not be asked again and again.
-    let again = replica.status(|status| status.renew_at.is_some_and(|at| at > planned)).await.renew_at.unwrap();
+    let again = replica
+        .status(|status| status.renew_at.is_some_and(|at| at > planned))
+        .await
+        .renew_at
+        .unwrap();
     assert!(again >= planned + HOUR - Duration::from_secs(10), "{again:?}");
     replica.stop().await;
     assert_eq!(pebble.issued(), 2);
@@ -61,14 +69,21 @@ async fn a_certificate_that_ran_out_while_nothing_ran_is_replaced() {
     let pebble = Pebble::start(&front).await;
     let directory = tempfile::tempdir().unwrap();
     let storage = Arc::new(DirectoryStorage::open(directory.path()).unwrap());
-    let mut first = Replica::start(settings(&["a.example"], vec![pebble.authority()]), storage.clone(), &front);
+    let mut first =
+        Replica::start(settings(&["a.example"], vec![pebble.authority()]), storage.clone(), &front);
     let old = first.certificate(|_| true).await;
     first.stop().await;
 
-    // Ten seconds before the old one ends: the new one, issued by a clock that did not jump, is good for those.
+    // Ten seconds before the old one ends: the new one, issued by a clock that did not jump, is
+    // good for those.
     let clock = Arc::new(JumpingClock::default());
     clock.jump_to(old.not_after - Duration::from_secs(10));
-    let mut second = Replica::start_at(settings(&["a.example"], vec![pebble.authority()]), storage, &front, clock);
+    let mut second = Replica::start_at(
+        settings(&["a.example"], vec![pebble.authority()]),
+        storage,
+        &front,
+        clock,
+    );
     let new = second.certificate(|certificate| certificate.serial != old.serial).await;
     assert_ne!(new.serial, old.serial);
     assert_eq!(second.status(|status| status.source == Source::Ordered).await.failures, 0);
@@ -81,14 +96,22 @@ async fn a_stored_certificate_that_was_damaged_is_not_served_but_replaced() {
     let pebble = Pebble::start(&front).await;
     let directory = tempfile::tempdir().unwrap();
     let storage = Arc::new(DirectoryStorage::open(directory.path()).unwrap());
-    let mut first = Replica::start(settings(&["a.example"], vec![pebble.authority()]), storage.clone(), &front);
+    let mut first =
+        Replica::start(settings(&["a.example"], vec![pebble.authority()]), storage.clone(), &front);
     let old = first.certificate(|_| true).await;
     first.stop().await;
-    let stored = std::fs::read_dir(directory.path().join("certificates")).unwrap().next().unwrap().unwrap().path();
-    let text = std::fs::read_to_string(&stored).unwrap().replacen("BEGIN PRIVATE KEY", "BEGIN NOTHING", 1);
+    let stored = std::fs::read_dir(directory.path().join("certificates"))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    let text =
+        std::fs::read_to_string(&stored).unwrap().replacen("BEGIN PRIVATE KEY", "BEGIN NOTHING", 1);
     std::fs::write(&stored, text).unwrap();
 
-    let mut second = Replica::start(settings(&["a.example"], vec![pebble.authority()]), storage, &front);
+    let mut second =
+        Replica::start(settings(&["a.example"], vec![pebble.authority()]), storage, &front);
     assert_ne!(second.certificate(|_| true).await.serial, old.serial);
     second.stop().await;
 }
@@ -101,10 +124,15 @@ async fn the_way_that_worked_last_is_tried_first_the_next_time() {
     let directory = tempfile::tempdir().unwrap();
     let storage = Arc::new(DirectoryStorage::open(directory.path()).unwrap());
     let kinds = vec![ChallengeKind::TlsAlpn01, ChallengeKind::Http01];
-    let settings = Settings { challenges: kinds, ..settings(&["a.example"], vec![pebble.authority()]) };
+    let settings =
+        Settings { challenges: kinds, ..settings(&["a.example"], vec![pebble.authority()]) };
     let mut replica = Replica::start(settings, storage, &front);
     let first = replica.certificate(|_| true).await;
-    assert_eq!(pebble.logged(" orders in the db"), 2, "one that failed by tls-alpn-01, and one by http-01");
+    assert_eq!(
+        pebble.logged(" orders in the db"),
+        2,
+        "one that failed by tls-alpn-01, and one by http-01"
+    );
     let due = replica.status(|status| status.renew_at.is_some()).await.renew_at.unwrap();
     replica.clock.jump_to(due);
     replica.certificate(|certificate| certificate.serial != first.serial).await;

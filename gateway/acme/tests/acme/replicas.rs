@@ -1,14 +1,15 @@
 //! Several replicas, one Redis: one orders, all serve; and one may die at any moment.
 
-use crate::support::{
-    eventually,
-    front::Front,
-    pebble::Pebble,
-    redis::Redis,
-    replica::{Replica, settings},
-};
+use std::sync::Arc;
+use std::time::Duration;
+
 use gateway_acme::{ChallengeKind, Maintainer, Settings, Source, SystemClock};
-use std::{sync::Arc, time::Duration};
+
+use crate::support::eventually;
+use crate::support::front::Front;
+use crate::support::pebble::Pebble;
+use crate::support::redis::Redis;
+use crate::support::replica::{Replica, settings};
 
 #[tokio::test]
 async fn of_three_replicas_exactly_one_orders_and_all_serve_the_same() {
@@ -41,10 +42,16 @@ async fn a_replica_that_does_not_order_answers_both_kinds_of_challenge() {
     let front = Front::open().await;
     let pebble = Pebble::start(&front).await;
     let redis = Redis::start().await;
-    for (name, kind) in [("a.example", ChallengeKind::Http01), ("b.example", ChallengeKind::TlsAlpn01)] {
-        let settings = Settings { challenges: vec![kind], ..settings(&[name], vec![pebble.authority()]) };
-        // The front that the authority sees asks a replica that never runs; the one that orders is behind a closed one.
-        let idle = Maintainer::new(settings.clone(), Arc::new(redis.storage()), Arc::new(SystemClock)).unwrap();
+    for (name, kind) in
+        [("a.example", ChallengeKind::Http01), ("b.example", ChallengeKind::TlsAlpn01)]
+    {
+        let settings =
+            Settings { challenges: vec![kind], ..settings(&[name], vec![pebble.authority()]) };
+        // The front that the authority sees asks a replica that never runs; the one that orders is
+        // behind a closed one.
+        let idle =
+            Maintainer::new(settings.clone(), Arc::new(redis.storage()), Arc::new(SystemClock))
+                .unwrap();
         front.answer_only_with(idle.challenges());
         let mut ordering = Replica::start(settings, Arc::new(redis.storage()), &Front::closed());
         assert_eq!(ordering.certificate(|_| true).await.names, [name]);
@@ -60,8 +67,10 @@ async fn when_the_one_that_orders_dies_another_takes_over() {
     let pebble = Pebble::start(&front).await;
     let redis = Redis::start().await;
     let start = |front: &Front| {
-        let slow =
-            Settings { lock_ttl: Duration::from_millis(1500), ..settings(&["a.example"], vec![pebble.authority()]) };
+        let slow = Settings {
+            lock_ttl: Duration::from_millis(1500),
+            ..settings(&["a.example"], vec![pebble.authority()])
+        };
         Replica::start(slow, Arc::new(redis.storage()), front)
     };
     let first = start(&front);
@@ -77,7 +86,10 @@ async fn when_the_one_that_orders_dies_another_takes_over() {
     let mut second = start(&front);
     front.open_http().await;
     second.certificate(|_| true).await;
-    assert_eq!(second.status(|status| status.source != Source::Missing).await.source, Source::Ordered);
+    assert_eq!(
+        second.status(|status| status.source != Source::Missing).await.source,
+        Source::Ordered
+    );
     second.stop().await;
     assert_eq!(pebble.issued(), 1);
 }
@@ -88,8 +100,10 @@ async fn a_clean_stop_in_the_middle_of_an_order_lets_go_of_the_lock_at_once() {
     let pebble = Pebble::start(&front).await;
     let redis = Redis::start().await;
     let start = |front: &Front| {
-        let long =
-            Settings { lock_ttl: Duration::from_secs(600), ..settings(&["a.example"], vec![pebble.authority()]) };
+        let long = Settings {
+            lock_ttl: Duration::from_secs(600),
+            ..settings(&["a.example"], vec![pebble.authority()])
+        };
         Replica::start(long, Arc::new(redis.storage()), front)
     };
     let first = start(&front);
@@ -136,8 +150,11 @@ async fn while_redis_is_away_the_certificate_is_served_and_the_status_says_why_u
     let front = Front::open().await;
     let pebble = Pebble::start(&front).await;
     let mut redis = Redis::start().await;
-    let mut replica =
-        Replica::start(settings(&["a.example"], vec![pebble.authority()]), Arc::new(redis.storage()), &front);
+    let mut replica = Replica::start(
+        settings(&["a.example"], vec![pebble.authority()]),
+        Arc::new(redis.storage()),
+        &front,
+    );
     let serial = replica.certificate(|_| true).await.serial.clone();
     redis.down();
     let status = replica.status(|status| status.last_error.is_some()).await;

@@ -1,11 +1,14 @@
 //! One suite for every storage: what one promises, the other keeps.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use gateway_acme::storage::{Item, Lock};
+use gateway_acme::{DirectoryStorage, RedisAddress, RedisStorage, Storage, StorageError};
+
 use crate::support::redis::{Cluster, Redis, SECRET, Sentinel, storage};
-use gateway_acme::{
-    DirectoryStorage, RedisAddress, RedisStorage, Storage, StorageError,
-    storage::{Item, Lock},
-};
-use std::{fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};
 
 const LONG: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(50);
@@ -47,16 +50,22 @@ async fn conforms(one: &dyn Storage, other: &dyn Storage) {
     one.remove(&items()[3], &fence).await.unwrap();
     assert_eq!(other.read(&items()[3]).await.unwrap(), None);
 
-    // Once let go, the next one gets it, with a larger token, and the fence of the first is worth nothing.
+    // Once let go, the next one gets it, with a larger token, and the fence of the first is worth
+    // nothing.
     one.unlock(&fence).await.unwrap();
     let next = other.lock(&lock, LONG).await.unwrap().expect("let go");
     assert!(next.token > fence.token);
-    let fenced = |result: Result<(), StorageError>| matches!(result, Err(StorageError::Fenced { .. }));
+    let fenced =
+        |result: Result<(), StorageError>| matches!(result, Err(StorageError::Fenced { .. }));
     assert!(fenced(one.write(&items()[0], b"late", &fence).await));
     assert!(fenced(one.remove(&items()[0], &fence).await));
     assert!(fenced(one.extend(&fence, LONG).await));
     one.unlock(&fence).await.unwrap();
-    assert_eq!(one.lock(&lock, LONG).await.unwrap(), None, "a late unlock frees nobody else's lock");
+    assert_eq!(
+        one.lock(&lock, LONG).await.unwrap(),
+        None,
+        "a late unlock frees nobody else's lock"
+    );
     assert_eq!(other.read(&items()[0]).await.unwrap().unwrap(), b"new");
     other.unlock(&next).await.unwrap();
 
@@ -134,7 +143,8 @@ async fn redis_through_sentinel_conforms_and_follows_the_master_fences_included(
 #[tokio::test]
 async fn redis_lets_in_by_password_and_is_trusted_by_its_own_authority_alone() {
     let redis = Redis::with(&["--requirepass", "word"]).await;
-    let address = RedisAddress { password: Some("word".to_owned()), ..RedisAddress::new(redis.url()) };
+    let address =
+        RedisAddress { password: Some("word".to_owned()), ..RedisAddress::new(redis.url()) };
     let storage = RedisStorage::new(&address, "test", SECRET).unwrap();
     assert_eq!(storage.read(&Item::TicketKeys).await.unwrap(), None);
     let refused = redis.storage().read(&Item::TicketKeys).await.unwrap_err().to_string();
@@ -195,8 +205,12 @@ async fn redis_never_sees_a_secret_and_a_wrong_one_is_told_clearly() {
     let sealed: Vec<u8> = redis::Commands::get(&mut raw, key).unwrap();
     assert!(!sealed.windows(7).any(|window| window == b"private"));
 
-    let stranger =
-        RedisStorage::new(&RedisAddress::new(redis.url()), "test", b"another secret of thirty-two bytes").unwrap();
+    let stranger = RedisStorage::new(
+        &RedisAddress::new(redis.url()),
+        "test",
+        b"another secret of thirty-two bytes",
+    )
+    .unwrap();
     let error = stranger.read(&Item::TicketKeys).await.unwrap_err();
     assert!(matches!(error, StorageError::Sealed { .. }));
     assert!(error.to_string().contains("same storage secret"), "{error}");
@@ -205,7 +219,10 @@ async fn redis_never_sees_a_secret_and_a_wrong_one_is_told_clearly() {
 
     // Moved to another place, a sealed value does not open even for its owner.
     let _: () = redis::Commands::set(&mut raw, "{test:acme}:accounts/ab", sealed).unwrap();
-    assert!(matches!(storage.read(&Item::Account("ab".into())).await, Err(StorageError::Sealed { .. })));
+    assert!(matches!(
+        storage.read(&Item::Account("ab".into())).await,
+        Err(StorageError::Sealed { .. })
+    ));
 }
 
 #[tokio::test]
@@ -228,7 +245,8 @@ async fn a_holder_from_before_redis_lost_everything_is_still_recognised() {
 async fn a_storage_that_is_away_is_an_error_in_words_and_not_a_hang() {
     let url = format!("redis://127.0.0.1:{}", crate::support::free_port());
     let storage = RedisStorage::new(&RedisAddress::new(url), "test", SECRET).unwrap();
-    let asked = tokio::time::timeout(crate::support::PATIENCE, storage.read(&Item::TicketKeys)).await;
+    let asked =
+        tokio::time::timeout(crate::support::PATIENCE, storage.read(&Item::TicketKeys)).await;
     let error = asked.expect("a deadline").unwrap_err();
     assert!(error.to_string().contains("cannot read {test:acme}:tickets/keys"), "{error}");
 }

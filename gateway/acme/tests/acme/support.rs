@@ -7,9 +7,14 @@ pub(crate) mod proxy;
 pub(crate) mod redis;
 pub(crate) mod replica;
 
-use std::{net::Ipv4Addr, process::Child, time::Duration};
 pub(crate) use test_ports::free_port;
-use tokio::{net::TcpStream, time::timeout};
+
+use std::net::Ipv4Addr;
+use std::process::Child;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 /// Far more than anything here takes; only a failing test waits so long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -26,7 +31,8 @@ impl Drop for Process {
 
 /// Waits until somebody listens.
 pub(crate) async fn listening(port: u16) {
-    eventually(|| async move { TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.is_ok() }).await;
+    eventually(|| async move { TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.is_ok() })
+        .await;
 }
 
 /// Waits for a condition that nothing announces.

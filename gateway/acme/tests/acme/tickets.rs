@@ -1,20 +1,24 @@
 //! A TLS 1.3 session of one replica resumes on another.
 
-use crate::support::{clock::JumpingClock, redis::Redis};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
 use gateway_acme::{TicketKeeper, TicketSettings};
 use rcgen::{CertificateParams, KeyPair};
+use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::{
     ClientConfig, ClientConnection, HandshakeKind, RootCertStore, ServerConfig, ServerConnection,
-    crypto::aws_lc_rs::default_provider,
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
 
-const SETTINGS: TicketSettings =
-    TicketSettings { rotate: Duration::from_secs(3600), generations: 3, poll: Duration::from_secs(30) };
+use crate::support::clock::JumpingClock;
+use crate::support::redis::Redis;
+
+const SETTINGS: TicketSettings = TicketSettings {
+    rotate: Duration::from_secs(3600),
+    generations: 3,
+    poll: Duration::from_secs(30),
+};
 
 #[tokio::test]
 async fn a_session_of_one_replica_resumes_on_another() {
@@ -37,7 +41,8 @@ async fn a_session_of_one_replica_resumes_on_another() {
     assert_eq!(handshake(&client, &server_one), HandshakeKind::Full);
     assert_eq!(handshake(&client, &server_other), HandshakeKind::Resumed);
 
-    // Across a rotation too: the one that rotates waits until the other has had time to learn the new key.
+    // Across a rotation too: the one that rotates waits until the other has had time to learn the
+    // new key.
     clock.jump_to(SystemTime::now() + SETTINGS.rotate + Duration::from_secs(5));
     one.tend().await.unwrap();
     assert_eq!(handshake(&client, &server_one), HandshakeKind::Resumed);
@@ -53,7 +58,10 @@ struct Identity {
 impl Identity {
     fn new() -> Self {
         let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new(vec!["a.example".to_owned()]).unwrap().self_signed(&key).unwrap();
+        let certificate = CertificateParams::new(vec!["a.example".to_owned()])
+            .unwrap()
+            .self_signed(&key)
+            .unwrap();
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         Self { chain: vec![certificate.der().clone()], key }
     }
@@ -83,7 +91,8 @@ impl Identity {
 
 /// A whole handshake and the tickets after it, in memory.
 fn handshake(client: &Arc<ClientConfig>, server: &Arc<ServerConfig>) -> HandshakeKind {
-    let mut client = ClientConnection::new(client.clone(), "a.example".try_into().unwrap()).unwrap();
+    let mut client =
+        ClientConnection::new(client.clone(), "a.example".try_into().unwrap()).unwrap();
     let mut server = ServerConnection::new(server.clone()).unwrap();
     while client.wants_write() || server.wants_write() {
         let mut bytes = Vec::new();

@@ -1,10 +1,13 @@
 //! `[[certificate]]` and `[tls]`.
 
-use super::Text;
-use crate::{AcmeChallenge, DirectoryUrl, Name, ServerName};
+use std::path::PathBuf;
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::{path::PathBuf, time::Duration};
+
+use super::Text;
+use crate::{AcmeChallenge, DirectoryUrl, Name, ServerName};
 
 /// A certificate, and where it comes from.
 #[derive(Deserialize, JsonSchema)]
@@ -15,11 +18,12 @@ pub(crate) struct CertificateText {
     pub(crate) name: Text<Name>,
     /// Where it comes from. Required.
     pub(crate) source: SourceText,
-    /// `self-signed`: the directory of the local certificate authority, made on first use. Default: `certs`.
-    /// `acme`: the URL of the authority's directory. Default: that of Let's Encrypt.
+    /// `self-signed`: the directory of the local certificate authority, made on first use. Default:
+    /// `certs`. `acme`: the URL of the authority's directory. Default: that of Let's Encrypt.
     pub(crate) directory: Option<Text<String>>,
-    /// `self-signed` and `acme`: the DNS names and IP addresses in the certificate. Required for `acme`, where wildcards
-    /// cannot be had. Default for `self-signed`: `localhost`, `127.0.0.1`, `::1`. Default: see there.
+    /// `self-signed` and `acme`: the DNS names and IP addresses in the certificate. Required for
+    /// `acme`, where wildcards cannot be had. Default for `self-signed`: `localhost`, `127.0.0.1`,
+    /// `::1`. Default: see there.
     pub(crate) names: Option<Vec<Text<ServerName>>>,
     /// `files`: a PEM file with the chain, leaf first. Required there.
     pub(crate) cert: Option<Text<PathBuf>>,
@@ -27,24 +31,28 @@ pub(crate) struct CertificateText {
     pub(crate) key: Option<Text<PathBuf>>,
     /// `acme`: the URL of a directory that takes over while the first keeps failing. Default: none.
     pub(crate) fallback_directory: Option<Text<DirectoryUrl>>,
-    /// `acme`: URLs under which the authority reaches you, such as `mailto:admin@example.org`. Default: none.
+    /// `acme`: URLs under which the authority reaches you, such as `mailto:admin@example.org`.
+    /// Default: none.
     pub(crate) contact: Option<Vec<Text<String>>>,
-    /// `acme`: the certificate profile to ask for, such as `shortlived`. Default: the authority's own.
+    /// `acme`: the certificate profile to ask for, such as `shortlived`. Default: the authority's
+    /// own.
     pub(crate) profile: Option<Text<String>>,
-    /// `acme`: how names may be proven, preferred first: `tls-alpn-01` on the https listeners, `http-01` on the http
-    /// listeners. The authority comes to port 443 or 80. Default: both, in this order.
+    /// `acme`: how names may be proven, preferred first: `tls-alpn-01` on the https listeners,
+    /// `http-01` on the http listeners. The authority comes to port 443 or 80. Default: both, in
+    /// this order.
     pub(crate) challenges: Option<Vec<Text<AcmeChallenge>>>,
-    /// `acme`: the key id of an external account binding, as ZeroSSL and others ask for. Default: none.
+    /// `acme`: the key id of an external account binding, as ZeroSSL and others ask for. Default:
+    /// none.
     pub(crate) eab_key_id: Option<Text<String>>,
     /// `acme`: the environment variable with the binding's HMAC key in base64url. Default: none.
     pub(crate) eab_hmac_key_env: Option<Text<String>>,
     /// `acme`: a file with the binding's HMAC key in base64url. Default: none.
     pub(crate) eab_hmac_key_file: Option<Text<PathBuf>>,
-    /// `acme`: a PEM file with the only roots trusted for the https of the directory, of a private authority.
-    /// Default: those of the machine.
+    /// `acme`: a PEM file with the only roots trusted for the https of the directory, of a private
+    /// authority. Default: those of the machine.
     pub(crate) ca_file: Option<Text<PathBuf>>,
-    /// `acme`: the directory of the local certificate authority whose certificate is served until there is another.
-    /// Default: `certs`.
+    /// `acme`: the directory of the local certificate authority whose certificate is served until
+    /// there is another. Default: `certs`.
     pub(crate) stand_in_directory: Option<Text<PathBuf>>,
 }
 
@@ -86,30 +94,36 @@ pub(crate) struct TlsText {
 pub(crate) enum UnknownNamesText {
     /// The listener's first certificate.
     Default,
-    /// An alert. A client that asks for no name at all, as for an IP address, gets the first certificate with an address.
+    /// An alert. A client that asks for no name at all, as for an IP address, gets the first
+    /// certificate with an address.
     Refuse,
 }
 
-/// Where ACME certificates, accounts, challenges and session ticket keys are kept: `directory`, or all of Redis.
+/// Where ACME certificates, accounts, challenges and session ticket keys are kept: `directory`, or
+/// all of Redis.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "CertificateStorage")]
 pub(crate) struct StorageText {
-    /// A directory of this machine, private to its user. Default: `certs/acme`, if a certificate is ordered.
+    /// A directory of this machine, private to its user. Default: `certs/acme`, if a certificate is
+    /// ordered.
     pub(crate) directory: Option<Text<PathBuf>>,
-    /// The environment variable with the URL of a Redis that replicas share: `redis://` or `rediss://` (TLS), through
-    /// Sentinel `redis-sentinel://host,host/MASTER`, a cluster `redis-cluster://host,host`. Default: none.
+    /// The environment variable with the URL of a Redis that replicas share: `redis://` or
+    /// `rediss://` (TLS), through Sentinel `redis-sentinel://host,host/MASTER`, a cluster
+    /// `redis-cluster://host,host`. Default: none.
     pub(crate) redis_url_env: Option<Text<String>>,
     /// A file with that URL. Default: none.
     pub(crate) redis_url_file: Option<Text<PathBuf>>,
-    /// The environment variable with the password of that Redis, instead of one in the URL. Default: none.
+    /// The environment variable with the password of that Redis, instead of one in the URL.
+    /// Default: none.
     pub(crate) redis_password_env: Option<Text<String>>,
     /// A file with that password. Default: none.
     pub(crate) redis_password_file: Option<Text<PathBuf>>,
-    /// A PEM file with the only authorities trusted for the TLS of that Redis. Default: those of the web.
+    /// A PEM file with the only authorities trusted for the TLS of that Redis. Default: those of
+    /// the web.
     pub(crate) redis_ca_file: Option<Text<PathBuf>>,
-    /// The environment variable with the secret that seals what Redis keeps: 32 random bytes or more, the same for every
-    /// replica. Required with Redis, here or as a file.
+    /// The environment variable with the secret that seals what Redis keeps: 32 random bytes or
+    /// more, the same for every replica. Required with Redis, here or as a file.
     pub(crate) secret_env: Option<Text<String>>,
     /// A file with that secret. Required with Redis, here or in the environment.
     pub(crate) secret_file: Option<Text<PathBuf>>,

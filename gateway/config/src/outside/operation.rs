@@ -1,11 +1,16 @@
 //! `[limits]`, `[admin]`, `[log]`, `[drain]`, `[upgrade]`, `[trust]`.
 
-use super::{Text, route::RateLimitText};
-use crate::HostPattern;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
 use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use super::Text;
+use super::route::RateLimitText;
+use crate::HostPattern;
 
 /// General protection.
 #[derive(Default, Deserialize, JsonSchema)]
@@ -38,22 +43,24 @@ pub(crate) struct LimitsText {
     pub(crate) h2_concurrent_streams: Option<Text<u32>>,
     /// Most streams that a client may reset before their answer, per connection. Default: 50.
     pub(crate) h2_pending_resets: Option<Text<u32>>,
-    /// Most bytes held for requests of one client address (IPv6: one /64): answers that it has not taken yet, and 32 KiB for
-    /// each request; 503 above that. Default: `128MiB`.
+    /// Most bytes held for requests of one client address (IPv6: one /64): answers that it has not
+    /// taken yet, and 32 KiB for each request; 503 above that. Default: `128MiB`.
     pub(crate) held_bytes_per_address: Option<Text<u64>>,
-    /// Requests that one client address (IPv6: one /64) may make; a file of a site counts as a tenth of one, and what is
-    /// refused counts too. Default: 100 a second, 1000 at once.
+    /// Requests that one client address (IPv6: one /64) may make; a file of a site counts as a
+    /// tenth of one, and what is refused counts too. Default: 100 a second, 1000 at once.
     pub(crate) rate_limit: Option<RateLimitText>,
     /// Most client addresses remembered for rate limits. Default: 100000.
     pub(crate) rate_limit_addresses: Option<Text<u32>>,
 }
 
-/// Where `/metrics`, `/livez`, `/readyz`, `/reload`, `/drain` and `/config` are served, with plain HTTP.
+/// Where `/metrics`, `/livez`, `/readyz`, `/reload`, `/drain` and `/config` are served, with plain
+/// HTTP.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Admin")]
 pub(crate) struct AdminText {
-    /// The address; whoever reaches it can reload and stop the gateway: keep it off the internet. Required.
+    /// The address; whoever reaches it can reload and stop the gateway: keep it off the internet.
+    /// Required.
     pub(crate) address: Text<SocketAddr>,
     /// Names by which it is asked, without port, besides its IP addresses and `localhost`;
     /// `*.example.org` is every name below. A request for another name is answered 421: it may come
@@ -72,7 +79,8 @@ pub(crate) struct LogText {
     pub(crate) level: Option<LevelText>,
     /// How lines look. Default: `json`.
     pub(crate) format: Option<FormatText>,
-    /// Whether client addresses are replaced by a hash of their network, keyed anew at each start. Default: true.
+    /// Whether client addresses are replaced by a hash of their network, keyed anew at each start.
+    /// Default: true.
     pub(crate) pseudonymise: Option<bool>,
 }
 
@@ -109,7 +117,8 @@ pub(crate) enum FormatText {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Drain")]
 pub(crate) struct DrainText {
-    /// How long it goes on accepting after `/readyz` says no. Default: `0s`; behind a load balancer: its check interval.
+    /// How long it goes on accepting after `/readyz` says no. Default: `0s`; behind a load
+    /// balancer: its check interval.
     pub(crate) delay: Option<Text<Duration>>,
     /// How long open requests and WebSockets then have. Default: `30s`.
     pub(crate) deadline: Option<Text<Duration>>,
@@ -120,8 +129,9 @@ pub(crate) struct DrainText {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Upgrade")]
 pub(crate) struct UpgradeText {
-    /// The Unix socket at which `gateway run --take-over` asks the running gateway for its listening sockets. Its directory
-    /// must belong to the gateway's user and be writable by nobody else. Required.
+    /// The Unix socket at which `gateway run --take-over` asks the running gateway for its
+    /// listening sockets. Its directory must belong to the gateway's user and be writable by nobody
+    /// else. Required.
     pub(crate) socket: Text<PathBuf>,
 }
 
@@ -130,8 +140,8 @@ pub(crate) struct UpgradeText {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Trust")]
 pub(crate) struct TrustText {
-    /// Networks of proxies in front whose `X-Forwarded-*`, `X-Request-Id` and `traceparent` are believed. Default: none,
-    /// they are overwritten.
+    /// Networks of proxies in front whose `X-Forwarded-*`, `X-Request-Id` and `traceparent` are
+    /// believed. Default: none, they are overwritten.
     pub(crate) forwarded: Option<Vec<Text<IpNet>>>,
     /// Whether fields whose names have an underscore go to services. Many services read `X_Real_Ip`
     /// as `X-Real-Ip`, so they are removed unless asked for, and those that name the client always.

@@ -1,14 +1,17 @@
 //! `[[route]]` and `[[site]]`.
 
-use super::Text;
-use crate::{HostPattern, Name};
+use std::path::PathBuf;
+use std::time::Duration;
+
 use http::{Method, StatusCode};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::{path::PathBuf, time::Duration};
 
-/// Which requests, and what happens to them: exactly one of `path` and `path_prefix`, and exactly one of `upstream`,
-/// `static`, `redirect` and `respond`.
+use super::Text;
+use crate::{HostPattern, Name};
+
+/// Which requests, and what happens to them: exactly one of `path` and `path_prefix`, and exactly
+/// one of `upstream`, `static`, `redirect` and `respond`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Route")]
@@ -34,12 +37,13 @@ pub(crate) struct RouteText {
     pub(crate) respond: Option<RespondText>,
     /// Whether WebSocket upgrades are let through, to an upstream. Default: false.
     pub(crate) websocket: Option<bool>,
-    /// Whether an upgrade must carry an `Origin` that is the host it is sent to, so that no other site's page can use a
-    /// visitor's cookies. Default: the value of `websocket`.
+    /// Whether an upgrade must carry an `Origin` that is the host it is sent to, so that no other
+    /// site's page can use a visitor's cookies. Default: the value of `websocket`.
     pub(crate) require_origin: Option<bool>,
     /// Longest request body, such as `1MiB`. Default: `limits.body_bytes`.
     pub(crate) body_limit: Option<Text<u64>>,
-    /// Time from the last byte of a request to the head of its answer; 504 after that. Default: `60s`.
+    /// Time from the last byte of a request to the head of its answer; 504 after that. Default:
+    /// `60s`.
     pub(crate) first_byte_timeout: Option<Text<Duration>>,
     /// Silence within an answer after which it is cut. Default: `90s`.
     pub(crate) idle_timeout: Option<Text<Duration>>,
@@ -54,7 +58,8 @@ pub(crate) struct RouteText {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Redirect")]
 pub(crate) struct RedirectText {
-    /// Where to: a URL or an absolute path. A trailing `*` stands for path and query of the request. Required.
+    /// Where to: a URL or an absolute path. A trailing `*` stands for path and query of the
+    /// request. Required.
     pub(crate) location: Text<String>,
     /// 301, 302, 303, 307 or 308. Default: 308.
     pub(crate) status: Option<Text<StatusCode>>,

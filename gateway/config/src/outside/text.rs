@@ -1,9 +1,17 @@
-//! A value read from TOML and parsed where it stands, so that a bad one is reported with its place and does not hide others.
+//! A value read from TOML and parsed where it stands, so that a bad one is reported with its place
+//! and does not hide others.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
-use std::{borrow::Cow, fmt, marker::PhantomData, net::SocketAddr, ops::Range, path::PathBuf, time::Duration};
 
 /// A value with its place, or what is wrong with it.
 #[derive(Clone, Debug)]
@@ -34,7 +42,13 @@ macro_rules! parse_by_from_str {
     };
 }
 
-parse_by_from_str!(crate::Name, crate::ListenAddress, crate::ServerName, crate::HostPattern, crate::Target);
+parse_by_from_str!(
+    crate::Name,
+    crate::ListenAddress,
+    crate::ServerName,
+    crate::HostPattern,
+    crate::Target
+);
 parse_by_from_str!(crate::DirectoryUrl, crate::AcmeChallenge, crate::CollectorUrl);
 
 impl Value for String {
@@ -54,7 +68,9 @@ impl Value for PathBuf {
 
 impl Value for SocketAddr {
     fn parse(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|_| "expected an IP address and port, such as `127.0.0.1:9090` or `[::1]:9090`".to_owned())
+        text.parse().map_err(|_| {
+            "expected an IP address and port, such as `127.0.0.1:9090` or `[::1]:9090`".to_owned()
+        })
     }
 }
 
@@ -78,7 +94,9 @@ impl Value for http::Method {
             http::Method::OPTIONS,
         ];
         let found = METHODS.into_iter().find(|method| method.as_str() == text);
-        found.ok_or_else(|| "expected GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS, in capitals".to_owned())
+        found.ok_or_else(|| {
+            "expected GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS, in capitals".to_owned()
+        })
     }
 }
 
@@ -178,7 +196,9 @@ struct Scalar<T>(PhantomData<T>);
 impl<T: Value> Scalar<T> {
     fn number<E>(digits: &str) -> Result<Parsed<T>, E> {
         if T::types() == ["string"] {
-            return Ok(Parsed(Err(format!("expected a string in quotes, not the number {digits}"))));
+            return Ok(Parsed(Err(format!(
+                "expected a string in quotes, not the number {digits}"
+            ))));
         }
         Ok(Parsed(T::parse(digits)))
     }

@@ -1,10 +1,12 @@
 //! `[[upstream]]`.
 
-use super::Text;
-use crate::{Name, Target};
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::time::Duration;
+
+use super::Text;
+use crate::{Name, Target};
 
 /// An internal service: equal targets behind one name, spoken to with plain HTTP/1.1.
 #[derive(Deserialize, JsonSchema)]
@@ -13,12 +15,14 @@ use std::time::Duration;
 pub(crate) struct UpstreamText {
     /// A name for routes, logs and metrics. Required, unique.
     pub(crate) name: Text<Name>,
-    /// `host:port`, the addresses of a name being tried in turn; `dns:name:port`, every address of the name being a target;
-    /// or `unix:/absolute/path`. Names are looked up again every few seconds. Required, at least one.
+    /// `host:port`, the addresses of a name being tried in turn; `dns:name:port`, every address of
+    /// the name being a target; or `unix:/absolute/path`. Names are looked up again every few
+    /// seconds. Required, at least one.
     pub(crate) targets: Vec<Text<Target>>,
     /// How a target is chosen. Default: `least-request`.
     pub(crate) balance: Option<BalanceText>,
-    /// `rendezvous`: the cookie whose value decides; without it the client's address does. Required there.
+    /// `rendezvous`: the cookie whose value decides; without it the client's address does. Required
+    /// there.
     pub(crate) hash_cookie: Option<Text<String>>,
     /// Deadline for connecting, for all addresses of a name together. Default: `2s`.
     pub(crate) connect_timeout: Option<Text<Duration>>,
@@ -30,7 +34,8 @@ pub(crate) struct UpstreamText {
     pub(crate) health_check: Option<HealthCheckText>,
     /// Retries, before the first byte of an answer. Default: one, within 20 percent of requests.
     pub(crate) retries: Option<RetriesText>,
-    /// Targets that keep failing are left out for a while. Default: after 5 failures, for 10 seconds.
+    /// Targets that keep failing are left out for a while. Default: after 5 failures, for 10
+    /// seconds.
     pub(crate) ejection: Option<EjectionText>,
     /// Load above which 503 is answered. Default: 1024 requests, 100000 WebSockets.
     pub(crate) circuit_breaker: Option<CircuitBreakerText>,

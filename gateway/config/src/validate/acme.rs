@@ -1,37 +1,49 @@
 //! Certificates ordered by ACME, and their storage.
 
-use super::Check;
-use crate::{
-    Acme, AcmeChallenge, AcmeExternalAccount, AcmeIssuer, Certificate, CertificateSource, CertificateStorage,
-    DirectoryUrl, Name, Secret, ServerName,
-    outside::{
-        Text,
-        certificate::{CertificateText, StorageText},
-    },
-};
-use std::{ops::Range, path::PathBuf};
+use std::ops::Range;
+use std::path::PathBuf;
+
 use toml::Spanned;
 
-pub(super) fn acme(check: &mut Check<'_, '_>, section: &Spanned<CertificateText>) -> Option<CertificateSource> {
+use super::Check;
+use crate::outside::Text;
+use crate::outside::certificate::{CertificateText, StorageText};
+use crate::{
+    Acme, AcmeChallenge, AcmeExternalAccount, AcmeIssuer, Certificate, CertificateSource,
+    CertificateStorage, DirectoryUrl, Name, Secret, ServerName,
+};
+
+pub(super) fn acme(
+    check: &mut Check<'_, '_>,
+    section: &Spanned<CertificateText>,
+) -> Option<CertificateSource> {
     let text = section.get_ref();
     let reason = "is for `source = \"files\"`";
     check.refuse(text.cert.as_ref(), reason);
     check.refuse(text.key.as_ref(), reason);
     for name in text.names.iter().flatten() {
         if matches!(&name.parsed, Ok(ServerName::Dns(dns)) if dns.starts_with("*.")) {
-            check.add(name.span.clone(), "is a wildcard, which cannot be proven here: list the names one by one");
+            check.add(
+                name.span.clone(),
+                "is a wildcard, which cannot be proven here: list the names one by one",
+            );
         }
     }
     let names = check.all(text.names.as_ref(), Vec::new());
     if names.is_empty() {
         check.add(section.span(), "`source = \"acme\"` needs `names`");
     }
-    let challenges = check.all(text.challenges.as_ref(), vec![AcmeChallenge::TlsAlpn01, AcmeChallenge::Http01]);
+    let challenges =
+        check.all(text.challenges.as_ref(), vec![AcmeChallenge::TlsAlpn01, AcmeChallenge::Http01]);
     if challenges.is_empty() {
-        check.add(section.span(), "`challenges` is empty: expected `tls-alpn-01`, `http-01` or both");
+        check.add(
+            section.span(),
+            "`challenges` is empty: expected `tls-alpn-01`, `http-01` or both",
+        );
     }
     for contact in text.contact.iter().flatten() {
-        if matches!(&contact.parsed, Ok(contact) if !contact.starts_with("mailto:") && !contact.contains("://")) {
+        if matches!(&contact.parsed, Ok(contact) if !contact.starts_with("mailto:") && !contact.contains("://"))
+        {
             check.add(contact.span.clone(), "expected a URL such as `mailto:admin@example.org`");
         }
     }
@@ -70,13 +82,21 @@ pub(super) fn storage(
     section: Option<&Spanned<StorageText>>,
     certificates: &[Certificate],
 ) -> Option<CertificateStorage> {
-    let ordered = certificates.iter().any(|certificate| matches!(certificate.source, CertificateSource::Acme(_)));
+    let ordered = certificates
+        .iter()
+        .any(|certificate| matches!(certificate.source, CertificateSource::Acme(_)));
     let Some(section) = section else {
         return ordered.then(|| CertificateStorage::Directory(check.base.join("certs/acme")));
     };
     let text = section.get_ref();
     let span = section.span();
-    let url = secret(check, &span, "redis_url", text.redis_url_env.as_ref(), text.redis_url_file.as_ref());
+    let url = secret(
+        check,
+        &span,
+        "redis_url",
+        text.redis_url_env.as_ref(),
+        text.redis_url_file.as_ref(),
+    );
     let (env, file) = (text.redis_password_env.as_ref(), text.redis_password_file.as_ref());
     let password = secret(check, &span, "redis_password", env, file);
     let seal = secret(check, &span, "secret", text.secret_env.as_ref(), text.secret_file.as_ref());
@@ -96,7 +116,10 @@ pub(super) fn storage(
             Some(CertificateStorage::Redis { url, password, ca_file, secret, prefix })
         }
         (None, Some(_), None) => {
-            check.add(span, "Redis needs `secret_env` or `secret_file`: what is kept there is sealed with it");
+            check.add(
+                span,
+                "Redis needs `secret_env` or `secret_file`: what is kept there is sealed with it",
+            );
             None
         }
         _ => {
@@ -109,18 +132,29 @@ pub(super) fn storage(
 
 fn directory(check: &mut Check<'_, '_>, text: Option<&Text<String>>) -> DirectoryUrl {
     let Some(text) = text else { return DirectoryUrl::lets_encrypt() };
-    let parsed = text.parsed.clone().and_then(|url| url.parse().map_err(|reason| format!("{url:?}: {reason}")));
+    let parsed = text
+        .parsed
+        .clone()
+        .and_then(|url| url.parse().map_err(|reason| format!("{url:?}: {reason}")));
     parsed.unwrap_or_else(|reason| {
         check.add(text.span.clone(), reason);
         DirectoryUrl::lets_encrypt()
     })
 }
 
-fn external_account(check: &mut Check<'_, '_>, section: &Spanned<CertificateText>) -> Option<AcmeExternalAccount> {
+fn external_account(
+    check: &mut Check<'_, '_>,
+    section: &Spanned<CertificateText>,
+) -> Option<AcmeExternalAccount> {
     let text = section.get_ref();
     let span = section.span();
-    let hmac_key =
-        secret(check, &span, "eab_hmac_key", text.eab_hmac_key_env.as_ref(), text.eab_hmac_key_file.as_ref());
+    let hmac_key = secret(
+        check,
+        &span,
+        "eab_hmac_key",
+        text.eab_hmac_key_env.as_ref(),
+        text.eab_hmac_key_file.as_ref(),
+    );
     match (text.eab_key_id.as_ref().and_then(|id| check.take(id)), hmac_key) {
         (Some(key_id), Some(hmac_key)) => Some(AcmeExternalAccount { key_id, hmac_key }),
         (None, None) => None,
@@ -147,7 +181,10 @@ pub(super) fn secret(
         (Some(env), None) => match check.take(env) {
             Some(name) if is_variable(&name) => Some(Secret::Environment(name)),
             Some(_) => {
-                check.add(env.span.clone(), "expected the name of an environment variable: `A-Z a-z 0-9 _`");
+                check.add(
+                    env.span.clone(),
+                    "expected the name of an environment variable: `A-Z a-z 0-9 _`",
+                );
                 None
             }
             None => None,
@@ -160,5 +197,7 @@ pub(super) fn secret(
 /// Whoever writes the secret itself here is told, and the secret is not repeated.
 fn is_variable(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    (1..=128).contains(&name.len()) && name.bytes().all(allowed) && !name.starts_with(|c: char| c.is_ascii_digit())
+    (1..=128).contains(&name.len())
+        && name.bytes().all(allowed)
+        && !name.starts_with(|c: char| c.is_ascii_digit())
 }

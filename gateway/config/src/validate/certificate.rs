@@ -1,19 +1,17 @@
 //! Certificates and TLS policy.
 
-use super::{Check, acme};
-use crate::{
-    Certificate, CertificateSource, ServerName, TlsPolicy, TlsVersion, UnknownNames,
-    outside::{
-        Text, Value,
-        certificate::{CertificateText, SourceText, TlsText, UnknownNamesText, VersionText},
-    },
-};
-use std::{
-    net::{Ipv4Addr, Ipv6Addr},
-    path::PathBuf,
-    time::Duration,
-};
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
+use std::time::Duration;
+
 use toml::Spanned;
+
+use super::{Check, acme};
+use crate::outside::certificate::{
+    CertificateText, SourceText, TlsText, UnknownNamesText, VersionText,
+};
+use crate::outside::{Text, Value};
+use crate::{Certificate, CertificateSource, ServerName, TlsPolicy, TlsVersion, UnknownNames};
 
 pub(super) fn policy(check: &mut Check<'_, '_>, text: TlsText) -> TlsPolicy {
     let year = Duration::from_secs(365 * 24 * 3600);
@@ -32,12 +30,18 @@ pub(super) fn policy(check: &mut Check<'_, '_>, text: TlsText) -> TlsPolicy {
     }
 }
 
-pub(super) fn certificates(check: &mut Check<'_, '_>, sections: &[Spanned<CertificateText>]) -> Vec<Certificate> {
+pub(super) fn certificates(
+    check: &mut Check<'_, '_>,
+    sections: &[Spanned<CertificateText>],
+) -> Vec<Certificate> {
     check.unique("certificate", sections, |certificate| &certificate.name);
     sections.iter().filter_map(|section| certificate(check, section)).collect()
 }
 
-fn certificate(check: &mut Check<'_, '_>, section: &Spanned<CertificateText>) -> Option<Certificate> {
+fn certificate(
+    check: &mut Check<'_, '_>,
+    section: &Spanned<CertificateText>,
+) -> Option<Certificate> {
     let text = section.get_ref();
     let name = check.take(&text.name);
     let source = match text.source {
@@ -51,7 +55,10 @@ fn certificate(check: &mut Check<'_, '_>, section: &Spanned<CertificateText>) ->
     Some(Certificate { name: name?, source: source? })
 }
 
-fn self_signed(check: &mut Check<'_, '_>, section: &Spanned<CertificateText>) -> Option<CertificateSource> {
+fn self_signed(
+    check: &mut Check<'_, '_>,
+    section: &Spanned<CertificateText>,
+) -> Option<CertificateSource> {
     let text = section.get_ref();
     let reason = "is for `source = \"files\"`; a self-signed certificate has a `directory`";
     check.refuse(text.cert.as_ref(), reason);
@@ -77,11 +84,20 @@ fn directory_path(check: &mut Check<'_, '_>, text: &Text<String>) -> Option<Path
     PathBuf::parse(&path).map_err(|reason| check.add(text.span.clone(), reason)).ok()
 }
 
-fn files(check: &mut Check<'_, '_>, section: &Spanned<CertificateText>) -> Option<CertificateSource> {
+fn files(
+    check: &mut Check<'_, '_>,
+    section: &Spanned<CertificateText>,
+) -> Option<CertificateSource> {
     let text = section.get_ref();
-    check.refuse(text.directory.as_ref(), "`directory` is for `source = \"self-signed\"` and `\"acme\"`");
+    check.refuse(
+        text.directory.as_ref(),
+        "`directory` is for `source = \"self-signed\"` and `\"acme\"`",
+    );
     if let Some(first) = text.names.as_ref().and_then(|names| names.first()) {
-        check.add(first.span.clone(), "`names` is for `source = \"self-signed\"`; files bring their own names");
+        check.add(
+            first.span.clone(),
+            "`names` is for `source = \"self-signed\"`; files bring their own names",
+        );
     }
     let (Some(cert), Some(key)) = (&text.cert, &text.key) else {
         check.add(section.span(), "`source = \"files\"` needs `cert` and `key`");

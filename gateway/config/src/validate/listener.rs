@@ -1,16 +1,14 @@
 //! Listeners.
 
-use super::Check;
-use crate::{
-    ClientCertificates, Limits, ListenAddress, Listener, Name, Protocol,
-    outside::{
-        Text,
-        certificate::CertificateText,
-        listener::{ClientText, HttpMode, ListenerText, ProtocolText},
-    },
-};
 use std::net::SocketAddr;
+
 use toml::Spanned;
+
+use super::Check;
+use crate::outside::Text;
+use crate::outside::certificate::CertificateText;
+use crate::outside::listener::{ClientText, HttpMode, ListenerText, ProtocolText};
+use crate::{ClientCertificates, Limits, ListenAddress, Listener, Name, Protocol};
 
 pub(super) fn listeners(
     check: &mut Check<'_, '_>,
@@ -20,9 +18,16 @@ pub(super) fn listeners(
 ) -> Vec<Listener> {
     check.unique("listener", sections, |listener| &listener.name);
     unique_addresses(check, sections);
-    let all: Vec<Name> = certificates.iter().filter_map(|section| section.get_ref().name.parsed.clone().ok()).collect();
-    let first_https = sections.iter().find(|section| section.get_ref().protocol == ProtocolText::Https);
-    sections.iter().filter_map(|section| listener(check, section, &all, first_https.is_some(), limits)).collect()
+    let all: Vec<Name> = certificates
+        .iter()
+        .filter_map(|section| section.get_ref().name.parsed.clone().ok())
+        .collect();
+    let first_https =
+        sections.iter().find(|section| section.get_ref().protocol == ProtocolText::Https);
+    sections
+        .iter()
+        .filter_map(|section| listener(check, section, &all, first_https.is_some(), limits))
+        .collect()
 }
 
 fn listener(
@@ -36,26 +41,42 @@ fn listener(
     let name = check.take(&text.name);
     let address = check.take(&text.address);
     let proxy_protocol = check.all(text.proxy_protocol.as_ref(), Vec::new());
-    let max_connections = check.within(text.max_connections.as_ref(), limits.max_connections, 1, u32::MAX);
+    let max_connections =
+        check.within(text.max_connections.as_ref(), limits.max_connections, 1, u32::MAX);
     let protocol = match text.protocol {
         ProtocolText::Https => {
             if text.mode.is_some() {
                 check.add(section.span(), "`mode` is for listeners with protocol `http`");
             }
-            check.refuse(text.https_port.as_ref(), "`https_port` is for listeners with protocol `http`");
+            check.refuse(
+                text.https_port.as_ref(),
+                "`https_port` is for listeners with protocol `http`",
+            );
             let certificates = check.all(text.certificates.as_ref(), certificates.to_vec());
             if certificates.is_empty() {
-                check.add(section.span(), "a listener with protocol `https` needs a `[[certificate]]`");
+                check.add(
+                    section.span(),
+                    "a listener with protocol `https` needs a `[[certificate]]`",
+                );
             }
             Protocol::Https { certificates, client_certificates: clients(check, section) }
         }
         ProtocolText::Http => {
             if let Some(first) = text.certificates.as_ref().and_then(|list| list.first()) {
-                check.add(first.span.clone(), "`certificates` is for listeners with protocol `https`");
+                check.add(
+                    first.span.clone(),
+                    "`certificates` is for listeners with protocol `https`",
+                );
             }
-            check.refuse(text.client_ca.as_ref(), "`client_ca` is for listeners with protocol `https`");
+            check.refuse(
+                text.client_ca.as_ref(),
+                "`client_ca` is for listeners with protocol `https`",
+            );
             if text.client_certificates.is_some() {
-                check.add(section.span(), "`client_certificates` is for listeners with protocol `https`");
+                check.add(
+                    section.span(),
+                    "`client_certificates` is for listeners with protocol `https`",
+                );
             }
             http(check, section, https_exists)
         }
@@ -63,7 +84,10 @@ fn listener(
     Some(Listener { name: name?, address: address?, protocol, proxy_protocol, max_connections })
 }
 
-fn clients(check: &mut Check<'_, '_>, section: &Spanned<ListenerText>) -> Option<ClientCertificates> {
+fn clients(
+    check: &mut Check<'_, '_>,
+    section: &Spanned<ListenerText>,
+) -> Option<ClientCertificates> {
     let text = section.get_ref();
     let Some(authorities) = &text.client_ca else {
         if text.client_certificates.is_some() {
@@ -75,7 +99,11 @@ fn clients(check: &mut Check<'_, '_>, section: &Spanned<ListenerText>) -> Option
     check.path(authorities).map(|authorities| ClientCertificates { authorities, required })
 }
 
-fn http(check: &mut Check<'_, '_>, section: &Spanned<ListenerText>, https_exists: bool) -> Protocol {
+fn http(
+    check: &mut Check<'_, '_>,
+    section: &Spanned<ListenerText>,
+    https_exists: bool,
+) -> Protocol {
     let text = section.get_ref();
     if text.mode == Some(HttpMode::Plain) {
         check.refuse(text.https_port.as_ref(), "`https_port` is for `mode = \"redirect\"`");
@@ -96,27 +124,44 @@ fn unique_addresses(check: &mut Check<'_, '_>, sections: &[Spanned<ListenerText>
         let text = &section.get_ref().address;
         let Ok(address) = &text.parsed else { continue };
         if let Some(other) = overlapping(address, sections.get(..index).unwrap_or_default()) {
-            check.add(text.span.clone(), format!("another listener has the address {}", already(address, other)));
+            check.add(
+                text.span.clone(),
+                format!("another listener has the address {}", already(address, other)),
+            );
         }
     }
 }
 
 /// Notes an admin address that is a listener's too.
-pub(super) fn apart(check: &mut Check<'_, '_>, admin: &Text<SocketAddr>, sections: &[Spanned<ListenerText>]) {
+pub(super) fn apart(
+    check: &mut Check<'_, '_>,
+    admin: &Text<SocketAddr>,
+    sections: &[Spanned<ListenerText>],
+) {
     let Ok(address) = &admin.parsed else { return };
     let address = ListenAddress::Socket(*address);
     if let Some(other) = overlapping(&address, sections) {
-        let reason =
-            format!("a listener has the address {}: give `[admin]` a port of its own", already(&address, other));
+        let reason = format!(
+            "a listener has the address {}: give `[admin]` a port of its own",
+            already(&address, other)
+        );
         check.add(admin.span.clone(), reason);
     }
 }
 
-fn overlapping<'s>(address: &ListenAddress, sections: &'s [Spanned<ListenerText>]) -> Option<&'s ListenAddress> {
-    let addresses = sections.iter().filter_map(|section| section.get_ref().address.parsed.as_ref().ok());
+fn overlapping<'s>(
+    address: &ListenAddress,
+    sections: &'s [Spanned<ListenerText>],
+) -> Option<&'s ListenAddress> {
+    let addresses =
+        sections.iter().filter_map(|section| section.get_ref().address.parsed.as_ref().ok());
     addresses.into_iter().find(|other| address.overlaps(other))
 }
 
 fn already(address: &ListenAddress, other: &ListenAddress) -> String {
-    if address == other { format!("{other} already") } else { format!("{other} already, which overlaps {address}") }
+    if address == other {
+        format!("{other} already")
+    } else {
+        format!("{other} already, which overlaps {address}")
+    }
 }

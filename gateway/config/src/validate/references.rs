@@ -1,14 +1,14 @@
 //! References from one section to another.
 
-use super::Check;
-use crate::{
-    Name,
-    outside::{
-        Text, certificate::CertificateText, listener::ListenerText, route::RouteText, route::SiteText,
-        upstream::UpstreamText,
-    },
-};
 use toml::Spanned;
+
+use super::Check;
+use crate::Name;
+use crate::outside::Text;
+use crate::outside::certificate::CertificateText;
+use crate::outside::listener::ListenerText;
+use crate::outside::route::{RouteText, SiteText};
+use crate::outside::upstream::UpstreamText;
 
 pub(super) fn check(
     check: &mut Check<'_, '_>,
@@ -40,13 +40,17 @@ fn exists(check: &mut Check<'_, '_>, what: &str, reference: &Text<Name>, declare
     let Ok(wanted) = &reference.parsed else {
         return;
     };
-    let names: Vec<&str> = declared.iter().filter_map(|text| text.parsed.as_ref().ok()).map(Name::as_str).collect();
+    let names: Vec<&str> =
+        declared.iter().filter_map(|text| text.parsed.as_ref().ok()).map(Name::as_str).collect();
     if names.contains(&wanted.as_str()) {
         return;
     }
-    let nearest = names.iter().map(|name| (strsim::damerau_levenshtein(wanted.as_str(), name), name)).min();
+    let nearest =
+        names.iter().map(|name| (strsim::damerau_levenshtein(wanted.as_str(), name), name)).min();
     let advice = match nearest {
-        Some((distance, name)) if distance <= 2.max(name.len() / 3) => format!("; did you mean `{name}`?"),
+        Some((distance, name)) if distance <= 2.max(name.len() / 3) => {
+            format!("; did you mean `{name}`?")
+        }
         Some(_) => format!("; there are {}", names.join(", ")),
         None => format!("; there is no `[[{what}]]`"),
     };

@@ -1,16 +1,15 @@
 //! Routes and sites.
 
-use super::Check;
-use crate::{
-    Action, Limits, PathMatch, RateLimit, Route, RouteTimeouts, Site, SiteRoot,
-    outside::{
-        Text,
-        route::{RateLimitText, RedirectText, RespondText, RouteText, SiteText},
-    },
-};
+use std::path::Path;
+use std::time::Duration;
+
 use http::{HeaderValue, StatusCode};
-use std::{path::Path, time::Duration};
 use toml::Spanned;
+
+use super::Check;
+use crate::outside::Text;
+use crate::outside::route::{RateLimitText, RedirectText, RespondText, RouteText, SiteText};
+use crate::{Action, Limits, PathMatch, RateLimit, Route, RouteTimeouts, Site, SiteRoot};
 
 /// The longest deadline of a route.
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -28,17 +27,26 @@ fn site(check: &mut Check<'_, '_>, text: &SiteText) -> Option<Site> {
     };
     let spa_fallback = text.spa_fallback.as_ref().and_then(|text| {
         let file = check.take(text)?;
-        let plain = !file.is_empty() && file.split('/').all(|part| !part.is_empty() && !part.starts_with('.'));
+        let plain = !file.is_empty()
+            && file.split('/').all(|part| !part.is_empty() && !part.starts_with('.'));
         if !plain {
-            check.add(text.span.clone(), format!("{file:?}: expected a file below the root, such as `index.html`"));
+            check.add(
+                text.span.clone(),
+                format!("{file:?}: expected a file below the root, such as `index.html`"),
+            );
         }
         Some(file)
     });
-    let content_security_policy = text.content_security_policy.as_ref().and_then(|text| header_value(check, text));
+    let content_security_policy =
+        text.content_security_policy.as_ref().and_then(|text| header_value(check, text));
     Some(Site { name: name?, root: root?, spa_fallback, content_security_policy })
 }
 
-pub(super) fn routes(check: &mut Check<'_, '_>, sections: &[Spanned<RouteText>], limits: &Limits) -> Vec<Route> {
+pub(super) fn routes(
+    check: &mut Check<'_, '_>,
+    sections: &[Spanned<RouteText>],
+    limits: &Limits,
+) -> Vec<Route> {
     check.unique("route", sections, |route| &route.name);
     let mut routes: Vec<Route> = Vec::new();
     for section in sections {
@@ -55,7 +63,11 @@ pub(super) fn routes(check: &mut Check<'_, '_>, sections: &[Spanned<RouteText>],
     routes
 }
 
-fn route(check: &mut Check<'_, '_>, section: &Spanned<RouteText>, limits: &Limits) -> Option<Route> {
+fn route(
+    check: &mut Check<'_, '_>,
+    section: &Spanned<RouteText>,
+    limits: &Limits,
+) -> Option<Route> {
     let text = section.get_ref();
     let name = check.take(&text.name);
     let hosts = check.all(text.hosts.as_ref(), Vec::new());
@@ -68,9 +80,19 @@ fn route(check: &mut Check<'_, '_>, section: &Spanned<RouteText>, limits: &Limit
     }
     let millisecond = Duration::from_millis(1);
     let timeouts = RouteTimeouts {
-        first_byte: check.within(text.first_byte_timeout.as_ref(), Duration::from_secs(60), millisecond, DAY),
+        first_byte: check.within(
+            text.first_byte_timeout.as_ref(),
+            Duration::from_secs(60),
+            millisecond,
+            DAY,
+        ),
         idle: check.within(text.idle_timeout.as_ref(), Duration::from_secs(90), millisecond, DAY),
-        websocket_idle: check.within(text.websocket_idle_timeout.as_ref(), Duration::from_secs(120), millisecond, DAY),
+        websocket_idle: check.within(
+            text.websocket_idle_timeout.as_ref(),
+            Duration::from_secs(120),
+            millisecond,
+            DAY,
+        ),
     };
     let body_limit = check.or(text.body_limit.as_ref(), limits.body_bytes);
     let rate_limit = text.rate_limit.as_ref().and_then(|text| rate_limit(check, text));
@@ -92,8 +114,13 @@ fn route(check: &mut Check<'_, '_>, section: &Spanned<RouteText>, limits: &Limit
 fn path(check: &mut Check<'_, '_>, section: &Spanned<RouteText>) -> Option<PathMatch> {
     match (&section.get_ref().path, &section.get_ref().path_prefix) {
         (Some(exact), None) => plain_path(check, exact, "path").map(PathMatch::Exact),
-        (None, Some(prefix)) => plain_path(check, prefix, "path_prefix")
-            .map(|path| PathMatch::Prefix(if path.len() > 1 { path.trim_end_matches('/').to_owned() } else { path })),
+        (None, Some(prefix)) => plain_path(check, prefix, "path_prefix").map(|path| {
+            PathMatch::Prefix(if path.len() > 1 {
+                path.trim_end_matches('/').to_owned()
+            } else {
+                path
+            })
+        }),
         _ => {
             check.add(section.span(), "expected exactly one of `path` and `path_prefix`");
             None
@@ -110,7 +137,11 @@ fn plain_path(check: &mut Check<'_, '_>, text: &Text<String>, key: &str) -> Opti
     }
     let segment = |segment: &str| segment != "." && segment != "..";
     let byte = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#' | b'%' | b'\\');
-    if path.starts_with('/') && !path.contains("//") && path.split('/').all(segment) && path.bytes().all(byte) {
+    if path.starts_with('/')
+        && !path.contains("//")
+        && path.split('/').all(segment)
+        && path.bytes().all(byte)
+    {
         return Some(path);
     }
     check.add(
@@ -128,9 +159,13 @@ fn wildcard(path: &str, before: &str, key: &str) -> String {
     };
     let meant = format!("path_prefix = {prefix:?}");
     if key == "path_prefix" {
-        return format!("{path:?}: `*` has no meaning here, a prefix has everything below it: write `{meant}`");
+        return format!(
+            "{path:?}: `*` has no meaning here, a prefix has everything below it: write `{meant}`"
+        );
     }
-    format!("{path:?}: `*` has no meaning here, `path` is one path: for everything below it write `{meant}`")
+    format!(
+        "{path:?}: `*` has no meaning here, `path` is one path: for everything below it write `{meant}`"
+    )
 }
 
 fn action(check: &mut Check<'_, '_>, section: &Spanned<RouteText>) -> Option<Action> {
@@ -141,7 +176,10 @@ fn action(check: &mut Check<'_, '_>, section: &Spanned<RouteText>) -> Option<Act
         (None, None, Some(redirect_text), None) => redirect(check, redirect_text),
         (None, None, None, Some(respond_text)) => respond(check, respond_text),
         _ => {
-            check.add(section.span(), "expected exactly one of `upstream`, `static`, `redirect` and `respond`");
+            check.add(
+                section.span(),
+                "expected exactly one of `upstream`, `static`, `redirect` and `respond`",
+            );
             None
         }
     }
@@ -151,7 +189,10 @@ fn redirect(check: &mut Check<'_, '_>, text: &RedirectText) -> Option<Action> {
     let location = header_value(check, &text.location)?;
     let absolute = ["/", "https://", "http://"].iter().any(|start| location.starts_with(start));
     if !absolute {
-        check.add(text.location.span.clone(), format!("{location:?}: expected an absolute path or a URL"));
+        check.add(
+            text.location.span.clone(),
+            format!("{location:?}: expected an absolute path or a URL"),
+        );
     }
     let status = check.or(text.status.as_ref(), StatusCode::PERMANENT_REDIRECT);
     if !matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308) {
@@ -175,7 +216,10 @@ pub(super) fn rate_limit(check: &mut Check<'_, '_>, text: &RateLimitText) -> Opt
 fn header_value(check: &mut Check<'_, '_>, text: &Text<String>) -> Option<String> {
     let value = check.take(text)?;
     if HeaderValue::from_str(&value).is_err() || value.is_empty() || !value.is_ascii() {
-        check.add(text.span.clone(), "expected visible ASCII characters only, as it becomes a header");
+        check.add(
+            text.span.clone(),
+            "expected visible ASCII characters only, as it becomes a header",
+        );
         return None;
     }
     Some(value)
@@ -183,9 +227,10 @@ fn header_value(check: &mut Check<'_, '_>, text: &Text<String>) -> Option<String
 
 /// Whether no rule could choose between two routes.
 fn same_requests(one: &Route, other: &Route) -> bool {
-    let hosts =
-        one.hosts.iter().any(|host| other.hosts.contains(host)) || (one.hosts.is_empty() && other.hosts.is_empty());
+    let hosts = one.hosts.iter().any(|host| other.hosts.contains(host))
+        || (one.hosts.is_empty() && other.hosts.is_empty());
     let methods = one.methods.is_empty() == other.methods.is_empty()
-        && (one.methods.is_empty() || one.methods.iter().any(|method| other.methods.contains(method)));
+        && (one.methods.is_empty()
+            || one.methods.iter().any(|method| other.methods.contains(method)));
     hosts && methods && one.path == other.path
 }

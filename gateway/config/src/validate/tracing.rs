@@ -1,14 +1,22 @@
 //! Traces.
 
-use super::{Check, acme::secret};
-use crate::{Tracing, outside::tracing::TracingText};
 use std::time::Duration;
+
 use toml::Spanned;
 
-/// The share traced unless the configuration says otherwise: enough to see what is slow, little enough not to be.
+use super::Check;
+use super::acme::secret;
+use crate::Tracing;
+use crate::outside::tracing::TracingText;
+
+/// The share traced unless the configuration says otherwise: enough to see what is slow, little
+/// enough not to be.
 const SAMPLE: f64 = 0.1;
 
-pub(super) fn tracing(check: &mut Check<'_, '_>, section: Option<&Spanned<TracingText>>) -> Option<Tracing> {
+pub(super) fn tracing(
+    check: &mut Check<'_, '_>,
+    section: Option<&Spanned<TracingText>>,
+) -> Option<Tracing> {
     let section = section?;
     let text = section.get_ref();
     let span = section.span();
@@ -18,7 +26,13 @@ pub(super) fn tracing(check: &mut Check<'_, '_>, section: Option<&Spanned<Tracin
         sample: check.within(text.sample.as_ref(), SAMPLE, 0.0, 1.0),
         timeout: check.within(text.timeout.as_ref(), Duration::from_secs(5), least, most),
         service_name: service_name.or_else(|| "gateway".parse().ok())?,
-        headers: secret(check, &span, "headers", text.headers_env.as_ref(), text.headers_file.as_ref()),
+        headers: secret(
+            check,
+            &span,
+            "headers",
+            text.headers_env.as_ref(),
+            text.headers_file.as_ref(),
+        ),
         ca_file: text.ca_file.as_ref().and_then(|path| check.path(path)),
         endpoint: check.take(&text.endpoint)?,
     })

@@ -1,16 +1,19 @@
 //! Upstreams.
 
-use super::Check;
-use crate::{
-    Balance, CircuitBreaker, Ejection, HealthCheck, Retries, Upstream,
-    outside::upstream::{BalanceText, HealthCheckText, UpstreamText},
-};
 use std::time::Duration;
+
 use toml::Spanned;
+
+use super::Check;
+use crate::outside::upstream::{BalanceText, HealthCheckText, UpstreamText};
+use crate::{Balance, CircuitBreaker, Ejection, HealthCheck, Retries, Upstream};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-pub(super) fn upstreams(check: &mut Check<'_, '_>, sections: &[Spanned<UpstreamText>]) -> Vec<Upstream> {
+pub(super) fn upstreams(
+    check: &mut Check<'_, '_>,
+    sections: &[Spanned<UpstreamText>],
+) -> Vec<Upstream> {
     check.unique("upstream", sections, |upstream| &upstream.name);
     sections.iter().filter_map(|section| upstream(check, section)).collect()
 }
@@ -31,27 +34,58 @@ fn upstream(check: &mut Check<'_, '_>, section: &Spanned<UpstreamText>) -> Optio
         name: name.clone()?,
         targets,
         balance: balance?,
-        connect_timeout: check.within(text.connect_timeout.as_ref(), seconds(2), Duration::from_millis(1), HOUR),
+        connect_timeout: check.within(
+            text.connect_timeout.as_ref(),
+            seconds(2),
+            Duration::from_millis(1),
+            HOUR,
+        ),
         keepalive_connections: check.within(text.keepalive_connections.as_ref(), 128, 0, 65_536),
-        keepalive_timeout: check.within(text.keepalive_timeout.as_ref(), seconds(60), seconds(0), HOUR),
+        keepalive_timeout: check.within(
+            text.keepalive_timeout.as_ref(),
+            seconds(60),
+            seconds(0),
+            HOUR,
+        ),
         health_check: text.health_check.as_ref().map(|text| health_check(check, text)),
         retries: Retries {
             per_request: check.within(retries.and_then(|text| text.per_request.as_ref()), 1, 0, 10),
-            budget_percent: check.within(retries.and_then(|text| text.budget_percent.as_ref()), 20, 0, 100),
+            budget_percent: check.within(
+                retries.and_then(|text| text.budget_percent.as_ref()),
+                20,
+                0,
+                100,
+            ),
         },
         ejection: Ejection {
-            consecutive_failures: check.or(ejection.and_then(|text| text.consecutive_failures.as_ref()), 5),
+            consecutive_failures: check
+                .or(ejection.and_then(|text| text.consecutive_failures.as_ref()), 5),
             duration: check.within(
                 ejection.and_then(|text| text.duration.as_ref()),
                 seconds(10),
                 Duration::from_millis(1),
                 HOUR,
             ),
-            max_percent: check.within(ejection.and_then(|text| text.max_percent.as_ref()), 50, 0, 100),
+            max_percent: check.within(
+                ejection.and_then(|text| text.max_percent.as_ref()),
+                50,
+                0,
+                100,
+            ),
         },
         circuit_breaker: CircuitBreaker {
-            max_requests: check.within(breaker.and_then(|text| text.max_requests.as_ref()), 1024, 1, u32::MAX),
-            max_websockets: check.within(breaker.and_then(|text| text.max_websockets.as_ref()), 100_000, 1, u32::MAX),
+            max_requests: check.within(
+                breaker.and_then(|text| text.max_requests.as_ref()),
+                1024,
+                1,
+                u32::MAX,
+            ),
+            max_websockets: check.within(
+                breaker.and_then(|text| text.max_websockets.as_ref()),
+                100_000,
+                1,
+                u32::MAX,
+            ),
         },
         slow_start: check.within(text.slow_start.as_ref(), seconds(10), seconds(0), HOUR),
     };
@@ -90,7 +124,12 @@ fn health_check(check: &mut Check<'_, '_>, text: &HealthCheckText) -> HealthChec
     HealthCheck {
         path,
         interval: check.within(text.interval.as_ref(), Duration::from_secs(5), least, HOUR),
-        timeout: check.within(text.timeout.as_ref(), Duration::from_secs(2), Duration::from_millis(10), HOUR),
+        timeout: check.within(
+            text.timeout.as_ref(),
+            Duration::from_secs(2),
+            Duration::from_millis(10),
+            HOUR,
+        ),
         healthy_after: check.within(text.healthy_after.as_ref(), 2, 1, 100),
         unhealthy_after: check.within(text.unhealthy_after.as_ref(), 3, 1, 100),
     }

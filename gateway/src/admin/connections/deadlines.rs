@@ -1,17 +1,14 @@
 //! A connection that fails when its client is too slow: with the head of a request, between two
 //! requests, or in reading.
 
-use std::{
-    io,
-    pin::Pin,
-    sync::atomic::{AtomicU64, Ordering},
-    task::{Context, Poll},
-    time::Duration,
-};
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Instant, Sleep},
-};
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep};
 
 /// Longest time from the connection, or from the first byte of a later request, to the end of a
 /// head.
@@ -93,13 +90,19 @@ impl<S> Deadlines<S> {
         };
         let (_, sleep) = match self.reading.take() {
             Some((step, sleep)) if step == now => self.reading.insert((step, sleep)),
-            _ => self.reading.insert((now, Box::pin(tokio::time::sleep_until(Instant::now() + longest)))),
+            _ => self
+                .reading
+                .insert((now, Box::pin(tokio::time::sleep_until(Instant::now() + longest)))),
         };
         sleep.as_mut().poll(cx).is_ready()
     }
 
     /// The same for a client that reads nothing.
-    fn within_taken<T>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn within_taken<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        polled: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
         if polled.is_ready() {
             self.writing = None;
             return polled;
@@ -114,7 +117,11 @@ fn late<T>() -> Poll<io::Result<T>> {
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Deadlines<S> {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buffer.filled().len();
         let polled = Pin::new(&mut this.stream).poll_read(cx, buffer);
@@ -127,7 +134,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Deadlines<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Deadlines<S> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let polled = Pin::new(&mut this.stream).poll_write(cx, bytes);
         this.within_taken(cx, polled)
@@ -148,9 +159,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Deadlines<S> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::sync::Arc;
+
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+
+    use super::*;
 
     fn pair() -> (Deadlines<DuplexStream>, DuplexStream, Arc<Phase>) {
         let (ours, theirs) = tokio::io::duplex(64);
@@ -174,7 +187,10 @@ mod tests {
                 Err(error) => break error,
             }
         };
-        assert_eq!((error.kind(), begun.elapsed().as_secs()), (io::ErrorKind::TimedOut, HEAD.as_secs()));
+        assert_eq!(
+            (error.kind(), begun.elapsed().as_secs()),
+            (io::ErrorKind::TimedOut, HEAD.as_secs())
+        );
         drop(ours);
         sending.await.expect("it ends with the connection");
     }
@@ -190,7 +206,10 @@ mod tests {
         phase.end_answer();
         let begun = Instant::now();
         let error = ours.read_u8().await.expect_err("it was idle for too long");
-        assert_eq!((error.kind(), begun.elapsed().as_secs()), (io::ErrorKind::TimedOut, IDLE.as_secs()));
+        assert_eq!(
+            (error.kind(), begun.elapsed().as_secs()),
+            (io::ErrorKind::TimedOut, IDLE.as_secs())
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -198,6 +217,9 @@ mod tests {
         let (mut ours, _theirs, _phase) = pair();
         let begun = Instant::now();
         let error = ours.write_all(&[0; 65]).await.expect_err("64 bytes fit");
-        assert_eq!((error.kind(), begun.elapsed().as_secs()), (io::ErrorKind::TimedOut, TAKEN.as_secs()));
+        assert_eq!(
+            (error.kind(), begun.elapsed().as_secs()),
+            (io::ErrorKind::TimedOut, TAKEN.as_secs())
+        );
     }
 }

@@ -1,10 +1,17 @@
-//! ACME directories: whether they answer, what they call themselves in CAA records, and what time they have.
+//! ACME directories: whether they answer, what they call themselves in CAA records, and what time
+//! they have.
 
-use super::{Finding, network::ANSWER};
+use std::collections::BTreeMap;
+use std::error::Error as _;
+use std::path::Path;
+
 use gateway_config::{AcmeIssuer, CertificateSource, Config, DirectoryUrl};
-use jiff::{Timestamp, fmt::rfc2822};
+use jiff::Timestamp;
+use jiff::fmt::rfc2822;
 use serde::Deserialize;
-use std::{collections::BTreeMap, error::Error as _, path::Path};
+
+use super::Finding;
+use super::network::ANSWER;
 
 /// The directories that the configuration names, by URL; those that did not answer are not there.
 pub(super) type Directories = BTreeMap<String, Directory>;
@@ -25,8 +32,8 @@ struct Meta {
     caa_identities: Vec<String>,
 }
 
-/// How far the clock may be from the authority's, in seconds: orders, tickets and expiry dates bear no more, and what the
-/// network and whole seconds add is far less.
+/// How far the clock may be from the authority's, in seconds: orders, tickets and expiry dates bear
+/// no more, and what the network and whole seconds add is far less.
 const TOLERANCE: i64 = 60;
 
 impl Directory {
@@ -66,23 +73,30 @@ pub(super) fn urls(issuer: &AcmeIssuer) -> impl Iterator<Item = &DirectoryUrl> {
     [Some(&issuer.directory), issuer.fallback_directory.as_ref()].into_iter().flatten()
 }
 
-/// The directory, and how many seconds this machine's clock is ahead of the answer's `Date` (RFC 9110 section 6.6.1).
+/// The directory, and how many seconds this machine's clock is ahead of the answer's `Date` (RFC
+/// 9110 section 6.6.1).
 async fn read(url: &str, ca_file: Option<&Path>) -> Result<(Directory, Option<i64>), String> {
     let mut client = reqwest::Client::builder().timeout(ANSWER);
     if let Some(path) = ca_file {
         let said = |error: &dyn std::fmt::Display| format!("ca_file: {}: {error}", path.display());
         let pem = std::fs::read(path).map_err(|error| said(&error))?;
-        client = client.tls_certs_only(reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| said(&error))?);
+        client = client.tls_certs_only(
+            reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| said(&error))?,
+        );
     }
     let client = client.build().map_err(|error| error.to_string())?;
     let answer = client.get(url).send().await.map_err(|error| unreachable(&error))?;
     let now = Timestamp::now().as_second();
-    let date = answer.headers().get("date").and_then(|date| rfc2822::parse(date.to_str().ok()?).ok());
+    let date =
+        answer.headers().get("date").and_then(|date| rfc2822::parse(date.to_str().ok()?).ok());
     let ahead = date.map(|date| now - date.timestamp().as_second());
     if !answer.status().is_success() {
         return Err(format!("answers {}: is the URL that of a directory?", answer.status()));
     }
-    let directory = answer.json().await.map_err(|_| "answers, but not with an ACME directory: is the URL right?")?;
+    let directory = answer
+        .json()
+        .await
+        .map_err(|_| "answers, but not with an ACME directory: is the URL right?")?;
     Ok((directory, ahead))
 }
 
@@ -93,7 +107,10 @@ fn clock(url: &str, ahead: i64) -> Finding {
         return Finding::good(subject, format!("{off} s apart, {TOLERANCE} s are tolerated"));
     }
     let advice = "set the clock and keep it set (`timedatectl set-ntp true`)";
-    Finding::bad(subject, format!("this machine is {off} s {way}, {TOLERANCE} s are tolerated: {advice}"))
+    Finding::bad(
+        subject,
+        format!("this machine is {off} s {way}, {TOLERANCE} s are tolerated: {advice}"),
+    )
 }
 
 fn unreachable(error: &reqwest::Error) -> String {

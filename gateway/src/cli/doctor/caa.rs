@@ -1,15 +1,17 @@
 //! Who may issue certificates for our names, as their zones have it (RFC 8659).
 
-use super::{
-    Finding,
-    authorities::{self, Directories},
-    dns::{LookupError, NameServers},
-};
 use gateway_config::{AcmeChallenge, CertificateSource, Config, ServerName};
-use hickory_proto::rr::{Name, rdata::CAA};
+use hickory_proto::rr::Name;
+use hickory_proto::rr::rdata::CAA;
 
-/// Properties that authorities know; another one, marked critical, stops all of them (RFC 8659 section 4.1).
-const KNOWN: [&str; 7] = ["issue", "issuewild", "iodef", "issuemail", "issuevmc", "contactemail", "contactphone"];
+use super::Finding;
+use super::authorities::{self, Directories};
+use super::dns::{LookupError, NameServers};
+
+/// Properties that authorities know; another one, marked critical, stops all of them (RFC 8659
+/// section 4.1).
+const KNOWN: [&str; 7] =
+    ["issue", "issuewild", "iodef", "issuemail", "issuevmc", "contactemail", "contactphone"];
 
 /// Whether an authority may issue.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,7 +28,11 @@ enum Judgement {
 }
 
 /// Looks at every name that is to be ordered.
-pub(super) async fn caa(config: &Config, directories: &Directories, servers: &NameServers) -> Vec<Finding> {
+pub(super) async fn caa(
+    config: &Config,
+    directories: &Directories,
+    servers: &NameServers,
+) -> Vec<Finding> {
     let mut findings = Vec::new();
     for certificate in &config.certificates {
         let CertificateSource::Acme(acme) = &certificate.source else { continue };
@@ -47,7 +53,13 @@ pub(super) async fn caa(config: &Config, directories: &Directories, servers: &Na
             for (index, url) in authorities::urls(&acme.issuer).enumerate() {
                 let Some(directory) = directories.get(url.as_str()) else { continue };
                 let judgement = judge(&records, directory.identities(), &acme.issuer.challenges);
-                let found = finding(&subject, &place, judgement, directory.identities(), &acme.issuer.challenges);
+                let found = finding(
+                    &subject,
+                    &place,
+                    judgement,
+                    directory.identities(),
+                    &acme.issuer.challenges,
+                );
                 // Without the fallback it still works.
                 findings.push(if index > 0 { found.softened() } else { found });
             }
@@ -56,8 +68,12 @@ pub(super) async fn caa(config: &Config, directories: &Directories, servers: &Na
     findings
 }
 
-/// The records that count: those of the name itself, else of the nearest name above it (RFC 8659 section 3).
-async fn relevant(name: &str, servers: &NameServers) -> Result<Option<(Name, Vec<CAA>)>, LookupError> {
+/// The records that count: those of the name itself, else of the nearest name above it (RFC 8659
+/// section 3).
+async fn relevant(
+    name: &str,
+    servers: &NameServers,
+) -> Result<Option<(Name, Vec<CAA>)>, LookupError> {
     // A name that DNS cannot have has no records there.
     let Ok(mut name) = Name::from_ascii(name) else { return Ok(None) };
     name.set_fqdn(true);
@@ -73,7 +89,9 @@ async fn relevant(name: &str, servers: &NameServers) -> Result<Option<(Name, Vec
 
 fn judge(records: &[CAA], identities: &[String], challenges: &[AcmeChallenge]) -> Judgement {
     let is = |record: &CAA, tag: &str| record.tag.eq_ignore_ascii_case(tag);
-    if let Some(record) = records.iter().find(|one| one.issuer_critical && !KNOWN.iter().any(|tag| is(one, tag))) {
+    if let Some(record) =
+        records.iter().find(|one| one.issuer_critical && !KNOWN.iter().any(|tag| is(one, tag)))
+    {
         return Judgement::Critical(record.tag.clone());
     }
     let mut others = Vec::new();
@@ -88,11 +106,14 @@ fn judge(records: &[CAA], identities: &[String], challenges: &[AcmeChallenge]) -
             others.push(issuer);
             continue;
         }
-        let parameter = |key: &str| parameters.iter().find(|one| one.key().eq_ignore_ascii_case(key));
+        let parameter =
+            |key: &str| parameters.iter().find(|one| one.key().eq_ignore_ascii_case(key));
         let methods = parameter("validationmethods").map(|one| one.value().to_owned());
         let account = parameter("accounturi").map(|one| one.value().to_owned());
         let provable = |methods: &String| {
-            methods.split(',').any(|method| challenges.iter().any(|challenge| challenge.as_str() == method.trim()))
+            methods.split(',').any(|method| {
+                challenges.iter().any(|challenge| challenge.as_str() == method.trim())
+            })
         };
         match (methods.filter(|methods| !provable(methods)), account) {
             (None, None) => return Judgement::Allowed,
@@ -116,13 +137,18 @@ fn finding(
         return nameless(subject, at, judgement);
     };
     match judgement {
-        Judgement::Allowed => Finding::good(subject, format!("the records of {at} let {identity} issue")),
+        Judgement::Allowed => {
+            Finding::good(subject, format!("the records of {at} let {identity} issue"))
+        }
         Judgement::ForAccount(account) => Finding::odd(
             subject,
-            format!("{at} lets {identity} issue to the account {account} only: see that it is this one's"),
+            format!(
+                "{at} lets {identity} issue to the account {account} only: see that it is this one's"
+            ),
         ),
         Judgement::OtherMethods(methods) => {
-            let own = challenges.iter().map(|challenge| challenge.as_str()).collect::<Vec<_>>().join(",");
+            let own =
+                challenges.iter().map(|challenge| challenge.as_str()).collect::<Vec<_>>().join(",");
             let mend = format!("`{at}. IN CAA 0 issue \"{identity}; validationmethods={own}\"`");
             Finding::bad(
                 subject,
@@ -136,7 +162,9 @@ fn finding(
             let mend = format!("`{at}. IN CAA 0 issue \"{identity}\"`");
             Finding::bad(
                 subject,
-                format!("the records of {at} allow {allowed} and not {identity}: add {mend} to the zone"),
+                format!(
+                    "the records of {at} allow {allowed} and not {identity}: add {mend} to the zone"
+                ),
             )
         }
         Judgement::Critical(tag) => critical(subject, at, &tag),
@@ -151,7 +179,9 @@ fn nameless(subject: &str, at: &str, judgement: Judgement) -> Finding {
             let allowed = listed(&others);
             Finding::odd(
                 subject,
-                format!("{at} allows {allowed}, and the directory does not say by which name it goes"),
+                format!(
+                    "{at} allows {allowed}, and the directory does not say by which name it goes"
+                ),
             )
         }
         _ => Finding::good(subject, format!("the records of {at} do not restrict issuing")),
@@ -161,7 +191,9 @@ fn nameless(subject: &str, at: &str, judgement: Judgement) -> Finding {
 fn critical(subject: &str, at: &str, tag: &str) -> Finding {
     Finding::bad(
         subject,
-        format!("{at} has the critical property `{tag}`, which no authority knows: take it out of the zone"),
+        format!(
+            "{at} has the critical property `{tag}`, which no authority knows: take it out of the zone"
+        ),
     )
 }
 
@@ -171,12 +203,17 @@ fn listed(issuers: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use hickory_proto::rr::rdata::caa::KeyValue;
+
+    use super::*;
 
     fn issue(name: &str, parameters: &[(&str, &str)]) -> CAA {
         let name = (!name.is_empty()).then(|| Name::from_ascii(name).expect("a name"));
-        CAA::new_issue(false, name, parameters.iter().map(|(key, value)| KeyValue::new(*key, *value)).collect())
+        CAA::new_issue(
+            false,
+            name,
+            parameters.iter().map(|(key, value)| KeyValue::new(*key, *value)).collect(),
+        )
     }
 
     fn unknown(critical: bool) -> CAA {
@@ -189,7 +226,9 @@ mod tests {
     fn an_authority_may_issue_when_a_record_names_it_and_fits_or_when_none_restricts() {
         let identities = ["ca.example".to_owned(), "ca.test".to_owned()];
         let own = [AcmeChallenge::Http01];
-        let others = |names: &[&str]| Judgement::Others(names.iter().map(|name| (*name).to_owned()).collect());
+        let others = |names: &[&str]| {
+            Judgement::Others(names.iter().map(|name| (*name).to_owned()).collect())
+        };
         let account = || Judgement::ForAccount("https://ca/1".to_owned());
         for (records, expected) in [
             (vec![unknown(false)], Judgement::Allowed),
@@ -199,8 +238,14 @@ mod tests {
             (vec![issue("", &[])], others(&[])),
             (vec![issue("ca.example.org", &[])], others(&["ca.example.org"])),
             (vec![issue("ca.test", &[]), unknown(true)], Judgement::Critical("newest".to_owned())),
-            (vec![issue("ca.test", &[("validationmethods", "dns-01,http-01")])], Judgement::Allowed),
-            (vec![issue("ca.test", &[("validationmethods", "dns-01")])], Judgement::OtherMethods("dns-01".to_owned())),
+            (
+                vec![issue("ca.test", &[("validationmethods", "dns-01,http-01")])],
+                Judgement::Allowed,
+            ),
+            (
+                vec![issue("ca.test", &[("validationmethods", "dns-01")])],
+                Judgement::OtherMethods("dns-01".to_owned()),
+            ),
             (vec![issue("ca.test", &[("accounturi", "https://ca/1")])], account()),
             (
                 vec![

@@ -1,10 +1,13 @@
 //! The clock, and the certificates it is held against.
 
-use super::Finding;
-use crate::certificates::{self, Facts, Purpose};
+use std::path::Path;
+use std::time::SystemTime;
+
 use gateway_config::{Action, CertificateSource, Config, HostPattern};
 use jiff::Timestamp;
-use std::{path::Path, time::SystemTime};
+
+use super::Finding;
+use crate::certificates::{self, Facts, Purpose};
 
 const DAY: i64 = 86_400;
 
@@ -15,7 +18,10 @@ pub(super) fn clock(config: &Path) -> Finding {
     match ahead {
         Some(ahead) if ahead.as_secs() > 300 => Finding::bad(
             "clock",
-            format!("the configuration was written {} s in the future; set the clock (`timedatectl`)", ahead.as_secs()),
+            format!(
+                "the configuration was written {} s in the future; set the clock (`timedatectl`)",
+                ahead.as_secs()
+            ),
         ),
         _ => Finding::good("clock", Timestamp::now().to_string()),
     }
@@ -28,7 +34,10 @@ pub(super) fn certificates(config: &Config) -> Vec<Finding> {
         Err(errors) => {
             let say = |error: &certificates::CertificateError| {
                 let advice = "must be PEM, readable by this user, and belong together";
-                Finding::bad(format!("certificate {}", error.name), format!("{}; its files {advice}", error.reason))
+                Finding::bad(
+                    format!("certificate {}", error.name),
+                    format!("{}; its files {advice}", error.reason),
+                )
             };
             return errors.iter().map(say).collect();
         }
@@ -38,11 +47,14 @@ pub(super) fn certificates(config: &Config) -> Vec<Finding> {
     for certificate in &config.certificates {
         match (&certificate.source, facts.get(&certificate.name)) {
             // What is at hand here is a stand-in: `orders` tells about the certificate itself.
-            (CertificateSource::Acme(acme), _) => names.extend(acme.names.iter().map(ToString::to_string)),
+            (CertificateSource::Acme(acme), _) => {
+                names.extend(acme.names.iter().map(ToString::to_string))
+            }
             (CertificateSource::SelfSigned { names: to_be, .. }, None) => {
                 names.extend(to_be.iter().map(ToString::to_string));
                 let subject = format!("certificate {}", certificate.name);
-                findings.push(Finding::good(subject, "is issued at the start by the local authority"));
+                findings
+                    .push(Finding::good(subject, "is issued at the start by the local authority"));
             }
             (source, Some(facts)) => {
                 let by_hand = matches!(source, CertificateSource::Files { .. });
@@ -59,7 +71,10 @@ fn validity(name: &str, facts: &Facts, by_hand: bool, now: i64) -> Finding {
     let subject = format!("certificate {name}");
     let days = (facts.not_after - now) / DAY;
     if now < facts.not_before {
-        return Finding::bad(subject, "is not valid yet: the clock is behind, or the wrong file was named");
+        return Finding::bad(
+            subject,
+            "is not valid yet: the clock is behind, or the wrong file was named",
+        );
     }
     if days < 0 {
         return Finding::bad(subject, format!("ended {} days ago: renew it", -days));
@@ -79,13 +94,17 @@ fn uncovered(config: &Config, names: &[String]) -> Vec<Finding> {
     if names.is_empty() {
         return Vec::new();
     }
-    let routes = config.routes.iter().filter(|route| !matches!(route.action, Action::Redirect { .. }));
+    let routes =
+        config.routes.iter().filter(|route| !matches!(route.action, Action::Redirect { .. }));
     let hosts = routes.flat_map(|route| &route.hosts).filter_map(|host| match host {
         HostPattern::Exact(host) if !covers(host) => Some(host),
         _ => None,
     });
     let odd = |host: &String| {
-        Finding::odd(format!("host {host}"), "is routed, and no certificate names it: browsers will warn")
+        Finding::odd(
+            format!("host {host}"),
+            "is routed, and no certificate names it: browsers will warn",
+        )
     };
     hosts.map(odd).collect()
 }

@@ -1,8 +1,9 @@
 //! The collector of traces: whether it takes an empty request.
 
+use gateway_config::Config;
+
 use super::Finding;
 use crate::traces::{Collector, Verdict};
-use gateway_config::Config;
 
 pub(super) async fn collector(config: &Config) -> Option<Finding> {
     let tracing = config.tracing.as_ref()?;
@@ -13,9 +14,10 @@ pub(super) async fn collector(config: &Config) -> Option<Finding> {
     };
     Some(match collector.send_nothing().await {
         Verdict::Taken { .. } => Finding::good(subject, "takes traces"),
-        Verdict::Refused(reason) => {
-            Finding::bad(subject, format!("{reason}: are the path of the URL and the headers what it wants?"))
-        }
+        Verdict::Refused(reason) => Finding::bad(
+            subject,
+            format!("{reason}: are the path of the URL and the headers what it wants?"),
+        ),
         Verdict::Later { reason, .. } => {
             Finding::bad(subject, format!("{reason}: is it running, and does it listen there?"))
         }

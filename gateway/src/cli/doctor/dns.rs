@@ -1,20 +1,16 @@
 //! Questions to a name server that the system's resolver has no words for.
 
-use hickory_proto::{
-    op::{Edns, Message, Query, ResponseCode},
-    rr::{Name, RData, RecordType, rdata::CAA},
-};
-use std::{
-    io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    str::FromStr,
-    time::Duration,
-};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpStream, UdpSocket},
-    time::timeout,
-};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::str::FromStr;
+use std::time::Duration;
+
+use hickory_proto::op::{Edns, Message, Query, ResponseCode};
+use hickory_proto::rr::rdata::CAA;
+use hickory_proto::rr::{Name, RData, RecordType};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpStream, UdpSocket};
+use tokio::time::timeout;
 
 /// Name servers, asked in order.
 #[derive(Clone, Debug)]
@@ -28,9 +24,12 @@ pub(super) struct NameServer(SocketAddr);
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LookupError {
     /// Nobody answered in time.
-    #[error("no name server answers ({0}): look at /etc/resolv.conf, or name another one with --nameserver")]
+    #[error(
+        "no name server answers ({0}): look at /etc/resolv.conf, or name another one with --nameserver"
+    )]
     Silence(String),
-    /// The answer says that there is none. An authority that gets the same refuses to issue (RFC 8659 section 3).
+    /// The answer says that there is none. An authority that gets the same refuses to issue (RFC
+    /// 8659 section 3).
     #[error(
         "the name servers answer `{0}`: authorities then refuse to issue; see that the zone and its signatures are right"
     )]
@@ -48,8 +47,11 @@ impl FromStr for NameServer {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let address = text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53)).or_else(|_| text.parse());
-        address.map(Self).map_err(|_| "expected an address such as `192.0.2.53` or `127.0.0.1:5353`".to_owned())
+        let address =
+            text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53)).or_else(|_| text.parse());
+        address
+            .map(Self)
+            .map_err(|_| "expected an address such as `192.0.2.53` or `127.0.0.1:5353`".to_owned())
     }
 }
 
@@ -74,7 +76,11 @@ impl NameServers {
             return match answer.metadata.response_code {
                 ResponseCode::NoError | ResponseCode::NXDomain => {
                     let data = answer.answers.into_iter().map(|record| record.data);
-                    Ok(data.filter_map(|data| if let RData::CAA(caa) = data { Some(caa) } else { None }).collect())
+                    Ok(data
+                        .filter_map(
+                            |data| if let RData::CAA(caa) = data { Some(caa) } else { None },
+                        )
+                        .collect())
                 }
                 code => Err(LookupError::Failure(code)),
             };
@@ -86,7 +92,8 @@ impl NameServers {
 fn of_resolv_conf(text: &str) -> Vec<SocketAddr> {
     let server = |line: &str| {
         let mut words = line.split_ascii_whitespace();
-        let address = words.next().filter(|word| *word == "nameserver").and_then(|_| words.next())?;
+        let address =
+            words.next().filter(|word| *word == "nameserver").and_then(|_| words.next())?;
         Some(SocketAddr::new(address.parse().ok()?, 53))
     };
     let found: Vec<_> = text.lines().filter_map(server).take(SERVERS_MAX).collect();
@@ -112,15 +119,25 @@ async fn ask(server: SocketAddr, name: &Name) -> io::Result<Message> {
         answer = by_udp(server, &octets, is_answer).await;
     }
     match answer {
-        Ok(answer) if answer.metadata.truncation => timeout(ANSWER, by_tcp(server, &octets))
-            .await?
-            .and_then(|answer| if is_answer(&answer) { Ok(answer) } else { Err(io::ErrorKind::InvalidData.into()) }),
+        Ok(answer) if answer.metadata.truncation => {
+            timeout(ANSWER, by_tcp(server, &octets)).await?.and_then(|answer| {
+                if is_answer(&answer) { Ok(answer) } else { Err(io::ErrorKind::InvalidData.into()) }
+            })
+        }
         answer => answer,
     }
 }
 
-async fn by_udp(server: SocketAddr, question: &[u8], is_answer: impl Fn(&Message) -> bool) -> io::Result<Message> {
-    let any = if server.is_ipv4() { IpAddr::from(Ipv4Addr::UNSPECIFIED) } else { Ipv6Addr::UNSPECIFIED.into() };
+async fn by_udp(
+    server: SocketAddr,
+    question: &[u8],
+    is_answer: impl Fn(&Message) -> bool,
+) -> io::Result<Message> {
+    let any = if server.is_ipv4() {
+        IpAddr::from(Ipv4Addr::UNSPECIFIED)
+    } else {
+        Ipv6Addr::UNSPECIFIED.into()
+    };
     let socket = UdpSocket::bind((any, 0)).await?;
     socket.connect(server).await?;
     socket.send(question).await?;
@@ -156,9 +173,9 @@ mod tests {
 
     #[test]
     fn name_servers_are_read_as_the_system_reads_them() {
-        let text =
-            "# comment\nsearch example.org\nnameserver 192.0.2.1\nnameserver 2001:db8::1 \nnameserver nonsense\n";
-        let expected: [SocketAddr; 2] = ["192.0.2.1:53", "[2001:db8::1]:53"].map(|text| text.parse().expect("right"));
+        let text = "# comment\nsearch example.org\nnameserver 192.0.2.1\nnameserver 2001:db8::1 \nnameserver nonsense\n";
+        let expected: [SocketAddr; 2] =
+            ["192.0.2.1:53", "[2001:db8::1]:53"].map(|text| text.parse().expect("right"));
         assert_eq!(of_resolv_conf(text), expected);
         assert_eq!(of_resolv_conf(""), ["127.0.0.1:53".parse().expect("right")]);
     }

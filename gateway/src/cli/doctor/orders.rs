@@ -1,14 +1,14 @@
 //! Ordered certificates: what storage holds, and what an authority said last.
 
-use super::Finding;
-use crate::{
-    acme::{Acme, Wishes},
-    certificates::{Loaded, Purpose},
-};
+use std::time::SystemTime;
+
 use gateway_acme::{Source, Status};
 use gateway_config::Config;
 use jiff::Timestamp;
-use std::time::SystemTime;
+
+use super::Finding;
+use crate::acme::{Acme, Wishes};
+use crate::certificates::{Loaded, Purpose};
 
 pub(super) async fn orders(config: &Config) -> Vec<Finding> {
     if config.certificate_storage.is_none() {
@@ -21,8 +21,13 @@ pub(super) async fn orders(config: &Config) -> Vec<Finding> {
     };
     match Acme::default().prepare(wishes, &mut Loaded::default(), Purpose::Look).await {
         Ok(prepared) => {
-            let trouble = prepared.trouble.iter().map(|trouble| Finding::bad(storage, trouble.as_str()));
-            trouble.chain(prepared.statuses().iter().map(|(name, status)| finding(name.as_str(), status))).collect()
+            let trouble =
+                prepared.trouble.iter().map(|trouble| Finding::bad(storage, trouble.as_str()));
+            trouble
+                .chain(
+                    prepared.statuses().iter().map(|(name, status)| finding(name.as_str(), status)),
+                )
+                .collect()
         }
         Err(error) => vec![Finding::bad(storage, error.to_string())],
     }
@@ -36,10 +41,14 @@ fn finding(name: &str, status: &Status) -> Finding {
     };
     match &status.last_error {
         Some(failure) => {
-            let next = status.next_attempt.map_or_else(String::new, |at| format!("; next attempt at {}", time(at)));
+            let next = status
+                .next_attempt
+                .map_or_else(String::new, |at| format!("; next attempt at {}", time(at)));
             Finding::bad(subject, format!("the last attempt failed: {failure}{next}; {held}"))
         }
-        None if status.source == Source::Missing => Finding::odd(subject, "is not ordered yet: a start orders it"),
+        None if status.source == Source::Missing => {
+            Finding::odd(subject, "is not ordered yet: a start orders it")
+        }
         None => Finding::good(subject, held),
     }
 }

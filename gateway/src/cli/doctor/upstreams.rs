@@ -1,14 +1,17 @@
-//! Upstreams: can each target be reached, and does it take WebSockets where routes let them through?
+//! Upstreams: can each target be reached, and does it take WebSockets where routes let them
+//! through?
 
-use super::{Finding, network::ANSWER};
-use base64::{Engine, prelude::BASE64_STANDARD};
-use gateway_config::{Action, Config, PathMatch, Target, Upstream};
 use std::io;
-use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::{TcpStream, UnixStream},
-    time::timeout,
-};
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use gateway_config::{Action, Config, PathMatch, Target, Upstream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::timeout;
+
+use super::Finding;
+use super::network::ANSWER;
 
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
@@ -28,7 +31,8 @@ pub(super) async fn upstreams(config: &Config) -> Vec<Finding> {
 }
 
 fn websocket_path(config: &Config, upstream: &Upstream) -> Option<String> {
-    let leads_here = |action: &Action| matches!(action, Action::Upstream(name) if *name == upstream.name);
+    let leads_here =
+        |action: &Action| matches!(action, Action::Upstream(name) if *name == upstream.name);
     let route = config.routes.iter().find(|route| route.websocket && leads_here(&route.action))?;
     Some(match &route.path {
         PathMatch::Exact(path) | PathMatch::Prefix(path) => path.clone(),
@@ -39,13 +43,17 @@ async fn reach(upstream: &Upstream, target: &Target) -> Finding {
     let subject = format!("upstream {} at {target}", upstream.name);
     match timeout(upstream.connect_timeout, connect(target)).await {
         Ok(Ok(_stream)) => Finding::good(subject, "can be reached"),
-        Ok(Err(error)) => Finding::bad(subject, format!("{error}: is it running, and does it listen there?")),
-        Err(_) => Finding::bad(subject, "does not answer in time: look at firewalls and network policies"),
+        Ok(Err(error)) => {
+            Finding::bad(subject, format!("{error}: is it running, and does it listen there?"))
+        }
+        Err(_) => {
+            Finding::bad(subject, "does not answer in time: look at firewalls and network policies")
+        }
     }
 }
 
-/// A WebSocket handshake (RFC 6455 section 4.1) without a session: a backend may well refuse it as unauthenticated, which
-/// shows as much as a 101 that it speaks WebSocket there.
+/// A WebSocket handshake (RFC 6455 section 4.1) without a session: a backend may well refuse it as
+/// unauthenticated, which shows as much as a 101 that it speaks WebSocket there.
 async fn upgrade(upstream: &Upstream, target: &Target, path: &str) -> Finding {
     let subject = format!("WebSocket {path} at {target}");
     let handshake = async {
@@ -67,7 +75,10 @@ async fn upgrade(upstream: &Upstream, target: &Target, path: &str) -> Finding {
             Some(b"401" | b"403") => Finding::good(subject, "is there, and wants a session first"),
             Some(code) => Finding::bad(
                 subject,
-                format!("answers {}, not 101: does the route lead to the live role?", code.escape_ascii()),
+                format!(
+                    "answers {}, not 101: does the route lead to the live role?",
+                    code.escape_ascii()
+                ),
             ),
             None => Finding::bad(subject, "does not answer in HTTP/1.1"),
         },

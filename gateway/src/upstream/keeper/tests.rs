@@ -1,8 +1,10 @@
 //! Names that change what they mean, and names that fail.
 
-use super::*;
-use crate::{metrics::Metrics, upstream::tests::config};
 use gateway_config::Balance;
+
+use super::*;
+use crate::metrics::Metrics;
+use crate::upstream::tests::config;
 
 /// An upstream whose own keeper works on names that mean nothing, so that only the test resolves.
 fn upstream(targets: &[&str]) -> Arc<Upstream> {
@@ -23,13 +25,32 @@ fn addresses(texts: &[&str]) -> io::Result<Vec<SocketAddr>> {
 async fn a_name_is_every_address_it_means_now() {
     let upstream = upstream(&["dns:pods:80", "192.0.2.9:80"]);
     let mut meanings = Meanings::new();
-    resolve(&upstream, &mut meanings, async |_: String, _: u16| addresses(&["192.0.2.1:80", "192.0.2.2:80"])).await;
+    resolve(&upstream, &mut meanings, async |_: String, _: u16| {
+        addresses(&["192.0.2.1:80", "192.0.2.2:80"])
+    })
+    .await;
     assert_eq!(labels(&upstream), ["192.0.2.9:80", "192.0.2.1:80", "192.0.2.2:80"]);
-    let kept = upstream.targets.load().iter().find(|target| target.label == "192.0.2.2:80").map(Arc::clone);
-    resolve(&upstream, &mut meanings, async |_: String, _: u16| addresses(&["192.0.2.2:80", "192.0.2.3:80"])).await;
+    let kept = upstream
+        .targets
+        .load()
+        .iter()
+        .find(|target| target.label == "192.0.2.2:80")
+        .map(Arc::clone);
+    resolve(&upstream, &mut meanings, async |_: String, _: u16| {
+        addresses(&["192.0.2.2:80", "192.0.2.3:80"])
+    })
+    .await;
     assert_eq!(labels(&upstream), ["192.0.2.9:80", "192.0.2.2:80", "192.0.2.3:80"]);
-    let after = upstream.targets.load().iter().find(|target| target.label == "192.0.2.2:80").map(Arc::clone);
-    assert!(kept.zip(after).is_some_and(|(kept, after)| Arc::ptr_eq(&kept, &after)), "what is known of a target stays");
+    let after = upstream
+        .targets
+        .load()
+        .iter()
+        .find(|target| target.label == "192.0.2.2:80")
+        .map(Arc::clone);
+    assert!(
+        kept.zip(after).is_some_and(|(kept, after)| Arc::ptr_eq(&kept, &after)),
+        "what is known of a target stays"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -65,7 +86,8 @@ async fn a_plain_name_is_one_target_whose_addresses_are_tried_until_one_answers(
     let lookup = async |_: String, _: u16| Ok(vec![dead, alive]);
     resolve(&upstream, &mut meanings, lookup).await;
     assert_eq!(labels(&upstream), ["192.0.2.9:80", "backend:80"]);
-    let target = upstream.targets.load().iter().find(|target| target.label == "backend:80").map(Arc::clone);
+    let target =
+        upstream.targets.load().iter().find(|target| target.label == "backend:80").map(Arc::clone);
     let target = target.expect("the name");
     let order = || match &target.address {
         crate::upstream::Address::Name(addresses) => addresses.load().to_vec(),

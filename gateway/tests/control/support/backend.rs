@@ -1,13 +1,15 @@
 //! A backend that echoes WebSocket messages and answers when told to.
 
-use axum::{
-    Router,
-    extract::{State, WebSocketUpgrade},
-    response::Response,
-    routing::get,
-};
-use std::{net::SocketAddr, sync::Arc};
-use tokio::{net::TcpListener, sync::Notify, task::AbortHandle};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{State, WebSocketUpgrade};
+use axum::response::Response;
+use axum::routing::get;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
 
 pub(crate) struct Backend {
     pub(crate) address: SocketAddr,
@@ -28,7 +30,8 @@ impl Backend {
             .with_state((Arc::clone(&asked), Arc::clone(&answer)));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() }).abort_handle();
+        let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() })
+            .abort_handle();
         Self { address, answer, asked, task }
     }
 }

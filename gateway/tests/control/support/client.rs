@@ -1,19 +1,28 @@
 //! Clients that trust the local authority.
 
-use super::TestGateway;
+use std::path::Path;
+use std::sync::Arc;
+
 use futures::{SinkExt, StreamExt};
-use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject};
-use std::{path::Path, sync::Arc};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::net::TcpStream;
-use tokio_rustls::{TlsConnector, client::TlsStream};
-use tokio_tungstenite::{
-    WebSocketStream,
-    tungstenite::{Message, client::IntoClientRequest, http::HeaderValue},
-};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+
+use super::TestGateway;
 
 pub(crate) fn trusting(authority: &Path) -> reqwest::Client {
     let authority = reqwest::Certificate::from_pem(&std::fs::read(authority).unwrap()).unwrap();
-    reqwest::Client::builder().tls_certs_only([authority]).redirect(reqwest::redirect::Policy::none()).build().unwrap()
+    reqwest::Client::builder()
+        .tls_certs_only([authority])
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .unwrap()
 }
 
 pub(crate) struct WebSocket(WebSocketStream<TlsStream<TcpStream>>);
@@ -34,7 +43,8 @@ pub(crate) async fn websocket(gateway: &TestGateway) -> WebSocket {
     let address = gateway.address("https").await;
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(gateway.path("certs/local-ca.pem")).unwrap()).unwrap();
-    let config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    let config =
+        rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     let tcp = TcpStream::connect(address).await.unwrap();
     let name = ServerName::try_from("localhost").unwrap();
     let tls = TlsConnector::from(Arc::new(config)).connect(name, tcp).await.unwrap();

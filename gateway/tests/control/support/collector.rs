@@ -1,25 +1,25 @@
-//! An OpenTelemetry collector as far as the gateway can tell: it decodes what it gets, and answers as it is told.
+//! An OpenTelemetry collector as far as the gateway can tell: it decodes what it gets, and answers
+//! as it is told.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::trace::v1::Span;
+use prost::Message;
+use tokio::net::TcpListener;
+use tokio::task::AbortHandle;
 
 use super::eventually;
-use axum::{
-    Router,
-    body::Bytes,
-    extract::State,
-    http::{HeaderMap, StatusCode},
-    response::{IntoResponse, Response},
-    routing::post,
-};
-use opentelemetry_proto::tonic::{
-    collector::trace::v1::{ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse},
-    common::v1::any_value::Value,
-    trace::v1::Span,
-};
-use prost::Message;
-use std::{
-    net::SocketAddr,
-    sync::{Arc, Mutex},
-};
-use tokio::{net::TcpListener, task::AbortHandle};
 
 #[derive(Default)]
 pub(crate) struct Seen {
@@ -45,17 +45,22 @@ impl Collector {
         let router = Router::new().route("/v1/traces", post(take)).with_state(Arc::clone(&seen));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() }).abort_handle();
+        let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() })
+            .abort_handle();
         Self { address, seen, task }
     }
 
     /// The section of a gateway that sends here.
     pub(crate) fn section(&self, sample: f64) -> String {
-        format!("\n[tracing]\nendpoint = \"http://{}/v1/traces\"\nsample = {sample:?}\n", self.address)
+        format!(
+            "\n[tracing]\nendpoint = \"http://{}/v1/traces\"\nsample = {sample:?}\n",
+            self.address
+        )
     }
 
     pub(crate) fn refuse(&self, status: Option<u16>) {
-        self.seen.lock().unwrap().refuse = status.map(|status| StatusCode::from_u16(status).unwrap());
+        self.seen.lock().unwrap().refuse =
+            status.map(|status| StatusCode::from_u16(status).unwrap());
     }
 
     pub(crate) fn reject(&self, spans: i64) {
@@ -71,7 +76,10 @@ impl Collector {
     pub(crate) fn spans(&self) -> Vec<Span> {
         let seen = self.seen.lock().unwrap();
         let resources = seen.requests.iter().flat_map(|request| &request.resource_spans);
-        resources.flat_map(|resource| &resource.scope_spans).flat_map(|scope| scope.spans.clone()).collect()
+        resources
+            .flat_map(|resource| &resource.scope_spans)
+            .flat_map(|scope| scope.spans.clone())
+            .collect()
     }
 
     /// The spans of a trace, once there are as many or more; the server's first.
@@ -94,14 +102,18 @@ async fn take(State(seen): State<Arc<Mutex<Seen>>>, headers: HeaderMap, body: By
         return (status, [("retry-after", "0")]).into_response();
     }
     seen.requests.push(ExportTraceServiceRequest::decode(body).unwrap());
-    let said = ExportTracePartialSuccess { rejected_spans: seen.reject, error_message: "too old".to_owned() };
+    let said = ExportTracePartialSuccess {
+        rejected_spans: seen.reject,
+        error_message: "too old".to_owned(),
+    };
     let answer = ExportTraceServiceResponse { partial_success: (seen.reject > 0).then_some(said) };
     ([("content-type", "application/x-protobuf")], answer.encode_to_vec()).into_response()
 }
 
 /// Those of one trace, in the order in which they began.
 pub(crate) fn spans_of(spans: &[Span], trace: &str) -> Vec<Span> {
-    let mut found: Vec<Span> = spans.iter().filter(|span| hex::encode(&span.trace_id) == trace).cloned().collect();
+    let mut found: Vec<Span> =
+        spans.iter().filter(|span| hex::encode(&span.trace_id) == trace).cloned().collect();
     found.sort_by_key(|span| (span.kind, span.start_time_unix_nano));
     found
 }

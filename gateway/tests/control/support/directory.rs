@@ -1,16 +1,17 @@
 //! The directory of an ACME authority, with a clock of its own.
 
-use super::{install_provider, pebble};
-use jiff::Timestamp;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use std::sync::Arc;
+
+use jiff::Timestamp;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tempfile::TempDir;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpListener,
-    task::AbortHandle,
-};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
+
+use super::{install_provider, pebble};
 
 pub(crate) struct Directory {
     port: u16,
@@ -26,7 +27,10 @@ impl Directory {
         pebble::https_certificate(&directory);
         let chain = vec![CertificateDer::from_pem_file(directory.path().join("cert.pem")).unwrap()];
         let key = PrivateKeyDer::from_pem_file(directory.path().join("key.pem")).unwrap();
-        let config = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).unwrap();
+        let config = rustls::ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .unwrap();
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -40,7 +44,9 @@ impl Directory {
                 let (tcp, _) = listener.accept().await.unwrap();
                 let Ok(mut stream) = acceptor.accept(tcp).await else { continue };
                 let mut request = Vec::new();
-                while !request.ends_with(b"\r\n\r\n") && stream.read_buf(&mut request).await.unwrap() > 0 {}
+                while !request.ends_with(b"\r\n\r\n")
+                    && stream.read_buf(&mut request).await.unwrap() > 0
+                {}
                 let date = Timestamp::now() + jiff::Span::new().seconds(ahead);
                 let date = date.strftime("%a, %d %b %Y %H:%M:%S GMT");
                 let answer = format!(

@@ -1,16 +1,18 @@
-//! A name server that knows CAA records and nothing else, on one port for datagrams and connections.
+//! A name server that knows CAA records and nothing else, on one port for datagrams and
+//! connections.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use hickory_proto::op::{Message, ResponseCode};
+use hickory_proto::rr::rdata::CAA;
+use hickory_proto::rr::{Name, RData, Record};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, UdpSocket};
+use tokio::task::AbortHandle;
 
 use super::pebble::free_port;
-use hickory_proto::{
-    op::{Message, ResponseCode},
-    rr::{Name, RData, Record, rdata::CAA},
-};
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, UdpSocket},
-    task::AbortHandle,
-};
 
 pub(crate) struct NameServer {
     pub(crate) address: SocketAddr,
@@ -42,9 +44,13 @@ impl NameServer {
     }
 
     async fn serve(zones: &[(&str, &[&str])], truncated: bool, failing: bool) -> Self {
-        let issue = |name: &&str| CAA::new_issue(false, Some(Name::from_ascii(name).unwrap()), Vec::new());
-        let records = |(owner, issuers): &(&str, &[&str])| (format!("{owner}."), issuers.iter().map(issue).collect());
-        let zones = Arc::new(Zones { records: zones.iter().map(records).collect(), truncated, failing });
+        let issue =
+            |name: &&str| CAA::new_issue(false, Some(Name::from_ascii(name).unwrap()), Vec::new());
+        let records = |(owner, issuers): &(&str, &[&str])| {
+            (format!("{owner}."), issuers.iter().map(issue).collect())
+        };
+        let zones =
+            Arc::new(Zones { records: zones.iter().map(records).collect(), truncated, failing });
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let socket = UdpSocket::bind(address).await.unwrap();
         let listener = TcpListener::bind(address).await.unwrap();
@@ -92,7 +98,11 @@ impl Zones {
         answer.add_query(query.clone());
         if !truncated {
             for record in found.into_iter().flatten() {
-                answer.add_answer(Record::from_rdata(query.name.clone(), 60, RData::CAA(record.clone())));
+                answer.add_answer(Record::from_rdata(
+                    query.name.clone(),
+                    60,
+                    RData::CAA(record.clone()),
+                ));
             }
         }
         answer.to_vec().unwrap()

@@ -1,15 +1,16 @@
 //! Pebble, Let's Encrypt's test authority, validating against a gateway of this machine.
 
-use super::install_provider;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use std::{
-    fs,
-    net::Ipv4Addr,
-    path::PathBuf,
-    process::{Child, Command, Stdio},
-};
-use tempfile::TempDir;
 pub(crate) use test_ports::free_port;
+
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use tempfile::TempDir;
+
+use super::install_provider;
 
 /// The authority, and the name server it asks: every name is this machine.
 pub(crate) struct Pebble {
@@ -52,22 +53,50 @@ impl Pebble {
         fs::write(directory.path().join("config.json"), config.to_string()).unwrap();
         let log = fs::File::create(directory.path().join("log")).unwrap();
         let resolver = Command::new("pebble-challtestsrv")
-            .args(["-defaultIPv4", "127.0.0.1", "-defaultIPv6", "", "-http01", "", "-https01", "", "-tlsalpn01", ""])
-            .args(["-dns01", &format!("127.0.0.1:{names}"), "-management", &format!("127.0.0.1:{}", free_port())])
+            .args([
+                "-defaultIPv4",
+                "127.0.0.1",
+                "-defaultIPv6",
+                "",
+                "-http01",
+                "",
+                "-https01",
+                "",
+                "-tlsalpn01",
+                "",
+            ])
+            .args([
+                "-dns01",
+                &format!("127.0.0.1:{names}"),
+                "-management",
+                &format!("127.0.0.1:{}", free_port()),
+            ])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .expect("pebble-challtestsrv is installed");
         let server = Command::new("pebble")
-            .args(["-strict", "-dnsserver", &format!("127.0.0.1:{names}"), "-config", &path("config.json")])
-            .envs([("PEBBLE_VA_NOSLEEP", "1"), ("PEBBLE_WFE_NONCEREJECT", "0"), ("PEBBLE_AUTHZREUSE", "0")])
+            .args([
+                "-strict",
+                "-dnsserver",
+                &format!("127.0.0.1:{names}"),
+                "-config",
+                &path("config.json"),
+            ])
+            .envs([
+                ("PEBBLE_VA_NOSLEEP", "1"),
+                ("PEBBLE_WFE_NONCEREJECT", "0"),
+                ("PEBBLE_AUTHZREUSE", "0"),
+            ])
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .spawn()
             .expect("pebble is installed");
         let pebble = Self { port, directory, processes: vec![Process(resolver), Process(server)] };
         for port in [names, port] {
-            let open = || async move { tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.is_ok() };
+            let open = || async move {
+                tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.is_ok()
+            };
             super::eventually(true, open).await;
         }
         pebble
@@ -80,7 +109,11 @@ impl Pebble {
 
     /// The keys of a `[[certificate]]` that is ordered here.
     pub(crate) fn keys(&self) -> String {
-        format!("directory = \"https://localhost:{}/dir\"\nca_file = \"{}\"\n", self.port, self.root().display())
+        format!(
+            "directory = \"https://localhost:{}/dir\"\nca_file = \"{}\"\n",
+            self.port,
+            self.root().display()
+        )
     }
 
     /// The root of its own HTTPS.
@@ -90,7 +123,10 @@ impl Pebble {
 
     /// Certificates issued, by its own account.
     pub(crate) fn issued(&self) -> usize {
-        fs::read_to_string(self.directory.path().join("log")).unwrap().matches("Issued certificate serial").count()
+        fs::read_to_string(self.directory.path().join("log"))
+            .unwrap()
+            .matches("Issued certificate serial")
+            .count()
     }
 }
 
@@ -103,7 +139,11 @@ pub(super) fn https_certificate(directory: &TempDir) {
     let key = KeyPair::generate().unwrap();
     let leaf = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
     let leaf = leaf.signed_by(&key, &Issuer::from_params(&root, &root_key)).unwrap();
-    for (name, text) in [("root.pem", certificate.pem()), ("cert.pem", leaf.pem()), ("key.pem", key.serialize_pem())] {
+    for (name, text) in [
+        ("root.pem", certificate.pem()),
+        ("cert.pem", leaf.pem()),
+        ("key.pem", key.serialize_pem()),
+    ] {
         fs::write(directory.path().join(name), text).unwrap();
     }
 }

@@ -1,16 +1,16 @@
 //! The program itself, as a process.
 
-use super::{SOON, install_provider, replace, trusting, within};
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
-use std::{net::SocketAddr, path::Path, process::Stdio};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Stdio;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tempfile::TempDir;
-use tokio::{
-    io::{AsyncBufReadExt, BufReader, Lines},
-    process::{Child, ChildStderr, Command},
-};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStderr, Command};
+
+use super::{SOON, install_provider, replace, trusting, within};
 
 /// A gateway that runs, and its log.
 pub(crate) struct Program {
@@ -81,7 +81,11 @@ fn address(line: &str) -> SocketAddr {
 pub(crate) async fn next(log: &mut Lines<BufReader<ChildStderr>>, text: &str) -> String {
     let find = async {
         loop {
-            let line = log.next_line().await.unwrap().unwrap_or_else(|| panic!("the log ended before {text:?}"));
+            let line = log
+                .next_line()
+                .await
+                .unwrap()
+                .unwrap_or_else(|| panic!("the log ended before {text:?}"));
             if line.contains(text) {
                 return line;
             }

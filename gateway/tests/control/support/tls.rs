@@ -1,19 +1,20 @@
 //! A client that looks at what a server shows, whoever issued it.
 
-use super::install_provider;
-use rustls::{
-    ClientConfig, DigitallySignedStruct, SignatureScheme,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::aws_lc_rs::default_provider,
-};
+use std::io;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use std::{io, net::Ipv4Addr, sync::Arc};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-};
-use tokio_rustls::{TlsConnector, client::TlsStream};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+use super::install_provider;
 
 /// A certificate and key that a client shows.
 pub(crate) type Identity = (CertificateDer<'static>, PrivateKeyDer<'static>);
@@ -22,12 +23,19 @@ pub(crate) type Identity = (CertificateDer<'static>, PrivateKeyDer<'static>);
 pub(crate) struct Connection(TlsStream<TcpStream>);
 
 impl Connection {
-    pub(crate) async fn open(port: u16, server_name: &str, identity: Option<Identity>) -> io::Result<Self> {
+    pub(crate) async fn open(
+        port: u16,
+        server_name: &str,
+        identity: Option<Identity>,
+    ) -> io::Result<Self> {
         install_provider();
-        let config = ClientConfig::builder().dangerous().with_custom_certificate_verifier(Arc::new(Anyone));
+        let config =
+            ClientConfig::builder().dangerous().with_custom_certificate_verifier(Arc::new(Anyone));
         let config = match identity {
             None => config.with_no_client_auth(),
-            Some((certificate, key)) => config.with_client_auth_cert(vec![certificate], key).unwrap(),
+            Some((certificate, key)) => {
+                config.with_client_auth_cert(vec![certificate], key).unwrap()
+            }
         };
         let tcp = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
         let name = ServerName::try_from(server_name.to_owned()).unwrap();
@@ -54,7 +62,9 @@ impl Connection {
             let text = String::from_utf8_lossy(&answer);
             if let Some((head, body)) = text.split_once("\r\n\r\n") {
                 let length = head.to_ascii_lowercase();
-                let length = length.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+                let length = length
+                    .lines()
+                    .find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
                 if body.len() >= length.unwrap_or(0) {
                     return Ok(text.into_owned());
                 }
@@ -65,7 +75,9 @@ impl Connection {
 
 /// Who issued what this port shows for a name.
 pub(crate) async fn issuer(port: u16, server_name: &str) -> String {
-    Connection::open(port, server_name, None).await.map_or_else(|error| error.to_string(), |open| open.issuer())
+    Connection::open(port, server_name, None)
+        .await
+        .map_or_else(|error| error.to_string(), |open| open.issuer())
 }
 
 #[derive(Debug)]

@@ -1,15 +1,12 @@
 //! Private files: atomic replacement, and a lock between processes.
 
-use std::{
-    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
-    io::{self, ErrorKind, Read, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
-    path::Path,
-    process,
-    sync::atomic::{AtomicU64, Ordering},
-    thread,
-    time::{Duration, Instant, SystemTime},
-};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+use std::{process, thread};
 
 /// Makes a directory only its owner enters, and tightens one that is wider.
 pub(super) fn private_directory(path: &Path) -> io::Result<()> {
@@ -31,7 +28,8 @@ pub(super) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
-/// Replaces a file so that a reader, and a machine that loses power, sees the old or the new and nothing between.
+/// Replaces a file so that a reader, and a machine that loses power, sees the old or the new and
+/// nothing between.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let unique = format!("{}.{}.tmp", process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
@@ -59,14 +57,14 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Removes files whose names end in `suffix` and that nobody touched for `age`; what cannot be removed stays.
+/// Removes files whose names end in `suffix` and that nobody touched for `age`; what cannot be
+/// removed stays.
 pub(super) fn sweep(directory: &Path, suffix: &str, age: Duration) {
     let Ok(entries) = fs::read_dir(directory) else { return };
     for entry in entries.flatten() {
-        let old = entry
-            .metadata()
-            .and_then(|meta| meta.modified())
-            .is_ok_and(|modified| SystemTime::now().duration_since(modified).is_ok_and(|since| since > age));
+        let old = entry.metadata().and_then(|meta| meta.modified()).is_ok_and(|modified| {
+            SystemTime::now().duration_since(modified).is_ok_and(|since| since > age)
+        });
         if old && entry.file_name().to_string_lossy().ends_with(suffix) {
             let _ = fs::remove_file(entry.path());
         }
@@ -80,14 +78,18 @@ pub(super) struct Guard {
 
 impl Guard {
     pub(super) fn take(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        let file =
+            OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
         let deadline = Instant::now() + PATIENCE;
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(Self { _file: file }),
                 Err(TryLockError::Error(error)) => return Err(error),
                 Err(TryLockError::WouldBlock) if Instant::now() >= deadline => {
-                    return Err(io::Error::new(ErrorKind::TimedOut, "another process holds it and does not let go"));
+                    return Err(io::Error::new(
+                        ErrorKind::TimedOut,
+                        "another process holds it and does not let go",
+                    ));
                 }
                 Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(5)),
             }

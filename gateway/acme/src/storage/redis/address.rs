@@ -1,21 +1,21 @@
 //! Which Redis: one server, the master that Sentinel names, or a cluster.
 
-use crate::StorageError;
-use redis::{
-    Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, TlsCertificates, TlsMode,
-    cluster::{ClusterClient, ClusterClientBuilder},
-    sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType},
-};
 use std::fmt;
+
+use redis::cluster::{ClusterClient, ClusterClientBuilder};
+use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
+use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, TlsCertificates, TlsMode};
 use tokio::sync::Mutex;
 
 use super::DEADLINE;
+use crate::StorageError;
 
 /// Which Redis, and how to be let in.
 #[derive(Clone, Default)]
 pub struct RedisAddress {
-    /// One server: `redis://[user:password@]host[:port][/database]`, `rediss://` (TLS) or `unix:///path`. Several:
-    /// `redis-sentinel://host[:port],…/MASTER` or `redis-cluster://host[:port],…`, with `rediss-` for TLS.
+    /// One server: `redis://[user:password@]host[:port][/database]`, `rediss://` (TLS) or
+    /// `unix:///path`. Several: `redis-sentinel://host[:port],…/MASTER` or
+    /// `redis-cluster://host[:port],…`, with `rediss-` for TLS.
     pub url: String,
     /// The password of the servers that hold data, instead of one in the URL.
     pub password: Option<String>,
@@ -47,7 +47,8 @@ pub(super) enum Target {
 
 impl Target {
     pub(super) fn new(address: &RedisAddress) -> Result<Self, StorageError> {
-        let (scheme, rest) = address.url.split_once("://").ok_or_else(|| refuse("it has no scheme"))?;
+        let (scheme, rest) =
+            address.url.split_once("://").ok_or_else(|| refuse("it has no scheme"))?;
         let tls = scheme
             .starts_with("rediss")
             .then(|| TlsCertificates { client_tls: None, root_cert: address.authorities.clone() });
@@ -63,13 +64,19 @@ impl Target {
 fn single(address: &RedisAddress, tls: Option<TlsCertificates>) -> Result<Target, StorageError> {
     let info = with_password(address.url.as_str().into_connection_info().map_err(refuse)?, address);
     let client = match tls {
-        Some(certificates) if certificates.root_cert.is_some() => Client::build_with_tls(info, certificates),
+        Some(certificates) if certificates.root_cert.is_some() => {
+            Client::build_with_tls(info, certificates)
+        }
         _ => Client::open(info),
     };
     client.map(Target::Single).map_err(refuse)
 }
 
-fn sentinel(address: &RedisAddress, rest: &str, tls: Option<TlsCertificates>) -> Result<Target, StorageError> {
+fn sentinel(
+    address: &RedisAddress,
+    rest: &str,
+    tls: Option<TlsCertificates>,
+) -> Result<Target, StorageError> {
     let (hosts, master) = rest.split_once('/').unwrap_or((rest, ""));
     if master.is_empty() {
         return Err(refuse("Sentinel needs the name of the master as the path of the URL"));
@@ -77,7 +84,8 @@ fn sentinel(address: &RedisAddress, rest: &str, tls: Option<TlsCertificates>) ->
     let infos = infos(hosts, tls.is_some(), 26379)?;
     let login = infos.first().map(ConnectionInfo::redis_settings).cloned().unwrap_or_default();
     let sentinels = infos.iter().map(|info| info.addr().clone());
-    let mut builder = SentinelClientBuilder::new(sentinels, master, SentinelServerType::Master).map_err(refuse)?;
+    let mut builder = SentinelClientBuilder::new(sentinels, master, SentinelServerType::Master)
+        .map_err(refuse)?;
     // The login is for the servers that hold data, not for the sentinels.
     if let Some(user) = login.username() {
         builder = builder.set_client_to_redis_username(user);
@@ -96,13 +104,19 @@ fn sentinel(address: &RedisAddress, rest: &str, tls: Option<TlsCertificates>) ->
     builder.build().map(|client| Target::Sentinel(Mutex::new(client))).map_err(refuse)
 }
 
-fn cluster(address: &RedisAddress, rest: &str, tls: Option<TlsCertificates>) -> Result<Target, StorageError> {
+fn cluster(
+    address: &RedisAddress,
+    rest: &str,
+    tls: Option<TlsCertificates>,
+) -> Result<Target, StorageError> {
     let (hosts, path) = rest.split_once('/').unwrap_or((rest, ""));
     if !matches!(path, "" | "0") {
         return Err(refuse("a cluster has database 0 only"));
     }
-    let nodes: Vec<_> =
-        infos(hosts, tls.is_some(), 6379)?.into_iter().map(|info| with_password(info, address)).collect();
+    let nodes: Vec<_> = infos(hosts, tls.is_some(), 6379)?
+        .into_iter()
+        .map(|info| with_password(info, address))
+        .collect();
     let mut builder = ClusterClientBuilder::new(nodes)
         .retries(3)
         .min_retry_wait(20)
@@ -117,15 +131,23 @@ fn cluster(address: &RedisAddress, rest: &str, tls: Option<TlsCertificates>) -> 
 
 /// One address for each host of a list; a login before the list is everyone's.
 fn infos(hosts: &str, tls: bool, default_port: u16) -> Result<Vec<ConnectionInfo>, StorageError> {
-    let (login, hosts) = hosts.rsplit_once('@').map_or(("", hosts), |(login, hosts)| (login, hosts));
-    let (scheme, at) = (if tls { "rediss" } else { "redis" }, if login.is_empty() { "" } else { "@" });
+    let (login, hosts) =
+        hosts.rsplit_once('@').map_or(("", hosts), |(login, hosts)| (login, hosts));
+    let (scheme, at) =
+        (if tls { "rediss" } else { "redis" }, if login.is_empty() { "" } else { "@" });
     let info = |host: &str| {
         // An IPv6 address has colons of its own, inside brackets.
         let after_address = host.rsplit_once(']').map_or(host, |(_, after)| after);
-        let port = if after_address.contains(':') { String::new() } else { format!(":{default_port}") };
-        let info = format!("{scheme}://{login}{at}{host}{port}").into_connection_info().map_err(refuse)?;
+        let port =
+            if after_address.contains(':') { String::new() } else { format!(":{default_port}") };
+        let info =
+            format!("{scheme}://{login}{at}{host}{port}").into_connection_info().map_err(refuse)?;
         match info.addr() {
-            ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. } if !host.is_empty() => Ok(info),
+            ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. }
+                if !host.is_empty() =>
+            {
+                Ok(info)
+            }
             _ => Err(refuse("it names no host")),
         }
     };
@@ -144,7 +166,8 @@ fn with_password(info: ConnectionInfo, address: &RedisAddress) -> ConnectionInfo
 
 /// Never repeats the URL: it may hold a password.
 fn refuse(why: impl fmt::Display) -> StorageError {
-    let expected = "expected redis://, rediss://, unix://, redis-sentinel://…/MASTER or redis-cluster://";
+    let expected =
+        "expected redis://, rediss://, unix://, redis-sentinel://…/MASTER or redis-cluster://";
     StorageError::unavailable("use", "the Redis URL", format_args!("{why}; {expected}"))
 }
 

@@ -1,16 +1,22 @@
-//! A connection that is made when it is needed, and made anew when it is lost or leads to a server that is no master now.
+//! A connection that is made when it is needed, and made anew when it is lost or leads to a server
+//! that is no master now.
 
-use super::{DEADLINE, address::Target};
-use redis::{
-    AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisFuture, RedisResult,
-    ScriptInvocation, ServerErrorKind, Value,
-    aio::{ConnectionLike, MultiplexedConnection},
-    cluster_async::ClusterConnection,
-};
 use std::time::Duration;
-use tokio::{sync::Mutex, time::timeout};
 
-/// Every question may be asked again: scripts say nothing new the second time, or find the lock taken.
+use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::cluster_async::ClusterConnection;
+use redis::{
+    AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisFuture,
+    RedisResult, ScriptInvocation, ServerErrorKind, Value,
+};
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+
+use super::DEADLINE;
+use super::address::Target;
+
+/// Every question may be asked again: scripts say nothing new the second time, or find the lock
+/// taken.
 const ATTEMPTS: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -62,12 +68,17 @@ impl Link {
             Ok(answer) => answer,
             Err(_) => {
                 self.discard(number).await;
-                Err(std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer within 5 s").into())
+                Err(std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer within 5 s")
+                    .into())
             }
         }
     }
 
-    async fn attempt<T: FromRedisValue>(&self, question: Question<'_>, number: &mut u64) -> RedisResult<T> {
+    async fn attempt<T: FromRedisValue>(
+        &self,
+        question: Question<'_>,
+        number: &mut u64,
+    ) -> RedisResult<T> {
         let mut connection = {
             let mut present = self.present.lock().await;
             if present.connection.is_none() {
@@ -75,7 +86,10 @@ impl Link {
                 present.number += 1;
             }
             *number = present.number;
-            present.connection.clone().ok_or_else(|| RedisError::from(std::io::Error::other("no connection")))?
+            present
+                .connection
+                .clone()
+                .ok_or_else(|| RedisError::from(std::io::Error::other("no connection")))?
         };
         match question {
             Question::Script(script) => script.invoke_async(&mut connection).await,
@@ -100,15 +114,19 @@ enum Connection {
 
 impl Connection {
     async fn open(target: &Target) -> RedisResult<Self> {
-        let config =
-            AsyncConnectionConfig::new().set_connection_timeout(Some(DEADLINE)).set_response_timeout(Some(DEADLINE));
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(DEADLINE))
+            .set_response_timeout(Some(DEADLINE));
         match target {
             Target::Single(client) => {
                 client.get_multiplexed_async_connection_with_config(&config).await.map(Self::Single)
             }
-            Target::Sentinel(client) => {
-                client.lock().await.get_async_connection_with_config(&config).await.map(Self::Single)
-            }
+            Target::Sentinel(client) => client
+                .lock()
+                .await
+                .get_async_connection_with_config(&config)
+                .await
+                .map(Self::Single),
             Target::Cluster(client) => client.get_async_connection().await.map(Self::Cluster),
         }
     }

@@ -1,8 +1,9 @@
 //! A clock that runs with the real one, and jumps ahead when told.
 
+use std::time::{Duration, SystemTime};
+
 use async_trait::async_trait;
 use gateway_acme::Clock;
-use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 
 pub(crate) struct JumpingClock(watch::Sender<Duration>);

@@ -1,23 +1,23 @@
 //! The smallest front door that answers challenges: one port for HTTP-01, one for TLS-ALPN-01.
 
-use super::free_port;
+use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
 use gateway_acme::{ACME_TLS_ALPN, Challenges};
-use rustls::{ServerConfig, crypto::aws_lc_rs::default_provider, server::Acceptor, sign::SingleCertAndKey};
-use std::{
-    net::Ipv4Addr,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-};
-use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
-    net::{TcpListener, TcpStream},
-    task::JoinSet,
-};
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::server::Acceptor;
+use rustls::sign::SingleCertAndKey;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 use tokio_rustls::LazyConfigAcceptor;
 
-/// Whose answers are given: that of the replicas, in turns, so that not only the one that orders is asked.
+use super::free_port;
+
+/// Whose answers are given: that of the replicas, in turns, so that not only the one that orders is
+/// asked.
 #[derive(Clone, Default)]
 struct Answers(Arc<Mutex<Vec<Arc<Challenges>>>>, Arc<AtomicUsize>);
 
@@ -48,7 +48,12 @@ impl Front {
 
     /// Nobody listens on either port.
     pub(crate) fn closed() -> Self {
-        Self { http: free_port(), tls: free_port(), answers: Answers::default(), tasks: JoinSet::new() }
+        Self {
+            http: free_port(),
+            tls: free_port(),
+            answers: Answers::default(),
+            tasks: JoinSet::new(),
+        }
     }
 
     pub(crate) async fn open_http(&mut self) {
@@ -93,7 +98,8 @@ async fn answer_http(stream: TcpStream, answers: &Answers) -> std::io::Result<()
     };
     let (status, body) = answer.map_or(("404 Not Found", String::new()), |body| ("200 OK", body));
     let length = body.len();
-    let text = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
+    let text =
+        format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
     stream.write_all(text.as_bytes()).await?;
     stream.shutdown().await
 }
@@ -101,8 +107,10 @@ async fn answer_http(stream: TcpStream, answers: &Answers) -> std::io::Result<()
 async fn answer_tls(stream: TcpStream, answers: &Answers) -> std::io::Result<()> {
     let hello = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
     let asks = hello.client_hello();
-    let only_acme = asks.alpn().is_some_and(|mut offered| offered.all(|protocol| protocol == ACME_TLS_ALPN));
-    let (true, Some(name), Some(challenges)) = (only_acme, asks.server_name(), answers.next()) else {
+    let only_acme =
+        asks.alpn().is_some_and(|mut offered| offered.all(|protocol| protocol == ACME_TLS_ALPN));
+    let (true, Some(name), Some(challenges)) = (only_acme, asks.server_name(), answers.next())
+    else {
         return Ok(());
     };
     let Some(key) = challenges.tls_alpn01(name).await else { return Ok(()) };

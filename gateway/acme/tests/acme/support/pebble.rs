@@ -1,15 +1,16 @@
 //! Pebble, Let's Encrypt's test authority, in its strict mode and with some nonces refused.
 
-use super::{Process, free_port, front::Front, listening};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
 use gateway_acme::Authority;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls_pki_types::CertificateDer;
-use std::{
-    fs::{self, File},
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
-};
 use tempfile::TempDir;
+
+use super::front::Front;
+use super::{Process, free_port, listening};
 
 /// The authority, and the name server it asks (every name is this machine).
 pub(crate) struct Pebble {
@@ -41,7 +42,18 @@ impl Pebble {
         let (port, names) = (free_port(), free_port());
         write_config(directory.path(), port, front, &options);
         let resolver = Command::new("pebble-challtestsrv")
-            .args(["-defaultIPv4", "127.0.0.1", "-defaultIPv6", "", "-http01", "", "-https01", "", "-tlsalpn01", ""])
+            .args([
+                "-defaultIPv4",
+                "127.0.0.1",
+                "-defaultIPv6",
+                "",
+                "-http01",
+                "",
+                "-https01",
+                "",
+                "-tlsalpn01",
+                "",
+            ])
             .args(["-dns01", &format!("127.0.0.1:{names}")])
             .args(["-management", &format!("127.0.0.1:{}", free_port())])
             .stdin(Stdio::null())
@@ -89,12 +101,19 @@ impl Pebble {
 
     /// As an authority seen through another port.
     pub(crate) fn authority_at(&self, port: u16) -> Authority {
-        Authority { roots: Some(vec![self.root.clone()]), ..Authority::new(format!("https://localhost:{port}/dir")) }
+        Authority {
+            roots: Some(vec![self.root.clone()]),
+            ..Authority::new(format!("https://localhost:{port}/dir"))
+        }
     }
 
     /// How many lines of its log hold this text.
     pub(crate) fn logged(&self, text: &str) -> usize {
-        fs::read_to_string(self.log_path()).unwrap().lines().filter(|line| line.contains(text)).count()
+        fs::read_to_string(self.log_path())
+            .unwrap()
+            .lines()
+            .filter(|line| line.contains(text))
+            .count()
     }
 
     /// Certificates issued, by its own account.
@@ -113,7 +132,8 @@ impl Pebble {
 }
 
 fn write_config(directory: &Path, port: u16, front: &Front, options: &Options) {
-    let blocked = options.blocked.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(",");
+    let blocked =
+        options.blocked.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(",");
     let (required, keys) = match options.external_account {
         Some((id, key)) => (true, format!(r#""{id}":"{key}""#)),
         None => (false, String::new()),

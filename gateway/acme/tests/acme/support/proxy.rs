@@ -1,29 +1,33 @@
 //! Pebble 2.4 has no renewal information, no rate limits, no CAA and no profiles: this proxy stands
-//! before the real Pebble, passes everything on unchanged, and adds those (the directory entry and answers of RFC 9773, its
-//! `replaces` field, refusals of RFC 8555 sections 6.6 and 6.7, the choice among profiles). What it adds is made up here and is no proof of any real server.
+//! before the real Pebble, passes everything on unchanged, and adds those (the directory entry and
+//! answers of RFC 9773, its `replaces` field, refusals of RFC 8555 sections 6.6 and 6.7, the choice
+//! among profiles). What it adds is made up here and is no proof of any real server.
 
-use super::pebble::Pebble;
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use std::convert::Infallible;
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::{TokioExecutor, TokioIo},
-};
-use rustls::{ClientConfig, RootCertStore, ServerConfig, crypto::aws_lc_rs::default_provider};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
-use std::{
-    convert::Infallible,
-    net::Ipv4Addr,
-    sync::{Arc, Mutex},
-    time::SystemTime,
-};
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
+
+use super::pebble::Pebble;
 
 type Https = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
@@ -57,12 +61,15 @@ impl Proxy {
         tasks.spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                let (acceptor, client, said) = (acceptor.clone(), client.clone(), Arc::clone(&heard));
+                let (acceptor, client, said) =
+                    (acceptor.clone(), client.clone(), Arc::clone(&heard));
                 connections.spawn(async move {
                     let Ok(stream) = acceptor.accept(stream).await else { return };
                     let service = service_fn(move |request| {
                         let (client, said) = (client.clone(), Arc::clone(&said));
-                        async move { Ok::<_, Infallible>(answer(request, &client, &said, port, behind).await) }
+                        async move {
+                            Ok::<_, Infallible>(answer(request, &client, &said, port, behind).await)
+                        }
                     });
                     let _ = hyper::server::conn::http1::Builder::new()
                         .serve_connection(TokioIo::new(stream), service)
@@ -125,8 +132,11 @@ async fn answer(
     }
     let ordering = path == "/order-plz";
     if let (true, Some(seconds)) = (ordering, said.lock().unwrap().limited) {
-        let problem = json!({"type": "urn:ietf:params:acme:error:rateLimited", "detail": "too many orders"});
-        let refusal = Response::builder().status(StatusCode::TOO_MANY_REQUESTS).header("retry-after", seconds);
+        let problem =
+            json!({"type": "urn:ietf:params:acme:error:rateLimited", "detail": "too many orders"});
+        let refusal = Response::builder()
+            .status(StatusCode::TOO_MANY_REQUESTS)
+            .header("retry-after", seconds);
         return refusal.body(problem.to_string().into()).unwrap();
     }
     if ordering && let Some((reason, detail)) = said.lock().unwrap().refused {
@@ -135,7 +145,11 @@ async fn answer(
     if ordering && let Some(profile) = field(&body, "profile") {
         let mut said = said.lock().unwrap();
         if !said.profiles.contains(&profile.as_str()) {
-            return problem(StatusCode::BAD_REQUEST, "invalidProfile", &format!("no profile is named {profile:?}"));
+            return problem(
+                StatusCode::BAD_REQUEST,
+                "invalidProfile",
+                &format!("no profile is named {profile:?}"),
+            );
         }
         said.chosen.push(profile);
     }
@@ -144,10 +158,13 @@ async fn answer(
     parts.uri = format!("https://localhost:{behind}{path}").parse().unwrap();
     // Its URLs follow the host it is asked for, and signatures cover them: they stay ours.
     parts.headers.insert("host", format!("localhost:{port}").parse().unwrap());
-    let (mut parts, body) = client.request(Request::from_parts(parts, Full::new(body))).await.unwrap().into_parts();
+    let (mut parts, body) =
+        client.request(Request::from_parts(parts, Full::new(body))).await.unwrap().into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     let added = match (path.as_str(), replaces) {
-        ("/dir", _) => Some(("renewalInfo", json!(format!("https://localhost:{port}/renewal-info")))),
+        ("/dir", _) => {
+            Some(("renewalInfo", json!(format!("https://localhost:{port}/renewal-info"))))
+        }
         (_, Some(replaces)) if parts.status.is_success() => {
             said.lock().unwrap().replaced.push(replaces.clone());
             Some(("replaces", json!(replaces)))
@@ -167,7 +184,11 @@ async fn answer(
 fn renewal_info(said: &mut Said) -> Response<Full<Bytes>> {
     said.asked += 1;
     let Some((start, end)) = said.window else {
-        return Response::builder().status(StatusCode::NOT_FOUND).header("retry-after", 60).body("{}".into()).unwrap();
+        return Response::builder()
+            .status(StatusCode::NOT_FOUND)
+            .header("retry-after", 60)
+            .body("{}".into())
+            .unwrap();
     };
     let text = |at| jiff::Timestamp::try_from(at).unwrap().to_string();
     let body = json!({"suggestedWindow": {"start": text(start), "end": text(end)}}).to_string();
@@ -177,7 +198,8 @@ fn renewal_info(said: &mut Said) -> Response<Full<Bytes>> {
 /// An answer of RFC 8555 section 6.7.
 fn problem(status: StatusCode, reason: &str, detail: &str) -> Response<Full<Bytes>> {
     let problem = json!({"type": format!("urn:ietf:params:acme:error:{reason}"), "detail": detail});
-    let answer = Response::builder().status(status).header("content-type", "application/problem+json");
+    let answer =
+        Response::builder().status(status).header("content-type", "application/problem+json");
     answer.body(problem.to_string().into()).unwrap()
 }
 
@@ -208,7 +230,8 @@ fn client(pebble: &Pebble) -> Https {
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
-    let connector = HttpsConnectorBuilder::new().with_tls_config(config).https_only().enable_http1().build();
+    let connector =
+        HttpsConnectorBuilder::new().with_tls_config(config).https_only().enable_http1().build();
     // Hyper fills in the host from the address unless it is told to keep ours.
     Client::builder(TokioExecutor::new()).set_host(false).build(connector)
 }

@@ -1,11 +1,13 @@
 //! A Redis of one's own: one server, one that Sentinel watches, or a cluster.
 
-use super::{PATIENCE, Process, eventually, free_port, listening};
+use std::process::{Command, Stdio};
+
 use gateway_acme::{RedisAddress, RedisStorage};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use std::process::{Command, Stdio};
 use tempfile::TempDir;
 use tokio::time::timeout;
+
+use super::{PATIENCE, Process, eventually, free_port, listening};
 
 pub(crate) const SECRET: &[u8] = b"a secret of thirty-two bytes or more";
 
@@ -23,7 +25,12 @@ impl Redis {
 
     pub(crate) async fn with(options: &[&str]) -> Self {
         let options = options.iter().map(|&option| option.to_owned()).collect();
-        let mut redis = Self { port: free_port(), options, process: None, directory: tempfile::tempdir().unwrap() };
+        let mut redis = Self {
+            port: free_port(),
+            options,
+            process: None,
+            directory: tempfile::tempdir().unwrap(),
+        };
         redis.up().await;
         redis
     }
@@ -32,9 +39,17 @@ impl Redis {
     pub(crate) async fn with_tls() -> (Self, Vec<u8>) {
         let directory = tempfile::tempdir().unwrap();
         let authority = certify(&directory);
-        let options = ["--tls-auth-clients", "no", "--tls-cert-file", "leaf.pem", "--tls-key-file", "leaf.key"];
+        let options = [
+            "--tls-auth-clients",
+            "no",
+            "--tls-cert-file",
+            "leaf.pem",
+            "--tls-key-file",
+            "leaf.key",
+        ];
         let mut redis = Self { port: free_port(), options: Vec::new(), process: None, directory };
-        let tls = ["--port", "0", "--tls-port", &redis.port.to_string(), "--tls-ca-cert-file", "ca.pem"];
+        let tls =
+            ["--port", "0", "--tls-port", &redis.port.to_string(), "--tls-ca-cert-file", "ca.pem"];
         redis.options = options.into_iter().chain(tls).map(str::to_owned).collect();
         redis.up().await;
         (redis, authority)
@@ -48,7 +63,16 @@ impl Redis {
     /// Starts it (again), on the same port.
     pub(crate) async fn up(&mut self) {
         let process = Command::new("redis-server")
-            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .args([
+                "--port",
+                &self.port.to_string(),
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+            ])
             .args(&self.options)
             .current_dir(self.directory.path())
             .stdin(Stdio::null())
@@ -69,7 +93,8 @@ impl Redis {
 
     /// One command over a connection of its own.
     pub(crate) async fn ask(&self, command: &[&str]) -> redis::RedisResult<redis::Value> {
-        let mut connection = redis::Client::open(self.url())?.get_multiplexed_async_connection().await?;
+        let mut connection =
+            redis::Client::open(self.url())?.get_multiplexed_async_connection().await?;
         redis::cmd(command[0]).arg(&command[1..]).query_async(&mut connection).await
     }
 }
@@ -93,7 +118,9 @@ impl Cluster {
         for ((node, _), (first, last)) in nodes.iter().zip(slots) {
             node.ask(&["CLUSTER", "ADDSLOTSRANGE", first, last]).await.unwrap();
             for (other, bus) in &nodes {
-                node.ask(&["CLUSTER", "MEET", "127.0.0.1", &other.port.to_string(), bus]).await.unwrap();
+                node.ask(&["CLUSTER", "MEET", "127.0.0.1", &other.port.to_string(), bus])
+                    .await
+                    .unwrap();
             }
         }
         for (node, _) in &nodes {
@@ -126,10 +153,15 @@ impl Sentinel {
         let master = Redis::start().await;
         let replica = Redis::with(&["--replicaof", "127.0.0.1", &master.port.to_string()]).await;
         // Sentinel asks the master once at its start, and then only every ten seconds.
-        eventually(|| async { format!("{:?}", master.ask(&["INFO", "replication"]).await).contains("state=online") })
-            .await;
+        eventually(|| async {
+            format!("{:?}", master.ask(&["INFO", "replication"]).await).contains("state=online")
+        })
+        .await;
         let (port, directory) = (free_port(), tempfile::tempdir().unwrap());
-        let watch = format!("bind 127.0.0.1\nport {port}\nsentinel monitor main 127.0.0.1 {} 1\n", master.port);
+        let watch = format!(
+            "bind 127.0.0.1\nport {port}\nsentinel monitor main 127.0.0.1 {} 1\n",
+            master.port
+        );
         std::fs::write(directory.path().join("sentinel.conf"), watch).unwrap();
         let process = Command::new("redis-server")
             .args(["sentinel.conf", "--sentinel"])
@@ -138,7 +170,8 @@ impl Sentinel {
             .stdout(Stdio::null())
             .spawn()
             .expect("redis-server is installed");
-        let sentinel = Self { master, replica, port, _process: Process(process), _directory: directory };
+        let sentinel =
+            Self { master, replica, port, _process: Process(process), _directory: directory };
         listening(port).await;
         eventually(|| async {
             format!("{:?}", sentinel.ask(&["SENTINEL", "REPLICAS", "main"]).await).contains("slave")
@@ -155,13 +188,21 @@ impl Sentinel {
     pub(crate) async fn fail_over(&self) {
         eventually(|| async {
             let (here, there) = (replication(&self.master).await, replication(&self.replica).await);
-            there.contains("master_link_status:up") && offset(&here).is_some() && offset(&here) == offset(&there)
+            there.contains("master_link_status:up")
+                && offset(&here).is_some()
+                && offset(&here) == offset(&there)
         })
         .await;
         let told = async { while self.ask(&["SENTINEL", "FAILOVER", "main"]).await.is_err() {} };
         timeout(PATIENCE, told).await.expect("sentinel agrees");
-        eventually(|| async { format!("{:?}", self.replica.ask(&["ROLE"]).await).contains("master") }).await;
-        eventually(|| async { format!("{:?}", self.master.ask(&["ROLE"]).await).contains("slave") }).await;
+        eventually(|| async {
+            format!("{:?}", self.replica.ask(&["ROLE"]).await).contains("master")
+        })
+        .await;
+        eventually(|| async {
+            format!("{:?}", self.master.ask(&["ROLE"]).await).contains("slave")
+        })
+        .await;
     }
 
     async fn ask(&self, command: &[&str]) -> redis::RedisResult<redis::Value> {
@@ -172,8 +213,10 @@ impl Sentinel {
 }
 
 async fn replication(server: &Redis) -> String {
-    let text =
-        server.ask(&["INFO", "replication"]).await.and_then(|value| redis::from_redis_value(value).map_err(Into::into));
+    let text = server
+        .ask(&["INFO", "replication"])
+        .await
+        .and_then(|value| redis::from_redis_value(value).map_err(Into::into));
     text.unwrap_or_default()
 }
 
@@ -190,7 +233,9 @@ fn certify(directory: &TempDir) -> Vec<u8> {
     let key = KeyPair::generate().unwrap();
     let leaf = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
     let leaf = leaf.signed_by(&key, &Issuer::from_params(&authority, &authority_key)).unwrap();
-    for (name, text) in [("ca.pem", pem.clone()), ("leaf.pem", leaf.pem()), ("leaf.key", key.serialize_pem())] {
+    for (name, text) in
+        [("ca.pem", pem.clone()), ("leaf.pem", leaf.pem()), ("leaf.key", key.serialize_pem())]
+    {
         std::fs::write(directory.path().join(name), text).unwrap();
     }
     pem.into_bytes()

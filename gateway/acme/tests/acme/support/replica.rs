@@ -1,13 +1,20 @@
 //! A maintainer at work, as a gateway would run it.
 
-use super::{PATIENCE, clock::JumpingClock, front::Front};
+use std::sync::Arc;
+use std::time::Duration;
+
 use gateway_acme::{
-    Authority, Backoff, Certificate, Certificates, ChallengeKind, Maintainer, NameSet, Prompt, Settings, Status,
-    Storage,
+    Authority, Backoff, Certificate, Certificates, ChallengeKind, Maintainer, NameSet, Prompt,
+    Settings, Status, Storage,
 };
-use std::{sync::Arc, time::Duration};
-use tokio::{sync::watch, task::JoinHandle, time::timeout};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+
+use super::PATIENCE;
+use super::clock::JumpingClock;
+use super::front::Front;
 
 pub(crate) struct Replica {
     pub(crate) certificates: watch::Receiver<Arc<Certificates>>,
@@ -55,13 +62,21 @@ impl Replica {
     }
 
     /// Waits for the first certificate that satisfies `wanted`.
-    pub(crate) async fn certificate(&mut self, wanted: impl Fn(&Certificate) -> bool) -> Arc<Certificate> {
-        let found = |all: &Arc<Certificates>| all.iter().any(|(_, certificate)| wanted(certificate));
+    pub(crate) async fn certificate(
+        &mut self,
+        wanted: impl Fn(&Certificate) -> bool,
+    ) -> Arc<Certificate> {
+        let found =
+            |all: &Arc<Certificates>| all.iter().any(|(_, certificate)| wanted(certificate));
         let waited = timeout(PATIENCE, self.certificates.wait_for(found)).await;
         let Ok(all) = waited.map(|all| Arc::clone(&all.unwrap())) else {
             panic!("no such certificate; the statuses are {:#?}", self.statuses.borrow())
         };
-        all.iter().map(|(_, certificate)| certificate).find(|certificate| wanted(certificate)).unwrap().clone()
+        all.iter()
+            .map(|(_, certificate)| certificate)
+            .find(|certificate| wanted(certificate))
+            .unwrap()
+            .clone()
     }
 
     /// Waits for the only certificate's status to satisfy `wanted`.
