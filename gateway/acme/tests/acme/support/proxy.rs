@@ -101,7 +101,7 @@ impl Proxy {
         self.said.lock().unwrap().profiles = profiles.to_vec();
     }
 
-    /// The profiles that orders asked for.
+    /// The profiles of the orders that Pebble accepted.
     pub(crate) fn chosen(&self) -> Vec<String> {
         self.said.lock().unwrap().chosen.clone()
     }
@@ -142,16 +142,12 @@ async fn answer(
     if ordering && let Some((reason, detail)) = said.lock().unwrap().refused {
         return problem(StatusCode::FORBIDDEN, reason, detail);
     }
-    if ordering && let Some(profile) = field(&body, "profile") {
-        let mut said = said.lock().unwrap();
-        if !said.profiles.contains(&profile.as_str()) {
-            return problem(
-                StatusCode::BAD_REQUEST,
-                "invalidProfile",
-                &format!("no profile is named {profile:?}"),
-            );
-        }
-        said.chosen.push(profile);
+    let profile = if ordering { field(&body, "profile") } else { None };
+    if let Some(profile) = &profile
+        && !said.lock().unwrap().profiles.contains(&profile.as_str())
+    {
+        let detail = format!("no profile is named {profile:?}");
+        return problem(StatusCode::BAD_REQUEST, "invalidProfile", &detail);
     }
     let replaces = if ordering { field(&body, "replaces") } else { None };
 
@@ -161,6 +157,10 @@ async fn answer(
     let (mut parts, body) =
         client.request(Request::from_parts(parts, Full::new(body))).await.unwrap().into_parts();
     let body = body.collect().await.unwrap().to_bytes();
+    // Pebble rejects some nonces on purpose, and the client then repeats the order.
+    if parts.status.is_success() {
+        said.lock().unwrap().chosen.extend(profile);
+    }
     let added = match (path.as_str(), replaces) {
         ("/dir", _) => {
             Some(("renewalInfo", json!(format!("https://localhost:{port}/renewal-info"))))
