@@ -1,12 +1,20 @@
 //! The house rules that a machine can check: arrows between crates, a head in every module, sizes
 //! of files.
 
+mod tidy {
+    mod dialect;
+    mod english;
+    pub(crate) mod imports;
+}
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use e2e::workspace;
+
+use crate::tidy::imports::Imports;
 
 /// Look again from here on.
 const REVIEW_LINES: usize = 300;
@@ -42,28 +50,52 @@ const ABSENCES: &[(&str, &[&str])] = &[
     ("backend", &["pingora", "redis", "rusqlite"]),
 ];
 
-/// The dependencies of each workspace member as its `Cargo.toml` states them; tests' own are not
-/// counted.
-fn dependencies() -> BTreeMap<String, Vec<String>> {
-    let root: toml::Table =
-        read(&workspace().join("Cargo.toml")).parse().expect("Cargo.toml is TOML");
+/// The workspace's members: each package's name and folder.
+fn members() -> BTreeMap<String, PathBuf> {
+    let root = manifest(&workspace());
     let members = root["workspace"]["members"].as_array().expect("members is an array");
-    members
-        .iter()
-        .map(|member| {
-            let path =
-                workspace().join(member.as_str().expect("a member is a path")).join("Cargo.toml");
-            let manifest: toml::Table = read(&path).parse().expect("Cargo.toml is TOML");
-            let name =
-                manifest["package"]["name"].as_str().expect("a package has a name").to_owned();
-            let needs = manifest
-                .get("dependencies")
-                .and_then(|table| table.as_table())
-                .cloned()
-                .unwrap_or_default();
-            (name, needs.keys().cloned().collect())
-        })
-        .collect()
+    let mut found = BTreeMap::new();
+    for member in members {
+        let folder = workspace().join(member.as_str().expect("a member is a path"));
+        let name =
+            manifest(&folder)["package"]["name"].as_str().expect("a package has a name").to_owned();
+        found.insert(name, folder);
+    }
+    found
+}
+
+fn manifest(folder: &Path) -> toml::Table {
+    read(&folder.join("Cargo.toml")).parse().expect("Cargo.toml is TOML")
+}
+
+/// The dependencies of each member as its `Cargo.toml` states them, without those of tests.
+fn dependencies() -> BTreeMap<String, Vec<String>> {
+    let mut found = BTreeMap::new();
+    for (name, folder) in members() {
+        let manifest = manifest(&folder);
+        let needs = manifest.get("dependencies").and_then(|table| table.as_table());
+        found.insert(name, needs.into_iter().flat_map(|table| table.keys().cloned()).collect());
+    }
+    found
+}
+
+/// The modules of a crate with their sources: tests and binary roots left out.
+fn modules(root: &Path) -> Vec<(Vec<String>, String)> {
+    let mut found = Vec::new();
+    for file in sources("rs") {
+        let Ok(relative) = file.strip_prefix(root) else { continue };
+        let relative = relative.with_extension("");
+        let path: Vec<String> =
+            relative.iter().map(|part| part.to_string_lossy().into_owned()).collect();
+        let root = path == ["lib"] || path == ["main"] && !root.join("lib.rs").exists();
+        if root {
+            found.push((Vec::new(), read(&file)));
+        } else if path != ["main"] && !path.iter().any(|part| part == "tests") {
+            found.push((path, read(&file)));
+        }
+    }
+    assert!(!found.is_empty(), "{} has no Rust files", root.display());
+    found
 }
 
 #[test]
@@ -89,6 +121,42 @@ fn crates_stay_free_of_what_is_not_theirs() {
     }
 }
 
+/// Floors inside a crate, lowest first: a module imports nothing from a floor above its own.
+const FLOORS: &[(&str, &[&[&str]])] = &[("gateway", &[&["serving"], &["control"]])];
+
+/// Most files that may import each other in a loop.
+const MOST_IN_A_CIRCLE: usize = 2;
+
+#[test]
+fn modules_import_in_one_direction() {
+    let mut circles = Vec::new();
+    for (name, root) in members() {
+        let imports = Imports::new(modules(&root.join("src")));
+        for circle in imports.circles(MOST_IN_A_CIRCLE) {
+            circles.push(format!("{name}: {}", circle.join(", ")));
+        }
+    }
+    assert!(circles.is_empty(), "modules that import each other in a loop: {circles:#?}");
+}
+
+#[test]
+fn nothing_imports_from_the_floor_above() {
+    let members = members();
+    for (name, floors) in FLOORS {
+        let root = &members[*name];
+        let modules = modules(&root.join("src"));
+        for module in floors.iter().copied().flatten() {
+            assert!(modules.iter().any(|(path, _)| path == &[*module]), "{name} has no {module}");
+        }
+        let imports = Imports::new(modules);
+        for (at, lower) in floors.iter().enumerate() {
+            let upper = floors[at + 1..].concat();
+            let upward = imports.upward(lower, &upper);
+            assert!(upward.is_empty(), "{name} imports from the floor above: {upward:#?}");
+        }
+    }
+}
+
 #[test]
 fn every_module_begins_with_a_head() {
     let headless: Vec<PathBuf> = sources("rs")
@@ -103,11 +171,7 @@ fn files_are_rooms_with_one_purpose() {
     let mut review = Vec::new();
     let mut too_long = Vec::new();
     for path in ["rs", "ts", "svelte", "py", "sh"].into_iter().flat_map(sources) {
-        let relative = path
-            .strip_prefix(workspace())
-            .expect("sources are in the workspace")
-            .display()
-            .to_string();
+        let relative = relative(&path);
         let lines = read(&path).lines().count();
         let reasoned = LONG_FILES.iter().any(|(file, _)| *file == relative);
         let generated = relative == "ui/src/protocol/wire.ts";
@@ -141,6 +205,11 @@ fn modules_are_named_after_what_they_do() {
 
 fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The path within the workspace, for messages.
+fn relative(path: &Path) -> String {
+    path.strip_prefix(workspace()).expect("sources are in the workspace").display().to_string()
 }
 
 /// The files with this ending that git tracks or would track.
