@@ -9,17 +9,17 @@ use futures::{SinkExt as _, StreamExt as _};
 use reqwest::header::{COOKIE, HeaderMap, SET_COOKIE};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, ServerName};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
-use tokio_tungstenite::{
-    Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config,
-};
+use tokio_tungstenite::{WebSocketStream, client_async};
 
 use crate::process::PATIENCE;
 
@@ -127,12 +127,15 @@ impl Visitor {
         if let Some(cookie) = &self.cookie {
             headers.insert(COOKIE, cookie.parse().expect("it is a header value"));
         }
-        let connector = Connector::Rustls(Arc::clone(&self.tls));
+        let opened = timeout(PATIENCE, async {
+            let (_, address) = self.base.split_once("://").expect("the base is a URL");
+            let tcp = TcpStream::connect(address).await.expect("the gateway accepts");
+            let name = ServerName::try_from("localhost").expect("it is a DNS name");
+            let tls = TlsConnector::from(Arc::clone(&self.tls)).connect(name, tcp).await;
+            client_async(request, tls.expect("the TLS handshake succeeds")).await
+        });
         let (socket, _) =
-            timeout(PATIENCE, connect_async_tls_with_config(request, None, true, Some(connector)))
-                .await
-                .expect("the WebSocket opens in time")
-                .expect("the WebSocket opens");
+            opened.await.expect("the WebSocket opens in time").expect("the WebSocket opens");
         Live { socket, next_id: 1 }
     }
 
@@ -205,7 +208,7 @@ pub async fn follow(visitor: Visitor, mut ended: watch::Receiver<bool>) -> u64 {
 
 /// An open `/ws`.
 pub struct Live {
-    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    socket: WebSocketStream<TlsStream<TcpStream>>,
     next_id: u64,
 }
 
