@@ -52,7 +52,7 @@ const STRICT_POLICY: HeaderValue = HeaderValue::from_static(
 
 /// The user interface. Nothing, when it was not built before this program.
 #[derive(RustEmbed)]
-#[folder = "$CARGO_MANIFEST_DIR/../ui/dist"]
+#[folder = "../ui/dist"]
 #[allow_missing = true]
 struct UserInterface;
 
