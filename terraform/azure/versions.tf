@@ -24,7 +24,7 @@ provider "azurerm" {
       purge_soft_delete_on_destroy = true
     }
     resource_group {
-      # The balancer's leftovers have to go first: docs/deployment.md, "Taking it down".
+      # The balancer's leftovers have to go first: docs/deployment.md, "Tearing down".
       prevent_deletion_if_contains_resources = true
     }
   }
