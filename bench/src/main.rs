@@ -1,5 +1,5 @@
-//! Benchmarks the gateway against nginx and HAProxy in one run: CPU time per request, memory per idle
-//! WebSocket.
+//! Benchmarks the gateway against nginx and HAProxy in one run: CPU time per request, memory per
+//! idle WebSocket.
 //!
 //! Each proxy is a separate process, measured from outside with the kernel's counters. The load
 //! generator and the backend run in this process. Figures of one run are comparable; figures of two

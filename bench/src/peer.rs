@@ -1,5 +1,5 @@
-//! The proxies: each runs with the same certificate, the same backend and one worker, and is measured
-//! from outside.
+//! The proxies: each runs with the same certificate, the same backend and one worker, and is
+//! measured from outside.
 
 use std::error::Error;
 use std::net::{SocketAddr, TcpListener};
@@ -68,8 +68,8 @@ impl Site {
         fs::write(folder.path().join("www/index.html"), "<!doctype html><title>bench</title>")?;
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(certificate.as_bytes())?)?;
-        // X25519 is the key exchange that all proxies support. Without resumption every handshake is
-        // a full one.
+        // X25519 is the key exchange that all proxies support. Without resumption every handshake
+        // is a full one.
         let mut provider = rustls::crypto::aws_lc_rs::default_provider();
         provider.kx_groups = vec![kx_group::X25519];
         let mut tls = ClientConfig::builder_with_provider(Arc::new(provider))
@@ -199,8 +199,8 @@ impl Proxy {
         Ok(Duration::from_millis(ticks * 10))
     }
 
-    /// Resident bytes of the proxy and its worker processes. A page shared by several of them counts
-    /// once (Pss).
+    /// Resident bytes of the proxy and its worker processes. A page shared by several of them
+    /// counts once (Pss).
     pub(crate) fn resident(&self) -> Result<u64, Box<dyn Error>> {
         let mut kib = 0;
         for process in self.processes()? {

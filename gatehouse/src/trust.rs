@@ -97,7 +97,8 @@ mod tests {
     fn picture_shows_every_module_of_the_code_inside_its_quiet_zone() {
         let url = "http://192.168.100.200:54321/";
         let text = picture(url, false).expect("the code renders");
-        // A block is a light module: on a dark terminal the code then has the contrast scanners need.
+        // A block is a light module: on a dark terminal the code then has the contrast scanners
+        // need.
         let shown: Vec<Vec<Color>> = text
             .lines()
             .flat_map(|line| {
