@@ -127,7 +127,7 @@ async fn malformed_api_requests_return_problem_details() {
     assert_eq!(status, 401, "none of these requests created an account");
     let (status, _) = visitor.write(Method::POST, "/api/me", &json!({})).await;
     assert_eq!(status, 200);
-    let (status, problem) = visitor.get("/api/sessions/nobody-has-this/messages").await;
+    let (status, problem) = visitor.get("/api/sessions/no-such-session/messages").await;
     assert_eq!((status, &problem["type"]), (404, &json!("not-found")));
 
     let mut live = visitor.join("ada-1", "Ada").await;

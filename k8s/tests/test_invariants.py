@@ -47,7 +47,7 @@ FAULTS = [
     ),
     (LOCAL, invariants.pods_are_restricted, lambda c: container(c)["resources"].pop("limits")),
     (LOCAL, invariants.pods_are_restricted, lambda c: c.find("Namespace", "gatehouse")["metadata"].update(labels={})),
-    (LOCAL, invariants.references_exist, lambda c: pod(c).update(serviceAccountName="nobody")),
+    (LOCAL, invariants.references_exist, lambda c: pod(c).update(serviceAccountName="missing")),
     (LOCAL, invariants.references_exist, lambda c: c.objects.remove(c.find("ConfigMap", "gateway-config"))),
     (LOCAL, invariants.references_exist, lambda c: container(c)["volumeMounts"][0].update(subPath="gateway.toml")),
     (LOCAL, invariants.references_exist, lambda c: pod(c)["volumes"].clear()),
