@@ -149,7 +149,7 @@ impl Attacked {
     /// proc(5)).
     pub fn reset_peak(&self) -> usize {
         fs::write(format!("/proc/{}/clear_refs", self.gateway.id()), "5")
-            .expect("reset the peak of an own process");
+            .expect("reset the memory peak");
         self.memory("VmRSS")
     }
 
