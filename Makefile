@@ -1,4 +1,4 @@
-# The commands people type. `make help` lists them. Set-up happens by itself: what is missing is installed.
+# The commands people type. `make help` lists them. Each installs what it needs.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -20,12 +20,12 @@ help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: build-tools ui ## Set up, build and start everything: https://localhost:8443
+run: build-tools ui ## Install, build and start everything: https://localhost:8443
 	cargo build --package gatehouse
 	exec target/debug/gatehouse
 
 .PHONY: test
-test: test-tools ui ## Set up and run every test: Rust, UI, browser, whole processes
+test: test-tools ui ## Install and run all tests: Rust, UI, browser, whole processes
 	cargo build --workspace --bins
 	cargo nextest run --workspace
 	npm --prefix ui run check
@@ -33,18 +33,18 @@ test: test-tools ui ## Set up and run every test: Rust, UI, browser, whole proce
 	GATEWAY=$(CURDIR)/target/debug/gateway k8s/test.sh
 	terraform/test.sh
 
-# Debian keeps servers where only root's PATH looks.
+# On Debian, servers are in directories of root's PATH only.
 bench test-tools: export PATH := $(PATH):/usr/local/sbin:/usr/sbin
 
 .PHONY: bench
 bench: PROFILE ?= release
-bench: build-tools ## Measure the gateway beside nginx and HAProxy; bench/README.md says what the figures mean
+bench: build-tools ## Benchmark the gateway against nginx and HAProxy; bench/README.md explains the figures
 	@$(call packages,haproxy:haproxy nginx:nginx)
 	cargo build --profile $(PROFILE) --package gateway --package bench
 	target/$(PROFILE)/bench
 
 .PHONY: lint
-lint: lint-tools ui ## Formatting, clippy, dependency licences and sources, UI checks
+lint: lint-tools ui ## Check formatting, clippy, dependency licences and sources, UI
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo fetch --locked --quiet # also what other platforms need: cargo-deny reads it without a network
@@ -58,7 +58,7 @@ format: ui/node_modules/.installed ## Format everything
 	npm --prefix ui run format
 
 .PHONY: generate
-generate: ## Rewrite what is generated: wire types, API snapshot, configuration schema, operators' tables
+generate: ## Regenerate files: wire types, API snapshot, configuration schema, tables in docs/gateway.md
 	UPDATE_GENERATED=1 INSTA_UPDATE=always cargo nextest run --package backend-protocol --package gateway-config
 	INSTA_UPDATE=always cargo nextest run --package backend openapi
 	UPDATE_GENERATED=1 cargo nextest run --package gateway documentation
@@ -88,6 +88,6 @@ lint-tools: build-tools
 	@command -v cargo-deny >/dev/null || cargo install --locked --quiet cargo-deny
 
 .PHONY: clean
-clean: ## Remove what was built; data and certificates stay
+clean: ## Remove build results; data and certificates stay
 	cargo clean
 	rm -rf ui/dist ui/node_modules

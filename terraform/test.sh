@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Checks the Terraform configurations without a cloud and without the provider registry: real terraform, real schemas.
-# Needs python3 (3.11 to 3.13) with venv, and npm. Its tools go to target/deploy-tools/terraform.
+# Checks the Terraform configurations with the real Terraform and schemas, without a cloud or the provider registry.
+# Needs python3 (3.11 to 3.13) with venv, and npm. Installs its tools into target/deploy-tools/terraform.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -13,12 +13,12 @@ if [[ $(cat "$tools/installed" 2>/dev/null) != "$wanted" ]]; then
     echo "terraform: installing the test tools into target/deploy-tools/terraform"
     rm -rf "$tools"
     mkdir -p "$tools/npm"
-    python3 -m venv "$tools/venv" || { echo "terraform: python3 cannot make a venv: apt-get install python3-venv" >&2; exit 1; }
+    python3 -m venv "$tools/venv" || { echo "terraform: python3 cannot create a venv; run: apt-get install python3-venv" >&2; exit 1; }
     "$tools/venv/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: -r offline/requirements.txt
     "$tools/venv/bin/python" -m grpc_tools.protoc --proto_path=offline --python_out="$tools" --grpc_python_out="$tools" plugin.proto
 
-    echo "terraform: reading the provider schemas out of ${bindings[*]}"
-    # `pack` only downloads: the peer dependencies and scripts of the bindings are of no use here.
+    echo "terraform: extracting the provider schemas from ${bindings[*]}"
+    # `pack` only downloads: the peer dependencies and scripts of the bindings are not needed.
     npm pack --silent --pack-destination "$tools/npm" "${bindings[@]}" >/dev/null
     for provider in aws azurerm; do
         mkdir "$tools/npm/$provider"

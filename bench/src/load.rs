@@ -1,5 +1,5 @@
-//! Requests as fast as the proxy takes them, for a bounded time: processor time of the proxy per
-//! request.
+//! Load generator: requests or handshakes as fast as the proxy accepts them, for a fixed time, and
+//! the proxy's CPU time for each.
 
 use std::error::Error;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use tokio::io::AsyncWriteExt as _;
 
 use crate::peer::{Proxy, Site};
 
-/// Which HTTP the load speaks.
+/// HTTP version of the load.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Protocol {
     Http1,
@@ -24,7 +24,7 @@ pub(crate) enum Protocol {
 
 type Failure = Box<dyn Error + Send + Sync>;
 
-/// Microseconds of processor time the proxy uses for one request.
+/// The proxy's CPU time per request, in microseconds.
 pub(crate) async fn cpu_per_request(
     proxy: &Proxy,
     site: &Site,
@@ -32,7 +32,7 @@ pub(crate) async fn cpu_per_request(
     path: &str,
     time: Duration,
 ) -> Result<f64, Box<dyn Error>> {
-    // Connections, handshakes and caches first: they are not what is measured.
+    // Warm-up: connections, handshakes and caches are not part of the measurement.
     run(proxy, site, protocol, path, Duration::from_millis(500))
         .await
         .map_err(|error| error.to_string())?;
@@ -43,8 +43,7 @@ pub(crate) async fn cpu_per_request(
     Ok(used.as_secs_f64() * 1e6 / requests.max(1) as f64)
 }
 
-/// Microseconds of processor time the proxy uses for one full handshake and the closing of its
-/// connection.
+/// The proxy's CPU time per full handshake, including closing the connection, in microseconds.
 pub(crate) async fn cpu_per_handshake(
     proxy: &Proxy,
     site: &Site,
@@ -139,7 +138,7 @@ async fn http2_connection(
     Ok(counts.into_iter().sum())
 }
 
-/// A figure of failed requests would be a figure of something else.
+/// Reads the response to its end. An error status fails the run: it would measure something else.
 async fn finish(response: Response<Incoming>) -> Result<(), Failure> {
     if !response.status().is_success() {
         return Err(format!("the proxy answered {}", response.status()).into());

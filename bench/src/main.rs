@@ -1,9 +1,9 @@
-//! Measures the gateway beside its peers in one run: processor time per request, memory per idle
-//! WebSocket.
+//! Benchmarks the gateway against nginx and HAProxy in one run: CPU time per request, memory per
+//! idle WebSocket.
 //!
-//! Each proxy is a process of its own, measured from outside by what the kernel counted for it; the
-//! load and the backend behind the proxies run here. Figures of one run belong together; figures of
-//! two machines do not.
+//! Each proxy is a separate process, measured from outside with the kernel's counters. The load
+//! generator and the backend run in this process. Figures of one run are comparable; figures of two
+//! machines are not.
 
 mod load;
 mod origin;
@@ -22,31 +22,30 @@ use crate::load::Protocol;
 use crate::peer::{Peer, Proxy, Site};
 use crate::report::{Row, Unit};
 
-/// Measure the gateway beside nginx and HAProxy, and print the comparison as Markdown.
+/// Benchmark the gateway against nginx and HAProxy, and print the comparison as Markdown
 #[derive(Parser)]
 struct Arguments {
-    /// Which proxies, in order; the first is what the ratios compare.
+    /// Proxies to measure, in this order; ratios are relative to the first
     #[arg(long, value_delimiter = ',', default_value = "gateway,nginx,haproxy")]
     peers: Vec<Peer>,
-    /// The program that `--peers other` names, such as a build without a change, to see what the
-    /// change is worth.
+    /// The gateway binary for `--peers other`, such as a build from before a change
     #[arg(long)]
     other: Option<PathBuf>,
-    /// Which figures.
+    /// Figures to measure
     #[arg(long, value_delimiter = ',', default_value = "http1,http2,file,handshake,websocket")]
     figures: Vec<Figure>,
-    /// Seconds of load for each figure of requests.
+    /// Seconds of load per figure
     #[arg(long, default_value_t = 5)]
     seconds: u64,
-    /// Rounds over all proxies; the median of each figure is reported.
+    /// Rounds over all proxies; the report shows each figure's median
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// Idle secure WebSockets held open for the memory figure.
+    /// Idle secure WebSockets to open for the memory figure
     #[arg(long, default_value_t = 5_000)]
     sockets: usize,
 }
 
-/// What is measured.
+/// One measurement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Figure {
     Http1,
@@ -58,7 +57,7 @@ enum Figure {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    // The only installation in this process; it cannot come second.
+    // Fails only if a provider is already installed, which `main` rules out.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
@@ -73,7 +72,7 @@ fn main() -> ExitCode {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "a command tells its failure on standard error")]
+#[expect(clippy::print_stderr, reason = "a command reports its failure on standard error")]
 fn failed(error: &dyn Error) -> ExitCode {
     eprintln!("bench: {error}");
     ExitCode::FAILURE
@@ -97,8 +96,7 @@ async fn measure(arguments: &Arguments) -> Result<Vec<Row>, Box<dyn Error>> {
                     arguments.rounds,
                     row.name()
                 ));
-                // A proxy of its own for each figure: what one leaves behind must not count in the
-                // next.
+                // A new process for each figure, so that memory and caches do not carry over.
                 let proxy = peer.start(&site).await?;
                 row.add(*peer, figure.of(&proxy, &site, time, arguments.sockets).await?);
             }
@@ -146,7 +144,7 @@ impl Figure {
 
 #[expect(
     clippy::print_stderr,
-    reason = "progress goes beside the report, which is standard output"
+    reason = "progress goes to standard error, the report to standard output"
 )]
 fn progress(text: &str) {
     eprintln!("bench: {text}");

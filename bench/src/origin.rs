@@ -1,4 +1,4 @@
-//! The backend behind every proxy: a small answer on any path, and a WebSocket that stays silent.
+//! The backend behind every proxy: a small response on every path, and a silent WebSocket.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -20,11 +20,11 @@ pub(crate) async fn start() -> std::io::Result<SocketAddr> {
     let address = listener.local_addr()?;
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            // A backend that delays small answers would measure itself.
+            // Without it, Nagle's algorithm in the backend would distort the figures.
             let _ = stream.set_nodelay(true);
             tokio::spawn(async move {
                 let service = service_fn(answer);
-                // A connection that ends badly is the load's to notice.
+                // The load generator reports connections that fail.
                 let _ = hyper::server::conn::http1::Builder::new()
                     .serve_connection(TokioIo::new(stream), service)
                     .with_upgrades()
@@ -39,14 +39,14 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<BoxBody<Bytes, Infallible>>, Infallible> {
     if request.headers().contains_key(UPGRADE) {
-        return Ok(upgrade(request));
+        return Ok(websocket(request));
     }
     Ok(Response::new(Full::new(Bytes::from_static(&[b'x'; 256])).boxed()))
 }
 
-/// Switches protocols and then only waits for the other side to leave. The accept value is the one
-/// for the fixed key of `sockets.rs` (RFC 6455 section 1.3).
-fn upgrade(request: Request<Incoming>) -> Response<BoxBody<Bytes, Infallible>> {
+/// Switches protocols and waits until the peer closes. The accept value belongs to the fixed key in
+/// `sockets.rs` (RFC 6455 section 1.3).
+fn websocket(request: Request<Incoming>) -> Response<BoxBody<Bytes, Infallible>> {
     tokio::spawn(async move {
         if let Ok(stream) = hyper::upgrade::on(request).await {
             let mut stream = TokioIo::new(stream);

@@ -1,5 +1,5 @@
-//! The proxies: started with the same certificate, the same backend and one worker, and measured
-//! from outside.
+//! The proxies: each runs with the same certificate, the same backend and one worker, and is
+//! measured from outside.
 
 use std::error::Error;
 use std::net::{SocketAddr, TcpListener};
@@ -24,7 +24,7 @@ use tokio_rustls::client::TlsStream;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Peer {
     Gateway,
-    /// Another build of the gateway, to see what a change is worth: `--other` says where it is.
+    /// Another build of the gateway, given by `--other`, to measure the effect of a change.
     Other,
     Nginx,
     Haproxy,
@@ -41,7 +41,7 @@ impl fmt::Display for Peer {
     }
 }
 
-/// What all proxies share: a folder with certificate and files, and the backend's address.
+/// Shared by all proxies: a folder with certificate and files, and the backend's address.
 pub(crate) struct Site {
     folder: TempDir,
     origin: SocketAddr,
@@ -51,7 +51,7 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// Makes the certificate and the file that is served.
+    /// Creates the certificate and the static files.
     pub(crate) fn new(
         origin: SocketAddr,
         other_gateway: Option<PathBuf>,
@@ -68,8 +68,8 @@ impl Site {
         fs::write(folder.path().join("www/index.html"), "<!doctype html><title>bench</title>")?;
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(certificate.as_bytes())?)?;
-        // What every one of them speaks, whatever else it may prefer; and every handshake is a full
-        // one.
+        // X25519 is the key exchange that all proxies support. Without resumption every handshake
+        // is a full one.
         let mut provider = rustls::crypto::aws_lc_rs::default_provider();
         provider.kx_groups = vec![kx_group::X25519];
         let mut tls = ClientConfig::builder_with_provider(Arc::new(provider))
@@ -86,7 +86,7 @@ impl Site {
         })
     }
 
-    /// A secure connection to a proxy, with this ALPN.
+    /// Opens a TLS connection to a proxy, with this ALPN protocol.
     pub(crate) async fn connect(
         &self,
         proxy: &Proxy,
@@ -134,12 +134,15 @@ impl Peer {
         let deadline = Instant::now() + Duration::from_secs(20);
         while site.connect(&proxy, None).await.is_err() {
             if let Some(status) = proxy.child.try_wait()? {
-                return Err(
-                    format!("{self} ended with {status}; try its configuration by hand").into()
-                );
+                return Err(format!(
+                    "{self} exited with {status}; run it by hand to check its configuration"
+                )
+                .into());
             }
             if Instant::now() > deadline {
-                return Err(format!("{self} does not answer on port {port}").into());
+                return Err(
+                    format!("{self} does not answer on port {port} within 20 seconds").into()
+                );
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -156,7 +159,7 @@ impl Peer {
                     &site.gateway
                 });
                 command.arg("run").arg("--config").arg(settings);
-                // One worker, as the others have.
+                // One worker, like the others.
                 command.env("TOKIO_WORKER_THREADS", "1");
                 command
             }
@@ -177,13 +180,13 @@ impl Peer {
 }
 
 impl Proxy {
-    /// Processor time the proxy has used, its worker processes included.
+    /// CPU time of the proxy and its worker processes so far.
     pub(crate) fn cpu_time(&self) -> Result<Duration, Box<dyn Error>> {
         let mut ticks = 0;
         for process in self.processes()? {
             let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
-            // The name, in parentheses, may hold spaces; utime and stime are fields 14 and 15
-            // (proc(5)).
+            // The name in parentheses may contain spaces. utime and stime are fields 14 and 15
+            // (proc_pid_stat(5)).
             let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
             ticks += after_name
                 .split_whitespace()
@@ -192,12 +195,12 @@ impl Proxy {
                 .filter_map(|n| n.parse::<u64>().ok())
                 .sum::<u64>();
         }
-        // The kernel reports in hundredths of a second (USER_HZ) whatever its own clock is.
+        // The kernel reports ticks of 10 ms (USER_HZ), independent of its own clock rate.
         Ok(Duration::from_millis(ticks * 10))
     }
 
-    /// Bytes resident, its worker processes included; pages shared between them are counted once in
-    /// parts.
+    /// Resident bytes of the proxy and its worker processes. A page shared by several of them
+    /// counts once (Pss).
     pub(crate) fn resident(&self) -> Result<u64, Box<dyn Error>> {
         let mut kib = 0;
         for process in self.processes()? {
@@ -221,7 +224,7 @@ impl Drop for Proxy {
     fn drop(&mut self) {
         let id = i32::try_from(self.child.id()).map(nix::unistd::Pid::from_raw);
         if let Ok(id) = id {
-            // Asked first, so that worker processes end with it.
+            // SIGTERM first, so that worker processes end too.
             let _ = nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGTERM);
         }
         let deadline = Instant::now() + Duration::from_secs(5);
@@ -236,7 +239,7 @@ impl Drop for Proxy {
     }
 }
 
-/// Thousands of sockets need thousands of files, here and in the proxies, which inherit the limit.
+/// Raises the file descriptor limit for thousands of sockets; the proxies inherit it.
 pub(crate) fn raise_file_limit() -> Result<(), Box<dyn Error>> {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     Ok(setrlimit(Resource::RLIMIT_NOFILE, hard.min(100_000), hard)?)
@@ -247,7 +250,7 @@ fn sibling(name: &str) -> Result<PathBuf, Box<dyn Error>> {
     if path.is_file() {
         Ok(path)
     } else {
-        Err(format!("{} is missing: build it first", path.display()).into())
+        Err(format!("{} does not exist: build it first", path.display()).into())
     }
 }
 

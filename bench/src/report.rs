@@ -1,8 +1,8 @@
-//! The comparison as a Markdown table: medians, and the first proxy's ratio to each other one.
+//! The comparison as a Markdown table: medians, and the ratio of the first proxy to each other one.
 
 use crate::peer::Peer;
 
-/// What a figure counts; less is better for each.
+/// Unit of a figure; lower is better for all of them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Unit {
     MicrosPerRequest,
@@ -10,7 +10,7 @@ pub(crate) enum Unit {
     KibPerSocket,
 }
 
-/// One line of the report: all rounds' figures of every proxy.
+/// One row of the report: the figures of every proxy in all rounds.
 pub(crate) struct Row {
     name: &'static str,
     unit: Unit,
@@ -42,15 +42,15 @@ impl Row {
 #[expect(clippy::print_stdout, reason = "the report is this program's output")]
 pub(crate) fn print(peers: &[Peer], rows: &[Row]) {
     let heads: Vec<String> = peers.iter().map(Peer::to_string).collect();
-    println!("| figure (less is better) | unit | {} |", heads.join(" | "));
+    println!("| figure (lower is better) | unit | {} |", heads.join(" | "));
     println!("|---|---|{}", "---:|".repeat(peers.len()));
     for row in rows {
         let first = peers.first().and_then(|peer| row.median(*peer));
         let cells: Vec<String> = peers
             .iter()
             .enumerate()
-            .map(|(place, peer)| match (row.median(*peer), first) {
-                (Some(value), Some(first)) if place > 0 => {
+            .map(|(column, peer)| match (row.median(*peer), first) {
+                (Some(value), Some(first)) if column > 0 => {
                     format!("{value:.1} (×{:.2})", first / value)
                 }
                 (Some(value), _) => format!("{value:.1}"),
@@ -58,14 +58,14 @@ pub(crate) fn print(peers: &[Peer], rows: &[Row]) {
             })
             .collect();
         let unit = match row.unit {
-            Unit::MicrosPerRequest => "µs of processor time per request",
-            Unit::MicrosPerHandshake => "µs of processor time per handshake",
+            Unit::MicrosPerRequest => "µs of CPU time per request",
+            Unit::MicrosPerHandshake => "µs of CPU time per handshake",
             Unit::KibPerSocket => "KiB",
         };
         println!("| {} | {unit} | {} |", row.name, cells.join(" | "));
     }
     println!();
     println!(
-        "In parentheses: the first proxy's figure divided by this one's; below 1 the first needs less."
+        "In parentheses: the first proxy's figure divided by this one's. Below 1, the first needs less."
     );
 }

@@ -1,4 +1,4 @@
-//! Thousands of idle secure WebSockets: what one costs the proxy in resident memory.
+//! Resident memory of the proxy per idle secure WebSocket, measured with thousands of them.
 
 use std::error::Error;
 
@@ -9,16 +9,16 @@ use tokio_rustls::client::TlsStream;
 
 use crate::peer::{Proxy, Site};
 
-/// Handshakes under way at once: enough to be quick, few enough for every proxy's accept queue.
+/// Concurrent handshakes: enough to be fast, few enough for every proxy's accept queue.
 const AT_ONCE: usize = 32;
 
-/// KiB resident in the proxy for each of `count` idle sockets.
+/// The proxy's resident memory for each of `count` idle sockets, in KiB.
 pub(crate) async fn memory_per_socket(
     proxy: &Proxy,
     site: &Site,
     count: usize,
 ) -> Result<f64, Box<dyn Error>> {
-    // The first ones pay for what is allocated once.
+    // Warm-up: the first sockets cause one-time allocations.
     let warm = open_many(proxy, site, 50).await?;
     let before = proxy.resident()?;
     let sockets = open_many(proxy, site, count).await?;
@@ -54,7 +54,7 @@ async fn open_one(proxy: &Proxy, site: &Site) -> Result<TlsStream<TcpStream>, Bo
     let head = "GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: \
                 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: https://localhost\r\n\r\n";
     stream.write_all(head.as_bytes()).await?;
-    // What a busy task could not write yet waits in the TLS session until it is flushed.
+    // The TLS session buffers unwritten data until it is flushed.
     stream.flush().await?;
     let mut answer = Vec::with_capacity(512);
     while !answer.ends_with(b"\r\n\r\n") {
@@ -62,7 +62,7 @@ async fn open_one(proxy: &Proxy, site: &Site) -> Result<TlsStream<TcpStream>, Bo
     }
     if !answer.starts_with(b"HTTP/1.1 101") {
         return Err(format!(
-            "the proxy refused the WebSocket: {}",
+            "the proxy rejected the WebSocket handshake: {}",
             String::from_utf8_lossy(&answer)
         )
         .into());

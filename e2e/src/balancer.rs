@@ -1,5 +1,5 @@
-//! HAProxy before several gateways, as a layer-4 load balancer: TLS passes through, and `/readyz`
-//! is asked.
+//! HAProxy in front of several gateways as a layer-4 load balancer: it passes TLS through and
+//! checks `/readyz`.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -12,7 +12,7 @@ use crate::process::{Process, eventually};
 
 /// A running HAProxy. Dropping it stops it.
 pub struct Balancer {
-    /// Where clients come, on loopback.
+    /// The loopback port for clients.
     pub port: u16,
     _process: Process,
     _folder: TempDir,
@@ -23,14 +23,14 @@ pub struct Balancer {
 pub struct Target {
     /// Its https port.
     pub https: u16,
-    /// Where it is asked whether it is ready.
+    /// Its admin port.
     pub admin: u16,
 }
 
 impl Balancer {
-    /// Starts it; a target gets connections while it says that it is ready.
+    /// Starts HAProxy. A target gets connections while it is ready.
     pub fn start(targets: &[Target]) -> Self {
-        let (port, folder) = (free_port(), TempDir::new().expect("a temporary folder can be made"));
+        let (port, folder) = (free_port(), TempDir::new().expect("create a temporary folder"));
         let mut text = format!(
             "defaults\n  mode tcp\n  balance roundrobin\n  timeout connect 5s\n  timeout client 60s\n  timeout server 60s\n\
              listen tls\n  bind 127.0.0.1:{port}\n  option redispatch 1\n  retries 5\n  option httpchk GET /readyz\n"
@@ -42,8 +42,8 @@ impl Balancer {
             );
         }
         let path = folder.path().join("haproxy.cfg");
-        fs::write(&path, text).expect("the configuration can be written");
-        // Debian keeps it where only root's PATH looks.
+        fs::write(&path, text).expect("write the configuration");
+        // On Debian, HAProxy is in a directory of root's PATH only.
         let search = std::env::var("PATH").unwrap_or_default() + ":/usr/local/sbin:/usr/sbin";
         let process = Process::start(
             "haproxy",

@@ -1,5 +1,5 @@
-//! A visitor: HTTPS with a cookie jar, server-sent events and WebSockets, trusting only the local
-//! CA.
+//! A visitor's client: HTTPS with a cookie, server-sent events and WebSockets. It trusts only the
+//! local CA.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,9 +21,9 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::{WebSocketStream, client_async};
 
-use crate::process::PATIENCE;
+use crate::process::TIMEOUT;
 
-/// One browser, as far as the server can tell: it keeps its cookie.
+/// One browser from the server's point of view: it keeps its cookie.
 pub struct Visitor {
     base: String,
     http: Client,
@@ -43,36 +43,36 @@ pub struct SseEvent {
 }
 
 impl Visitor {
-    /// A new visitor of `https://localhost:PORT` who trusts this CA alone.
+    /// Creates a visitor of `https://localhost:PORT` that trusts only this CA.
     pub fn new(https_port: u16, ca: &Path) -> Self {
-        // The first installation wins; later ones are refused, which is fine.
+        // Fails if a provider is already installed, which is fine.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let mut roots = RootCertStore::empty();
-        let certificate = CertificateDer::from_pem_file(ca).expect("the CA is a PEM certificate");
-        roots.add(certificate).expect("the CA can be trusted");
+        let certificate = CertificateDer::from_pem_file(ca).expect("read the CA's PEM certificate");
+        roots.add(certificate).expect("trust the CA");
         let tls = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
         let http = Client::builder()
             .tls_backend_preconfigured(tls.clone())
             .no_proxy()
-            .timeout(PATIENCE)
+            .timeout(TIMEOUT)
             .build()
-            .expect("the client can be built");
+            .expect("build the client");
         let base = format!("https://localhost:{https_port}");
         Self { base, http, tls: Arc::new(tls), cookie: None }
     }
 
-    /// The same visitor, now of another https port.
+    /// Switches the visitor to another https port.
     pub fn move_to(&mut self, https_port: u16) {
         self.base = format!("https://localhost:{https_port}");
     }
 
-    /// The same visitor past the gateway: straight to a backend, in plain HTTP.
+    /// Bypasses the gateway: sends requests directly to a backend, over plain HTTP.
     pub fn directly(mut self, backend_port: u16) -> Self {
         self.base = format!("http://localhost:{backend_port}");
         self
     }
 
-    /// A request with the visitor's cookie.
+    /// Builds a request with the visitor's cookie.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.base));
         match &self.cookie {
@@ -81,28 +81,28 @@ impl Visitor {
         }
     }
 
-    /// Sends a request and keeps the cookie that comes back.
+    /// Sends a request and stores the cookie of the response.
     pub async fn send(&mut self, request: RequestBuilder) -> Response {
         let response = request.send().await.expect("the server answers");
         self.keep_cookie(response.headers());
         response
     }
 
-    /// `GET`, and the JSON of the answer.
+    /// Sends a `GET` and returns status and JSON.
     pub async fn get(&mut self, path: &str) -> (u16, Value) {
         let response = self.send(self.request(Method::GET, path)).await;
         parse(response).await
     }
 
-    /// Sends JSON with this method, and the JSON of the answer.
+    /// Sends JSON with this method and returns status and JSON.
     pub async fn write(&mut self, method: Method, path: &str, body: &Value) -> (u16, Value) {
         let request = self.request(method, path).header("accept", "application/json").json(body);
         let response = self.send(request).await;
         parse(response).await
     }
 
-    /// Asks the assistant and reads the whole stream.
-    pub async fn ask(&mut self, body: &Value) -> Vec<SseEvent> {
+    /// Sends a message to the assistant and reads the whole event stream.
+    pub async fn chat(&mut self, body: &Value) -> Vec<SseEvent> {
         let response = self.send(self.request(Method::POST, "/api/chat").json(body)).await;
         assert_eq!(response.status(), 200, "POST /api/chat");
         assert!(
@@ -111,23 +111,23 @@ impl Visitor {
                 .is_ok_and(|kind| kind.starts_with("text/event-stream")),
             "POST /api/chat streams events"
         );
-        events(&response.text().await.expect("the stream ends well"))
+        events(&response.text().await.expect("read the whole stream"))
     }
 
     /// Opens `/ws` with the visitor's cookie.
     pub async fn live(&self) -> Live {
         let url = format!("{}/ws", self.base.replacen("http", "ws", 1));
-        let mut request = url.into_client_request().expect("the address is valid");
+        let mut request = url.into_client_request().expect("the URL is valid");
         let headers = request.headers_mut();
         headers.insert(
             "sec-websocket-protocol",
-            "gatehouse.v1".parse().expect("it is a header value"),
+            "gatehouse.v1".parse().expect("a valid header value"),
         );
-        headers.insert("origin", self.base.parse().expect("it is a header value"));
+        headers.insert("origin", self.base.parse().expect("a valid header value"));
         if let Some(cookie) = &self.cookie {
-            headers.insert(COOKIE, cookie.parse().expect("it is a header value"));
+            headers.insert(COOKIE, cookie.parse().expect("a valid header value"));
         }
-        let opened = timeout(PATIENCE, async {
+        let opened = timeout(TIMEOUT, async {
             let (_, address) = self.base.split_once("://").expect("the base is a URL");
             let tcp = TcpStream::connect(address).await.expect("the gateway accepts");
             let name = ServerName::try_from("localhost").expect("it is a DNS name");
@@ -139,7 +139,7 @@ impl Visitor {
         Live { socket, next_id: 1 }
     }
 
-    /// Registers a device with made-up keys and says `hello` with it.
+    /// Registers a device with fake keys, opens `/ws` and sends `hello`.
     pub async fn join(&mut self, device: &str, username: &str) -> Live {
         let (status, answer) =
             self.write(Method::POST, "/api/me", &json!({ "username": username })).await;
@@ -150,7 +150,7 @@ impl Visitor {
             self.write(Method::PUT, &format!("/api/devices/{device}"), &keys).await;
         assert!(status < 300, "registering a device: {status} {answer}");
         let mut live = self.live().await;
-        live.ask(json!({"type": "hello", "device": device})).await;
+        live.request(json!({"type": "hello", "device": device})).await;
         live.until("welcome").await;
         live
     }
@@ -164,7 +164,7 @@ impl Visitor {
 
 async fn parse(response: Response) -> (u16, Value) {
     let status = response.status().as_u16();
-    let text = response.text().await.expect("the answer ends well");
+    let text = response.text().await.expect("read the whole answer");
     (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
 }
 
@@ -184,19 +184,19 @@ fn events(stream: &str) -> Vec<SseEvent> {
         .collect()
 }
 
-/// Reads `/api/stream` until told to end; how many events came.
+/// Reads `/api/stream` until `ended` changes, and returns the number of events.
 ///
 /// # Panics
-/// When it breaks or ends, or a number is missing.
+/// If the stream breaks or ends, or an event is missing.
 pub async fn follow(visitor: Visitor, mut ended: watch::Receiver<bool>) -> u64 {
     let request = visitor.request(Method::GET, "/api/stream").timeout(Duration::from_secs(120));
-    let mut response = request.send().await.expect("the stream begins");
+    let mut response = request.send().await.expect("open the stream");
     assert_eq!(response.status(), 200);
     let (mut text, mut count) = (String::new(), 0);
     loop {
         let chunk = tokio::select! {
             _ = ended.changed() => return count,
-            chunk = response.chunk() => chunk.expect("the stream does not break").expect("the stream does not end"),
+            chunk = response.chunk() => chunk.expect("the stream stays intact").expect("the stream stays open"),
         };
         text.push_str(std::str::from_utf8(&chunk).expect("events are UTF-8"));
         while let Some((event, rest)) = text.split_once("\n\n") {
@@ -213,28 +213,28 @@ pub struct Live {
 }
 
 impl Live {
-    /// Sends a request; its id.
-    pub async fn ask(&mut self, request: Value) -> u64 {
+    /// Sends a request and returns its id.
+    pub async fn request(&mut self, request: Value) -> u64 {
         let id = self.next_id;
         self.next_id += 1;
         self.send_text(json!({"id": id, "do": request}).to_string()).await;
         id
     }
 
-    /// Sends any text frame.
+    /// Sends a text frame.
     pub async fn send_text(&mut self, text: String) {
-        self.socket.send(Message::text(text)).await.expect("the WebSocket takes a frame");
+        self.socket.send(Message::text(text)).await.expect("send a frame");
     }
 
-    /// The next frame of this type; others are passed over.
+    /// Returns the next frame of this type and skips others.
     ///
     /// # Panics
-    /// When the socket closes first, or patience ends.
+    /// If the socket closes first, or after a timeout.
     pub async fn until(&mut self, kind: &str) -> Value {
         self.until_where(kind, |_| true).await
     }
 
-    /// The next frame of this type that satisfies the condition.
+    /// Returns the next frame of this type that satisfies the condition.
     pub async fn until_where(&mut self, kind: &str, condition: impl Fn(&Value) -> bool) -> Value {
         let waiting = async {
             loop {
@@ -254,12 +254,10 @@ impl Live {
                 }
             }
         };
-        timeout(PATIENCE, waiting)
-            .await
-            .unwrap_or_else(|_| panic!("patience is over waiting for {kind}"))
+        timeout(TIMEOUT, waiting).await.unwrap_or_else(|_| panic!("timed out waiting for {kind}"))
     }
 
-    /// Waits until the server closes; the close code.
+    /// Waits until the server closes the socket and returns the close code.
     pub async fn closed(&mut self) -> u16 {
         let waiting = async {
             loop {
@@ -270,10 +268,10 @@ impl Live {
                 }
             }
         };
-        timeout(PATIENCE, waiting).await.expect("the server closes in time")
+        timeout(TIMEOUT, waiting).await.expect("the server closes in time")
     }
 
-    /// True when nothing but ordinary frames came within this moment: the socket is open.
+    /// Whether the socket is open: sends a ping and waits for its pong.
     pub async fn answers_ping(&mut self) -> bool {
         if self.socket.send(Message::Ping(b"still there?".as_slice().into())).await.is_err() {
             return false;

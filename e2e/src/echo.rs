@@ -1,4 +1,4 @@
-//! A backend inside the test: it answers what it was sent, and remembers which requests reached it.
+//! An echo backend inside the test. It records which requests reached it.
 
 use std::collections::HashSet;
 use std::convert::Infallible;
@@ -16,16 +16,16 @@ use serde_json::{Map, Value};
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 
-/// The header by which a request is known: a number of its own.
+/// The header with a request's unique number.
 pub const NUMBER: &str = "x-number";
-/// How long `/api/work` works.
+/// Duration of `/api/work`.
 const WORK: Duration = Duration::from_millis(40);
-/// Time between two events of `/api/stream`.
+/// Interval between events of `/api/stream`.
 const BEAT: Duration = Duration::from_millis(50);
 
 /// A running backend. Dropping it stops it.
 pub struct Echo {
-    /// Its port on loopback.
+    /// Its loopback port.
     pub port: u16,
     reached: Reached,
     task: AbortHandle,
@@ -34,15 +34,15 @@ pub struct Echo {
 type Reached = Arc<Mutex<HashSet<u64>>>;
 
 impl Echo {
-    /// Starts it on a free port.
+    /// Starts the backend on a free port.
     ///
-    /// `/api/headers` answers the request's headers as JSON, `/api/work` after a moment,
-    /// `/api/stream` counts in server-sent events and never ends, `/ws` sends messages back.
+    /// `/api/headers` returns the request's headers as JSON, `/api/work` answers after a delay,
+    /// `/api/stream` is an endless stream of numbered events, `/ws` echoes messages.
     pub async fn start() -> Self {
         Self::start_at(0).await
     }
 
-    /// The same, on this port.
+    /// Starts the backend on this port.
     pub async fn start_at(port: u16) -> Self {
         let reached = Reached::default();
         let router = Router::new()
@@ -52,13 +52,13 @@ impl Echo {
             .route("/ws", get(echo))
             .with_state(Arc::clone(&reached));
         let listener =
-            TcpListener::bind(("127.0.0.1", port)).await.expect("loopback has a free port");
-        let port = listener.local_addr().expect("it is bound").port();
+            TcpListener::bind(("127.0.0.1", port)).await.expect("bind a free loopback port");
+        let port = listener.local_addr().expect("the listener is bound").port();
         let task = tokio::spawn(async move { axum::serve(listener, router).await }).abort_handle();
         Self { port, reached, task }
     }
 
-    /// The numbers of the requests that have reached it.
+    /// The numbers of the requests that reached the backend.
     pub fn reached(&self) -> HashSet<u64> {
         self.reached.lock().expect("no handler panics").clone()
     }
@@ -83,7 +83,7 @@ async fn headers(State(reached): State<Reached>, headers: HeaderMap) -> Json<Val
 
 async fn work(State(reached): State<Reached>, headers: HeaderMap) -> &'static str {
     remember(&reached, &headers);
-    // The work itself: requests must be open when the gateway is asked to stop.
+    // The delay is the point: requests must be open when the gateway drains.
     tokio::time::sleep(WORK).await;
     "done"
 }

@@ -1,4 +1,4 @@
-//! The gateway alone, in front of whatever listens on these ports.
+//! The gateway alone, in front of a given backend port.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,41 +12,41 @@ use crate::gatehouse::{admin, is_ready};
 use crate::process::Process;
 use crate::{free_port, program};
 
-/// A running gateway with a folder of its own. Dropping it stops it.
+/// A running gateway in its own folder. Dropping it stops it.
 pub struct Edge {
-    /// Where https is served, on loopback.
+    /// The https port on loopback.
     pub https_port: u16,
-    /// Where metrics, health and reload are.
+    /// The admin port.
     pub admin_port: u16,
-    /// The program.
+    /// The gateway process.
     pub gateway: Process,
     base: String,
     folder: TempDir,
 }
 
 impl Edge {
-    /// Starts it in front of a backend on this port, with room for load, and waits until it is
-    /// ready.
+    /// Starts the gateway in front of a backend on this port, without an effective rate limit, and
+    /// waits until it is ready.
     pub fn start(backend: u16) -> Self {
         Self::start_with(backend, "", "")
     }
 
-    /// The same, with further keys of the https listener and further sections.
+    /// Like `start`, with additional keys for the https listener and additional sections.
     pub fn start_with(backend: u16, listener: &str, sections: &str) -> Self {
         let target = Target { https: free_port(), admin: free_port() };
         Self::run(target, base(target, backend, listener, LOCAL), sections)
     }
 
-    /// The same on these ports, with a `[[certificate]]` of the test's own and further sections.
+    /// Like `start` on these ports, with the test's own `[[certificate]]` and additional sections.
     pub fn start_at(target: Target, backend: u16, certificate: &str, sections: &str) -> Self {
         Self::run(target, base(target, backend, "", certificate), sections)
     }
 
     fn run(target: Target, base: String, sections: &str) -> Self {
-        let folder = TempDir::new().expect("a temporary folder can be made");
+        let folder = TempDir::new().expect("create a temporary folder");
         let Target { https: https_port, admin: admin_port } = target;
         let path = folder.path().join("gateway.toml");
-        fs::write(&path, format!("{base}{sections}")).expect("the configuration can be written");
+        fs::write(&path, format!("{base}{sections}")).expect("write the configuration");
         let mut gateway = Process::start(
             "gateway",
             Command::new(program("gateway"))
@@ -59,30 +59,28 @@ impl Edge {
         Self { https_port, admin_port, gateway, base, folder }
     }
 
-    /// Puts a new configuration in the place of the old one at once, as careful tools do; nothing
-    /// reloads it yet but the gateway's own watch.
+    /// Replaces the configuration file atomically. Only the gateway's file watcher reloads it.
     pub fn rewrite(&self, sections: &str) {
         let path = self.folder.path().join("gateway.toml");
         let next = path.with_extension("next");
-        fs::write(&next, format!("{}{sections}", self.base))
-            .expect("the configuration can be written");
-        fs::rename(&next, &path).expect("the configuration can be replaced");
+        fs::write(&next, format!("{}{sections}", self.base)).expect("write the configuration");
+        fs::rename(&next, &path).expect("replace the configuration");
     }
 
-    /// Another configuration beside the first, of the same listeners, and its path.
+    /// Writes a second configuration with the same listeners next to the first, and returns its
+    /// path.
     pub fn write(&self, name: &str, sections: &str) -> PathBuf {
         let path = self.path(name);
-        fs::write(&path, format!("{}{sections}", self.base))
-            .expect("the configuration can be written");
+        fs::write(&path, format!("{}{sections}", self.base)).expect("write the configuration");
         path
     }
 
-    /// A path in its folder.
+    /// A path in the gateway's folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// A `gateway` command in its folder with this configuration.
+    /// A `gateway` command in the gateway's folder with this configuration.
     pub fn command(&self, arguments: &[&str], config: &str) -> Command {
         let mut command = Command::new(program("gateway"));
         command
@@ -94,33 +92,33 @@ impl Edge {
         command
     }
 
-    /// Starts another process that takes over, with this configuration.
+    /// Starts a successor with this configuration.
     pub fn successor(&self, config: &str) -> Process {
         Process::start("successor", &mut self.command(&["run", "--take-over"], config))
     }
 
-    /// `POST /reload`: status and report.
+    /// Sends `POST /reload` and returns status and report.
     pub fn reload(&self) -> (u16, String) {
         admin(self.admin_port, "POST", "/reload").expect("the admin address answers")
     }
 
-    /// A new visitor who trusts the local CA.
+    /// A new visitor that trusts the local CA.
     pub fn visitor(&self) -> Visitor {
         Visitor::new(self.https_port, &self.ca())
     }
 
-    /// A new visitor who trusts this root alone.
+    /// A new visitor that trusts only this root.
     pub fn visitor_trusting(&self, root: &Path) -> Visitor {
         Visitor::new(self.https_port, root)
     }
 
-    /// The local CA.
+    /// The local CA's certificate file.
     pub fn ca(&self) -> PathBuf {
         self.folder.path().join("certs/local-ca.pem")
     }
 }
 
-/// A certificate of the local authority.
+/// The keys of a certificate from the local authority.
 const LOCAL: &str = "name = \"local\"\nsource = \"self-signed\"\ndirectory = \"certs\"\n";
 
 fn base(

@@ -1,5 +1,5 @@
-//! HTTP/2 frame by frame (RFC 9113) with heads in plain HPACK literals (RFC 7541): whatever a
-//! library refuses to send.
+//! HTTP/2 frame by frame (RFC 9113), with headers as plain HPACK literals (RFC 7541), to send what
+//! no library sends.
 
 use std::io;
 
@@ -7,12 +7,12 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 
 use crate::attack::Attacked;
-use crate::attack::wire::{PROMPT, Reading, Writing};
+use crate::attack::wire::{RESPONSE_TIMEOUT, Reading, Writing};
 
-/// RFC 9113 section 3.4.
+/// The connection preface (RFC 9113 section 3.4).
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Types of frames (RFC 9113 section 6).
+/// Frame types (RFC 9113 section 6).
 #[expect(missing_docs, reason = "the names are those of the RFC")]
 pub mod kind {
     pub const DATA: u8 = 0;
@@ -27,16 +27,16 @@ pub mod kind {
     pub const CONTINUATION: u8 = 9;
 }
 
-/// No more frames of the stream follow; on SETTINGS and PING: an acknowledgement.
+/// The stream ends with this frame. On SETTINGS and PING: an acknowledgement.
 pub const END_STREAM: u8 = 1;
 /// No CONTINUATION follows.
 pub const END_HEADERS: u8 = 4;
-/// The payload begins with the length of its padding.
+/// The payload starts with the length of its padding.
 pub const PADDED: u8 = 8;
-/// A whole request in one frame.
+/// A complete request in one frame.
 pub const WHOLE: u8 = END_STREAM | END_HEADERS;
 
-/// Codes of errors (RFC 9113 section 7).
+/// Error codes (RFC 9113 section 7).
 #[expect(missing_docs, reason = "the names are those of the RFC")]
 pub mod code {
     pub const PROTOCOL: u32 = 1;
@@ -48,23 +48,23 @@ pub mod code {
     pub const ENHANCE_YOUR_CALM: u32 = 11;
 }
 
-/// Bytes of the largest payload that is allowed without asking.
+/// Maximum payload without a setting of the peer, in bytes.
 const LARGEST: usize = 16_384;
 
-/// A frame that came.
+/// A received frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
     /// Its type.
     pub kind: u8,
     /// Its flags.
     pub flags: u8,
-    /// Its stream; 0: the connection.
+    /// Its stream; 0 is the connection.
     pub stream: u32,
-    /// What it carries.
+    /// Its payload.
     pub payload: Vec<u8>,
 }
 
-/// What a request came to.
+/// The outcome of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// An answer with this status.
@@ -73,13 +73,13 @@ pub enum Outcome {
     Reset(u32),
     /// GOAWAY with this code other than 0 ended the connection.
     GoAway(u32),
-    /// The connection ended without a word.
+    /// The connection was closed without GOAWAY.
     Closed,
-    /// Nothing came in time.
+    /// Nothing was received within the timeout.
     Silence,
 }
 
-/// The bytes of a frame.
+/// Encodes a frame.
 pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).expect("payloads are small").to_be_bytes();
     let head =
@@ -87,7 +87,7 @@ pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     [head.as_slice(), payload].concat()
 }
 
-/// The bytes of a head that ends its stream, in as many frames as it takes.
+/// Encodes a header block that ends its stream, in as many frames as needed.
 pub fn headers(stream: u32, head: &[u8]) -> Vec<u8> {
     let pieces = head.chunks(LARGEST);
     let last = pieces.len().saturating_sub(1);
@@ -98,7 +98,7 @@ pub fn headers(stream: u32, head: &[u8]) -> Vec<u8> {
     bytes.flatten().collect()
 }
 
-/// SETTINGS with these identifiers and values (RFC 9113 section 6.5.1).
+/// Encodes SETTINGS with these identifiers and values (RFC 9113 section 6.5.1).
 pub fn settings(values: &[(u16, u32)]) -> Vec<u8> {
     let payload = values
         .iter()
@@ -106,77 +106,79 @@ pub fn settings(values: &[(u16, u32)]) -> Vec<u8> {
     frame(kind::SETTINGS, 0, 0, &payload.collect::<Vec<_>>())
 }
 
-/// A field as a literal that enters no table (RFC 7541 section 6.2.2); any bytes may be in it.
+/// Encodes a field as a literal without indexing (RFC 7541 section 6.2.2). It accepts any bytes.
 pub fn field(name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Vec<u8> {
     [&[0][..], text(name.as_ref()).as_slice(), text(value.as_ref()).as_slice()].concat()
 }
 
-/// A head of these fields, in this order.
+/// Encodes these fields in this order.
 pub fn head(fields: &[(&str, &str)]) -> Vec<u8> {
     fields.iter().flat_map(|(name, value)| field(name, value)).collect()
 }
 
-/// A head with the four pseudo-fields of an ordinary request to `localhost`.
+/// Encodes the four pseudo-fields of a normal request to `localhost`.
 pub fn request(method: &str, path: &str) -> Vec<u8> {
     head(&[(":method", method), (":scheme", "https"), (":authority", "localhost"), (":path", path)])
 }
 
-/// A string without Huffman coding: its length as an integer with a prefix of seven bits (RFC 7541
+/// Encodes a string without Huffman coding; its length is an integer with a 7-bit prefix (RFC 7541
 /// sections 5.1, 5.2).
 fn text(bytes: &[u8]) -> Vec<u8> {
     let mut coded = Vec::new();
     let mut length = bytes.len();
     if length < 127 {
-        coded.push(u8::try_from(length).expect("it is below 127"));
+        coded.push(u8::try_from(length).expect("the length is below 127"));
     } else {
         coded.push(127);
         length -= 127;
         while length >= 128 {
-            coded.push(u8::try_from(length % 128).expect("it is below 128") | 128);
+            coded.push(u8::try_from(length % 128).expect("the value is below 128") | 128);
             length /= 128;
         }
-        coded.push(u8::try_from(length).expect("it is below 128"));
+        coded.push(u8::try_from(length).expect("the value is below 128"));
     }
     coded.extend_from_slice(bytes);
     coded
 }
 
-/// An open connection that has sent its preface and SETTINGS.
+/// An open connection after preface and SETTINGS.
 pub struct H2 {
     reading: Reading,
     writing: Writing,
 }
 
 impl H2 {
-    /// Opens one; its SETTINGS turn the peer's table of fields off, and push.
+    /// Opens a connection. Its SETTINGS disable the peer's dynamic table and push.
     pub async fn open(attacked: &Attacked, more: &[(u16, u32)]) -> Self {
         Self::named(attacked, "localhost", more).await
     }
 
-    /// The same, asking for this name in TLS.
+    /// Like `open`, with this server name in TLS.
     pub async fn named(attacked: &Attacked, name: &str, more: &[(u16, u32)]) -> Self {
         let (reading, writing) = attacked.tls(name, &[b"h2"]).await.split();
         let mut opened = Self { reading, writing };
         let first = [PREFACE, &settings(&[&[(1, 0), (2, 0)][..], more].concat())].concat();
-        opened.send(&first).await.expect("a new connection takes a preface");
+        opened.send(&first).await.expect("send the preface");
         opened
     }
 
-    /// Sends bytes; an error when the peer takes no more.
+    /// Sends bytes. Fails if the peer stops reading.
     pub async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         let sending = async {
             self.writing.write_all(bytes).await?;
             self.writing.flush().await
         };
-        timeout(PROMPT, sending).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        timeout(RESPONSE_TIMEOUT, sending)
+            .await
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }
 
-    /// The next frame; `None`: the connection has ended.
+    /// Reads the next frame; `None` at the end of the connection.
     pub async fn next(&mut self) -> Option<Frame> {
         next(&mut self.reading).await
     }
 
-    /// What the request on this stream comes to.
+    /// Waits for the outcome of the request on this stream.
     pub async fn outcome(&mut self, stream: u32) -> Outcome {
         let waiting = async {
             while let Some(frame) = self.next().await {
@@ -195,11 +197,10 @@ impl H2 {
             }
             Outcome::Closed
         };
-        timeout(PROMPT, waiting).await.unwrap_or(Outcome::Silence)
+        timeout(RESPONSE_TIMEOUT, waiting).await.unwrap_or(Outcome::Silence)
     }
 
-    /// The body of the answer on this stream, of which the head has been read; `None`: it breaks
-    /// off.
+    /// Reads the body of the answer on this stream, after its headers; `None` if it is incomplete.
     pub async fn body(&mut self, stream: u32) -> Option<Vec<u8>> {
         let mut body = Vec::new();
         let reading = async {
@@ -215,16 +216,16 @@ impl H2 {
                 }
             }
         };
-        timeout(PROMPT, reading).await.ok().flatten()
+        timeout(RESPONSE_TIMEOUT, reading).await.ok().flatten()
     }
 
-    /// Both directions apart.
+    /// Splits the connection, to read and write concurrently.
     pub fn split(self) -> (Reading, Writing) {
         (self.reading, self.writing)
     }
 }
 
-/// The next frame; `None`: the connection has ended.
+/// Reads the next frame; `None` at the end of the connection.
 pub async fn next(reading: &mut Reading) -> Option<Frame> {
     let mut head = [0; 9];
     reading.read_exact(&mut head).await.ok()?;
@@ -234,7 +235,7 @@ pub async fn next(reading: &mut Reading) -> Option<Frame> {
     Some(Frame { kind, flags, stream: u32::from_be_bytes(stream), payload })
 }
 
-/// Four bytes of a payload as a number.
+/// Decodes four bytes of a payload as a number.
 pub fn number(payload: &[u8], at: usize) -> u32 {
     payload
         .get(at..at + 4)
@@ -242,11 +243,11 @@ pub fn number(payload: &[u8], at: usize) -> u32 {
         .map_or(u32::MAX, u32::from_be_bytes)
 }
 
-/// The status that begins a head (RFC 7541 sections 6.1 and 6.2, appendices A and B); 0: it does
-/// not.
+/// Decodes the status at the start of a header block (RFC 7541 sections 6.1 and 6.2, appendices A
+/// and B); 0 if there is none.
 pub fn status(head: &[u8]) -> u16 {
     let mut head = head;
-    // A change of the table's size may come before.
+    // A table size update may precede it.
     while let [0x20..=0x3f, rest @ ..] = head {
         head = rest;
     }
@@ -264,7 +265,7 @@ pub fn status(head: &[u8]) -> u16 {
     }
 }
 
-/// Digits are the codes 00000 to 00010 and 011001 to 011111 (RFC 7541 appendix B).
+/// Decodes digits: the codes 00000 to 00010 and 011001 to 011111 (RFC 7541 appendix B).
 fn huffman_digits(coded: &[u8]) -> Vec<u8> {
     let mut bits =
         coded.iter().flat_map(|byte| (0..8).rev().map(move |bit| u8::from(byte >> bit & 1 == 1)));
@@ -288,7 +289,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_status_is_read_in_every_coding() {
+    fn status_is_decoded_in_every_coding() {
         for (head, expected) in [
             (&[0x88][..], 200),
             (&[0x20, 0x8d], 404),
@@ -304,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn long_strings_have_long_lengths() {
+    fn long_strings_have_multibyte_lengths() {
         assert_eq!(text(b"ab"), b"\x02ab");
         assert_eq!(text(&[b'a'; 127]).get(..3), Some(&[127, 0, b'a'][..]));
         assert_eq!(text(&[b'a'; 1337]).get(..3), Some(&[127, 0xba, 0x09][..]));

@@ -1,5 +1,5 @@
-//! A door on the way to a port: shut, it keeps those who knock waiting, so that a test can act
-//! while they wait.
+//! A TCP proxy with a gate: while the gate is closed, it accepts connections and holds them, so
+//! that a test can act in the meantime.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,9 +9,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-/// An open or shut door. Dropping it ends what passes through.
+/// A proxy with an open or closed gate. Dropping it stops accepting.
 pub struct Gate {
-    /// Where to knock, on loopback.
+    /// The loopback port for clients.
     pub port: u16,
     open: watch::Sender<bool>,
     waiting: Arc<AtomicUsize>,
@@ -19,10 +19,11 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// A gate that leads to this port, shut at first.
+    /// Starts a proxy to this port, with the gate closed.
     pub async fn before(to: u16) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("loopback has a free port");
-        let port = listener.local_addr().expect("it is bound").port();
+        let listener =
+            TcpListener::bind(("127.0.0.1", 0)).await.expect("bind a free loopback port");
+        let port = listener.local_addr().expect("the listener is bound").port();
         let (open, opened) = watch::channel(false);
         let waiting = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&waiting);
@@ -34,17 +35,17 @@ impl Gate {
         Self { port, open, waiting, task: task.abort_handle() }
     }
 
-    /// Lets everyone pass who waits, and who comes.
+    /// Forwards held and new connections.
     pub fn open(&self) {
         self.open.send_replace(true);
     }
 
-    /// Keeps everyone waiting who comes from now on.
-    pub fn shut(&self) {
+    /// Holds new connections.
+    pub fn close(&self) {
         self.open.send_replace(false);
     }
 
-    /// How many wait.
+    /// The number of held connections.
     pub fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
     }
@@ -66,7 +67,7 @@ async fn pass(
     let may_pass = opened.wait_for(|open| *open).await.is_ok();
     waiting.fetch_sub(1, Ordering::Relaxed);
     if may_pass && let Ok(mut to) = TcpStream::connect(("127.0.0.1", to)).await {
-        // How it ends is for the two ends to see.
+        // Both ends see any error themselves.
         let _ = copy_bidirectional(&mut from, &mut to).await;
     }
 }

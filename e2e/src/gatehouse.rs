@@ -1,5 +1,4 @@
-//! Everything in one process, as `make run` starts it: embedded store, demo model, local
-//! certificate.
+//! `gatehouse`, as started by `make run`: embedded store, demo model, local certificate.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,47 +10,41 @@ use crate::client::Visitor;
 use crate::process::Process;
 use crate::{free_port, program};
 
-/// A running `gatehouse` with a folder of its own. Dropping it stops it.
+/// A running `gatehouse` in its own folder. Dropping it stops it.
 pub struct Gatehouse {
-    /// Where https is served, on loopback.
+    /// The https port on loopback.
     pub https_port: u16,
-    /// Where http is redirected.
+    /// The http port, which redirects.
     pub http_port: u16,
-    /// Where metrics, health and reload are.
+    /// The admin port.
     pub admin_port: u16,
-    /// The program.
+    /// The process.
     pub process: Process,
     folder: TempDir,
 }
 
 impl Gatehouse {
-    /// Starts it on free ports and waits until it is ready.
+    /// Starts `gatehouse` on free ports and waits until it is ready.
     pub fn start() -> Self {
         Self::start_with(|_, _| {})
     }
 
-    /// Starts it after `adjust` had its say about the command line; it is given the folder too.
+    /// Like `start`, after `adjust` has changed the command line; it also receives the folder.
     pub fn start_with(adjust: impl FnOnce(&mut Command, &Path)) -> Self {
-        let folder = TempDir::new().expect("a temporary folder can be made");
+        let folder = TempDir::new().expect("create a temporary folder");
         let [https_port, http_port, admin_port] = [free_port(), free_port(), free_port()];
         Self::run(folder, https_port, http_port, admin_port, adjust)
     }
 
-    /// The same on these ports: https, http, admin.
+    /// Like `start_with` on these ports: https, http, admin.
     pub fn start_at(
         [https, http, admin]: [u16; 3],
         adjust: impl FnOnce(&mut Command, &Path),
     ) -> Self {
-        Self::run(
-            TempDir::new().expect("a temporary folder can be made"),
-            https,
-            http,
-            admin,
-            adjust,
-        )
+        Self::run(TempDir::new().expect("create a temporary folder"), https, http, admin, adjust)
     }
 
-    /// Starts it anew in the same folder, on other ports, after it has ended.
+    /// Starts a new process in the same folder on other ports, after the old one has exited.
     pub fn restart(self) -> Self {
         let [https_port, http_port, admin_port] = [free_port(), free_port(), free_port()];
         let Self { folder, .. } = self;
@@ -73,31 +66,31 @@ impl Gatehouse {
         running
     }
 
-    /// A new visitor who trusts the local CA.
+    /// A new visitor that trusts the local CA.
     pub fn visitor(&self) -> Visitor {
         Visitor::new(self.https_port, &self.ca())
     }
 
-    /// The local CA.
+    /// The local CA's certificate file.
     pub fn ca(&self) -> PathBuf {
         self.folder.path().join("certs/local-ca.pem")
     }
 
-    /// Where it keeps its data.
+    /// The data directory.
     pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
 
-    /// All that it keeps, as bytes: for looking whether something is in it.
-    pub fn kept(&self) -> Vec<u8> {
+    /// The contents of all data files, to search for a text.
+    pub fn stored(&self) -> Vec<u8> {
         let mut all = Vec::new();
         collect(&self.data(), &mut all);
-        assert!(!all.is_empty(), "the store keeps something");
+        assert!(!all.is_empty(), "the store is not empty");
         all
     }
 }
 
-/// The command line for a folder and ports; for tests of a start that fails, too.
+/// The command line for a folder and ports.
 pub fn command(folder: &TempDir, https_port: u16, http_port: u16, admin_port: u16) -> Command {
     let mut command = Command::new(program("gatehouse"));
     command
@@ -113,12 +106,12 @@ pub fn command(folder: &TempDir, https_port: u16, http_port: u16, admin_port: u1
     command
 }
 
-/// Whether `/readyz` on this admin port says yes.
+/// Whether `/readyz` on this admin port answers 200.
 pub fn is_ready(admin_port: u16) -> bool {
     admin(admin_port, "GET", "/readyz").is_some_and(|(status, _)| status == 200)
 }
 
-/// A request to an admin address, without any library in between; `None` when nobody answers.
+/// Sends a request to an admin address without an HTTP library; `None` without an answer.
 pub fn admin(port: u16, method: &str, path: &str) -> Option<(u16, String)> {
     use std::io::{Read as _, Write as _};
     let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).ok()?;
@@ -141,7 +134,7 @@ fn collect(folder: &Path, all: &mut Vec<u8>) {
         if path.is_dir() {
             collect(&path, all);
         } else if path.is_file() {
-            all.extend(fs::read(&path).expect("what is kept can be read"));
+            all.extend(fs::read(&path).expect("read a data file"));
         }
     }
 }

@@ -1,5 +1,5 @@
-//! New connections without pause: each shakes hands in full, checks the certificate against one
-//! root, and asks something.
+//! A continuous stream of new connections: each does a full handshake, verifies the certificate
+//! with one root, and sends a request.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,57 +19,62 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-/// How long one connection may take.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// Between two connections of a worker: machines are small, and others test on them.
+/// Timeout for one connection.
+const TIMEOUT: Duration = Duration::from_secs(60);
+/// Pause between two connections of a worker, to leave room for other tests on a small machine.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// An open connection that was not resumed from an earlier one.
+/// An open connection with a full handshake, not a resumed session.
 pub struct Connection {
     stream: TlsStream<TcpStream>,
     name: String,
 }
 
 impl Connection {
-    /// Shakes hands with whoever answers for `name` on this port of loopback, trusting one root.
+    /// Opens a TLS connection for `name` to this loopback port, trusting one root.
     pub async fn open(port: u16, name: &str, root: &Path) -> Result<Self, String> {
         Self::with(connector(root), port, name).await
     }
 
     async fn with(connector: TlsConnector, port: u16, name: &str) -> Result<Self, String> {
-        let shaking = async {
+        let handshake = async {
             let tcp = TcpStream::connect(("127.0.0.1", port))
                 .await
-                .map_err(|error| format!("connecting: {error}"))?;
+                .map_err(|error| format!("cannot connect: {error}"))?;
             let server = ServerName::try_from(name.to_owned()).expect("tests use valid names");
-            connector.connect(server, tcp).await.map_err(|error| format!("shaking hands: {error}"))
+            connector
+                .connect(server, tcp)
+                .await
+                .map_err(|error| format!("handshake failed: {error}"))
         };
-        let stream =
-            timeout(PATIENCE, shaking).await.map_err(|_| "shaking hands takes too long")??;
+        let stream = timeout(TIMEOUT, handshake).await.map_err(|_| "handshake timed out")??;
         Ok(Self { stream, name: name.to_owned() })
     }
 
-    /// The serial number of the certificate that it began with.
+    /// The serial number of the server's certificate.
     pub fn serial(&self) -> String {
-        let chain = self.stream.get_ref().1.peer_certificates().expect("servers show certificates");
-        X509Certificate::from_der(&chain[0]).expect("it was verified").1.raw_serial_as_string()
+        let chain =
+            self.stream.get_ref().1.peer_certificates().expect("servers present certificates");
+        X509Certificate::from_der(&chain[0])
+            .expect("the certificate was verified")
+            .1
+            .raw_serial_as_string()
     }
 
-    /// Asks for a path over HTTP/1.1 and reads the answer of a known length; the connection stays
-    /// open.
+    /// Sends a `GET` over HTTP/1.1 and reads the answer by its length; the connection stays open.
     pub async fn get(&mut self, path: &str) -> Result<String, String> {
         let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.name);
-        let asking = async {
+        let exchange = async {
             self.stream
                 .write_all(request.as_bytes())
                 .await
-                .map_err(|error| format!("asking: {error}"))?;
+                .map_err(|error| format!("cannot send: {error}"))?;
             let (mut answer, mut chunk) = (Vec::new(), [0; 2048]);
             loop {
                 match self.stream.read(&mut chunk).await {
-                    Ok(0) => return Err("the connection ended before its answer".to_owned()),
+                    Ok(0) => return Err("the connection closed before the answer".to_owned()),
                     Ok(length) => answer.extend_from_slice(chunk.get(..length).unwrap_or_default()),
-                    Err(error) => return Err(format!("reading: {error}")),
+                    Err(error) => return Err(format!("cannot read: {error}")),
                 }
                 let text = String::from_utf8_lossy(&answer);
                 let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
@@ -82,11 +87,11 @@ impl Connection {
                 }
             }
         };
-        timeout(PATIENCE, asking).await.map_err(|_| "the answer takes too long")?
+        timeout(TIMEOUT, exchange).await.map_err(|_| "the answer timed out")?
     }
 }
 
-/// Workers that connect, ask and close, over and over.
+/// Workers that connect, send a request and close, in a loop.
 pub struct Handshakes {
     stop: Arc<AtomicBool>,
     tried: Arc<AtomicU64>,
@@ -94,17 +99,17 @@ pub struct Handshakes {
     workers: Vec<JoinHandle<Vec<Fault>>>,
 }
 
-/// A connection that did not do its work.
+/// A failed connection.
 #[derive(Debug)]
 pub struct Fault {
-    /// When it was begun.
-    pub begun: Instant,
-    /// What came instead.
+    /// When the connection was started.
+    pub started: Instant,
+    /// Why it failed.
     pub reason: String,
 }
 
 impl Handshakes {
-    /// Starts this many workers, each asking `https://localhost:PORT/PATH`.
+    /// Starts this many workers, each requesting `https://localhost:PORT/PATH`.
     pub fn start(workers: usize, port: u16, root: &Path, path: &str) -> Self {
         let (stop, tried) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let serials = Arc::new(Mutex::new(BTreeMap::new()));
@@ -118,8 +123,8 @@ impl Handshakes {
                     let mut faults = Vec::new();
                     while !stop.load(Ordering::Relaxed) {
                         tried.fetch_add(1, Ordering::Relaxed);
-                        let begun = Instant::now();
-                        match ask(connector.clone(), port, &path).await {
+                        let started = Instant::now();
+                        match exchange(connector.clone(), port, &path).await {
                             Ok(serial) => {
                                 *serials
                                     .lock()
@@ -127,7 +132,7 @@ impl Handshakes {
                                     .entry(serial)
                                     .or_default() += 1
                             }
-                            Err(reason) => faults.push(Fault { begun, reason }),
+                            Err(reason) => faults.push(Fault { started, reason }),
                         }
                         tokio::time::sleep(PAUSE).await;
                     }
@@ -138,18 +143,17 @@ impl Handshakes {
         Self { stop, tried, serials, workers }
     }
 
-    /// How often each certificate was shown, by its serial number.
+    /// The number of connections per certificate, by serial number.
     pub fn serials(&self) -> BTreeMap<String, u64> {
         self.serials.lock().expect("no worker panics").clone()
     }
 
-    /// Connections begun so far.
+    /// Connections started so far.
     pub fn tried(&self) -> u64 {
         self.tried.load(Ordering::Relaxed)
     }
 
-    /// Lets each worker finish: how often each certificate was shown, connections begun, and what
-    /// went wrong.
+    /// Stops the workers and returns connections per certificate, connections started, and faults.
     pub async fn stop(self) -> (BTreeMap<String, u64>, u64, Vec<Fault>) {
         self.stop.store(true, Ordering::Relaxed);
         let mut faults = Vec::new();
@@ -161,7 +165,7 @@ impl Handshakes {
     }
 }
 
-async fn ask(connector: TlsConnector, port: u16, path: &str) -> Result<String, String> {
+async fn exchange(connector: TlsConnector, port: u16, path: &str) -> Result<String, String> {
     let mut connection = Connection::with(connector, port, "localhost").await?;
     let answer = connection.get(path).await?;
     match answer.starts_with("HTTP/1.1 200 ") {
@@ -171,14 +175,14 @@ async fn ask(connector: TlsConnector, port: u16, path: &str) -> Result<String, S
 }
 
 fn connector(root: &Path) -> TlsConnector {
-    // The first installation wins; later ones are refused, which is fine.
+    // Fails if a provider is already installed, which is fine.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let mut roots = RootCertStore::empty();
     roots
-        .add(CertificateDer::from_pem_file(root).expect("the root is PEM"))
-        .expect("it can be trusted");
+        .add(CertificateDer::from_pem_file(root).expect("read the root's PEM certificate"))
+        .expect("trust the CA");
     let mut tls = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-    // A resumed session would show the certificate it began with.
+    // A resumed session keeps the certificate of its first handshake.
     tls.resumption = Resumption::disabled();
     TlsConnector::from(Arc::new(tls))
 }

@@ -1,5 +1,5 @@
-//! Requests without pause over HTTP/1.1 and h2, each accounted for: answered in full, or failed and
-//! why.
+//! A continuous stream of requests over HTTP/1.1 and h2. Each is recorded as answered in full or as
+//! failed, with the reason.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -15,32 +15,48 @@ use tokio::task::JoinHandle;
 
 use crate::echo::NUMBER;
 
-/// After a failure a worker holds back, so that a closed door is not knocked at without end.
+/// Pause of a worker after a failure, so that a closed port does not cause a busy loop.
 const BACK_OFF: Duration = Duration::from_millis(10);
 
-/// What became of the requests.
+/// The results of all requests.
 #[derive(Debug, Default)]
 pub struct Tally {
-    /// The numbers of those answered 200, to the last byte.
+    /// The numbers of the requests answered 200 in full.
     pub answered: HashSet<u64>,
-    /// Those that were not.
+    /// All other requests.
     pub failures: Vec<Failure>,
 }
 
-/// A request that was not answered as it should.
+impl Tally {
+    /// Checks that every request was answered.
+    ///
+    /// # Panics
+    /// With the number of failures and the first one.
+    pub fn assert_no_failures(&self) {
+        let failures = &self.failures;
+        assert!(
+            failures.is_empty(),
+            "{} requests failed, the first: {:?}",
+            failures.len(),
+            failures.first()
+        );
+    }
+}
+
+/// A failed request.
 #[derive(Debug)]
 pub struct Failure {
     /// Its number.
     pub number: u64,
     /// When it was sent.
     pub sent: Instant,
-    /// What came instead.
+    /// Why it failed.
     pub reason: String,
-    /// Whether no connection could be made.
+    /// Whether connecting failed.
     pub no_connection: bool,
 }
 
-/// Workers that ask without pause, half over HTTP/1.1 and half over h2.
+/// Workers that send requests in a loop, half over HTTP/1.1 and half over h2.
 pub struct Load {
     stop: Arc<AtomicBool>,
     answered: Arc<AtomicU64>,
@@ -48,7 +64,7 @@ pub struct Load {
 }
 
 impl Load {
-    /// Starts this many workers, each with connections of its own, asking for `url` with these
+    /// Starts this many workers, each with its own connections, requesting `url` with these
     /// headers.
     pub fn start(workers: usize, ca: &Path, url: &str, headers: &[(&'static str, String)]) -> Self {
         let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
@@ -72,22 +88,22 @@ impl Load {
         Self { stop, answered, workers }
     }
 
-    /// How many were answered so far.
+    /// The number of answers so far.
     pub fn answered(&self) -> u64 {
         self.answered.load(Ordering::Relaxed)
     }
 
-    /// Waits until this many more were answered.
+    /// Waits for this many more answers.
     pub async fn answers(&self, more: u64) {
         let enough = self.answered() + more;
-        let deadline = Instant::now() + crate::process::PATIENCE;
+        let deadline = Instant::now() + crate::process::TIMEOUT;
         while self.answered() < enough {
-            assert!(Instant::now() < deadline, "patience is over waiting for {more} more answers");
+            assert!(Instant::now() < deadline, "timed out waiting for {more} more answers");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
-    /// Lets each worker finish its request, and adds up.
+    /// Stops the workers after their current request and returns the combined results.
     pub async fn stop(self) -> Tally {
         self.stop.store(true, Ordering::Relaxed);
         let mut all = Tally::default();
@@ -100,23 +116,23 @@ impl Load {
     }
 }
 
-/// A client that trusts this CA alone and speaks this HTTP alone.
+/// A client that trusts only this CA and uses only this HTTP version.
 pub fn client(ca: &Path, version: Version) -> Client {
-    // The first installation wins; later ones are refused, which is fine.
+    // Fails if a provider is already installed, which is fine.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let mut roots = RootCertStore::empty();
     roots
-        .add(CertificateDer::from_pem_file(ca).expect("the CA is a PEM certificate"))
-        .expect("it can be trusted");
+        .add(CertificateDer::from_pem_file(ca).expect("read the CA's PEM certificate"))
+        .expect("trust the CA");
     let mut tls = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     let alpn: &[u8] = if version == Version::HTTP_2 { b"h2" } else { b"http/1.1" };
     tls.alpn_protocols = vec![alpn.to_vec()];
     let builder = Client::builder()
         .tls_backend_preconfigured(tls)
         .no_proxy()
-        .timeout(crate::process::PATIENCE);
+        .timeout(crate::process::TIMEOUT);
     let builder = if version == Version::HTTP_2 { builder } else { builder.http1_only() };
-    builder.build().expect("the client can be built")
+    builder.build().expect("build the client")
 }
 
 struct Worker {
@@ -131,7 +147,7 @@ impl Worker {
         let mut tally = Tally::default();
         while !self.stop.load(Ordering::Relaxed) {
             let (number, sent) = (next.fetch_add(1, Ordering::Relaxed), Instant::now());
-            match self.ask(number).await {
+            match self.send(number).await {
                 Ok(()) => {
                     self.answered.fetch_add(1, Ordering::Relaxed);
                     tally.answered.insert(number);
@@ -145,7 +161,7 @@ impl Worker {
         tally
     }
 
-    async fn ask(&self, number: u64) -> Result<(), (String, bool)> {
+    async fn send(&self, number: u64) -> Result<(), (String, bool)> {
         let failed = |error: reqwest::Error| (format!("{error:?}"), error.is_connect());
         let request = self.request.try_clone().expect("a GET has no body").header(NUMBER, number);
         let response = request.send().await.map_err(failed)?;

@@ -1,5 +1,5 @@
-//! Pebble, Let's Encrypt's test authority: strict, refusing one good nonce in twenty; every name is
-//! this machine.
+//! Pebble, Let's Encrypt's test authority, in strict mode: it rejects one valid nonce in twenty and
+//! resolves every name to this machine.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::free_port;
 use crate::load::client;
 use crate::process::{Process, eventually};
 
-/// The authority, and the name server that it asks. Dropping it stops both.
+/// The authority and its name server. Dropping it stops both.
 pub struct Pebble {
     port: u16,
     management: u16,
@@ -26,16 +26,17 @@ pub struct Pebble {
 }
 
 impl Pebble {
-    /// Starts it: it comes to these ports to see proofs, and what it issues lives so long.
+    /// Starts Pebble. It validates challenges at these ports and issues certificates with this
+    /// lifetime.
     pub fn start(tls: u16, http: u16, lifetime: Duration) -> Self {
         let mut pebble = Self::down(tls, http, lifetime);
         pebble.up();
         pebble
     }
 
-    /// The same, before it is started for the first time.
+    /// Prepares Pebble without starting the authority.
     pub fn down(tls: u16, http: u16, lifetime: Duration) -> Self {
-        let folder = TempDir::new().expect("a temporary folder can be made");
+        let folder = TempDir::new().expect("create a temporary folder");
         let [port, management, name_server, name_management] =
             [free_port(), free_port(), free_port(), free_port()];
         https_certificate(folder.path());
@@ -48,7 +49,7 @@ impl Pebble {
             "ocspResponderURL": "", "externalAccountBindingRequired": false,
             "certificateValidityPeriod": lifetime.as_secs(),
         }});
-        fs::write(path("config.json"), settings.to_string()).expect("the settings can be written");
+        fs::write(path("config.json"), settings.to_string()).expect("write the settings");
         let names = Process::start(
             "pebble-challtestsrv",
             Command::new("pebble-challtestsrv")
@@ -69,7 +70,7 @@ impl Pebble {
         Self { port, management, name_server, _names: names, server: None, folder }
     }
 
-    /// Starts the server: without memory of what was, and with a new root.
+    /// Starts the authority, without earlier state and with a new root.
     pub fn up(&mut self) {
         let server = Process::start(
             "pebble",
@@ -92,19 +93,19 @@ impl Pebble {
         listening(self.management);
     }
 
-    /// The keys of a `[[certificate]]` that is ordered here.
+    /// The keys of a `[[certificate]]` to order from this authority.
     pub fn keys(&self) -> String {
         self.keys_through(self.port)
     }
 
-    /// The same, reached through another port that leads here: all URLs of an answer carry the host
-    /// that was asked.
+    /// Like `keys`, through another port that leads to Pebble. All URLs in its answers use the
+    /// request's host.
     pub fn keys_through(&self, port: u16) -> String {
         let (directory, root) = (self.directory_through(port), self.https_root());
         format!("directory = \"{directory}\"\nca_file = \"{}\"\n", root.display())
     }
 
-    /// Where ACME is served, on loopback.
+    /// The ACME port on loopback.
     pub fn port(&self) -> u16 {
         self.port
     }
@@ -114,37 +115,37 @@ impl Pebble {
         self.directory_through(self.port)
     }
 
-    /// The same through another port that leads here.
+    /// Like `directory`, through another port that leads to Pebble.
     pub fn directory_through(&self, port: u16) -> String {
         format!("https://localhost:{port}/dir")
     }
 
-    /// The root of its own HTTPS.
+    /// The root certificate of its own HTTPS.
     pub fn https_root(&self) -> PathBuf {
         self.folder.path().join("https-root.pem")
     }
 
-    /// The root of what it issues, as a file.
+    /// The root certificate of issued certificates, as a file.
     pub async fn root(&self) -> PathBuf {
         let client = client(&self.https_root(), Version::HTTP_11);
-        let asked =
+        let answer =
             client.get(format!("https://localhost:{}/roots/0", self.management)).send().await;
-        let pem = asked
+        let pem = answer
             .expect("the management address answers")
             .text()
             .await
-            .expect("it answers in full");
+            .expect("read the whole answer");
         let path = self.folder.path().join("root.pem");
-        fs::write(&path, pem).expect("the root can be written");
+        fs::write(&path, pem).expect("write the root");
         path
     }
 
-    /// Orders that were placed, by its own account.
+    /// The number of orders, from its log.
     pub fn orders(&self) -> usize {
         self.log().matches(" orders in the db").count()
     }
 
-    /// Certificates that were issued, by its own account.
+    /// The number of issued certificates, from its log.
     pub fn issued(&self) -> usize {
         self.log().matches("Issued certificate serial").count()
     }
@@ -154,24 +155,22 @@ impl Pebble {
     }
 }
 
-/// Makes a root and, below it, the certificate that Pebble shows.
+/// Creates a root and the certificate that Pebble presents.
 fn https_certificate(folder: &Path) {
-    let root_key = KeyPair::generate().expect("a key can be made");
+    let root_key = KeyPair::generate().expect("generate a key");
     let mut root = CertificateParams::new(vec!["Test root".to_owned()]).expect("the name is valid");
     root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let certificate = root.self_signed(&root_key).expect("the root can be signed");
-    let key = KeyPair::generate().expect("a key can be made");
+    let certificate = root.self_signed(&root_key).expect("sign the root");
+    let key = KeyPair::generate().expect("generate a key");
     let leaf = CertificateParams::new(vec!["localhost".to_owned()]).expect("the name is valid");
-    let leaf = leaf
-        .signed_by(&key, &Issuer::from_params(&root, &root_key))
-        .expect("the leaf can be signed");
+    let leaf = leaf.signed_by(&key, &Issuer::from_params(&root, &root_key)).expect("sign the leaf");
     let files = [
         ("https-root.pem", certificate.pem()),
         ("cert.pem", leaf.pem()),
         ("key.pem", key.serialize_pem()),
     ];
     for (name, text) in files {
-        fs::write(folder.join(name), text).expect("the certificate can be written");
+        fs::write(folder.join(name), text).expect("write the certificate");
     }
 }
 

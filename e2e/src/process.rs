@@ -1,4 +1,4 @@
-//! Any program: started with its output kept, waited for by condition, stopped by its own id.
+//! A child process: captures its output, waits for conditions, and stops it by its id.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// How long a condition may take before the test fails. Generous: machines are small and busy.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+/// Timeout for a condition. Generous, because test machines are small and busy.
+pub const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A running program. Dropping it kills it.
 pub struct Process {
@@ -21,14 +21,14 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts a program; its standard output and error are kept as one log.
+    /// Starts a program and captures its standard output and error as one log.
     pub fn start(name: &str, command: &mut Command) -> Self {
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .unwrap_or_else(|error| panic!("{name} does not start: {error}"));
+            .unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
         let log = Arc::new(Mutex::new(String::new()));
         let mut readers = Vec::new();
         if let Some(output) = child.stdout.take() {
@@ -40,30 +40,30 @@ impl Process {
         Self { name: name.to_owned(), child, log, readers }
     }
 
-    /// All it has printed so far.
+    /// Its output so far.
     pub fn log(&self) -> String {
         self.log.lock().expect("no reader panics").clone()
     }
 
-    /// The operating system's id of it.
+    /// Its process id.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Waits until `condition` gives a value.
+    /// Waits until `condition` returns a value.
     ///
     /// # Panics
-    /// With the log, when the program ends first or patience does.
+    /// With the log, if the program exits first or after a timeout.
     pub fn wait_for<T>(&mut self, what: &str, mut condition: impl FnMut(&Self) -> Option<T>) -> T {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             if let Some(value) = condition(self) {
                 return value;
             }
-            let ended = self.child.try_wait().expect("a child can be asked");
+            let ended = self.child.try_wait().expect("query a child's status");
             let why = match ended {
-                Some(status) => format!("it ended with {status}"),
-                None if Instant::now() > deadline => "patience is over".to_owned(),
+                Some(status) => format!("it exited with {status}"),
+                None if Instant::now() > deadline => "timed out".to_owned(),
                 None => {
                     pause();
                     continue;
@@ -78,28 +78,28 @@ impl Process {
         self.wait_for(text, |process| process.log().contains(text).then_some(()));
     }
 
-    /// Sends a signal to this program alone.
+    /// Sends a signal to this process only.
     pub fn signal(&self, signal: Signal) {
         let id = i32::try_from(self.child.id()).expect("process ids are small");
-        kill(Pid::from_raw(id), signal).expect("a running child takes signals");
+        kill(Pid::from_raw(id), signal).expect("signal a running child");
     }
 
-    /// Waits for the program to end by itself.
+    /// Waits for the program to exit.
     ///
     /// # Panics
-    /// With the log, when it does not.
+    /// With the log, after a timeout.
     pub fn wait(&mut self) -> ExitStatus {
-        self.wait_within(PATIENCE)
+        self.wait_within(TIMEOUT)
     }
 
-    /// The same, for programs that take their time.
+    /// Like `wait`, with this timeout.
     ///
     /// # Panics
-    /// With the log, when it does not end.
-    pub fn wait_within(&mut self, patience: Duration) -> ExitStatus {
-        let deadline = Instant::now() + patience;
+    /// With the log, after the timeout.
+    pub fn wait_within(&mut self, timeout: Duration) -> ExitStatus {
+        let deadline = Instant::now() + timeout;
         loop {
-            if let Some(status) = self.child.try_wait().expect("a child can be asked") {
+            if let Some(status) = self.child.try_wait().expect("query a child's status") {
                 for reader in self.readers.drain(..) {
                     reader.join().expect("no reader panics");
                 }
@@ -107,7 +107,7 @@ impl Process {
             }
             assert!(
                 Instant::now() < deadline,
-                "{} does not end. Its log:\n{}",
+                "{} does not exit. Its log:\n{}",
                 self.name,
                 self.log()
             );
@@ -117,9 +117,9 @@ impl Process {
 }
 
 impl Drop for Process {
-    #[expect(clippy::print_stderr, reason = "a failed test shows what the program said")]
+    #[expect(clippy::print_stderr, reason = "a failed test shows the program's log")]
     fn drop(&mut self) {
-        // Both fail only when the program has ended already, which is what is wanted.
+        // Both fail only if the program has already exited.
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
@@ -128,22 +128,22 @@ impl Drop for Process {
     }
 }
 
-/// Polls a condition of the outside world until it gives a value.
+/// Polls a condition until it returns a value.
 ///
 /// # Panics
-/// When patience is over.
+/// After a timeout.
 pub fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     loop {
         if let Some(value) = condition() {
             return value;
         }
-        assert!(Instant::now() < deadline, "patience is over waiting for {what}");
+        assert!(Instant::now() < deadline, "timed out waiting for {what}");
         pause();
     }
 }
 
-/// The step of a poll; what is waited for is always a condition.
+/// The polling interval.
 fn pause() {
     std::thread::park_timeout(Duration::from_millis(20));
 }

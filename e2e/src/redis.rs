@@ -1,4 +1,4 @@
-//! A real Redis of the test's own: empty, on a free port, in memory.
+//! A real Redis for one test: empty, on a free port, in memory.
 
 use std::process::Command;
 
@@ -9,9 +9,9 @@ use crate::process::Process;
 
 /// A running Redis. Dropping it stops it.
 pub struct Redis {
-    /// As `REDIS_URL` takes it.
+    /// Its URL, as for `REDIS_URL`.
     pub url: String,
-    /// Its port on loopback.
+    /// Its loopback port.
     pub port: u16,
     process: Process,
     folder: TempDir,
@@ -20,15 +20,15 @@ pub struct Redis {
 impl Redis {
     /// Starts Redis and waits until it accepts connections.
     pub fn start() -> Self {
-        let folder = TempDir::new().expect("a temporary folder can be made");
+        let folder = TempDir::new().expect("create a temporary folder");
         let port = free_port();
         let process = spawn(port, &folder);
         Self { url: format!("redis://127.0.0.1:{port}"), port, process, folder }
     }
 
-    /// All that Redis keeps, as the bytes of a dump: for looking whether something is in it.
+    /// All data in Redis as the bytes of a dump, to search for a text.
     pub fn dump(&self) -> Vec<u8> {
-        let file = self.folder.path().join("look.rdb");
+        let file = self.folder.path().join("dump.rdb");
         let saved = Command::new("redis-cli")
             .args(["-p", &self.port.to_string(), "--rdb"])
             .arg(&file)
@@ -42,7 +42,7 @@ impl Redis {
         std::fs::read(&file).expect("redis-cli wrote the dump")
     }
 
-    /// What it has printed.
+    /// Its output so far.
     pub fn log(&self) -> String {
         self.process.log()
     }

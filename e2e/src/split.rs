@@ -14,15 +14,15 @@ use crate::{free_port, program, workspace};
 
 /// The gateway, two backends and Redis. Dropping it stops them all.
 pub struct Split {
-    /// Where https is served, on loopback.
+    /// The https port on loopback.
     pub https_port: u16,
     /// The gateway's admin port.
     pub admin_port: u16,
-    /// The front door.
+    /// The gateway process.
     pub gateway: Process,
     /// Both backends, each with its port.
     pub backends: Vec<(u16, Process)>,
-    /// What they share.
+    /// The shared Redis.
     pub redis: Redis,
     folder: TempDir,
 }
@@ -30,7 +30,7 @@ pub struct Split {
 impl Split {
     /// Starts everything and waits until it is ready.
     pub fn start() -> Self {
-        let folder = TempDir::new().expect("a temporary folder can be made");
+        let folder = TempDir::new().expect("create a temporary folder");
         let redis = Redis::start();
         let backends: Vec<(u16, Process)> =
             (0..2).map(|_| backend(&redis, folder.path())).collect();
@@ -38,7 +38,7 @@ impl Split {
         let ports: Vec<u16> = backends.iter().map(|(port, _)| *port).collect();
         let settings = configuration(https_port, http_port, admin_port, &ports, folder.path());
         let path = folder.path().join("gateway.toml");
-        fs::write(&path, settings).expect("the configuration can be written");
+        fs::write(&path, settings).expect("write the configuration");
         let mut gateway = Process::start(
             "gateway",
             Command::new(program("gateway"))
@@ -51,29 +51,29 @@ impl Split {
         Self { https_port, admin_port, gateway, backends, redis, folder }
     }
 
-    /// A new visitor who trusts the local CA.
+    /// A new visitor that trusts the local CA.
     pub fn visitor(&self) -> Visitor {
         Visitor::new(self.https_port, &self.ca())
     }
 
-    /// The local CA.
+    /// The local CA's certificate file.
     pub fn ca(&self) -> PathBuf {
         self.folder.path().join("certs/local-ca.pem")
     }
 
-    /// The configuration file, for changing it.
+    /// The configuration file.
     pub fn configuration(&self) -> PathBuf {
         self.folder.path().join("gateway.toml")
     }
 
-    /// The logs of all of them.
+    /// The logs of all processes.
     pub fn logs(&self) -> String {
         let backends: String = self.backends.iter().map(|(_, process)| process.log()).collect();
         format!("{}{backends}{}", self.gateway.log(), self.redis.log())
     }
 }
 
-/// One backend process on this Redis, and its port.
+/// Starts a backend on this Redis; returns its port too.
 fn backend(redis: &Redis, folder: &Path) -> (u16, Process) {
     let [port, admin_port] = [free_port(), free_port()];
     let mut process = Process::start(

@@ -1,5 +1,5 @@
-//! Clients of plain HTTP/1.1 that forgive nothing: without a library, so without a silent second
-//! attempt. A connection refused, reset, or closed without having said so is a fault.
+//! Strict clients for plain HTTP/1.1. They use no library, so nothing is retried silently. A
+//! connection that is refused, reset or closed without announcement is a fault.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -9,49 +9,60 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::process::PATIENCE;
+use crate::process::TIMEOUT;
 
-/// How a client uses connections.
+/// How a client reuses connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Habit {
-    /// A new one for each request.
-    Fresh,
-    /// One for as long as the server does not say that an answer was the last.
-    Kept,
+pub enum Reuse {
+    /// A new connection for each request.
+    Never,
+    /// One connection until the server announces its end.
+    KeepAlive,
 }
 
-/// What became of the requests.
+/// The results of all requests.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// Requests answered 200, to the last byte.
+    /// Requests answered 200 in full.
     pub answered: u64,
     /// Connections opened.
     pub connections: u64,
-    /// Bodies that came.
+    /// Distinct bodies received.
     pub bodies: BTreeSet<String>,
-    /// What went wrong.
+    /// Failed requests.
     pub faults: Vec<String>,
 }
 
-/// Clients that ask again and again.
+impl Report {
+    /// Checks that every request was answered.
+    ///
+    /// # Panics
+    /// With the number of faults and the first one.
+    pub fn assert_no_faults(&self) {
+        let faults = &self.faults;
+        assert!(faults.is_empty(), "{} faults, the first: {:?}", faults.len(), faults.first());
+    }
+}
+
+/// Clients that send requests in a loop.
 pub struct Strict {
     stop: Arc<AtomicBool>,
     clients: Vec<JoinHandle<Report>>,
 }
 
 impl Strict {
-    /// Starts a client for each of these habits; all ask for `path` at this port of loopback.
-    pub fn start(habits: &[Habit], port: u16, path: &'static str) -> Self {
+    /// Starts one client per entry; all request `path` from this loopback port.
+    pub fn start(entries: &[Reuse], port: u16, path: &'static str) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let client = |(index, habit): (usize, &Habit)| {
-            let (stop, habit) = (Arc::clone(&stop), *habit);
-            std::thread::spawn(move || ask_on(habit, port, path, index as u64, &stop))
+        let client = |(index, reuse): (usize, &Reuse)| {
+            let (stop, reuse) = (Arc::clone(&stop), *reuse);
+            std::thread::spawn(move || run(reuse, port, path, index as u64, &stop))
         };
-        let clients = habits.iter().enumerate().map(client).collect();
+        let clients = entries.iter().enumerate().map(client).collect();
         Self { stop, clients }
     }
 
-    /// Lets each client finish its request, and adds up.
+    /// Stops the clients after their current request and returns the combined results.
     pub fn stop(self) -> Report {
         self.stop.store(true, Ordering::Relaxed);
         let mut all = Report::default();
@@ -66,30 +77,29 @@ impl Strict {
     }
 }
 
-fn ask_on(habit: Habit, port: u16, path: &str, seed: u64, stop: &AtomicBool) -> Report {
+fn run(reuse: Reuse, port: u16, path: &str, seed: u64, stop: &AtomicBool) -> Report {
     let mut report = Report::default();
     let mut kept = None;
     while !stop.load(Ordering::Relaxed) {
-        match ask(&mut kept, habit, port, path, &mut report) {
+        match exchange(&mut kept, reuse, port, path, &mut report) {
             Ok(body) => {
                 report.answered += 1;
                 report.bodies.insert(body);
             }
             Err(error) => {
-                report.faults.push(format!("{habit:?}: {error}"));
+                report.faults.push(format!("{reuse:?}: {error}"));
                 kept = None;
             }
         }
-        // Idle for a while, never for the same: closing an idle connection meets a request on its
-        // way only by chance.
+        // The idle time varies, so that a close can meet a request in flight.
         std::thread::sleep(Duration::from_millis((report.answered * 7 + seed * 3) % 11));
     }
     report
 }
 
-fn ask(
+fn exchange(
     kept: &mut Option<BufReader<TcpStream>>,
-    habit: Habit,
+    reuse: Reuse,
     port: u16,
     path: &str,
     report: &mut Report,
@@ -98,12 +108,12 @@ fn ask(
         Some(stream) => stream,
         None => {
             let stream = TcpStream::connect(("127.0.0.1", port))?;
-            stream.set_read_timeout(Some(PATIENCE))?;
+            stream.set_read_timeout(Some(TIMEOUT))?;
             report.connections += 1;
             BufReader::new(stream)
         }
     };
-    let last = if habit == Habit::Fresh { "Connection: close\r\n" } else { "" };
+    let last = if reuse == Reuse::Never { "Connection: close\r\n" } else { "" };
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost:{port}\r\n{last}\r\n");
     stream.get_mut().write_all(request.as_bytes())?;
     let (mut length, mut closes) = (0, false);
@@ -132,7 +142,7 @@ fn ask(
     if !closes {
         *kept = Some(stream);
     } else if stream.read(&mut [0])? != 0 {
-        return Err(std::io::Error::other("more than an answer"));
+        return Err(std::io::Error::other("data after the last answer"));
     }
     Ok(String::from_utf8_lossy(&body).into_owned())
 }

@@ -1,4 +1,5 @@
-//! What operators and strangers get wrong: each a clear error at the right place, and nothing lost.
+//! Mistakes of operators and clients: each causes a clear error in the right place and loses
+//! nothing.
 
 use std::fs;
 use std::net::TcpListener;
@@ -13,13 +14,13 @@ use serde_json::json;
 use tempfile::TempDir;
 
 #[test]
-fn an_occupied_port_is_named_and_ends_the_start() {
+fn start_fails_on_an_occupied_port_and_names_it() {
     let folder = TempDir::new().unwrap();
     let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = taken.local_addr().unwrap().port();
     let mut process =
         Process::start("gatehouse", &mut command(&folder, port, free_port(), free_port()));
-    assert!(!process.wait().success(), "it must not go on without its port");
+    assert!(!process.wait().success(), "it must not run without its port");
     let log = process.log();
     assert!(
         log.contains(&format!("127.0.0.1:{port}")) && log.contains("another program listens there"),
@@ -29,7 +30,7 @@ fn an_occupied_port_is_named_and_ends_the_start() {
 }
 
 #[test]
-fn an_unknown_configuration_key_is_refused_with_place_and_suggestion() {
+fn unknown_configuration_key_is_rejected_with_position_and_suggestion() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("gateway.toml");
     fs::write(
@@ -50,7 +51,7 @@ fn an_unknown_configuration_key_is_refused_with_place_and_suggestion() {
 }
 
 #[test]
-fn an_unreadable_certificate_is_named() {
+fn missing_certificate_file_is_named() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("gateway.toml");
     let text = format!(
@@ -69,7 +70,7 @@ fn an_unreadable_certificate_is_named() {
 }
 
 #[test]
-fn an_unreachable_redis_is_named_and_its_password_is_not() {
+fn unreachable_redis_is_logged_without_its_password() {
     let folder = TempDir::new().unwrap();
     let port = free_port();
     let mut process = Process::start(
@@ -86,7 +87,7 @@ fn an_unreachable_redis_is_named_and_its_password_is_not() {
 }
 
 #[test]
-fn an_unknown_or_wrong_setting_of_the_backend_is_named() {
+fn invalid_backend_setting_is_named() {
     let mut process = Process::start(
         "backend",
         Command::new(program("backend"))
@@ -102,7 +103,7 @@ fn an_unknown_or_wrong_setting_of_the_backend_is_named() {
 }
 
 #[tokio::test]
-async fn malformed_requests_are_problems_that_say_what_was_expected() {
+async fn malformed_api_requests_return_problem_details() {
     let gatehouse = Gatehouse::start();
     let mut visitor: Visitor = gatehouse.visitor();
     let big = json!({"message": "x".repeat(300 * 1024)});
@@ -123,10 +124,10 @@ async fn malformed_requests_are_problems_that_say_what_was_expected() {
     assert_eq!(answer.status(), 403);
 
     let (status, _) = visitor.get("/api/me").await;
-    assert_eq!(status, 401, "nothing of this made an account");
+    assert_eq!(status, 401, "none of these requests created an account");
     let (status, _) = visitor.write(Method::POST, "/api/me", &json!({})).await;
     assert_eq!(status, 200);
-    let (status, problem) = visitor.get("/api/sessions/nobody-has-this/messages").await;
+    let (status, problem) = visitor.get("/api/sessions/no-such-session/messages").await;
     assert_eq!((status, &problem["type"]), (404, &json!("not-found")));
 
     let mut live = visitor.join("ada-1", "Ada").await;
@@ -134,6 +135,6 @@ async fn malformed_requests_are_problems_that_say_what_was_expected() {
     assert_eq!(live.closed().await, 4501);
 
     let (status, _) = visitor.get("/api/me").await;
-    assert_eq!(status, 200, "and everything still works");
+    assert_eq!(status, 200, "everything still works");
     assert!(!gatehouse.process.log().contains("panicked"));
 }

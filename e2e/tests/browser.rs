@@ -1,6 +1,5 @@
 //! The page in a real browser over HTTPS, once with everything in one process and once with Redis
-//! and two backends; and that nothing the server keeps or logs holds what people wrote to each
-//! other.
+//! and two backends. Afterwards, the server's data and logs must not contain the private messages.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,20 +9,19 @@ use e2e::process::Process;
 use e2e::split::Split;
 use e2e::workspace;
 
-/// What the specs let people say to each other in private (`ui/e2e`): it must be nowhere on the
-/// server.
+/// The text of private messages in the specs (`ui/e2e`). It must be nowhere on the server.
 const PRIVATE_WORDS: &str = "quince-marmalade";
 
 #[test]
-fn the_page_works_with_everything_in_one_process() {
+fn page_works_in_one_process() {
     let gatehouse = Gatehouse::start();
     run_specs(gatehouse.https_port, &gatehouse.ca());
-    assert_absent("the data folder", &gatehouse.kept());
+    assert_absent("the data folder", &gatehouse.stored());
     assert_absent("the log", gatehouse.process.log().as_bytes());
 }
 
 #[test]
-fn the_page_works_with_redis_and_two_backends() {
+fn page_works_with_redis_and_two_backends() {
     let split = Split::start();
     run_specs(split.https_port, &split.ca());
     assert_absent("Redis", &split.redis.dump());
@@ -31,7 +29,7 @@ fn the_page_works_with_redis_and_two_backends() {
 }
 
 fn run_specs(https_port: u16, ca: &Path) {
-    let results = tempfile::TempDir::new().expect("a temporary folder can be made");
+    let results = tempfile::TempDir::new().expect("create a temporary folder");
     let mut process = Process::start(
         "playwright",
         Command::new("npm")
@@ -46,10 +44,10 @@ fn run_specs(https_port: u16, ca: &Path) {
     let status = process.wait_within(std::time::Duration::from_secs(1000));
     let log = process.log();
     assert!(status.success(), "the specs failed:\n{log}");
-    assert!(log.contains(" passed"), "specs were run:\n{log}");
+    assert!(log.contains(" passed"), "no specs ran:\n{log}");
     assert!(
         !log.contains(" skipped") && !log.contains(" flaky"),
-        "none was skipped or passed only by a retry:\n{log}"
+        "specs were skipped or needed a retry:\n{log}"
     );
 }
 
@@ -57,6 +55,6 @@ fn assert_absent(place: &str, bytes: &[u8]) {
     let words = PRIVATE_WORDS.as_bytes();
     assert!(
         !bytes.windows(words.len()).any(|window| window == words),
-        "{place} holds what was said in private"
+        "{place} contains a private message"
     );
 }

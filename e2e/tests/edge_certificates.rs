@@ -1,5 +1,5 @@
-//! Three gateways behind HAProxy, one Redis, one authority: one of them orders, all serve, and the
-//! one that is killed in the middle of an order is succeeded by another.
+//! Three gateways behind HAProxy with one Redis and one authority: one orders, all serve, and when
+//! the one that orders is killed, another continues.
 
 use std::fs;
 use std::path::Path;
@@ -12,38 +12,39 @@ use e2e::free_port;
 use e2e::gate::Gate;
 use e2e::handshakes::{Connection, Handshakes};
 use e2e::pebble::Pebble;
-use e2e::process::PATIENCE;
+use e2e::process::TIMEOUT;
 use e2e::redis::Redis;
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
-/// A renewal is due after two thirds of it; a killed gateway's lock runs out well within the last
-/// third.
+/// A renewal is due after two thirds of the lifetime. A killed gateway's lease expires well within
+/// the last third.
 const LIFETIME: Duration = Duration::from_secs(110);
 const WORKERS: usize = 4;
+const CERTIFICATE: &str = r#"name = "public"
+source = "acme"
+names = ["localhost"]
+challenges = ["tls-alpn-01"]
+"#;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_gateway_killed_after_or_amid_an_order_is_succeeded_and_connections_are_served_all_along()
-{
+async fn another_gateway_continues_ordering_when_one_is_killed() {
     let (backend, redis) = (Echo::start().await, Redis::start());
     let targets: Vec<Target> =
         (0..3).map(|_| Target { https: free_port(), admin: free_port() }).collect();
     let balancer = Balancer::start(&targets);
-    let proofs = Gate::before(balancer.port).await;
-    proofs.open();
-    let pebble = Pebble::start(proofs.port, free_port(), LIFETIME);
+    let validation = Gate::before(balancer.port).await;
+    validation.open();
+    let pebble = Pebble::start(validation.port, free_port(), LIFETIME);
     let directory = Gate::before(pebble.port()).await;
     let shared = shared(&redis);
     let start = |target: Target| {
-        let certificate = format!(
-            "name = \"public\"\nsource = \"acme\"\nnames = [\"localhost\"]\nchallenges = [\"tls-alpn-01\"]\n{}",
-            pebble.keys_through(directory.port)
-        );
+        let certificate = format!("{CERTIFICATE}{}", pebble.keys_through(directory.port));
         Edge::start_at(target, backend.port, &certificate, &storage(shared.path()))
     };
-    // The directory answers once all gateways run, so that each of them could have ordered. A
-    // validation cannot be held back for that: Pebble gives it five seconds, and a failed one is
-    // retried minutes later.
+    // The directory answers once all gateways run, so that any of them can order. Holding the
+    // validation instead would not work: Pebble times it out after five seconds, and the retry
+    // comes minutes later.
     let mut edges: Vec<Edge> = targets.iter().map(|target| start(*target)).collect();
     directory.open();
     let root = pebble.root().await;
@@ -51,28 +52,26 @@ async fn a_gateway_killed_after_or_amid_an_order_is_succeeded_and_connections_ar
     let first = serial_of_all(&edges, &root).await;
     assert_eq!((pebble.orders(), pebble.issued()), (1, 1), "one order for all");
     let load = Handshakes::start(WORKERS, balancer.port, &root, "/api/headers");
-    eventually("connections through HAProxy", PATIENCE, || load.tried() > 50).await;
+    eventually("connections through HAProxy", TIMEOUT, || load.tried() > 50).await;
 
-    // Killed after its order: whoever takes its place finds the certificate.
+    // Killed after its order: its replacement finds the certificate.
     let leader = sole_orderer(&edges);
-    edges[leader].gateway.signal(Signal::SIGKILL);
-    edges[leader].gateway.wait();
+    kill(&mut edges[leader]);
     edges[leader] = start(targets[leader]);
-    assert_eq!(serial_of_all(&edges, &root).await, first, "from the first connection on");
+    let served = serial_of_all(&edges, &root).await;
+    assert_eq!(served, first, "the same certificate from the first connection on");
     assert_eq!(pebble.orders(), 1);
 
-    // Killed in the middle of a renewal: while the authority is on its way to see the proof.
-    proofs.shut();
-    eventually("a renewal", LIFETIME, || proofs.waiting() > 0).await;
+    // Killed during a renewal, while the authority connects to validate.
+    validation.close();
+    eventually("a renewal", LIFETIME, || validation.waiting() > 0).await;
     let leader = sole_orderer(&edges);
     assert_eq!((pebble.orders(), pebble.issued()), (2, 1));
-    let mut killed = edges.remove(leader);
-    killed.gateway.signal(Signal::SIGKILL);
-    killed.gateway.wait();
-    let begun = Instant::now();
-    proofs.open();
+    kill(&mut edges.remove(leader));
+    let killed_at = Instant::now();
+    validation.open();
     eventually("a successor's order", LIFETIME, || load.serials().len() > 1).await;
-    let took = begun.elapsed();
+    let took = killed_at.elapsed();
     let second = serial_of_all(&edges, &root).await;
     assert_ne!(second, first);
     assert_eq!(pebble.issued(), 2, "one renewal for all");
@@ -82,20 +81,25 @@ async fn a_gateway_killed_after_or_amid_an_order_is_succeeded_and_connections_ar
     assert!(serials.keys().all(|serial| [&first, &second].contains(&serial)), "{serials:?}");
     assert!(
         faults.len() <= 2 * WORKERS,
-        "more than what was open at the two that were killed: {faults:?}"
+        "more faults than connections at the two killed gateways: {faults:?}"
     );
     println!(
-        "succeeded after {took:?}; {tried} connections, {} of them cut with the killed ones",
+        "continued after {took:?}; {tried} connections, {} of them cut with the killed gateways",
         faults.len()
     );
 }
 
-/// What the gateways share: where Redis is, and the secret that seals what it keeps.
+fn kill(edge: &mut Edge) {
+    edge.gateway.signal(Signal::SIGKILL);
+    edge.gateway.wait();
+}
+
+/// Files shared by the gateways: the URL of Redis and the secret that seals its data.
 fn shared(redis: &Redis) -> TempDir {
-    let folder = TempDir::new().expect("a temporary folder can be made");
-    fs::write(folder.path().join("url"), &redis.url).expect("it can be written");
+    let folder = TempDir::new().expect("create a temporary folder");
+    fs::write(folder.path().join("url"), &redis.url).expect("write the file");
     fs::write(folder.path().join("secret"), "a secret of thirty-two bytes or more")
-        .expect("it can be written");
+        .expect("write the file");
     folder
 }
 
@@ -108,9 +112,9 @@ fn storage(shared: &Path) -> String {
     )
 }
 
-/// The one certificate that all of them show, once all show one that is not a stand-in.
+/// The certificate that all gateways serve, once it is not a stand-in.
 async fn serial_of_all(edges: &[Edge], root: &Path) -> String {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     loop {
         let mut serials = Vec::new();
         for edge in edges {
@@ -121,24 +125,27 @@ async fn serial_of_all(edges: &[Edge], root: &Path) -> String {
             [Ok(first), others @ ..] if others.iter().all(|other| other.as_ref() == Ok(first)) => {
                 return first.clone();
             }
-            _ => assert!(Instant::now() < deadline, "they do not agree: {serials:?}"),
+            _ => assert!(
+                Instant::now() < deadline,
+                "the gateways serve different certificates: {serials:?}"
+            ),
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
-/// Which of them began an order in its life.
+/// The only gateway that has started an order.
 fn sole_orderer(edges: &[Edge]) -> usize {
     let began = |edge: &Edge| edge.gateway.log().contains("\"message\":\"ordering a certificate\"");
     let orderers: Vec<usize> = (0..edges.len()).filter(|index| began(&edges[*index])).collect();
-    let [orderer] = orderers[..] else { panic!("expected one that ordered: {orderers:?}") };
+    let [orderer] = orderers[..] else { panic!("expected one gateway that ordered: {orderers:?}") };
     orderer
 }
 
-async fn eventually(what: &str, patience: Duration, condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + patience;
+async fn eventually(what: &str, timeout: Duration, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + timeout;
     while !condition() {
-        assert!(Instant::now() < deadline, "patience is over waiting for {what}");
+        assert!(Instant::now() < deadline, "timed out waiting for {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

@@ -1,4 +1,4 @@
-//! What a production edge survives: a backend killed under load, and its own end under load.
+//! Faults under load: a killed backend, and SIGTERM to the gateway.
 
 use std::fs;
 
@@ -12,15 +12,15 @@ use e2e::split::Split;
 use nix::sys::signal::Signal;
 use reqwest::Method;
 
-/// Requests under way at once.
+/// Concurrent requests.
 const WORKERS: usize = 12;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_backend_killed_under_load_costs_at_most_what_was_in_flight_and_nothing_once_noticed() {
+async fn killed_backend_costs_only_requests_in_flight() {
     let split = Split::start();
-    let settings = fs::read_to_string(split.configuration()).expect("it can be read");
+    let settings = fs::read_to_string(split.configuration()).expect("read the file");
     let room = "\n[limits]\nrate_limit = { per_second = 1000000, burst = 1000000 }\n\n[log]\naccess = false\n";
-    fs::write(split.configuration(), format!("{settings}{room}")).expect("it can be written");
+    fs::write(split.configuration(), format!("{settings}{room}")).expect("write the file");
     let (status, report) =
         admin(split.admin_port, "POST", "/reload").expect("the admin address answers");
     assert_eq!(status, 200, "{report}");
@@ -54,12 +54,12 @@ async fn a_backend_killed_under_load_costs_at_most_what_was_in_flight_and_nothin
         failures.first()
     );
     let late: Vec<_> = failures.iter().filter(|failure| failure.sent > noticed).collect();
-    assert!(late.is_empty(), "after it was noticed: {late:?}");
+    assert!(late.is_empty(), "failures after the gateway noticed: {late:?}");
     println!("{} answered, {} failed", tally.answered.len(), failures.len());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sigterm_under_load_answers_every_request_it_took_and_ends_with_zero() {
+async fn sigterm_under_load_answers_all_accepted_requests_and_exits_with_0() {
     let backend = Echo::start().await;
     let mut edge = Edge::start(backend.port);
     let load = Load::start(
@@ -78,7 +78,10 @@ async fn sigterm_under_load_answers_every_request_it_took_and_ends_with_zero() {
     let reached = backend.reached();
     let lost: Vec<_> =
         tally.failures.iter().filter(|failure| reached.contains(&failure.number)).collect();
-    assert!(lost.is_empty(), "taken and not answered: {lost:?}");
-    assert_eq!(reached, tally.answered, "what reached the backend was answered, to the last byte");
-    assert!(!tally.failures.is_empty(), "the load went on until nobody listened");
+    assert!(lost.is_empty(), "accepted and not answered: {lost:?}");
+    assert_eq!(
+        reached, tally.answered,
+        "every request that reached the backend is answered in full"
+    );
+    assert!(!tally.failures.is_empty(), "the load continued until the listener closed");
 }

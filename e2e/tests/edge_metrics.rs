@@ -1,5 +1,5 @@
-//! What is measured: a real Prometheus takes it, its linter finds nothing, and no visitor can make
-//! it grow.
+//! Metrics: a real Prometheus scrapes them, its linter finds no problems, and no visitor can add
+//! label values.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,17 +15,17 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_real_prometheus_scrapes_the_gateway() {
+async fn prometheus_scrapes_the_gateway() {
     let gatehouse = Gatehouse::start();
     gatehouse.visitor().get("/api/me").await;
-    let folder = TempDir::new().expect("a temporary folder can be made");
+    let folder = TempDir::new().expect("create a temporary folder");
     let (port, path) = (free_port(), folder.path().join("prometheus.yml"));
     let settings = format!(
         "global:\n  scrape_interval: 1s\nscrape_configs:\n  - job_name: gatehouse\n    static_configs:\n      \
          - targets: [\"127.0.0.1:{}\"]\n",
         gatehouse.admin_port
     );
-    fs::write(&path, settings).expect("the configuration can be written");
+    fs::write(&path, settings).expect("write the configuration");
     let mut command = Command::new("/usr/bin/prometheus");
     command
         .arg(format!("--config.file={}", path.display()))
@@ -43,10 +43,10 @@ async fn a_real_prometheus_scrapes_the_gateway() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_linter_of_prometheus_finds_nothing_in_either_half() {
+async fn promtool_finds_no_problems() {
     let gatehouse = Gatehouse::start();
     exercise(&mut gatehouse.visitor()).await;
-    let metrics = eventually("both halves", || {
+    let metrics = eventually("metrics of gateway and backend", || {
         let metrics = scrape::metrics(gatehouse.admin_port);
         let wanted = [
             "\ngateway_requests_total{",
@@ -65,16 +65,16 @@ async fn the_linter_of_prometheus_finds_nothing_in_either_half() {
     promtool
         .stdin
         .take()
-        .expect("it is piped")
+        .expect("stdin is piped")
         .write_all(metrics.as_bytes())
-        .expect("promtool reads");
-    let output = promtool.wait_with_output().expect("promtool ends");
+        .expect("write to promtool");
+    let output = promtool.wait_with_output().expect("wait for promtool");
     let found = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && found.trim().is_empty(), "{found}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_unknown_paths_add_no_label() {
+async fn unknown_paths_add_no_label_values() {
     let gatehouse = Gatehouse::start();
     let mut visitor = gatehouse.visitor();
     exercise(&mut visitor).await;
@@ -95,22 +95,21 @@ async fn a_thousand_unknown_paths_add_no_label() {
             .await;
     }
     let metrics = scrape::metrics(gatehouse.admin_port);
-    assert!(!metrics.contains("unknown-"), "no label is made of what a visitor sent");
+    assert!(!metrics.contains("unknown-"), "a label contains input from a visitor");
     for (label, values) in scrape::labels(&metrics) {
         let known = before.get(&label).cloned().unwrap_or_default();
         let new: BTreeSet<_> = values.difference(&known).collect();
-        // Answers differ, within what HTTP knows: 429 after so many requests, 404 for what is not
-        // there.
+        // Status codes vary: 429 after many requests, 404 for missing paths.
         let most = if label.ends_with("{code") || label.ends_with("{status") { 5 } else { 2 };
         assert!(new.len() <= most, "{label} has new values: {new:?}");
     }
 }
 
-/// Some of everything, so that series exist.
+/// Sends some requests of each kind, so that all series exist.
 async fn exercise(visitor: &mut Visitor) {
     for path in ["/", "/api/me", "/api/sessions", "/missing", "/api/missing"] {
         visitor.send(visitor.request(Method::GET, path)).await;
     }
     visitor.join("ada-1", "Ada").await;
-    visitor.ask(&serde_json::json!({"message": "Hi"})).await;
+    visitor.chat(&serde_json::json!({"message": "Hi"})).await;
 }

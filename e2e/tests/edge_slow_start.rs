@@ -1,20 +1,21 @@
-//! A target that comes back under load gets a small share first, and its full share in the end.
+//! Slow start: a target that recovers under load first gets a small share of requests, and its full
+//! share in the end.
 
 use std::time::{Duration, Instant};
 
 use e2e::echo::Echo;
 use e2e::edge::Edge;
 use e2e::load::Load;
-use e2e::process::PATIENCE;
+use e2e::process::TIMEOUT;
 use e2e::{free_port, scrape};
 
-/// Requests under way at once, each for a moment.
+/// Concurrent requests.
 const WORKERS: usize = 16;
-/// Answers from which a share is taken.
+/// Answers per measured share.
 const SAMPLE: u64 = 120;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_target_that_comes_back_under_load_gets_more_and_more() {
+async fn recovered_target_gets_a_growing_share() {
     let steady = Echo::start().await;
     let port = free_port();
     let edge = Edge::start_with(steady.port, "", &sections(steady.port, port));
@@ -24,25 +25,20 @@ async fn a_target_that_comes_back_under_load_gets_more_and_more() {
         &format!("https://localhost:{}/api/work", edge.https_port),
         &[],
     );
-    is_healthy(&edge, port, 0.0).await;
+    wait_for_health(&edge, port, 0.0).await;
     load.answers(SAMPLE).await;
 
     let back = Echo::start_at(port).await;
-    is_healthy(&edge, port, 1.0).await;
+    wait_for_health(&edge, port, 1.0).await;
     let mut shares = vec![share(&load, &steady, &back).await];
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while shares.last().is_none_or(|share| *share < 0.4) {
         assert!(Instant::now() < deadline, "its share stays small: {shares:?}");
         shares.push(share(&load, &steady, &back).await);
     }
-    assert!(shares[0] < 0.3, "it begins with a small share: {shares:?}");
+    assert!(shares[0] < 0.3, "its first share is too large: {shares:?}");
     let tally = load.stop().await;
-    assert!(
-        tally.failures.is_empty(),
-        "{} failed, the first: {:?}",
-        tally.failures.len(),
-        tally.failures.first()
-    );
+    tally.assert_no_failures();
     println!("shares: {shares:.2?}");
 }
 
@@ -53,10 +49,10 @@ async fn share(load: &Load, steady: &Echo, back: &Echo) -> f64 {
     back as f64 / (steady + back) as f64
 }
 
-async fn is_healthy(edge: &Edge, port: u16, expected: f64) {
+async fn wait_for_health(edge: &Edge, port: u16, expected: f64) {
     let series =
         format!("gateway_upstream_target_healthy{{target=\"127.0.0.1:{port}\",upstream=\"work\"}}");
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while scrape::value(&scrape::metrics(edge.admin_port), &series) != Some(expected) {
         assert!(Instant::now() < deadline, "{series} is never {expected}");
         tokio::time::sleep(Duration::from_millis(10)).await;

@@ -1,5 +1,4 @@
-//! A new process takes over from the running one: under load, twice; and not at all when something
-//! is wrong with it.
+//! Upgrades: two under load, and several that fail and change nothing.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
@@ -8,14 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use e2e::between::hold;
 use e2e::client::{Live, follow};
 use e2e::echo::Echo;
 use e2e::edge::Edge;
 use e2e::gatehouse::{admin, is_ready};
+use e2e::handover::hold;
 use e2e::load::Load;
-use e2e::process::{PATIENCE, Process};
-use e2e::strict::{Habit, Strict};
+use e2e::process::{Process, TIMEOUT};
+use e2e::strict::{Reuse, Strict};
 use e2e::{free_port, scrape};
 use futures::future::join_all;
 use nix::sys::signal::{Signal, kill};
@@ -29,8 +28,8 @@ const SOCKETS: usize = 100;
 const STREAMS: usize = 10;
 const SOCKET: &str = "run/upgrade.sock";
 
-/// An upgrade socket, time for WebSockets to stay, a plain listener, and a word that tells the
-/// processes apart.
+/// An upgrade socket, a long drain deadline for WebSockets, a plain listener, and a word that
+/// identifies the process.
 fn sections(plain: u16, word: &str) -> String {
     format!(
         r#"
@@ -55,11 +54,11 @@ socket = "{SOCKET}"
     )
 }
 
-/// The word of whoever answers at the https port.
+/// The word of the process that answers on the https port.
 async fn word(edge: &Edge) -> String {
     let mut visitor = edge.visitor();
     let response = visitor.send(visitor.request(Method::GET, "/word")).await;
-    response.text().await.expect("the answer ends well")
+    response.text().await.expect("read the whole answer")
 }
 
 fn upgrades(edge: &Edge, result: &str) -> Option<f64> {
@@ -69,8 +68,19 @@ fn upgrades(edge: &Edge, result: &str) -> Option<f64> {
     )
 }
 
+/// Replaces the gateway by a successor with this word, and returns the predecessor.
+async fn upgrade(edge: &mut Edge, plain: u16, word: &str) -> Process {
+    let config = format!("{word}.toml");
+    edge.write(&config, &sections(plain, word));
+    let mut successor = edge.successor(&config);
+    block_in_place(|| successor.wait_for_log("\"message\":\"taken over\""));
+    block_in_place(|| successor.wait_for_log("\"message\":\"admin\""));
+    eventually_word(edge, word).await;
+    std::mem::replace(&mut edge.gateway, successor)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_upgrades_under_load_lose_no_request_no_connection_no_stream_and_no_websocket() {
+async fn two_upgrades_under_load_lose_nothing() {
     let backend = Echo::start().await;
     let plain = free_port();
     let mut edge = Edge::start_with(backend.port, "", &sections(plain, "a"));
@@ -78,62 +88,43 @@ async fn two_upgrades_under_load_lose_no_request_no_connection_no_stream_and_no_
     let (end, ended) = watch::channel(false);
     let streams: Vec<JoinHandle<u64>> =
         (0..STREAMS).map(|_| tokio::spawn(follow(edge.visitor(), ended.clone()))).collect();
-    let load = Load::start(
-        6,
-        &edge.ca(),
-        &format!("https://localhost:{}/api/headers", edge.https_port),
-        &[],
-    );
-    let habits = [Habit::Fresh, Habit::Fresh, Habit::Kept, Habit::Kept, Habit::Kept, Habit::Kept];
-    let strict = Strict::start(&habits, plain, "/word");
+    let url = format!("https://localhost:{}/api/headers", edge.https_port);
+    let load = Load::start(6, &edge.ca(), &url, &[]);
+    let reuse = [[Reuse::Never; 2].as_slice(), &[Reuse::KeepAlive; 4]].concat();
+    let strict = Strict::start(&reuse, plain, "/word");
     let scraper = Scraper::start(edge.admin_port);
     load.answers(200).await;
 
-    let mut before = Vec::new();
+    let mut predecessors = Vec::new();
     for (round, name) in ["b", "c"].into_iter().enumerate() {
-        let config = format!("{name}.toml");
-        edge.write(&config, &sections(plain, name));
-        let mut successor = edge.successor(&config);
-        block_in_place(|| successor.wait_for_log("\"message\":\"taken over\""));
-        block_in_place(|| successor.wait_for_log("\"message\":\"admin\""));
-        eventually_word(&edge, name).await;
+        predecessors.push(upgrade(&mut edge, plain, name).await);
         echo_all(&mut sockets, round).await;
         load.answers(200).await;
-        before.push(std::mem::replace(&mut edge.gateway, successor));
         sockets.extend(open(&edge, SOCKETS / 10).await);
         assert_eq!(upgrades(&edge, "taken_over"), Some(1.0));
-        assert!(is_ready(edge.admin_port), "whoever took over is ready");
+        assert!(is_ready(edge.admin_port), "the successor is ready");
     }
     echo_all(&mut sockets, 2).await;
     let tally = load.stop().await;
     let (report, scrapes) = block_in_place(|| (strict.stop(), scraper.stop()));
-    end.send(true).expect("the streams are followed");
+    end.send(true).expect("the streams are still read");
     for stream in streams {
-        assert!(stream.await.expect("a stream is followed to the end of the test") > 0);
+        assert!(stream.await.expect("a stream is read until the end of the test") > 0);
     }
-    assert!(
-        tally.failures.is_empty(),
-        "{} failed, the first: {:?}",
-        tally.failures.len(),
-        tally.failures.first()
-    );
-    assert!(
-        report.faults.is_empty(),
-        "{} faults, the first: {}",
-        report.faults.len(),
-        report.faults[0]
-    );
+    tally.assert_no_failures();
+    report.assert_no_faults();
     assert!(
         report.bodies.iter().eq(["a", "b", "c"].iter()),
-        "each of them answered: {:?}",
+        "not every process answered: {:?}",
         report.bodies
     );
 
-    for process in &before {
-        assert!(!process.log().contains("\"message\":\"stopped\""), "it waits for its WebSockets");
+    for process in &predecessors {
+        let stopped = process.log().contains("\"message\":\"stopped\"");
+        assert!(!stopped, "a predecessor did not wait for its WebSockets");
     }
     drop(sockets);
-    for process in &mut before {
+    for process in &mut predecessors {
         let status = block_in_place(|| process.wait());
         assert!(
             status.success() && process.log().contains("\"cut\":0"),
@@ -151,7 +142,7 @@ async fn two_upgrades_under_load_lose_no_request_no_connection_no_stream_and_no_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_successor_that_fails_or_dies_before_it_serves_changes_nothing() {
+async fn failed_successor_changes_nothing() {
     let backend = Echo::start().await;
     let plain = free_port();
     let mut edge = Edge::start_with(backend.port, "", &sections(plain, "a"));
@@ -162,9 +153,9 @@ async fn a_successor_that_fails_or_dies_before_it_serves_changes_nothing() {
     assert!(!block_in_place(|| successor.wait()).success());
     assert!(successor.log().contains("respnd"), "{}", successor.log());
 
-    // What is only found out after the sockets were handed over.
-    let occupied = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-    let address = occupied.local_addr().expect("it is bound");
+    // An error after the sockets were handed over.
+    let occupied = std::net::TcpListener::bind("127.0.0.1:0").expect("bind a free loopback port");
+    let address = occupied.local_addr().expect("the listener is bound");
     edge.write(
         "occupied.toml",
         &sections(plain, "b").replace(&format!("127.0.0.1:{plain}"), &address.to_string()),
@@ -177,20 +168,7 @@ async fn a_successor_that_fails_or_dies_before_it_serves_changes_nothing() {
         edge.gateway.wait_for("the reason", |gateway| gateway.log().contains(&why).then_some(()))
     });
 
-    // The very moment between the sockets and the word that it serves.
-    let listener = UnixListener::bind(edge.path("run/between.sock")).expect("it can be bound");
-    edge.write("held.toml", &sections(plain, "b").replace(SOCKET, "run/between.sock"));
-    let mut killed = edge.successor("held.toml");
-    let held = block_in_place(|| hold(&listener, &edge.path(SOCKET))).expect("it asks");
-    assert!(held.unheard.contains("serving"), "{}", held.unheard);
-    edge.write("b.toml", &sections(plain, "b"));
-    let mut second = edge.successor("b.toml");
-    assert!(!block_in_place(|| second.wait()).success());
-    assert!(second.log().contains("another process is taking over just now"), "{}", second.log());
-    killed.signal(Signal::SIGKILL);
-    block_in_place(|| killed.wait());
-    drop(held);
-    block_in_place(|| edge.gateway.wait_for_log("it ended without a word"));
+    fail_before_serving(&mut edge, plain);
 
     echo_all(&mut sockets, 0).await;
     assert_eq!(word(&edge).await, "a");
@@ -202,8 +180,8 @@ async fn a_successor_that_fails_or_dies_before_it_serves_changes_nothing() {
     block_in_place(|| successor.wait_for_log("\"message\":\"taken over\""));
     eventually_word(&edge, "b").await;
     echo_all(&mut sockets, 1).await;
-    // A service manager tells every process of the service: once is not too much for one that
-    // finishes already.
+    // A service manager signals every process of the service: the first SIGTERM must not interrupt
+    // a predecessor that is finishing.
     block_in_place(|| edge.gateway.wait_for_log("\"message\":\"handed over"));
     edge.gateway.signal(Signal::SIGTERM);
     block_in_place(|| edge.gateway.wait_for_log("another process has taken over"));
@@ -213,105 +191,130 @@ async fn a_successor_that_fails_or_dies_before_it_serves_changes_nothing() {
     drop(edge.gateway);
 }
 
+/// Kills a successor between receiving the sockets and reporting that it serves.
+fn fail_before_serving(edge: &mut Edge, plain: u16) {
+    let listener = UnixListener::bind(edge.path("run/held.sock")).expect("bind the socket");
+    edge.write("held.toml", &sections(plain, "b").replace(SOCKET, "run/held.sock"));
+    let mut killed = edge.successor("held.toml");
+    let held =
+        block_in_place(|| hold(&listener, &edge.path(SOCKET))).expect("the successor connects");
+    assert!(held.withheld.contains("serving"), "{}", held.withheld);
+    edge.write("b.toml", &sections(plain, "b"));
+    let mut second = edge.successor("b.toml");
+    assert!(!block_in_place(|| second.wait()).success());
+    assert!(second.log().contains("another process is taking over just now"), "{}", second.log());
+    killed.signal(Signal::SIGKILL);
+    block_in_place(|| killed.wait());
+    drop(held);
+    block_in_place(|| edge.gateway.wait_for_log("it ended without a word"));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn with_nobody_to_take_over_from_it_starts_ordinarily_and_a_stale_socket_is_replaced() {
+async fn take_over_without_a_predecessor_starts_normally_and_replaces_a_stale_socket() {
     let backend = Echo::start().await;
     let sections = sections(free_port(), "a").replace("delay = \"1h\"", "");
     let mut edge = Edge::start_with(backend.port, "", &sections);
     let socket = edge.path(SOCKET);
-    let found = fs::symlink_metadata(&socket).expect("it is there");
+    let found = fs::symlink_metadata(&socket).expect("the socket exists");
     assert!(found.file_type().is_socket() && found.mode() & 0o777 == 0o600, "{:o}", found.mode());
     edge.gateway.signal(Signal::SIGKILL);
     block_in_place(|| edge.gateway.wait());
-    assert!(socket.exists(), "it was left behind");
+    assert!(socket.exists(), "a killed process leaves its socket");
 
     for arguments in [&["run"][..], &["run", "--take-over"]] {
         let mut command = edge.command(arguments, "gateway.toml");
         edge.gateway = Process::start("gateway", &mut command);
         let port = edge.admin_port;
         block_in_place(|| edge.gateway.wait_for("readiness", |_| is_ready(port).then_some(())));
-        assert!(UnixStream::connect(&socket).is_ok(), "whoever is ready can be taken over");
+        assert!(
+            UnixStream::connect(&socket).is_ok(),
+            "a ready gateway listens at its upgrade socket"
+        );
         assert_eq!(edge.gateway.log().contains("no gateway runs"), arguments.len() > 1);
         edge.gateway.signal(Signal::SIGTERM);
         assert!(block_in_place(|| edge.gateway.wait()).success());
-        assert!(!socket.exists(), "an ordinary end leaves nothing behind");
+        assert!(!socket.exists(), "a normal exit removes the socket");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_directory_that_others_may_write_into_and_a_socket_that_is_taken_are_refused() {
+async fn writable_socket_directory_and_occupied_socket_are_rejected() {
     let backend = Echo::start().await;
     let edge = Edge::start_with(backend.port, "", &sections(free_port(), "a"));
-    // Elsewhere in every other respect.
-    let other = fs::read_to_string(edge.path("gateway.toml")).expect("it can be read");
+    // A configuration that shares only the upgrade socket.
+    let other = fs::read_to_string(edge.path("gateway.toml")).expect("read the file");
     let ports = other.lines().filter(|line| line.starts_with("address = "));
     let moved =
         ports.fold(other.clone(), |text, line| text.replace(line, "address = \"127.0.0.1:0\""));
-    fs::write(edge.path("other.toml"), &moved).expect("it can be written");
+    fs::write(edge.path("other.toml"), &moved).expect("write the file");
     let refused = |arguments: &[&str]| {
-        let output = edge.command(arguments, "other.toml").output().expect("it runs");
+        let output = edge.command(arguments, "other.toml").output().expect("the process runs");
         assert!(!output.status.success());
         String::from_utf8_lossy(&output.stderr).into_owned()
             + &String::from_utf8_lossy(&output.stdout)
     };
-    let said = refused(&["run"]);
-    assert!(said.contains("a running gateway listens there"), "{said}");
+    let output = refused(&["run"]);
+    assert!(output.contains("a running gateway listens there"), "{output}");
 
     let open = edge.path("run");
-    fs::set_permissions(&open, Permissions::from_mode(0o777)).expect("it is ours");
+    fs::set_permissions(&open, Permissions::from_mode(0o777))
+        .expect("change the directory's mode");
     for arguments in [&["run"][..], &["run", "--take-over"], &["doctor"]] {
-        let said = refused(arguments);
-        assert!(said.contains("others may write into it (mode 777)"), "{said}");
+        let output = refused(arguments);
+        assert!(output.contains("others may write into it (mode 777)"), "{output}");
     }
     assert_eq!(word(&edge).await, "a");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_upgrade_command_returns_when_the_new_process_serves_and_the_service_manager_knows() {
+async fn upgrade_command_returns_when_the_successor_serves_and_notifies_systemd() {
     let backend = Echo::start().await;
     let mut edge = Edge::start_with(backend.port, "", &sections(free_port(), "a"));
-    let manager = UnixDatagram::bind(edge.path("notify")).expect("it can be bound");
-    manager.set_read_timeout(Some(PATIENCE)).expect("it takes a deadline");
+    let manager = UnixDatagram::bind(edge.path("notify")).expect("bind the socket");
+    manager.set_read_timeout(Some(TIMEOUT)).expect("set a timeout");
     edge.write("b.toml", &sections(free_port(), "b"));
     edge.write("broken.toml", "\n[upgrade]\n");
-    let failed = edge.command(&["upgrade"], "broken.toml").output().expect("it runs");
+    let failed = edge.command(&["upgrade"], "broken.toml").output().expect("the process runs");
     assert!(!failed.status.success(), "{}", String::from_utf8_lossy(&failed.stderr));
 
-    // To a file: what the new process inherits must not keep this waiting.
-    let said = fs::File::create(edge.path("said")).expect("it can be made");
+    // Output goes to a file: a pipe inherited by the successor would stay open.
+    let output = fs::File::create(edge.path("output")).expect("create the file");
     let mut command = edge.command(&["upgrade"], "b.toml");
     command
         .env("NOTIFY_SOCKET", edge.path("notify"))
-        .stderr(said.try_clone().expect("it is open"))
-        .stdout(said);
-    let status = block_in_place(|| command.status()).expect("it runs");
-    let told = block_in_place(|| received(&manager));
-    let pid = told
+        .stderr(output.try_clone().expect("it is open"))
+        .stdout(output);
+    let status = block_in_place(|| command.status()).expect("the process runs");
+    let notification = block_in_place(|| received(&manager));
+    let pid = notification
         .strip_prefix("MAINPID=")
         .and_then(|rest| rest.strip_suffix("\nREADY=1"))
-        .expect("it is told");
+        .expect("systemd receives the process id");
     let new = Started(Pid::from_raw(pid.parse().expect("a number")));
-    let said = fs::read_to_string(edge.path("said")).expect("it was written");
-    assert!(status.success() && said.contains(&format!("the process {pid} serves")), "{said}");
-    assert!(block_in_place(|| edge.gateway.wait()).success(), "the old one has nothing left to do");
+    let output = fs::read_to_string(edge.path("output")).expect("read the output");
+    assert!(status.success() && output.contains(&format!("the process {pid} serves")), "{output}");
+    assert!(
+        block_in_place(|| edge.gateway.wait()).success(),
+        "the predecessor has nothing left to finish"
+    );
     assert_eq!(word(&edge).await, "b");
     assert!(is_ready(edge.admin_port));
     drop(new);
 }
 
-/// A process that something else started for this test; it ends with it.
+/// A process that another process started for this test. Dropping it kills it.
 struct Started(Pid);
 
 impl Drop for Started {
     fn drop(&mut self) {
-        // It may have ended already.
+        // It may have exited already.
         let _ = kill(self.0, Signal::SIGKILL);
     }
 }
 
 fn received(socket: &UnixDatagram) -> String {
     let mut room = [0; 256];
-    let length = socket.recv(&mut room).expect("somebody tells");
+    let length = socket.recv(&mut room).expect("receive a notification");
     String::from_utf8_lossy(&room[..length]).into_owned()
 }
 
@@ -324,7 +327,7 @@ async fn open(edge: &Edge, count: usize) -> Vec<Live> {
 }
 
 async fn eventually_word(edge: &Edge, expected: &str) {
-    let deadline = std::time::Instant::now() + PATIENCE;
+    let deadline = std::time::Instant::now() + TIMEOUT;
     while word(edge).await != expected {
         assert!(std::time::Instant::now() < deadline, "{expected} never answered");
     }
@@ -338,7 +341,7 @@ async fn echo_all(sockets: &mut [Live], round: usize) {
     .await;
 }
 
-/// Asks the admin address without pause, and accepts nothing but that it is ready.
+/// Scrapes the admin address in a loop and fails if it is not ready.
 struct Scraper {
     stop: Arc<AtomicBool>,
     thread: std::thread::JoinHandle<u64>,

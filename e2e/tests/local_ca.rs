@@ -1,5 +1,5 @@
-//! The local authority, judged by others: Chromium, NSS and rustls hold it to its names; a phone
-//! gets its certificate.
+//! The local authority: Chromium, NSS and rustls enforce its name constraints, and a phone can get
+//! its certificate.
 
 use std::fs;
 use std::path::Path;
@@ -18,14 +18,14 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use tempfile::TempDir;
 
-/// A site that the authority has nothing to do with.
-const STRANGE: &str = "bank.example";
+/// A site outside the authority's name constraints.
+const OTHER_SITE: &str = "bank.example";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn with_the_authoritys_own_key_nobody_can_pose_as_another_site() {
+async fn stolen_authority_key_cannot_issue_for_other_sites() {
     let backend = Echo::start().await;
     let edge = Edge::start(backend.port);
-    let certs = edge.ca().parent().expect("it is in a folder").to_owned();
+    let certs = edge.ca().parent().expect("the CA is in a folder").to_owned();
     let forged = forge(&certs);
     edge.rewrite(&format!(
         "[[certificate]]\nname = \"forged\"\nsource = \"files\"\ncert = \"{0}.pem\"\nkey = \"{0}.key\"\n\
@@ -35,15 +35,15 @@ async fn with_the_authoritys_own_key_nobody_can_pose_as_another_site() {
     let (status, report) = edge.reload();
     assert_eq!(status, 200, "{report}");
 
-    let home = TempDir::new().expect("a temporary folder can be made");
+    let home = TempDir::new().expect("create a temporary folder");
     let database = home.path().join(".pki/nssdb");
-    fs::create_dir_all(&database).expect("a folder can be made");
+    fs::create_dir_all(&database).expect("create a folder");
     certutil(&database, &["-N", "--empty-password"], None);
     certutil(&database, &["-A", "-t", "C,,", "-n", "ca", "-i"], Some(&edge.ca()));
 
     let page = browse(home.path(), "localhost", edge.https_port);
     assert!(String::from_utf8_lossy(&page.stdout).contains("the page itself"), "{page:?}");
-    let refused = browse(home.path(), STRANGE, edge.https_port);
+    let refused = browse(home.path(), OTHER_SITE, edge.https_port);
     assert!(!String::from_utf8_lossy(&refused.stdout).contains("the page itself"), "{refused:?}");
     assert!(String::from_utf8_lossy(&refused.stderr).contains("ERR_CERT_INVALID"), "{refused:?}");
 
@@ -52,38 +52,39 @@ async fn with_the_authoritys_own_key_nobody_can_pose_as_another_site() {
     {
         certutil(&database, &["-A", "-t", ",,", "-n", name, "-i"], Some(&file));
         let verdict = certutil(&database, &["-V", "-u", "V", "-e", "-n", name], None);
-        let said = format!("{verdict:?}");
-        assert_eq!(verdict.status.success(), valid, "{said}");
+        let output = format!("{verdict:?}");
+        assert_eq!(verdict.status.success(), valid, "{output}");
         assert_eq!(
-            said.contains("not permitted to issue a certificate with this name"),
+            output.contains("not permitted to issue a certificate with this name"),
             !valid,
-            "{said}"
+            "{output}"
         );
     }
 
     assert!(Connection::open(edge.https_port, "localhost", &edge.ca()).await.is_ok());
     let refused =
-        Connection::open(edge.https_port, STRANGE, &edge.ca()).await.map(drop).unwrap_err();
+        Connection::open(edge.https_port, OTHER_SITE, &edge.ca()).await.map(drop).unwrap_err();
     assert!(refused.contains("NameConstraint") || refused.contains("name constraint"), "{refused}");
 }
 
-/// A certificate for the strange site, signed with the authority's key: `certs/forged.pem` and
+/// Creates a certificate for that site, signed with the authority's key: `certs/forged.pem` and
 /// `.key`.
 fn forge(certs: &Path) -> std::path::PathBuf {
     let key = fs::read_to_string(certs.join("local-ca.key")).expect("the authority has a key");
     let authority =
         fs::read_to_string(certs.join("local-ca.pem")).expect("the authority has a certificate");
-    let key = KeyPair::from_pem(&key).expect("it is a key");
-    let issuer = Issuer::from_ca_cert_pem(&authority, key).expect("it is an authority");
-    let own = KeyPair::generate().expect("a key can be made");
-    let mut leaf = CertificateParams::new(vec![STRANGE.to_owned()]).expect("the name is valid");
+    let key = KeyPair::from_pem(&key).expect("parse the key");
+    let issuer =
+        Issuer::from_ca_cert_pem(&authority, key).expect("parse the authority's certificate");
+    let own = KeyPair::generate().expect("generate a key");
+    let mut leaf = CertificateParams::new(vec![OTHER_SITE.to_owned()]).expect("the name is valid");
     leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     leaf.use_authority_key_identifier_extension = true;
-    let leaf = leaf.signed_by(&own, &issuer).expect("it can be signed");
+    let leaf = leaf.signed_by(&own, &issuer).expect("sign the certificate");
     let forged = certs.join("forged");
     fs::write(forged.with_extension("pem"), format!("{}{authority}", leaf.pem()))
-        .expect("it can be written");
-    fs::write(forged.with_extension("key"), own.serialize_pem()).expect("it can be written");
+        .expect("write the file");
+    fs::write(forged.with_extension("key"), own.serialize_pem()).expect("write the file");
     forged
 }
 
@@ -93,7 +94,7 @@ fn certutil(database: &Path, arguments: &[&str], file: Option<&Path>) -> Output 
     command.output().expect("certutil is installed")
 }
 
-/// What Chromium makes of a page, trusting what this home's database trusts.
+/// Loads a page in Chromium with the NSS database of this home directory.
 fn browse(home: &Path, host: &str, port: u16) -> Output {
     Command::new("timeout")
         .args([
@@ -105,7 +106,7 @@ fn browse(home: &Path, host: &str, port: u16) -> Output {
             "--enable-logging=stderr",
         ])
         .arg(format!("--user-data-dir={}", home.join("profile").display()))
-        .args([&format!("--host-resolver-rules=MAP {STRANGE} 127.0.0.1"), "--dump-dom"])
+        .args([&format!("--host-resolver-rules=MAP {OTHER_SITE} 127.0.0.1"), "--dump-dom"])
         .arg(format!("https://{host}:{port}/"))
         .env("HOME", home)
         .output()
@@ -113,10 +114,10 @@ fn browse(home: &Path, host: &str, port: u16) -> Output {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_phone_is_offered_the_public_certificate_and_nothing_else() {
+async fn phone_is_offered_only_the_public_certificate() {
     let backend = Echo::start().await;
     let edge = Edge::start(backend.port);
-    let certs = edge.ca().parent().expect("it is in a folder").to_owned();
+    let certs = edge.ca().parent().expect("the CA is in a folder").to_owned();
     let client = client(&edge.ca(), Version::HTTP_11);
     let mut offer = Process::start(
         "gatehouse trust --phone",
@@ -129,7 +130,7 @@ async fn a_phone_is_offered_the_public_certificate_and_nothing_else() {
         Some(log.split_once("Open ")?.1.split_once(' ')?.0.to_owned())
     });
     let get = async |path: &str| {
-        let answer = client.get(format!("{url}{path}")).send().await.expect("it answers");
+        let answer = client.get(format!("{url}{path}")).send().await.expect("receive an answer");
         let kind = answer
             .headers()
             .get("content-type")
@@ -137,11 +138,11 @@ async fn a_phone_is_offered_the_public_certificate_and_nothing_else() {
         (
             answer.status().as_u16(),
             kind.unwrap_or_default(),
-            answer.bytes().await.expect("in full").to_vec(),
+            answer.bytes().await.expect("read the whole answer").to_vec(),
         )
     };
     let pem = fs::read(edge.ca()).expect("the authority has a certificate");
-    let der = CertificateDer::from_pem_slice(&pem).expect("it is PEM");
+    let der = CertificateDer::from_pem_slice(&pem).expect("parse the PEM certificate");
 
     assert_eq!(get("ca.crt").await, (200, "application/x-x509-ca-cert".to_owned(), der.to_vec()));
     assert_eq!(get("ca.pem").await, (200, "application/x-pem-file".to_owned(), pem));

@@ -1,4 +1,5 @@
-//! The main job over real HTTPS, without a browser: assistant, private relay, metrics, reload.
+//! The main features over real HTTPS without a browser: assistant, private messages, metrics,
+//! reload.
 
 use std::fs;
 
@@ -15,17 +16,17 @@ fn envelope(text: &str) -> Value {
 }
 
 #[tokio::test]
-async fn the_assistant_streams_an_answer_and_keeps_the_conversation() {
+async fn assistant_streams_an_answer_and_stores_the_chat_session() {
     let gatehouse = Gatehouse::start();
     let mut visitor = gatehouse.visitor();
-    let events = visitor.ask(&json!({"session_id": "first", "message": "What are you?"})).await;
+    let events = visitor.chat(&json!({"session_id": "first", "message": "What are you?"})).await;
     assert_eq!(events[0].event, "run.started");
     let deltas: Vec<&str> = events
         .iter()
         .filter(|event| event.event == "text.delta")
         .filter_map(|event| event.data["text"].as_str())
         .collect();
-    assert!(deltas.len() > 1, "the answer comes in pieces: {deltas:?}");
+    assert!(deltas.len() > 1, "the answer is not streamed: {deltas:?}");
     let last = events.last().expect("a run has events");
     assert_eq!(last.event, "run.completed");
     assert_eq!(last.data["message"]["content"], deltas.concat());
@@ -42,12 +43,12 @@ async fn the_assistant_streams_an_answer_and_keeps_the_conversation() {
     assert_eq!(
         (status, &problem["type"]),
         (401, &json!("unauthenticated")),
-        "reading makes no account"
+        "reading creates no account"
     );
     let (status, _) = stranger.write(Method::POST, "/api/me", &json!({})).await;
-    assert_eq!(status, 200, "a write does");
+    assert_eq!(status, 200, "a write creates an account");
     let (status, _) = stranger.get("/api/sessions/first/messages").await;
-    assert_eq!(status, 404, "somebody else's session is not found");
+    assert_eq!(status, 404, "another account's session is not found");
     let (status, _) = visitor.write(Method::DELETE, "/api/sessions/first", &json!({})).await;
     assert!(status == 200 || status == 204, "deleting answers {status}");
     let (status, _) = visitor.get("/api/sessions/first/messages").await;
@@ -55,7 +56,7 @@ async fn the_assistant_streams_an_answer_and_keeps_the_conversation() {
 }
 
 #[tokio::test]
-async fn a_conversation_survives_a_restart() {
+async fn chat_session_survives_a_restart() {
     let mut gatehouse = Gatehouse::start();
     let mut visitor = gatehouse.visitor();
     let (status, answer) = visitor
@@ -63,7 +64,7 @@ async fn a_conversation_survives_a_restart() {
         .await;
     assert_eq!(status, 200, "{answer}");
     gatehouse.process.signal(Signal::SIGTERM);
-    assert!(gatehouse.process.wait().success(), "SIGTERM ends with 0");
+    assert!(gatehouse.process.wait().success(), "SIGTERM exits with 0");
     let again = gatehouse.restart();
     visitor.move_to(again.https_port);
     let (status, history) = visitor.get("/api/sessions/kept/messages").await;
@@ -76,20 +77,20 @@ async fn two_people_meet_in_the_lobby_and_exchange_envelopes() {
     let (mut ada, mut bob) = (gatehouse.visitor(), gatehouse.visitor());
     let mut ada_live = ada.join("ada-1", "Ada").await;
     let mut bob_live = bob.join("bob-1", "Bob").await;
-    ada_live.ask(json!({"type": "lobby", "on": true})).await;
+    ada_live.request(json!({"type": "lobby", "on": true})).await;
     ada_live.until("notice").await;
-    bob_live.ask(json!({"type": "lobby", "on": true})).await;
+    bob_live.request(json!({"type": "lobby", "on": true})).await;
     let seen =
         ada_live.until_where("notice", |frame| frame["notice"]["kind"] == "lobby_change").await;
     assert_eq!(seen["notice"]["user"]["username"], "Bob");
     let bob_account = seen["notice"]["user"]["account_id"].clone();
 
     let send = json!({"type": "send", "to": bob_account, "cid": "m1", "envelope": envelope("Y2lwaGVydGV4dA")});
-    ada_live.ask(send.clone()).await;
+    ada_live.request(send.clone()).await;
     let first = ada_live.until("ok").await;
-    ada_live.ask(send).await;
+    ada_live.request(send).await;
     let second = ada_live.until("ok").await;
-    assert_eq!(first["sent"], second["sent"], "a retry gives the same answer");
+    assert_eq!(first["sent"], second["sent"], "a retry returns the same answer");
     let event = bob_live.until_where("event", |frame| frame["event"]["kind"] == "message").await;
     assert_eq!(event["event"]["envelope"]["ciphertext"], "Y2lwaGVydGV4dA");
 
@@ -99,17 +100,17 @@ async fn two_people_meet_in_the_lobby_and_exchange_envelopes() {
 }
 
 #[tokio::test]
-async fn metrics_are_scraped_from_the_admin_address_only() {
+async fn metrics_are_served_on_the_admin_address_only() {
     let gatehouse = Gatehouse::start();
     let mut visitor = gatehouse.visitor();
     visitor.get("/api/me").await;
-    // A request is counted when it is over, a moment after its answer has arrived.
+    // A request is counted when it ends, shortly after its answer arrives.
     let wanted = [
         "gateway_requests_total{",
         "gateway_config_last_reload_successful 1",
         "gatehouse_backend_",
     ];
-    eventually("the metrics of both halves", || {
+    eventually("metrics of gateway and backend", || {
         let (status, metrics) = admin(gatehouse.admin_port, "GET", "/metrics")?;
         (status == 200 && wanted.iter().all(|name| metrics.contains(name))).then_some(())
     });
@@ -118,27 +119,30 @@ async fn metrics_are_scraped_from_the_admin_address_only() {
 }
 
 #[tokio::test]
-async fn a_reload_changes_a_route_and_closes_no_websocket_and_a_broken_one_changes_nothing() {
+async fn reload_changes_a_route_and_keeps_websockets_and_a_broken_file_changes_nothing() {
     let mut split = Split::start();
     let mut visitor = split.visitor();
     let mut live = visitor.join("ada-1", "Ada").await;
-    let good = fs::read_to_string(split.configuration()).expect("it can be read");
+    let good = fs::read_to_string(split.configuration()).expect("read the file");
 
     let changed = format!(
         "{good}\n[[route]]\nname = \"hello\"\npath = \"/hello\"\nrespond = {{ status = 200, body = \"changed\" }}\n"
     );
-    fs::write(split.configuration(), &changed).expect("it can be written");
+    fs::write(split.configuration(), &changed).expect("write the file");
     split.gateway.signal(Signal::SIGHUP);
     eventually_hello(&mut visitor, "changed").await;
     assert!(live.answers_ping().await, "the WebSocket stays open");
 
     let broken = changed.replace("respond =", "respnd =");
-    fs::write(split.configuration(), broken).expect("it can be written");
+    fs::write(split.configuration(), broken).expect("write the file");
     let (status, report) =
         admin(split.admin_port, "POST", "/reload").expect("the admin address answers");
     assert_eq!(status, 422, "{report}");
-    let line =
-        changed.lines().position(|line| line.starts_with("respond")).expect("it is there") + 1;
+    let line = changed
+        .lines()
+        .position(|line| line.starts_with("respond"))
+        .expect("find the changed line")
+        + 1;
     for part in ["gateway.toml", &format!("{line}"), "respnd", "respond"] {
         assert!(report.contains(part), "the report names `{part}`: {report}");
     }
@@ -151,7 +155,7 @@ async fn a_reload_changes_a_route_and_closes_no_websocket_and_a_broken_one_chang
 }
 
 async fn eventually_hello(visitor: &mut e2e::client::Visitor, expected: &str) {
-    let deadline = tokio::time::Instant::now() + e2e::process::PATIENCE;
+    let deadline = tokio::time::Instant::now() + e2e::process::TIMEOUT;
     loop {
         let (_, body) = visitor.get("/hello").await;
         if body.as_str() == Some(expected) {
@@ -170,14 +174,14 @@ async fn two_backends_on_one_redis_deliver_to_each_other() {
     let mut ada_live = ada.join("ada-1", "Ada").await;
     let mut bob_live = bob.join("bob-1", "Bob").await;
     let (_, me) = bob.get("/api/me").await;
-    ada_live.ask(json!({"type": "send", "to": me["account_id"], "cid": "m1", "envelope": envelope("YWNyb3Nz")})).await;
+    ada_live.request(json!({"type": "send", "to": me["account_id"], "cid": "m1", "envelope": envelope("YWNyb3Nz")})).await;
     ada_live.until("ok").await;
     let event = bob_live.until_where("event", |frame| frame["event"]["kind"] == "message").await;
     assert_eq!(event["event"]["envelope"]["ciphertext"], "YWNyb3Nz");
 }
 
 #[test]
-fn sigterm_ends_with_zero_and_says_so() {
+fn sigterm_exits_with_0_and_frees_the_port() {
     let mut gatehouse = Gatehouse::start();
     gatehouse.process.signal(Signal::SIGTERM);
     assert!(gatehouse.process.wait().success(), "{}", gatehouse.process.log());

@@ -1,4 +1,4 @@
-//! testssl.sh over a gateway in its default configuration: nothing worth mending.
+//! A testssl.sh scan of a gateway in its default configuration.
 
 use std::process::Command;
 use std::time::Duration;
@@ -9,24 +9,24 @@ use e2e::process::Process;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// Findings that are about this test's own setting, each with its reason.
-const OF_THE_SETTING: &[(&str, &str)] = &[
+/// Findings caused by the test setup, each with its reason.
+const IGNORED: &[(&str, &str)] = &[
     (
         "engine_problem",
         "the scanner's OpenSSL has no GOST engine, which Debian only recommends; no GOST is offered here",
     ),
     (
         "cert_revocation",
-        "the local authority revokes nothing: its leaves live for 90 days on one machine",
+        "the local authority revokes nothing: its certificates are valid for 90 days on one machine",
     ),
     (
         "sessionresumption_ticket",
-        "its client often hangs up before TLS 1.3's first ticket comes, and then it cannot tell",
+        "the scanner often disconnects before the first TLS 1.3 ticket arrives, and then has no result",
     ),
 ];
 
-/// What must have been looked at, so that an empty report is no good one.
-const LOOKED_AT: [&str; 12] = [
+/// Checks that must be in the report, so that an empty report fails.
+const REQUIRED: [&str; 12] = [
     "SSLv3",
     "TLS1_1",
     "TLS1_3",
@@ -45,13 +45,12 @@ const LOOKED_AT: [&str; 12] = [
 async fn testssl_finds_nothing_above_low() {
     let backend = Echo::start().await;
     let edge = Edge::start(backend.port);
-    let folder = TempDir::new().expect("a temporary folder can be made");
+    let folder = TempDir::new().expect("create a temporary folder");
     let report = folder.path().join("report.json");
     let mut scan = Process::start(
         "testssl",
         Command::new("testssl")
-            // Without the network: no names are looked up, no lists of revoked certificates are
-            // fetched.
+            // Offline: no name resolution, no revocation lists.
             .args([
                 "--quiet",
                 "--color",
@@ -84,12 +83,12 @@ async fn testssl_finds_nothing_above_low() {
     let findings: Vec<Value> = serde_json::from_str(&text).expect("the report is JSON");
 
     let missing = |id: &&&str| !findings.iter().any(|finding| text_of(finding, "id") == **id);
-    let unseen: Vec<_> = LOOKED_AT.iter().filter(missing).collect();
-    assert!(unseen.is_empty(), "not looked at: {unseen:?}\n{}", scan.log());
+    let unseen: Vec<_> = REQUIRED.iter().filter(missing).collect();
+    assert!(unseen.is_empty(), "checks missing from the report: {unseen:?}\n{}", scan.log());
     let bad: Vec<_> = findings
         .iter()
         .filter(|finding| !matches!(text_of(finding, "severity"), "OK" | "INFO" | "LOW"))
-        .filter(|finding| !OF_THE_SETTING.iter().any(|(id, _)| *id == text_of(finding, "id")))
+        .filter(|finding| !IGNORED.iter().any(|(id, _)| *id == text_of(finding, "id")))
         .collect();
     assert!(bad.is_empty(), "{bad:#?}");
     println!("{} findings, none above LOW", findings.len());

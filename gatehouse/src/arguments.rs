@@ -6,47 +6,45 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use gateway_config::{DirectoryUrl, HostPattern, ListenAddress, ServerName};
 
-/// A self-hosted chat with its own front door.
+/// A self-hosted chat with its own gateway, in one process.
 ///
-/// Without any option: https://localhost:8443, everything kept in ./data, a certificate from a
-/// local authority in ./certs, and a demo model. Which model answers, Redis instead of ./data and
-/// the rest of the services' settings come from the environment: `backend --help` lists them.
+/// Without options it serves https://localhost:8443, stores its data in ./data, uses a certificate
+/// from a local authority in ./certs, and answers with a demo model. Environment variables select
+/// another model, Redis instead of ./data, and other settings: `backend --help` lists them.
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
 pub(crate) struct Arguments {
-    /// Where https is served; may be repeated [default: localhost:8443, with --domain [::]:443]
+    /// Address for https; repeatable [default: localhost:8443, with --domain [::]:443]
     #[arg(long, value_name = "ADDR")]
     pub(crate) https: Vec<ListenAddress>,
-    /// Where http is redirected to https; may be repeated [default: localhost:8080, with --domain
+    /// Address for http, redirected to https; repeatable [default: localhost:8080, with --domain
     /// [::]:80]
     #[arg(long, value_name = "ADDR")]
     pub(crate) http: Vec<ListenAddress>,
-    /// Where metrics, health and reload are served; never a public address
+    /// Address for metrics, health and reload; never a public one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9090")]
     pub(crate) admin: SocketAddr,
-    /// A name by which the admin address is asked, besides IP addresses and localhost; may be
-    /// repeated
+    /// Host name accepted at the admin address, besides IP addresses and localhost; repeatable
     #[arg(long, value_name = "NAME")]
     pub(crate) admin_host: Vec<HostPattern>,
-    /// Where everything is kept
+    /// Directory for all data
     #[arg(long, value_name = "DIR", default_value = "data")]
     pub(crate) data: PathBuf,
-    /// Where the local certificate authority is, and what it issued
+    /// Directory of the local certificate authority and its certificates
     #[arg(long, value_name = "DIR", default_value = "certs", global = true)]
     pub(crate) certs: PathBuf,
-    /// A name under which this machine is reached; may be repeated. A certificate for public names
-    /// is ordered from Let's Encrypt, whose terms this accepts; until it is there, and for other
-    /// names, the local authority's is served
+    /// Name of this server; repeatable. Public names get a certificate from Let's Encrypt (using
+    /// this option accepts its terms). Until it arrives, and for other names, the local authority's
+    /// certificate is served
     #[arg(long, value_name = "NAME")]
     pub(crate) domain: Vec<ServerName>,
-    /// The ACME directory to order from instead of Let's Encrypt; then every name of --domain is
-    /// ordered there
+    /// ACME directory to use instead of Let's Encrypt, for every name of --domain except wildcards
     #[arg(long, value_name = "URL", requires = "domain")]
     pub(crate) acme_directory: Option<DirectoryUrl>,
-    /// The root certificates to trust for that directory's own https
+    /// Root certificates to trust for the https of that directory
     #[arg(long, value_name = "FILE", requires = "acme_directory")]
     pub(crate) acme_ca: Option<PathBuf>,
-    /// A gateway configuration of one's own; the services are at unix:DATA/backend.sock
+    /// Gateway configuration file; the services listen at unix:DATA/backend.sock
     #[arg(long, value_name = "FILE", conflicts_with_all = ["https", "http", "domain", "admin_host"])]
     pub(crate) config: Option<PathBuf>,
     #[command(subcommand)]
@@ -55,14 +53,14 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub(crate) enum Command {
-    /// Make this machine and its browsers accept the local certificate authority
+    /// Make this machine and its browsers trust the local certificate authority
     Trust {
-        /// Offer its certificate to a phone instead: by URL and QR code, in this machine's network,
-        /// for ten minutes. The address is found by itself, or named: IP or IP:PORT
+        /// Offer its certificate to a phone instead: by URL and QR code, on the local network, for
+        /// ten minutes. ADDR is IP or IP:PORT; by default it is detected
         #[arg(long, value_name = "ADDR", num_args = 0..=1, value_parser = phone_address)]
         phone: Option<Option<SocketAddr>>,
     },
-    /// Take that back
+    /// Undo `trust`
     Untrust,
 }
 

@@ -1,5 +1,5 @@
-//! From the command line to the gateway's configuration: a file of the operator's own, or the text
-//! of the default one.
+//! The gateway's configuration: the operator's own file, or a default text built from the command
+//! line.
 
 use std::error::Error;
 use std::io::IsTerminal as _;
@@ -11,7 +11,7 @@ use gateway_config::{ListenAddress, ServerName, SiteRoot, Standalone, Standalone
 use crate::arguments::Arguments;
 use crate::services;
 
-/// The cookie that tells accounts apart, for sending one account's sockets to one place.
+/// The cookie that identifies an account, so that one account's sockets reach one backend.
 const ACCOUNT_COOKIE: &str = "__Host-gatehouse";
 
 pub(crate) fn source(arguments: &Arguments) -> Result<ConfigSource, Box<dyn Error>> {
@@ -47,11 +47,10 @@ pub(crate) fn source(arguments: &Arguments) -> Result<ConfigSource, Box<dyn Erro
     Ok(ConfigSource::Text { text: standalone.to_toml(), origin, base: PathBuf::from(".") })
 }
 
-/// Whether a public authority could issue for it: a name of the public DNS, not one that is only
-/// known nearby.
+/// Whether a public authority can issue for this name: it is in the public DNS, not local.
 fn is_public(name: &ServerName) -> bool {
     // RFC 6761, RFC 6762, RFC 8375, and `.internal`, which ICANN has reserved.
-    const NEARBY: [&str; 9] = [
+    const LOCAL: [&str; 9] = [
         "localhost",
         "local",
         "test",
@@ -68,12 +67,12 @@ fn is_public(name: &ServerName) -> bool {
             let below = |parent: &&str| {
                 dns == parent || dns.strip_suffix(parent).is_some_and(|rest| rest.ends_with('.'))
             };
-            dns.contains('.') && !is_wildcard(name) && !NEARBY.iter().any(below)
+            dns.contains('.') && !is_wildcard(name) && !LOCAL.iter().any(below)
         }
     }
 }
 
-/// Those cannot be proven over http or TLS.
+/// Wildcards cannot be validated by HTTP-01 or TLS-ALPN-01.
 fn is_wildcard(name: &ServerName) -> bool {
     matches!(name, ServerName::Dns(dns) if dns.starts_with("*."))
 }

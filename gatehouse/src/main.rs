@@ -24,7 +24,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match &arguments.command {
-        // First: a signal may come as soon as a port is open or a file is made.
+        // First: a signal may arrive as soon as a port is open or a file exists.
         None => Held::new().map_err(Into::into).and_then(|held| serve(&arguments, held)),
         Some(Command::Trust { phone: None }) => trust::install(&arguments.certs),
         Some(Command::Trust { phone: Some(address) }) => trust::offer(&arguments.certs, *address),
@@ -41,7 +41,7 @@ async fn serve(arguments: &Arguments, held: Held) -> Result<(), Box<dyn Error>> 
     let signals = Signals::install(held)?;
     rustls::crypto::aws_lc_rs::default_provider()
         .install_default()
-        .map_err(|_provider| "another cryptography provider was installed before")?;
+        .map_err(|_provider| "another rustls crypto provider is already installed")?;
     let source = configuration::source(arguments)?;
     let telemetry = Telemetry::install(&source.load()?.log)?;
 
@@ -50,7 +50,7 @@ async fn serve(arguments: &Arguments, held: Held) -> Result<(), Box<dyn Error>> 
     let options = Options {
         registries: vec![services.registry()],
         telemetry: Some(telemetry),
-        // The services of this process could not be taken over with its sockets.
+        // A successor could take over the sockets, but not the services in this process.
         upgrades: Upgrades::Ignored,
         ..Options::default()
     };
@@ -58,7 +58,7 @@ async fn serve(arguments: &Arguments, held: Held) -> Result<(), Box<dyn Error>> 
     let obeying = tokio::spawn(signals.obey(gateway.handle()));
     announce(arguments, &gateway.handle()).await;
 
-    // Together: the gateway's connections end because the services say goodbye on them.
+    // Concurrently: the gateway's connections end when the services close theirs.
     let services = async {
         shutdown.cancelled().await;
         services.drain().await;
@@ -68,8 +68,8 @@ async fn serve(arguments: &Arguments, held: Held) -> Result<(), Box<dyn Error>> 
     Ok(())
 }
 
-/// Tells a person where to go.
-#[expect(clippy::print_stdout, reason = "the one line that a person who starts this looks for")]
+/// Prints the URL.
+#[expect(clippy::print_stdout, reason = "the person who starts the program needs the URL")]
 async fn announce(arguments: &Arguments, gateway: &gateway::gateway::Handle) {
     let addresses = gateway.addresses().await;
     let port = addresses
@@ -84,12 +84,12 @@ async fn announce(arguments: &Arguments, gateway: &gateway::gateway::Handle) {
     }
     if arguments.domain.is_empty() && arguments.config.is_none() {
         println!(
-            "Its certificate comes from a local authority: `gatehouse trust` makes this machine's browsers accept it."
+            "Its certificate comes from a local authority. Run `gatehouse trust` to make this machine's browsers accept it."
         );
     }
 }
 
-#[expect(clippy::print_stderr, reason = "a command tells its failure on standard error")]
+#[expect(clippy::print_stderr, reason = "a command reports its failure on standard error")]
 fn failed(error: &dyn Error) -> ExitCode {
     eprintln!("gatehouse: {error}");
     ExitCode::FAILURE

@@ -1,4 +1,4 @@
-//! The services of this process: all roles, reached only through a Unix socket in the data folder.
+//! The backend in this process: all roles, on a Unix socket in the data directory.
 
 use std::error::Error;
 use std::fs::DirBuilder;
@@ -10,11 +10,11 @@ use std::time::Duration;
 use backend::{ListenAddress, Listener, Role, Settings};
 use prometheus::Registry;
 
-/// How long goodbyes and running answers may take: there is no other node that a client could go to
-/// meanwhile.
+/// Drain deadline for live connections and running answers. It is short, because there is no other
+/// node to move to.
 const DRAIN: Duration = Duration::from_secs(8);
 
-/// sun_path holds 108 bytes, the closing NUL included: unix(7).
+/// `sun_path` has 108 bytes including the closing NUL: unix(7).
 const LONGEST_SOCKET_PATH: usize = 107;
 
 pub(crate) struct Services {
@@ -22,12 +22,12 @@ pub(crate) struct Services {
     registry: Registry,
 }
 
-/// Where the services listen.
+/// The path of the socket on which the services listen.
 pub(crate) fn socket(data: &Path) -> Result<PathBuf, Box<dyn Error>> {
     let path = std::path::absolute(data)?.join("backend.sock");
     if path.as_os_str().len() > LONGEST_SOCKET_PATH {
         let reason = format!(
-            "--data {}: the path is too long for a socket in it, choose a shorter one",
+            "--data {}: path too long for a Unix socket in this directory; choose a shorter one",
             data.display()
         );
         return Err(reason.into());
@@ -38,7 +38,7 @@ pub(crate) fn socket(data: &Path) -> Result<PathBuf, Box<dyn Error>> {
 impl Services {
     pub(crate) async fn start(data: &Path) -> Result<Self, Box<dyn Error>> {
         let settings = Settings { data_dir: data.to_owned(), admin: None, ..Settings::from_env()? };
-        // Only this user may reach the socket: past the gateway nobody asks who is speaking.
+        // Only this user may connect: the services trust the gateway's header fields.
         let made = DirBuilder::new().recursive(true).mode(0o700).create(data);
         made.map_err(|error| refused(data, &error))?;
         let path = socket(data)?;

@@ -1,5 +1,5 @@
-//! `gatehouse trust` and `untrust`: says line by line what was done, or offers the certificate to a
-//! phone.
+//! `gatehouse trust` and `untrust`: changes trust stores and prints each step, or offers the
+//! certificate to a phone.
 
 use std::error::Error;
 use std::io::IsTerminal as _;
@@ -13,13 +13,13 @@ use gateway::trust::{self, Step};
 use qrcode::QrCode;
 use qrcode::render::unicode::Dense1x2;
 
-/// How long a phone may take. Nobody should forget it.
+/// How long the certificate is offered; limited in case the command is left running.
 const OFFERED: Duration = Duration::from_secs(10 * 60);
 
 pub(crate) fn install(certs: &Path) -> Result<(), Box<dyn Error>> {
     let authority = certs.join(AUTHORITY_FILE);
     let steps = trust::install(&authority, &home()?).map_err(|error| {
-        format!("{}: {error}; it is made at the first start of gatehouse", authority.display())
+        format!("{}: {error}; start gatehouse once to create it", authority.display())
     })?;
     report(&steps)
 }
@@ -28,27 +28,24 @@ pub(crate) fn remove() -> Result<(), Box<dyn Error>> {
     report(&trust::remove(&home()?))
 }
 
-/// Serves the public certificate in this machine's network until Ctrl-C, or until the time is over.
+/// Serves the public certificate on the local network until Ctrl-C or the timeout.
 #[tokio::main(flavor = "current_thread")]
-#[expect(
-    clippy::print_stdout,
-    reason = "what a person holds the phone to is the output of this command"
-)]
+#[expect(clippy::print_stdout, reason = "the QR code is the output of this command")]
 pub(crate) async fn offer(certs: &Path, address: Option<SocketAddr>) -> Result<(), Box<dyn Error>> {
     let offer = Offer::open(certs, address).await?;
     let url = offer.url();
     println!("{}", picture(&url, std::io::stdout().is_terminal())?);
-    println!("Open {url} on a phone in the same network, or point its camera here.");
+    println!("Open {url} on a phone in the same network, or scan the code with its camera.");
     println!("The certificate's SHA-256 fingerprint is {}", offer.fingerprint());
     println!(
-        "Only the public certificate is served. Ends with Ctrl-C, or after {} minutes.",
+        "Only the public certificate is served. Stop with Ctrl-C; stops after {} minutes.",
         OFFERED.as_secs() / 60
     );
     offer
         .serve(async {
             tokio::select! {
                 () = tokio::time::sleep(OFFERED) => {}
-                // Without a handler the default one ends the program, which is as good.
+                // If the handler cannot be installed, the default one ends the program.
                 _ = tokio::signal::ctrl_c() => {}
             }
         })
@@ -56,8 +53,8 @@ pub(crate) async fn offer(certs: &Path, address: Option<SocketAddr>) -> Result<(
     Ok(())
 }
 
-/// A QR code as text, two modules to a character; on a terminal dark on light, whatever its colours
-/// are.
+/// Renders a QR code as text, two modules per character. On a terminal it sets the colours to dark
+/// on light.
 fn picture(url: &str, terminal: bool) -> Result<String, Box<dyn Error>> {
     let code = QrCode::new(url)?;
     let text =
@@ -67,10 +64,11 @@ fn picture(url: &str, terminal: bool) -> Result<String, Box<dyn Error>> {
 }
 
 fn home() -> Result<PathBuf, String> {
-    std::env::home_dir().ok_or_else(|| "HOME is not set: whose browsers are meant?".to_owned())
+    std::env::home_dir()
+        .ok_or_else(|| "HOME is not set: cannot find the browsers' trust stores".to_owned())
 }
 
-#[expect(clippy::print_stdout, reason = "what was done is the output of these commands")]
+#[expect(clippy::print_stdout, reason = "the list of changes is the output of these commands")]
 fn report(steps: &[Step]) -> Result<(), Box<dyn Error>> {
     let mut failed = 0;
     for Step { store, outcome } in steps {
@@ -96,10 +94,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_picture_shows_every_module_of_the_code_within_its_quiet_zone() {
+    fn picture_shows_every_module_of_the_code_inside_its_quiet_zone() {
         let url = "http://192.168.100.200:54321/";
-        let text = picture(url, false).expect("it can be drawn");
-        // A block is light: terminals that are dark show it as a scanner wants it.
+        let text = picture(url, false).expect("the code renders");
+        // A block is a light module: on a dark terminal the code then has the contrast scanners
+        // need.
         let shown: Vec<Vec<Color>> = text
             .lines()
             .flat_map(|line| {
@@ -112,7 +111,7 @@ mod tests {
                 ]
             })
             .collect();
-        let code = QrCode::new(url).expect("it can be encoded");
+        let code = QrCode::new(url).expect("the URL fits a QR code");
         let (width, quiet) = (code.width(), 4);
         for (index, wanted) in code.to_colors().into_iter().enumerate() {
             let (x, y) = (index % width + quiet, index / width + quiet);

@@ -1,6 +1,6 @@
-//! The whole process obeys signals from before anything can be seen of it.
+//! The process handles signals before it creates files or opens ports.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -8,10 +8,10 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a condition may take to come true.
+/// Deadline for a condition.
 const SOON: Duration = Duration::from_secs(60);
 
-/// Ended with the test, if it has not ended before.
+/// Kills the process when the test ends.
 struct Running(Child);
 
 impl Drop for Running {
@@ -41,13 +41,13 @@ fn start(directory: &Path) -> Running {
 }
 
 #[test]
-fn sigterm_ends_it_with_0_however_early_it_comes() {
+fn sigterm_at_any_time_exits_with_0() {
     for round in 0..20 {
         let directory = tempfile::tempdir().unwrap();
         let mut running = start(directory.path());
         let pid = running.0.id();
-        // The socket of the services is there before certificates are made and the gateway's ports
-        // are bound.
+        // The services' socket exists before certificates are created and the gateway's ports are
+        // bound.
         let socket = directory.path().join("data/backend.sock");
         let deadline = Instant::now() + SOON;
         while !(if round % 2 == 0 { socket.exists() } else { catches_sigterm(pid) }) {
@@ -59,7 +59,7 @@ fn sigterm_ends_it_with_0_however_early_it_comes() {
         }
         assert!(
             catches_sigterm(pid),
-            "round {round}: a socket was open before the handler was there"
+            "round {round}: a socket was open before the signal handler was installed"
         );
         let pid = nix::unistd::Pid::from_raw(pid.try_into().unwrap());
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
@@ -67,7 +67,7 @@ fn sigterm_ends_it_with_0_however_early_it_comes() {
             if let Some(ended) = running.0.try_wait().unwrap() {
                 break ended;
             }
-            assert!(Instant::now() < deadline, "round {round}: it does not end");
+            assert!(Instant::now() < deadline, "round {round}: the process does not exit");
             thread::sleep(Duration::from_millis(2));
         };
         assert!(ended.success(), "round {round}: {ended}");

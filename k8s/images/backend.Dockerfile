@@ -1,4 +1,4 @@
-# The backend and nothing else. Build context: a directory with the static binary and the CA certificates, see
+# The backend only. Build context: a directory with the static binary and the CA certificates, see
 # docs/deployment.md, "Images".
 FROM scratch
 COPY --chmod=0444 ca-certificates.crt /etc/ssl/certs/ca-certificates.crt

@@ -1,4 +1,4 @@
-# The gateway and nothing else. Build context: a directory with the static binary and the CA certificates, see
+# The gateway only. Build context: a directory with the static binary and the CA certificates, see
 # docs/deployment.md, "Images".
 FROM scratch
 COPY --chmod=0444 ca-certificates.crt /etc/ssl/certs/ca-certificates.crt

@@ -1,11 +1,11 @@
-"""The rendered objects as a cluster would relate them: which labels select which pods, and which ports those have."""
+"""The rendered objects with their relations: labels, selected pods, and ports."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Workload:
-    """A Deployment or StatefulSet, and the pods it makes."""
+    """A Deployment or StatefulSet and its pods."""
 
     object: dict
 
@@ -47,7 +47,7 @@ class Workload:
 
 
 class Cluster:
-    """Everything one overlay would apply."""
+    """All objects of one overlay."""
 
     def __init__(self, objects: list[dict]):
         self.objects = objects
@@ -66,7 +66,7 @@ class Cluster:
         return [workload for workload in self.workloads if selects(selector, workload.labels)]
 
     def least_replicas(self, workload: Workload) -> int:
-        """The fewest pods that this workload has in peace: the autoscaler's minimum, else its own number."""
+        """The minimum number of pods of this workload: the autoscaler's, or else its own number."""
         for scaler in self.of_kind("HorizontalPodAutoscaler"):
             if scaler["spec"]["scaleTargetRef"]["name"] == workload.name:
                 return scaler["spec"].get("minReplicas", 1)

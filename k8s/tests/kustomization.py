@@ -1,7 +1,7 @@
-"""Renders the kustomizations: with kubectl where there is one, else with the part of kustomize that they use.
+"""Renders the kustomizations with kubectl if possible, or else with the subset of kustomize that they use.
 
-Debian 12 ships a kubectl whose kustomize knows no components, and no package registry carries a newer one, so a machine
-without kubectl still has to see every manifest. Where both exist, a test compares them. What is not implemented raises.
+Debian 12 ships a kubectl without kustomize components, and no package registry has a newer one. This module therefore
+renders every manifest without kubectl. If both are available, a test compares them. Unsupported features raise.
 """
 
 import copy
@@ -28,7 +28,7 @@ KNOWN = {
 
 
 def render_with_kubectl(directory: Path) -> list[dict] | None:
-    """The objects as kubectl builds them; None when this machine has no kubectl that knows components."""
+    """The objects as built by kubectl; None without a kubectl that supports components."""
     kubectl = shutil.which("kubectl")
     if kubectl is None:
         return None
@@ -43,12 +43,12 @@ def render_with_kubectl(directory: Path) -> list[dict] | None:
 
 
 def render(directory: Path, inherited: list[dict] | None = None) -> list[dict]:
-    """The objects of a kustomization; a component receives those of whoever includes it."""
+    """The objects of a kustomization. A component receives the objects of its including kustomization."""
     spec = yaml.safe_load((directory / "kustomization.yaml").read_text())
     unknown = set(spec) - KNOWN
     if unknown:
         raise AssertionError(
-            f"{directory}/kustomization.yaml uses {sorted(unknown)}, which this renderer does not know"
+            f"{directory}/kustomization.yaml uses {sorted(unknown)}, which this renderer does not support"
         )
     objects = inherited if inherited is not None else []
     for entry in spec.get("resources", []):
@@ -97,7 +97,7 @@ def secret(entry: dict) -> dict:
 
 
 def add_labels(item: dict, rule: dict) -> None:
-    """Labels on the object, and on its pods when the rule includes templates."""
+    """Adds labels to the object, and to its pods if the rule includes templates."""
     item["metadata"].setdefault("labels", {}).update(rule["pairs"])
     template = item.get("spec", {}).get("template")
     if rule.get("includeTemplates") and template:
@@ -105,14 +105,14 @@ def add_labels(item: dict, rule: dict) -> None:
 
 
 def set_image(item: dict, image: dict) -> None:
-    """Another registry and tag for the containers that use this image."""
+    """Sets registry and tag of the containers that use this image."""
     for container in item.get("spec", {}).get("template", {}).get("spec", {}).get("containers", []):
         if container["image"].split(":")[0] == image["name"]:
             container["image"] = f"{image.get('newName', image['name'])}:{image['newTag']}"
 
 
 def apply_patch(objects: list[dict], entry: dict, directory: Path) -> list[dict]:
-    """A JSON patch (a list) or a strategic merge of maps (an object) on everything it selects."""
+    """Applies a JSON patch (a list) or a strategic merge of maps (an object) to the selected objects."""
     patch = yaml.safe_load(entry["patch"] if "patch" in entry else (directory / entry["path"]).read_text())
     target = entry.get("target") or {"kind": patch["kind"], "name": patch["metadata"]["name"]}
     chosen = [
@@ -121,7 +121,7 @@ def apply_patch(objects: list[dict], entry: dict, directory: Path) -> list[dict]
         if item["kind"] == target["kind"] and target.get("name", item["metadata"]["name"]) == item["metadata"]["name"]
     ]
     if not chosen:
-        raise AssertionError(f"a patch in {directory} selects nothing: {target}")
+        raise AssertionError(f"a patch in {directory} selects no object: {target}")
     if isinstance(patch, dict) and patch.get("$patch") == "delete":
         return [item for item in objects if item not in chosen]
     for item in chosen:
@@ -136,7 +136,7 @@ def apply_patch(objects: list[dict], entry: dict, directory: Path) -> list[dict]
 
 
 def json_patch(item: dict, operation: dict) -> None:
-    """`add` and `replace` of RFC 6902 on maps, reached through maps and lists."""
+    """Applies `add` and `replace` (RFC 6902) to maps, with paths through maps and lists."""
     *parents, last = [part.replace("~1", "/").replace("~0", "~") for part in operation["path"].split("/")[1:]]
     for part in parents:
         item = item[int(part)] if isinstance(item, list) else item[part]
@@ -148,7 +148,7 @@ def json_patch(item: dict, operation: dict) -> None:
 
 
 def merge(into: dict, patch: dict) -> None:
-    """Merges maps; a list would need its merge key, so it has to be a JSON patch instead."""
+    """Merges maps. A list would need its merge key: use a JSON patch for lists."""
     for key, value in patch.items():
         if isinstance(value, dict):
             merge(into.setdefault(key, {}), value)

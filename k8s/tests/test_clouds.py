@@ -1,4 +1,4 @@
-"""The cloud overlays name what terraform/ makes with its defaults."""
+"""The cloud overlays match the resources that terraform/ creates with its defaults."""
 
 import ipaddress
 import re
@@ -20,7 +20,7 @@ def default_of(cloud: str, variable: str) -> str:
 
 
 @pytest.mark.parametrize(("cloud", "port"), [("aws", 6379), ("azure", 10000)])
-def test_pods_are_let_out_to_the_data_subnets_and_the_port_of_redis(cloud, port):
+def test_pods_may_reach_redis_in_the_data_subnets(cloud, port):
     # modules/plan: the fifteenth of sixteen parts of the network, cidrsubnet(network, 4, 14).
     data = list(ipaddress.ip_network(default_of(cloud, "network")).subnets(prefixlen_diff=4))[14]
     policy = Cluster(render(K8S / "overlays" / cloud)).find("NetworkPolicy", "to-redis")
@@ -29,14 +29,14 @@ def test_pods_are_let_out_to_the_data_subnets_and_the_port_of_redis(cloud, port)
     ]
 
 
-def test_the_balancer_in_azure_takes_the_static_address():
+def test_azure_load_balancer_uses_the_static_address():
     annotations = Cluster(render(K8S / "overlays" / "azure")).find("Service", "gateway")["metadata"]["annotations"]
     name = default_of("azure", "name")
     assert annotations["service.beta.kubernetes.io/azure-pip-name"] == f"{name}-gateway"
     assert annotations["service.beta.kubernetes.io/azure-load-balancer-resource-group"] == name
 
 
-def test_the_api_role_in_azure_is_a_workload_identity():
+def test_azure_api_role_has_a_workload_identity():
     cluster = Cluster(render(K8S / "overlays" / "azure"))
     assert cluster.workload("backend-api").labels["azure.workload.identity/use"] == "true"
     assert (
@@ -46,7 +46,7 @@ def test_the_api_role_in_azure_is_a_workload_identity():
     assert subject == "system:serviceaccount:gatehouse:backend-api"
 
 
-def test_the_images_in_aws_come_from_the_repositories_that_terraform_makes():
+def test_aws_images_come_from_the_repositories_of_terraform():
     cluster = Cluster(render(K8S / "overlays" / "aws"))
     plan = (TERRAFORM / "modules" / "plan" / "main.tf").read_text()
     for workload in cluster.workloads:

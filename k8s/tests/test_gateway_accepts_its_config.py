@@ -1,4 +1,4 @@
-"""The gateway itself accepts gateway.toml. Needs the built program: GATEWAY=target/debug/gateway k8s/test.sh"""
+"""The gateway accepts gateway.toml. Needs a built gateway: GATEWAY=target/debug/gateway k8s/test.sh"""
 
 import os
 import subprocess
@@ -9,12 +9,12 @@ import pytest
 CONFIG = (Path(__file__).resolve().parent.parent / "base" / "gateway.toml").read_text()
 GATEWAY = os.environ.get("GATEWAY")
 
-pytestmark = pytest.mark.skipif(GATEWAY is None, reason="the variable GATEWAY does not name a built gateway")
+pytestmark = pytest.mark.skipif(GATEWAY is None, reason="the variable GATEWAY is not set to a built gateway")
 
 
 @pytest.fixture(scope="module")
 def tls(tmp_path_factory) -> Path:
-    """What the Secret gateway-tls would hold: `gateway check` looks at certificates too."""
+    """The files of the Secret gateway-tls: `gateway check` reads certificates too."""
     directory = tmp_path_factory.mktemp("tls")
     make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=chat.example.org"
     names = ["-addext", "subjectAltName=DNS:chat.example.org", "-keyout", "tls.key", "-out", "tls.crt"]
@@ -34,7 +34,7 @@ def test_gateway_check_accepts_the_file(tls):
     assert "chat.example.org" in accepted.stdout
 
 
-def test_gateway_check_refuses_a_typing_error(tls):
+def test_gateway_check_rejects_a_typo(tls):
     refused = check(CONFIG.replace("hash_cookie", "hash_cooky"), tls)
     assert refused.returncode != 0
     assert "hash_cookie" in refused.stderr

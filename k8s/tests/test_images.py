@@ -1,4 +1,4 @@
-"""The Dockerfiles say what the manifests rely on: where the program is, who runs it, which ports it has."""
+"""The Dockerfiles match the manifests: path of the program, user, ports."""
 
 import re
 from pathlib import Path
@@ -18,7 +18,7 @@ def dockerfile(program: str) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("workload", ["gateway", "backend-api", "backend-live"])
-def test_the_image_is_what_the_manifest_runs(workload):
+def test_image_matches_the_manifest(workload):
     workload = CLUSTER.workload(workload)
     container, context = workload.pod["containers"][0], workload.pod["securityContext"]
     program = container["command"][0]
@@ -31,7 +31,7 @@ def test_the_image_is_what_the_manifest_runs(workload):
 
 
 @pytest.mark.parametrize("program", ["gateway", "backend"])
-def test_the_image_holds_nothing_but_the_program_and_certificates(program):
+def test_image_contains_only_the_program_and_certificates(program):
     instructions = dockerfile(program)
     assert instructions[0] == ("FROM", "scratch")
     copied = [re.sub(r"--chmod=\d+ ", "", text).split()[0] for name, text in instructions if name == "COPY"]

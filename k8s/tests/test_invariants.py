@@ -1,4 +1,4 @@
-"""The invariants notice: each fault, put into good manifests, is found by the invariant that guards against it."""
+"""Tests of the invariants: each fault in good manifests is found by its invariant."""
 
 import copy
 from pathlib import Path
@@ -47,7 +47,7 @@ FAULTS = [
     ),
     (LOCAL, invariants.pods_are_restricted, lambda c: container(c)["resources"].pop("limits")),
     (LOCAL, invariants.pods_are_restricted, lambda c: c.find("Namespace", "gatehouse")["metadata"].update(labels={})),
-    (LOCAL, invariants.references_exist, lambda c: pod(c).update(serviceAccountName="nobody")),
+    (LOCAL, invariants.references_exist, lambda c: pod(c).update(serviceAccountName="missing")),
     (LOCAL, invariants.references_exist, lambda c: c.objects.remove(c.find("ConfigMap", "gateway-config"))),
     (LOCAL, invariants.references_exist, lambda c: container(c)["volumeMounts"][0].update(subPath="gateway.toml")),
     (LOCAL, invariants.references_exist, lambda c: pod(c)["volumes"].clear()),
@@ -72,8 +72,8 @@ FAULTS = [
         lambda c: c.find("Service", "gateway")["spec"]["ports"][0].update(targetPort="admin"),
     ),
     (LOCAL, invariants.ports_exist, lambda c: c.find("Service", "backend-api")["spec"]["ports"][0].update(port=80)),
-    (LOCAL, invariants.one_front_door, lambda c: c.find("Service", "backend-api")["spec"].update(type="LoadBalancer")),
-    (LOCAL, invariants.one_front_door, lambda c: c.find("Service", "gateway")["spec"].pop("externalTrafficPolicy")),
+    (LOCAL, invariants.one_public_service, lambda c: c.find("Service", "backend-api")["spec"].update(type="LoadBalancer")),
+    (LOCAL, invariants.one_public_service, lambda c: c.find("Service", "gateway")["spec"].pop("externalTrafficPolicy")),
     (LOCAL, invariants.disruptions_leave_a_pod, lambda c: c.workload("gateway").object["spec"].update(replicas=1)),
     (
         LOCAL,
@@ -149,7 +149,7 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("good", "invariant", "break_it"), FAULTS, ids=lambda value: getattr(value, "__name__", ""))
-def test_a_fault_is_found(good, invariant, break_it):
+def test_fault_is_found(good, invariant, break_it):
     cluster = Cluster(copy.deepcopy(good))
     assert list(invariant(cluster)) == []
     break_it(cluster)

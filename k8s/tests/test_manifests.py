@@ -1,4 +1,4 @@
-"""Every overlay: renders, fits the API schemas of several Kubernetes versions, and holds the invariants."""
+"""Every overlay renders, matches the API schemas of several Kubernetes versions, and satisfies the invariants."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from kustomization import render, render_with_kubectl
 
 K8S = Path(__file__).resolve().parent.parent
 OVERLAYS = sorted(path.name for path in (K8S / "overlays").iterdir())
-# Oldest and newest that the tests vouch for, and one between; 1.30 is the first with `preStop.sleep` on by default.
+# The oldest and the newest tested version, and one in between. 1.30 is the first with `preStop.sleep` on by default.
 VERSIONS = ["1.31", "1.33", "1.36"]
 
 
@@ -26,20 +26,20 @@ def objects(overlay) -> list[dict]:
     return render_with_kubectl(directory) or render(directory)
 
 
-def test_every_cloud_and_a_laptop_have_an_overlay():
+def test_overlays_are_complete():
     assert OVERLAYS == ["aws", "azure", "local"]
 
 
-def test_our_renderer_agrees_with_kubectl(overlay):
+def test_renderer_agrees_with_kubectl(overlay):
     directory = K8S / "overlays" / overlay
     theirs = render_with_kubectl(directory)
     if theirs is None:
-        pytest.skip("no kubectl with kustomize v5 on this machine: its output cannot be compared")
+        pytest.skip("no kubectl with kustomize v5 on this machine to compare with")
     assert by_name(render(directory)) == by_name(theirs)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_objects_fit_the_schema(objects, version):
+def test_objects_match_the_schema(objects, version):
     for item in objects:
         kubernetes_validate.validate(item, version, strict=True)
 
@@ -51,5 +51,5 @@ def test_invariant_holds(objects, invariant):
 
 def by_name(objects: list[dict]) -> dict:
     named = {(item["kind"], item["metadata"]["name"]): item for item in objects}
-    assert len(named) == len(objects), "two objects of one name"
+    assert len(named) == len(objects), "two objects with the same name"
     return named

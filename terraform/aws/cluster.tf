@@ -1,4 +1,4 @@
-# EKS: access by API entries only, secrets encrypted with a key of our own.
+# EKS: access through access entries only, secrets encrypted with our own key.
 resource "aws_kms_key" "secrets" {
   description         = "Kubernetes secrets of ${var.name}"
   enable_key_rotation = true
@@ -46,7 +46,7 @@ resource "aws_eks_cluster" "this" {
   ]
 }
 
-# Before the nodes: without a network they would never be ready. It also enforces the network policies.
+# Installed before the nodes, which are not ready without a network. It also enforces network policies.
 resource "aws_eks_addon" "network" {
   cluster_name         = aws_eks_cluster.this.name
   addon_name           = "vpc-cni"
@@ -59,7 +59,7 @@ resource "aws_eks_addon" "before_nodes" {
   addon_name   = each.key
 }
 
-# These run as pods, so they need nodes. metrics-server feeds the pods' autoscalers.
+# These run as pods, so they need nodes. metrics-server provides metrics to the pod autoscalers.
 resource "aws_eks_addon" "on_nodes" {
   for_each     = toset(["coredns", "metrics-server"])
   cluster_name = aws_eks_cluster.this.name

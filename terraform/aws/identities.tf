@@ -1,4 +1,4 @@
-# Who may do what in AWS. The chat's own pods need nothing of AWS's API, so they have no role at all.
+# AWS permissions. The chat's own pods do not use the AWS API, so they have no role.
 locals {
   assume = {
     for name, service in { cluster = "eks", node = "ec2", pod = "pods.eks" } : name => jsonencode({
@@ -46,7 +46,7 @@ resource "aws_iam_role_policy_attachment" "node" {
   policy_arn = "arn:aws:iam::aws:policy/${each.key}"
 }
 
-# The cluster autoscaler, by Pod Identity: it changes this cluster's groups only.
+# The cluster autoscaler uses Pod Identity and may only change this cluster's groups.
 resource "aws_iam_role" "autoscaler" {
   name               = "${var.name}-autoscaler"
   assume_role_policy = local.assume.pod

@@ -1,4 +1,4 @@
-# One VPC; in every zone a public subnet (balancer, NAT), one for nodes and one for data.
+# One VPC. Each zone has a public subnet (load balancer, NAT), one for nodes and one for data.
 module "plan" {
   source  = "../modules/plan"
   name    = var.name
@@ -17,7 +17,7 @@ resource "aws_vpc" "this" {
   tags                 = { Name = var.name }
 }
 
-# Nothing uses the default security group, so it lets nothing through.
+# Nothing uses the default security group, so it allows no traffic.
 resource "aws_default_security_group" "closed" {
   vpc_id = aws_vpc.this.id
 }
@@ -85,7 +85,7 @@ resource "aws_nat_gateway" "this" {
   depends_on    = [aws_route.internet]
 }
 
-# The data subnets keep the VPC's main route table: they reach nothing outside.
+# The data subnets keep the VPC's main route table and cannot reach the internet.
 resource "aws_route_table" "nodes" {
   for_each = module.plan.zones
   vpc_id   = aws_vpc.this.id

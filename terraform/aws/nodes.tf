@@ -1,8 +1,8 @@
-# A node group for each zone, so that the autoscaler can add a node where pods are waiting.
+# One node group per zone, so that the autoscaler can add nodes in the zone where pods are pending.
 resource "aws_launch_template" "node" {
   name_prefix = "${var.name}-node-"
 
-  # Pods must not borrow the node's identity: IMDSv2 only, and its answers end at the node.
+  # Pods must not use the node's identity: IMDSv2 only, with a hop limit that ends at the node.
   metadata_options {
     http_tokens                 = "required"
     http_put_response_hop_limit = 1
@@ -47,7 +47,7 @@ resource "aws_eks_node_group" "zone" {
   }
 
   lifecycle {
-    # The autoscaler's from the first day on.
+    # Managed by the autoscaler after creation.
     ignore_changes = [scaling_config[0].desired_size]
   }
   depends_on = [aws_iam_role_policy_attachment.node, aws_eks_addon.network, aws_eks_addon.before_nodes]

@@ -4,7 +4,7 @@ output "cluster_name" {
 }
 
 output "region" {
-  description = "Region of everything."
+  description = "Region of all resources."
   value       = var.region
 }
 
@@ -14,11 +14,11 @@ output "registry" {
 }
 
 output "redis_host" {
-  description = "REDIS_URL is rediss://:PASSWORD@HOST:6379/, with the password that only you have."
+  description = "Host of Redis. REDIS_URL is rediss://:PASSWORD@HOST:6379/ with the password you chose."
   value       = aws_elasticache_replication_group.this.primary_endpoint_address
 }
 
 output "data_cidr" {
-  description = "Where Redis lives, for the network policy of k8s/overlays/aws."
+  description = "Network range of Redis, for the network policy in k8s/overlays/aws."
   value       = module.plan.data_cidr
 }

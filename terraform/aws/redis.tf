@@ -1,4 +1,4 @@
-# The store: Valkey, one shard with a replica in each other zone, cluster mode off. Not Serverless: that one evicts.
+# The store: Valkey, one shard with a replica in each other zone, cluster mode off. Not Serverless, which evicts.
 resource "aws_elasticache_subnet_group" "this" {
   name       = var.name
   subnet_ids = [for zone in var.zones : aws_subnet.data[zone].id]
@@ -7,7 +7,7 @@ resource "aws_elasticache_subnet_group" "this" {
 resource "aws_elasticache_parameter_group" "this" {
   name   = "${var.name}-valkey8"
   family = "valkey8"
-  # Everything in it carries an expiry of its own; evicting would lose messages.
+  # All data has its own expiry; evicting would lose messages.
   parameter {
     name  = "maxmemory-policy"
     value = "noeviction"

@@ -1,4 +1,4 @@
-# Image repositories: a tag, once pushed, never means anything else.
+# Image repositories with immutable tags.
 resource "aws_ecr_repository" "this" {
   for_each             = module.plan.repositories
   name                 = each.key

@@ -1,5 +1,5 @@
 variable "name" {
-  description = "Name of the installation, the prefix of everything it makes."
+  description = "Name of the installation and prefix of its resources."
   type        = string
   default     = "gatehouse"
 }
@@ -17,7 +17,7 @@ variable "zones" {
 }
 
 variable "network" {
-  description = "Private IPv4 network, a /16. k8s/overlays/aws/to-redis.yaml names its data range."
+  description = "Private IPv4 network, a /16. k8s/overlays/aws/to-redis.yaml contains its data range."
   type        = string
   default     = "10.40.0.0/16"
 }
@@ -29,16 +29,16 @@ variable "kubernetes_version" {
 }
 
 variable "api_allowed_cidrs" {
-  description = "Networks from which the Kubernetes API may be reached: your office, your CI. Never the whole internet."
+  description = "Networks that may access the Kubernetes API, such as your office and your CI. Never the whole internet."
   type        = list(string)
   validation {
     condition     = length(var.api_allowed_cidrs) > 0 && alltrue([for cidr in var.api_allowed_cidrs : can(cidrhost(cidr, 0)) && !endswith(cidr, "/0")])
-    error_message = "At least one network, each narrower than the whole internet."
+    error_message = "Expected at least one network, and none that is the whole internet."
   }
 }
 
 variable "nodes" {
-  description = "Fewest and most worker nodes over all zones."
+  description = "Minimum and maximum number of worker nodes in all zones together."
   type = object({
     min = number
     max = number
@@ -53,7 +53,7 @@ variable "node_type" {
 }
 
 variable "nat_per_zone" {
-  description = "Whether every zone has a NAT gateway of its own; one for all is cheaper, and a single point of failure."
+  description = "Whether each zone has its own NAT gateway. One for all zones is cheaper, but a single point of failure."
   type        = bool
   default     = true
 }
@@ -65,18 +65,18 @@ variable "redis_node_type" {
 }
 
 variable "redis_auth_token" {
-  description = "Password of Redis: 16 to 128 letters and digits, so that it needs no escaping in a URL. Never stored in the state."
+  description = "Password of Redis: 16 to 128 letters and digits, which need no escaping in a URL. It is not stored in the state."
   type        = string
   sensitive   = true
   ephemeral   = true
   validation {
     condition     = can(regex("^[A-Za-z0-9]{16,128}$", var.redis_auth_token))
-    error_message = "16 to 128 letters and digits."
+    error_message = "Expected 16 to 128 letters and digits."
   }
 }
 
 variable "redis_auth_token_version" {
-  description = "Raise it when the password changes: Terraform cannot see that, as it does not keep the password."
+  description = "Increase it when the password changes. Terraform does not store the password and cannot detect the change."
   type        = number
   default     = 1
 }

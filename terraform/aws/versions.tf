@@ -6,7 +6,7 @@ terraform {
       version = "~> 6.60"
     }
   }
-  # The bucket of bootstrap/: terraform init -backend-config=bucket=NAME -backend-config=region=REGION
+  # The bucket created by bootstrap/: terraform init -backend-config=bucket=NAME -backend-config=region=REGION
   backend "s3" {
     key          = "gatehouse.tfstate"
     encrypt      = true

@@ -25,7 +25,7 @@ resource "azurerm_kubernetes_cluster" "this" {
     type         = "UserAssigned"
     identity_ids = [azurerm_user_assigned_identity.cluster.id]
   }
-  # One of our own, so that it may pull images before the first node starts.
+  # Our own identity, so that it may pull images before the first node starts.
   kubelet_identity {
     client_id                 = azurerm_user_assigned_identity.nodes.client_id
     object_id                 = azurerm_user_assigned_identity.nodes.principal_id
@@ -43,7 +43,7 @@ resource "azurerm_kubernetes_cluster" "this" {
     temporary_name_for_rotation = "rotating"
     upgrade_settings {
       max_surge = "33%"
-      # Longer than the longest grace period of a pod: an upgrade waits for the sockets to move.
+      # Longer than the longest grace period of a pod, because a node upgrade waits for the sockets to move.
       drain_timeout_in_minutes = 10
     }
   }
@@ -64,7 +64,7 @@ resource "azurerm_kubernetes_cluster" "this" {
   }
 
   lifecycle {
-    # The autoscaler's from the first day on.
+    # Managed by the autoscaler after creation.
     ignore_changes = [default_node_pool[0].node_count]
   }
   depends_on = [

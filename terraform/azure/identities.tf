@@ -1,11 +1,11 @@
-# Who may do what in Azure. Only the api role has an identity of its own: it talks to Azure OpenAI without a key.
+# Azure permissions. Only the api role has its own identity, for Azure OpenAI without a key.
 resource "azurerm_user_assigned_identity" "cluster" {
   name                = "${var.name}-cluster"
   resource_group_name = azurerm_resource_group.this.name
   location            = var.location
 }
 
-# For the node subnet, and to give the static address to the balancer.
+# For the node subnet, and to assign the static address to the load balancer.
 resource "azurerm_role_assignment" "cluster_network" {
   scope                = azurerm_resource_group.this.id
   role_definition_name = "Network Contributor"
@@ -18,7 +18,7 @@ resource "azurerm_role_assignment" "administrators" {
   principal_id         = var.admin_group_id
 }
 
-# What the nodes are to Azure: they pull images and nothing else.
+# The identity of the nodes: it may only pull images.
 resource "azurerm_user_assigned_identity" "nodes" {
   name                = "${var.name}-nodes"
   resource_group_name = azurerm_resource_group.this.name
@@ -31,7 +31,7 @@ resource "azurerm_role_assignment" "pull" {
   principal_id         = azurerm_user_assigned_identity.nodes.principal_id
 }
 
-# The cluster hands the nodes their identity.
+# The cluster assigns this identity to its nodes.
 resource "azurerm_role_assignment" "cluster_gives_identities" {
   scope                = azurerm_user_assigned_identity.nodes.id
   role_definition_name = "Managed Identity Operator"

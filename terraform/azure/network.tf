@@ -1,4 +1,4 @@
-# One network: nodes over all zones, and private endpoints for data services. Pods have addresses of their own.
+# One network for nodes in all zones and private endpoints of data services. Pods use an overlay network.
 module "plan" {
   source  = "../modules/plan"
   name    = var.name
@@ -35,7 +35,7 @@ resource "azurerm_subnet" "data" {
   default_outbound_access_enabled = false
 }
 
-# The public address of the gateway; the Service of type LoadBalancer takes it by this name.
+# The gateway's public address; the Service of type LoadBalancer refers to it by this name.
 resource "azurerm_public_ip" "gateway" {
   name                = "${var.name}-gateway"
   resource_group_name = azurerm_resource_group.this.name
@@ -46,7 +46,7 @@ resource "azurerm_public_ip" "gateway" {
 }
 
 locals {
-  # What is reached through a private endpoint, the kind of endpoint it offers, and the DNS zone of its names.
+  # Services behind private endpoints, with the kind of endpoint and the DNS zone of their names.
   private = {
     redis = {
       id   = local.redis.id

@@ -1,4 +1,4 @@
-# The model: no keys unless asked for, no public address.
+# The model: no keys by default, no public address.
 resource "azurerm_cognitive_account" "openai" {
   name                          = "${var.global_name}-openai"
   resource_group_name           = azurerm_resource_group.this.name

@@ -4,7 +4,7 @@ output "cluster_name" {
 }
 
 output "resource_group" {
-  description = "Resource group of everything; k8s/overlays/azure/load-balancer.yaml names it."
+  description = "Resource group of all resources, used in k8s/overlays/azure/load-balancer.yaml."
   value       = azurerm_resource_group.this.name
 }
 
@@ -14,7 +14,7 @@ output "registry" {
 }
 
 output "public_ip_name" {
-  description = "Name of the gateway's public address; k8s/overlays/azure/load-balancer.yaml names it."
+  description = "Name of the gateway's public address, used in k8s/overlays/azure/load-balancer.yaml."
   value       = azurerm_public_ip.gateway.name
 }
 
@@ -39,12 +39,12 @@ output "openai_deployment" {
 }
 
 output "redis_url" {
-  description = "REDIS_URL, password included. Azure makes the key, so the state holds it: keep the state as safe."
+  description = "REDIS_URL, including the password. Azure generates the key, so the state contains it: protect the state accordingly."
   value       = "rediss://:${urlencode(local.redis.key)}@${local.redis.host}:${local.redis.port}/"
   sensitive   = true
 }
 
 output "data_cidr" {
-  description = "Where Redis is reached, for the network policy of k8s/overlays/azure."
+  description = "Network range of Redis, for the network policy in k8s/overlays/azure."
   value       = module.plan.data_cidr
 }

@@ -18,7 +18,7 @@ resource "azurerm_managed_redis" "this" {
   }
 }
 
-# Closed to new customers since Azure Managed Redis took its place.
+# Closed to new customers: replaced by Azure Managed Redis.
 resource "azurerm_redis_cache" "this" {
   count                         = var.redis == "cache" ? 1 : 0
   name                          = "${var.global_name}-redis"

@@ -1,4 +1,4 @@
-# Images. No admin account and no anonymous pull: the cluster pulls as itself.
+# Images. No admin account and no anonymous pull: the cluster pulls with its own identity.
 resource "azurerm_container_registry" "this" {
   name                   = var.global_name
   resource_group_name    = azurerm_resource_group.this.name

@@ -4,17 +4,17 @@ variable "subscription_id" {
 }
 
 variable "name" {
-  description = "Name of the installation, the prefix of everything it makes. k8s/overlays/azure/load-balancer.yaml names it."
+  description = "Name of the installation and prefix of its resources, used in k8s/overlays/azure/load-balancer.yaml."
   type        = string
   default     = "gatehouse"
 }
 
 variable "global_name" {
-  description = "Prefix of what must be unique in all of Azure (registry, Redis, OpenAI): 5 to 24 lower-case letters and digits."
+  description = "Prefix of globally unique names in Azure (registry, Redis, OpenAI): 5 to 24 lower-case letters and digits."
   type        = string
   validation {
     condition     = can(regex("^[a-z][a-z0-9]{4,23}$", var.global_name))
-    error_message = "5 to 24 lower-case letters and digits, a letter first."
+    error_message = "Expected 5 to 24 lower-case letters and digits, starting with a letter."
   }
 }
 
@@ -31,7 +31,7 @@ variable "zones" {
 }
 
 variable "network" {
-  description = "Private IPv4 network, a /16. k8s/overlays/azure/to-redis.yaml names its data range."
+  description = "Private IPv4 network, a /16. k8s/overlays/azure/to-redis.yaml contains its data range."
   type        = string
   default     = "10.40.0.0/16"
 }
@@ -43,11 +43,11 @@ variable "kubernetes_version" {
 }
 
 variable "api_allowed_cidrs" {
-  description = "Networks from which the Kubernetes API may be reached: your office, your CI. Never the whole internet."
+  description = "Networks that may access the Kubernetes API, such as your office and your CI. Never the whole internet."
   type        = list(string)
   validation {
     condition     = length(var.api_allowed_cidrs) > 0 && alltrue([for cidr in var.api_allowed_cidrs : can(cidrhost(cidr, 0)) && !endswith(cidr, "/0")])
-    error_message = "At least one network, each narrower than the whole internet."
+    error_message = "Expected at least one network, and none that is the whole internet."
   }
 }
 
@@ -57,7 +57,7 @@ variable "admin_group_id" {
 }
 
 variable "nodes" {
-  description = "Fewest and most worker nodes over all zones."
+  description = "Minimum and maximum number of worker nodes in all zones together."
   type = object({
     min = number
     max = number
@@ -72,12 +72,12 @@ variable "node_type" {
 }
 
 variable "redis" {
-  description = "`managed`: Azure Managed Redis. `cache`: Azure Cache for Redis, for those who still have it; it is being retired."
+  description = "`managed`: Azure Managed Redis. `cache`: an existing Azure Cache for Redis, which is being retired."
   type        = string
   default     = "managed"
   validation {
     condition     = contains(["managed", "cache"], var.redis)
-    error_message = "managed or cache."
+    error_message = "Expected managed or cache."
   }
 }
 
@@ -88,7 +88,7 @@ variable "redis_sku" {
 }
 
 variable "model" {
-  description = "The Azure OpenAI deployment: its name is OPENAI_DEPLOYMENT; capacity is thousands of tokens a minute."
+  description = "The Azure OpenAI deployment: name is OPENAI_DEPLOYMENT, capacity is in thousands of tokens per minute."
   type = object({
     name     = string
     version  = string
@@ -99,7 +99,7 @@ variable "model" {
 }
 
 variable "openai_keys" {
-  description = "Whether Azure OpenAI accepts keys besides Entra identities."
+  description = "Whether Azure OpenAI also accepts keys, besides Entra identities."
   type        = bool
   default     = false
 }

@@ -6,8 +6,8 @@ terraform {
       version = ">= 4.73, < 5"
     }
   }
-  # The account of bootstrap/: terraform init -backend-config=storage_account_name=NAME
-  # Entra identities only: people by `az login`, pipelines by OIDC with ARM_USE_OIDC=true.
+  # The storage account created by bootstrap/: terraform init -backend-config=storage_account_name=NAME
+  # Entra identities only: people use `az login`, pipelines OIDC with ARM_USE_OIDC=true.
   backend "azurerm" {
     container_name   = "tfstate"
     key              = "gatehouse.tfstate"
@@ -20,11 +20,11 @@ provider "azurerm" {
   storage_use_azuread = true
   features {
     cognitive_account {
-      # A deleted OpenAI account keeps its name for 48 hours otherwise, and the next apply fails on it.
+      # Otherwise a deleted OpenAI account reserves its name for 48 hours, and the next apply fails.
       purge_soft_delete_on_destroy = true
     }
     resource_group {
-      # The balancer's leftovers have to go first: docs/deployment.md, "Taking it down".
+      # Remaining load balancer resources must be deleted first: docs/deployment.md, "Tearing down".
       prevent_deletion_if_contains_resources = true
     }
   }

@@ -1,4 +1,4 @@
-"""Runs the real `terraform fmt`, `validate` and `test` over every root, with real provider schemas, without a registry.
+"""Runs the real `terraform fmt`, `validate` and `test` on every root module, with real provider schemas and no registry.
 
 python check.py CACHE_DIRECTORY        (test.sh prepares the cache and calls this)
 """
@@ -19,7 +19,7 @@ TIMEOUT_SECONDS = 180
 
 
 class Terraform:
-    """The terraform command, with providers that come from this process and data that stays out of the tree."""
+    """The terraform command, with providers served by this process and data kept out of the source tree."""
 
     def __init__(self, cache: Path, reattach: str):
         self.cache = cache
@@ -43,7 +43,7 @@ class Terraform:
 
 
 def check_root(terraform: Terraform, root: str) -> bool:
-    """Initialises, validates and tests one root; prints one line, or everything that went wrong."""
+    """Initialises, validates and tests one root module; prints one line, or the output of a failed step."""
     directory = TERRAFORM / root
     steps = [["init", "-backend=false", "-input=false", "-no-color"], ["validate", "-no-color"]]
     if (directory / "tests").is_dir():
@@ -70,7 +70,7 @@ def check_format(terraform: Terraform) -> bool:
 
 
 def check_that_faults_are_found(terraform: Terraform, cloud: str) -> bool:
-    """The check itself is checked: each `# expect:` line of a faulty configuration must appear among the errors."""
+    """Tests the check itself: each `# expect:` text of a faulty configuration must be among the errors."""
     faulty = (OFFLINE / "faults" / f"{cloud}.tf").read_text()
     expected = [line.partition("# expect:")[2].strip() for line in faulty.splitlines() if "# expect:" in line]
     with tempfile.TemporaryDirectory() as directory:
@@ -80,9 +80,9 @@ def check_that_faults_are_found(terraform: Terraform, cloud: str) -> bool:
     said = [f"{entry['summary']}: {entry['detail']}" for entry in report["diagnostics"]]
     missed = [want for want in expected if not any(want in text for text in said)]
     if missed or not expected or len(said) != len(expected):
-        print(f"FAIL  faults/{cloud}.tf: not noticed: {missed}; said: {said}")
+        print(f"FAIL  faults/{cloud}.tf: not found: {missed}; found: {said}")
         return False
-    print(f"ok    faults/{cloud}.tf: all {len(expected)} faults noticed")
+    print(f"ok    faults/{cloud}.tf: all {len(expected)} faults found")
     return True
 
 

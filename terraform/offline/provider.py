@@ -1,4 +1,4 @@
-"""A provider that knows a schema and nothing else, served over Terraform's plugin protocol on loopback."""
+"""A provider with a schema and no logic, served over Terraform's plugin protocol on loopback."""
 
 import concurrent.futures
 import json
@@ -13,7 +13,7 @@ UNLIMITED = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_le
 
 
 class SchemaOnlyProvider(rpc.ProviderServicer):
-    """Answers what the schema is, and accepts whatever fits it: it knows no rules of the provider's own."""
+    """Returns the schema and accepts everything that matches it, without the provider's own rules."""
 
     def __init__(self, schema_file: Path):
         schema = json.loads(schema_file.read_text())
@@ -47,7 +47,7 @@ class SchemaOnlyProvider(rpc.ProviderServicer):
 
 
 def block(schema: dict, in_collection: bool = False) -> messages.Schema.Block:
-    """The wire form of a block. Terraform refuses `dynamic` inside list and set blocks: there it becomes a string."""
+    """The wire form of a block. Terraform rejects `dynamic` inside list and set blocks: there it becomes a string."""
     result = messages.Schema.Block()
     for item in schema["attributes"]:
         kind = json.dumps(item["type"])
@@ -57,7 +57,7 @@ def block(schema: dict, in_collection: bool = False) -> messages.Schema.Block:
             required=item["required"],
             optional=item["optional"] and not item["required"],
             computed=item["computed"] and not item["required"],
-            # The bindings do not say so, but both providers name every write-only argument like this.
+            # The bindings do not mark write-only arguments, but both providers name them like this.
             write_only=item["name"].endswith("_wo"),
         )
     for item in schema["blocks"]:

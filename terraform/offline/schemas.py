@@ -1,7 +1,7 @@
-"""Reads provider schemas out of the npm bindings @cdktn/provider-*, whose source maps carry the generated TypeScript.
+"""Extracts provider schemas from the npm bindings @cdktn/provider-*: their source maps contain the generated TypeScript.
 
-For every resource the TypeScript says, attribute by attribute, whether it is required, optional or computed (comments
-above each property) and what it is in HCL (`synthesizeHclAttributes` and the `…ToHclTerraform` functions).
+For every attribute of a resource, the TypeScript contains whether it is required, optional or computed (in comments
+above each property) and its form in HCL (in `synthesizeHclAttributes` and the `…ToHclTerraform` functions).
 
     python schemas.py PACKAGE_DIRECTORY OUTPUT.json
 """
@@ -45,7 +45,7 @@ PROPERTY = re.compile(
 
 @dataclass(frozen=True)
 class HclEntry:
-    """How one attribute or block is written in HCL."""
+    """An attribute or block as written in HCL."""
 
     value: str
     is_block: bool
@@ -65,7 +65,7 @@ class HclEntry:
 
 
 class Unreadable(Exception):
-    """A binding spread over several files; only a few resources that nobody here uses are."""
+    """A binding that is spread over several files: only a few resources, none of them used here."""
 
 
 class Bindings:
@@ -80,16 +80,16 @@ class Bindings:
         self.terraform_type = (re.search(r'tfResourceType = "([^"]+)"', javascript) or [None, None])[1]
         tops = [(name, TOP_CLASSES[base]) for name, (base, _) in self.classes.items() if base in TOP_CLASSES]
         if not tops:
-            raise Unreadable("its class is declared in a file of its own")
+            raise Unreadable("its class is declared in another file")
         self.top, self.kind = tops[0]
 
     def top_block(self) -> dict:
         return self.block_of_class(self.top)
 
     def block_of_class(self, name: str) -> dict:
-        """A block whose class says what is required, optional and computed."""
+        """A block whose class declares what is required, optional and computed."""
         if name not in self.classes:
-            raise Unreadable(f"{name} is declared in a file of its own")
+            raise Unreadable(f"{name} is declared in another file")
         base, body = self.classes[name]
         if base in TOP_CLASSES:
             hcl = hcl_entries(body.split("synthesizeHclAttributes")[1])
@@ -103,7 +103,7 @@ class Bindings:
                 rf'= new (\w+?)(OutputReference|List|Map)\(this, "{attribute}"(?:, (true|false))?\)', code
             )
             if entry and entry.is_block and computed and entry.type in ("list", "set"):
-                # Real blocks are never computed: this is an attribute that may be written as blocks.
+                # Blocks are never computed: this is an attribute that can be written as blocks.
                 kind = [entry.type, object_of(self.nested_block(entry, nested)[0])]
                 attributes.append(attribute_type(attribute, kind, computed, optional, required))
             elif entry and entry.is_block:
@@ -113,14 +113,14 @@ class Bindings:
                 kind = self.object_type(nested) if nested else entry.attribute_type() if entry else getter_type(code)
                 attributes.append(attribute_type(attribute, kind, computed, optional, required))
         known = {item["name"] for item in attributes + blocks}
-        # Providers have no comments: everything else that HCL knows is optional.
+        # Provider classes have no comments: all other arguments are optional.
         for attribute, entry in hcl.items():
             if attribute not in known:
                 self.add_optional(attribute, entry, attributes, blocks)
         return {"attributes": attributes, "blocks": blocks}
 
     def block_of_function(self, name: str) -> dict:
-        """A block without a class of its own: all that is known is how it is written, so everything is optional."""
+        """A block without its own class: only its syntax is known, so everything is optional."""
         attributes, blocks = [], []
         for attribute, entry in self.hcl_of_function(name).items():
             self.add_optional(attribute, entry, attributes, blocks)
@@ -135,7 +135,7 @@ class Bindings:
             )
 
     def nested_block(self, entry: HclEntry, nested: re.Match | None) -> tuple[dict, bool]:
-        """The inside of a block, and whether there may be only one."""
+        """The content of a block, and whether at most one is allowed."""
         if nested is None:
             return self.block_of_value(entry), False
         return self.block_of_class(nested[1] + "OutputReference"), nested[
@@ -189,9 +189,9 @@ def block_type(name: str, entry: HclEntry, inner: dict, required: bool, single: 
 
 
 def extract(package: Path) -> dict:
-    """Every resource and data source of a package, and the provider itself. Ephemeral resources are left out.
+    """All resources and data sources of a package, and the provider itself, without ephemeral resources.
 
-    A resource that cannot be read is left out too and named: a configuration that used it would fail as unknown.
+    A resource that cannot be read is skipped and listed: a configuration that uses it fails as unknown.
     """
     schema = {"provider": None, "resources": {}, "data": {}}
     for javascript in sorted(package.glob("lib/*/index.js")):
@@ -201,7 +201,7 @@ def extract(package: Path) -> dict:
             bindings = Bindings(javascript.read_text())
             block = bindings.top_block()
         except Unreadable as problem:
-            print(f"left out {javascript.parent.name}: {problem}")
+            print(f"skipped {javascript.parent.name}: {problem}")
             continue
         if bindings.kind == "provider":
             schema["provider"] = block

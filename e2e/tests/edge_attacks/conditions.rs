@@ -1,10 +1,10 @@
 //! Conditional and range requests for a file (RFC 9110 sections 13 and 14): the order of
-//! conditions, and ranges that overflow.
+//! preconditions, and ranges that overflow.
 
-use e2e::attack::{Attacked, Door, NO_RATE};
+use e2e::attack::{Attacked, Listener, NO_RATE};
 
-/// Of a file of ten digits: the fields of a request, and the status and body of its answer. `TAG`
-/// stands for its tag.
+/// Request fields with the expected status and body, for a file of ten digits. `TAG` stands for its
+/// entity tag.
 const CASES: &[(&str, u16, &str)] = &[
     ("", 200, "0123456789"),
     ("If-Match: TAG", 200, "0123456789"),
@@ -12,7 +12,7 @@ const CASES: &[(&str, u16, &str)] = &[
     ("If-Match: \"other\", TAG", 200, "0123456789"),
     ("If-Match: \"other\"", 412, ""),
     ("If-Match: \"other\", \"another\"", 412, ""),
-    // A weak tag never matches here (section 13.1.1).
+    // If-Match needs a strong tag (section 13.1.1).
     ("If-Match: W/TAG", 412, ""),
     ("If-Match: \"other\"\r\nIf-None-Match: TAG", 412, ""),
     ("If-Match: TAG\r\nIf-None-Match: TAG", 304, ""),
@@ -60,11 +60,12 @@ const CASES: &[(&str, u16, &str)] = &[
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn conditions_come_in_order_and_ranges_stay_inside() {
+async fn conditions_are_evaluated_in_order_and_ranges_stay_in_bounds() {
     let mut attacked = Attacked::start(NO_RATE, "").await;
     let get = |fields: &str| format!("GET /sub/a.txt HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n");
-    let first = attacked.exchange(Door::Plain, get("").as_bytes()).await.expect("it is answered");
-    let tag = first.field("etag").expect("files have tags").to_owned();
+    let first =
+        attacked.exchange(Listener::Plain, get("").as_bytes()).await.expect("receive an answer");
+    let tag = first.field("etag").expect("files have entity tags").to_owned();
     let many = (0..2_500).map(|index| format!("{index}-{index}")).collect::<Vec<_>>().join(",");
     let many = [
         (format!("Range: bytes={}", "0-,".repeat(5_000)), 200, "0123456789"),
@@ -77,17 +78,19 @@ async fn conditions_come_in_order_and_ranges_stay_inside() {
     let mut wrong = Vec::new();
     for (fields, status, body) in cases {
         let fields = if fields.is_empty() { fields } else { format!("{fields}\r\n") };
-        for door in [Door::Plain, Door::Tls] {
-            let answer = attacked.exchange(door, get(&fields).as_bytes()).await;
-            let brings = |answer: &e2e::attack::wire::Answer| {
+        for listener in [Listener::Plain, Listener::Tls] {
+            let answer = attacked.exchange(listener, get(&fields).as_bytes()).await;
+            let matches = |answer: &e2e::attack::wire::Answer| {
                 answer.status == status && (status >= 300 || answer.text() == body)
             };
-            if !answer.as_ref().is_ok_and(brings) {
+            if !answer.as_ref().is_ok_and(matches) {
                 let shown: String = fields.chars().take(100).collect();
-                wrong.push(format!("{door:?} {shown:?}: expected {status} {body:?}, {answer:?}"));
+                wrong.push(format!(
+                    "{listener:?} {shown:?}: expected {status} {body:?}, found {answer:?}"
+                ));
             }
         }
     }
-    assert!(wrong.is_empty(), "{} went wrong:\n{}", wrong.len(), wrong.join("\n"));
-    attacked.assert_well().await;
+    assert!(wrong.is_empty(), "{} failed:\n{}", wrong.len(), wrong.join("\n"));
+    attacked.assert_healthy().await;
 }

@@ -1,11 +1,10 @@
-//! Paths that lead out of a site, by whatever spelling: none may bring what is not in it, and none
-//! may bring the page in the place of something else.
+//! Paths that lead out of a site, in every spelling: they never return files outside the site, and
+//! never the page instead of a missing file.
 
-use e2e::attack::{Attacked, Door, NO_RATE, PAGE, SECRET};
+use e2e::attack::{Attacked, Listener, NO_RATE, PAGE, SECRET};
 use e2e::frames::{H2, Outcome, WHOLE, field, frame, kind, request};
 
-/// Every one is refused with this status: 400 for a path that could be read in two ways, 404 for
-/// what is not there.
+/// Rejected paths: 400 for ambiguous paths, 404 for missing files.
 const PATHS: &[(&str, u16)] = &[
     ("/../secret.txt", 400),
     ("/..", 400),
@@ -102,51 +101,54 @@ const PATHS: &[(&str, u16)] = &[
     ("/sub", 404),
 ];
 
-/// What nobody may ever read, wherever it stands.
-fn assert_kept(path: &str, body: &str) {
-    for kept in [SECRET, "root:", "PRIVATE KEY", "[[listener]]"] {
-        assert!(!body.contains(kept), "{path} brought {kept:?}: {body}");
+/// Checks that a body contains nothing from outside the site.
+fn assert_no_leak(path: &str, body: &str) {
+    for secret in [SECRET, "root:", "PRIVATE KEY", "[[listener]]"] {
+        assert!(!body.contains(secret), "{path} returned {secret:?}: {body}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_outside_of_the_site_can_be_read() {
+async fn files_outside_the_site_cannot_be_read() {
     let mut attacked = Attacked::start(NO_RATE, "").await;
     let mut wrong = Vec::new();
     for (path, expected) in PATHS {
-        for door in [Door::Plain, Door::Tls] {
+        for listener in [Listener::Plain, Listener::Tls] {
             let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n");
-            match attacked.exchange(door, request.as_bytes()).await {
+            match attacked.exchange(listener, request.as_bytes()).await {
                 Ok(answer) => {
-                    assert_kept(path, &answer.text());
+                    assert_no_leak(path, &answer.text());
                     if answer.status != *expected {
-                        wrong.push(format!("{door:?} {path}: {}, not {expected}", answer.status));
+                        wrong.push(format!(
+                            "{listener:?} {path}: {}, not {expected}",
+                            answer.status
+                        ));
                     }
                 }
-                Err(error) => wrong.push(format!("{door:?} {path}: {error}")),
+                Err(error) => wrong.push(format!("{listener:?} {path}: {error}")),
             }
         }
         let mut connection = H2::open(&attacked, &[]).await;
         let head = [request("GET", path), field("accept", "*/*")].concat();
-        connection.send(&frame(kind::HEADERS, WHOLE, 1, &head)).await.expect("it is sent");
+        connection.send(&frame(kind::HEADERS, WHOLE, 1, &head)).await.expect("send the request");
         match connection.outcome(1).await {
             Outcome::Status(status) if status == *expected => {
-                assert_kept(
+                assert_no_leak(
                     path,
                     &String::from_utf8_lossy(&connection.body(1).await.unwrap_or_default()),
                 );
             }
-            // What no URI can have is malformed to begin with.
+            // Over h2, a path that is not a valid URI is malformed.
             Outcome::Reset(1) if *expected == 400 => {}
             other => wrong.push(format!("HTTP/2 {path}: {other:?}, not {expected}")),
         }
     }
-    assert!(wrong.is_empty(), "{} went wrong:\n{}", wrong.len(), wrong.join("\n"));
-    attacked.assert_well().await;
+    assert!(wrong.is_empty(), "{} failed:\n{}", wrong.len(), wrong.join("\n"));
+    attacked.assert_healthy().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_page_answers_navigations_and_nothing_else() {
+async fn page_fallback_is_served_for_navigations_only() {
     let mut attacked = Attacked::start(NO_RATE, "").await;
     let navigation = "Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document";
     let old = "Accept: text/html,application/xhtml+xml,*/*;q=0.8";
@@ -156,7 +158,7 @@ async fn the_page_answers_navigations_and_nothing_else() {
         ("/", navigation, true),
         ("/settings", navigation, true),
         ("/people/ada", navigation, true),
-        // Usernames have dots.
+        // Usernames may contain dots.
         ("/people/ada.lovelace", navigation, true),
         ("/people/ada.lovelace", old, true),
         ("/people/ada.js", navigation, true),
@@ -173,19 +175,19 @@ async fn the_page_answers_navigations_and_nothing_else() {
     ] {
         let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n\r\n");
         let answer =
-            attacked.exchange(Door::Tls, request.as_bytes()).await.expect("it is answered");
+            attacked.exchange(Listener::Tls, request.as_bytes()).await.expect("receive an answer");
         let expected = if found { (200, true) } else { (404, false) };
         if (answer.status, answer.text() == PAGE) != expected {
             wrong.push(format!("{path} with {fields:?}: {} {}", answer.status, answer.text()));
         }
     }
-    // A route is not the page's, whatever is asked for.
+    // Paths of other routes never get the page.
     for (path, status, text) in
         [("/api/none.html", 200, "/api/none.html"), ("/ws", 200, "/ws"), ("/api", 200, "/api")]
     {
         let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{navigation}\r\n\r\n");
         let answer =
-            attacked.exchange(Door::Tls, request.as_bytes()).await.expect("it is answered");
+            attacked.exchange(Listener::Tls, request.as_bytes()).await.expect("receive an answer");
         if (answer.status, answer.text().as_str()) != (status, text) {
             wrong.push(format!("{path}: {} {}", answer.status, answer.text()));
         }
@@ -194,11 +196,11 @@ async fn the_page_answers_navigations_and_nothing_else() {
         let request =
             format!("{method} /settings HTTP/1.1\r\nHost: localhost\r\n{navigation}\r\n\r\n");
         let answer =
-            attacked.exchange(Door::Tls, request.as_bytes()).await.expect("it is answered");
+            attacked.exchange(Listener::Tls, request.as_bytes()).await.expect("receive an answer");
         if answer.status != 405 {
             wrong.push(format!("{method}: {}", answer.status));
         }
     }
-    assert!(wrong.is_empty(), "{} went wrong:\n{}", wrong.len(), wrong.join("\n"));
-    attacked.assert_well().await;
+    assert!(wrong.is_empty(), "{} failed:\n{}", wrong.len(), wrong.join("\n"));
+    attacked.assert_healthy().await;
 }

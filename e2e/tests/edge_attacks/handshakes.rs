@@ -1,23 +1,22 @@
-//! TLS: a name for one certificate and a host for another, and hellos that are broken, half, or
-//! never come.
+//! TLS: a server name of one certificate with a host of another; client hellos that are broken,
+//! incomplete or missing.
 
 use std::time::{Duration, Instant};
 
 use e2e::attack::wire::Wire;
-use e2e::attack::{Attacked, Door, NO_RATE};
+use e2e::attack::{Attacked, Listener, NO_RATE};
 use e2e::frames::{H2, Outcome, WHOLE, frame, head, kind};
 
-/// The name asked for in TLS, the host asked for in HTTP, and whether they have a certificate in
-/// common.
+/// Server name in TLS, host in HTTP, and whether one certificate covers both.
 const NAMES: &[(&str, &str, bool)] = &[
     ("localhost", "localhost", true),
     ("localhost", "LOCALHOST:8443", true),
     ("one.example", "one.example", true),
-    // Browsers share a connection among the names of its certificate (RFC 9113 section 9.1.1).
+    // Browsers use one connection for all names of its certificate (RFC 9113 section 9.1.1).
     ("one.example", "two.example", true),
     ("two.example", "one.example", true),
     ("one.example", "Two.Example:443", true),
-    // Without a name in TLS there is nothing to compare.
+    // Without a server name in TLS there is nothing to compare.
     ("127.0.0.1", "localhost", true),
     ("127.0.0.1", "127.0.0.1", true),
     ("localhost", "one.example", false),
@@ -28,7 +27,7 @@ const NAMES: &[(&str, &str, bool)] = &[
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_host_of_another_certificate_is_misdirected() {
+async fn host_of_another_certificate_is_answered_421() {
     let mut attacked = Attacked::start(NO_RATE, "").await;
     let mut wrong = Vec::new();
     for (index, (name, host, shared)) in NAMES.iter().enumerate() {
@@ -38,10 +37,10 @@ async fn a_host_of_another_certificate_is_misdirected() {
         let mut wire = attacked.tls(name, &[b"http/1.1"]).await;
         wire.send(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes())
             .await
-            .expect("it is sent");
+            .expect("send the request");
         let http1 = wire.answer(false).await.map(|answer| answer.status);
         if http1 != Ok(expected) {
-            wrong.push(format!("{name} {host}: {http1:?} by HTTP/1.1, not {expected}"));
+            wrong.push(format!("{name} {host}: {http1:?} over HTTP/1.1, not {expected}"));
         }
         let mut connection = H2::named(&attacked, name, &[]).await;
         let fields = head(&[
@@ -50,22 +49,22 @@ async fn a_host_of_another_certificate_is_misdirected() {
             (":authority", host),
             (":path", &path),
         ]);
-        connection.send(&frame(kind::HEADERS, WHOLE, 1, &fields)).await.expect("it is sent");
+        connection.send(&frame(kind::HEADERS, WHOLE, 1, &fields)).await.expect("send the request");
         let http2 = connection.outcome(1).await;
         if http2 != Outcome::Status(expected) {
-            wrong.push(format!("{name} {host}: {http2:?} by HTTP/2, not {expected}"));
+            wrong.push(format!("{name} {host}: {http2:?} over HTTP/2, not {expected}"));
         }
         let mut wire = attacked.tls(name, &[b"http/1.1"]).await;
-        let upgrade = format!(
+        let handshake = format!(
             "GET /ws HTTP/1.1\r\nHost: {host}\r\nOrigin: https://{host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
         );
-        wire.send(upgrade.as_bytes()).await.expect("it is sent");
-        let expected_upgrade = if *shared { 101 } else { 421 };
+        wire.send(handshake.as_bytes()).await.expect("send the request");
+        let expected_handshake = if *shared { 101 } else { 421 };
         let websocket = wire.answer(false).await.map(|answer| answer.status);
-        if websocket != Ok(expected_upgrade) {
+        if websocket != Ok(expected_handshake) {
             wrong.push(format!(
-                "{name} {host}: {websocket:?} for a WebSocket, not {expected_upgrade}"
+                "{name} {host}: {websocket:?} for a WebSocket, not {expected_handshake}"
             ));
         }
         let reached = attacked.backend.of(&format!(" {path} ")).len();
@@ -73,14 +72,15 @@ async fn a_host_of_another_certificate_is_misdirected() {
             wrong.push(format!("{name} {host}: {reached} requests reached the backend"));
         }
     }
-    assert!(wrong.is_empty(), "{} went wrong:\n{}", wrong.len(), wrong.join("\n"));
-    attacked.assert_well().await;
+    assert!(wrong.is_empty(), "{} failed:\n{}", wrong.len(), wrong.join("\n"));
+    attacked.assert_healthy().await;
 }
 
-/// A hello of TLS 1.3 and 1.2 that asks for this name (RFC 8446 section 4.1.2, RFC 6066 section 3).
+/// A client hello for TLS 1.3 and 1.2 with this server name (RFC 8446 section 4.1.2, RFC 6066
+/// section 3).
 fn hello(name: &[u8]) -> Vec<u8> {
     let sized = |bytes: &[u8]| {
-        [&u16::try_from(bytes.len()).expect("it is short").to_be_bytes()[..], bytes].concat()
+        [&u16::try_from(bytes.len()).expect("the length fits").to_be_bytes()[..], bytes].concat()
     };
     let extension = |id: u16, body: &[u8]| [&id.to_be_bytes()[..], &sized(body)].concat();
     let extensions = [
@@ -94,13 +94,13 @@ fn hello(name: &[u8]) -> Vec<u8> {
     let body =
         [&[3, 3][..], &[7; 32], &[0], &sized(&[0x13, 1, 0xc0, 0x2b]), &[1, 0], &sized(&extensions)]
             .concat();
-    let length = u32::try_from(body.len()).expect("it is short").to_be_bytes();
+    let length = u32::try_from(body.len()).expect("the length fits").to_be_bytes();
     let handshake = [&[1][..], length.get(1..).unwrap_or_default(), &body].concat();
     [&[22, 3, 1][..], &sized(&handshake)].concat()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn broken_hellos_end_in_time_and_others_are_served_meanwhile() {
+async fn broken_client_hellos_time_out_while_others_are_served() {
     let mut attacked = Attacked::start(&format!("{NO_RATE}\nhandshake_timeout = \"2s\""), "").await;
     let whole = hello(b"localhost");
     let half = whole.get(..whole.len() / 2).unwrap_or_default();
@@ -130,25 +130,25 @@ async fn broken_hellos_end_in_time_and_others_are_served_meanwhile() {
     let mut open = Vec::new();
     for bytes in hellos.iter().cycle().take(hellos.len() * 10) {
         let mut wire = Wire::new(attacked.tcp(attacked.https).await);
-        // It may be ended already.
+        // The connection may be closed already.
         let _ = wire.send(bytes).await;
         open.push(wire);
     }
     let began = Instant::now();
     attacked
-        .exchange(Door::Tls, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .exchange(Listener::Tls, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         .await
-        .expect("others are served");
+        .expect("other clients are served");
     for wire in &mut open {
-        let rest = wire.rest().await.expect("a handshake that does not come ends");
-        assert!(!rest.starts_with(b"HTTP/"), "no answer in the clear");
+        let rest = wire.rest().await.expect("an incomplete handshake times out");
+        assert!(!rest.starts_with(b"HTTP/"), "no plaintext answer");
     }
     assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
-    attacked.assert_well().await;
+    attacked.assert_healthy().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn names_that_are_none_write_no_warning() {
+async fn invalid_server_names_log_no_warning() {
     let mut attacked = Attacked::start(NO_RATE, "").await;
     let warnings = |log: &str| {
         log.lines().filter(|line| line.contains("\"WARN\"") || line.contains("\"ERROR\"")).count()
@@ -169,12 +169,12 @@ async fn names_that_are_none_write_no_warning() {
     ] {
         for _ in 0..20 {
             let mut wire = Wire::new(attacked.tcp(attacked.https).await);
-            wire.send(&hello(name)).await.expect("it is sent");
-            // Its answer, an alert or its own hello, shows that the name has been read.
+            wire.send(&hello(name)).await.expect("send the request");
+            // The answer, an alert or a hello, shows that the server name was parsed.
             let _ = wire.more().await;
         }
     }
-    attacked.assert_well().await;
+    attacked.assert_healthy().await;
     let log = attacked.gateway.log();
     assert_eq!(warnings(&log), before, "{log}");
 }

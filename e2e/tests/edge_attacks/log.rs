@@ -1,16 +1,16 @@
-//! What attackers can make the gateway write: bounded in all, bounded per line, and always one JSON
-//! object per line.
+//! The log under attack: its size and the length of its lines are bounded, and every line is one
+//! JSON object.
 
-use e2e::attack::{Attacked, Door, LINE_MAX, NO_RATE};
+use e2e::attack::{Attacked, LINE_MAX, Listener, NO_RATE};
 use e2e::frames::{self, END_STREAM, Frame, H2, WHOLE, frame, head, kind};
 
-/// Most bytes that a flood of refused requests may add to the log.
+/// Maximum number of bytes that a flood of rejected requests may add to the log.
 const LOG_MAX: usize = 1 << 20;
-/// Requests of the flood, and how many of them are on their way at the same moment.
+/// Requests in the flood, and how many of them are concurrent.
 const REQUESTS: u32 = 8_000;
 const AT_ONCE: u32 = 64;
 
-/// A head that is refused, and puts its path of 4,000 bytes into the peer's table of fields (RFC
+/// Headers of a rejected request that add its path of 4,000 bytes to the peer's dynamic table (RFC
 /// 7541 section 6.2.1).
 fn first() -> Vec<u8> {
     let path = format!("/{}", "a".repeat(3_999));
@@ -23,7 +23,7 @@ fn first() -> Vec<u8> {
     [fields.as_slice(), &[0x44], &length, path.as_bytes()].concat()
 }
 
-/// The same request in a few bytes: the path is the newest entry of the table.
+/// The same request in a few bytes: its path is the newest entry of the table.
 fn again() -> Vec<u8> {
     [
         head(&[(":method", "PUT"), (":scheme", "https"), (":authority", "localhost")]).as_slice(),
@@ -33,32 +33,32 @@ fn again() -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_flood_of_refused_requests_is_logged_in_few_bytes() {
+async fn flood_of_rejected_requests_writes_little_log() {
     let mut attacked = Attacked::start(NO_RATE, "").await;
     let before = attacked.gateway.log().len();
     let mut connection = H2::open(&attacked, &[]).await;
-    // Room for the bodies of all answers.
+    // A window for the bodies of all answers.
     connection
         .send(&frame(kind::WINDOW_UPDATE, 0, 0, &(1_u32 << 30).to_be_bytes()))
         .await
-        .expect("it is sent");
-    let (mut sent, mut answered, mut asked) = (0, 0, 0);
+        .expect("send the request");
+    let (mut sent, mut answered, mut sent_requests) = (0, 0, 0);
     while answered < REQUESTS {
         let mut bytes = Vec::new();
-        while asked < REQUESTS && asked < answered + AT_ONCE {
-            let fields = if asked == 0 { first() } else { again() };
-            bytes.extend(frame(kind::HEADERS, WHOLE, 2 * asked + 1, &fields));
-            asked += 1;
+        while sent_requests < REQUESTS && sent_requests < answered + AT_ONCE {
+            let fields = if sent_requests == 0 { first() } else { again() };
+            bytes.extend(frame(kind::HEADERS, WHOLE, 2 * sent_requests + 1, &fields));
+            sent_requests += 1;
         }
         sent += bytes.len();
-        connection.send(&bytes).await.expect("the connection takes requests");
+        connection.send(&bytes).await.expect("send requests");
         let Some(Frame { kind, flags, payload, .. }) = connection.next().await else { break };
         assert!(kind != kind::GOAWAY, "the connection ends after {answered} answers: {payload:?}");
         if kind == kind::HEADERS {
             let status = frames::status(&payload);
             assert!(matches!(status, 405 | 429), "{status}");
         }
-        // Only then the stream is over; more than are allowed at once would end the connection.
+        // The stream is closed only then. Too many concurrent streams would end the connection.
         let over = matches!(kind, kind::HEADERS | kind::DATA) && flags & END_STREAM != 0;
         answered += u32::from(over);
         if over && answered % 1_000 == 0 {
@@ -68,13 +68,13 @@ async fn a_flood_of_refused_requests_is_logged_in_few_bytes() {
     }
     assert_eq!(answered, REQUESTS, "every request is answered");
     drop(connection);
-    attacked.assert_well().await;
+    attacked.assert_healthy().await;
     let written = attacked.gateway.log().len() - before;
     assert!(written < LOG_MAX, "{written} bytes of log for {sent} bytes sent");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_request_writes_a_long_line_or_breaks_one() {
+async fn log_lines_stay_short_and_valid_json() {
     let mut attacked = Attacked::start(NO_RATE, "").await;
     let long = "a".repeat(8_000);
     let method = "M".repeat(20_000);
@@ -100,19 +100,20 @@ async fn no_request_writes_a_long_line_or_breaks_one() {
         ("\"} {\" / HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(), [400, 400]),
         ("GET /api/x HTTP/1.1\r\nHost: \"},{\"\r\n\r\n".to_owned(), [400, 400]),
     ] {
-        for door in [Door::Plain, Door::Tls] {
-            let answer = attacked.exchange(door, request.as_bytes()).await.expect("it is answered");
+        for listener in [Listener::Plain, Listener::Tls] {
+            let answer =
+                attacked.exchange(listener, request.as_bytes()).await.expect("receive an answer");
             let shown: String = request.chars().take(60).collect();
             assert!(statuses.contains(&answer.status), "{shown}: {}", answer.status);
         }
     }
-    attacked.assert_well().await;
+    attacked.assert_healthy().await;
     let log = attacked.gateway.log();
     let broken: Vec<&str> = log
         .lines()
         .filter(|line| serde_json::from_str::<serde_json::Value>(line).is_err())
         .collect();
-    assert!(broken.is_empty(), "lines that are no JSON: {broken:#?}");
+    assert!(broken.is_empty(), "lines that are not JSON: {broken:#?}");
     let longest = log.lines().map(str::len).max().unwrap_or_default();
     assert!(longest <= LINE_MAX, "{longest}");
 }

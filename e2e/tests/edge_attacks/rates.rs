@@ -1,13 +1,13 @@
-//! Limits of the rate of requests: those who share an address load the page, and floods are
-//! refused, whatever they ask.
+//! Request rate limits: many people behind one address can load the page, and floods of every kind
+//! are rejected.
 
 use std::collections::BTreeMap;
 
-use e2e::attack::{Attacked, Door};
+use e2e::attack::{Attacked, Listener};
 use e2e::frames::{H2, Outcome, WHOLE, frame, kind, request};
 use futures::{StreamExt as _, stream};
 
-/// People behind one address, and what each one's browser asks for at the same moment.
+/// People behind one address, and the files that each browser requests at the same time.
 const PEOPLE: usize = 200;
 const FILES: [&str; 10] = [
     "/",
@@ -21,11 +21,11 @@ const FILES: [&str; 10] = [
     "/",
     "/sub/a.txt",
 ];
-/// Requests of a flood.
+/// Requests in a flood.
 const FLOOD: usize = 6_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_hundred_people_of_one_address_load_the_page_by_default() {
+async fn two_hundred_people_behind_one_address_can_load_the_page() {
     let mut attacked = Attacked::start("", "").await;
     let load = async |_| {
         let mut connection = H2::open(&attacked, &[]).await;
@@ -33,11 +33,11 @@ async fn two_hundred_people_of_one_address_load_the_page_by_default() {
         let bytes: Vec<u8> = streams()
             .flat_map(|(stream, path)| frame(kind::HEADERS, WHOLE, stream, &request("GET", path)))
             .collect();
-        connection.send(&bytes).await.expect("it is sent");
+        connection.send(&bytes).await.expect("send the request");
         let mut statuses = Vec::new();
-        // Answers come in any order.
+        // Answers arrive in any order.
         while statuses.len() < FILES.len() {
-            let frame = connection.next().await.expect("all are answered");
+            let frame = connection.next().await.expect("all requests are answered");
             if frame.kind == kind::HEADERS {
                 statuses.push(e2e::frames::status(&frame.payload));
             }
@@ -51,20 +51,20 @@ async fn two_hundred_people_of_one_address_load_the_page_by_default() {
         .collect()
         .await;
     assert_eq!(count(statuses), BTreeMap::from([(200, PEOPLE * FILES.len())]));
-    attacked.assert_well().await;
+    attacked.assert_healthy().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_flood_of_the_api_is_limited_by_default() {
+async fn flood_of_api_requests_is_limited_by_default() {
     let mut attacked = Attacked::start("", "").await;
     let flood = async |_| {
-        let mut wire = attacked.connect(Door::Plain).await;
+        let mut wire = attacked.connect(Listener::Plain).await;
         let mut statuses = Vec::new();
         for _ in 0..FLOOD / 10 {
             wire.send(b"GET /api/flood HTTP/1.1\r\nHost: localhost\r\n\r\n")
                 .await
-                .expect("it is sent");
-            statuses.push(wire.answer(false).await.expect("it is answered").status);
+                .expect("send the request");
+            statuses.push(wire.answer(false).await.expect("receive an answer").status);
         }
         statuses
     };
@@ -73,15 +73,15 @@ async fn a_flood_of_the_api_is_limited_by_default() {
     let counted = count(statuses);
     assert_eq!(counted.keys().copied().collect::<Vec<_>>(), [200, 429], "{counted:?}");
     assert_eq!(attacked.backend.of("/api/flood").len(), counted[&200]);
-    attacked.assert_well().await;
+    attacked.assert_healthy().await;
 }
 
-/// A limit that a few requests reach.
+/// A limit that is reached after a few requests.
 const LOW: &str = "rate_limit = { per_second = 1, burst = 60 }";
 const ABOVE: usize = 400;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_refused_before_it_is_routed_is_limited_too() {
+async fn requests_rejected_before_routing_count_against_the_limit() {
     let mut wrong = Vec::new();
     for (name, redirect, request) in [
         ("400 of a head", false, "GET / HTTP/1.1\r\n\r\n"),
@@ -112,13 +112,13 @@ async fn what_is_refused_before_it_is_routed_is_limited_too() {
         if limited < ABOVE / 2 {
             wrong.push(format!("{name}: {limited} of {ABOVE} were limited"));
         }
-        attacked.assert_well().await;
+        attacked.assert_healthy().await;
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn malformed_requests_of_http_2_are_limited_too() {
+async fn rejected_h2_requests_count_against_the_limit() {
     let mut attacked = Attacked::start(LOW, "").await;
     let mut connection = H2::open(&attacked, &[]).await;
     let mut outcomes = Vec::new();
@@ -126,12 +126,12 @@ async fn malformed_requests_of_http_2_are_limited_too() {
         connection
             .send(&frame(kind::HEADERS, WHOLE, stream, &request("TRACE", "/")))
             .await
-            .expect("it is sent");
+            .expect("send the request");
         outcomes.push(connection.outcome(stream).await);
     }
     let limited = outcomes.iter().filter(|outcome| **outcome == Outcome::Status(429)).count();
     assert!(limited > ABOVE / 2, "{limited} of {ABOVE} were limited");
-    attacked.assert_well().await;
+    attacked.assert_healthy().await;
 }
 
 fn count(statuses: impl IntoIterator<Item = u16>) -> BTreeMap<u16, usize> {

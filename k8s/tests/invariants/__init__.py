@@ -1,4 +1,4 @@
-"""What must hold in every overlay. Each function yields the sentences that say what does not; silence is health."""
+"""Invariants of every overlay. Each function yields one sentence per violation."""
 
 from invariants.gateway_toml import gateway_config_fits
 from invariants.pods import (
@@ -9,14 +9,14 @@ from invariants.pods import (
     pods_are_restricted,
     references_exist,
 )
-from invariants.traffic import one_front_door, policies_close_and_connect, ports_exist, selectors_match
+from invariants.traffic import one_public_service, policies_close_and_connect, ports_exist, selectors_match
 
 ALL = [
     pods_are_restricted,
     references_exist,
     selectors_match,
     ports_exist,
-    one_front_door,
+    one_public_service,
     disruptions_leave_a_pod,
     drains_fit_the_grace_period,
     policies_close_and_connect,

@@ -1,4 +1,4 @@
-"""Pods: what they may do, what they refer to, how they come and go."""
+"""Pods: privileges, references, disruption and drain."""
 
 import base64
 import re
@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from cluster import Cluster, selects
 from invariants.gateway_toml import gateway_config, seconds
 
-# Made by the operator before the first apply; docs/deployment.md says how.
+# Created by the operator before the first apply: docs/deployment.md.
 SECRETS_FROM_OUTSIDE = {"gateway-tls", "redis", "model"}
 GRACE_MARGIN = 5
 
 
 def pods_are_restricted(cluster: Cluster) -> Iterator[str]:
-    """Non-root, read-only, nothing but what they need: stricter than Pod Security's `restricted`."""
+    """Non-root, read-only, without capabilities: stricter than Pod Security's `restricted`."""
     for workload in cluster.workloads:
         pod, context = workload.pod, workload.pod.get("securityContext", {})
         if context.get("runAsNonRoot") is not True or context.get("runAsUser", 0) == 0:
@@ -30,11 +30,11 @@ def pods_are_restricted(cluster: Cluster) -> Iterator[str]:
         for container in workload.containers:
             inner = container.get("securityContext", {})
             if inner.get("allowPrivilegeEscalation") is not False or inner.get("privileged"):
-                yield f"{workload.name}: privileges may grow"
+                yield f"{workload.name}: privilege escalation is allowed"
             if inner.get("readOnlyRootFilesystem") is not True:
                 yield f"{workload.name}: the root file system is writable"
             if inner.get("capabilities") != {"drop": ["ALL"]}:
-                yield f"{workload.name}: capabilities are kept"
+                yield f"{workload.name}: capabilities are not dropped"
             for kind in ("requests", "limits"):
                 if set(container.get("resources", {}).get(kind, {})) != {"cpu", "memory"}:
                     yield f"{workload.name}: no {kind} of cpu and memory"
@@ -44,11 +44,11 @@ def pods_are_restricted(cluster: Cluster) -> Iterator[str]:
 
 
 def references_exist(cluster: Cluster) -> Iterator[str]:
-    """Service accounts, config maps, secrets, volumes, namespaces and scaling targets are all there."""
+    """Service accounts, config maps, secrets, volumes, namespaces and scaling targets exist."""
     for workload in cluster.workloads:
         pod = workload.pod
         if not cluster.find("ServiceAccount", pod.get("serviceAccountName", "default")):
-            yield f"{workload.name}: no service account of its own"
+            yield f"{workload.name}: no service account"
         claims = {claim["metadata"]["name"] for claim in workload.object["spec"].get("volumeClaimTemplates", [])}
         volumes = {volume["name"] for volume in pod.get("volumes", [])} | claims
         config_maps = [v["configMap"]["name"] for v in pod.get("volumes", []) if "configMap" in v]
@@ -58,7 +58,7 @@ def references_exist(cluster: Cluster) -> Iterator[str]:
                 if mount["name"] not in volumes:
                     yield f"{workload.name}: no volume `{mount['name']}`"
                 if "subPath" in mount:
-                    yield f"{workload.name}: `{mount['name']}` is mounted by subPath, so it would never reload"
+                    yield f"{workload.name}: `{mount['name']}` is mounted by subPath, so it would never be reloaded"
             sources = [e.get("valueFrom", {}) for e in container.get("env", [])] + container.get("envFrom", [])
             config_maps += [s[k]["name"] for s in sources for k in ("configMapRef", "configMapKeyRef") if k in s]
             secrets += [s[k]["name"] for s in sources for k in ("secretRef", "secretKeyRef") if k in s]
@@ -67,20 +67,20 @@ def references_exist(cluster: Cluster) -> Iterator[str]:
                 yield f"{workload.name}: no config map `{name}`"
         for name in secrets:
             if not cluster.find("Secret", name) and name not in SECRETS_FROM_OUTSIDE:
-                yield f"{workload.name}: nobody makes the secret `{name}`"
+                yield f"{workload.name}: nothing creates the secret `{name}`"
     for scaler in cluster.of_kind("HorizontalPodAutoscaler"):
         target = cluster.workload(scaler["spec"]["scaleTargetRef"]["name"])
         if target is None:
             yield f"autoscaler {scaler['metadata']['name']}: no such deployment"
         elif "replicas" in target.object["spec"]:
-            yield f"{target.name}: `replicas` and an autoscaler fight over the number of pods"
+            yield f"{target.name}: both `replicas` and an autoscaler set the number of pods"
     for item in cluster.objects:
         if item["kind"] != "Namespace" and item["metadata"].get("namespace") != "gatehouse":
             yield f"{item['kind']} {item['metadata']['name']} is outside the namespace"
 
 
 def disruptions_leave_a_pod(cluster: Cluster) -> Iterator[str]:
-    """A budget lets one pod go and keeps one; every replicated workload has exactly one budget."""
+    """A budget allows one disruption and keeps one pod; every replicated workload has exactly one budget."""
     for workload in cluster.workloads:
         least = cluster.least_replicas(workload)
         budgets = [b for b in cluster.of_kind("PodDisruptionBudget") if selects(b["spec"]["selector"], workload.labels)]
@@ -90,34 +90,34 @@ def disruptions_leave_a_pod(cluster: Cluster) -> Iterator[str]:
             spec = budget["spec"]
             kept = spec["minAvailable"] if "minAvailable" in spec else least - spec["maxUnavailable"]
             if not 1 <= kept < least:
-                yield f"{workload.name}: of {least} pods the budget keeps {kept}"
+                yield f"{workload.name}: the budget keeps {kept} of {least} pods"
     for scaler in cluster.of_kind("HorizontalPodAutoscaler"):
         down = scaler["spec"]["behavior"]["scaleDown"]
         if down["stabilizationWindowSeconds"] < 300 or any(policy["value"] > 1 for policy in down["policies"]):
-            yield f"autoscaler {scaler['metadata']['name']} scales down fast: every pod that goes moves its sockets"
+            yield f"autoscaler {scaler['metadata']['name']} scales down too fast: every removed pod makes its sockets reconnect"
 
 
 def drains_fit_the_grace_period(cluster: Cluster) -> Iterator[str]:
-    """Notice and drain end before the kubelet kills, and notice is longer than the readiness probe needs to see it."""
+    """Notice and drain end before the kubelet kills, and the notice is longer than the readiness probe needs to fail."""
     config = gateway_config(cluster)
     for workload in cluster.workloads:
         if "gatehouse/drain-notice-seconds" not in workload.annotations:
             if workload.name != "redis":
-                yield f"{workload.name}: its drain is not declared"
+                yield f"{workload.name}: its drain has no annotations"
             continue
         notice = int(workload.annotations["gatehouse/drain-notice-seconds"])
         deadline = int(workload.annotations["gatehouse/drain-deadline-seconds"])
         grace = workload.pod["terminationGracePeriodSeconds"]
         if grace < notice + deadline + GRACE_MARGIN:
-            yield f"{workload.name}: {grace} s of grace, but {notice} + {deadline} + {GRACE_MARGIN} s are needed"
+            yield f"{workload.name}: {grace} s of grace, expected at least {notice} + {deadline} + {GRACE_MARGIN} s"
         container = workload.containers[0]
         probe = container["readinessProbe"]
         if notice < probe["periodSeconds"] * probe["failureThreshold"] + 5:
-            yield f"{workload.name}: readiness needs longer to fail than the {notice} s of notice"
+            yield f"{workload.name}: the readiness probe needs longer to fail than the {notice} s of notice"
         stop = container.get("lifecycle", {}).get("preStop", {})
         if workload.name == "gateway":
             if seconds(config["drain"]["delay"]) != notice or seconds(config["drain"]["deadline"]) != deadline:
-                yield "gateway: gateway.toml's [drain] is not what the annotations say"
+                yield "gateway: gateway.toml's [drain] differs from the annotations"
             program, _run, *which = container["command"]
             if stop.get("exec", {}).get("command") != [program, "drain", *which]:
                 yield "gateway: preStop does not drain the gateway of this configuration"
@@ -129,14 +129,14 @@ def drains_fit_the_grace_period(cluster: Cluster) -> Iterator[str]:
 
 
 def nothing_secret_in_the_open(cluster: Cluster) -> Iterator[str]:
-    """Secrets come by reference: no credential in a manifest, an environment value or a config map."""
+    """Secrets are referenced: no credential in a manifest, an environment value or a config map."""
     suspicious = re.compile(r"(?i)(password|secret|token|api_?key)")
     credential_in_url = re.compile(r"\w+://[^/\s@]+@")
     for workload in cluster.workloads:
         for container in workload.containers:
             for env in container.get("env", []):
                 if "value" in env and (suspicious.search(env["name"]) or credential_in_url.search(env["value"])):
-                    yield f"{workload.name}: {env['name']} stands in the manifest"
+                    yield f"{workload.name}: {env['name']} is in the manifest"
     for config_map in cluster.of_kind("ConfigMap"):
         for key, value in config_map["data"].items():
             if suspicious.search(key) or credential_in_url.search(value):
@@ -148,7 +148,7 @@ def nothing_secret_in_the_open(cluster: Cluster) -> Iterator[str]:
 
 
 def images_are_pinned(cluster: Cluster) -> Iterator[str]:
-    """Every image has a tag or digest that means one thing."""
+    """Every image has a fixed tag or a digest."""
     for workload in cluster.workloads:
         for container in workload.containers:
             tag = container["image"].rpartition("/")[2].partition(":")[2]

@@ -1,4 +1,4 @@
-"""Traffic: who selects whom, on which ports, and who is let in and out."""
+"""Traffic: selectors, ports, and network policies."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ from cluster import Cluster, selects
 
 
 def selectors_match(cluster: Cluster) -> Iterator[str]:
-    """Whatever selects pods selects some, and workloads select their own only."""
+    """Every selector selects pods, and workloads select only their own."""
     for workload in cluster.workloads:
         if cluster.selected(workload.object["spec"]["selector"]) != [workload]:
             yield f"{workload.name}: its selector does not select exactly its own pods"
@@ -24,7 +24,7 @@ def selectors_match(cluster: Cluster) -> Iterator[str]:
 
 
 def ports_exist(cluster: Cluster) -> Iterator[str]:
-    """Probes, services and policies name ports that the pods have."""
+    """Probes, services and policies use ports that the pods have."""
     for workload in cluster.workloads:
         for container in workload.containers:
             for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
@@ -33,9 +33,9 @@ def ports_exist(cluster: Cluster) -> Iterator[str]:
                     continue
                 check = container[probe].get("httpGet") or container[probe].get("tcpSocket")
                 if check and not workload.has_port(check["port"]):
-                    yield f"{workload.name}: {probe} asks port {check['port']}, which is not there"
+                    yield f"{workload.name}: {probe} uses port {check['port']}, which does not exist"
                 if "httpGet" in container[probe] and check["port"] != "admin":
-                    yield f"{workload.name}: {probe} asks {check['port']}, health is on the admin port"
+                    yield f"{workload.name}: {probe} uses {check['port']} instead of the admin port"
     for service in cluster.of_kind("Service"):
         for workload in cluster.selected({"matchLabels": service["spec"].get("selector", {})}):
             for port in service["spec"]["ports"]:
@@ -45,13 +45,13 @@ def ports_exist(cluster: Cluster) -> Iterator[str]:
                     yield f"service {service['metadata']['name']} publishes the admin port"
                 # A headless service does not translate ports.
                 if service["spec"].get("clusterIP") == "None" and workload.number(port["targetPort"]) != port["port"]:
-                    yield f"service {service['metadata']['name']} is headless, but {port['port']} is not the pods' port"
+                    yield f"service {service['metadata']['name']} is headless, so its port {port['port']} must be the pods' port"
 
 
-def one_front_door(cluster: Cluster) -> Iterator[str]:
-    """One layer-4 service reaches the gateway from outside, and nothing else does."""
+def one_public_service(cluster: Cluster) -> Iterator[str]:
+    """Only one layer-4 service, of the gateway, is reachable from outside."""
     if cluster.of_kind("Ingress"):
-        yield "an Ingress: the gateway is the front door"
+        yield "an Ingress exists: the gateway must be the only entrance"
     outside = [
         s["metadata"]["name"] for s in cluster.of_kind("Service") if s["spec"].get("type", "ClusterIP") != "ClusterIP"
     ]
@@ -65,7 +65,7 @@ def one_front_door(cluster: Cluster) -> Iterator[str]:
 
 
 def policies_close_and_connect(cluster: Cluster) -> Iterator[str]:
-    """Default deny both ways; what one pod may send, the other may receive; every pod that needs Redis reaches it."""
+    """Default deny in both directions; egress and ingress rules match; every pod that uses Redis may reach it."""
     policies = cluster.of_kind("NetworkPolicy")
     if not any(p["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]} for p in policies):
         yield "no default-deny policy"
@@ -76,10 +76,10 @@ def policies_close_and_connect(cluster: Cluster) -> Iterator[str]:
                 if not any(w.has_port(port["port"]) for w in cluster.selected(policy["spec"]["podSelector"])):
                     yield f"policy {name}: no selected pod has port {port['port']}"
             if not rule.get("from") and name != "gateway":
-                yield f"policy {name} lets everyone in"
+                yield f"policy {name} admits everyone"
         for rule in policy["spec"].get("egress", []):
             if not rule.get("to") or not rule.get("ports"):
-                yield f"policy {name} lets everything out"
+                yield f"policy {name} allows all egress"
             for port in rule.get("ports", []):
                 for peer in rule.get("to", []):
                     yield from unanswered(cluster, policy, peer, port["port"])
@@ -91,24 +91,24 @@ def policies_close_and_connect(cluster: Cluster) -> Iterator[str]:
             if p["metadata"]["name"] == "to-redis" and selects(p["spec"]["podSelector"], workload.labels)
         ]
         if "REDIS_URL" in uses and not ways:
-            yield f"{workload.name} uses Redis, but no policy lets it out to one"
+            yield f"{workload.name} uses Redis, but no policy allows that egress"
 
 
 def unanswered(cluster: Cluster, policy: dict, peer: dict, port: int | str) -> Iterator[str]:
-    """What a policy sends to a peer inside the namespace, though that does not take it."""
+    """Egress of a policy to a peer inside the namespace that does not admit it."""
     if "namespaceSelector" in peer or "podSelector" not in peer:
         return
     name, receivers = policy["metadata"]["name"], cluster.selected(peer["podSelector"])
     if not receivers:
-        yield f"policy {name} points at no pod"
+        yield f"policy {name} selects no peer"
     for sender in cluster.selected(policy["spec"]["podSelector"]):
         for receiver in receivers:
             if not admits(cluster.of_kind("NetworkPolicy"), sender.labels, receiver, port):
-                yield f"{name} sends {sender.name} to {receiver.name}:{port}, which does not admit it"
+                yield f"{name} allows {sender.name} to {receiver.name}:{port}, which does not admit it"
 
 
 def admits(policies: list[dict], sender: dict, receiver, port: int | str) -> bool:
-    """Whether some policy of the receiver lets this sender in on this port."""
+    """Whether a policy of the receiver admits this sender on this port."""
     for policy in policies:
         if not selects(policy["spec"]["podSelector"], receiver.labels):
             continue

@@ -1,4 +1,4 @@
-# Run once, with local state: the bucket in which the stack keeps its state and its lock.
+# Run once, with local state: creates the bucket for the stack's state and its lock.
 terraform {
   required_version = ">= 1.11"
   required_providers {
@@ -16,7 +16,7 @@ variable "region" {
 }
 
 variable "bucket" {
-  description = "Name of the state bucket, unique in all of AWS."
+  description = "Name of the state bucket, globally unique in AWS."
   type        = string
 }
 

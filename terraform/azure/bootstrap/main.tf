@@ -1,4 +1,4 @@
-# Run once, with local state: the storage account in which the stack keeps its state and its lock.
+# Run once, with local state: creates the storage account for the stack's state and its lock.
 terraform {
   required_version = ">= 1.11"
   required_providers {
@@ -21,11 +21,11 @@ variable "location" {
 }
 
 variable "storage_account" {
-  description = "Name of the storage account, unique in all of Azure: 3 to 24 lower-case letters and digits."
+  description = "Name of the storage account, globally unique in Azure: 3 to 24 lower-case letters and digits."
   type        = string
   validation {
     condition     = can(regex("^[a-z0-9]{3,24}$", var.storage_account))
-    error_message = "3 to 24 lower-case letters and digits."
+    error_message = "Expected 3 to 24 lower-case letters and digits."
   }
 }
 

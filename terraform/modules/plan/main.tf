@@ -1,14 +1,14 @@
-# Names, address plan and node numbers that both clouds share. Pure: no provider, no resource.
+# Names, address plan and node counts for both clouds. No provider, no resources.
 terraform {
   required_version = ">= 1.11"
 }
 
 variable "name" {
-  description = "Name of the installation, the prefix of everything it makes: 3 to 20 lower-case letters, digits and hyphens."
+  description = "Name of the installation and prefix of its resources: 3 to 20 lower-case letters, digits and hyphens."
   type        = string
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{1,18}[a-z0-9]$", var.name)) && !strcontains(var.name, "--")
-    error_message = "The name has 3 to 20 lower-case letters, digits and single hyphens, begins with a letter and does not end with a hyphen."
+    error_message = "Expected 3 to 20 lower-case letters, digits and single hyphens, starting with a letter and not ending with a hyphen."
   }
 }
 
@@ -17,15 +17,15 @@ variable "network" {
   type        = string
   validation {
     condition     = can(cidrhost(var.network, 0)) && endswith(var.network, "/16") && cidrhost(var.network, 0) == split("/", var.network)[0]
-    error_message = "The network is a /16 written with its first address, such as 10.40.0.0/16."
+    error_message = "Expected a /16 with its first address, such as 10.40.0.0/16."
   }
   validation {
     condition     = can(regex("^(10\\.|192\\.168\\.|172\\.(1[6-9]|2[0-9]|3[01])\\.)", var.network))
-    error_message = "The network is private (RFC 1918)."
+    error_message = "Expected a private network (RFC 1918)."
   }
   validation {
     condition     = !contains(["172.20.0.0/16", "172.21.0.0/16"], var.network)
-    error_message = "172.20.0.0/16 and 172.21.0.0/16 are the cluster's services and pods."
+    error_message = "172.20.0.0/16 and 172.21.0.0/16 are reserved for the cluster's services and pods."
   }
 }
 
@@ -34,19 +34,19 @@ variable "zones" {
   type        = list(string)
   validation {
     condition     = length(var.zones) >= 2 && length(var.zones) <= 4 && length(distinct(var.zones)) == length(var.zones)
-    error_message = "Two to four different zones: one is not highly available, and the address plan has room for four."
+    error_message = "Expected two to four different zones: one is not highly available, and the address plan has room for four."
   }
 }
 
 variable "nodes" {
-  description = "Fewest and most worker nodes over all zones."
+  description = "Minimum and maximum number of worker nodes in all zones together."
   type = object({
     min = number
     max = number
   })
   validation {
     condition     = var.nodes.min >= 1 && var.nodes.max >= var.nodes.min
-    error_message = "At least one node, and no fewer at most than at least."
+    error_message = "Expected at least one node, and a maximum that is not below the minimum."
   }
 }
 
@@ -64,17 +64,17 @@ locals {
 }
 
 output "zones" {
-  description = "By zone: a /19 for nodes (and their pods where these have addresses of the network), a /22 for data services, a /24 that is public."
+  description = "Per zone: a /19 for nodes (and for pods with addresses in this network), a /22 for data services, a public /24."
   value       = local.zones
 }
 
 output "nodes_cidr" {
-  description = "All nodes of all zones: the lower half of the network."
+  description = "Nodes of all zones: the lower half of the network."
   value       = cidrsubnet(var.network, 1, 0)
 }
 
 output "data_cidr" {
-  description = "All data services of all zones."
+  description = "Data services of all zones."
   value       = local.data_cidr
 }
 
@@ -84,12 +84,12 @@ output "services_cidr" {
 }
 
 output "pods_cidr" {
-  description = "Addresses of pods where they are an overlay, outside the network."
+  description = "Addresses of pods in an overlay network, outside the network."
   value       = "172.21.0.0/16"
 }
 
 output "nodes_per_zone" {
-  description = "Fewest and most nodes in each zone, so that every zone gets at least one."
+  description = "Minimum and maximum number of nodes per zone, at least one in each."
   value = {
     min = ceil(var.nodes.min / length(var.zones))
     max = ceil(var.nodes.max / length(var.zones))
@@ -97,7 +97,7 @@ output "nodes_per_zone" {
 }
 
 output "repositories" {
-  description = "Image repositories, as the Kubernetes overlays name them."
+  description = "Image repositories, named as in the Kubernetes overlays."
   value       = toset(["gatehouse/gateway", "gatehouse/backend"])
 }
 

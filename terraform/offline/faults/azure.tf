@@ -1,4 +1,4 @@
-# Every resource has one fault that the offline check must notice.
+# Every resource has one fault that the offline check must find.
 terraform {
   required_providers {
     azurerm = {

@@ -9,20 +9,20 @@ run "addresses_of_three_zones" {
   command = plan
   assert {
     condition     = [for zone in output.zones : zone.nodes_cidr] == ["10.40.0.0/19", "10.40.32.0/19", "10.40.64.0/19"]
-    error_message = "nodes"
+    error_message = "wrong node ranges"
   }
   assert {
     condition     = [for zone in output.zones : zone.data_cidr] == ["10.40.224.0/22", "10.40.228.0/22", "10.40.232.0/22"]
-    error_message = "data"
+    error_message = "wrong data ranges"
   }
   assert {
     condition     = [for zone in output.zones : zone.public_cidr] == ["10.40.240.0/24", "10.40.241.0/24", "10.40.242.0/24"]
-    error_message = "public"
+    error_message = "wrong public ranges"
   }
   assert {
-    # The network policies of k8s/overlays name this range.
+    # The network policies in k8s/overlays contain this range.
     condition     = output.data_cidr == "10.40.224.0/20"
-    error_message = "data of all zones"
+    error_message = "wrong data range of all zones"
   }
 }
 
@@ -33,11 +33,11 @@ run "four_zones_do_not_overlap" {
   }
   assert {
     condition     = output.zones["d"].nodes_cidr == "10.40.96.0/19" && output.nodes_cidr == "10.40.0.0/17"
-    error_message = "the fourth zone's nodes end where the lower half ends"
+    error_message = "the fourth zone's nodes must end with the lower half"
   }
   assert {
     condition     = output.zones["d"].data_cidr == "10.40.236.0/22" && output.zones["a"].public_cidr == "10.40.240.0/24"
-    error_message = "the fourth zone's data end where the public begins"
+    error_message = "the fourth zone's data range must end before the public ranges"
   }
 }
 
@@ -48,7 +48,7 @@ run "every_zone_gets_a_node" {
   }
   assert {
     condition     = output.nodes_per_zone == { min = 1, max = 2 }
-    error_message = "numbers are rounded up"
+    error_message = "node counts must be rounded up"
   }
 }
 
