@@ -38,7 +38,9 @@ export default ts.config(
   { languageOptions: { globals: { ...globals.browser, ...globals.node } } },
   {
     files: ["**/*.svelte", "**/*.svelte.ts"],
-    languageOptions: { parserOptions: { extraFileExtensions: [".svelte"], parser: ts.parser, svelteConfig } },
+    languageOptions: {
+      parserOptions: { extraFileExtensions: [".svelte"], parser: ts.parser, svelteConfig },
+    },
   },
   {
     rules: {
@@ -46,7 +48,10 @@ export default ts.config(
       "svelte/no-at-html-tags": "error",
       "svelte/no-inline-styles": "error",
       "svelte/no-navigation-without-resolve": "off",
-      "no-restricted-properties": ["error", { property: "innerHTML", message: "Render components instead." }],
+      "no-restricted-properties": [
+        "error",
+        { property: "innerHTML", message: "Render components instead." },
+      ],
     },
   },
   {

@@ -4,7 +4,14 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { type Page, expect, test } from "@playwright/test";
 import type { AxeResults } from "axe-core";
-import { type Person, arrive, comeIn, expectNoComplaints, expectOnlyComplaints, freshName } from "./person";
+import {
+  type Person,
+  arrive,
+  comeIn,
+  expectNoComplaints,
+  expectOnlyComplaints,
+  freshName,
+} from "./person";
 import type { Problem, User } from "../src/protocol/wire";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -19,11 +26,15 @@ async function expectAccessible(page: Page, what: string): Promise<void> {
   // What is changing colour has no contrast yet: two frames until it starts, then until it ends.
   await page.evaluate(async () => {
     await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
-    await Promise.all(document.getAnimations().map((animation) => animation.finished.catch(() => null)));
+    await Promise.all(
+      document.getAnimations().map((animation) => animation.finished.catch(() => null)),
+    );
   });
   // Injected through the debugger, which the content security policy does not bind.
   await page.evaluate(axe);
-  const results = await page.evaluate<AxeResults>("axe.run(document, { resultTypes: ['violations'] })");
+  const results = await page.evaluate<AxeResults>(
+    "axe.run(document, { resultTypes: ['violations'] })",
+  );
   const serious = results.violations
     .filter(({ impact }) => impact === "serious" || impact === "critical")
     .map(
@@ -58,7 +69,10 @@ test("the assistant and the settings are accessible", async () => {
   await inEveryLook(person, "the welcome");
   await page.getByRole("textbox", { name: "Message to the assistant" }).fill("Hello");
   await page.keyboard.press("Enter");
-  await expect(page.getByRole("article", { name: "Assistant" })).toHaveAttribute("data-state", "done");
+  await expect(page.getByRole("article", { name: "Assistant" })).toHaveAttribute(
+    "data-state",
+    "done",
+  );
   await inEveryLook(person, "an answer");
   await page.goto("/settings");
   await expect(page.getByRole("heading", { name: "Settings" })).toBeVisible();
@@ -79,7 +93,10 @@ test("people and private chat are accessible", async () => {
   await inEveryLook(ada, "a name that is refused");
   await comeIn(ada, names.ada);
   await comeIn(bob, names.bob);
-  await ada.page.getByRole("list", { name: "Lobby" }).getByRole("link", { name: names.bob }).click();
+  await ada.page
+    .getByRole("list", { name: "Lobby" })
+    .getByRole("link", { name: names.bob })
+    .click();
   await ada.page.getByRole("textbox", { name: `Message to ${names.bob}` }).fill("Hello");
   await ada.page.keyboard.press("Enter");
   await expect(ada.page.locator('[data-delivery="received"]')).toBeVisible();
@@ -89,7 +106,9 @@ test("people and private chat are accessible", async () => {
   await inEveryLook(ada, "the safety number");
   await ada.page.keyboard.press("Escape");
   await ada.page.getByRole("button", { name: "What is protected?" }).click();
-  await expect(ada.page.getByRole("dialog")).toContainText("The server cannot read messages it relays");
+  await expect(ada.page.getByRole("dialog")).toContainText(
+    "The server cannot read messages it relays",
+  );
   await inEveryLook(ada, "what is protected");
   await ada.page.keyboard.press("Escape");
   await ada.page.goto("/people");

@@ -27,7 +27,9 @@ test("a visit makes no account and asks nothing that is refused; the first quest
   const person = await arrive();
   const { page } = person;
   const requests: string[] = [];
-  page.on("request", (request) => requests.push(`${request.method()} ${new URL(request.url()).pathname}`));
+  page.on("request", (request) =>
+    requests.push(`${request.method()} ${new URL(request.url()).pathname}`),
+  );
   const asked = () => requests.filter((request) => request.includes("/api/"));
   for (const [path, heading] of [
     ["/", welcome],
@@ -45,9 +47,15 @@ test("a visit makes no account and asks nothing that is refused; the first quest
 
   await page.getByRole("textbox", { name: "Message to the assistant" }).fill("Hello");
   await page.keyboard.press("Enter");
-  await expect(page.getByRole("article", { name: "Assistant" })).toHaveAttribute("data-state", "done");
+  await expect(page.getByRole("article", { name: "Assistant" })).toHaveAttribute(
+    "data-state",
+    "done",
+  );
   const account = await accountOf(person);
-  expect(asked().filter((request) => request.startsWith("POST"))).toEqual(["POST /api/me", "POST /api/chat"]);
+  expect(asked().filter((request) => request.startsWith("POST"))).toEqual([
+    "POST /api/me",
+    "POST /api/chat",
+  ]);
   await page.reload();
   await expect(page.getByRole("article", { name: "You" })).toHaveText("Hello");
   expect(await accountOf(person)).toBe(account);
@@ -69,12 +77,17 @@ test("two tabs that write at the same moment have one account", async () => {
   for (const page of tabs) page.on("response", note);
   await Promise.all(tabs.map((page) => page.getByRole("button", { name: "Send" }).click()));
   for (const page of tabs) {
-    await expect(page.getByRole("article", { name: "Assistant" })).toHaveAttribute("data-state", "done");
+    await expect(page.getByRole("article", { name: "Assistant" })).toHaveAttribute(
+      "data-state",
+      "done",
+    );
   }
   for (const page of tabs) page.off("response", note);
   const accounts = new Set((await Promise.all(answers)).map((me) => me.account_id));
   await person.page.reload();
-  await expect(person.page.getByRole("complementary", { name: "Chats" }).getByRole("listitem")).toHaveCount(2);
+  await expect(
+    person.page.getByRole("complementary", { name: "Chats" }).getByRole("listitem"),
+  ).toHaveCount(2);
   expect([...accounts]).toEqual([await accountOf(person)]);
   expectNoComplaints(person);
   await person.leave();
@@ -92,8 +105,13 @@ test("a link on another site takes no visitor's account", async () => {
   const url = (path: string) => new URL(path, gatehouseUrl()).href;
   const foreign = `<a href="${url("/api/me")}">me</a> <a href="${url("/api/sessions")}">sessions</a>
     <form method="post" action="${url("/api/me")}" enctype="text/plain"><button>post</button></form>`;
-  await page.route("https://elsewhere.example/", (route) => route.fulfill({ contentType: "text/html", body: foreign }));
-  for (const origin of ["https://elsewhere.example/", `data:text/html,${encodeURIComponent(foreign)}`]) {
+  await page.route("https://elsewhere.example/", (route) =>
+    route.fulfill({ contentType: "text/html", body: foreign }),
+  );
+  for (const origin of [
+    "https://elsewhere.example/",
+    `data:text/html,${encodeURIComponent(foreign)}`,
+  ]) {
     for (const [role, what] of [
       ["link", "me"],
       ["link", "sessions"],
@@ -128,9 +146,15 @@ test("a copied profile that is removed stops, cannot come back, and starts as a 
   const names = { ada: freshName("ada"), bob: freshName("bob") };
   await comeIn(ada, names.ada);
   await comeIn(bob, names.bob);
-  await ada.page.getByRole("list", { name: "Lobby" }).getByRole("link", { name: names.bob }).click();
+  await ada.page
+    .getByRole("list", { name: "Lobby" })
+    .getByRole("link", { name: names.bob })
+    .click();
   await say(ada, names.bob, "From the laptop.");
-  await bob.page.getByRole("list", { name: "Conversations" }).getByRole("link", { name: names.ada }).click();
+  await bob.page
+    .getByRole("list", { name: "Conversations" })
+    .getByRole("link", { name: names.ada })
+    .click();
   await expect(bob.page.getByRole("log")).toContainText("From the laptop.");
 
   // What a copied browser profile has: the cookie and the small settings.
@@ -144,7 +168,10 @@ test("a copied profile that is removed stops, cannot come back, and starts as a 
   await expect(copy.page.getByText(`You are ${names.ada}`)).toBeVisible();
   await expect(bob.page.getByText(`${names.ada} uses a new device.`)).toBeVisible();
 
-  await ada.page.getByRole("navigation", { name: "Main" }).getByRole("link", { name: "Settings" }).click();
+  await ada.page
+    .getByRole("navigation", { name: "Main" })
+    .getByRole("link", { name: "Settings" })
+    .click();
   await ada.page.getByRole("button", { name: /^Remove / }).click();
   await ada.page.getByRole("dialog").getByRole("button", { name: "Remove" }).click();
   await expect(copy.page.getByRole("heading", removed)).toBeVisible();

@@ -78,7 +78,9 @@ test("a session can be renamed and deleted", async () => {
   await row.hover();
   await row.getByRole("button", { name: /^Rename/ }).click();
   await page.getByRole("textbox", { name: "Title" }).fill("Renamed by me");
-  const saved = page.waitForResponse((response) => response.request().method() === "PATCH" && response.ok());
+  const saved = page.waitForResponse(
+    (response) => response.request().method() === "PATCH" && response.ok(),
+  );
   await page.keyboard.press("Enter");
   await expect(row.getByRole("link")).toContainText("Renamed by me");
   await saved;

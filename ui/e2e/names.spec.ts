@@ -2,7 +2,15 @@
 
 import { type Page, expect, test } from "@playwright/test";
 import type { Me, User } from "../src/protocol/wire";
-import { type Person, arrive, comeIn, expectNoComplaints, expectOnlyComplaints, freshName, say } from "./person";
+import {
+  type Person,
+  arrive,
+  comeIn,
+  expectNoComplaints,
+  expectOnlyComplaints,
+  freshName,
+  say,
+} from "./person";
 
 const ACCOUNT = /\/people\/[0-9a-f]{32}$/;
 const log = ({ page }: Person) => page.getByRole("log");
@@ -10,7 +18,10 @@ const lobby = ({ page }: Person) => page.getByRole("list", { name: "Lobby" });
 const conversations = ({ page }: Person) => page.getByRole("list", { name: "Conversations" });
 
 async function rename({ page }: Person, name: string): Promise<void> {
-  await page.getByRole("navigation", { name: "Main" }).getByRole("link", { name: "Settings" }).click();
+  await page
+    .getByRole("navigation", { name: "Main" })
+    .getByRole("link", { name: "Settings" })
+    .click();
   await page.getByLabel("Username").fill(name);
   await page.getByRole("button", { name: "Save" }).click();
   await expect(page.getByText(`People see you as ${name} now.`)).toBeVisible();
@@ -82,7 +93,9 @@ test("a server that gives the name to another account does not get Ada's message
   const { ada, bob, mallory, names } = await adaTalksWithBob();
   await rename(bob, names.robert);
   await expect(log(ada)).toContainText("is now called");
-  const impostor = await mallory.page.evaluate(async () => ((await (await fetch("/api/me")).json()) as Me).account_id);
+  const impostor = await mallory.page.evaluate(
+    async () => ((await (await fetch("/api/me")).json()) as Me).account_id,
+  );
   // From now on the server says that Mallory is Bob, wherever Ada asks.
   await ada.page.route(`**/api/users/${names.bob}`, (route) =>
     route.fulfill({ json: { account_id: impostor, username: names.bob } satisfies User }),
@@ -90,15 +103,24 @@ test("a server that gives the name to another account does not get Ada's message
   await ada.page.goto("/people");
   await conversations(ada).getByRole("link", { name: names.robert }).click();
   await say(ada, names.robert, "Then meet me at noon.");
-  await expect(ada.page.locator('[data-delivery="received"]').last()).toContainText("Then meet me at noon.");
+  await expect(ada.page.locator('[data-delivery="received"]').last()).toContainText(
+    "Then meet me at noon.",
+  );
   await bob.page.goBack();
   await expect(log(bob)).toContainText("Then meet me at noon.");
 
   // By name: she is told before anything is sent, be it a look-up or an old bookmark.
-  for (const go of [() => lookUp(ada.page, names.bob), () => ada.page.goto(`/people/${names.bob}`)]) {
+  for (const go of [
+    () => lookUp(ada.page, names.bob),
+    () => ada.page.goto(`/people/${names.bob}`),
+  ]) {
     await go();
-    await expect(ada.page.getByRole("heading", { name: `Another person is called ${names.bob} now` })).toBeVisible();
-    await expect(ada.page.getByText(`The ${names.bob} you talked with is called ${names.robert} now.`)).toBeVisible();
+    await expect(
+      ada.page.getByRole("heading", { name: `Another person is called ${names.bob} now` }),
+    ).toBeVisible();
+    await expect(
+      ada.page.getByText(`The ${names.bob} you talked with is called ${names.robert} now.`),
+    ).toBeVisible();
     await expect(ada.page.getByRole("textbox", { name: /^Message to/ })).toHaveCount(0);
   }
   await ada.page.getByRole("main").getByRole("link", { name: names.robert }).click();

@@ -1,7 +1,15 @@
 // Two people find each other in the lobby and talk; what crosses the wire is not what they wrote.
 
 import { expect, test } from "@playwright/test";
-import { type Person, arrive, comeIn, expectNoComplaints, expectOnlyComplaints, freshName, say } from "./person";
+import {
+  type Person,
+  arrive,
+  comeIn,
+  expectNoComplaints,
+  expectOnlyComplaints,
+  freshName,
+  say,
+} from "./person";
 
 // The caller may name the words, to look afterwards that nothing on the server holds them.
 const SECRET_OF_ADA = `The heron lands at noon: ${process.env["GATEHOUSE_PRIVATE_WORDS"] ?? "tell nobody"}.`;
@@ -18,7 +26,9 @@ test("two people meet in the lobby and talk in private", async () => {
   await inLobby(ada, names.bob).click();
 
   await say(ada, names.bob, SECRET_OF_ADA);
-  const conversation = bob.page.getByRole("list", { name: "Conversations" }).getByRole("link", { name: names.ada });
+  const conversation = bob.page
+    .getByRole("list", { name: "Conversations" })
+    .getByRole("link", { name: names.ada });
   await expect(conversation).toContainText("1 unread");
   await conversation.click();
   const log = (person: Person) => person.page.getByRole("log");

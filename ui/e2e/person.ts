@@ -5,7 +5,13 @@ import { execFileSync } from "node:child_process";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type BrowserContext, type BrowserContextOptions, type Page, chromium, expect } from "@playwright/test";
+import {
+  type BrowserContext,
+  type BrowserContextOptions,
+  type Page,
+  chromium,
+  expect,
+} from "@playwright/test";
 
 export interface Person {
   readonly page: Page;
@@ -29,7 +35,8 @@ const FLAGS = [
 /** Where the running Gatehouse is. The caller starts it. */
 export function gatehouseUrl(): string {
   const url = process.env["GATEHOUSE_URL"];
-  if (!url) throw new Error("GATEHOUSE_URL names the running Gatehouse, such as https://localhost:8443");
+  if (!url)
+    throw new Error("GATEHOUSE_URL names the running Gatehouse, such as https://localhost:8443");
   return url;
 }
 
@@ -111,11 +118,16 @@ export async function anotherPage(person: Person): Promise<Page> {
 
 function watch(page: Page, { frames, complaints }: Pick<Person, "frames" | "complaints">): void {
   page.on("console", (message) => {
-    if (message.type() === "error") complaints.push(`${message.text()} (${message.location().url})`);
+    if (message.type() === "error")
+      complaints.push(`${message.text()} (${message.location().url})`);
   });
   page.on("pageerror", (error) => complaints.push(String(error)));
   page.on("websocket", (socket) => {
-    socket.on("framesent", ({ payload }) => frames.push({ direction: "sent", text: payload.toString() }));
-    socket.on("framereceived", ({ payload }) => frames.push({ direction: "received", text: payload.toString() }));
+    socket.on("framesent", ({ payload }) =>
+      frames.push({ direction: "sent", text: payload.toString() }),
+    );
+    socket.on("framereceived", ({ payload }) =>
+      frames.push({ direction: "received", text: payload.toString() }),
+    );
   });
 }

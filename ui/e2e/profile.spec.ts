@@ -35,7 +35,8 @@ test("signing out forgets the account, its keys and its name", async () => {
   await expect(page.getByRole("heading", { name: "People", exact: true })).toBeVisible();
   await page.goto("/settings");
   await expect(page.getByText("this device", { exact: true })).toBeVisible();
-  const databases = () => page.evaluate(async () => (await indexedDB.databases()).map(({ name }) => name));
+  const databases = () =>
+    page.evaluate(async () => (await indexedDB.databases()).map(({ name }) => name));
   const before = await databases();
   expect(before).toHaveLength(1);
   await page.getByRole("button", { name: "Sign out" }).click();

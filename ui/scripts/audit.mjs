@@ -18,23 +18,29 @@ const LICENCES = new Set([
   "Python-2.0",
 ]);
 // Packages that run a script at installation, each with the reason why it may.
-const INSTALL_SCRIPTS = new Map([["fsevents", "only for macOS, only a native module for watching files"]]);
+const INSTALL_SCRIPTS = new Map([
+  ["fsevents", "only for macOS, only a native module for watching files"],
+]);
 
 const lock = JSON.parse(readFileSync(new URL("../package-lock.json", import.meta.url), "utf8"));
 const packages = Object.entries(lock.packages).filter(([path]) => path !== "");
-const faults = packages.flatMap(([path, entry]) => faultsOf(path, entry).map((fault) => `${path}: ${fault}`));
+const faults = packages.flatMap(([path, entry]) =>
+  faultsOf(path, entry).map((fault) => `${path}: ${fault}`),
+);
 
 function faultsOf(path, entry) {
   const name = path.slice(path.lastIndexOf("node_modules/") + "node_modules/".length);
   const faults = [];
   // What a package brings inside itself is pinned with it.
-  if (!entry.inBundle && !entry.integrity?.startsWith("sha512-")) faults.push("no sha512 of its content");
+  if (!entry.inBundle && !entry.integrity?.startsWith("sha512-"))
+    faults.push("no sha512 of its content");
   if (entry.link || /^(git|file|http:)/.test(entry.resolved ?? ""))
     faults.push(`not from the registry: ${entry.resolved}`);
   const licences = (entry.license ?? "none").replaceAll(/[()]/g, "").split(" OR ");
   if (!licences.some((licence) => licence.split(" AND ").every((one) => LICENCES.has(one))))
     faults.push(`licence ${entry.license ?? "not stated"}`);
-  if (entry.hasInstallScript && !INSTALL_SCRIPTS.has(name)) faults.push("runs a script at installation");
+  if (entry.hasInstallScript && !INSTALL_SCRIPTS.has(name))
+    faults.push("runs a script at installation");
   return faults;
 }
 

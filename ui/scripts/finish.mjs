@@ -30,7 +30,9 @@ await init();
 for (const file of [...files, manifest].filter((file) => COMPRESSIBLE.test(file))) {
   const content = await readFile(file);
   const encodings = {
-    br: brotliCompressSync(content, { params: { [constants.BROTLI_PARAM_SIZE_HINT]: content.length } }),
+    br: brotliCompressSync(content, {
+      params: { [constants.BROTLI_PARAM_SIZE_HINT]: content.length },
+    }),
     gz: gzipSync(content, { level: 9 }),
     zst: zstd(content, 19),
   };

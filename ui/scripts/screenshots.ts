@@ -24,7 +24,9 @@ async function picture(page: Page, name: string): Promise<void> {
       await page.mouse.move(0, 0);
       await page.evaluate(() => document.fonts.ready);
       // Two frames: what follows the size has followed.
-      await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+      await page.evaluate(
+        () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))),
+      );
       await page.screenshot({ path: `${FOLDER}${name}-${size}-${colorScheme}.png` });
     }
   }
@@ -52,9 +54,13 @@ test("the assistant", async () => {
   await expect(page.getByRole("heading", { name: "What is on your mind?" })).toBeVisible();
   await picture(page, "welcome");
   await write(page, /assistant/, "What speaks for and against working four days a week?");
-  await expect(page.getByRole("article", { name: "Assistant" })).toHaveAttribute("data-state", "done", {
-    timeout: 60_000,
-  });
+  await expect(page.getByRole("article", { name: "Assistant" })).toHaveAttribute(
+    "data-state",
+    "done",
+    {
+      timeout: 60_000,
+    },
+  );
   await picture(page, "assistant");
   await leave();
 });

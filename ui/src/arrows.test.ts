@@ -30,7 +30,8 @@ test("every import follows the arrows", () => {
     for (const [, target] of readFileSync(join(ROOT, file), "utf8").matchAll(IMPORT)) {
       const other = layerOf(relative(ROOT, normalize(join(ROOT, dirname(file), target ?? ""))));
       followed += 1;
-      if (other !== layer && !ALLOWED[layer]?.includes(other)) against.push(`${file} imports ${other}`);
+      if (other !== layer && !ALLOWED[layer]?.includes(other))
+        against.push(`${file} imports ${other}`);
     }
   }
   expect(against).toEqual([]);

@@ -63,7 +63,8 @@ export class Reader {
   }
 
   raw(length: number): Bytes {
-    if (length > this.#bytes.length - this.#at) throw new MalformedError(`expected ${length} more bytes`);
+    if (length > this.#bytes.length - this.#at)
+      throw new MalformedError(`expected ${length} more bytes`);
     const part = this.#bytes.slice(this.#at, this.#at + length);
     this.#at += length;
     return part;
@@ -79,7 +80,8 @@ export class Reader {
 
   u64(): number {
     const value = new DataView(this.raw(8).buffer).getBigUint64(0);
-    if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw new MalformedError("a number is beyond 2^53 - 1");
+    if (value > BigInt(Number.MAX_SAFE_INTEGER))
+      throw new MalformedError("a number is beyond 2^53 - 1");
     return Number(value);
   }
 

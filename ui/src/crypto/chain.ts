@@ -22,6 +22,7 @@ export const START: Link = { counter: 0, hash: NO_PREVIOUS };
 
 export function follow(last: Link, next: { counter: number; previous: Bytes }): Step {
   if (next.counter <= last.counter) return { kind: "replay" };
-  if (next.counter > last.counter + 1) return { kind: "gap", missing: next.counter - last.counter - 1 };
+  if (next.counter > last.counter + 1)
+    return { kind: "gap", missing: next.counter - last.counter - 1 };
   return equal(next.previous, last.hash) ? { kind: "next" } : { kind: "fork" };
 }

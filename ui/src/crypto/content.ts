@@ -21,7 +21,12 @@ export interface Content {
 }
 
 export function encodeContent(content: Content): Bytes {
-  const body = new Writer().u8(VERSION).u8(KIND_TEXT).u64(content.writtenAt).text(content.text).finish();
+  const body = new Writer()
+    .u8(VERSION)
+    .u8(KIND_TEXT)
+    .u64(content.writtenAt)
+    .text(content.text)
+    .finish();
   return new Writer().bytes(body).raw(padding(body.length)).finish();
 }
 
@@ -29,7 +34,8 @@ export function decodeContent(plaintext: Bytes): Content {
   const padded = new Reader(plaintext);
   const body = padded.bytes();
   const expected = padding(body.length);
-  if (padded.raw(expected.length).some((byte) => byte !== 0)) throw new MalformedError("the padding is not zero");
+  if (padded.raw(expected.length).some((byte) => byte !== 0))
+    throw new MalformedError("the padding is not zero");
   padded.end();
   const reader = new Reader(body);
   if (reader.u8() !== VERSION) throw new MalformedError("the content has an unknown version");
@@ -41,6 +47,7 @@ export function decodeContent(plaintext: Bytes): Content {
 
 function padding(bodyLength: number): Bytes {
   const bucket = BUCKETS.find((size) => size >= bodyLength + 4);
-  if (bucket === undefined) throw new MalformedError(`a message holds at most ${MAX_TEXT} bytes of text`);
+  if (bucket === undefined)
+    throw new MalformedError(`a message holds at most ${MAX_TEXT} bytes of text`);
   return new Uint8Array(bucket - bodyLength - 4);
 }

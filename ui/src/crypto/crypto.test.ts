@@ -77,7 +77,9 @@ describe("padding", () => {
   });
 
   test("too long a text, and padding that is not the right one, are refused", () => {
-    expect(() => encodeContent({ writtenAt: 1, text: "x".repeat(MAX_TEXT + 1) })).toThrow(MalformedError);
+    expect(() => encodeContent({ writtenAt: 1, text: "x".repeat(MAX_TEXT + 1) })).toThrow(
+      MalformedError,
+    );
     const plaintext = encodeContent({ writtenAt: 1, text: "x" });
     const dirty = plaintext.slice();
     dirty[200] = 1;

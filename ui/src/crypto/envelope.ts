@@ -65,10 +65,19 @@ export async function seal(
   random: Fresh = fresh(),
 ): Promise<Sealed> {
   const ordered = inOrder(recipients);
-  const header = encodeHeader({ ...place, sender: place.account, device: own.device, recipients: ordered });
-  const key = await crypto.subtle.importKey("raw", random.messageKey, "AES-GCM", false, ["encrypt"]);
+  const header = encodeHeader({
+    ...place,
+    sender: place.account,
+    device: own.device,
+    recipients: ordered,
+  });
+  const key = await crypto.subtle.importKey("raw", random.messageKey, "AES-GCM", false, [
+    "encrypt",
+  ]);
   const algorithm = { name: "AES-GCM", iv: random.nonce, additionalData: header };
-  const ciphertext = new Uint8Array(await crypto.subtle.encrypt(algorithm, key, encodeContent(content)));
+  const ciphertext = new Uint8Array(
+    await crypto.subtle.encrypt(algorithm, key, encodeContent(content)),
+  );
   const keys = await Promise.all(
     ordered.map(async ({ device, encryption }) => ({
       device,
@@ -77,7 +86,9 @@ export async function seal(
   );
   random.messageKey.fill(0);
   const signed = signedBytes(header, random.nonce, ciphertext, keys);
-  const signature = new Uint8Array(await crypto.subtle.sign("Ed25519", own.signing.privateKey, signed));
+  const signature = new Uint8Array(
+    await crypto.subtle.sign("Ed25519", own.signing.privateKey, signed),
+  );
   return {
     envelope: {
       suite: SUITE,
@@ -114,7 +125,11 @@ export interface Claimed {
 }
 
 /** Checks form, names and signature. Throws `RefusedError`. */
-export async function verify(envelope: Envelope, claimed: Claimed, sender: Identity): Promise<Verified> {
+export async function verify(
+  envelope: Envelope,
+  claimed: Claimed,
+  sender: Identity,
+): Promise<Verified> {
   const { parts, header, signature } = parse(envelope);
   const named =
     header.conversation === claimed.conversation &&
@@ -125,7 +140,8 @@ export async function verify(envelope: Envelope, claimed: Claimed, sender: Ident
     sender.device === claimed.device;
   if (!named) throw new RefusedError("misdirected");
   const signed = signedBytes(parts.headerBytes, parts.nonce, parts.ciphertext, parts.keys);
-  if (!(await crypto.subtle.verify("Ed25519", sender.signing, signature, signed))) throw new RefusedError("forged");
+  if (!(await crypto.subtle.verify("Ed25519", sender.signing, signature, signed)))
+    throw new RefusedError("forged");
   return { header, hash: await sha256(signed), parts };
 }
 
@@ -137,7 +153,9 @@ export async function open(
   ownFingerprint: Bytes,
 ): Promise<Content | undefined> {
   const { header, parts } = verified;
-  const at = header.recipients.findIndex((to) => to.account === account && to.device === own.device);
+  const at = header.recipients.findIndex(
+    (to) => to.account === account && to.device === own.device,
+  );
   const recipient = header.recipients[at];
   const wrapped = parts.keys[at];
   if (!recipient || !wrapped) return undefined;
@@ -147,7 +165,9 @@ export async function open(
     if (messageKey.byteLength !== 32) throw new MalformedError("a message key has 32 bytes");
     const key = await crypto.subtle.importKey("raw", messageKey, "AES-GCM", false, ["decrypt"]);
     const algorithm = { name: "AES-GCM", iv: parts.nonce, additionalData: parts.headerBytes };
-    return decodeContent(new Uint8Array(await crypto.subtle.decrypt(algorithm, key, parts.ciphertext)));
+    return decodeContent(
+      new Uint8Array(await crypto.subtle.decrypt(algorithm, key, parts.ciphertext)),
+    );
   } catch {
     throw new RefusedError("undecryptable");
   }
@@ -189,7 +209,11 @@ function signedBytes(
   ciphertext: Bytes,
   keys: readonly { device: string; key: Bytes }[],
 ): Bytes {
-  const writer = new Writer().text("gatehouse/envelope/1").bytes(header).bytes(nonce).bytes(ciphertext);
+  const writer = new Writer()
+    .text("gatehouse/envelope/1")
+    .bytes(header)
+    .bytes(nonce)
+    .bytes(ciphertext);
   writer.u32(keys.length);
   for (const { device, key } of keys) writer.text(device).bytes(key);
   return writer.finish();

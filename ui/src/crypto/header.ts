@@ -30,7 +30,9 @@ export interface Header {
 
 export const NO_PREVIOUS: Bytes = new Uint8Array(HASH_LENGTH);
 
-export function inOrder<T extends { account: AccountId; device: DeviceId }>(recipients: readonly T[]): T[] {
+export function inOrder<T extends { account: AccountId; device: DeviceId }>(
+  recipients: readonly T[],
+): T[] {
   return [...recipients].sort(compareNames);
 }
 
@@ -45,7 +47,8 @@ export function encodeHeader(header: Header): Bytes {
     .u64(header.counter)
     .raw(header.previous)
     .u32(header.recipients.length);
-  for (const { account, device, fingerprint } of header.recipients) writer.text(account).text(device).raw(fingerprint);
+  for (const { account, device, fingerprint } of header.recipients)
+    writer.text(account).text(device).raw(fingerprint);
   return writer.finish();
 }
 
@@ -64,9 +67,14 @@ export function decodeHeader(bytes: Bytes): Header {
   const recipients: Recipient[] = [];
   const count = reader.u32();
   for (let i = 0; i < count; i += 1) {
-    const recipient = { account: reader.text(), device: reader.text(), fingerprint: reader.raw(HASH_LENGTH) };
+    const recipient = {
+      account: reader.text(),
+      device: reader.text(),
+      fingerprint: reader.raw(HASH_LENGTH),
+    };
     const before = recipients.at(-1);
-    if (before && compareNames(before, recipient) >= 0) throw new MalformedError("the recipients are not in order");
+    if (before && compareNames(before, recipient) >= 0)
+      throw new MalformedError("the recipients are not in order");
     recipients.push(recipient);
   }
   reader.end();
@@ -74,6 +82,9 @@ export function decodeHeader(bytes: Bytes): Header {
   return { ...head, recipients };
 }
 
-function compareNames(a: { account: string; device: string }, b: { account: string; device: string }): number {
+function compareNames(
+  a: { account: string; device: string },
+  b: { account: string; device: string },
+): number {
   return compare(utf8(a.account), utf8(b.account)) || compare(utf8(a.device), utf8(b.device));
 }

@@ -25,12 +25,17 @@ export interface Identity {
 }
 
 /** Undefined when the device speaks another suite or its keys are not keys of this one. */
-export async function readIdentity(account: AccountId, listed: ListedDevice): Promise<Identity | undefined> {
+export async function readIdentity(
+  account: AccountId,
+  listed: ListedDevice,
+): Promise<Identity | undefined> {
   const encryptionKey = fromBase64url(listed.encryption_key);
   const signingKey = fromBase64url(listed.signing_key);
   if (listed.suite !== SUITE || !encryptionKey || !signingKey) return undefined;
   try {
-    const encryption = await crypto.subtle.importKey("spki", encryptionKey, RSA, false, ["encrypt"]);
+    const encryption = await crypto.subtle.importKey("spki", encryptionKey, RSA, false, [
+      "encrypt",
+    ]);
     const signing = await crypto.subtle.importKey("spki", signingKey, "Ed25519", false, ["verify"]);
     const { modulusLength } = encryption.algorithm as RsaHashedKeyAlgorithm;
     if (modulusLength !== 3072) return undefined;

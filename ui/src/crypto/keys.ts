@@ -14,10 +14,11 @@ export interface OwnKeys {
 
 export async function createOwnKeys(device: DeviceId): Promise<OwnKeys> {
   const [encryption, signing, history] = await Promise.all([
-    crypto.subtle.generateKey({ ...RSA, modulusLength: 3072, publicExponent: Uint8Array.of(1, 0, 1) }, false, [
-      "encrypt",
-      "decrypt",
-    ]),
+    crypto.subtle.generateKey(
+      { ...RSA, modulusLength: 3072, publicExponent: Uint8Array.of(1, 0, 1) },
+      false,
+      ["encrypt", "decrypt"],
+    ),
     crypto.subtle.generateKey("Ed25519", false, ["sign", "verify"]) as Promise<CryptoKeyPair>,
     crypto.subtle.generateKey({ name: "AES-GCM", length: 256 }, false, ["encrypt", "decrypt"]),
   ]);
@@ -26,7 +27,8 @@ export async function createOwnKeys(device: DeviceId): Promise<OwnKeys> {
 
 /** What the server lists for others. */
 export async function publicKeys(own: OwnKeys): Promise<DeviceKeys> {
-  const spki = async (key: CryptoKey) => toBase64url(new Uint8Array(await crypto.subtle.exportKey("spki", key)));
+  const spki = async (key: CryptoKey) =>
+    toBase64url(new Uint8Array(await crypto.subtle.exportKey("spki", key)));
   return {
     suite: SUITE,
     encryption_key: await spki(own.encryption.publicKey),

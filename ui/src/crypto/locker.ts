@@ -15,7 +15,11 @@ export async function lock(key: CryptoKey, place: string, text: string): Promise
 }
 
 /** Undefined when it was not locked with this key for this place. */
-export async function unlock(key: CryptoKey, place: string, locked: Locked): Promise<string | undefined> {
+export async function unlock(
+  key: CryptoKey,
+  place: string,
+  locked: Locked,
+): Promise<string | undefined> {
   const algorithm = { name: "AES-GCM", iv: locked.nonce, additionalData: utf8(place) };
   try {
     return fromUtf8(new Uint8Array(await crypto.subtle.decrypt(algorithm, key, locked.data)));

@@ -31,7 +31,11 @@ class Server {
     if (this.removed.has(cookie ?? "")) return problem("device-removed", 401);
     if (request === "POST /api/me") {
       const { username } = JSON.parse(String(init.body)) as { username?: string };
-      if ([...this.accounts.values()].some((known) => username !== undefined && known.username === username)) {
+      if (
+        [...this.accounts.values()].some(
+          (known) => username !== undefined && known.username === username,
+        )
+      ) {
         return problem("username-taken", 409, "Somebody has this name.");
       }
       const known = me ?? this.make();
@@ -60,7 +64,11 @@ function problem(type: ProblemType, status: number, detail?: string): Response {
 /** What the pages of one browser profile share. */
 class Profile {
   readonly values = new Map<string, string>();
-  readonly observers: { page: number; name: string; observer: (value: string | undefined) => void }[] = [];
+  readonly observers: {
+    page: number;
+    name: string;
+    observer: (value: string | undefined) => void;
+  }[] = [];
   readonly archives = new Set<string>();
   #last: Promise<unknown> = Promise.resolve();
   #pages = 0;
@@ -80,7 +88,8 @@ class Profile {
         if (value === undefined) this.values.delete(name);
         else this.values.set(name, value);
         for (const known of this.observers) {
-          if (known.page !== page && known.name === name) queueMicrotask(() => known.observer(value));
+          if (known.page !== page && known.name === name)
+            queueMicrotask(() => known.observer(value));
         }
       },
       observe: (name, observer) => void this.observers.push({ page, name, observer }),
@@ -106,7 +115,12 @@ function page() {
   const settings = profile.settings();
   const http: Http = new Http(server.fetch, (refused) => account.refused(refused));
   const api = new Api(http);
-  const account: Account = new Account({ api, settings, archives: profile.store, exclusive: profile.exclusive });
+  const account: Account = new Account({
+    api,
+    settings,
+    archives: profile.store,
+    exclusive: profile.exclusive,
+  });
   return { account, api, http, settings };
 }
 
@@ -146,7 +160,11 @@ describe("a first visit", () => {
   test("writes that race make one account", async () => {
     const { account } = page();
     await account.load();
-    const [first, claim, second] = await Promise.all([account.ensure(), account.claim("ada"), account.ensure()]);
+    const [first, claim, second] = await Promise.all([
+      account.ensure(),
+      account.claim("ada"),
+      account.ensure(),
+    ]);
     expect(claim).toEqual({ ok: true });
     expect([first, second]).toEqual([{ account_id: "account-1" }, { account_id: "account-1" }]);
     expect(server.accounts.size).toBe(1);
@@ -165,7 +183,9 @@ describe("a first visit", () => {
     const [left, right] = [page(), page()];
     await Promise.all([left.account.load(), right.account.load()]);
     await left.account.claim("ada");
-    await vi.waitFor(() => expect(right.account.me.value).toEqual({ account_id: "account-1", username: "ada" }));
+    await vi.waitFor(() =>
+      expect(right.account.me.value).toEqual({ account_id: "account-1", username: "ada" }),
+    );
     await left.account.claim("adele");
     await vi.waitFor(() => expect(right.account.me.value?.username).toBe("adele"));
   });
@@ -215,7 +235,12 @@ describe("an account that ends", () => {
     server.accounts.clear();
     const { account } = page();
     await account.load();
-    expect(account.standing.value).toEqual({ kind: "ended", ending: "signed-out", account: id, username: "ada" });
+    expect(account.standing.value).toEqual({
+      kind: "ended",
+      ending: "signed-out",
+      account: id,
+      username: "ada",
+    });
     await account.startOver();
     expect(profile.archives.size).toBe(0);
     server.requests.length = 0;
@@ -230,7 +255,11 @@ describe("an account that ends", () => {
     server.removed.add(server.cookie ?? "");
     await expect(api.sessions()).rejects.toThrow();
     await vi.waitFor(() => expect(kind(account)).toBe("ended"));
-    expect(account.standing.value).toMatchObject({ ending: "removed", account: id, username: "ada" });
+    expect(account.standing.value).toMatchObject({
+      ending: "removed",
+      account: id,
+      username: "ada",
+    });
     await expect(account.ensure()).rejects.toThrow();
     expect(await account.claim("eve")).toMatchObject({ ok: false });
     expect(server.requests.slice(-2)).toEqual(["GET /api/sessions", "GET /api/me"]);
@@ -268,7 +297,11 @@ describe("an account that ends", () => {
     const { account } = page();
     await account.load();
     await expect(account.ensure()).rejects.toThrow();
-    expect(account.standing.value).toMatchObject({ kind: "ended", ending: "removed", account: undefined });
+    expect(account.standing.value).toMatchObject({
+      kind: "ended",
+      ending: "removed",
+      account: undefined,
+    });
   });
 
   test("a refusal that is older than a fresh cookie ends nothing", async () => {
@@ -317,7 +350,9 @@ describe("an account that ends", () => {
     const other = page();
     await other.account.load();
     await account.signOut(undefined);
-    await vi.waitFor(() => expect(other.account.standing.value).toMatchObject({ ending: "signed-out" }));
+    await vi.waitFor(() =>
+      expect(other.account.standing.value).toMatchObject({ ending: "signed-out" }),
+    );
     expect(profile.archives.size).toBe(0);
   });
 

@@ -40,7 +40,11 @@ const LOCK = "account";
 const ACCOUNT = "account";
 const USERNAME = "username";
 const NONE = "none";
-const ENDED: Problem = { type: "unauthenticated", title: "The account can be used here no more", status: 401 };
+const ENDED: Problem = {
+  type: "unauthenticated",
+  title: "The account can be used here no more",
+  status: 401,
+};
 
 export class Account {
   readonly standing = new Cell<Standing>({ kind: "unknown" });
@@ -80,7 +84,9 @@ export class Account {
     const standing = this.standing.value;
     if (standing.kind === "member") return Promise.resolve(standing.me);
     if (standing.kind === "ended") return Promise.reject(new ProblemError(ENDED));
-    this.#opening ??= this.#exclusively(async () => this.#member(await this.#parts.api.open())).finally(() => {
+    this.#opening ??= this.#exclusively(async () =>
+      this.#member(await this.#parts.api.open()),
+    ).finally(() => {
       this.#opening = undefined;
     });
     return this.#opening;
@@ -154,9 +160,11 @@ export class Account {
     await this.#exclusively(async () => {
       const now = this.#parts.settings.get(ACCOUNT);
       // Another page may have gone on already: the cookie and the settings are its account's.
-      const isOurs = ended.account === undefined ? now === undefined || now === NONE : now === ended.account;
+      const isOurs =
+        ended.account === undefined ? now === undefined || now === NONE : now === ended.account;
       if (isOurs && ended.ending === "removed") await this.#dropCookie();
-      const accounts = ended.account === undefined ? await this.#parts.archives.list() : [ended.account];
+      const accounts =
+        ended.account === undefined ? await this.#parts.archives.list() : [ended.account];
       for (const account of accounts) await this.#parts.archives.destroy(account);
       if (isOurs) this.#forget();
     });
@@ -201,7 +209,8 @@ export class Account {
     if (known !== undefined && known !== NONE && known !== me.account_id) this.replaced.set(true);
     this.#parts.settings.set(ACCOUNT, me.account_id);
     this.#parts.settings.set(USERNAME, me.username);
-    if (before?.account_id !== me.account_id || before.username !== me.username) this.#set({ kind: "member", me });
+    if (before?.account_id !== me.account_id || before.username !== me.username)
+      this.#set({ kind: "member", me });
     return me;
   }
 
@@ -209,7 +218,12 @@ export class Account {
     const { settings } = this.#parts;
     const known = settings.get(ACCOUNT);
     const account = this.me.value?.account_id ?? (known === NONE ? undefined : known);
-    this.#set({ kind: "ended", ending, account, username: this.me.value?.username ?? settings.get(USERNAME) });
+    this.#set({
+      kind: "ended",
+      ending,
+      account,
+      username: this.me.value?.username ?? settings.get(USERNAME),
+    });
   }
 
   #visit(): void {
@@ -240,7 +254,10 @@ function endingOf(error: unknown): Ending | undefined {
 
 function refusal(error: unknown, username: string): string {
   if (error instanceof ProblemError && error.status === 409) {
-    return sentence(error.problem.detail) ?? `Another account has the name “${username}”, or one that looks like it.`;
+    return (
+      sentence(error.problem.detail) ??
+      `Another account has the name “${username}”, or one that looks like it.`
+    );
   }
   if (error instanceof ProblemError && (error.status === 422 || error.status === 400)) {
     return sentence(error.problem.detail) ?? "Use letters and digits, at most 32 of them.";

@@ -17,7 +17,8 @@ function arrange() {
   const fetch = async (path: string, { method }: RequestInit): Promise<Response> => {
     const request = `${method} ${path}`;
     requests.push(request);
-    if (request === "GET /api/models") return Response.json({ models: [{ id: "demo", demo: true }] });
+    if (request === "GET /api/models")
+      return Response.json({ models: [{ id: "demo", demo: true }] });
     if (server.removed) return Response.json(REMOVED, { status: 401 });
     if (request === "POST /api/me") server.me ??= { account_id: "account-1" };
     if (!server.me) return Response.json(UNAUTHENTICATED, { status: 401 });
@@ -39,7 +40,8 @@ function arrange() {
     },
     settings: {
       get: (name) => values.get(name),
-      set: (name, value) => void (value === undefined ? values.delete(name) : values.set(name, value)),
+      set: (name, value) =>
+        void (value === undefined ? values.delete(name) : values.set(name, value)),
       observe: () => undefined,
     },
     turn: {
@@ -72,7 +74,9 @@ test("the first question makes the account, then asks", async () => {
   gatehouse.assistant.begin();
   gatehouse.assistant.ask("Well?");
   await vi.waitFor(() =>
-    expect(gatehouse.assistant.dialogue.value?.state.value.turns.at(-1)).toMatchObject({ content: "Yes." }),
+    expect(gatehouse.assistant.dialogue.value?.state.value.turns.at(-1)).toMatchObject({
+      content: "Yes.",
+    }),
   );
   const writes = requests.filter((request) => request.startsWith("POST"));
   expect(writes).toEqual(["POST /api/me", "POST /api/chat"]);
@@ -87,7 +91,9 @@ test("an account that ends takes the private chat with it", async () => {
   await vi.waitFor(() => expect(gatehouse.privateChat.state.value.kind).toBe("elsewhere"));
   server.removed = true;
   await gatehouse.assistant.refresh();
-  await vi.waitFor(() => expect(gatehouse.account.standing.value).toMatchObject({ ending: "removed" }));
+  await vi.waitFor(() =>
+    expect(gatehouse.account.standing.value).toMatchObject({ ending: "removed" }),
+  );
   expect(gatehouse.privateChat.state.value.kind).toBe("nameless");
   expect(taken).toEqual(["account-1"]);
 });

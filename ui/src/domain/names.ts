@@ -12,9 +12,12 @@ export function nameRefusal(name: string): string | undefined {
   if (plain.startsWith(".") || plain.endsWith(".")) {
     return "A username has dots only between other characters, as in ada.l: not at its beginning or end.";
   }
-  if (/\s/.test(plain)) return "A username has letters and digits of any script and visible ASCII signs, no spaces.";
+  if (/\s/.test(plain))
+    return "A username has letters and digits of any script and visible ASCII signs, no spaces.";
   const { maxUsername } = LIMITS;
-  return [...name].length > maxUsername ? `A username has 1 to ${maxUsername} characters.` : undefined;
+  return [...name].length > maxUsername
+    ? `A username has 1 to ${maxUsername} characters.`
+    : undefined;
 }
 
 /** The same for names that differ only in how they are typed. Names that merely look alike are the server's to compare. */

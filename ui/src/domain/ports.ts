@@ -1,7 +1,13 @@
 // What the domain needs from the platform. `main.ts` gives it; tests give their own.
 
 import type { AccountId, ConversationId } from "../protocol/wire";
-import type { ChainRecord, ContactRecord, ConversationRecord, DeviceRecord, MessageRecord } from "./people/records";
+import type {
+  ChainRecord,
+  ContactRecord,
+  ConversationRecord,
+  DeviceRecord,
+  MessageRecord,
+} from "./people/records";
 import type { OutboxRecord, PositionRecord } from "./people/records";
 
 export type { Clock, OpenSocket } from "../net";
@@ -12,7 +18,10 @@ export interface Tables {
   position: { key: "inbox"; value: PositionRecord };
   conversations: { key: ConversationId; value: ConversationRecord };
   messages: { key: [conversation: ConversationId, id: string]; value: MessageRecord };
-  chains: { key: [conversation: ConversationId, sender: AccountId, device: string]; value: ChainRecord };
+  chains: {
+    key: [conversation: ConversationId, sender: AccountId, device: string];
+    value: ChainRecord;
+  };
   contacts: { key: AccountId; value: ContactRecord };
   outbox: { key: string; value: OutboxRecord };
 }

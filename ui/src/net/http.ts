@@ -46,7 +46,8 @@ export class Http {
       ...(body === undefined ? {} : jsonBody(body)),
     };
     const response = await this.send(path, init);
-    if (response.status === 204 || response.headers.get("content-length") === "0") return undefined as T;
+    if (response.status === 204 || response.headers.get("content-length") === "0")
+      return undefined as T;
     try {
       const text = await response.text();
       return (text === "" ? undefined : JSON.parse(text)) as T;
@@ -59,7 +60,11 @@ export class Http {
   async send(path: string, init: RequestInit): Promise<Response> {
     let response: Response;
     try {
-      response = await this.#fetch(path, { credentials: "same-origin", cache: "no-store", ...init });
+      response = await this.#fetch(path, {
+        credentials: "same-origin",
+        cache: "no-store",
+        ...init,
+      });
     } catch {
       throw new OfflineError();
     }
@@ -84,10 +89,20 @@ async function readProblem(response: Response): Promise<Problem> {
   }
   const title = `The server answered ${response.status}`;
   const type =
-    response.status === 429 ? "rate-limited" : response.status === 404 ? "not-found" : "upstream-unavailable";
+    response.status === 429
+      ? "rate-limited"
+      : response.status === 404
+        ? "not-found"
+        : "upstream-unavailable";
   return { type, title, status: response.status };
 }
 
 function isProblem(value: unknown): value is Problem {
-  return typeof value === "object" && value !== null && "type" in value && "title" in value && "status" in value;
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    "type" in value &&
+    "title" in value &&
+    "status" in value
+  );
 }

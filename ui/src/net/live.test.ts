@@ -87,7 +87,13 @@ describe("the live connection", () => {
     const second = live.request({ type: "received", upto: 1 });
     const [, lobby, received] = last().sent;
     last().receive({ type: "ok", id: received?.id ?? 0 });
-    last().receive({ type: "err", id: lobby?.id ?? 0, code: "username-required", message: "no", temporary: false });
+    last().receive({
+      type: "err",
+      id: lobby?.id ?? 0,
+      code: "username-required",
+      message: "no",
+      temporary: false,
+    });
     await expect(second).resolves.toMatchObject({ type: "ok" });
     await expect(first).rejects.toMatchObject({ code: "username-required", temporary: false });
   });
@@ -118,13 +124,16 @@ describe("the live connection", () => {
     expect(live.state).toMatchObject({ kind: "waiting", retryAt: clock.now() + 3500 });
   });
 
-  test.each(Object.entries(CLOSE))("close code %s (%i) decides whether it comes back", async (_, code) => {
-    const { live, last, welcome } = arrange();
-    live.start();
-    await welcome();
-    last().events.closed(code);
-    expect(live.state.kind).toBe(code < 4500 ? "waiting" : "ended");
-  });
+  test.each(Object.entries(CLOSE))(
+    "close code %s (%i) decides whether it comes back",
+    async (_, code) => {
+      const { live, last, welcome } = arrange();
+      live.start();
+      await welcome();
+      last().events.closed(code);
+      expect(live.state.kind).toBe(code < 4500 ? "waiting" : "ended");
+    },
+  );
 
   test("a socket that closes before it opens is told apart: the upgrade may have been refused", async () => {
     const { live, clock, unopened, last, welcome } = arrange();

@@ -1,6 +1,12 @@
 // One live connection: says hello, asks and is answered within a deadline, reconnects with full jitter.
 
-import { type ClientFrame, type InboxEvent, type Notice, type Request, type ServerFrame } from "../protocol/wire";
+import {
+  type ClientFrame,
+  type InboxEvent,
+  type Notice,
+  type Request,
+  type ServerFrame,
+} from "../protocol/wire";
 import { Backoff } from "./backoff";
 import type { Clock } from "./clock";
 
@@ -193,7 +199,9 @@ export class Live {
           return this.#lose();
         }
         const { code, message, temporary, retry_after } = frame;
-        return this.#settle(frame.id)?.reject(new RequestError(code, message, temporary, retry_after));
+        return this.#settle(frame.id)?.reject(
+          new RequestError(code, message, temporary, retry_after),
+        );
       }
       case "event":
         return this.#listener.event(frame.position, frame.event);
@@ -266,13 +274,20 @@ export class Live {
 }
 
 function lost(): RequestError {
-  return new RequestError("lost", "The connection was lost before the answer came.", true, undefined);
+  return new RequestError(
+    "lost",
+    "The connection was lost before the answer came.",
+    true,
+    undefined,
+  );
 }
 
 function parse(text: string): ServerFrame | undefined {
   try {
     const frame: unknown = JSON.parse(text);
-    return typeof frame === "object" && frame !== null && "type" in frame ? (frame as ServerFrame) : undefined;
+    return typeof frame === "object" && frame !== null && "type" in frame
+      ? (frame as ServerFrame)
+      : undefined;
   } catch {
     return undefined;
   }

@@ -5,9 +5,15 @@ import { Http, OfflineError, ProblemError } from "./http";
 import { type RunEnd, type RunSource, readRun } from "./runs";
 
 const started = 'id: 1\nevent: run.started\ndata: {"run_id":"r1","session_id":"s1"}\n\n';
-const delta = (id: number, text: string) => `id: ${id}\nevent: text.delta\ndata: ${JSON.stringify({ text })}\n\n`;
+const delta = (id: number, text: string) =>
+  `id: ${id}\nevent: text.delta\ndata: ${JSON.stringify({ text })}\n\n`;
 const completed = (id: number) => `id: ${id}\nevent: run.completed\ndata: {}\n\n`;
-const ASK: RunSource = { kind: "ask", request: { message: "hi" }, key: "k1", ready: async () => undefined };
+const ASK: RunSource = {
+  kind: "ask",
+  request: { message: "hi" },
+  key: "k1",
+  ready: async () => undefined,
+};
 
 type Answer = string | Response | Error;
 
@@ -44,7 +50,9 @@ async function read(source: RunSource, answers: Answer[]) {
 
 describe("reading a run", () => {
   test("a question is asked once, with its idempotency key", async () => {
-    const { end, texts, requests } = await read(ASK, [started + delta(2, "Hel") + delta(3, "lo") + completed(4)]);
+    const { end, texts, requests } = await read(ASK, [
+      started + delta(2, "Hel") + delta(3, "lo") + completed(4),
+    ]);
     expect(end).toBe("last");
     expect(texts).toEqual(["Hel", "lo"]);
     expect(requests.map(({ path }) => path)).toEqual(["/api/chat"]);
@@ -59,7 +67,11 @@ describe("reading a run", () => {
     ]);
     expect(end).toBe("last");
     expect(texts).toEqual(["Hel", "lo"]);
-    expect(requests.map(({ path }) => path)).toEqual(["/api/chat", "/api/runs/r1/events", "/api/runs/r1/events"]);
+    expect(requests.map(({ path }) => path)).toEqual([
+      "/api/chat",
+      "/api/runs/r1/events",
+      "/api/runs/r1/events",
+    ]);
     expect(requests[2]?.headers.get("last-event-id")).toBe("2");
     expect(interruptions).toEqual([false, true, true, false]);
   });

@@ -87,7 +87,11 @@ async function connect(
   }
   const headers: Record<string, string> = { accept: "text/event-stream" };
   if (position !== "") headers["last-event-id"] = position;
-  return http.send(`/api/runs/${encodeURIComponent(run ?? "")}/events`, { method: "GET", headers, signal });
+  return http.send(`/api/runs/${encodeURIComponent(run ?? "")}/events`, {
+    method: "GET",
+    headers,
+    signal,
+  });
 }
 
 async function* events(body: ReadableStream<Uint8Array>, clock: Clock, signal: AbortSignal) {
@@ -109,7 +113,8 @@ async function* events(body: ReadableStream<Uint8Array>, clock: Clock, signal: A
 }
 
 function isTemporary(error: unknown): boolean {
-  if (error instanceof ProblemError) return error.status === 502 || error.status === 503 || error.status === 504;
+  if (error instanceof ProblemError)
+    return error.status === 502 || error.status === 503 || error.status === 504;
   // A TypeError is how a stream says that its connection was cut.
   return error instanceof OfflineError || error instanceof TypeError;
 }

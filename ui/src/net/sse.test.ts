@@ -43,7 +43,8 @@ describe("server-sent events", () => {
   });
 
   test("cut in two at every byte, also inside a letter or a line end", () => {
-    for (let cut = 0; cut <= bytes.length; cut += 1) expect(parse([cut]), `cut at ${cut}`).toEqual(EXPECTED);
+    for (let cut = 0; cut <= bytes.length; cut += 1)
+      expect(parse([cut]), `cut at ${cut}`).toEqual(EXPECTED);
   });
 
   test("byte by byte", () => {
@@ -54,7 +55,9 @@ describe("server-sent events", () => {
     const numbers = random(7);
     for (let round = 0; round < 500; round += 1) {
       const count = Math.floor(numbers.next().value * 12);
-      const cuts = Array.from({ length: count }, () => Math.floor(numbers.next().value * bytes.length));
+      const cuts = Array.from({ length: count }, () =>
+        Math.floor(numbers.next().value * bytes.length),
+      );
       expect(parse(cuts), `cut at ${cuts}`).toEqual(EXPECTED);
     }
   });

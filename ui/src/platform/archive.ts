@@ -55,7 +55,10 @@ function archiveOf(database: IDBPDatabase<Schema>): Archive {
 async function latest(database: IDBPDatabase<Schema>, conversation: string, limit: number) {
   const range = IDBKeyRange.bound([conversation, -Infinity], [conversation, Infinity]);
   const found = [];
-  let cursor = await database.transaction("messages").store.index("order").openCursor(range, "prev");
+  let cursor = await database
+    .transaction("messages")
+    .store.index("order")
+    .openCursor(range, "prev");
   while (cursor && found.length < limit) {
     found.push(cursor.value);
     cursor = await cursor.continue();

@@ -26,9 +26,22 @@ export class Router {
   }
 
   #click(event: MouseEvent): void {
-    if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey) return;
+    if (
+      event.defaultPrevented ||
+      event.button !== 0 ||
+      event.metaKey ||
+      event.ctrlKey ||
+      event.shiftKey
+    )
+      return;
     const link = event.target instanceof Element ? event.target.closest("a") : null;
-    if (!link || link.target !== "" || link.origin !== location.origin || link.hasAttribute("download")) return;
+    if (
+      !link ||
+      link.target !== "" ||
+      link.origin !== location.origin ||
+      link.hasAttribute("download")
+    )
+      return;
     event.preventDefault();
     this.go(parse(link.pathname));
   }
@@ -39,7 +52,8 @@ export function parse(path: string): Route {
   if (first === "settings") return { name: "settings" };
   if (first === "people")
     return { name: "people", person: second === undefined ? undefined : personOf(decode(second)) };
-  const session = first === "chat" && second !== undefined && /^[\w-]{1,64}$/.test(second) ? second : undefined;
+  const session =
+    first === "chat" && second !== undefined && /^[\w-]{1,64}$/.test(second) ? second : undefined;
   return { name: "assistant", session };
 }
 

@@ -26,5 +26,7 @@ export function shortTime(at: string, now: number): string {
 
 function dayNumber(time: number): number {
   const date = new Date(time);
-  return Math.round(new Date(date.getFullYear(), date.getMonth(), date.getDate()).getTime() / 86_400_000);
+  return Math.round(
+    new Date(date.getFullYear(), date.getMonth(), date.getDate()).getTime() / 86_400_000,
+  );
 }

@@ -24,7 +24,14 @@ export async function makeVectors(): Promise<Vectors> {
   const bob = await makeDevice("bob", "desk");
   const eve = await makeDevice("eve", "den");
   const everyone = [bob, phone, alice];
-  const first = await makeEnvelope("the first message", alice, everyone, 1, NO_PREVIOUS, "Hello, Bob!");
+  const first = await makeEnvelope(
+    "the first message",
+    alice,
+    everyone,
+    1,
+    NO_PREVIOUS,
+    "Hello, Bob!",
+  );
   const previous = fromHex(first.hash);
   const second = await makeEnvelope(
     "the second message, in several scripts",
@@ -42,8 +49,22 @@ export async function makeVectors(): Promise<Vectors> {
     fromHex(second.hash),
     "x".repeat(9000),
   );
-  const empty = await makeEnvelope("an empty message by the other person", bob, everyone, 1, NO_PREVIOUS, "");
-  const foreign = await makeEnvelope("foreign", eve, [alice, bob], 1, NO_PREVIOUS, "It is me, Alice.");
+  const empty = await makeEnvelope(
+    "an empty message by the other person",
+    bob,
+    everyone,
+    1,
+    NO_PREVIOUS,
+    "",
+  );
+  const foreign = await makeEnvelope(
+    "foreign",
+    eve,
+    [alice, bob],
+    1,
+    NO_PREVIOUS,
+    "It is me, Alice.",
+  );
   return {
     suite: SUITE,
     devices: [alice, phone, bob, eve].map(({ vector }) => vector),
@@ -65,7 +86,10 @@ export async function makeVectors(): Promise<Vectors> {
 async function makeDevice(account: string, device: string): Promise<TestDevice> {
   const rsa = { ...RSA, modulusLength: 3072, publicExponent: Uint8Array.of(1, 0, 1) };
   const encryption = await crypto.subtle.generateKey(rsa, true, ["encrypt", "decrypt"]);
-  const signing = (await crypto.subtle.generateKey("Ed25519", true, ["sign", "verify"])) as CryptoKeyPair;
+  const signing = (await crypto.subtle.generateKey("Ed25519", true, [
+    "sign",
+    "verify",
+  ])) as CryptoKeyPair;
   const listed = {
     device,
     suite: SUITE,
@@ -117,7 +141,10 @@ async function makeEnvelope(
     cid,
     counter,
     previous: toHex(previous),
-    recipients: recipients.map(({ vector }) => ({ account: vector.account, device: vector.device })),
+    recipients: recipients.map(({ vector }) => ({
+      account: vector.account,
+      device: vector.device,
+    })),
     written_at: writtenAt,
     text,
     message_key: toHex(messageKey),
@@ -129,10 +156,23 @@ async function makeEnvelope(
   };
 }
 
-function negatives(first: EnvelopeVector, second: EnvelopeVector, foreign: EnvelopeVector): NegativeVector[] {
+function negatives(
+  first: EnvelopeVector,
+  second: EnvelopeVector,
+  foreign: EnvelopeVector,
+): NegativeVector[] {
   const { envelope } = first;
-  const claimed = { conversation: first.conversation, sender: first.sender, device: first.device, cid: first.cid };
-  const refuse = (name: string, changed: Partial<Envelope>, reason: NegativeVector["reason"]): NegativeVector => {
+  const claimed = {
+    conversation: first.conversation,
+    sender: first.sender,
+    device: first.device,
+    cid: first.cid,
+  };
+  const refuse = (
+    name: string,
+    changed: Partial<Envelope>,
+    reason: NegativeVector["reason"],
+  ): NegativeVector => {
     return { name, envelope: { ...envelope, ...changed }, claimed, reason };
   };
   const [key, ...keys] = envelope.keys;
@@ -142,16 +182,36 @@ function negatives(first: EnvelopeVector, second: EnvelopeVector, foreign: Envel
     refuse("a flipped bit in the ciphertext", { ciphertext: flip(envelope.ciphertext) }, "forged"),
     refuse("a flipped bit in the nonce", { nonce: flip(envelope.nonce) }, "forged"),
     refuse("a flipped bit in the signature", { signature: flip(envelope.signature) }, "forged"),
-    refuse("a flipped bit in a wrapped key", { keys: [{ ...key, key: flip(key.key) }, ...keys] }, "forged"),
+    refuse(
+      "a flipped bit in a wrapped key",
+      { keys: [{ ...key, key: flip(key.key) }, ...keys] },
+      "forged",
+    ),
     refuse(
       "a truncated ciphertext",
       { ciphertext: change(envelope.ciphertext, (bytes) => bytes.slice(0, -8)) },
       "forged",
     ),
-    refuse("a nonce of another length", { nonce: change(envelope.nonce, (bytes) => [...bytes, 0, 0, 0]) }, "malformed"),
-    refuse("a truncated header", { header: change(envelope.header, (bytes) => bytes.slice(0, -8)) }, "malformed"),
-    refuse("bytes after the header", { header: change(envelope.header, (bytes) => [...bytes, 0]) }, "malformed"),
-    refuse("text that is not base64url", { ciphertext: `${envelope.ciphertext.slice(0, -1)}=` }, "malformed"),
+    refuse(
+      "a nonce of another length",
+      { nonce: change(envelope.nonce, (bytes) => [...bytes, 0, 0, 0]) },
+      "malformed",
+    ),
+    refuse(
+      "a truncated header",
+      { header: change(envelope.header, (bytes) => bytes.slice(0, -8)) },
+      "malformed",
+    ),
+    refuse(
+      "bytes after the header",
+      { header: change(envelope.header, (bytes) => [...bytes, 0]) },
+      "malformed",
+    ),
+    refuse(
+      "text that is not base64url",
+      { ciphertext: `${envelope.ciphertext.slice(0, -1)}=` },
+      "malformed",
+    ),
     refuse("a missing wrapped key", { keys }, "malformed"),
     refuse("wrapped keys in another order", { keys: [...keys, key] }, "malformed"),
     refuse("the header of another message", { header: second.envelope.header }, "misdirected"),
@@ -189,7 +249,9 @@ function change(text: string, how: (bytes: number[]) => number[]): string {
 
 /** Another bit in the middle. */
 function flip(text: string): string {
-  return change(text, (bytes) => bytes.map((byte, at) => (at === Math.floor(bytes.length / 2) ? byte ^ 1 : byte)));
+  return change(text, (bytes) =>
+    bytes.map((byte, at) => (at === Math.floor(bytes.length / 2) ? byte ^ 1 : byte)),
+  );
 }
 
 function fromHex(text: string): Bytes {

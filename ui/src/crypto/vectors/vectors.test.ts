@@ -17,20 +17,29 @@ if (process.env["UPDATE_VECTORS"] || !existsSync(PATH)) {
 const vectors = JSON.parse(readFileSync(PATH, "utf8")) as Vectors;
 
 const deviceVector = (account: string, device: string): DeviceVector => {
-  const found = vectors.devices.find((vector) => vector.account === account && vector.device === device);
+  const found = vectors.devices.find(
+    (vector) => vector.account === account && vector.device === device,
+  );
   if (!found) throw new Error(`no device ${account}/${device} in the vectors`);
   return found;
 };
 
 async function identity(account: string, device: string): Promise<Identity> {
-  const read = await readIdentity(account, { ...deviceVector(account, device), suite: vectors.suite });
+  const read = await readIdentity(account, {
+    ...deviceVector(account, device),
+    suite: vectors.suite,
+  });
   if (!read) throw new Error(`the keys of ${account}/${device} cannot be read`);
   return read;
 }
 
 async function privateKeys({ encryption_private, signing_private, device }: DeviceVector) {
-  const encryption = await crypto.subtle.importKey("pkcs8", bytes(encryption_private), RSA, false, ["decrypt"]);
-  const signing = await crypto.subtle.importKey("pkcs8", bytes(signing_private), "Ed25519", false, ["sign"]);
+  const encryption = await crypto.subtle.importKey("pkcs8", bytes(encryption_private), RSA, false, [
+    "decrypt",
+  ]);
+  const signing = await crypto.subtle.importKey("pkcs8", bytes(signing_private), "Ed25519", false, [
+    "sign",
+  ]);
   const pair = (privateKey: CryptoKey) => ({ privateKey, publicKey: privateKey });
   return { device, encryption: pair(encryption), signing: pair(signing) };
 }
@@ -41,12 +50,16 @@ function bytes(text: string): Bytes {
   return read;
 }
 
-const fromHex = (text: string): Bytes => Uint8Array.from(text.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
+const fromHex = (text: string): Bytes =>
+  Uint8Array.from(text.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
 
 describe("devices", () => {
-  test.each(vectors.devices)("the fingerprint of $account/$device", async ({ account, device, fingerprint }) => {
-    expect(toHex((await identity(account, device)).fingerprint)).toBe(fingerprint);
-  });
+  test.each(vectors.devices)(
+    "the fingerprint of $account/$device",
+    async ({ account, device, fingerprint }) => {
+      expect(toHex((await identity(account, device)).fingerprint)).toBe(fingerprint);
+    },
+  );
 
   test("a key of another kind is no identity", async () => {
     const vector = deviceVector("alice", "laptop");
@@ -63,7 +76,12 @@ describe("envelopes", () => {
     expect(toHex(verified.hash)).toBe(vector.hash);
     for (const { account, device } of vector.recipients) {
       const { fingerprint } = await identity(account, device);
-      const content = await open(verified, account, await privateKeys(deviceVector(account, device)), fingerprint);
+      const content = await open(
+        verified,
+        account,
+        await privateKeys(deviceVector(account, device)),
+        fingerprint,
+      );
       expect(content).toEqual({ writtenAt: vector.written_at, text: vector.text });
     }
   });
@@ -71,15 +89,23 @@ describe("envelopes", () => {
   test.each(vectors.envelopes)("$name is encoded byte by byte as published", async (vector) => {
     const sealed = await resealed(vector);
     expect(toHex(bytes(sealed.header))).toBe(vector.header);
-    expect(toHex(encodeContent({ writtenAt: vector.written_at, text: vector.text }))).toBe(vector.plaintext);
+    expect(toHex(encodeContent({ writtenAt: vector.written_at, text: vector.text }))).toBe(
+      vector.plaintext,
+    );
     expect(sealed.ciphertext).toBe(vector.envelope.ciphertext);
-    expect(sealed.keys.map(({ device }) => device)).toEqual(vector.envelope.keys.map(({ device }) => device));
+    expect(sealed.keys.map(({ device }) => device)).toEqual(
+      vector.envelope.keys.map(({ device }) => device),
+    );
   });
 
   test("a device that it is not for reads nothing", async () => {
     const [vector] = vectors.envelopes;
     if (!vector) throw new Error("there are envelopes");
-    const verified = await verify(vector.envelope, vector, await identity(vector.sender, vector.device));
+    const verified = await verify(
+      vector.envelope,
+      vector,
+      await identity(vector.sender, vector.device),
+    );
     const eve = deviceVector("eve", "den");
     const { fingerprint } = await identity("eve", "den");
     expect(await open(verified, "eve", await privateKeys(eve), fingerprint)).toBeUndefined();
@@ -88,17 +114,26 @@ describe("envelopes", () => {
   test("an envelope made for other keys of this device is refused", async () => {
     const [vector] = vectors.envelopes;
     if (!vector) throw new Error("there are envelopes");
-    const verified = await verify(vector.envelope, vector, await identity(vector.sender, vector.device));
+    const verified = await verify(
+      vector.envelope,
+      vector,
+      await identity(vector.sender, vector.device),
+    );
     const bob = await privateKeys(deviceVector("bob", "desk"));
     const { fingerprint } = await identity("eve", "den");
-    await expect(open(verified, "bob", bob, fingerprint)).rejects.toThrow(new RefusedError("undecryptable"));
+    await expect(open(verified, "bob", bob, fingerprint)).rejects.toThrow(
+      new RefusedError("undecryptable"),
+    );
   });
 });
 
 describe("what is refused", () => {
   test.each(vectors.negative)("$name: $reason", async ({ envelope, claimed, reason }) => {
     const sender = await identity(claimed.sender, claimed.device);
-    await expect(verify(envelope, claimed, sender)).rejects.toMatchObject({ name: "RefusedError", reason });
+    await expect(verify(envelope, claimed, sender)).rejects.toMatchObject({
+      name: "RefusedError",
+      reason,
+    });
   });
 
   test("a ciphertext that does not fit its header, signed by the sender itself", async () => {
@@ -111,25 +146,34 @@ describe("what is refused", () => {
     const verified = await verify(envelope, first, await identity(first.sender, first.device));
     const bob = await privateKeys(deviceVector("bob", "desk"));
     const { fingerprint } = await identity("bob", "desk");
-    await expect(open(verified, "bob", bob, fingerprint)).rejects.toThrow(new RefusedError("undecryptable"));
+    await expect(open(verified, "bob", bob, fingerprint)).rejects.toThrow(
+      new RefusedError("undecryptable"),
+    );
   });
 });
 
 describe("safety numbers", () => {
   test.each(vectors.safety)("$number", async ({ a, b, number }) => {
     const side = async ({ account, devices }: typeof a) => {
-      return { account, devices: await Promise.all(devices.map((device) => identity(account, device))) };
+      return {
+        account,
+        devices: await Promise.all(devices.map((device) => identity(account, device))),
+      };
     };
     const [sideA, sideB] = [await side(a), await side(b)];
     expect(number).toMatch(/^\d{60}$/);
     expect(await safetyNumber(sideA, sideB)).toBe(number);
     expect(await safetyNumber(sideB, sideA)).toBe(number);
-    expect(await safetyNumber({ ...sideA, devices: sideA.devices.slice(1) }, sideB)).not.toBe(number);
+    expect(await safetyNumber({ ...sideA, devices: sideA.devices.slice(1) }, sideB)).not.toBe(
+      number,
+    );
   });
 });
 
 async function resealed(vector: EnvelopeVector) {
-  const recipients = await Promise.all(vector.recipients.map(({ account, device }) => identity(account, device)));
+  const recipients = await Promise.all(
+    vector.recipients.map(({ account, device }) => identity(account, device)),
+  );
   const place = {
     conversation: vector.conversation,
     account: vector.sender,

@@ -127,7 +127,9 @@ export class Assistant {
   }
 
   #titled(session: SessionId, title: string): void {
-    this.sessions.update((list) => list?.map((known) => (known.id === session ? { ...known, title } : known)));
+    this.sessions.update((list) =>
+      list?.map((known) => (known.id === session ? { ...known, title } : known)),
+    );
   }
 
   async #loadModels(): Promise<void> {

@@ -36,7 +36,10 @@ function arrange(routes: Record<string, () => Response>) {
   const http = new Http(async (path, { method }) => {
     requests.push(`${method} ${path}`);
     const route = routes[`${method} ${path}`];
-    return route?.() ?? Response.json({ type: "not-found", title: "Not found", status: 404 }, { status: 404 });
+    return (
+      route?.() ??
+      Response.json({ type: "not-found", title: "Not found", status: 404 }, { status: 404 })
+    );
   });
   let next = 0;
   const titles: string[] = [];
@@ -53,7 +56,8 @@ function arrange(routes: Record<string, () => Response>) {
     },
     "s1",
   );
-  const turns = () => dialogue.state.value.turns.map(({ role, content, state }) => [role, content, state]);
+  const turns = () =>
+    dialogue.state.value.turns.map(({ role, content, state }) => [role, content, state]);
   return { dialogue, requests, titles, turns };
 }
 
@@ -91,8 +95,10 @@ describe("a dialogue", () => {
     };
     const { dialogue, turns, requests } = arrange({
       "GET /api/sessions/s1/info": () => Response.json(info),
-      "GET /api/sessions/s1/messages": () => Response.json({ messages: [message("m1", "user", "Why?")] }),
-      "GET /api/runs/r1/events": () => new Response(started + event(2, "run.completed", answer("Because."))),
+      "GET /api/sessions/s1/messages": () =>
+        Response.json({ messages: [message("m1", "user", "Why?")] }),
+      "GET /api/runs/r1/events": () =>
+        new Response(started + event(2, "run.completed", answer("Because."))),
     });
     await dialogue.load();
     expect(turns()).toEqual([
@@ -133,7 +139,10 @@ describe("a dialogue", () => {
       "POST /api/chat": () => {
         attempts += 1;
         return new Response(
-          started + (attempts === 1 ? event(2, "run.failed", problem) : event(2, "run.completed", answer("Yes."))),
+          started +
+            (attempts === 1
+              ? event(2, "run.failed", problem)
+              : event(2, "run.completed", answer("Yes."))),
         );
       },
     });

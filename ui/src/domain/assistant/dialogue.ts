@@ -46,7 +46,12 @@ export class Dialogue {
 
   constructor(parts: DialogueParts, session: SessionId) {
     this.#parts = parts;
-    this.state = new Cell<DialogueState>({ session, phase: "loading", turns: [], interrupted: false });
+    this.state = new Cell<DialogueState>({
+      session,
+      phase: "loading",
+      turns: [],
+      interrupted: false,
+    });
   }
 
   get session(): SessionId {
@@ -84,8 +89,14 @@ export class Dialogue {
   async ask(message: string, model: string | undefined): Promise<void> {
     if (this.writing) return;
     const question = this.#turn("user", message, "done");
-    this.#change({ turns: [...this.state.value.turns.filter((turn) => turn.state !== "failed"), question] });
-    const request = { session_id: this.session, message, ...(model === undefined ? {} : { model }) };
+    this.#change({
+      turns: [...this.state.value.turns.filter((turn) => turn.state !== "failed"), question],
+    });
+    const request = {
+      session_id: this.session,
+      message,
+      ...(model === undefined ? {} : { model }),
+    };
     await this.#read({ kind: "ask", request, key: this.#parts.newId(), ready: this.#parts.ready });
   }
 
@@ -144,15 +155,24 @@ export class Dialogue {
         if (this.#stopWanted) void this.stop();
         return;
       case "text.delta":
-        return this.#last({ content: (this.state.value.turns.at(-1)?.content ?? "") + event.data.text });
+        return this.#last({
+          content: (this.state.value.turns.at(-1)?.content ?? "") + event.data.text,
+        });
       case "reasoning.delta":
-        return this.#last({ reasoning: (this.state.value.turns.at(-1)?.reasoning ?? "") + event.data.text });
+        return this.#last({
+          reasoning: (this.state.value.turns.at(-1)?.reasoning ?? "") + event.data.text,
+        });
       case "title":
         return this.#parts.titled(this.session, event.data.title);
       case "run.completed":
       case "run.stopped": {
         const { id, content, created_at: at } = event.data.message;
-        return this.#last({ id, content, at, state: event.event === "run.stopped" ? "stopped" : "done" });
+        return this.#last({
+          id,
+          content,
+          at,
+          state: event.event === "run.stopped" ? "stopped" : "done",
+        });
       }
       case "run.failed":
         return this.#last({ state: "failed", trouble: troubleOfProblem(event.data) });

@@ -57,13 +57,16 @@ export class Directory {
   /** The devices that a message to this account is encrypted for. */
   async devices(account: AccountId): Promise<Identity[]> {
     const { devices } = await this.contact(account);
-    const read = await Promise.all(devices.filter(({ listed }) => listed).map((device) => this.#read(account, device)));
+    const read = await Promise.all(
+      devices.filter(({ listed }) => listed).map((device) => this.#read(account, device)),
+    );
     return read.filter((identity) => identity !== undefined);
   }
 
   /** The device that a message claims to come from, as pinned; asks the server once for one that is new. */
   async device(account: AccountId, device: DeviceId): Promise<Identity | undefined> {
-    const find = (contact: ContactRecord) => contact.devices.find((pinned) => pinned.device === device);
+    const find = (contact: ContactRecord) =>
+      contact.devices.find((pinned) => pinned.device === device);
     const known = await this.#archive.get("contacts", account);
     const pinned = (known && find(known)) ?? find(await this.#again(account));
     return pinned && this.#read(account, pinned);
@@ -120,7 +123,8 @@ export class Directory {
     try {
       return await this.#api.devices(account);
     } catch (error) {
-      if (error instanceof ProblemError && error.status === 404) return { account_id: account, devices: [] };
+      if (error instanceof ProblemError && error.status === 404)
+        return { account_id: account, devices: [] };
       throw error;
     }
   }
@@ -142,12 +146,17 @@ function merge(
 ): { contact: ContactRecord; changes: DeviceChanges } {
   const old = before?.devices ?? [];
   const added = listed.filter(({ device }) => !old.some((pinned) => pinned.device === device));
-  const kept = old.map((pinned) => ({ ...pinned, listed: listed.some(({ device }) => device === pinned.device) }));
+  const kept = old.map((pinned) => ({
+    ...pinned,
+    listed: listed.some(({ device }) => device === pinned.device),
+  }));
   const removed = old.filter((pinned, at) => pinned.listed && !kept[at]?.listed);
   const conflict = listed.some((device) =>
     old.some((pinned) => pinned.device === device.device && !same(pinned, device)),
   );
-  const devices = [...kept, ...added.map((device) => pin(device))].sort((a, b) => order(a.device, b.device));
+  const devices = [...kept, ...added.map((device) => pin(device))].sort((a, b) =>
+    order(a.device, b.device),
+  );
   const contact = {
     account,
     username: username ?? before?.username,

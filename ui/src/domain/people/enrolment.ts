@@ -30,7 +30,8 @@ export class Enrolment {
     try {
       await this.#api.registerDevice(this.#keys.device, await publicKeys(this.#keys));
     } catch (error) {
-      if (error instanceof ProblemError && error.problem.type === "device-removed") this.#removed = error;
+      if (error instanceof ProblemError && error.problem.type === "device-removed")
+        this.#removed = error;
       if (error instanceof ProblemError && error.status < 500 && error.status !== 429) {
         this.trouble.set(troubleOf(error));
       }

@@ -2,7 +2,13 @@
 // could not be replayed.
 
 import type { Api } from "../../net";
-import type { AccountId, Conversation, ConversationId, InboxEvent, PrivateMessage } from "../../protocol/wire";
+import type {
+  AccountId,
+  Conversation,
+  ConversationId,
+  InboxEvent,
+  PrivateMessage,
+} from "../../protocol/wire";
 import type { Archive, Change, Clock } from "../ports";
 import type { Directory } from "./directory";
 import { type IntakeParts, takeIn } from "./intake";
@@ -98,7 +104,9 @@ export class Inbox {
     }
     const { account_id: peer, username } = listed.peer;
     if (before) await this.#archive.commit(await this.#renamed(peer, username));
-    const known = (await this.#archive.get("conversations", listed.id)) ?? emptyConversation(listed.id, listed.peer);
+    const known =
+      (await this.#archive.get("conversations", listed.id)) ??
+      emptyConversation(listed.id, listed.peer);
     const record: ConversationRecord = {
       ...known,
       lastSeq: Math.max(known.lastSeq, listed.last_seq),
@@ -117,7 +125,8 @@ export class Inbox {
       const page = await this.#parts.api.conversationPage(conversation, messages[0]?.seq);
       messages = [...page.messages, ...messages];
       const first = page.messages[0];
-      if (!page.more || !first || first.seq <= seq + 1) return messages.filter((message) => message.seq > seq);
+      if (!page.more || !first || first.seq <= seq + 1)
+        return messages.filter((message) => message.seq > seq);
     }
   }
 
@@ -141,7 +150,10 @@ export class Inbox {
   }
 
   async #renamedIn(account: AccountId, username: string): Promise<Change[]> {
-    const conversation = await this.#archive.get("conversations", conversationOf(this.#parts.me, account));
+    const conversation = await this.#archive.get(
+      "conversations",
+      conversationOf(this.#parts.me, account),
+    );
     return conversation ? rename(conversation, username, this.#parts.clock.now()) : [];
   }
 
@@ -150,7 +162,8 @@ export class Inbox {
     if (!before) return [];
     const { account, state, upto } = receipt;
     const record = { ...before };
-    if (account !== before.peer) record.readUpto = state === "read" ? Math.max(before.readUpto, upto) : before.readUpto;
+    if (account !== before.peer)
+      record.readUpto = state === "read" ? Math.max(before.readUpto, upto) : before.readUpto;
     else if (state === "read") record.peerReadUpto = Math.max(before.peerReadUpto, upto);
     else record.peerReceivedUpto = Math.max(before.peerReceivedUpto, upto);
     return [{ table: "conversations", put: record }];

@@ -1,11 +1,27 @@
 // Taking in what the server relays: who sent it is proved, its place in the sender's chain is checked, and only then
 // is it opened. What is refused leaves a mark, never a text.
 
-import { type Content, type OwnKeys, RefusedError, START, type Step, follow, lock, open, verify } from "../../crypto";
+import {
+  type Content,
+  type OwnKeys,
+  RefusedError,
+  START,
+  type Step,
+  follow,
+  lock,
+  open,
+  verify,
+} from "../../crypto";
 import type { AccountId, PrivateMessage } from "../../protocol/wire";
 import type { Archive, Change } from "../ports";
 import type { Directory } from "./directory";
-import { type MessageProblem, type MessageRecord, type Warning, messageId, peerOf } from "./records";
+import {
+  type MessageProblem,
+  type MessageRecord,
+  type Warning,
+  messageId,
+  peerOf,
+} from "./records";
 
 export interface IntakeParts {
   readonly archive: Archive;
@@ -26,7 +42,8 @@ export async function takeIn(parts: IntakeParts, message: PrivateMessage): Promi
   const id = messageId(message.sender, message.cid);
   const known = await archive.get("messages", [message.conversation, id]);
   if (known) {
-    const confirmed = message.sender === me && message.device === keys.device && known.order !== message.seq;
+    const confirmed =
+      message.sender === me && message.device === keys.device && known.order !== message.seq;
     return confirmed ? confirm(known, message.seq, message.at, message.cid) : [];
   }
   const changes: Change[] = [];
@@ -52,7 +69,11 @@ export function confirm(record: MessageRecord, seq: number, at: string, cid: str
   ];
 }
 
-async function prove(parts: IntakeParts, message: PrivateMessage, changes: Change[]): Promise<Opened> {
+async function prove(
+  parts: IntakeParts,
+  message: PrivateMessage,
+  changes: Change[],
+): Promise<Opened> {
   const { archive, directory, me, keys } = parts;
   const { conversation, sender, device } = message;
   const identity = await directory.device(sender, device);

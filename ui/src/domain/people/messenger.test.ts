@@ -68,7 +68,9 @@ describe("two people", () => {
     await openWith(again, "ada");
     await expectTexts(again, ["Before.", "Meanwhile."]);
     expect(
-      server.frames.filter(({ account, request }) => account === "bob" && request.type === "hello").at(-1),
+      server.frames
+        .filter(({ account, request }) => account === "bob" && request.type === "hello")
+        .at(-1),
     ).toEqual({
       account: "bob",
       request: expect.objectContaining({ resume: expect.any(Number) as number }) as unknown,
@@ -101,7 +103,9 @@ describe("the outbox", () => {
     server.inboxes.set("ada", []);
     server.clock.advance(60_000);
     await until(() => expect(deliveries(ada)).toEqual(["sent"]));
-    const sends = server.frames.flatMap(({ request }) => (request.type === "send" ? [request] : []));
+    const sends = server.frames.flatMap(({ request }) =>
+      request.type === "send" ? [request] : [],
+    );
     expect(sends).toHaveLength(2);
     expect(sends[1]).toEqual(sends[0]);
     server.holdEvents = false;
@@ -168,7 +172,9 @@ describe("a server that misbehaves", () => {
     await until(() => expect(server.inboxes.get("bob")).toHaveLength(1));
     const { envelope } = lastMessage();
     const ciphertext = `${envelope.ciphertext.startsWith("A") ? "B" : "A"}${envelope.ciphertext.slice(1)}`;
-    server.inboxes.set("bob", [{ kind: "message", ...lastMessage(), envelope: { ...envelope, ciphertext } }]);
+    server.inboxes.set("bob", [
+      { kind: "message", ...lastMessage(), envelope: { ...envelope, ciphertext } },
+    ]);
     server.cut("bob");
     server.clock.advance(60_000);
     await until(() => expect(problems(bob)).toEqual(["forged"]));
@@ -185,7 +191,9 @@ describe("a server that misbehaves", () => {
     server.deliver("ada", { kind: "key_change", account: "bob" });
     await until(() => expect(notices(ada)).toContain("device-added"));
     await ada.messenger.write("Is it still you?");
-    await until(() => expect(ada.messenger.outbox.holds.value.get("bob")).toBe("safety-number-changed"));
+    await until(() =>
+      expect(ada.messenger.outbox.holds.value.get("bob")).toBe("safety-number-changed"),
+    );
     await until(() => expect(deliveries(ada)).toEqual(["sent", "sending"]));
     expect(server.conversations.get("ada.bob")).toHaveLength(1);
 
@@ -216,7 +224,8 @@ describe("a second device", () => {
     const phone = await start("ada", "ada-phone");
     await openWith(phone, "bob");
     await until(() => expect(problems(phone)).toEqual(["not-for-this-device"]));
-    for (const person of ["ada", "bob"]) server.deliver(person, { kind: "key_change", account: "ada" });
+    for (const person of ["ada", "bob"])
+      server.deliver(person, { kind: "key_change", account: "ada" });
     await until(() => expect(notices(bob)).toContain("device-added"));
     await bob.messenger.write("To both.");
     await expectTexts(phone, ["To both."]);

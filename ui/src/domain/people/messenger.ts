@@ -1,8 +1,21 @@
 // Private chat of one account on one device: keys, connection, inbox and outbox, and what the view shows of them.
 
 import { MAX_TEXT, type OwnKeys, createOwnKeys, randomId } from "../../crypto";
-import { type Api, Live, type LiveState, type OpenSocket, RequestError, type Welcome } from "../../net";
-import { type AccountId, CLOSE, type ConversationId, type DeviceId, type InboxEvent } from "../../protocol/wire";
+import {
+  type Api,
+  Live,
+  type LiveState,
+  type OpenSocket,
+  RequestError,
+  type Welcome,
+} from "../../net";
+import {
+  type AccountId,
+  CLOSE,
+  type ConversationId,
+  type DeviceId,
+  type InboxEvent,
+} from "../../protocol/wire";
 import type { Request } from "../../protocol/wire";
 import type { Account } from "../account";
 import { Cell, type Readable } from "../observable";
@@ -91,11 +104,21 @@ export class Messenger {
       api,
       archive,
       (changes) => this.#devicesChanged(changes),
-      (account, username) => void this.#serial.run(() => this.#inbox.named(account, username)).catch(() => undefined),
+      (account, username) =>
+        void this.#serial.run(() => this.#inbox.named(account, username)).catch(() => undefined),
     );
     this.#reading = new Reading(archive, keys, me);
     const ownName = (username: string) => parts.account.renamed(username);
-    this.#inbox = new Inbox({ api, archive, clock, directory: this.directory, me, keys, changed, ownName });
+    this.#inbox = new Inbox({
+      api,
+      archive,
+      clock,
+      directory: this.directory,
+      me,
+      keys,
+      changed,
+      ownName,
+    });
     this.#live = new Live(parts.openSocket, clock, parts.random, {
       hello: () => this.#hello(),
       welcome: (frame) => void this.#welcome(frame),
@@ -108,7 +131,16 @@ export class Messenger {
     });
     const send = async (request: Request) => (await this.#live.request(request)).sent;
     const { directory } = this;
-    this.outbox = new Outbox({ archive, directory, serial: this.#serial, clock, me, keys, send, changed });
+    this.outbox = new Outbox({
+      archive,
+      directory,
+      serial: this.#serial,
+      clock,
+      me,
+      keys,
+      send,
+      changed,
+    });
   }
 
   /** Why this device is not let in. */
@@ -179,7 +211,9 @@ export class Messenger {
     await this.#serial.run(async () => {
       const record = await this.#parts.archive.get("conversations", id);
       if (!record || record.readUpto >= upto) return;
-      await this.#parts.archive.commit([{ table: "conversations", put: { ...record, readUpto: upto } }]);
+      await this.#parts.archive.commit([
+        { table: "conversations", put: { ...record, readUpto: upto } },
+      ]);
     });
     await this.#changed(id);
   }
@@ -322,7 +356,9 @@ export class Messenger {
     const { archive, clock } = this.#parts;
     const conversation = await archive.get("conversations", conversationOf(this.me, peer));
     if (!conversation) return;
-    await archive.commit([noticeChange(conversation, { kind: "notice", notice, count }, clock.now())]);
+    await archive.commit([
+      noticeChange(conversation, { kind: "notice", notice, count }, clock.now()),
+    ]);
     await this.#changed(conversation.id);
   }
 
@@ -340,7 +376,9 @@ export class Messenger {
 
   async #refreshVerified(): Promise<void> {
     const contacts = await this.#parts.archive.all("contacts");
-    this.verified.set(new Map(contacts.flatMap(({ account, verified }) => (verified ? [[account, verified]] : []))));
+    this.verified.set(
+      new Map(contacts.flatMap(({ account, verified }) => (verified ? [[account, verified]] : []))),
+    );
   }
 
   async #refreshSummaries(): Promise<void> {
@@ -348,7 +386,10 @@ export class Messenger {
     const used = conversations.filter(({ updatedAt }) => updatedAt !== "");
     used.sort((a, b) => (a.updatedAt < b.updatedAt ? 1 : -1));
     const known = new Set(this.summaries.value?.map(({ conversation }) => conversation.id));
-    this.summaries.set(await Promise.all(used.map((conversation) => this.#reading.summary(conversation))));
-    if (this.connection.value.kind === "online" && used.some(({ id }) => !known.has(id))) await this.#watch();
+    this.summaries.set(
+      await Promise.all(used.map((conversation) => this.#reading.summary(conversation))),
+    );
+    if (this.connection.value.kind === "online" && used.some(({ id }) => !known.has(id)))
+      await this.#watch();
   }
 }

@@ -39,15 +39,22 @@ describe("a name that passes from one person to another", () => {
     await ada.messenger.write("Then meet me at noon.");
     await expectTexts(bob, ["Is it you?", "Then meet me at noon."]);
     expect(server.conversations.has("ada.mallory")).toBe(false);
-    const sends = server.frames.flatMap(({ request }) => (request.type === "send" ? [request.to] : []));
+    const sends = server.frames.flatMap(({ request }) =>
+      request.type === "send" ? [request.to] : [],
+    );
     expect(sends).toEqual(["bob", "bob"]);
   });
 
   test("the conversation shows the new name, and a line about the change that stays", async () => {
     const { ada } = await exchangeNames();
-    await until(() => expect(ada.messenger.summaries.value?.[0]?.conversation.username).toBe("robert"));
+    await until(() =>
+      expect(ada.messenger.summaries.value?.[0]?.conversation.username).toBe("robert"),
+    );
     await openWith(ada, "bob");
-    expect(ada.messenger.thread.value?.conversation).toMatchObject({ username: "robert", formerly: ["bob"] });
+    expect(ada.messenger.thread.value?.conversation).toMatchObject({
+      username: "robert",
+      formerly: ["bob"],
+    });
     expect(lines(ada).at(-1)).toMatchObject(robertWasBob);
     await ada.messenger.stop();
     server.rename("bob", "bert");
@@ -64,8 +71,13 @@ describe("a name that passes from one person to another", () => {
   test("a look-up by the old name says who was known by it, whether or not the rename was heard", async () => {
     const { ada } = await exchangeNames();
     const known = { peer: "bob", username: "robert" };
-    await until(async () => expect((await ada.messenger.find("Bob")).namesake).toMatchObject(known));
-    expect((await ada.messenger.find("bob")).user).toEqual({ account_id: "mallory", username: "bob" });
+    await until(async () =>
+      expect((await ada.messenger.find("Bob")).namesake).toMatchObject(known),
+    );
+    expect((await ada.messenger.find("bob")).user).toEqual({
+      account_id: "mallory",
+      username: "bob",
+    });
     expect(await ada.messenger.find("robert")).toEqual({
       user: { account_id: "bob", username: "robert" },
       namesake: undefined,

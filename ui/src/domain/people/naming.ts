@@ -27,7 +27,8 @@ export async function find(api: Api, archive: Archive, username: string): Promis
     if (talked && error instanceof OfflineError) return { account_id: talked.peer, username };
     throw error;
   });
-  const namesake = knownAs(username, user.account_id, known) ?? knownAs(user.username, user.account_id, known);
+  const namesake =
+    knownAs(username, user.account_id, known) ?? knownAs(user.username, user.account_id, known);
   return { user, namesake };
 }
 
@@ -38,10 +39,17 @@ export function rename(conversation: ConversationRecord, username: string, now: 
   const renamed = { ...conversation, username };
   // A name that was not known yet is no change of names.
   if (from === NAMELESS) return [{ table: "conversations", put: renamed }];
-  const kept = [...formerly.filter((name) => name !== from && name !== username), from].slice(-KEPT);
+  const kept = [...formerly.filter((name) => name !== from && name !== username), from].slice(
+    -KEPT,
+  );
   return [
     { table: "conversations", put: { ...renamed, formerly: kept } },
-    noticeChange(conversation, { kind: "notice", notice: "renamed", from, to: username }, now, kept.length),
+    noticeChange(
+      conversation,
+      { kind: "notice", notice: "renamed", from, to: username },
+      now,
+      kept.length,
+    ),
   ];
 }
 

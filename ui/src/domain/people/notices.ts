@@ -4,7 +4,12 @@ import type { Change } from "../ports";
 import type { ConversationRecord, Notice } from "./records";
 
 /** After the last message that has a `seq`. `nth` keeps the order of those that come in the same millisecond. */
-export function noticeChange(conversation: ConversationRecord, body: Notice, now: number, nth = 0): Change {
+export function noticeChange(
+  conversation: ConversationRecord,
+  body: Notice,
+  now: number,
+  nth = 0,
+): Change {
   return {
     table: "messages",
     put: {

@@ -60,9 +60,20 @@ export class Outbox {
       await archive.commit([
         {
           table: "messages",
-          put: { conversation: conversation.id, id, order, sender: me, device: keys.device, at, body },
+          put: {
+            conversation: conversation.id,
+            id,
+            order,
+            sender: me,
+            device: keys.device,
+            at,
+            body,
+          },
         },
-        { table: "outbox", put: { cid, conversation: conversation.id, to: conversation.peer, order, writtenAt } },
+        {
+          table: "outbox",
+          put: { cid, conversation: conversation.id, to: conversation.peer, order, writtenAt },
+        },
         { table: "conversations", put: { ...kept, updatedAt: at } },
       ]);
     });
@@ -91,8 +102,10 @@ export class Outbox {
         try {
           if (!(await this.#sendOne(record))) held.add(record.conversation);
         } catch (error) {
-          const wait = error instanceof RequestError && error.code === "lost" ? undefined : retryDelay(error);
-          if (wait !== undefined) this.#cancelRetry = this.#parts.clock.after(wait, () => this.pump());
+          const wait =
+            error instanceof RequestError && error.code === "lost" ? undefined : retryDelay(error);
+          if (wait !== undefined)
+            this.#cancelRetry = this.#parts.clock.after(wait, () => this.pump());
           return;
         }
       }
@@ -105,7 +118,12 @@ export class Outbox {
     if (!ready?.sealed) return false;
     const { cid, to } = ready;
     try {
-      const sent = await this.#parts.send({ type: "send", to, cid, envelope: ready.sealed.envelope });
+      const sent = await this.#parts.send({
+        type: "send",
+        to,
+        cid,
+        envelope: ready.sealed.envelope,
+      });
       if (sent) await this.#parts.serial.run(() => this.#confirm(ready, sent));
     } catch (error) {
       if (!(error instanceof RequestError) || error.temporary) throw error;
@@ -122,9 +140,16 @@ export class Outbox {
     const recipients = [...(await directory.devices(me)), ...(await directory.devices(record.to))];
     return serial.run(async () => {
       const conversation = await archive.get("conversations", record.conversation);
-      const message = await archive.get("messages", [record.conversation, messageId(me, record.cid)]);
+      const message = await archive.get("messages", [
+        record.conversation,
+        messageId(me, record.cid),
+      ]);
       if (!conversation || message?.body.kind !== "text") return undefined;
-      const text = await unlock(keys.history, `${message.conversation}/${message.id}`, message.body.locked);
+      const text = await unlock(
+        keys.history,
+        `${message.conversation}/${message.id}`,
+        message.body.locked,
+      );
       if (text === undefined) return undefined;
       const before = conversation.sent;
       const place = {
@@ -134,11 +159,17 @@ export class Outbox {
         counter: before.counter + 1,
         previous: before.hash,
       };
-      const { envelope, hash } = await seal(keys, place, recipients, { writtenAt: record.writtenAt, text });
+      const { envelope, hash } = await seal(keys, place, recipients, {
+        writtenAt: record.writtenAt,
+        text,
+      });
       const sealed: OutboxRecord = { ...record, sealed: { envelope, before } };
       await archive.commit([
         { table: "outbox", put: sealed },
-        { table: "conversations", put: { ...conversation, sent: { counter: place.counter, hash } } },
+        {
+          table: "conversations",
+          put: { ...conversation, sent: { counter: place.counter, hash } },
+        },
       ]);
       return sealed;
     });
@@ -151,7 +182,10 @@ export class Outbox {
     let hold: Hold | undefined;
     if (contact.conflict || own.conflict) hold = "keys-conflict";
     else if ((await directory.devices(peer)).length === 0) hold = "no-device";
-    else if (contact.verified !== undefined && contact.verified !== (await directory.safetyNumber(me, peer))) {
+    else if (
+      contact.verified !== undefined &&
+      contact.verified !== (await directory.safetyNumber(me, peer))
+    ) {
       hold = "safety-number-changed";
     }
     this.holds.update((holds) => {
@@ -184,5 +218,7 @@ export class Outbox {
 }
 
 function retryDelay(error: unknown): number {
-  return error instanceof RequestError && error.retryAfter !== undefined ? error.retryAfter * 1000 : RETRY;
+  return error instanceof RequestError && error.retryAfter !== undefined
+    ? error.retryAfter * 1000
+    : RETRY;
 }

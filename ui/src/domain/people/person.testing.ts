@@ -80,8 +80,10 @@ export async function openWith({ messenger }: Person, peer: string): Promise<voi
   await messenger.open(peer);
 }
 
-export const lines = ({ messenger }: Person): readonly Line[] => messenger.thread.value?.lines ?? [];
-export const texts = (person: Person) => lines(person).flatMap((line) => (line.kind === "text" ? [line.text] : []));
+export const lines = ({ messenger }: Person): readonly Line[] =>
+  messenger.thread.value?.lines ?? [];
+export const texts = (person: Person) =>
+  lines(person).flatMap((line) => (line.kind === "text" ? [line.text] : []));
 export const notices = (person: Person) =>
   lines(person).flatMap((line) => (line.kind === "notice" ? [line.notice] : []));
 export const problems = (person: Person) =>

@@ -6,7 +6,10 @@ const user = (account_id: string, username: string) => ({ account_id, username }
 
 test("the lobby holds each account once, under the name it has now", () => {
   const presence = new Presence("ada", new TestClock());
-  presence.take({ kind: "lobby", users: [user("ada", "ada"), user("b", "bob"), user("c", "cleo")] });
+  presence.take({
+    kind: "lobby",
+    users: [user("ada", "ada"), user("b", "bob"), user("c", "cleo")],
+  });
   presence.take({ kind: "lobby_change", user: user("b", "robert"), present: true });
   expect(presence.lobby.value).toEqual([user("c", "cleo"), user("b", "robert")]);
   // Another account with the name that became free is another person.

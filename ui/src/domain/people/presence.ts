@@ -26,7 +26,9 @@ export class Presence {
       case "lobby":
         return this.#setLobby(notice.users);
       case "lobby_change": {
-        const others = (this.lobby.value ?? []).filter((user) => user.account_id !== notice.user.account_id);
+        const others = (this.lobby.value ?? []).filter(
+          (user) => user.account_id !== notice.user.account_id,
+        );
         return this.#setLobby(notice.present ? [...others, notice.user] : others);
       }
       case "presence":

@@ -1,7 +1,14 @@
 // What is kept on this device. Texts are locked; names and numbers, which the server knows anyway, are not.
 
 import type { Locked, Link, OwnKeys, Refusal } from "../../crypto";
-import type { AccountId, ClientMessageId, ConversationId, DeviceKeys, DeviceId, Envelope } from "../../protocol/wire";
+import type {
+  AccountId,
+  ClientMessageId,
+  ConversationId,
+  DeviceKeys,
+  DeviceId,
+  Envelope,
+} from "../../protocol/wire";
 
 export interface DeviceRecord {
   readonly id: "self";
@@ -40,12 +47,18 @@ export type Warning =
   /** One of its recipients is an unknown device. */
   | { readonly kind: "stranger" };
 
-export type NoticeKind = "device-added" | "device-removed" | "device-conflict" | "verified" | "unverified";
+export type NoticeKind =
+  "device-added" | "device-removed" | "device-conflict" | "verified" | "unverified";
 
 export type Notice =
   | { readonly kind: "notice"; readonly notice: NoticeKind; readonly count: number }
   /** Both names as they were then: later renames do not change it. */
-  | { readonly kind: "notice"; readonly notice: "renamed"; readonly from: string; readonly to: string };
+  | {
+      readonly kind: "notice";
+      readonly notice: "renamed";
+      readonly from: string;
+      readonly to: string;
+    };
 
 /** One line of a conversation. */
 export interface MessageRecord {

@@ -51,14 +51,23 @@ export class TestServer {
 
   fetchAs(account: string) {
     return async (path: string, init: RequestInit): Promise<Response> => {
-      const [, , what = "", id = "", more] = new URL(path, "https://test").pathname.split("/").map(decodeURIComponent);
+      const [, , what = "", id = "", more] = new URL(path, "https://test").pathname
+        .split("/")
+        .map(decodeURIComponent);
       if (what === "users") return this.#user(id);
-      if (what === "devices") return this.#register(account, id, JSON.parse(String(init.body)) as DeviceKeys);
+      if (what === "devices")
+        return this.#register(account, id, JSON.parse(String(init.body)) as DeviceKeys);
       if (what === "accounts" && more === "devices") {
-        return Response.json({ account_id: id, username: this.names.get(id), devices: this.devices.get(id) ?? [] });
+        return Response.json({
+          account_id: id,
+          username: this.names.get(id),
+          devices: this.devices.get(id) ?? [],
+        });
       }
-      if (what === "conversations" && id === "") return Response.json({ conversations: this.#listFor(account) });
-      if (what === "conversations") return Response.json({ messages: this.conversations.get(id) ?? [], more: false });
+      if (what === "conversations" && id === "")
+        return Response.json({ conversations: this.#listFor(account) });
+      if (what === "conversations")
+        return Response.json({ messages: this.conversations.get(id) ?? [], more: false });
       return Response.json({ type: "not-found", title: "Not found", status: 404 }, { status: 404 });
     };
   }
@@ -84,7 +93,12 @@ export class TestServer {
       return members.includes(account) ? members : [];
     });
     for (const inbox of new Set([account, ...told])) {
-      this.deliver(inbox, { kind: "renamed", account, username, ...(previous === undefined ? {} : { previous }) });
+      this.deliver(inbox, {
+        kind: "renamed",
+        account,
+        username,
+        ...(previous === undefined ? {} : { previous }),
+      });
     }
   }
 
@@ -116,7 +130,13 @@ export class TestServer {
     if (request.type === "hello") return this.#hello(seat, id, request);
     if (request.type !== "send") return this.#send(seat, { type: "ok", id });
     if (this.refuseSends) {
-      return this.#send(seat, { type: "err", id, code: "not-found", message: "nobody there", temporary: false });
+      return this.#send(seat, {
+        type: "err",
+        id,
+        code: "not-found",
+        message: "nobody there",
+        temporary: false,
+      });
     }
     const message = this.#write(seat, request);
     if (this.loseAnswers) return this.cut(seat.account);
@@ -126,7 +146,13 @@ export class TestServer {
 
   #hello(seat: Seat, id: number, { device, resume }: Extract<Request, { type: "hello" }>): void {
     if (this.removed.has(device)) {
-      return this.#send(seat, { type: "err", id, code: "unknown-device", message: "no", temporary: false });
+      return this.#send(seat, {
+        type: "err",
+        id,
+        code: "unknown-device",
+        message: "no",
+        temporary: false,
+      });
     }
     seat.device = device;
     const inbox = this.inboxes.get(seat.account) ?? [];
@@ -142,18 +168,35 @@ export class TestServer {
       limits,
     });
     if (!recovered) return;
-    inbox.slice(resume).forEach((event, at) => this.#send(seat, { type: "event", position: resume + at + 1, event }));
+    inbox
+      .slice(resume)
+      .forEach((event, at) =>
+        this.#send(seat, { type: "event", position: resume + at + 1, event }),
+      );
   }
 
-  #write(seat: Seat, { to, cid, envelope }: { to: string; cid: string; envelope: Envelope }): PrivateMessage {
+  #write(
+    seat: Seat,
+    { to, cid, envelope }: { to: string; cid: string; envelope: Envelope },
+  ): PrivateMessage {
     const conversation = conversationOf(seat.account, to);
     const messages = this.conversations.get(conversation) ?? [];
     this.conversations.set(conversation, messages);
-    const known = messages.find((message) => message.cid === cid && message.sender === seat.account);
+    const known = messages.find(
+      (message) => message.cid === cid && message.sender === seat.account,
+    );
     if (known) return known;
     const at = new Date(this.clock.now() + messages.length).toISOString();
     const seq = messages.length + 1;
-    const message = { conversation, seq, cid, sender: seat.account, device: seat.device ?? "", at, envelope };
+    const message = {
+      conversation,
+      seq,
+      cid,
+      sender: seat.account,
+      device: seat.device ?? "",
+      at,
+      envelope,
+    };
     messages.push(message);
     this.deliver(seat.account, { kind: "message", ...message });
     this.deliver(to, { kind: "message", ...message });
@@ -161,7 +204,8 @@ export class TestServer {
   }
 
   #user(username: string): Response {
-    const [account, name] = [...this.names].find(([, name]) => name === username.toLowerCase()) ?? [];
+    const [account, name] =
+      [...this.names].find(([, name]) => name === username.toLowerCase()) ?? [];
     if (account !== undefined) return Response.json({ account_id: account, username: name });
     return Response.json({ type: "not-found", title: "Not found", status: 404 }, { status: 404 });
   }
@@ -169,10 +213,14 @@ export class TestServer {
   #register(account: string, device: string, keys: DeviceKeys): Response {
     this.registrations += 1;
     if (this.removed.has(device)) {
-      return Response.json({ type: "device-removed", title: "Removed", status: 410 }, { status: 410 });
+      return Response.json(
+        { type: "device-removed", title: "Removed", status: 410 },
+        { status: 410 },
+      );
     }
     const devices = this.devices.get(account) ?? [];
-    if (!devices.some((known) => known.device === device)) devices.push({ device, ...keys, created_at: "" });
+    if (!devices.some((known) => known.device === device))
+      devices.push({ device, ...keys, created_at: "" });
     return new Response(null, { status: 204 });
   }
 

@@ -70,7 +70,9 @@ export class Reading {
     const last = records.findLast((record) => record.body.kind === "text");
     const preview = last ? await this.#text(last) : "";
     const isUnread = (record: MessageRecord) =>
-      record.sender !== this.#me && record.body.kind !== "notice" && record.order > conversation.readUpto;
+      record.sender !== this.#me &&
+      record.body.kind !== "notice" &&
+      record.order > conversation.readUpto;
     return { conversation, preview, unread: records.filter(isUnread).length };
   }
 
@@ -80,13 +82,23 @@ export class Reading {
     if (body.kind !== "text") return { ...common, ...body };
     const delivery = deliveryOf(record, conversation);
     const text = await this.#text(record);
-    return { ...common, kind: "text", text, warnings: body.warnings, delivery, failed: record.failed };
+    return {
+      ...common,
+      kind: "text",
+      text,
+      warnings: body.warnings,
+      delivery,
+      failed: record.failed,
+    };
   }
 
   async #text(record: MessageRecord): Promise<string> {
     if (record.body.kind !== "text") return "";
     const place = `${record.conversation}/${record.id}`;
-    const text = this.#opened.get(place) ?? (await unlock(this.#keys.history, place, record.body.locked)) ?? "";
+    const text =
+      this.#opened.get(place) ??
+      (await unlock(this.#keys.history, place, record.body.locked)) ??
+      "";
     this.#opened.set(place, text);
     return text;
   }

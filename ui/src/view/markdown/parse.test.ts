@@ -5,7 +5,9 @@ const text = (content: string) => ({ kind: "text", text: content });
 const paragraph = (...children: unknown[]) => ({ kind: "paragraph", children });
 
 test("blocks and what stands in them", () => {
-  expect(parseMarkdown("# Title\n\nSome **bold** and `code`.\n\n```rust\nfn main() {}\n```\n\n---")).toEqual([
+  expect(
+    parseMarkdown("# Title\n\nSome **bold** and `code`.\n\n```rust\nfn main() {}\n```\n\n---"),
+  ).toEqual([
     { kind: "heading", level: 1, children: [text("Title")] },
     paragraph(
       text("Some "),
@@ -20,7 +22,9 @@ test("blocks and what stands in them", () => {
 });
 
 test("lists keep their numbers and ticks", () => {
-  expect(parseMarkdown("3. three\n4. four")).toMatchObject([{ kind: "list", ordered: true, start: 3 }]);
+  expect(parseMarkdown("3. three\n4. four")).toMatchObject([
+    { kind: "list", ordered: true, start: 3 },
+  ]);
   expect(parseMarkdown("- [x] done\n- [ ] open")).toMatchObject([
     { kind: "list", ordered: false, items: [{ checked: true }, { checked: false }] },
   ]);
@@ -33,7 +37,11 @@ test("a table has a head and rows", () => {
 });
 
 test("HTML stays text", () => {
-  for (const html of ["<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "a <b onclick=x>b</b>"]) {
+  for (const html of [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "a <b onclick=x>b</b>",
+  ]) {
     const flat = JSON.stringify(parseMarkdown(html));
     expect(flat).not.toContain('"kind":"html"');
     expect(flat).toContain(JSON.stringify(html.slice(0, 2)).slice(1, -1));
@@ -42,7 +50,11 @@ test("HTML stays text", () => {
 
 test("a picture is a link, never loaded", () => {
   expect(parseMarkdown("![A cat](https://evil.example/cat.png)")).toEqual([
-    paragraph({ kind: "link", href: "https://evil.example/cat.png", children: [text("Picture: A cat")] }),
+    paragraph({
+      kind: "link",
+      href: "https://evil.example/cat.png",
+      children: [text("Picture: A cat")],
+    }),
   ]);
 });
 
@@ -58,7 +70,9 @@ test("only links to the web and to mailboxes are links", () => {
     expect(JSON.stringify(parseMarkdown(`[click](${href})`)), href).not.toContain('"kind":"link"');
   }
   for (const href of ["https://example.org", "http://example.org", "mailto:ada@example.org"]) {
-    expect(parseMarkdown(`[click](${href})`)).toEqual([paragraph({ kind: "link", href, children: [text("click")] })]);
+    expect(parseMarkdown(`[click](${href})`)).toEqual([
+      paragraph({ kind: "link", href, children: [text("click")] }),
+    ]);
   }
 });
 

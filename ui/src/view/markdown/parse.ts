@@ -14,8 +14,17 @@ export type Block =
   | { readonly kind: "heading"; readonly level: number; readonly children: readonly Inline[] }
   | { readonly kind: "code"; readonly language: string; readonly text: string }
   | { readonly kind: "quote"; readonly children: readonly Block[] }
-  | { readonly kind: "list"; readonly ordered: boolean; readonly start: number; readonly items: readonly ListItem[] }
-  | { readonly kind: "table"; readonly head: readonly Cell[]; readonly rows: readonly (readonly Cell[])[] }
+  | {
+      readonly kind: "list";
+      readonly ordered: boolean;
+      readonly start: number;
+      readonly items: readonly ListItem[];
+    }
+  | {
+      readonly kind: "table";
+      readonly head: readonly Cell[];
+      readonly rows: readonly (readonly Cell[])[];
+    }
   | { readonly kind: "rule" };
 
 export interface ListItem {
@@ -40,9 +49,17 @@ function block(token: Tokens.Generic): Block | undefined {
     case "checkbox":
       return undefined;
     case "heading":
-      return { kind: "heading", level: (token as Tokens.Heading).depth, children: inlines(token.tokens) };
+      return {
+        kind: "heading",
+        level: (token as Tokens.Heading).depth,
+        children: inlines(token.tokens),
+      };
     case "code":
-      return { kind: "code", language: language((token as Tokens.Code).lang), text: (token as Tokens.Code).text };
+      return {
+        kind: "code",
+        language: language((token as Tokens.Code).lang),
+        text: (token as Tokens.Code).text,
+      };
     case "blockquote":
       return { kind: "quote", children: blocks(token.tokens ?? []) };
     case "list":
@@ -52,7 +69,10 @@ function block(token: Tokens.Generic): Block | undefined {
     case "hr":
       return { kind: "rule" };
     default:
-      return { kind: "paragraph", children: token.tokens ? inlines(token.tokens) : [plain(token.raw.trim())] };
+      return {
+        kind: "paragraph",
+        children: token.tokens ? inlines(token.tokens) : [plain(token.raw.trim())],
+      };
   }
 }
 
@@ -113,12 +133,22 @@ function isSafe(href: string): boolean {
   return /^(https?:\/\/|mailto:)/i.test(href);
 }
 
-const ENTITIES: Record<string, string> = { amp: "&", lt: "<", gt: ">", quot: '"', "#39": "'", nbsp: "\u00a0" };
+const ENTITIES: Record<string, string> = {
+  amp: "&",
+  lt: "<",
+  gt: ">",
+  quot: '"',
+  "#39": "'",
+  nbsp: "\u00a0",
+};
 
 function plain(text: string): Inline {
   return {
     kind: "text",
-    text: text.replace(/&(amp|lt|gt|quot|#39|nbsp);/g, (all, name: string) => ENTITIES[name] ?? all),
+    text: text.replace(
+      /&(amp|lt|gt|quot|#39|nbsp);/g,
+      (all, name: string) => ENTITIES[name] ?? all,
+    ),
   };
 }
 

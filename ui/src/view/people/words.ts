@@ -1,7 +1,12 @@
 // What is said in a conversation that neither person wrote.
 
 import { sameName } from "../../domain/names";
-import type { ConversationRecord, MessageProblem, Notice, Warning } from "../../domain/people/records";
+import type {
+  ConversationRecord,
+  MessageProblem,
+  Notice,
+  Warning,
+} from "../../domain/people/records";
 
 const PROBLEMS: Record<MessageProblem, string> = {
   malformed: "A message came that is not in the expected form. It was refused.",
@@ -10,7 +15,8 @@ const PROBLEMS: Record<MessageProblem, string> = {
   undecryptable: "This message could not be decrypted.",
   "unknown-device": "A message from an unknown device was refused.",
   replay: "An old message was sent again. It was refused.",
-  "not-for-this-device": "This message was written before this device was known, so it cannot be read here.",
+  "not-for-this-device":
+    "This message was written before this device was known, so it cannot be read here.",
 };
 
 export function problemText(problem: MessageProblem): string {
@@ -38,7 +44,9 @@ export function noticeText(line: Notice, name: string): string {
     case "device-added":
       return count === 1 ? `${name} uses a new device.` : `${name} uses ${count} new devices.`;
     case "device-removed":
-      return count === 1 ? `${name} no longer uses a device.` : `${name} no longer uses ${count} devices.`;
+      return count === 1
+        ? `${name} no longer uses a device.`
+        : `${name} no longer uses ${count} devices.`;
     case "device-conflict":
       return `The server lists other keys for a device of ${name}. Do not write until you have talked.`;
     case "verified":
@@ -49,7 +57,10 @@ export function noticeText(line: Notice, name: string): string {
 }
 
 /** Who is, or was, known by a name that another account has now. */
-export function namesakeText(name: string, { username }: Pick<ConversationRecord, "username">): string {
+export function namesakeText(
+  name: string,
+  { username }: Pick<ConversationRecord, "username">,
+): string {
   return sameName(username, name)
     ? `You talked with a ${username} who has another account.`
     : `The ${name} you talked with is called ${username} now.`;
