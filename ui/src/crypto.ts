@@ -1,7 +1,7 @@
 // The door of the crypto layer: keys -> identity -> envelope -> chain; safety number; the local history's lock.
 
 export { type Bytes, equal, toBase64url, toHex, utf8 } from "./crypto/bytes";
-export { START, follow, type Link, type Step } from "./crypto/chain";
+export { START, follow, type ChainHead, type Step } from "./crypto/chain";
 export { MAX_TEXT, type Content } from "./crypto/content";
 export { RefusedError, open, seal, verify, type Refusal } from "./crypto/envelope";
 export { SUITE, readIdentity, type Identity } from "./crypto/identity";

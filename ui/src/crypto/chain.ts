@@ -4,7 +4,7 @@
 import { type Bytes, equal } from "./bytes";
 import { NO_PREVIOUS } from "./header";
 
-export interface Link {
+export interface ChainHead {
   readonly counter: number;
   readonly hash: Bytes;
 }
@@ -18,9 +18,9 @@ export type Step =
   /** Seen already. */
   | { readonly kind: "replay" };
 
-export const START: Link = { counter: 0, hash: NO_PREVIOUS };
+export const START: ChainHead = { counter: 0, hash: NO_PREVIOUS };
 
-export function follow(last: Link, next: { counter: number; previous: Bytes }): Step {
+export function follow(last: ChainHead, next: { counter: number; previous: Bytes }): Step {
   if (next.counter <= last.counter) return { kind: "replay" };
   if (next.counter > last.counter + 1)
     return { kind: "gap", missing: next.counter - last.counter - 1 };

@@ -35,7 +35,7 @@ export interface Sealed {
 }
 
 /** Where a message goes and what came before it. */
-export interface Place {
+export interface MessagePosition {
   readonly conversation: ConversationId;
   readonly account: AccountId;
   readonly cid: ClientMessageId;
@@ -59,15 +59,15 @@ export function fresh(): Fresh {
 /** Encrypts once, wraps the key for every recipient (this device too), signs everything. */
 export async function seal(
   own: Pick<OwnKeys, "device" | "signing">,
-  place: Place,
+  position: MessagePosition,
   recipients: readonly Identity[],
   content: Content,
   random: Fresh = fresh(),
 ): Promise<Sealed> {
   const ordered = inOrder(recipients);
   const header = encodeHeader({
-    ...place,
-    sender: place.account,
+    ...position,
+    sender: position.account,
     device: own.device,
     recipients: ordered,
   });

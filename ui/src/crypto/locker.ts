@@ -7,20 +7,20 @@ export interface Locked {
   readonly data: Bytes;
 }
 
-/** Binds the text to its place: moved elsewhere, it does not open. */
-export async function lock(key: CryptoKey, place: string, text: string): Promise<Locked> {
+/** Binds the text to its context: moved elsewhere, it does not open. */
+export async function lock(key: CryptoKey, context: string, text: string): Promise<Locked> {
   const nonce = crypto.getRandomValues(new Uint8Array(12));
-  const algorithm = { name: "AES-GCM", iv: nonce, additionalData: utf8(place) };
+  const algorithm = { name: "AES-GCM", iv: nonce, additionalData: utf8(context) };
   return { nonce, data: new Uint8Array(await crypto.subtle.encrypt(algorithm, key, utf8(text))) };
 }
 
-/** Undefined when it was not locked with this key for this place. */
+/** Undefined when it was not locked with this key for this context. */
 export async function unlock(
   key: CryptoKey,
-  place: string,
+  context: string,
   locked: Locked,
 ): Promise<string | undefined> {
-  const algorithm = { name: "AES-GCM", iv: locked.nonce, additionalData: utf8(place) };
+  const algorithm = { name: "AES-GCM", iv: locked.nonce, additionalData: utf8(context) };
   try {
     return fromUtf8(new Uint8Array(await crypto.subtle.decrypt(algorithm, key, locked.data)));
   } catch {

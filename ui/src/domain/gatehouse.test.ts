@@ -44,12 +44,12 @@ function arrange() {
         void (value === undefined ? values.delete(name) : values.set(name, value)),
       observe: () => undefined,
     },
-    turn: {
-      take: async (name) => {
+    tabLock: {
+      acquire: async (name) => {
         taken.push(name);
-        return "elsewhere";
+        return "other-tab";
       },
-      freed: () => new Promise(() => undefined),
+      released: () => new Promise(() => undefined),
     },
     exclusive: (_, task) => task(),
   });
@@ -64,7 +64,7 @@ test("a visitor sees models and an empty list, and nothing is asked that would b
   expect(gatehouse.assistant.trouble.value).toBeUndefined();
   expect(gatehouse.privateChat.state.value.kind).toBe("nameless");
   gatehouse.assistant.open("somebody-elses");
-  expect(gatehouse.assistant.dialogue.value?.state.value.phase).toBe("ready");
+  expect(gatehouse.assistant.chatSession.value?.state.value.phase).toBe("ready");
   expect(requests).toEqual(["GET /api/models"]);
 });
 
@@ -74,7 +74,7 @@ test("the first question makes the account, then asks", async () => {
   gatehouse.assistant.begin();
   gatehouse.assistant.ask("Well?");
   await vi.waitFor(() =>
-    expect(gatehouse.assistant.dialogue.value?.state.value.turns.at(-1)).toMatchObject({
+    expect(gatehouse.assistant.chatSession.value?.state.value.messages.at(-1)).toMatchObject({
       content: "Yes.",
     }),
   );
@@ -88,7 +88,7 @@ test("an account that ends takes the private chat with it", async () => {
   server.me = { account_id: "account-1", username: "ada" };
   values.set("account", "account-1");
   await gatehouse.start();
-  await vi.waitFor(() => expect(gatehouse.privateChat.state.value.kind).toBe("elsewhere"));
+  await vi.waitFor(() => expect(gatehouse.privateChat.state.value.kind).toBe("other-tab"));
   server.removed = true;
   await gatehouse.assistant.refresh();
   await vi.waitFor(() =>

@@ -5,8 +5,8 @@ import { Api, type Fetch, Http, type OpenSocket } from "../net";
 import { Account, type Claim, type Standing } from "./account";
 import { Assistant } from "./assistant/assistant";
 import { Cell } from "./observable";
-import type { Archives, Clock, Exclusive, Settings, Turn } from "./ports";
-import { PrivateChat } from "./private";
+import type { Archives, Clock, Exclusive, Settings, TabLock } from "./ports";
+import { PrivateChat } from "./private-chat";
 import { type Trouble, troubleOf } from "./problems";
 
 export interface Platform {
@@ -16,7 +16,7 @@ export interface Platform {
   readonly random: () => number;
   readonly archives: Archives;
   readonly settings: Settings;
-  readonly turn: Turn;
+  readonly tabLock: TabLock;
   readonly exclusive: Exclusive;
 }
 

@@ -63,9 +63,9 @@ export interface Settings {
 export type Exclusive = <T>(name: string, task: () => Promise<T>) => Promise<T>;
 
 /** Only one page of a browser profile holds the private chat at a time. */
-export interface Turn {
+export interface TabLock {
   /** Resolves when it is this page's turn. `lost` is called when another page takes it, and awaited. */
-  take(name: string, lost: () => Promise<void>, insist: boolean): Promise<"taken" | "elsewhere">;
+  acquire(name: string, lost: () => Promise<void>, insist: boolean): Promise<"taken" | "other-tab">;
   /** Resolves when no page has the turn. */
-  freed(name: string): Promise<void>;
+  released(name: string): Promise<void>;
 }

@@ -123,12 +123,12 @@ async function makeEnvelope(
   const { account, device } = sender.vector;
   const cid = `cid-${account}-${counter}`;
   const writtenAt = 1_800_000_000_000 + counter;
-  const place = { conversation: CONVERSATION, account, cid, counter, previous };
+  const position = { conversation: CONVERSATION, account, cid, counter, previous };
   const identities = recipients.map(({ identity }) => identity);
   const random = { messageKey: messageKey.slice(), nonce };
   const { envelope, hash } = await seal(
     { device, signing: sender.signing },
-    place,
+    position,
     identities,
     { writtenAt, text },
     random,

@@ -174,7 +174,7 @@ async function resealed(vector: EnvelopeVector) {
   const recipients = await Promise.all(
     vector.recipients.map(({ account, device }) => identity(account, device)),
   );
-  const place = {
+  const position = {
     conversation: vector.conversation,
     account: vector.sender,
     cid: vector.cid,
@@ -184,7 +184,7 @@ async function resealed(vector: EnvelopeVector) {
   const own = await privateKeys(deviceVector(vector.sender, vector.device));
   const random = { messageKey: fromHex(vector.message_key), nonce: fromHex(vector.nonce) };
   const content = { writtenAt: vector.written_at, text: vector.text };
-  return (await seal(own, place, recipients, content, random)).envelope;
+  return (await seal(own, position, recipients, content, random)).envelope;
 }
 
 /** Written out once more, as docs/E2E.md says it. */

@@ -11,12 +11,12 @@ import type {
 } from "../../protocol/wire";
 import type { Archive, Change, Clock } from "../ports";
 import type { Directory } from "./directory";
-import { type IntakeParts, takeIn } from "./intake";
+import { type ReceiveParts, receive } from "./receive";
 import { NAMELESS, rename } from "./naming";
 import { type ConversationRecord, conversationOf, peerOf } from "./records";
 import { START } from "../../crypto";
 
-export interface InboxParts extends IntakeParts {
+export interface InboxParts extends ReceiveParts {
   readonly api: Api;
   readonly clock: Clock;
   readonly changed: (conversation: ConversationId) => void;
@@ -133,7 +133,7 @@ export class Inbox {
   async #message(message: PrivateMessage): Promise<Change[]> {
     const peer = peerOf(message.conversation, this.#parts.me);
     if (peer === undefined) return [];
-    const changes = await takeIn(this.#parts, message);
+    const changes = await receive(this.#parts, message);
     const before = await this.#conversation(message.conversation, peer);
     const record: ConversationRecord = {
       ...before,

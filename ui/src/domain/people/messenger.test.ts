@@ -255,7 +255,7 @@ describe("a connection that the server closes for good", () => {
 
   test("and an upgrade that fails are asked about, too: a browser does not show why", async () => {
     const ada = await start("ada");
-    server.refuseUpgrades = true;
+    server.refuseHandshakes = true;
     server.cut("ada");
     expect(ada.standing.asked).toBe(0);
     server.clock.advance(0);

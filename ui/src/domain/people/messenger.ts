@@ -23,14 +23,14 @@ import type { Archive, Clock } from "../ports";
 import type { Trouble } from "../problems";
 import { Serial } from "../serial";
 import { Directory, type DeviceChanges } from "./directory";
-import { Enrolment } from "./enrolment";
+import { Registration } from "./registration";
 import { Inbox, emptyConversation } from "./inbox";
 import { noticeChange } from "./notices";
 import { Outbox } from "./outbox";
 import { type Found, NAMELESS, find } from "./naming";
 import { Presence } from "./presence";
 import { type NoticeKind, conversationOf } from "./records";
-import { Reading, type Summary, type Thread } from "./thread";
+import { ConversationReader, type Summary, type Conversation } from "./conversation";
 
 export interface MessengerParts {
   readonly api: Api;
@@ -55,7 +55,7 @@ export class Messenger {
   /** Undefined until the archive was read. */
   readonly summaries = new Cell<readonly Summary[] | undefined>(undefined);
   /** The conversation that is open. */
-  readonly thread = new Cell<Thread | undefined>(undefined);
+  readonly conversation = new Cell<Conversation | undefined>(undefined);
   /** Devices of the own account that came or went: worth a word. */
   readonly ownChanges = new Cell<DeviceChanges | undefined>(undefined);
   /** Who was verified, and with which safety number. */
@@ -69,10 +69,10 @@ export class Messenger {
   readonly keys: OwnKeys;
   readonly me: AccountId;
   readonly #parts: MessengerParts;
-  readonly #enrolment: Enrolment;
+  readonly #registration: Registration;
   readonly #serial = new Serial();
   readonly #inbox: Inbox;
-  readonly #reading: Reading;
+  readonly #reader: ConversationReader;
   readonly #live: Live;
   /** An event could not be taken in: those after it must not overtake it. */
   #stumbled = false;
@@ -99,7 +99,7 @@ export class Messenger {
     this.me = me;
     this.keys = keys;
     this.presence = new Presence(me, clock);
-    this.#enrolment = new Enrolment(api, keys);
+    this.#registration = new Registration(api, keys);
     this.directory = new Directory(
       api,
       archive,
@@ -107,7 +107,7 @@ export class Messenger {
       (account, username) =>
         void this.#serial.run(() => this.#inbox.named(account, username)).catch(() => undefined),
     );
-    this.#reading = new Reading(archive, keys, me);
+    this.#reader = new ConversationReader(archive, keys, me);
     const ownName = (username: string) => parts.account.renamed(username);
     this.#inbox = new Inbox({
       api,
@@ -124,7 +124,7 @@ export class Messenger {
       welcome: (frame) => void this.#welcome(frame),
       event: (position, event) => void this.#event(position, event),
       notice: (notice) => this.presence.take(notice),
-      refused: () => this.#enrolment.forget(),
+      refused: () => this.#registration.forget(),
       // A browser does not show why an upgrade failed: it may be that the account is no more.
       unopened: () => void parts.account.confirm(),
       state: (state) => this.#state(state),
@@ -145,7 +145,7 @@ export class Messenger {
 
   /** Why this device is not let in. */
   get trouble(): Readable<Trouble | undefined> {
-    return this.#enrolment.trouble;
+    return this.#registration.trouble;
   }
 
   start(): void {
@@ -182,29 +182,29 @@ export class Messenger {
     this.#open = { id, limit: PAGE };
     this.directory.forget(peer);
     if (!(await this.#parts.archive.get("conversations", id))) await this.#begin(id, peer);
-    await this.#refreshThread();
+    await this.#refreshConversation();
     await this.#watch();
     await this.outbox.check(peer).catch(() => undefined);
   }
 
   close(): void {
     this.#open = undefined;
-    this.thread.set(undefined);
+    this.conversation.set(undefined);
   }
 
   async older(): Promise<void> {
     if (this.#open) this.#open.limit += PAGE;
-    await this.#refreshThread();
+    await this.#refreshConversation();
   }
 
   async write(text: string): Promise<void> {
-    const thread = this.thread.value;
-    if (thread) await this.outbox.write(thread.conversation, text);
+    const conversation = this.conversation.value;
+    if (conversation) await this.outbox.write(conversation.record, text);
   }
 
   /** What was shown of the open conversation was seen by a person. */
   async seen(): Promise<void> {
-    const conversation = this.thread.value?.conversation;
+    const conversation = this.conversation.value?.record;
     if (!conversation || conversation.lastSeq <= conversation.readUpto) return;
     const { id, lastSeq: upto } = conversation;
     if (!(await this.#ask({ type: "read", conversation: id, upto }))) return;
@@ -254,7 +254,7 @@ export class Messenger {
   }
 
   async #hello(): Promise<{ device: string; resume?: number }> {
-    if (await this.#enrolment.ensure()) this.directory.forget(this.me);
+    if (await this.#registration.ensure()) this.directory.forget(this.me);
     // What is being taken in moves the position on.
     await this.#serial.idle();
     this.#stumbled = false;
@@ -324,7 +324,7 @@ export class Messenger {
 
   async #watch(): Promise<void> {
     const peers = (this.summaries.value ?? []).map(({ conversation }) => conversation.peer);
-    const open = this.thread.value?.conversation.peer;
+    const open = this.conversation.value?.record.peer;
     const users = [...new Set(open === undefined ? peers : [open, ...peers])].slice(0, 500);
     const request: Request = { type: "watch", users };
     this.#live.probeWith(request);
@@ -363,15 +363,15 @@ export class Messenger {
   }
 
   async #changed(conversation: ConversationId): Promise<void> {
-    if (this.#open?.id === conversation) await this.#refreshThread();
+    if (this.#open?.id === conversation) await this.#refreshConversation();
     await this.#refreshSummaries();
   }
 
-  async #refreshThread(): Promise<void> {
+  async #refreshConversation(): Promise<void> {
     const open = this.#open;
     if (!open) return;
-    const thread = await this.#reading.thread(open.id, open.limit);
-    if (this.#open === open) this.thread.set(thread);
+    const conversation = await this.#reader.conversation(open.id, open.limit);
+    if (this.#open === open) this.conversation.set(conversation);
   }
 
   async #refreshVerified(): Promise<void> {
@@ -387,7 +387,7 @@ export class Messenger {
     used.sort((a, b) => (a.updatedAt < b.updatedAt ? 1 : -1));
     const known = new Set(this.summaries.value?.map(({ conversation }) => conversation.id));
     this.summaries.set(
-      await Promise.all(used.map((conversation) => this.#reading.summary(conversation))),
+      await Promise.all(used.map((conversation) => this.#reader.summary(conversation))),
     );
     if (this.connection.value.kind === "online" && used.some(({ id }) => !known.has(id)))
       await this.#watch();

@@ -51,7 +51,7 @@ describe("a name that passes from one person to another", () => {
       expect(ada.messenger.summaries.value?.[0]?.conversation.username).toBe("robert"),
     );
     await openWith(ada, "bob");
-    expect(ada.messenger.thread.value?.conversation).toMatchObject({
+    expect(ada.messenger.conversation.value?.record).toMatchObject({
       username: "robert",
       formerly: ["bob"],
     });
@@ -83,7 +83,7 @@ describe("a name that passes from one person to another", () => {
       namesake: undefined,
     });
     await openWith(ada, "mallory");
-    expect(ada.messenger.thread.value?.namesake).toMatchObject(known);
+    expect(ada.messenger.conversation.value?.namesake).toMatchObject(known);
   });
 
   test("a server that keeps the rename to itself cannot pass a stranger off", async () => {

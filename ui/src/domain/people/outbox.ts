@@ -7,7 +7,7 @@ import { Cell } from "../observable";
 import type { Archive, Clock } from "../ports";
 import type { Serial } from "../serial";
 import type { Directory } from "./directory";
-import { confirm } from "./intake";
+import { confirm } from "./receive";
 import { type ConversationRecord, type OutboxRecord, PENDING, messageId } from "./records";
 
 /** Why nothing is sent to a person at present. */
@@ -152,14 +152,14 @@ export class Outbox {
       );
       if (text === undefined) return undefined;
       const before = conversation.sent;
-      const place = {
+      const position = {
         conversation: conversation.id,
         account: me,
         cid: record.cid,
         counter: before.counter + 1,
         previous: before.hash,
       };
-      const { envelope, hash } = await seal(keys, place, recipients, {
+      const { envelope, hash } = await seal(keys, position, recipients, {
         writtenAt: record.writtenAt,
         text,
       });
@@ -168,7 +168,7 @@ export class Outbox {
         { table: "outbox", put: sealed },
         {
           table: "conversations",
-          put: { ...conversation, sent: { counter: place.counter, hash } },
+          put: { ...conversation, sent: { counter: position.counter, hash } },
         },
       ]);
       return sealed;

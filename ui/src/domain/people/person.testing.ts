@@ -8,7 +8,7 @@ import { Api, Http } from "../../net";
 import type { Archive, Archives } from "../ports";
 import { Messenger } from "./messenger";
 import { TestServer } from "./server.testing";
-import type { Line } from "./thread";
+import type { Line } from "./conversation";
 
 /** The server of the test that runs. */
 export let server: TestServer;
@@ -81,7 +81,7 @@ export async function openWith({ messenger }: Person, peer: string): Promise<voi
 }
 
 export const lines = ({ messenger }: Person): readonly Line[] =>
-  messenger.thread.value?.lines ?? [];
+  messenger.conversation.value?.lines ?? [];
 export const texts = (person: Person) =>
   lines(person).flatMap((line) => (line.kind === "text" ? [line.text] : []));
 export const notices = (person: Person) =>

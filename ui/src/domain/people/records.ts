@@ -1,6 +1,6 @@
 // What is kept on this device. Texts are locked; names and numbers, which the server knows anyway, are not.
 
-import type { Locked, Link, OwnKeys, Refusal } from "../../crypto";
+import type { Locked, ChainHead, OwnKeys, Refusal } from "../../crypto";
 import type {
   AccountId,
   ClientMessageId,
@@ -34,7 +34,7 @@ export interface ConversationRecord {
   readonly peerReadUpto: number;
   readonly updatedAt: string;
   /** This device's last envelope here. */
-  readonly sent: Link;
+  readonly sent: ChainHead;
 }
 
 /** Why there is nothing to show. */
@@ -83,7 +83,7 @@ export interface ChainRecord {
   readonly conversation: ConversationId;
   readonly sender: AccountId;
   readonly device: DeviceId;
-  readonly link: Link;
+  readonly link: ChainHead;
 }
 
 export interface PinnedDevice extends DeviceKeys {
@@ -110,7 +110,7 @@ export interface OutboxRecord {
   readonly order: number;
   readonly writtenAt: number;
   /** Sealed once; every attempt sends the same envelope. */
-  readonly sealed?: { readonly envelope: Envelope; readonly before: Link };
+  readonly sealed?: { readonly envelope: Envelope; readonly before: ChainHead };
 }
 
 /** Messages that are being sent come after everything that has a `seq`. */

@@ -36,7 +36,7 @@ export class TestServer {
   /** Refuses `send` for good. */
   refuseSends = false;
   /** Sockets close before they open. */
-  refuseUpgrades = false;
+  refuseHandshakes = false;
   recovers = true;
   /** Devices that can never be registered again. */
   readonly removed = new Set<string>();
@@ -76,7 +76,7 @@ export class TestServer {
     return (events: SocketEvents) => {
       const seat: Seat = { account, events, device: undefined };
       this.#seats.add(seat);
-      queueMicrotask(() => (this.refuseUpgrades ? this.cut(account) : events.opened()));
+      queueMicrotask(() => (this.refuseHandshakes ? this.cut(account) : events.opened()));
       return {
         send: (text: string) => this.#receive(seat, JSON.parse(text) as ClientFrame),
         close: () => void this.#seats.delete(seat),

@@ -5,7 +5,7 @@ import type { RunEvent, RunId, SessionId } from "../../protocol/wire";
 import { Cell } from "../observable";
 import { type Trouble, troubleOf, troubleOfProblem } from "../problems";
 
-export interface Turn {
+export interface ChatMessage {
   readonly id: string;
   readonly role: "user" | "assistant";
   readonly content: string;
@@ -15,16 +15,16 @@ export interface Turn {
   readonly trouble?: Trouble;
 }
 
-export interface DialogueState {
+export interface ChatSessionState {
   readonly session: SessionId;
   readonly phase: "loading" | "ready" | "unreachable";
-  readonly turns: readonly Turn[];
+  readonly messages: readonly ChatMessage[];
   /** The connection of the answer that is being written was lost and is being restored. */
   readonly interrupted: boolean;
   readonly trouble?: Trouble;
 }
 
-export interface DialogueParts {
+export interface ChatSessionParts {
   readonly api: Api;
   readonly http: Http;
   readonly clock: Clock;
@@ -37,19 +37,19 @@ export interface DialogueParts {
   readonly titled: (session: SessionId, title: string) => void;
 }
 
-export class Dialogue {
-  readonly state: Cell<DialogueState>;
-  readonly #parts: DialogueParts;
+export class ChatSession {
+  readonly state: Cell<ChatSessionState>;
+  readonly #parts: ChatSessionParts;
   #abort: AbortController | undefined;
   #run: RunId | undefined;
   #stopWanted = false;
 
-  constructor(parts: DialogueParts, session: SessionId) {
+  constructor(parts: ChatSessionParts, session: SessionId) {
     this.#parts = parts;
-    this.state = new Cell<DialogueState>({
+    this.state = new Cell<ChatSessionState>({
       session,
       phase: "loading",
-      turns: [],
+      messages: [],
       interrupted: false,
     });
   }
@@ -75,10 +75,12 @@ export class Dialogue {
         this.#parts.api.session(this.session),
         this.#parts.api.history(this.session),
       ]);
-      const turns = history.messages.map(({ id, role, content, created_at: at }): Turn => {
-        return { id, role, content, at, reasoning: "", state: "done" };
-      });
-      this.#change({ phase: "ready", turns, interrupted: false });
+      const messages = history.messages.map(
+        ({ id, role, content, created_at: at }): ChatMessage => {
+          return { id, role, content, at, reasoning: "", state: "done" };
+        },
+      );
+      this.#change({ phase: "ready", messages, interrupted: false });
       if (info.active_run !== undefined) await this.#read({ kind: "run", run: info.active_run });
     } catch (error) {
       if (error instanceof ProblemError && error.status === 404) return this.begin();
@@ -88,9 +90,12 @@ export class Dialogue {
 
   async ask(message: string, model: string | undefined): Promise<void> {
     if (this.writing) return;
-    const question = this.#turn("user", message, "done");
+    const question = this.#message("user", message, "done");
     this.#change({
-      turns: [...this.state.value.turns.filter((turn) => turn.state !== "failed"), question],
+      messages: [
+        ...this.state.value.messages.filter((message) => message.state !== "failed"),
+        question,
+      ],
     });
     const request = {
       session_id: this.session,
@@ -102,11 +107,11 @@ export class Dialogue {
 
   /** Asks the last question once more. */
   async retry(model: string | undefined): Promise<void> {
-    const { turns } = this.state.value;
-    const at = turns.findLastIndex((turn) => turn.role === "user");
-    const question = turns[at];
+    const { messages } = this.state.value;
+    const at = messages.findLastIndex((message) => message.role === "user");
+    const question = messages[at];
     if (!question || this.writing) return;
-    this.#change({ turns: turns.slice(0, at) });
+    this.#change({ messages: messages.slice(0, at) });
     await this.ask(question.content, model);
   }
 
@@ -126,8 +131,8 @@ export class Dialogue {
     this.#abort = abort;
     this.#run = source.kind === "run" ? source.run : undefined;
     this.#stopWanted = false;
-    const writing = this.#turn("assistant", "", "writing");
-    this.#change({ turns: [...this.state.value.turns, writing] });
+    const writing = this.#message("assistant", "", "writing");
+    this.#change({ messages: [...this.state.value.messages, writing] });
     const listener = {
       event: (event: RunEvent) => this.#event(event),
       interrupted: (interrupted: boolean) => this.#change({ interrupted }),
@@ -156,11 +161,11 @@ export class Dialogue {
         return;
       case "text.delta":
         return this.#last({
-          content: (this.state.value.turns.at(-1)?.content ?? "") + event.data.text,
+          content: (this.state.value.messages.at(-1)?.content ?? "") + event.data.text,
         });
       case "reasoning.delta":
         return this.#last({
-          reasoning: (this.state.value.turns.at(-1)?.reasoning ?? "") + event.data.text,
+          reasoning: (this.state.value.messages.at(-1)?.reasoning ?? "") + event.data.text,
         });
       case "title":
         return this.#parts.titled(this.session, event.data.title);
@@ -181,18 +186,18 @@ export class Dialogue {
     }
   }
 
-  #turn(role: Turn["role"], content: string, state: Turn["state"]): Turn {
+  #message(role: ChatMessage["role"], content: string, state: ChatMessage["state"]): ChatMessage {
     const at = new Date(this.#parts.clock.now()).toISOString();
     return { id: this.#parts.newId(), role, content, reasoning: "", at, state };
   }
 
-  #last(change: Partial<Turn>): void {
-    const { turns } = this.state.value;
-    const last = turns.at(-1);
-    if (last) this.#change({ turns: [...turns.slice(0, -1), { ...last, ...change }] });
+  #last(change: Partial<ChatMessage>): void {
+    const { messages } = this.state.value;
+    const last = messages.at(-1);
+    if (last) this.#change({ messages: [...messages.slice(0, -1), { ...last, ...change }] });
   }
 
-  #change(change: Partial<DialogueState>): void {
+  #change(change: Partial<ChatSessionState>): void {
     this.state.update((state) => ({ ...state, ...change }));
   }
 }

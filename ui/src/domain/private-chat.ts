@@ -5,14 +5,14 @@ import type { DeviceId, Me } from "../protocol/wire";
 import { Cell } from "./observable";
 import type { Account } from "./account";
 import { Messenger } from "./people/messenger";
-import type { Archives, Clock, Turn } from "./ports";
+import type { Archives, Clock, TabLock } from "./ports";
 import { type Trouble, troubleOf } from "./problems";
 
 export type PrivateState =
   | { readonly kind: "nameless" }
   | { readonly kind: "starting" }
   /** Another page of this browser profile runs it. */
-  | { readonly kind: "elsewhere" }
+  | { readonly kind: "other-tab" }
   | { readonly kind: "running"; readonly messenger: Messenger }
   | { readonly kind: "broken"; readonly trouble: Trouble };
 
@@ -23,7 +23,7 @@ export interface PrivateParts {
   readonly clock: Clock;
   readonly random: () => number;
   readonly openSocket: OpenSocket;
-  readonly turn: Turn;
+  readonly tabLock: TabLock;
 }
 
 export class PrivateChat {
@@ -52,9 +52,9 @@ export class PrivateChat {
     const overtaken = () => attempt !== this.#attempt;
     this.state.set({ kind: "starting" });
     try {
-      const turn = await this.#parts.turn.take(me.account_id, () => this.#lost(me), insist);
+      const lock = await this.#parts.tabLock.acquire(me.account_id, () => this.#lost(me), insist);
       if (overtaken()) return;
-      if (turn === "elsewhere") return this.#elsewhere(me);
+      if (lock === "other-tab") return this.#waitForOtherTab(me);
       const archive = await this.#parts.archives.open(me.account_id);
       const messenger = await Messenger.create({ ...this.#parts, archive }, me.account_id);
       if (overtaken()) return archive.close();
@@ -82,15 +82,15 @@ export class PrivateChat {
 
   async #lost(me: Me): Promise<void> {
     // A sign-out has stopped it already and waits for no other turn.
-    if ((await this.stop()) !== undefined) this.#elsewhere(me);
+    if ((await this.stop()) !== undefined) this.#waitForOtherTab(me);
   }
 
   /** Goes on when the other page is gone, unless that page has signed out. */
-  #elsewhere(me: Me): void {
-    this.state.set({ kind: "elsewhere" });
-    void this.#parts.turn.freed(me.account_id).then(async () => {
-      if (this.state.value.kind !== "elsewhere" || !(await this.#parts.account.confirm())) return;
-      if (this.state.value.kind === "elsewhere") await this.start(me);
+  #waitForOtherTab(me: Me): void {
+    this.state.set({ kind: "other-tab" });
+    void this.#parts.tabLock.released(me.account_id).then(async () => {
+      if (this.state.value.kind !== "other-tab" || !(await this.#parts.account.confirm())) return;
+      if (this.state.value.kind === "other-tab") await this.start(me);
     });
   }
 }

@@ -5,7 +5,7 @@ import { type Api, ProblemError } from "../../net";
 import { Cell } from "../observable";
 import { type Trouble, troubleOf } from "../problems";
 
-export class Enrolment {
+export class Registration {
   readonly trouble = new Cell<Trouble | undefined>(undefined);
   readonly #api: Api;
   readonly #keys: OwnKeys;

@@ -1,6 +1,6 @@
 // Whose turn it is among the pages of one browser profile: a Web Lock, and a channel to ask for it politely.
 
-import type { Turn } from "../domain/ports";
+import type { TabLock } from "../domain/ports";
 
 /** A page that does not answer (frozen, perhaps) loses its turn after so many milliseconds. */
 const PATIENCE = 3_000;
@@ -8,15 +8,15 @@ const PATIENCE = 3_000;
 /** A page that is being reloaded lets go of its turn well within so many milliseconds. */
 const SETTLED = 1_000;
 
-export const browserTurn: Turn = {
-  async take(name, lost, insist) {
+export const browserTabLock: TabLock = {
+  async acquire(name, lost, insist) {
     const lock = lockOf(name);
     const channel = new BroadcastChannel(lock);
     if (await hold(lock, channel, { ifAvailable: true }, lost)) return "taken";
     if (await hold(lock, channel, { signal: AbortSignal.timeout(SETTLED) }, lost)) return "taken";
     if (!insist) {
       channel.close();
-      return "elsewhere";
+      return "other-tab";
     }
     channel.postMessage("leave");
     const patience = AbortSignal.timeout(PATIENCE);
@@ -24,7 +24,7 @@ export const browserTurn: Turn = {
     if (!polite) await hold(lock, channel, { steal: true }, lost);
     return "taken";
   },
-  async freed(name) {
+  async released(name) {
     await navigator.locks.request(lockOf(name), () => undefined);
   },
 };

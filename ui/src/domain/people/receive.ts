@@ -23,7 +23,7 @@ import {
   peerOf,
 } from "./records";
 
-export interface IntakeParts {
+export interface ReceiveParts {
   readonly archive: Archive;
   readonly directory: Directory;
   readonly me: AccountId;
@@ -35,7 +35,7 @@ type Opened =
   | { readonly kind: "problem"; readonly problem: MessageProblem };
 
 /** The changes that this message brings; empty when it is known or concerns no one here. */
-export async function takeIn(parts: IntakeParts, message: PrivateMessage): Promise<Change[]> {
+export async function receive(parts: ReceiveParts, message: PrivateMessage): Promise<Change[]> {
   const { archive, me, keys } = parts;
   const peer = peerOf(message.conversation, me);
   if (peer === undefined || (message.sender !== me && message.sender !== peer)) return [];
@@ -70,7 +70,7 @@ export function confirm(record: MessageRecord, seq: number, at: string, cid: str
 }
 
 async function prove(
-  parts: IntakeParts,
+  parts: ReceiveParts,
   message: PrivateMessage,
   changes: Change[],
 ): Promise<Opened> {
@@ -101,7 +101,7 @@ async function prove(
 }
 
 async function warnings(
-  { directory, me }: IntakeParts,
+  { directory, me }: ReceiveParts,
   conversation: string,
   step: Step,
   recipients: readonly { account: AccountId; device: string; fingerprint: Uint8Array }[],

@@ -27,8 +27,8 @@ export type Line = { readonly id: string; readonly at: string; readonly mine: bo
   | Notice
 );
 
-export interface Thread {
-  readonly conversation: ConversationRecord;
+export interface Conversation {
+  readonly record: ConversationRecord;
   readonly lines: readonly Line[];
   readonly more: boolean;
   /** Another person whom this device knows, or knew, by this person's name. */
@@ -43,7 +43,7 @@ export interface Summary {
 
 const SUMMARY_DEPTH = 50;
 
-export class Reading {
+export class ConversationReader {
   readonly #archive: Archive;
   readonly #keys: OwnKeys;
   readonly #me: string;
@@ -56,13 +56,13 @@ export class Reading {
     this.#me = me;
   }
 
-  async thread(id: ConversationId, limit: number): Promise<Thread | undefined> {
+  async conversation(id: ConversationId, limit: number): Promise<Conversation | undefined> {
     const conversation = await this.#archive.get("conversations", id);
     if (!conversation) return undefined;
     const records = await this.#archive.latest(id, limit);
     const lines = await Promise.all(records.map((record) => this.#line(record, conversation)));
     const namesake = namesakeOf(conversation, await this.#archive.all("conversations"));
-    return { conversation, lines, more: records.length === limit, namesake };
+    return { record: conversation, lines, more: records.length === limit, namesake };
   }
 
   async summary(conversation: ConversationRecord): Promise<Summary> {
@@ -94,12 +94,12 @@ export class Reading {
 
   async #text(record: MessageRecord): Promise<string> {
     if (record.body.kind !== "text") return "";
-    const place = `${record.conversation}/${record.id}`;
+    const context = `${record.conversation}/${record.id}`;
     const text =
-      this.#opened.get(place) ??
-      (await unlock(this.#keys.history, place, record.body.locked)) ??
+      this.#opened.get(context) ??
+      (await unlock(this.#keys.history, context, record.body.locked)) ??
       "";
-    this.#opened.set(place, text);
+    this.#opened.set(context, text);
     return text;
   }
 }
