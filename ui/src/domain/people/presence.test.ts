@@ -6,17 +6,17 @@ const user = (account_id: string, username: string) => ({ account_id, username }
 
 test("the lobby holds each account once, under the name it has now", () => {
   const presence = new Presence("ada", new TestClock());
-  presence.take({
+  presence.apply({
     kind: "lobby",
     users: [user("ada", "ada"), user("b", "bob"), user("c", "cleo")],
   });
-  presence.take({ kind: "lobby_change", user: user("b", "robert"), present: true });
+  presence.apply({ kind: "lobby_change", user: user("b", "robert"), present: true });
   expect(presence.lobby.value).toEqual([user("c", "cleo"), user("b", "robert")]);
   // Another account with the name that became free is another person.
-  presence.take({ kind: "lobby_change", user: user("m", "bob"), present: true });
+  presence.apply({ kind: "lobby_change", user: user("m", "bob"), present: true });
   expect(presence.lobby.value).toEqual([user("m", "bob"), user("c", "cleo"), user("b", "robert")]);
-  presence.take({ kind: "lobby_change", user: user("b", "bob"), present: false });
+  presence.apply({ kind: "lobby_change", user: user("b", "bob"), present: false });
   expect(presence.lobby.value).toEqual([user("m", "bob"), user("c", "cleo")]);
-  presence.take({ kind: "lobby_change", user: user("ada", "adele"), present: true });
+  presence.apply({ kind: "lobby_change", user: user("ada", "adele"), present: true });
   expect(presence.lobby.value).toEqual([user("m", "bob"), user("c", "cleo")]);
 });

@@ -21,7 +21,7 @@ export class Presence {
     this.#clock = clock;
   }
 
-  take(notice: Notice): void {
+  apply(notice: Notice): void {
     switch (notice.kind) {
       case "lobby":
         return this.#setLobby(notice.users);
