@@ -1,9 +1,9 @@
-// Which page the address names. Links are real links; clicks on them stay in the page.
+// Maps URLs to pages. Links are real links; clicks on them are handled without a page load.
 
 import { Cell } from "../domain/observable";
 import type { AccountId } from "../protocol/wire";
 
-/** A conversation's address names the account. One that names a username, as old ones did, has to be looked up first. */
+/** A conversation's URL contains the account id. A URL with a username must be resolved first. */
 export type Person = { readonly account: AccountId } | { readonly username: string };
 
 export type Route =
@@ -69,7 +69,7 @@ export function pathOf(route: Route): string {
   }
 }
 
-/** As the server makes account ids; a username of this form cannot be reached by an address. */
+/** Account ids are 32 hex digits. A username of this form is not reachable by URL. */
 function personOf(part: string): Person {
   return /^[0-9a-f]{32}$/.test(part) ? { account: part } : { username: part };
 }

@@ -1,4 +1,4 @@
-// Short words that come and go.
+// Short messages that disappear after a few seconds.
 
 import { Cell } from "../domain/observable";
 

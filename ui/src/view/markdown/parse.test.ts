@@ -4,7 +4,7 @@ import { parseMarkdown } from "./parse";
 const text = (content: string) => ({ kind: "text", text: content });
 const paragraph = (...children: unknown[]) => ({ kind: "paragraph", children });
 
-test("blocks and what stands in them", () => {
+test("blocks and inline content", () => {
   expect(
     parseMarkdown("# Title\n\nSome **bold** and `code`.\n\n```rust\nfn main() {}\n```\n\n---"),
   ).toEqual([
@@ -21,7 +21,7 @@ test("blocks and what stands in them", () => {
   ]);
 });
 
-test("lists keep their numbers and ticks", () => {
+test("lists keep their numbers and checkboxes", () => {
   expect(parseMarkdown("3. three\n4. four")).toMatchObject([
     { kind: "list", ordered: true, start: 3 },
   ]);
@@ -48,17 +48,17 @@ test("HTML stays text", () => {
   }
 });
 
-test("a picture is a link, never loaded", () => {
+test("an image becomes a link and is never loaded", () => {
   expect(parseMarkdown("![A cat](https://evil.example/cat.png)")).toEqual([
     paragraph({
       kind: "link",
       href: "https://evil.example/cat.png",
-      children: [text("Picture: A cat")],
+      children: [text("Image: A cat")],
     }),
   ]);
 });
 
-test("only links to the web and to mailboxes are links", () => {
+test("only http, https and mailto links are links", () => {
   for (const href of [
     "javascript:alert(1)",
     "JaVaScRiPt:alert(1)",
@@ -76,7 +76,7 @@ test("only links to the web and to mailboxes are links", () => {
   }
 });
 
-test("half a text, as it streams in, is drawn as far as it goes", () => {
+test("partial text is rendered while it streams in", () => {
   const whole = "Some **bold** text\n\n```js\nlet x = 1;\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |";
   for (let length = 0; length <= whole.length; length += 1) {
     expect(() => parseMarkdown(whole.slice(0, length)), `${length}`).not.toThrow();
@@ -84,6 +84,6 @@ test("half a text, as it streams in, is drawn as far as it goes", () => {
   expect(parseMarkdown("```js\nlet x")).toEqual([{ kind: "code", language: "js", text: "let x" }]);
 });
 
-test("entities are the letters they stand for", () => {
+test("HTML entities are decoded", () => {
   expect(parseMarkdown("a &amp; b &lt;c&gt;")).toEqual([paragraph(text("a & b <c>"))]);
 });

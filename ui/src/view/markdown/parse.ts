@@ -1,4 +1,4 @@
-// Markdown to a tree of plain data. Nothing here becomes HTML: components draw it, so there is nothing to sanitise.
+// Parses Markdown into plain data. Components render it, so there is no HTML to sanitise.
 
 import { type Token, type Tokens, lexer } from "marked";
 
@@ -118,15 +118,15 @@ function inline(token: Tokens.Generic): Inline | undefined {
   }
 }
 
-/** Only links to the web and to a mailbox; anything else is shown as the text it is. */
+/** Only http, https and mailto links. Everything else is shown as text. */
 function link({ href, tokens, raw }: Tokens.Link): Inline {
   return isSafe(href) ? { kind: "link", href, children: inlines(tokens) } : plain(raw);
 }
 
-/** A remote picture is never loaded: it would tell its server who reads. A link stands in for it. */
+/** Remote images are never loaded, because that would reveal the reader to their server. They become links. */
 function image({ href, text, raw }: Tokens.Image): Inline {
   if (!isSafe(href)) return plain(raw);
-  return { kind: "link", href, children: [plain(text === "" ? "Picture" : `Picture: ${text}`)] };
+  return { kind: "link", href, children: [plain(text === "" ? "Image" : `Image: ${text}`)] };
 }
 
 function isSafe(href: string): boolean {

@@ -1,4 +1,4 @@
-// What is said in a conversation that neither person wrote.
+// Texts that the page itself shows in a conversation.
 
 import { sameName } from "../../domain/names";
 import type {
@@ -9,14 +9,14 @@ import type {
 } from "../../domain/people/records";
 
 const PROBLEMS: Record<MessageProblem, string> = {
-  malformed: "A message came that is not in the expected form. It was refused.",
-  misdirected: "A message came under wrong names. It was refused.",
-  forged: "A message came whose signature is not the sender’s. It was refused.",
-  undecryptable: "This message could not be decrypted.",
-  "unknown-device": "A message from an unknown device was refused.",
-  replay: "An old message was sent again. It was refused.",
+  malformed: "This message is damaged, so it can’t be shown.",
+  misdirected: "This message was blocked because its sender or conversation doesn’t match.",
+  forged: "This message was blocked because its signature isn’t valid.",
+  undecryptable: "This message can’t be decrypted.",
+  "unknown-device": "A message from an unknown device was blocked.",
+  replay: "An old message was sent again and blocked.",
   "not-for-this-device":
-    "This message was written before this device was known, so it cannot be read here.",
+    "This message was sent before this device was added, so you can’t read it here.",
 };
 
 export function problemText(problem: MessageProblem): string {
@@ -27,41 +27,39 @@ export function warningText(warning: Warning): string {
   switch (warning.kind) {
     case "gap":
       return warning.missing === 1
-        ? "One message before this one never arrived."
-        : `${warning.missing} messages before this one never arrived.`;
+        ? "A message before this one is missing."
+        : `${warning.missing} messages before this one are missing.`;
     case "fork":
-      return "This message does not continue the one before it. One of them may have been exchanged.";
+      return "This message doesn’t follow the one before it. One of them may have been replaced.";
     case "stranger":
-      return "This message was also encrypted for a device that is not listed. Compare safety numbers.";
+      return "This message was also encrypted for an unknown device. Compare safety numbers.";
   }
 }
 
-/** `name` is how the person is called now; a rename remembers both names. */
+/** `name` is the person's current name; a rename contains both names. */
 export function noticeText(line: Notice, name: string): string {
   if (line.notice === "renamed") return `${line.from} is now called ${line.to}.`;
   const { count } = line;
   switch (line.notice) {
     case "device-added":
-      return count === 1 ? `${name} uses a new device.` : `${name} uses ${count} new devices.`;
+      return count === 1 ? `${name} added a device.` : `${name} added ${count} devices.`;
     case "device-removed":
-      return count === 1
-        ? `${name} no longer uses a device.`
-        : `${name} no longer uses ${count} devices.`;
+      return count === 1 ? `${name} removed a device.` : `${name} removed ${count} devices.`;
     case "device-conflict":
-      return `The server lists other keys for a device of ${name}. Do not write until you have talked.`;
+      return `The keys of one of ${name}’s devices don’t match. Check with them another way before you reply.`;
     case "verified":
       return `You marked ${name} as verified.`;
     case "unverified":
-      return `${name} is no longer marked as verified.`;
+      return `${name} is no longer verified.`;
   }
 }
 
-/** Who is, or was, known by a name that another account has now. */
+/** Describes a contact who is, or was, known by a name that another account now has. */
 export function namesakeText(
   name: string,
   { username }: Pick<ConversationRecord, "username">,
 ): string {
   return sameName(username, name)
-    ? `You talked with a ${username} who has another account.`
-    : `The ${name} you talked with is called ${username} now.`;
+    ? `You’ve chatted with another ${username} before.`
+    : `The ${name} you chatted with is now called ${username}.`;
 }
