@@ -4,7 +4,7 @@ import globals from "globals";
 import ts from "typescript-eslint";
 import svelteConfig from "./svelte.config.js";
 
-/** What each layer must not import: view -> domain -> {net, crypto} -> protocol; platform is injected by main.ts. */
+/** Forbidden imports per layer: view -> domain -> {net, crypto} -> protocol; main.ts injects platform. */
 const forbidden = {
   protocol: ["crypto", "net", "domain", "platform", "view"],
   crypto: ["net", "domain", "platform", "view"],
@@ -55,7 +55,7 @@ export default ts.config(
     },
   },
   {
-    // The domain runs without a page.
+    // The domain runs without a DOM.
     files: ["src/domain/**/*.ts", "src/crypto/**/*.ts"],
     ignores: ["**/*.test.ts"],
     rules: {

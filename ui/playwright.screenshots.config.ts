@@ -1,7 +1,7 @@
 import { defineConfig } from "@playwright/test";
 import tests from "./playwright.config";
 
-// Not a test: it takes the pictures of docs/screenshots against a running Gatehouse.
+// Not a test: takes the screenshots in docs/screenshots from a running Gatehouse.
 export default defineConfig({
   ...tests,
   testDir: "scripts",

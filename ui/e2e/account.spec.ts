@@ -1,4 +1,4 @@
-// The account of a browser: made by the first write, kept whatever another site does, ended on purpose only.
+// The account of a browser: created by the first write, unaffected by other sites, ended only on purpose.
 
 import { type Response, expect, test } from "@playwright/test";
 import type { Me } from "../src/protocol/wire";
@@ -6,7 +6,7 @@ import {
   type Person,
   anotherPage,
   arrive,
-  comeIn,
+  signUp,
   expectNoComplaints,
   expectOnlyComplaints,
   freshName,
@@ -14,8 +14,8 @@ import {
   say,
 } from "./person";
 
-const welcome = { name: "What is on your mind?" };
-const chooseName = { name: "What do people call you?" };
+const welcome = { name: "What can I help with?" };
+const chooseName = { name: "Choose a username" };
 const removed = { name: "This device was removed" };
 
 async function accountOf({ page }: Person): Promise<string> {
@@ -23,14 +23,14 @@ async function accountOf({ page }: Person): Promise<string> {
   return me.account_id;
 }
 
-test("a visit makes no account and asks nothing that is refused; the first question makes one", async () => {
+test("a visit creates no account and no request fails; the first question creates one", async () => {
   const person = await arrive();
   const { page } = person;
   const requests: string[] = [];
   page.on("request", (request) =>
     requests.push(`${request.method()} ${new URL(request.url()).pathname}`),
   );
-  const asked = () => requests.filter((request) => request.includes("/api/"));
+  const sent = () => requests.filter((request) => request.includes("/api/"));
   for (const [path, heading] of [
     ["/", welcome],
     ["/people", chooseName],
@@ -39,8 +39,8 @@ test("a visit makes no account and asks nothing that is refused; the first quest
   ] as const) {
     await page.goto(path);
     await expect(page.getByRole("heading", heading)).toBeVisible();
-    await expect.poll(asked).toContain("GET /api/models");
-    expect(new Set(asked())).toEqual(new Set(["GET /api/models"]));
+    await expect.poll(sent).toContain("GET /api/models");
+    expect(new Set(sent())).toEqual(new Set(["GET /api/models"]));
   }
   await expect(page.getByText("No chats yet")).toBeVisible();
   expect(await person.context.cookies()).toEqual([]);
@@ -52,7 +52,7 @@ test("a visit makes no account and asks nothing that is refused; the first quest
     "done",
   );
   const account = await accountOf(person);
-  expect(asked().filter((request) => request.startsWith("POST"))).toEqual([
+  expect(sent().filter((request) => request.startsWith("POST"))).toEqual([
     "POST /api/me",
     "POST /api/chat",
   ]);
@@ -63,7 +63,7 @@ test("a visit makes no account and asks nothing that is refused; the first quest
   await person.leave();
 });
 
-test("two tabs that write at the same moment have one account", async () => {
+test("two tabs that write at the same time share one account", async () => {
   const person = await arrive();
   const tabs = [person.page, await anotherPage(person)];
   for (const page of tabs) {
@@ -93,10 +93,10 @@ test("two tabs that write at the same moment have one account", async () => {
   await person.leave();
 });
 
-test("a link on another site takes no visitor's account", async () => {
+test("a link on another site cannot replace a visitor's account", async () => {
   const ada = await arrive();
   const name = freshName("ada");
-  await comeIn(ada, name);
+  await signUp(ada, name);
   const cookies = async () => (await ada.context.cookies(gatehouseUrl())).map(({ value }) => value);
   const before = await cookies();
   expect(before).toHaveLength(1);
@@ -126,7 +126,7 @@ test("a link on another site takes no visitor's account", async () => {
     }
   }
   expect(await cookies()).toEqual(before);
-  // A link to the page itself is answered with the page, which knows its account.
+  // A link to the page itself opens it with its account.
   await page.route("https://elsewhere.example/page", (route) =>
     route.fulfill({ contentType: "text/html", body: `<a href="${url("/settings")}">settings</a>` }),
   );
@@ -135,17 +135,17 @@ test("a link on another site takes no visitor's account", async () => {
   await expect(page.getByLabel("Username")).toHaveValue(name);
   await page.close();
   await ada.page.reload();
-  await expect(ada.page.getByText(`You are ${name}`)).toBeVisible();
+  await expect(ada.page.getByText(`Signed in as ${name}`)).toBeVisible();
   expect(await accountOf(ada)).toBe(account);
   expectNoComplaints(ada);
   await ada.leave();
 });
 
-test("a copied profile that is removed stops, cannot come back, and starts as a new device", async () => {
+test("a removed copy of a profile stops, stays removed after a reload, and can start as a new device", async () => {
   const [ada, copy, bob] = await Promise.all([arrive(), arrive(), arrive()]);
   const names = { ada: freshName("ada"), bob: freshName("bob") };
-  await comeIn(ada, names.ada);
-  await comeIn(bob, names.bob);
+  await signUp(ada, names.ada);
+  await signUp(bob, names.bob);
   await ada.page
     .getByRole("list", { name: "Lobby" })
     .getByRole("link", { name: names.bob })
@@ -157,7 +157,7 @@ test("a copied profile that is removed stops, cannot come back, and starts as a 
     .click();
   await expect(bob.page.getByRole("log")).toContainText("From the laptop.");
 
-  // What a copied browser profile has: the cookie and the small settings.
+  // A copied browser profile has the cookie and localStorage.
   const { cookies, origins } = await ada.context.storageState();
   await copy.context.addCookies(cookies);
   await copy.page.goto("/settings");
@@ -165,8 +165,8 @@ test("a copied profile that is removed stops, cannot come back, and starts as a 
     for (const { name, value } of items) localStorage.setItem(name, value);
   }, origins[0]?.localStorage ?? []);
   await copy.page.goto("/people");
-  await expect(copy.page.getByText(`You are ${names.ada}`)).toBeVisible();
-  await expect(bob.page.getByText(`${names.ada} uses a new device.`)).toBeVisible();
+  await expect(copy.page.getByText(`Signed in as ${names.ada}`)).toBeVisible();
+  await expect(bob.page.getByText(`${names.ada} added a device.`)).toBeVisible();
 
   await ada.page
     .getByRole("navigation", { name: "Main" })
@@ -178,11 +178,11 @@ test("a copied profile that is removed stops, cannot come back, and starts as a 
   await expect(copy.page.getByRole("textbox")).toHaveCount(0);
   await expect(copy.page.getByRole("button")).toHaveCount(1);
   await expect(copy.page.getByRole("link")).toHaveCount(0);
-  await expect(bob.page.getByText(`${names.ada} no longer uses a device.`)).toBeVisible();
+  await expect(bob.page.getByText(`${names.ada} removed a device.`)).toBeVisible();
   await copy.page.reload();
   await expect(copy.page.getByRole("heading", removed)).toBeVisible();
 
-  // The device that removed it goes on as if nothing had been.
+  // The device that removed it is unaffected.
   await ada.page.goBack();
   await say(ada, names.bob, "Still here.");
   await expect(bob.page.getByRole("log")).toContainText("Still here.");
@@ -192,45 +192,48 @@ test("a copied profile that is removed stops, cannot come back, and starts as a 
   const databases = () => copy.page.evaluate(async () => (await indexedDB.databases()).length);
   expect(await databases()).toBe(1);
   await copy.page.getByRole("button", { name: "Start as a new device" }).click();
-  await copy.page.getByRole("dialog").getByRole("button", { name: "Delete and start" }).click();
+  await copy.page
+    .getByRole("dialog")
+    .getByRole("button", { name: "Delete and start over" })
+    .click();
   await expect(copy.page.getByRole("heading", welcome)).toBeVisible();
   await expect.poll(databases).toBe(0);
   expect(await copy.context.cookies()).toEqual([]);
-  await comeIn(copy, freshName("eve"));
+  await signUp(copy, freshName("eve"));
   expect(await accountOf(copy)).not.toBe(await accountOf(ada));
   expectNoComplaints(ada, bob);
   expectOnlyComplaints(copy, /401/);
   await Promise.all([ada.leave(), copy.leave(), bob.leave()]);
 });
 
-test("an account that the server no longer knows is said once, and a new one begins", async () => {
+test("an account that the server no longer knows is reported once, and a new one starts", async () => {
   const ada = await arrive();
   const { page } = ada;
   const name = freshName("ada");
-  await comeIn(ada, name);
+  await signUp(ada, name);
   await ada.context.clearCookies();
   await page.reload();
-  await expect(page.getByRole("heading", { name: "You are signed out" })).toBeVisible();
+  await expect(page.getByRole("heading", { name: "You’re signed out" })).toBeVisible();
   await expect(page.getByText(name)).toBeVisible();
   await page.getByRole("button", { name: "Start again" }).click();
   await expect(page.getByRole("heading", welcome)).toBeVisible();
   ada.complaints.splice(0).forEach((complaint) => expect(complaint).toContain("401"));
   await page.reload();
   await expect(page.getByRole("heading", welcome)).toBeVisible();
-  await comeIn(ada, freshName("ada"));
+  await signUp(ada, freshName("ada"));
   expectNoComplaints(ada);
   await ada.leave();
 });
 
-test("signing out in one tab is said in the other", async () => {
+test("signing out in one tab signs out the other", async () => {
   const person = await arrive();
-  await comeIn(person, freshName("ada"));
+  await signUp(person, freshName("ada"));
   const other = await anotherPage(person);
   await other.goto("/settings");
   await other.getByRole("button", { name: "Sign out" }).click();
   await other.getByRole("dialog").getByRole("button", { name: "Sign out" }).click();
   await expect(other.getByRole("heading", welcome)).toBeVisible();
-  await expect(person.page.getByRole("heading", { name: "You are signed out" })).toBeVisible();
+  await expect(person.page.getByRole("heading", { name: "You’re signed out" })).toBeVisible();
   await person.page.getByRole("button", { name: "Start again" }).click();
   await expect(person.page.getByRole("heading", welcome)).toBeVisible();
   expectOnlyComplaints(person, /401/);

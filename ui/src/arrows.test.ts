@@ -1,4 +1,4 @@
-// view -> domain -> {net, crypto} -> protocol; platform is put under the domain by main.ts alone.
+// Layers: view -> domain -> {net, crypto} -> protocol. Only main.ts passes the platform to the domain.
 
 import { readFileSync, readdirSync } from "node:fs";
 import { dirname, join, normalize, relative } from "node:path";
@@ -21,7 +21,7 @@ const files = readdirSync(ROOT, { recursive: true, encoding: "utf8" }).filter(
   (file) => /\.(ts|svelte)$/.test(file) && !file.endsWith(".test.ts"),
 );
 
-test("every import follows the arrows", () => {
+test("imports only point to lower layers", () => {
   const against: string[] = [];
   let followed = 0;
   for (const file of files) {
@@ -38,7 +38,7 @@ test("every import follows the arrows", () => {
   expect(followed).toBeGreaterThan(100);
 });
 
-test("every layer is one of the known ones", () => {
+test("there are no unknown layers", () => {
   const layers = new Set(files.map(layerOf).filter((layer) => layer !== "main"));
   expect([...layers].sort()).toEqual(Object.keys(ALLOWED).sort());
 });

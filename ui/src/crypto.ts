@@ -1,4 +1,4 @@
-// The door of the crypto layer: keys -> identity -> envelope -> chain; safety number; the local history's lock.
+// Public API of the crypto layer: keys -> identity -> envelope -> chain; safety number; local history.
 
 export { type Bytes, equal, toBase64url, toHex, utf8 } from "./crypto/bytes";
 export { START, follow, type ChainHead, type Step } from "./crypto/chain";

@@ -1,4 +1,4 @@
-// The page: the platform is put under the domain, the view on top of it.
+// Entry point: creates the domain with the browser's platform and mounts the view.
 
 import "./view/style.css";
 import { mount } from "svelte";

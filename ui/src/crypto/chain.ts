@@ -1,5 +1,5 @@
-// One sender device's messages in one conversation: a counter and hashes, so that nothing is dropped, repeated or
-// put in another order without being noticed.
+// The hash chain of one device's messages in one conversation. It detects dropped, repeated and
+// reordered messages.
 
 import { type Bytes, equal } from "./bytes";
 import { NO_PREVIOUS } from "./header";
@@ -11,11 +11,11 @@ export interface ChainHead {
 
 export type Step =
   | { readonly kind: "next" }
-  /** So many messages before this one were never seen. */
+  /** This many messages before this one are missing. */
   | { readonly kind: "gap"; readonly missing: number }
-  /** It does not follow the message before it: one of the two was exchanged. */
+  /** The message does not follow the previous one: one of them was replaced. */
   | { readonly kind: "fork" }
-  /** Seen already. */
+  /** Already received. */
   | { readonly kind: "replay" };
 
 export const START: ChainHead = { counter: 0, hash: NO_PREVIOUS };

@@ -1,9 +1,9 @@
-// What a person wrote, and its padding: the size of a ciphertext tells only a bucket.
+// The message text and its padding: the size of a ciphertext reveals only a bucket.
 
 import { type Bytes } from "./bytes";
 import { MalformedError, Reader, Writer } from "./canonical";
 
-/** Plaintext sizes, in bytes. The largest one bounds a message. */
+/** Plaintext sizes in bytes. The largest one limits a message. */
 export const BUCKETS = [256, 512, 1024, 2048, 4096, 8192, 16384] as const;
 
 const VERSION = 1;
@@ -15,7 +15,7 @@ const OVERHEAD = 4 + 1 + 1 + 8 + 4;
 export const MAX_TEXT = 16384 - OVERHEAD;
 
 export interface Content {
-  /** When the sender wrote it, by the sender's clock: milliseconds since 1970. */
+  /** When the message was written, by the sender's clock: milliseconds since 1970. */
   readonly writtenAt: number;
   readonly text: string;
 }

@@ -1,4 +1,4 @@
-// Sealing and opening an envelope of suite rsa-aes-1. Byte by byte: docs/E2E.md.
+// Seals and opens envelopes of suite rsa-aes-1. The format is defined in docs/E2E.md.
 
 import type { AccountId, ClientMessageId, ConversationId, Envelope } from "../protocol/wire";
 import { type Bytes, equal, fromBase64url, toBase64url } from "./bytes";
@@ -10,31 +10,31 @@ import type { OwnKeys } from "./keys";
 
 const NONCE_LENGTH = 12;
 
-/** Why an envelope was refused. Nothing of it is shown. */
+/** Why an envelope was rejected. Its content is never shown. */
 export type Refusal =
-  /** Another suite, a field that is missing, or an encoding that is not canonical. */
+  /** A different suite, a missing field, or a non-canonical encoding. */
   | "malformed"
-  /** The header names another conversation, sender, device or cid than the server does. */
+  /** Conversation, sender, device or cid in the header differ from the server's. */
   | "misdirected"
-  /** The signature is not the sender device's. */
+  /** The signature was not made by the sender's device. */
   | "forged"
-  /** The message key or the ciphertext does not open. */
+  /** The message key or the ciphertext cannot be decrypted. */
   | "undecryptable";
 
 export class RefusedError extends Error {
   override readonly name = "RefusedError";
   constructor(readonly reason: Refusal) {
-    super(`the envelope was refused: ${reason}`);
+    super(`envelope rejected: ${reason}`);
   }
 }
 
 export interface Sealed {
   readonly envelope: Envelope;
-  /** What the next envelope of this device in this conversation names as its previous one. */
+  /** The `previous` hash of this device's next envelope in this conversation. */
   readonly hash: Bytes;
 }
 
-/** Where a message goes and what came before it. */
+/** A message's conversation, id and place in the sender's chain. */
 export interface MessagePosition {
   readonly conversation: ConversationId;
   readonly account: AccountId;
@@ -43,7 +43,7 @@ export interface MessagePosition {
   readonly previous: Bytes;
 }
 
-/** Randomness, so that the test vectors can be reproduced. */
+/** Random values, injectable to reproduce test vectors. */
 export interface Fresh {
   readonly messageKey: Bytes;
   readonly nonce: Bytes;
@@ -56,7 +56,7 @@ export function fresh(): Fresh {
   };
 }
 
-/** Encrypts once, wraps the key for every recipient (this device too), signs everything. */
+/** Encrypts once, wraps the key for each recipient including this device, and signs everything. */
 export async function seal(
   own: Pick<OwnKeys, "device" | "signing">,
   position: MessagePosition,
@@ -102,7 +102,7 @@ export async function seal(
   };
 }
 
-/** An envelope whose sender is proved; it may not be for this device. */
+/** An envelope with a verified sender. It may not be for this device. */
 export interface Verified {
   readonly header: Header;
   readonly hash: Bytes;
@@ -116,7 +116,7 @@ interface Parts {
   readonly keys: readonly { device: string; key: Bytes }[];
 }
 
-/** What the server says about an envelope; the signed header must say the same. */
+/** The server's description of an envelope. The signed header must match it. */
 export interface Claimed {
   readonly conversation: ConversationId;
   readonly sender: AccountId;
@@ -124,28 +124,28 @@ export interface Claimed {
   readonly cid: ClientMessageId;
 }
 
-/** Checks form, names and signature. Throws `RefusedError`. */
+/** Checks encoding, header and signature. Throws `RefusedError`. */
 export async function verify(
   envelope: Envelope,
   claimed: Claimed,
   sender: Identity,
 ): Promise<Verified> {
   const { parts, header, signature } = parse(envelope);
-  const named =
+  const matches =
     header.conversation === claimed.conversation &&
     header.sender === claimed.sender &&
     header.device === claimed.device &&
     header.cid === claimed.cid &&
     sender.account === claimed.sender &&
     sender.device === claimed.device;
-  if (!named) throw new RefusedError("misdirected");
+  if (!matches) throw new RefusedError("misdirected");
   const signed = signedBytes(parts.headerBytes, parts.nonce, parts.ciphertext, parts.keys);
   if (!(await crypto.subtle.verify("Ed25519", sender.signing, signature, signed)))
     throw new RefusedError("forged");
   return { header, hash: await sha256(signed), parts };
 }
 
-/** The content, or undefined when it was not encrypted for this device. Throws `RefusedError`. */
+/** Returns the content, or undefined if it is not for this device. Throws `RefusedError`. */
 export async function open(
   verified: Verified,
   account: AccountId,
@@ -187,10 +187,10 @@ function parse(envelope: Envelope): { parts: Parts; header: Header; signature: B
     keys: envelope.keys.map(({ device, key }) => ({ device, key: field(key) })),
   };
   const header = readHeader(parts.headerBytes);
-  const inStep =
+  const matches =
     header.recipients.length === parts.keys.length &&
     header.recipients.every(({ device }, at) => parts.keys[at]?.device === device);
-  if (!inStep || parts.nonce.length !== NONCE_LENGTH) throw new RefusedError("malformed");
+  if (!matches || parts.nonce.length !== NONCE_LENGTH) throw new RefusedError("malformed");
   return { parts, header, signature: field(envelope.signature) };
 }
 

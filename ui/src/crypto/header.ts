@@ -1,4 +1,4 @@
-// The header of an envelope: who says what to whom, in which order. Additional data of the AEAD, and signed.
+// The envelope header: conversation, sender, order and recipients. Signed, and used as AEAD additional data.
 
 import type { AccountId, ClientMessageId, ConversationId, DeviceId } from "../protocol/wire";
 import { type Bytes, compare, utf8 } from "./bytes";
@@ -11,7 +11,7 @@ const HASH_LENGTH = 32;
 export interface Recipient {
   readonly account: AccountId;
   readonly device: DeviceId;
-  /** The fingerprint of the keys that the sender used for it. */
+  /** The fingerprint of the recipient's keys, as used by the sender. */
   readonly fingerprint: Bytes;
 }
 
@@ -20,11 +20,11 @@ export interface Header {
   readonly sender: AccountId;
   readonly device: DeviceId;
   readonly cid: ClientMessageId;
-  /** The sender device's messages in this conversation, from 1, without gaps. */
+  /** Number of the device's message in this conversation, from 1, without gaps. */
   readonly counter: number;
-  /** The hash of the envelope before it; zeros for the first one. */
+  /** The hash of the previous envelope; zeros for the first one. */
   readonly previous: Bytes;
-  /** In ascending order of account and device. */
+  /** Sorted by account and device. */
   readonly recipients: readonly Recipient[];
 }
 
@@ -55,7 +55,7 @@ export function encodeHeader(header: Header): Bytes {
 export function decodeHeader(bytes: Bytes): Header {
   const reader = new Reader(bytes);
   if (reader.text() !== LABEL) throw new MalformedError("not a header");
-  if (reader.text() !== SUITE) throw new MalformedError("the header is of another suite");
+  if (reader.text() !== SUITE) throw new MalformedError("the header has a different suite");
   const head = {
     conversation: reader.text(),
     sender: reader.text(),
@@ -74,7 +74,7 @@ export function decodeHeader(bytes: Bytes): Header {
     };
     const before = recipients.at(-1);
     if (before && compareNames(before, recipient) >= 0)
-      throw new MalformedError("the recipients are not in order");
+      throw new MalformedError("the recipients are not sorted");
     recipients.push(recipient);
   }
   reader.end();

@@ -8,7 +8,7 @@ export interface OwnKeys {
   readonly device: DeviceId;
   readonly encryption: CryptoKeyPair;
   readonly signing: CryptoKeyPair;
-  /** AES-256-GCM, for what is kept on this device. */
+  /** AES-256-GCM key for the local history. */
   readonly history: CryptoKey;
 }
 
@@ -25,7 +25,7 @@ export async function createOwnKeys(device: DeviceId): Promise<OwnKeys> {
   return { device, encryption, signing, history };
 }
 
-/** What the server lists for others. */
+/** The public keys as listed by the server. */
 export async function publicKeys(own: OwnKeys): Promise<DeviceKeys> {
   const spki = async (key: CryptoKey) =>
     toBase64url(new Uint8Array(await crypto.subtle.exportKey("spki", key)));
@@ -36,7 +36,7 @@ export async function publicKeys(own: OwnKeys): Promise<DeviceKeys> {
   };
 }
 
-/** A name nobody else has: 128 random bits. */
+/** A unique id: 128 random bits. */
 export function randomId(): string {
   return toBase64url(crypto.getRandomValues(new Uint8Array(16)));
 }

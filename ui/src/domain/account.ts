@@ -1,8 +1,7 @@
-// Who this browser is to the server: a visitor until the first write, then an account, and a username once one is
-// claimed.
+// The account of this browser: none until the first write, a username once one is claimed.
 
 import { type Api, ProblemError } from "../net";
-import type { AccountId, DeviceId, Me, Problem } from "../protocol/wire";
+import { type AccountId, type DeviceId, LIMITS, type Me, type Problem } from "../protocol/wire";
 import { nameRefusal } from "./names";
 import { Cell } from "./observable";
 import type { Archives, Exclusive, Settings } from "./ports";
@@ -10,16 +9,16 @@ import { troubleOf } from "./problems";
 
 export type Claim = { readonly ok: true } | { readonly ok: false; readonly reason: string };
 
-/** `removed`: this device was removed from the account. `signed-out`: the server does not know the credential any more. */
+/** `removed`: another device removed this one. `signed-out`: the server rejects the credential. */
 export type Ending = "removed" | "signed-out";
 
 export type Standing =
-  /** The server did not say yet. */
+  /** Not loaded yet. */
   | { readonly kind: "unknown" }
-  /** There is no account, and none is made before something is written. */
+  /** No account. The first write creates one. */
   | { readonly kind: "visitor" }
   | { readonly kind: "member"; readonly me: Me }
-  /** The account can be used here no more. Nothing but `startOver` leads on. */
+  /** The account can no longer be used here. Only `startOver` is allowed. */
   | {
       readonly kind: "ended";
       readonly ending: Ending;
@@ -34,28 +33,28 @@ export interface AccountParts {
   readonly exclusive: Exclusive;
 }
 
-/** Held by whatever may make, replace or drop the cookie. */
+/** Held by every request that may set, replace or delete the cookie. */
 const LOCK = "account";
-/** The account of this browser profile, or that there is none: so that a visitor's page need not ask and be refused. */
+/** The account of this browser profile, or `none`, so that a visitor's page sends no request that fails. */
 const ACCOUNT = "account";
 const USERNAME = "username";
 const NONE = "none";
 const ENDED: Problem = {
   type: "unauthenticated",
-  title: "The account can be used here no more",
+  title: "You can’t use this account here anymore",
   status: 401,
 };
 
 export class Account {
   readonly standing = new Cell<Standing>({ kind: "unknown" });
-  /** Set while there is an account. */
+  /** The account, if there is one. */
   readonly me = new Cell<Me | undefined>(undefined);
-  /** True when the server gave this browser another account than the one it had. */
+  /** True if the server returned a different account than this browser had before. */
   readonly replaced = new Cell(false);
   readonly #parts: AccountParts;
   #opening: Promise<Me> | undefined;
   #confirming: Promise<boolean> | undefined;
-  #leaving = false;
+  #signingOut = false;
 
   constructor(parts: AccountParts) {
     this.#parts = parts;
@@ -65,7 +64,7 @@ export class Account {
     });
   }
 
-  /** Finds out who this browser is. Rejects when the server does not say. */
+  /** Loads the account. Rejects if the server cannot be reached. */
   async load(): Promise<void> {
     const known = this.#parts.settings.get(ACCOUNT);
     if (known === NONE || (known === undefined && !(await this.#hasTraces()))) return this.#visit();
@@ -79,7 +78,7 @@ export class Account {
     }
   }
 
-  /** The account, which is made now if there is none: one, however many writes and pages ask at the same time. */
+  /** Returns the account and creates it if necessary: one, even if several tabs write at the same time. */
   ensure(): Promise<Me> {
     const standing = this.standing.value;
     if (standing.kind === "member") return Promise.resolve(standing.me);
@@ -92,7 +91,7 @@ export class Account {
     return this.#opening;
   }
 
-  /** A refused name makes no account. */
+  /** A rejected name creates no account. */
   async claim(username: string): Promise<Claim> {
     const refused = nameRefusal(username);
     if (refused !== undefined) return { ok: false, reason: refused };
@@ -105,61 +104,61 @@ export class Account {
     }
   }
 
-  /** Another page or device of the account has claimed this name. */
+  /** Another tab or device of the account claimed this name. */
   renamed(username: string): void {
     const { value: me } = this.me;
     if (me && me.username !== username) this.#member({ ...me, username });
   }
 
-  /** Every problem that the server answers with comes by here. */
+  /** Called for every problem response. */
   refused({ type, status }: Problem): void {
     const { kind } = this.standing.value;
-    if (this.#leaving) return;
+    if (this.#signingOut) return;
     if (type === "device-removed" && (status === 410 || kind === "visitor")) this.#end("removed");
     else if (type === "device-removed" || type === "unauthenticated") void this.confirm();
   }
 
   /**
-   * Whether the account can still be used. One refusal is no proof: another request may have replaced the cookie
-   * meanwhile.
+   * Resolves to whether the account can still be used. A single rejection proves nothing, because
+   * another request may have replaced the cookie since.
    */
   confirm(): Promise<boolean> {
     if (this.standing.value.kind !== "member") return Promise.resolve(false);
-    this.#confirming ??= this.#exclusively(() => this.#ask()).finally(() => {
+    this.#confirming ??= this.#exclusively(() => this.#check()).finally(() => {
       this.#confirming = undefined;
     });
     return this.#confirming;
   }
 
-  /** Runs a request whose answer may replace the cookie. */
+  /** Runs a request whose response may replace the cookie. */
   replacingCookie<T>(request: () => Promise<T>): Promise<T> {
     return this.#exclusively(request);
   }
 
-  /** Signs out this device, if it is one, and forgets this account's keys and history. */
+  /** Removes this device, signs out, and deletes this account's keys and history. */
   async signOut(device: DeviceId | undefined): Promise<void> {
     const me = this.me.value;
-    this.#leaving = true;
+    this.#signingOut = true;
     try {
       await this.#exclusively(async () => {
-        // Others need not encrypt for a device that is gone. If it cannot be said, signing out goes on.
+        // Contacts should stop encrypting for this device. Signing out continues if this fails.
         if (device !== undefined) await this.#parts.api.removeDevice(device).catch(() => undefined);
         await this.#dropCookie();
         if (me) await this.#parts.archives.destroy(me.account_id);
         this.#forget();
       });
     } finally {
-      this.#leaving = false;
+      this.#signingOut = false;
     }
   }
 
-  /** Leaves an account that has ended: drops its cookie, deletes what is kept here for it, and is a visitor again. */
+  /** Leaves an ended account: deletes its cookie and local data. The browser is a visitor again. */
   async startOver(): Promise<void> {
     const ended = this.standing.value;
     if (ended.kind !== "ended") return;
     await this.#exclusively(async () => {
       const now = this.#parts.settings.get(ACCOUNT);
-      // Another page may have gone on already: the cookie and the settings are its account's.
+      // Another tab may have started over already. Then cookie and settings belong to its account.
       const isOurs =
         ended.account === undefined ? now === undefined || now === NONE : now === ended.account;
       if (isOurs && ended.ending === "removed") await this.#dropCookie();
@@ -174,12 +173,12 @@ export class Account {
     try {
       await this.#parts.api.logout();
     } catch (error) {
-      // A cookie that opens nothing needs no signing out.
+      // The cookie is already invalid.
       if (!(error instanceof ProblemError) || error.status !== 401) throw error;
     }
   }
 
-  async #ask(): Promise<boolean> {
+  async #check(): Promise<boolean> {
     try {
       this.#member(await this.#parts.api.me());
       return true;
@@ -190,7 +189,7 @@ export class Account {
     }
   }
 
-  /** Left by a page that did not keep `ACCOUNT` yet. */
+  /** Local data of an older version that did not store `ACCOUNT`. */
   async #hasTraces(): Promise<boolean> {
     if (this.#parts.settings.get("session") !== undefined) return true;
     return (await this.#parts.archives.list()).length > 0;
@@ -256,17 +255,17 @@ function refusal(error: unknown, username: string): string {
   if (error instanceof ProblemError && error.status === 409) {
     return (
       sentence(error.problem.detail) ??
-      `Another account has the name “${username}”, or one that looks like it.`
+      `The name “${username}” is taken, or too similar to another name.`
     );
   }
   if (error instanceof ProblemError && (error.status === 422 || error.status === 400)) {
-    return sentence(error.problem.detail) ?? "Use letters and digits, at most 32 of them.";
+    return sentence(error.problem.detail) ?? `Use up to ${LIMITS.maxUsername} letters and digits.`;
   }
   const { title, detail } = troubleOf(error);
   return `${title}. ${detail}`;
 }
 
-/** The server's texts begin in lower case where they continue others. */
+/** Some server texts start in lower case. */
 function sentence(text: string | undefined): string | undefined {
   if (text === undefined) return undefined;
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;

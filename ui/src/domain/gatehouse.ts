@@ -1,4 +1,4 @@
-// Everything the page can do, put together from what the platform gives.
+// Root of the domain: wires account, assistant and private chat to the platform.
 
 import { randomId } from "../crypto";
 import { Api, type Fetch, Http, type OpenSocket } from "../net";
@@ -26,7 +26,7 @@ export class Gatehouse {
   readonly assistant: Assistant;
   readonly privateChat: PrivateChat;
   readonly settings: Settings;
-  /** The server did not say who we are. */
+  /** Set when the account could not be loaded. */
   readonly trouble = new Cell<Trouble | undefined>(undefined);
 
   constructor(platform: Platform) {
@@ -45,7 +45,7 @@ export class Gatehouse {
     });
   }
 
-  /** First who we are, then the rest. */
+  /** Loads the account first, then the rest. */
   async start(): Promise<void> {
     this.trouble.set(undefined);
     try {
@@ -70,7 +70,7 @@ export class Gatehouse {
     this.settings.set("session", undefined);
   }
 
-  /** The one way on from an account that has ended. */
+  /** Deletes the data of an ended account. The only action left for one. */
   async startOver(): Promise<void> {
     await this.account.startOver();
     this.settings.set("session", undefined);

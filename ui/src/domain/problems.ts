@@ -1,4 +1,4 @@
-// What went wrong, in words for a person, and whether another attempt makes sense.
+// Error messages for users, and whether retrying can help.
 
 import { OfflineError, ProblemError } from "../net";
 import type { Problem, ProblemType } from "../protocol/wire";
@@ -11,32 +11,32 @@ export interface Trouble {
 }
 
 const WORDS: Partial<Record<ProblemType, [title: string, detail: string, retry: boolean]>> = {
-  unauthenticated: ["You are signed out", "Reload the page to start again.", false],
-  "device-removed": ["This device was removed", "Another device of the account removed it.", false],
-  "not-found": ["This is not here (any more)", "It may have been deleted or has expired.", false],
-  "run-active": ["An answer is still being written", "Wait for it, or stop it first.", true],
-  "run-expired": ["The answer is no longer available", "Ask once more.", true],
-  "too-large": ["This message is too long", "Shorten it and send it again.", false],
-  "context-too-long": [
-    "This conversation has become too long",
-    "Start a new chat to go on.",
+  unauthenticated: ["You’re signed out", "Reload the page to start again.", false],
+  "device-removed": [
+    "This device was removed",
+    "Another device removed it from your account.",
     false,
   ],
+  "not-found": ["Not found", "It may have been deleted or have expired.", false],
+  "run-active": ["The assistant is still answering", "Wait until it finishes, or stop it.", true],
+  "run-expired": ["This answer is no longer available", "Ask again.", true],
+  "too-large": ["Your message is too long", "Shorten it and try again.", false],
+  "context-too-long": ["This chat is too long", "Start a new chat to continue.", false],
   "content-filtered": [
-    "The model provider declined this message",
-    "Word it differently and try again.",
+    "The model provider rejected this message",
+    "Rephrase it and try again.",
     false,
   ],
-  "rate-limited": ["Too many requests at once", "Wait a moment, then try again.", true],
-  "quota-exhausted": ["Your share of tokens is used up", "It fills up again with time.", true],
+  "rate-limited": ["Too many requests", "Wait a moment, then try again.", true],
+  "quota-exhausted": ["You’ve reached your usage limit", "Try again later.", true],
   "upstream-unavailable": [
-    "The model does not answer",
-    "The model provider is unavailable at the moment.",
+    "The model isn’t responding",
+    "The model provider is unavailable right now.",
     true,
   ],
   "store-unavailable": [
-    "The server is catching its breath",
-    "Its store does not answer. Nothing was lost.",
+    "The server is temporarily unavailable",
+    "Nothing was lost. Try again in a moment.",
     true,
   ],
 };
@@ -45,8 +45,8 @@ export function troubleOf(error: unknown): Trouble {
   if (error instanceof ProblemError) return troubleOfProblem(error.problem);
   if (error instanceof OfflineError) {
     return {
-      title: "No connection",
-      detail: "The server cannot be reached. Check your network.",
+      title: "Can’t reach the server",
+      detail: "Check your connection and try again.",
       retry: true,
     };
   }
@@ -62,6 +62,11 @@ export function troubleOfProblem(problem: Problem): Trouble {
   if (!words)
     return { title: problem.title, detail: problem.detail ?? "", retry: true, type: problem.type };
   const [title, detail, retry] = words;
-  const wait = problem.retry_after === undefined ? "" : ` Try again in ${problem.retry_after} s.`;
+  const wait =
+    problem.retry_after === undefined ? "" : ` Try again in ${seconds(problem.retry_after)}.`;
   return { title, detail: detail + wait, retry, type: problem.type };
+}
+
+function seconds(count: number): string {
+  return count === 1 ? "1 second" : `${count} seconds`;
 }

@@ -1,4 +1,4 @@
-// A clock that stands still until a test moves it.
+// A clock that only advances when a test moves it.
 
 import type { Clock } from "./clock";
 
@@ -21,7 +21,7 @@ export class TestClock implements Clock {
     return this.#timers.size;
   }
 
-  /** Calls what is due, in order of time. */
+  /** Advances the clock and runs due timers in order. */
   advance(milliseconds: number): void {
     const end = this.#now + milliseconds;
     for (;;) {

@@ -17,7 +17,7 @@ const ASK: RunSource = {
 
 type Answer = string | Response | Error;
 
-/** Reads a run from a server that gives these answers, one for each request. */
+/** Reads a run from a server that returns these answers, one per request. */
 async function read(source: RunSource, answers: Answer[]) {
   const clock = new TestClock();
   const requests: { path: string; headers: Headers }[] = [];
@@ -31,9 +31,9 @@ async function read(source: RunSource, answers: Answer[]) {
   const interruptions: boolean[] = [];
   const listener = {
     event: (event: RunEvent) => void events.push(event),
-    interrupted: (yes: boolean) => {
-      interruptions.push(yes);
-      // The pause before the next attempt is over as soon as it is asked for.
+    interrupted: (interrupted: boolean) => {
+      interruptions.push(interrupted);
+      // Skip the backoff delay.
       queueMicrotask(() => clock.advance(60_000));
     },
   };
@@ -49,7 +49,7 @@ async function read(source: RunSource, answers: Answer[]) {
 }
 
 describe("reading a run", () => {
-  test("a question is asked once, with its idempotency key", async () => {
+  test("a question is sent once, with its idempotency key", async () => {
     const { end, texts, requests } = await read(ASK, [
       started + delta(2, "Hel") + delta(3, "lo") + completed(4),
     ]);
@@ -59,7 +59,7 @@ describe("reading a run", () => {
     expect(requests[0]?.headers.get("idempotency-key")).toBe("k1");
   });
 
-  test("after a cut it reads on behind the last event it saw", async () => {
+  test("after a lost connection it resumes after the last event", async () => {
     const { end, texts, requests, interruptions } = await read(ASK, [
       started + delta(2, "Hel"),
       new TypeError("network error"),
@@ -76,7 +76,7 @@ describe("reading a run", () => {
     expect(interruptions).toEqual([false, true, true, false]);
   });
 
-  test("a question whose answer never began is asked again with the same key", async () => {
+  test("a question without an answer is sent again with the same key", async () => {
     const { requests } = await read(ASK, [new TypeError("network error"), started + completed(2)]);
     expect(requests.map(({ path, headers }) => [path, headers.get("idempotency-key")])).toEqual([
       ["/api/chat", "k1"],
@@ -84,12 +84,12 @@ describe("reading a run", () => {
     ]);
   });
 
-  test("a run that was read to its end is gone", async () => {
+  test("a run without more events is gone", async () => {
     const { end } = await read({ kind: "run", run: "r1" }, [new Response(null, { status: 204 })]);
     expect(end).toBe("gone");
   });
 
-  test("a refusal is not repeated", async () => {
+  test("a rejected question is not retried", async () => {
     const problem = { type: "content-filtered", title: "No", status: 422 };
     const { end, requests } = await read(ASK, [Response.json(problem, { status: 422 })]);
     expect(end).toBeInstanceOf(ProblemError);
@@ -97,7 +97,7 @@ describe("reading a run", () => {
     expect(requests).toHaveLength(1);
   });
 
-  test("an unreachable server is given up after some attempts", async () => {
+  test("an unreachable server fails after several attempts", async () => {
     const { end, requests } = await read(ASK, []);
     expect(end).toBeInstanceOf(OfflineError);
     expect(requests.length).toBeGreaterThan(4);

@@ -1,28 +1,29 @@
-// Whose turn it is among the pages of one browser profile: a Web Lock, and a channel to ask for it politely.
+// The tab lock: a Web Lock, and a BroadcastChannel to request it from the tab that holds it.
 
 import type { TabLock } from "../domain/ports";
 
-/** A page that does not answer (frozen, perhaps) loses its turn after so many milliseconds. */
-const PATIENCE = 3_000;
+/** A tab that does not respond, for example a frozen one, loses the lock after this many milliseconds. */
+const RESPONSE_TIMEOUT = 3_000;
 
-/** A page that is being reloaded lets go of its turn well within so many milliseconds. */
-const SETTLED = 1_000;
+/** A tab that is reloading releases the lock within this many milliseconds. */
+const RELOAD_TIMEOUT = 1_000;
 
 export const browserTabLock: TabLock = {
-  async acquire(name, lost, insist) {
+  async acquire(name, lost, takeOver) {
     const lock = lockOf(name);
     const channel = new BroadcastChannel(lock);
-    if (await hold(lock, channel, { ifAvailable: true }, lost)) return "taken";
-    if (await hold(lock, channel, { signal: AbortSignal.timeout(SETTLED) }, lost)) return "taken";
-    if (!insist) {
+    if (await hold(lock, channel, { ifAvailable: true }, lost)) return "acquired";
+    if (await hold(lock, channel, { signal: AbortSignal.timeout(RELOAD_TIMEOUT) }, lost))
+      return "acquired";
+    if (!takeOver) {
       channel.close();
       return "other-tab";
     }
     channel.postMessage("leave");
-    const patience = AbortSignal.timeout(PATIENCE);
-    const polite = await hold(lock, channel, { signal: patience }, lost);
-    if (!polite) await hold(lock, channel, { steal: true }, lost);
-    return "taken";
+    const timeout = AbortSignal.timeout(RESPONSE_TIMEOUT);
+    const released = await hold(lock, channel, { signal: timeout }, lost);
+    if (!released) await hold(lock, channel, { steal: true }, lost);
+    return "acquired";
   },
   async released(name) {
     await navigator.locks.request(lockOf(name), () => undefined);
@@ -31,7 +32,7 @@ export const browserTabLock: TabLock = {
 
 const lockOf = (name: string) => `gatehouse-live-${name}`;
 
-/** True once the lock is held; it is let go when another page asks, after `lost` has finished. */
+/** Resolves to true once the lock is held. On request it is released after `lost` resolves. */
 function hold(
   lock: string,
   channel: BroadcastChannel,
@@ -43,17 +44,17 @@ function hold(
     const held = async (granted: Lock | null) => {
       holds = granted !== null;
       resolve(holds);
-      if (holds) await asked(channel).then(lost);
+      if (holds) await requested(channel).then(lost);
     };
     navigator.locks.request(lock, options, held).catch(() => {
-      // Not granted in time, or stolen from a page that had stopped answering.
+      // Not granted in time, or stolen because this tab did not respond.
       resolve(false);
       if (holds) void lost();
     });
   });
 }
 
-function asked(channel: BroadcastChannel): Promise<void> {
+function requested(channel: BroadcastChannel): Promise<void> {
   return new Promise((resolve) => {
     channel.addEventListener("message", () => {
       channel.close();

@@ -1,4 +1,4 @@
-// Makes the test vectors. RSA-OAEP is randomised, so a new set differs from the old one; run it only when the format
+// Generates the test vectors. RSA-OAEP is randomised, so each run differs. Run it only when the format
 // changes: UPDATE_VECTORS=1 npx vitest run src/crypto/vectors
 
 import type { Envelope } from "../../protocol/wire";
@@ -97,7 +97,7 @@ async function makeDevice(account: string, device: string): Promise<TestDevice> 
     signing_key: await exported("spki", signing.publicKey),
   };
   const identity = await readIdentity(account, listed);
-  if (!identity) throw new Error("the keys just made are keys");
+  if (!identity) throw new Error("the new keys cannot be read");
   const vector = {
     account,
     device,
@@ -247,7 +247,7 @@ function change(text: string, how: (bytes: number[]) => number[]): string {
   return toBase64url(Uint8Array.from(how([...(fromBase64url(text) ?? [])])));
 }
 
-/** Another bit in the middle. */
+/** Flips a bit in the middle. */
 function flip(text: string): string {
   return change(text, (bytes) =>
     bytes.map((byte, at) => (at === Math.floor(bytes.length / 2) ? byte ^ 1 : byte)),

@@ -1,4 +1,4 @@
-// The published vectors against this implementation: what must open opens, what must be refused is refused.
+// Checks this implementation against the published vectors, positive and negative.
 
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
@@ -61,7 +61,7 @@ describe("devices", () => {
     },
   );
 
-  test("a key of another kind is no identity", async () => {
+  test("a key of the wrong kind is rejected", async () => {
     const vector = deviceVector("alice", "laptop");
     const swapped = { ...vector, suite: vectors.suite, encryption_key: vector.signing_key };
     expect(await readIdentity("alice", swapped)).toBeUndefined();
@@ -70,7 +70,7 @@ describe("devices", () => {
 });
 
 describe("envelopes", () => {
-  test.each(vectors.envelopes)("$name opens on every device it is for", async (vector) => {
+  test.each(vectors.envelopes)("$name opens on every recipient device", async (vector) => {
     const sender = await identity(vector.sender, vector.device);
     const verified = await verify(vector.envelope, vector, sender);
     expect(toHex(verified.hash)).toBe(vector.hash);
@@ -86,7 +86,7 @@ describe("envelopes", () => {
     }
   });
 
-  test.each(vectors.envelopes)("$name is encoded byte by byte as published", async (vector) => {
+  test.each(vectors.envelopes)("$name is encoded exactly as published", async (vector) => {
     const sealed = await resealed(vector);
     expect(toHex(bytes(sealed.header))).toBe(vector.header);
     expect(toHex(encodeContent({ writtenAt: vector.written_at, text: vector.text }))).toBe(
@@ -98,7 +98,7 @@ describe("envelopes", () => {
     );
   });
 
-  test("a device that it is not for reads nothing", async () => {
+  test("another device cannot open it", async () => {
     const [vector] = vectors.envelopes;
     if (!vector) throw new Error("there are envelopes");
     const verified = await verify(
@@ -111,7 +111,7 @@ describe("envelopes", () => {
     expect(await open(verified, "eve", await privateKeys(eve), fingerprint)).toBeUndefined();
   });
 
-  test("an envelope made for other keys of this device is refused", async () => {
+  test("an envelope for different keys of this device is rejected", async () => {
     const [vector] = vectors.envelopes;
     if (!vector) throw new Error("there are envelopes");
     const verified = await verify(
@@ -127,7 +127,7 @@ describe("envelopes", () => {
   });
 });
 
-describe("what is refused", () => {
+describe("rejected envelopes", () => {
   test.each(vectors.negative)("$name: $reason", async ({ envelope, claimed, reason }) => {
     const sender = await identity(claimed.sender, claimed.device);
     await expect(verify(envelope, claimed, sender)).rejects.toMatchObject({
@@ -136,7 +136,7 @@ describe("what is refused", () => {
     });
   });
 
-  test("a ciphertext that does not fit its header, signed by the sender itself", async () => {
+  test("a ciphertext that does not match its header, signed by the sender", async () => {
     const [first, second] = vectors.envelopes;
     if (!first || !second) throw new Error("there are envelopes");
     const { signing } = await privateKeys(deviceVector(first.sender, first.device));
@@ -187,7 +187,7 @@ async function resealed(vector: EnvelopeVector) {
   return (await seal(own, position, recipients, content, random)).envelope;
 }
 
-/** Written out once more, as docs/E2E.md says it. */
+/** An independent implementation of docs/E2E.md. */
 function signedBytes(envelope: EnvelopeVector["envelope"]): Bytes {
   const field = (part: Uint8Array) => {
     const length = new Uint8Array(4);

@@ -1,4 +1,4 @@
-// The assistant: which sessions there are, which models, and the chatSession that is open.
+// The assistant: list of chat sessions, models, and the open session.
 
 import type { Api, Clock, Http } from "../../net";
 import type { Model, Session, SessionId } from "../../protocol/wire";
@@ -22,7 +22,7 @@ const LAST_SESSION = "session";
 const MODEL = "model";
 
 export class Assistant {
-  /** Undefined until the server told. */
+  /** Undefined until loaded. */
   readonly sessions = new Cell<readonly Session[] | undefined>(undefined);
   readonly models = new Cell<readonly Model[]>([]);
   readonly model = new Cell<Model | undefined>(undefined);
@@ -34,7 +34,7 @@ export class Assistant {
     this.#parts = parts;
   }
 
-  /** The session of the last visit. */
+  /** The session that was open last, also across visits. */
   get lastSession(): SessionId | undefined {
     return this.#parts.settings.get(LAST_SESSION);
   }
@@ -44,7 +44,7 @@ export class Assistant {
   }
 
   async refresh(): Promise<void> {
-    // A visitor has no sessions, and would be refused.
+    // A visitor has no sessions, and the request would fail.
     if (this.#isVisitor) return this.sessions.set([]);
     try {
       this.sessions.set((await this.#parts.api.sessions()).sessions);
@@ -59,7 +59,7 @@ export class Assistant {
     this.#parts.settings.set(MODEL, model.id);
   }
 
-  /** Opens a session that exists, perhaps; the same one again stays as it is. */
+  /** Opens a session, which may not exist. Does nothing if it is open already. */
   open(session: SessionId): void {
     if (this.chatSession.value?.session === session) return;
     const chatSession = this.#replace(session);
@@ -68,18 +68,18 @@ export class Assistant {
     else void chatSession.load();
   }
 
-  /** Stops reading what is being written. */
+  /** Stops reading the answer that is streaming. */
   leave(): void {
     this.chatSession.value?.leave();
   }
 
-  /** An empty chatSession. It is a session once something is asked. */
+  /** Opens a new session. The server creates it with the first question. */
   begin(): void {
     this.#parts.settings.set(LAST_SESSION, undefined);
     this.#replace(this.#parts.newId()).begin();
   }
 
-  /** Asks in the open chatSession. */
+  /** Asks in the open session. */
   ask(message: string): void {
     const chatSession = this.chatSession.value;
     if (!chatSession) return;

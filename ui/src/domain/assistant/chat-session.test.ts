@@ -20,7 +20,7 @@ const event = (id: number, name: string, data: unknown) =>
   `id: ${id}\nevent: ${name}\ndata: ${typeof data === "string" ? data : JSON.stringify(data)}\n\n`;
 const started = event(1, "run.started", { run_id: "r1", session_id: "s1" });
 
-/** A stream that a test writes to. */
+/** A stream that the test writes to. */
 function stream() {
   let sink: ReadableStreamDefaultController<Uint8Array> | undefined;
   const body = new ReadableStream<Uint8Array>({ start: (controller) => void (sink = controller) });
@@ -61,8 +61,8 @@ function arrange(routes: Record<string, () => Response>) {
   return { chatSession, requests, titles, messages };
 }
 
-describe("a chatSession", () => {
-  test("grows as the answer is written", async () => {
+describe("a chat session", () => {
+  test("grows while the answer streams", async () => {
     const { response, write } = stream();
     const { chatSession, messages, titles } = arrange({ "POST /api/chat": () => response });
     chatSession.begin();
@@ -83,7 +83,7 @@ describe("a chatSession", () => {
     expect(chatSession.writing).toBe(false);
   });
 
-  test("goes on with an answer that is being written when it is opened", async () => {
+  test("continues a streaming answer when it is opened", async () => {
     const info = {
       id: "s1",
       title: "",
@@ -108,14 +108,14 @@ describe("a chatSession", () => {
     expect(requests).toContain("GET /api/runs/r1/events");
   });
 
-  test("a session that nobody knows begins empty", async () => {
+  test("an unknown session starts empty", async () => {
     const { chatSession, messages } = arrange({});
     await chatSession.load();
     expect(chatSession.state.value.phase).toBe("ready");
     expect(messages()).toEqual([]);
   });
 
-  test("stop is told to the server, also when it is asked before the run has a name", async () => {
+  test("stop is sent to the server, even if it was requested before the run had an id", async () => {
     const { response, write } = stream();
     const { chatSession, requests, messages } = arrange({
       "POST /api/chat": () => response,
@@ -132,7 +132,7 @@ describe("a chatSession", () => {
     expect(messages().at(-1)).toEqual(["assistant", "Be", "stopped"]);
   });
 
-  test("a failure is readable, and the question can be asked again", async () => {
+  test("a failure has an error message, and the question can be asked again", async () => {
     const problem = { type: "upstream-unavailable", title: "x", status: 502 };
     let attempts = 0;
     const { chatSession, messages } = arrange({
@@ -150,7 +150,7 @@ describe("a chatSession", () => {
     await chatSession.ask("Well?", undefined);
     expect(messages().at(-1)).toEqual(["assistant", "", "failed"]);
     expect(chatSession.state.value.messages.at(-1)?.trouble).toMatchObject({
-      title: "The model does not answer",
+      title: "The model isn’t responding",
       retry: true,
     });
     await chatSession.retry(undefined);
@@ -160,7 +160,7 @@ describe("a chatSession", () => {
     ]);
   });
 
-  test("left in the middle of an answer, it is quiet", async () => {
+  test("leaving during an answer changes nothing", async () => {
     const { response, write } = stream();
     const { chatSession, messages } = arrange({ "POST /api/chat": () => response });
     chatSession.begin();

@@ -1,4 +1,4 @@
-// One conversation with the assistant: its messages, and the answer that is being written.
+// One chat session with the assistant: its messages, and the answer that is streaming.
 
 import { type Api, type Clock, type Http, ProblemError, readRun, type RunSource } from "../../net";
 import type { RunEvent, RunId, SessionId } from "../../protocol/wire";
@@ -19,7 +19,7 @@ export interface ChatSessionState {
   readonly session: SessionId;
   readonly phase: "loading" | "ready" | "unreachable";
   readonly messages: readonly ChatMessage[];
-  /** The connection of the answer that is being written was lost and is being restored. */
+  /** The connection was lost during an answer and is being restored. */
   readonly interrupted: boolean;
   readonly trouble?: Trouble;
 }
@@ -30,9 +30,9 @@ export interface ChatSessionParts {
   readonly clock: Clock;
   readonly random: () => number;
   readonly newId: () => string;
-  /** Makes the account that asks, where there is none. */
+  /** Creates the account if there is none. */
   readonly ready: () => Promise<unknown>;
-  /** The session list has something new. */
+  /** The session list is out of date. */
   readonly changed: () => void;
   readonly titled: (session: SessionId, title: string) => void;
 }
@@ -42,7 +42,7 @@ export class ChatSession {
   readonly #parts: ChatSessionParts;
   #abort: AbortController | undefined;
   #run: RunId | undefined;
-  #stopWanted = false;
+  #stopRequested = false;
 
   constructor(parts: ChatSessionParts, session: SessionId) {
     this.#parts = parts;
@@ -62,12 +62,12 @@ export class ChatSession {
     return this.#abort !== undefined;
   }
 
-  /** A session that nobody wrote to yet. */
+  /** Starts a session without history. */
   begin(): void {
     this.#change({ phase: "ready" });
   }
 
-  /** Reads the history, and goes on with an answer that is still being written. */
+  /** Loads the history, and continues an answer that is still streaming. */
   async load(): Promise<void> {
     this.#change({ phase: "loading" });
     try {
@@ -105,7 +105,7 @@ export class ChatSession {
     await this.#read({ kind: "ask", request, key: this.#parts.newId(), ready: this.#parts.ready });
   }
 
-  /** Asks the last question once more. */
+  /** Asks the last question again. */
   async retry(model: string | undefined): Promise<void> {
     const { messages } = this.state.value;
     const at = messages.findLastIndex((message) => message.role === "user");
@@ -116,12 +116,12 @@ export class ChatSession {
   }
 
   async stop(): Promise<void> {
-    this.#stopWanted = true;
+    this.#stopRequested = true;
     if (this.#run === undefined) return;
     await this.#parts.api.stopRun(this.#run).catch(() => undefined);
   }
 
-  /** Stops reading, not the answer: it goes on and is there when somebody comes back. */
+  /** Stops reading. The answer continues on the server and is there on the next visit. */
   leave(): void {
     this.#abort?.abort();
   }
@@ -130,7 +130,7 @@ export class ChatSession {
     const abort = new AbortController();
     this.#abort = abort;
     this.#run = source.kind === "run" ? source.run : undefined;
-    this.#stopWanted = false;
+    this.#stopRequested = false;
     const writing = this.#message("assistant", "", "writing");
     this.#change({ messages: [...this.state.value.messages, writing] });
     const listener = {
@@ -142,7 +142,7 @@ export class ChatSession {
       this.#abort = undefined;
       if (end === "gone") await this.load();
     } catch (error) {
-      this.#last({ state: "failed", trouble: troubleOf(error) });
+      this.#updateLast({ state: "failed", trouble: troubleOf(error) });
     } finally {
       if (this.#abort === abort) this.#abort = undefined;
       if (!abort.signal.aborted) {
@@ -157,14 +157,14 @@ export class ChatSession {
       case "run.started":
         this.#run = event.data.run_id;
         this.#parts.changed();
-        if (this.#stopWanted) void this.stop();
+        if (this.#stopRequested) void this.stop();
         return;
       case "text.delta":
-        return this.#last({
+        return this.#updateLast({
           content: (this.state.value.messages.at(-1)?.content ?? "") + event.data.text,
         });
       case "reasoning.delta":
-        return this.#last({
+        return this.#updateLast({
           reasoning: (this.state.value.messages.at(-1)?.reasoning ?? "") + event.data.text,
         });
       case "title":
@@ -172,7 +172,7 @@ export class ChatSession {
       case "run.completed":
       case "run.stopped": {
         const { id, content, created_at: at } = event.data.message;
-        return this.#last({
+        return this.#updateLast({
           id,
           content,
           at,
@@ -180,7 +180,7 @@ export class ChatSession {
         });
       }
       case "run.failed":
-        return this.#last({ state: "failed", trouble: troubleOfProblem(event.data) });
+        return this.#updateLast({ state: "failed", trouble: troubleOfProblem(event.data) });
       default:
         return;
     }
@@ -191,7 +191,7 @@ export class ChatSession {
     return { id: this.#parts.newId(), role, content, reasoning: "", at, state };
   }
 
-  #last(change: Partial<ChatMessage>): void {
+  #updateLast(change: Partial<ChatMessage>): void {
     const { messages } = this.state.value;
     const last = messages.at(-1);
     if (last) this.#change({ messages: [...messages.slice(0, -1), { ...last, ...change }] });

@@ -1,4 +1,4 @@
-// One conversation as it is shown: locked lines of the archive, opened, with how far each has come.
+// A conversation as the view shows it: decrypted lines with their delivery state.
 
 import { type OwnKeys, unlock } from "../../crypto";
 import type { ConversationId } from "../../protocol/wire";
@@ -31,7 +31,7 @@ export interface Conversation {
   readonly record: ConversationRecord;
   readonly lines: readonly Line[];
   readonly more: boolean;
-  /** Another person whom this device knows, or knew, by this person's name. */
+  /** Another contact who is, or was, known by this person's name on this device. */
   readonly namesake: ConversationRecord | undefined;
 }
 
@@ -47,7 +47,7 @@ export class ConversationReader {
   readonly #archive: Archive;
   readonly #keys: OwnKeys;
   readonly #me: string;
-  /** Opened texts, by place: opening again after every change would be a waste. */
+  /** Cache of decrypted texts by context. */
   readonly #opened = new Map<string, string>();
 
   constructor(archive: Archive, keys: OwnKeys, me: string) {

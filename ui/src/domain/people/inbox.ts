@@ -1,5 +1,5 @@
-// The durable inbox of the account: events in order, each taken in together with its position; pages when a gap
-// could not be replayed.
+// The durable inbox of the account: events in order, each stored together with its position. When the
+// server cannot replay a gap, conversations are loaded page by page.
 
 import type { Api } from "../../net";
 import type {
@@ -20,11 +20,11 @@ export interface InboxParts extends ReceiveParts {
   readonly api: Api;
   readonly clock: Clock;
   readonly changed: (conversation: ConversationId) => void;
-  /** The own account has another name. */
+  /** This account was renamed. */
   readonly ownName: (username: string) => void;
 }
 
-/** Callers run one method after the other: `Serial`. */
+/** Not reentrant: callers serialise calls with `Serial`. */
 export class Inbox {
   readonly #parts: InboxParts;
   #position: number | undefined;
@@ -33,7 +33,7 @@ export class Inbox {
     this.#parts = parts;
   }
 
-  /** The position of the last event taken in; undefined on a new device. */
+  /** Position of the last stored event; undefined on a new device. */
   get position(): number | undefined {
     return this.#position;
   }
@@ -70,7 +70,7 @@ export class Inbox {
     if (touched !== undefined) this.#parts.changed(touched);
   }
 
-  /** The server names this account so: a look at its list of devices has told. */
+  /** A fetched device list contains this username. */
   async named(account: AccountId, username: string): Promise<void> {
     const changes = await this.#renamedIn(account, username);
     if (changes.length === 0) return;
@@ -78,7 +78,7 @@ export class Inbox {
     this.#parts.changed(conversationOf(this.#parts.me, account));
   }
 
-  /** Reads every conversation up to date; `position` is where live events go on. */
+  /** Loads all conversations; live events continue at `position`. */
   async sync(position: number): Promise<void> {
     const { conversations } = await this.#parts.api.conversations();
     for (const conversation of conversations) {
@@ -118,7 +118,7 @@ export class Inbox {
     await this.#archive.commit([{ table: "conversations", put: record }]);
   }
 
-  /** Everything the server keeps after `seq`, oldest first. */
+  /** All messages on the server after `seq`, oldest first. */
   async #pagesAfter(conversation: ConversationId, seq: number): Promise<PrivateMessage[]> {
     let messages: PrivateMessage[] = [];
     for (;;) {
@@ -143,7 +143,7 @@ export class Inbox {
     return [...changes, { table: "conversations", put: record }];
   }
 
-  /** Contact and conversation, as far as there are any. */
+  /** Renames the contact and the conversation, if they exist. */
   async #renamed(account: AccountId, username: string): Promise<Change[]> {
     const contact = await this.#directory.renamed(account, username);
     return [...contact, ...(await this.#renamedIn(account, username))];

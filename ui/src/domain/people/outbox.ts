@@ -1,4 +1,4 @@
-// What was written and is not yet with the server: kept, sealed once, sent in order, resent until it is answered.
+// Messages not yet acknowledged by the server: stored, encrypted once, sent in order, resent until `ok`.
 
 import { type OwnKeys, lock, randomId, seal, unlock } from "../../crypto";
 import { RequestError } from "../../net";
@@ -10,7 +10,7 @@ import type { Directory } from "./directory";
 import { confirm } from "./receive";
 import { type ConversationRecord, type OutboxRecord, PENDING, messageId } from "./records";
 
-/** Why nothing is sent to a person at present. */
+/** Why messages to a person are held back. */
 export type Hold = "safety-number-changed" | "keys-conflict" | "no-device";
 
 export interface OutboxParts {
@@ -44,7 +44,7 @@ export class Outbox {
     this.#cancelRetry();
   }
 
-  /** Resolves when the message is safe on this device. */
+  /** Resolves when the message is stored on this device. */
   async write(conversation: ConversationRecord, text: string): Promise<void> {
     const { archive, serial, clock, me, keys } = this.#parts;
     await serial.run(async () => {
@@ -81,7 +81,7 @@ export class Outbox {
     this.pump();
   }
 
-  /** Sends what waits, as far as it goes. Call it when the connection is up and when keys were looked at. */
+  /** Sends waiting messages. Call when the connection is online or a hold may have ended. */
   pump(): void {
     this.#again = true;
     if (this.#pumping || this.#stopped) return;
@@ -112,7 +112,7 @@ export class Outbox {
     }
   }
 
-  /** False when the person's keys have to be looked at first. */
+  /** False if the message is held back. */
   async #sendOne(record: OutboxRecord): Promise<boolean> {
     const ready = record.sealed ? record : await this.#seal(record);
     if (!ready?.sealed) return false;
@@ -175,7 +175,7 @@ export class Outbox {
     });
   }
 
-  /** Whether something has to be looked at before this person is written to. */
+  /** Whether messages to this person are held back, and why. */
   async check(peer: AccountId): Promise<Hold | undefined> {
     const { directory, me } = this.#parts;
     const [contact, own] = [await directory.contact(peer), await directory.contact(me)];
@@ -203,7 +203,7 @@ export class Outbox {
     if (message) await archive.commit(confirm(message, sent.seq, sent.at, record.cid));
   }
 
-  /** The server never took it: the chain goes on as if it had not been sealed. */
+  /** The server rejected the message: restore the chain to where it was before. */
   async #fail(record: OutboxRecord, reason: string): Promise<void> {
     const { archive, me } = this.#parts;
     const message = await archive.get("messages", [record.conversation, messageId(me, record.cid)]);

@@ -4,7 +4,7 @@ import { Presence } from "./presence";
 
 const user = (account_id: string, username: string) => ({ account_id, username });
 
-test("the lobby holds each account once, under the name it has now", () => {
+test("the lobby lists each account once, under its current name", () => {
   const presence = new Presence("ada", new TestClock());
   presence.apply({
     kind: "lobby",
@@ -12,7 +12,7 @@ test("the lobby holds each account once, under the name it has now", () => {
   });
   presence.apply({ kind: "lobby_change", user: user("b", "robert"), present: true });
   expect(presence.lobby.value).toEqual([user("c", "cleo"), user("b", "robert")]);
-  // Another account with the name that became free is another person.
+  // Another account that takes the freed name is a different person.
   presence.apply({ kind: "lobby_change", user: user("m", "bob"), present: true });
   expect(presence.lobby.value).toEqual([user("m", "bob"), user("c", "cleo"), user("b", "robert")]);
   presence.apply({ kind: "lobby_change", user: user("b", "bob"), present: false });

@@ -1,5 +1,5 @@
-// Taking in what the server relays: who sent it is proved, its place in the sender's chain is checked, and only then
-// is it opened. What is refused leaves a mark, never a text.
+// Receives messages that the server relays: verifies the sender, checks the position in the sender's
+// chain, then decrypts. A rejected message leaves an error in the conversation, never a text.
 
 import {
   type Content,
@@ -34,7 +34,7 @@ type Opened =
   | { readonly kind: "content"; readonly content: Content; readonly warnings: readonly Warning[] }
   | { readonly kind: "problem"; readonly problem: MessageProblem };
 
-/** The changes that this message brings; empty when it is known or concerns no one here. */
+/** Changes to apply for a message; empty if it is known or not for this account. */
 export async function receive(parts: ReceiveParts, message: PrivateMessage): Promise<Change[]> {
   const { archive, me, keys } = parts;
   const peer = peerOf(message.conversation, me);
@@ -47,7 +47,7 @@ export async function receive(parts: ReceiveParts, message: PrivateMessage): Pro
     return confirmed ? confirm(known, message.seq, message.at, message.cid) : [];
   }
   const changes: Change[] = [];
-  const opened = await prove(parts, message, changes);
+  const opened = await verifyAndOpen(parts, message, changes);
   const { conversation, sender, device, at } = message;
   const record: MessageRecord = {
     conversation,
@@ -61,7 +61,7 @@ export async function receive(parts: ReceiveParts, message: PrivateMessage): Pro
   return [...changes, { table: "messages", put: record }];
 }
 
-/** A message of this device has its place now, and leaves the outbox. */
+/** The server assigned a `seq` to a message of this device, so it leaves the outbox. */
 export function confirm(record: MessageRecord, seq: number, at: string, cid: string): Change[] {
   return [
     { table: "messages", put: { ...record, order: seq, at } },
@@ -69,7 +69,7 @@ export function confirm(record: MessageRecord, seq: number, at: string, cid: str
   ];
 }
 
-async function prove(
+async function verifyAndOpen(
   parts: ReceiveParts,
   message: PrivateMessage,
   changes: Change[],

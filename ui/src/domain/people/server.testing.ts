@@ -1,4 +1,4 @@
-// A server in memory for tests of the domain: accounts, inboxes and sockets, and the mischief a bad server could do.
+// An in-memory server for domain tests: accounts, inboxes and sockets, and the attacks of a malicious server.
 
 import { TestClock } from "../../net/clock.testing";
 import type { SocketEvents } from "../../net";
@@ -14,7 +14,7 @@ import type {
 } from "../../protocol/wire";
 import { conversationOf } from "./records";
 
-interface Seat {
+interface Client {
   readonly account: string;
   readonly events: SocketEvents;
   device: string | undefined;
@@ -26,21 +26,21 @@ export class TestServer {
   readonly devices = new Map<string, Device[]>();
   readonly conversations = new Map<string, PrivateMessage[]>();
   readonly inboxes = new Map<string, InboxEvent[]>();
-  /** Every frame a client sent. */
+  /** Every frame sent by a client. */
   readonly frames: { account: string; request: Request }[] = [];
-  readonly #seats = new Set<Seat>();
-  /** Answers to `send` are lost while this is set, and the socket with them. */
+  readonly #clients = new Set<Client>();
+  /** While set, every `send` closes the socket without an answer. */
   loseAnswers = false;
-  /** Events do not come while this is set. */
+  /** While set, no events are sent. */
   holdEvents = false;
-  /** Refuses `send` for good. */
+  /** Rejects `send` permanently. */
   refuseSends = false;
-  /** Sockets close before they open. */
+  /** While set, sockets close before they open. */
   refuseHandshakes = false;
   recovers = true;
   /** Devices that can never be registered again. */
   readonly removed = new Set<string>();
-  /** How often a device asked to be registered. */
+  /** Number of registration requests. */
   registrations = 0;
 
   join(account: string): void {
@@ -74,25 +74,25 @@ export class TestServer {
 
   socketAs(account: string) {
     return (events: SocketEvents) => {
-      const seat: Seat = { account, events, device: undefined };
-      this.#seats.add(seat);
+      const client: Client = { account, events, device: undefined };
+      this.#clients.add(client);
       queueMicrotask(() => (this.refuseHandshakes ? this.cut(account) : events.opened()));
       return {
-        send: (text: string) => this.#receive(seat, JSON.parse(text) as ClientFrame),
-        close: () => void this.#seats.delete(seat),
+        send: (text: string) => this.#receive(client, JSON.parse(text) as ClientFrame),
+        close: () => void this.#clients.delete(client),
       };
     };
   }
 
-  /** Gives a name to an account, to whomever it belonged before, and tells whom a server tells. */
+  /** Gives a name to an account, even if another has it, and sends the events a server would send. */
   rename(account: string, username: string): void {
     const previous = this.names.get(account);
     this.names.set(account, username);
-    const told = [...this.conversations.keys()].flatMap((id) => {
+    const inboxes = [...this.conversations.keys()].flatMap((id) => {
       const members = id.split(".");
       return members.includes(account) ? members : [];
     });
-    for (const inbox of new Set([account, ...told])) {
+    for (const inbox of new Set([account, ...inboxes])) {
       this.deliver(inbox, {
         kind: "renamed",
         account,
@@ -102,15 +102,15 @@ export class TestServer {
     }
   }
 
-  /** Ends every connection of this account, as a train tunnel would. */
+  /** Closes every connection of this account. */
   cut(account: string, code = 1006): void {
-    for (const seat of [...this.#seats].filter((candidate) => candidate.account === account)) {
-      this.#seats.delete(seat);
-      seat.events.closed(code);
+    for (const client of [...this.#clients].filter((candidate) => candidate.account === account)) {
+      this.#clients.delete(client);
+      client.events.closed(code);
     }
   }
 
-  /** Hands an event over, whatever it is. */
+  /** Delivers any event. */
   deliver(account: string, event: InboxEvent): void {
     this.inboxes.get(account)?.push(event);
     if (!this.holdEvents) this.#push(account);
@@ -119,34 +119,38 @@ export class TestServer {
   #push(account: string): void {
     const inbox = this.inboxes.get(account) ?? [];
     const event = inbox.at(-1);
-    for (const seat of this.#seats) {
-      if (seat.account === account && seat.device && event)
-        this.#send(seat, { type: "event", position: inbox.length, event });
+    for (const client of this.#clients) {
+      if (client.account === account && client.device && event)
+        this.#send(client, { type: "event", position: inbox.length, event });
     }
   }
 
-  #receive(seat: Seat, { id, do: request }: ClientFrame): void {
-    this.frames.push({ account: seat.account, request });
-    if (request.type === "hello") return this.#hello(seat, id, request);
-    if (request.type !== "send") return this.#send(seat, { type: "ok", id });
+  #receive(client: Client, { id, do: request }: ClientFrame): void {
+    this.frames.push({ account: client.account, request });
+    if (request.type === "hello") return this.#hello(client, id, request);
+    if (request.type !== "send") return this.#send(client, { type: "ok", id });
     if (this.refuseSends) {
-      return this.#send(seat, {
+      return this.#send(client, {
         type: "err",
         id,
         code: "not-found",
-        message: "nobody there",
+        message: "no such account",
         temporary: false,
       });
     }
-    const message = this.#write(seat, request);
-    if (this.loseAnswers) return this.cut(seat.account);
+    const message = this.#write(client, request);
+    if (this.loseAnswers) return this.cut(client.account);
     const { conversation, seq, at } = message;
-    this.#send(seat, { type: "ok", id, sent: { conversation, seq, at } });
+    this.#send(client, { type: "ok", id, sent: { conversation, seq, at } });
   }
 
-  #hello(seat: Seat, id: number, { device, resume }: Extract<Request, { type: "hello" }>): void {
+  #hello(
+    client: Client,
+    id: number,
+    { device, resume }: Extract<Request, { type: "hello" }>,
+  ): void {
     if (this.removed.has(device)) {
-      return this.#send(seat, {
+      return this.#send(client, {
         type: "err",
         id,
         code: "unknown-device",
@@ -154,15 +158,15 @@ export class TestServer {
         temporary: false,
       });
     }
-    seat.device = device;
-    const inbox = this.inboxes.get(seat.account) ?? [];
+    client.device = device;
+    const inbox = this.inboxes.get(client.account) ?? [];
     const recovered = resume !== undefined && this.recovers;
     const limits = { max_frame: 65536, max_devices: 8, max_watched: 500, ping_seconds: 25 };
-    this.#send(seat, {
+    this.#send(client, {
       type: "welcome",
       id,
       connection: "c",
-      account: seat.account,
+      account: client.account,
       resume: inbox.length,
       recovered,
       limits,
@@ -171,19 +175,19 @@ export class TestServer {
     inbox
       .slice(resume)
       .forEach((event, at) =>
-        this.#send(seat, { type: "event", position: resume + at + 1, event }),
+        this.#send(client, { type: "event", position: resume + at + 1, event }),
       );
   }
 
   #write(
-    seat: Seat,
+    client: Client,
     { to, cid, envelope }: { to: string; cid: string; envelope: Envelope },
   ): PrivateMessage {
-    const conversation = conversationOf(seat.account, to);
+    const conversation = conversationOf(client.account, to);
     const messages = this.conversations.get(conversation) ?? [];
     this.conversations.set(conversation, messages);
     const known = messages.find(
-      (message) => message.cid === cid && message.sender === seat.account,
+      (message) => message.cid === cid && message.sender === client.account,
     );
     if (known) return known;
     const at = new Date(this.clock.now() + messages.length).toISOString();
@@ -192,13 +196,13 @@ export class TestServer {
       conversation,
       seq,
       cid,
-      sender: seat.account,
-      device: seat.device ?? "",
+      sender: client.account,
+      device: client.device ?? "",
       at,
       envelope,
     };
     messages.push(message);
-    this.deliver(seat.account, { kind: "message", ...message });
+    this.deliver(client.account, { kind: "message", ...message });
     this.deliver(to, { kind: "message", ...message });
     return message;
   }
@@ -240,9 +244,9 @@ export class TestServer {
     });
   }
 
-  #send(seat: Seat, frame: ServerFrame): void {
+  #send(client: Client, frame: ServerFrame): void {
     queueMicrotask(() => {
-      if (this.#seats.has(seat)) seat.events.message(JSON.stringify(frame));
+      if (this.#clients.has(client)) client.events.message(JSON.stringify(frame));
     });
   }
 }
