@@ -4,7 +4,10 @@ import globals from "globals";
 import ts from "typescript-eslint";
 import svelteConfig from "./svelte.config.js";
 
-/** Forbidden imports per layer: view -> domain -> {net, crypto} -> protocol; main.ts injects platform. */
+/**
+ * Forbidden imports per layer: view -> domain -> {net, crypto} -> protocol; main.ts injects
+ * platform.
+ */
 const forbidden = {
   protocol: ["crypto", "net", "domain", "platform", "view"],
   crypto: ["net", "domain", "platform", "view"],

@@ -23,7 +23,8 @@ const LOOKS = [
 ] as const;
 
 async function expectAccessible(page: Page, what: string): Promise<void> {
-  // Contrast is undefined during colour transitions: wait two frames for them to start, then for their end.
+  // Contrast is undefined during colour transitions: wait two frames for them to start, then for
+  // their end.
   await page.evaluate(async () => {
     await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
     await Promise.all(

@@ -8,11 +8,12 @@ import {
   expectNoComplaints,
   expectOnlyComplaints,
   freshName,
-  say,
+  send,
 } from "./person";
 
 // The caller may set the words, and check afterwards that the server stored none of them.
-const SECRET_OF_ADA = `The heron lands at noon: ${process.env["GATEHOUSE_PRIVATE_WORDS"] ?? "tell nobody"}.`;
+const PRIVATE_WORDS = process.env["GATEHOUSE_PRIVATE_WORDS"] ?? "keep it secret";
+const SECRET_OF_ADA = `The heron lands at noon: ${PRIVATE_WORDS}.`;
 const SECRET_OF_BOB = "Understood, I bring the umbrella.";
 
 test("two people meet in the lobby and chat in private", async () => {
@@ -25,7 +26,7 @@ test("two people meet in the lobby and chat in private", async () => {
   await expect(inLobby(bob, names.ada)).toBeVisible();
   await inLobby(ada, names.bob).click();
 
-  await say(ada, names.bob, SECRET_OF_ADA);
+  await send(ada, names.bob, SECRET_OF_ADA);
   const conversation = bob.page
     .getByRole("list", { name: "Conversations" })
     .getByRole("link", { name: names.ada });
@@ -37,7 +38,7 @@ test("two people meet in the lobby and chat in private", async () => {
 
   await bob.page.getByRole("textbox", { name: `Message to ${names.ada}` }).pressSequentially("Un");
   await expect(ada.page.getByText(`${names.bob} is typing…`)).toBeVisible();
-  await say(bob, names.ada, SECRET_OF_BOB);
+  await send(bob, names.ada, SECRET_OF_BOB);
   await expect(log(ada)).toContainText(SECRET_OF_BOB);
 
   await ada.page.reload();
@@ -87,11 +88,11 @@ test("messages sent while the other person is away arrive when they return", asy
   await signUp(bob, names.bob);
   await bob.page.goto(`/people/${names.ada}`);
   await ada.page.goto(`/people/${names.bob}`);
-  await say(ada, names.bob, "Before the tunnel.");
+  await send(ada, names.bob, "Before the tunnel.");
   await expect(bob.page.getByRole("log")).toContainText("Before the tunnel.");
 
   await bob.page.goto("about:blank");
-  await say(ada, names.bob, "While you were away.");
+  await send(ada, names.bob, "While you were away.");
   await expect(ada.page.locator('[data-delivery="sent"]')).toContainText("While you were away.");
   await bob.page.goto(`/people/${names.ada}`);
   await expect(bob.page.getByRole("log")).toContainText("While you were away.");

@@ -1,5 +1,5 @@
-// A person with their own browser profile: Debian's Chromium, which trusts the CA through NSS, and a
-// record of everything that a healthy page does not do.
+// A person with their own browser profile: Debian's Chromium, which trusts the CA through NSS, and
+// a record of everything that a healthy page does not do.
 
 import { execFileSync } from "node:child_process";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
@@ -79,7 +79,7 @@ export async function signUp({ page }: Person, name: string): Promise<void> {
 }
 
 /** Sends a message in the open conversation. */
-export async function say({ page }: Person, to: string, text: string): Promise<void> {
+export async function send({ page }: Person, to: string, text: string): Promise<void> {
   const composer = page.getByRole("textbox", { name: `Message to ${to}` });
   await composer.fill(text);
   await composer.press("Enter");

@@ -1,5 +1,5 @@
-// Checks package-lock.json offline: each dependency has a hash, comes from the registry, has an allowed
-// licence, and runs no install script unless listed here. For advisories run `npm audit`.
+// Checks package-lock.json offline: each dependency has a hash, comes from the registry, has an
+// allowed licence, and runs no install script unless listed here. For advisories run `npm audit`.
 
 import { readFileSync } from "node:fs";
 

@@ -1,4 +1,5 @@
-// Layers: view -> domain -> {net, crypto} -> protocol. Only main.ts passes the platform to the domain.
+// Layers: view -> domain -> {net, crypto} -> protocol. Only main.ts passes the platform to the
+// domain.
 
 import { readFileSync, readdirSync } from "node:fs";
 import { dirname, join, normalize, relative } from "node:path";

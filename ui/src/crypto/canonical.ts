@@ -1,4 +1,5 @@
-// The canonical encoding of docs/E2E.md: big-endian numbers, length-prefixed fields, one encoding per value.
+// The canonical encoding of docs/E2E.md: big-endian numbers, length-prefixed fields, one encoding
+// per value.
 
 import { type Bytes, fromUtf8, utf8 } from "./bytes";
 

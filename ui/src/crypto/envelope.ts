@@ -11,7 +11,7 @@ import type { OwnKeys } from "./keys";
 const NONCE_LENGTH = 12;
 
 /** Why an envelope was rejected. Its content is never shown. */
-export type Refusal =
+export type Rejection =
   /** A different suite, a missing field, or a non-canonical encoding. */
   | "malformed"
   /** Conversation, sender, device or cid in the header differ from the server's. */
@@ -21,9 +21,9 @@ export type Refusal =
   /** The message key or the ciphertext cannot be decrypted. */
   | "undecryptable";
 
-export class RefusedError extends Error {
-  override readonly name = "RefusedError";
-  constructor(readonly reason: Refusal) {
+export class RejectedError extends Error {
+  override readonly name = "RejectedError";
+  constructor(readonly reason: Rejection) {
     super(`envelope rejected: ${reason}`);
   }
 }
@@ -124,7 +124,7 @@ export interface Claimed {
   readonly cid: ClientMessageId;
 }
 
-/** Checks encoding, header and signature. Throws `RefusedError`. */
+/** Checks encoding, header and signature. Throws `RejectedError`. */
 export async function verify(
   envelope: Envelope,
   claimed: Claimed,
@@ -138,14 +138,14 @@ export async function verify(
     header.cid === claimed.cid &&
     sender.account === claimed.sender &&
     sender.device === claimed.device;
-  if (!matches) throw new RefusedError("misdirected");
+  if (!matches) throw new RejectedError("misdirected");
   const signed = signedBytes(parts.headerBytes, parts.nonce, parts.ciphertext, parts.keys);
   if (!(await crypto.subtle.verify("Ed25519", sender.signing, signature, signed)))
-    throw new RefusedError("forged");
+    throw new RejectedError("forged");
   return { header, hash: await sha256(signed), parts };
 }
 
-/** Returns the content, or undefined if it is not for this device. Throws `RefusedError`. */
+/** Returns the content, or undefined if it is not for this device. Throws `RejectedError`. */
 export async function open(
   verified: Verified,
   account: AccountId,
@@ -159,7 +159,7 @@ export async function open(
   const recipient = header.recipients[at];
   const wrapped = parts.keys[at];
   if (!recipient || !wrapped) return undefined;
-  if (!equal(recipient.fingerprint, ownFingerprint)) throw new RefusedError("undecryptable");
+  if (!equal(recipient.fingerprint, ownFingerprint)) throw new RejectedError("undecryptable");
   try {
     const messageKey = await crypto.subtle.decrypt(RSA, own.encryption.privateKey, wrapped.key);
     if (messageKey.byteLength !== 32) throw new MalformedError("a message key has 32 bytes");
@@ -169,15 +169,15 @@ export async function open(
       new Uint8Array(await crypto.subtle.decrypt(algorithm, key, parts.ciphertext)),
     );
   } catch {
-    throw new RefusedError("undecryptable");
+    throw new RejectedError("undecryptable");
   }
 }
 
 function parse(envelope: Envelope): { parts: Parts; header: Header; signature: Bytes } {
-  if (envelope.suite !== SUITE) throw new RefusedError("malformed");
+  if (envelope.suite !== SUITE) throw new RejectedError("malformed");
   const field = (text: string): Bytes => {
     const bytes = fromBase64url(text);
-    if (!bytes) throw new RefusedError("malformed");
+    if (!bytes) throw new RejectedError("malformed");
     return bytes;
   };
   const parts = {
@@ -190,7 +190,7 @@ function parse(envelope: Envelope): { parts: Parts; header: Header; signature: B
   const matches =
     header.recipients.length === parts.keys.length &&
     header.recipients.every(({ device }, at) => parts.keys[at]?.device === device);
-  if (!matches || parts.nonce.length !== NONCE_LENGTH) throw new RefusedError("malformed");
+  if (!matches || parts.nonce.length !== NONCE_LENGTH) throw new RejectedError("malformed");
   return { parts, header, signature: field(envelope.signature) };
 }
 
@@ -198,7 +198,7 @@ function readHeader(bytes: Bytes): Header {
   try {
     return decodeHeader(bytes);
   } catch (error) {
-    if (error instanceof MalformedError) throw new RefusedError("malformed");
+    if (error instanceof MalformedError) throw new RejectedError("malformed");
     throw error;
   }
 }

@@ -1,4 +1,5 @@
-// The envelope header: conversation, sender, order and recipients. Signed, and used as AEAD additional data.
+// The envelope header: conversation, sender, order and recipients. Signed, and used as AEAD
+// additional data.
 
 import type { AccountId, ClientMessageId, ConversationId, DeviceId } from "../protocol/wire";
 import { type Bytes, compare, utf8 } from "./bytes";

@@ -1,4 +1,5 @@
-// The safety number: 60 digits derived from the keys of all devices of two people, for them to compare.
+// The safety number: 60 digits derived from the keys of all devices of two people, for them to
+// compare.
 
 import type { AccountId } from "../protocol/wire";
 import { type Bytes, utf8 } from "./bytes";

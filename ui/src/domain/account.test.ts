@@ -113,7 +113,7 @@ beforeEach(() => {
 
 function page() {
   const settings = profile.settings();
-  const http: Http = new Http(server.fetch, (refused) => account.refused(refused));
+  const http: Http = new Http(server.fetch, (rejected) => account.rejected(rejected));
   const api = new Api(http);
   const account: Account = new Account({
     api,
@@ -134,13 +134,13 @@ async function member(username = "ada") {
   return { ...here, id: account };
 }
 
-const kind = (account: Account) => account.standing.value.kind;
+const kind = (account: Account) => account.status.value.kind;
 
 describe("a first visit", () => {
   test("sends no request and creates no account", async () => {
     const { account } = page();
     await account.load();
-    expect(account.standing.value).toEqual({ kind: "visitor" });
+    expect(account.status.value).toEqual({ kind: "visitor" });
     expect(server.requests).toEqual([]);
     await page().account.load();
     expect(server.requests).toEqual([]);
@@ -150,7 +150,7 @@ describe("a first visit", () => {
     const { account } = page();
     await account.load();
     expect(await account.ensure()).toEqual({ account_id: "account-1" });
-    expect(account.standing.value).toEqual({ kind: "member", me: { account_id: "account-1" } });
+    expect(account.status.value).toEqual({ kind: "member", me: { account_id: "account-1" } });
     const next = page();
     await next.account.load();
     expect(next.account.me.value).toEqual({ account_id: "account-1" });
@@ -235,7 +235,7 @@ describe("an account that ends", () => {
     server.accounts.clear();
     const { account } = page();
     await account.load();
-    expect(account.standing.value).toEqual({
+    expect(account.status.value).toEqual({
       kind: "ended",
       ending: "signed-out",
       account: id,
@@ -255,7 +255,7 @@ describe("an account that ends", () => {
     server.removed.add(server.cookie ?? "");
     await expect(api.sessions()).rejects.toThrow();
     await vi.waitFor(() => expect(kind(account)).toBe("ended"));
-    expect(account.standing.value).toMatchObject({
+    expect(account.status.value).toMatchObject({
       ending: "removed",
       account: id,
       username: "ada",
@@ -280,7 +280,7 @@ describe("an account that ends", () => {
     for (let reload = 0; reload < 2; reload += 1) {
       const { account } = page();
       await account.load();
-      expect(account.standing.value).toMatchObject({ kind: "ended", ending: "removed" });
+      expect(account.status.value).toMatchObject({ kind: "ended", ending: "removed" });
     }
     expect(profile.archives.size).toBe(1);
   });
@@ -288,16 +288,16 @@ describe("an account that ends", () => {
   test("removed: a 410 ends it immediately, even with a valid cookie", async () => {
     const { account, http } = await member();
     await expect(http.json("GET", "/api/tombstone")).rejects.toThrow();
-    expect(account.standing.value).toMatchObject({ kind: "ended", ending: "removed" });
+    expect(account.status.value).toMatchObject({ kind: "ended", ending: "removed" });
   });
 
-  test("removed: a visitor with the cookie of a removed device ends at the first write", async () => {
+  test("removed: a visitor with a removed device's cookie ends at the first write", async () => {
     server.make();
     server.removed.add(server.cookie ?? "");
     const { account } = page();
     await account.load();
     await expect(account.ensure()).rejects.toThrow();
-    expect(account.standing.value).toMatchObject({
+    expect(account.status.value).toMatchObject({
       kind: "ended",
       ending: "removed",
       account: undefined,
@@ -351,7 +351,7 @@ describe("an account that ends", () => {
     await other.account.load();
     await account.signOut(undefined);
     await vi.waitFor(() =>
-      expect(other.account.standing.value).toMatchObject({ ending: "signed-out" }),
+      expect(other.account.status.value).toMatchObject({ ending: "signed-out" }),
     );
     expect(profile.archives.size).toBe(0);
   });

@@ -2,7 +2,7 @@
 
 import { type Api, ProblemError } from "../net";
 import { type AccountId, type DeviceId, LIMITS, type Me, type Problem } from "../protocol/wire";
-import { nameRefusal } from "./names";
+import { nameError } from "./names";
 import { Cell } from "./observable";
 import type { Archives, Exclusive, Settings } from "./ports";
 import { troubleOf } from "./problems";
@@ -12,7 +12,7 @@ export type Claim = { readonly ok: true } | { readonly ok: false; readonly reaso
 /** `removed`: another device removed this one. `signed-out`: the server rejects the credential. */
 export type Ending = "removed" | "signed-out";
 
-export type Standing =
+export type AccountStatus =
   /** Not loaded yet. */
   | { readonly kind: "unknown" }
   /** No account. The first write creates one. */
@@ -35,7 +35,10 @@ export interface AccountParts {
 
 /** Held by every request that may set, replace or delete the cookie. */
 const LOCK = "account";
-/** The account of this browser profile, or `none`, so that a visitor's page sends no request that fails. */
+/**
+ * The account of this browser profile, or `none`, so that a visitor's page sends no request that
+ * fails.
+ */
 const ACCOUNT = "account";
 const USERNAME = "username";
 const NONE = "none";
@@ -46,7 +49,7 @@ const ENDED: Problem = {
 };
 
 export class Account {
-  readonly standing = new Cell<Standing>({ kind: "unknown" });
+  readonly status = new Cell<AccountStatus>({ kind: "unknown" });
   /** The account, if there is one. */
   readonly me = new Cell<Me | undefined>(undefined);
   /** True if the server returned a different account than this browser had before. */
@@ -78,11 +81,14 @@ export class Account {
     }
   }
 
-  /** Returns the account and creates it if necessary: one, even if several tabs write at the same time. */
+  /**
+   * Returns the account and creates it if necessary: one, even if several tabs write at the same
+   * time.
+   */
   ensure(): Promise<Me> {
-    const standing = this.standing.value;
-    if (standing.kind === "member") return Promise.resolve(standing.me);
-    if (standing.kind === "ended") return Promise.reject(new ProblemError(ENDED));
+    const status = this.status.value;
+    if (status.kind === "member") return Promise.resolve(status.me);
+    if (status.kind === "ended") return Promise.reject(new ProblemError(ENDED));
     this.#opening ??= this.#exclusively(async () =>
       this.#member(await this.#parts.api.open()),
     ).finally(() => {
@@ -93,14 +99,14 @@ export class Account {
 
   /** A rejected name creates no account. */
   async claim(username: string): Promise<Claim> {
-    const refused = nameRefusal(username);
-    if (refused !== undefined) return { ok: false, reason: refused };
-    if (this.standing.value.kind === "ended") return { ok: false, reason: ENDED.title };
+    const invalid = nameError(username);
+    if (invalid !== undefined) return { ok: false, reason: invalid };
+    if (this.status.value.kind === "ended") return { ok: false, reason: ENDED.title };
     try {
       await this.#exclusively(async () => this.#member(await this.#parts.api.claim(username)));
       return { ok: true };
     } catch (error) {
-      return { ok: false, reason: refusal(error, username) };
+      return { ok: false, reason: claimError(error, username) };
     }
   }
 
@@ -111,8 +117,8 @@ export class Account {
   }
 
   /** Called for every problem response. */
-  refused({ type, status }: Problem): void {
-    const { kind } = this.standing.value;
+  rejected({ type, status }: Problem): void {
+    const { kind } = this.status.value;
     if (this.#signingOut) return;
     if (type === "device-removed" && (status === 410 || kind === "visitor")) this.#end("removed");
     else if (type === "device-removed" || type === "unauthenticated") void this.confirm();
@@ -123,7 +129,7 @@ export class Account {
    * another request may have replaced the cookie since.
    */
   confirm(): Promise<boolean> {
-    if (this.standing.value.kind !== "member") return Promise.resolve(false);
+    if (this.status.value.kind !== "member") return Promise.resolve(false);
     this.#confirming ??= this.#exclusively(() => this.#check()).finally(() => {
       this.#confirming = undefined;
     });
@@ -154,7 +160,7 @@ export class Account {
 
   /** Leaves an ended account: deletes its cookie and local data. The browser is a visitor again. */
   async startOver(): Promise<void> {
-    const ended = this.standing.value;
+    const ended = this.status.value;
     if (ended.kind !== "ended") return;
     await this.#exclusively(async () => {
       const now = this.#parts.settings.get(ACCOUNT);
@@ -196,14 +202,14 @@ export class Account {
   }
 
   #changedElsewhere(value: string | undefined): void {
-    const { kind } = this.standing.value;
+    const { kind } = this.status.value;
     if (kind === "member") void this.confirm();
     else if (kind === "visitor" && value !== NONE) void this.load().catch(() => undefined);
   }
 
   #member(me: Me): Me {
     const before = this.me.value;
-    if (this.standing.value.kind === "ended") return me;
+    if (this.status.value.kind === "ended") return me;
     const known = before?.account_id ?? this.#parts.settings.get(ACCOUNT);
     if (known !== undefined && known !== NONE && known !== me.account_id) this.replaced.set(true);
     this.#parts.settings.set(ACCOUNT, me.account_id);
@@ -235,9 +241,9 @@ export class Account {
     this.#parts.settings.set(USERNAME, undefined);
   }
 
-  #set(standing: Standing): void {
-    this.me.set(standing.kind === "member" ? standing.me : undefined);
-    this.standing.set(standing);
+  #set(status: AccountStatus): void {
+    this.me.set(status.kind === "member" ? status.me : undefined);
+    this.status.set(status);
   }
 
   #exclusively<T>(task: () => Promise<T>): Promise<T> {
@@ -251,7 +257,7 @@ function endingOf(error: unknown): Ending | undefined {
   return error.problem.type === "unauthenticated" ? "signed-out" : undefined;
 }
 
-function refusal(error: unknown, username: string): string {
+function claimError(error: unknown, username: string): string {
   if (error instanceof ProblemError && error.status === 409) {
     return (
       sentence(error.problem.detail) ??

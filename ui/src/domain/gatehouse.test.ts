@@ -92,7 +92,7 @@ test("an account that ends stops the private chat", async () => {
   server.removed = true;
   await gatehouse.assistant.refresh();
   await vi.waitFor(() =>
-    expect(gatehouse.account.standing.value).toMatchObject({ ending: "removed" }),
+    expect(gatehouse.account.status.value).toMatchObject({ ending: "removed" }),
   );
   expect(gatehouse.privateChat.state.value.kind).toBe("nameless");
   expect(locked).toEqual(["account-1"]);

@@ -2,7 +2,7 @@
 
 import { randomId } from "../crypto";
 import { Api, type Fetch, Http, type OpenSocket } from "../net";
-import { Account, type Claim, type Standing } from "./account";
+import { Account, type Claim, type AccountStatus } from "./account";
 import { Assistant } from "./assistant/assistant";
 import { Cell } from "./observable";
 import type { Archives, Clock, Exclusive, Settings, TabLock } from "./ports";
@@ -30,7 +30,7 @@ export class Gatehouse {
   readonly trouble = new Cell<Trouble | undefined>(undefined);
 
   constructor(platform: Platform) {
-    const http = new Http(platform.fetch, (problem) => this.account.refused(problem));
+    const http = new Http(platform.fetch, (problem) => this.account.rejected(problem));
     const api = new Api(http);
     const account = new Account({ ...platform, api });
     this.api = api;
@@ -38,10 +38,10 @@ export class Gatehouse {
     this.account = account;
     this.assistant = new Assistant({ ...platform, api, http, newId: randomId, account });
     this.privateChat = new PrivateChat({ ...platform, api, account });
-    let before: Standing["kind"] = "unknown";
-    account.standing.subscribe((standing) => {
-      this.#follow(standing, before);
-      before = standing.kind;
+    let before: AccountStatus["kind"] = "unknown";
+    account.status.subscribe((status) => {
+      this.#follow(status, before);
+      before = status.kind;
     });
   }
 
@@ -50,7 +50,7 @@ export class Gatehouse {
     this.trouble.set(undefined);
     try {
       await this.account.load();
-      if (this.account.standing.value.kind !== "ended") await this.assistant.load();
+      if (this.account.status.value.kind !== "ended") await this.assistant.load();
     } catch (error) {
       this.trouble.set(troubleOf(error));
     }
@@ -76,10 +76,10 @@ export class Gatehouse {
     this.settings.set("session", undefined);
   }
 
-  #follow(standing: Standing, before: Standing["kind"]): void {
-    if (standing.kind === "member") void this.privateChat.follow(standing.me);
-    if (standing.kind === "member" && before === "visitor") void this.assistant.refresh();
-    if (standing.kind === "ended") {
+  #follow(status: AccountStatus, before: AccountStatus["kind"]): void {
+    if (status.kind === "member") void this.privateChat.follow(status.me);
+    if (status.kind === "member" && before === "visitor") void this.assistant.refresh();
+    if (status.kind === "ended") {
       void this.privateChat.stop();
       this.assistant.leave();
     }

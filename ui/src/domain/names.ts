@@ -3,7 +3,7 @@
 import { LIMITS } from "../protocol/wire";
 
 /** Why a username is invalid. Covers common mistakes; the server checks the full rules. */
-export function nameRefusal(name: string): string | undefined {
+export function nameError(name: string): string | undefined {
   // The server validates after NFKC normalisation, which maps fullwidth characters to ASCII.
   const plain = name.normalize("NFKC");
   if (/[/\\%?#]/.test(plain)) {

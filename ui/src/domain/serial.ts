@@ -1,4 +1,5 @@
-// A queue that runs one task at a time, because read-modify-write on the archive must not interleave.
+// A queue that runs one task at a time, because read-modify-write on the archive must not
+// interleave.
 
 export class Serial {
   #last: Promise<unknown> = Promise.resolve();

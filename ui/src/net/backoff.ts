@@ -15,7 +15,10 @@ export class Backoff {
     this.#limits = limits;
   }
 
-  /** Milliseconds until the next attempt: random between 0 and a bound that doubles with each failure. */
+  /**
+   * Milliseconds until the next attempt: random between 0 and a bound that doubles with each
+   * failure.
+   */
   next(): number {
     const bound = Math.min(this.#limits.cap, this.#limits.base * 2 ** this.#failures);
     this.#failures += 1;

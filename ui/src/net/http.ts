@@ -28,12 +28,12 @@ const TIMEOUT = 15_000;
 
 export class Http {
   readonly #fetch: Fetch;
-  readonly #refused: (problem: Problem) => void;
+  readonly #rejected: (problem: Problem) => void;
 
-  /** `refused` is called with every problem before the request throws it. */
-  constructor(fetch: Fetch, refused: (problem: Problem) => void = () => undefined) {
+  /** `rejected` is called with every problem before the request throws it. */
+  constructor(fetch: Fetch, rejected: (problem: Problem) => void = () => undefined) {
     this.#fetch = fetch;
-    this.#refused = refused;
+    this.#rejected = rejected;
   }
 
   async json<T>(method: string, path: string, body?: unknown): Promise<T> {
@@ -70,7 +70,7 @@ export class Http {
     }
     if (response.ok) return response;
     const problem = await readProblem(response);
-    this.#refused(problem);
+    this.#rejected(problem);
     throw new ProblemError(problem);
   }
 }

@@ -36,7 +36,7 @@ function arrange(random = () => 1) {
     welcome: () => undefined,
     event: (position) => void positions.push(position),
     notice: () => undefined,
-    refused: () => undefined,
+    rejected: () => undefined,
     unopened: () => void unopened.push(clock.now()),
     state: (state) => void states.push(state.kind),
   };
@@ -135,7 +135,7 @@ describe("the live connection", () => {
     },
   );
 
-  test("a socket that closes before it opens is reported, because the handshake may have been rejected", async () => {
+  test("reports a socket that closes before it opens: a rejected handshake, perhaps", async () => {
     const { live, clock, unopened, last, welcome } = arrange();
     live.start();
     last().events.closed(1006);

@@ -12,7 +12,7 @@ import type { Clock } from "./clock";
 
 export type Welcome = Extract<ServerFrame, { type: "welcome" }>;
 export type Answer = Extract<ServerFrame, { type: "ok" }>;
-export type Refused = Extract<ServerFrame, { type: "err" }>;
+export type Rejected = Extract<ServerFrame, { type: "err" }>;
 export type Hello = Omit<Extract<Request, { type: "hello" }>, "type">;
 
 /** The subset of WebSocket that is used. */
@@ -44,8 +44,11 @@ export interface LiveListener {
   event(position: number, event: InboxEvent): void;
   notice(notice: Notice): void;
   /** The server rejected the hello. The next attempt follows. */
-  refused(frame: Refused): void;
-  /** The socket closed before it opened: no network, or a rejected handshake. The next attempt follows. */
+  rejected(frame: Rejected): void;
+  /**
+   * The socket closed before it opened: no network, or a rejected handshake. The next attempt
+   * follows.
+   */
   unopened(): void;
   state(state: LiveState): void;
 }
@@ -54,7 +57,7 @@ export interface LiveListener {
 export class RequestError extends Error {
   override readonly name = "RequestError";
   constructor(
-    readonly code: Refused["code"] | "lost",
+    readonly code: Rejected["code"] | "lost",
     message: string,
     readonly temporary: boolean,
     readonly retryAfter: number | undefined,
@@ -195,7 +198,7 @@ export class Live {
         return this.#settle(frame.id)?.resolve(frame);
       case "err": {
         if (frame.id === this.#helloId) {
-          this.#listener.refused(frame);
+          this.#listener.rejected(frame);
           return this.#lose();
         }
         const { code, message, temporary, retry_after } = frame;

@@ -1,4 +1,5 @@
-// Reads the events of a run: asks once, then resumes after each lost connection until the last event.
+// Reads the events of a run: asks once, then resumes after each lost connection until the last
+// event.
 
 import type { ChatRequest, RunEvent, RunId } from "../protocol/wire";
 import { Backoff } from "./backoff";
@@ -37,7 +38,9 @@ export interface RunListener {
   interrupted(interrupted: boolean): void;
 }
 
-/** Resolves after the last event. Throws `ProblemError`, or `OfflineError` after too many attempts. */
+/**
+ * Resolves after the last event. Throws `ProblemError`, or `OfflineError` after too many attempts.
+ */
 export async function readRun(
   parts: RunReaderParts,
   source: RunSource,

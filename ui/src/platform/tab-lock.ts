@@ -2,7 +2,10 @@
 
 import type { TabLock } from "../domain/ports";
 
-/** A tab that does not respond, for example a frozen one, loses the lock after this many milliseconds. */
+/**
+ * A tab that does not respond, for example a frozen one, loses the lock after this many
+ * milliseconds.
+ */
 const RESPONSE_TIMEOUT = 3_000;
 
 /** A tab that is reloading releases the lock within this many milliseconds. */

@@ -62,11 +62,14 @@ export function pathOf(route: Route): string {
     case "settings":
       return "/settings";
     case "people":
-      if (route.person === undefined) return "/people";
-      return `/people/${encodeURIComponent("account" in route.person ? route.person.account : route.person.username)}`;
+      return route.person === undefined ? "/people" : `/people/${segmentOf(route.person)}`;
     case "assistant":
       return route.session === undefined ? "/" : `/chat/${route.session}`;
   }
+}
+
+function segmentOf(person: Person): string {
+  return encodeURIComponent("account" in person ? person.account : person.username);
 }
 
 /** Account ids are 32 hex digits. A username of this form is not reachable by URL. */

@@ -1,7 +1,8 @@
-// The format of rsa-aes-1.json. Bytes are hexadecimal, except fields that are base64url on the wire.
+// The format of rsa-aes-1.json. Bytes are hexadecimal, except fields that are base64url on the
+// wire.
 
 import type { Envelope } from "../../protocol/wire";
-import type { Refusal } from "../envelope";
+import type { Rejection } from "../envelope";
 
 export interface DeviceVector {
   account: string;
@@ -39,7 +40,7 @@ export interface NegativeVector {
   envelope: Envelope;
   /** The server's description; the claimed sender's key verifies. */
   claimed: { conversation: string; sender: string; device: string; cid: string };
-  reason: Refusal;
+  reason: Rejection;
 }
 
 export interface Vectors {

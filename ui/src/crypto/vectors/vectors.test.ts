@@ -4,7 +4,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { type Bytes, fromBase64url, toBase64url, toHex, utf8 } from "../bytes";
 import { encodeContent } from "../content";
-import { RefusedError, open, seal, verify } from "../envelope";
+import { RejectedError, open, seal, verify } from "../envelope";
 import { type Identity, RSA, readIdentity } from "../identity";
 import { safetyNumber } from "../safety";
 import { makeVectors } from "./make";
@@ -122,7 +122,7 @@ describe("envelopes", () => {
     const bob = await privateKeys(deviceVector("bob", "desk"));
     const { fingerprint } = await identity("eve", "den");
     await expect(open(verified, "bob", bob, fingerprint)).rejects.toThrow(
-      new RefusedError("undecryptable"),
+      new RejectedError("undecryptable"),
     );
   });
 });
@@ -131,7 +131,7 @@ describe("rejected envelopes", () => {
   test.each(vectors.negative)("$name: $reason", async ({ envelope, claimed, reason }) => {
     const sender = await identity(claimed.sender, claimed.device);
     await expect(verify(envelope, claimed, sender)).rejects.toMatchObject({
-      name: "RefusedError",
+      name: "RejectedError",
       reason,
     });
   });
@@ -147,7 +147,7 @@ describe("rejected envelopes", () => {
     const bob = await privateKeys(deviceVector("bob", "desk"));
     const { fingerprint } = await identity("bob", "desk");
     await expect(open(verified, "bob", bob, fingerprint)).rejects.toThrow(
-      new RefusedError("undecryptable"),
+      new RejectedError("undecryptable"),
     );
   });
 });

@@ -108,7 +108,7 @@ export class Assistant {
   }
 
   get #isVisitor(): boolean {
-    return this.#parts.account.standing.value.kind === "visitor";
+    return this.#parts.account.status.value.kind === "visitor";
   }
 
   #replace(session: SessionId): ChatSession {

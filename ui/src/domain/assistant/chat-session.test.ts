@@ -115,7 +115,7 @@ describe("a chat session", () => {
     expect(messages()).toEqual([]);
   });
 
-  test("stop is sent to the server, even if it was requested before the run had an id", async () => {
+  test("stop is sent even if it was requested before the run had an id", async () => {
     const { response, write } = stream();
     const { chatSession, requests, messages } = arrange({
       "POST /api/chat": () => response,

@@ -1,4 +1,5 @@
-// What the view shows of the private chat: the list of conversations, the open one, and verified contacts.
+// What the view shows of the private chat: the list of conversations, the open one, and verified
+// contacts.
 
 import type { OwnKeys } from "../../crypto";
 import type { AccountId, ConversationId } from "../../protocol/wire";

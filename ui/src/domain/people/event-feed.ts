@@ -1,4 +1,5 @@
-// Events of the live connection: applied to the inbox one at a time, in order, and acknowledged in batches.
+// Events of the live connection: applied to the inbox one at a time, in order, and acknowledged in
+// batches.
 
 import type { InboxEvent } from "../../protocol/wire";
 import type { Clock } from "../ports";

@@ -1,5 +1,5 @@
-// The durable inbox of the account: events in order, each stored together with its position. When the
-// server cannot replay a gap, conversations are loaded page by page.
+// The durable inbox of the account: events in order, each stored together with its position. When
+// the server cannot replay a gap, conversations are loaded page by page.
 
 import type { Api } from "../../net";
 import type {

@@ -128,10 +128,10 @@ describe("the outbox", () => {
 
   test("marks a permanently rejected message as failed, and leaves no gap", async () => {
     const [ada, bob] = await adaAndBob();
-    server.refuseSends = true;
+    server.rejectSends = true;
     await ada.messenger.write("Rejected.");
     await until(() => expect(deliveries(ada)).toEqual(["failed"]));
-    server.refuseSends = false;
+    server.rejectSends = false;
     await ada.messenger.write("Accepted.");
     await expectTexts(bob, ["Accepted."]);
     expect(lines(bob)).toMatchObject([{ kind: "text", warnings: [] }]);
@@ -201,7 +201,7 @@ describe("a server that misbehaves", () => {
     await expectTexts(bob, ["Trusted.", "Is it still you?"]);
   });
 
-  test("replaces the keys of a known device: the first keys stay pinned, and messages are held", async () => {
+  test("replaces a known device's keys: the first stay pinned, and messages are held", async () => {
     const [ada, bob] = await adaAndBob();
     await ada.messenger.write("One.");
     await expectTexts(bob, ["One."]);
@@ -253,9 +253,9 @@ describe("a connection that the server closes permanently", () => {
     expect(ada.messenger.connection.value).toEqual({ kind: "ended", code: CLOSE.revoked });
   });
 
-  test("a failed WebSocket handshake checks the account too, because browsers hide the reason", async () => {
+  test("checks the account after a failed handshake, because browsers hide the reason", async () => {
     const ada = await start("ada");
-    server.refuseHandshakes = true;
+    server.rejectHandshakes = true;
     server.cut("ada");
     expect(ada.accountCheck.count).toBe(0);
     server.clock.advance(0);

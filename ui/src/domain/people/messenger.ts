@@ -108,7 +108,7 @@ export class Messenger {
       welcome: (frame) => void this.#welcome(frame),
       event: (position, event) => void this.#event(position, event),
       notice: (notice) => this.presence.apply(notice),
-      refused: () => this.#registration.forget(),
+      rejected: () => this.#registration.forget(),
       // Browsers hide why a WebSocket handshake failed. The account may be gone.
       unopened: () => void account.confirm(),
       state: (state) => this.#state(state),

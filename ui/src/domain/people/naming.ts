@@ -1,4 +1,5 @@
-// Usernames of contacts. The account id identifies a person; a name is for display and can move to another account.
+// Usernames of contacts. The account id identifies a person; a name is for display and can move to
+// another account.
 
 import { type Api, OfflineError } from "../../net";
 import type { AccountId, User } from "../../protocol/wire";

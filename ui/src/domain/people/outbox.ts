@@ -1,4 +1,5 @@
-// Messages not yet acknowledged by the server: stored, encrypted once, sent in order, resent until `ok`.
+// Messages not yet acknowledged by the server: stored, encrypted once, sent in order, resent until
+// `ok`.
 
 import { type OwnKeys, lock, randomId, seal, unlock } from "../../crypto";
 import { RequestError } from "../../net";

@@ -15,7 +15,9 @@ export let server: TestServer;
 const running: Messenger[] = [];
 let archives: Archives;
 
-/** Gives each test its own server. `given`: the platform's archives, backed by the test's IndexedDB. */
+/**
+ * Gives each test its own server. `given`: the platform's archives, backed by the test's IndexedDB.
+ */
 export function withPeople(given: Archives): void {
   archives = given;
 

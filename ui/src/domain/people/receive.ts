@@ -1,10 +1,11 @@
-// Receives messages that the server relays: verifies the sender, checks the position in the sender's
-// chain, then decrypts. A rejected message leaves an error in the conversation, never a text.
+// Receives messages that the server relays: verifies the sender, checks the position in the
+// sender's chain, then decrypts. A rejected message leaves an error in the conversation, never a
+// text.
 
 import {
   type Content,
   type OwnKeys,
-  RefusedError,
+  RejectedError,
   START,
   type Step,
   follow,
@@ -95,7 +96,7 @@ async function verifyAndOpen(
       warnings: await warnings(parts, conversation, step, verified.header.recipients),
     };
   } catch (error) {
-    if (error instanceof RefusedError) return { kind: "problem", problem: error.reason };
+    if (error instanceof RejectedError) return { kind: "problem", problem: error.reason };
     throw error;
   }
 }

@@ -1,6 +1,7 @@
-// Records stored on this device. Texts are encrypted; names and numbers, which the server knows anyway, are not.
+// Records stored on this device. Texts are encrypted; names and numbers, which the server knows
+// anyway, are not.
 
-import type { Locked, ChainHead, OwnKeys, Refusal } from "../../crypto";
+import type { Locked, ChainHead, OwnKeys, Rejection } from "../../crypto";
 import type {
   AccountId,
   ClientMessageId,
@@ -38,7 +39,7 @@ export interface ConversationRecord {
 }
 
 /** Why a message cannot be shown. */
-export type MessageProblem = Refusal | "unknown-device" | "replay" | "not-for-this-device";
+export type MessageProblem = Rejection | "unknown-device" | "replay" | "not-for-this-device";
 
 export type Warning =
   | { readonly kind: "gap"; readonly missing: number }

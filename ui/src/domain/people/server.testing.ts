@@ -1,4 +1,5 @@
-// An in-memory server for domain tests: accounts, inboxes and sockets, and the attacks of a malicious server.
+// An in-memory server for domain tests: accounts, inboxes and sockets, and the attacks of a
+// malicious server.
 
 import { TestClock } from "../../net/clock.testing";
 import type { SocketEvents } from "../../net";
@@ -34,9 +35,9 @@ export class TestServer {
   /** While set, no events are sent. */
   holdEvents = false;
   /** Rejects `send` permanently. */
-  refuseSends = false;
+  rejectSends = false;
   /** While set, sockets close before they open. */
-  refuseHandshakes = false;
+  rejectHandshakes = false;
   recovers = true;
   /** Devices that can never be registered again. */
   readonly removed = new Set<string>();
@@ -76,7 +77,7 @@ export class TestServer {
     return (events: SocketEvents) => {
       const client: Client = { account, events, device: undefined };
       this.#clients.add(client);
-      queueMicrotask(() => (this.refuseHandshakes ? this.cut(account) : events.opened()));
+      queueMicrotask(() => (this.rejectHandshakes ? this.cut(account) : events.opened()));
       return {
         send: (text: string) => this.#receive(client, JSON.parse(text) as ClientFrame),
         close: () => void this.#clients.delete(client),
@@ -84,7 +85,9 @@ export class TestServer {
     };
   }
 
-  /** Gives a name to an account, even if another has it, and sends the events a server would send. */
+  /**
+   * Gives a name to an account, even if another has it, and sends the events a server would send.
+   */
   rename(account: string, username: string): void {
     const previous = this.names.get(account);
     this.names.set(account, username);
@@ -129,7 +132,7 @@ export class TestServer {
     this.frames.push({ account: client.account, request });
     if (request.type === "hello") return this.#hello(client, id, request);
     if (request.type !== "send") return this.#send(client, { type: "ok", id });
-    if (this.refuseSends) {
+    if (this.rejectSends) {
       return this.#send(client, {
         type: "err",
         id,

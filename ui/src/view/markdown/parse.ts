@@ -123,7 +123,10 @@ function link({ href, tokens, raw }: Tokens.Link): Inline {
   return isSafe(href) ? { kind: "link", href, children: inlines(tokens) } : plain(raw);
 }
 
-/** Remote images are never loaded, because that would reveal the reader to their server. They become links. */
+/**
+ * Remote images are never loaded, because that would reveal the reader to their server. They become
+ * links.
+ */
 function image({ href, text, raw }: Tokens.Image): Inline {
   if (!isSafe(href)) return plain(raw);
   return { kind: "link", href, children: [plain(text === "" ? "Image" : `Image: ${text}`)] };
