@@ -7,7 +7,7 @@ export function nameError(name: string): string | undefined {
   // The server validates after NFKC normalisation, which maps fullwidth characters to ASCII.
   const plain = name.normalize("NFKC");
   if (/[/\\%?#]/.test(plain)) {
-    return "Usernames can’t contain / \\ % ? or #. Use letters, digits, - _ and .";
+    return "Usernames can’t contain / \\ % ? or #. Use letters, digits, dots, hyphens and underscores.";
   }
   if (plain.startsWith(".") || plain.endsWith(".")) {
     return "Usernames can’t start or end with a dot.";

@@ -10,6 +10,8 @@ export interface Trouble {
   readonly type?: ProblemType;
 }
 
+const LATER = "Try again later.";
+
 const WORDS: Partial<Record<ProblemType, [title: string, detail: string, retry: boolean]>> = {
   unauthenticated: ["You’re signed out", "Reload the page to start again.", false],
   "device-removed": [
@@ -27,8 +29,8 @@ const WORDS: Partial<Record<ProblemType, [title: string, detail: string, retry: 
     "Rephrase it and try again.",
     false,
   ],
-  "rate-limited": ["Too many requests", "Wait a moment, then try again.", true],
-  "quota-exhausted": ["You’ve reached your usage limit", "Try again later.", true],
+  "rate-limited": ["Too many requests", LATER, true],
+  "quota-exhausted": ["You’ve reached your usage limit", LATER, true],
   "upstream-unavailable": [
     "The model isn’t responding",
     "The model provider is unavailable right now.",
@@ -36,7 +38,7 @@ const WORDS: Partial<Record<ProblemType, [title: string, detail: string, retry: 
   ],
   "store-unavailable": [
     "The server is temporarily unavailable",
-    "Nothing was lost. Try again in a moment.",
+    `Nothing was lost. ${LATER}`,
     true,
   ],
 };
@@ -61,12 +63,22 @@ export function troubleOfProblem(problem: Problem): Trouble {
   const words = WORDS[problem.type];
   if (!words)
     return { title: problem.title, detail: problem.detail ?? "", retry: true, type: problem.type };
-  const [title, detail, retry] = words;
-  const wait =
-    problem.retry_after === undefined ? "" : ` Try again in ${seconds(problem.retry_after)}.`;
-  return { title, detail: detail + wait, retry, type: problem.type };
+  const [title, text, retry] = words;
+  const detail = problem.retry_after === undefined ? text : withDelay(text, problem.retry_after);
+  return { title, detail, retry, type: problem.type };
 }
 
-function seconds(count: number): string {
-  return count === 1 ? "1 second" : `${count} seconds`;
+/** Replaces the general hint to retry by the server's delay. */
+function withDelay(text: string, seconds: number): string {
+  return `${text.replace(LATER, "").trim()} Try again in ${duration(seconds)}.`.trim();
+}
+
+function duration(seconds: number): string {
+  if (seconds < 90) return counted(Math.max(1, Math.round(seconds)), "second");
+  const minutes = Math.round(seconds / 60);
+  return minutes < 90 ? counted(minutes, "minute") : counted(Math.round(minutes / 60), "hour");
+}
+
+function counted(count: number, unit: string): string {
+  return count === 1 ? `1 ${unit}` : `${count} ${unit}s`;
 }
