@@ -4,7 +4,10 @@ import globals from "globals";
 import ts from "typescript-eslint";
 import svelteConfig from "./svelte.config.js";
 
-/** What each layer must not import: view -> domain -> {net, crypto} -> protocol; platform is injected by main.ts. */
+/**
+ * Forbidden imports per layer: view -> domain -> {net, crypto} -> protocol; main.ts injects
+ * platform.
+ */
 const forbidden = {
   protocol: ["crypto", "net", "domain", "platform", "view"],
   crypto: ["net", "domain", "platform", "view"],
@@ -38,7 +41,9 @@ export default ts.config(
   { languageOptions: { globals: { ...globals.browser, ...globals.node } } },
   {
     files: ["**/*.svelte", "**/*.svelte.ts"],
-    languageOptions: { parserOptions: { extraFileExtensions: [".svelte"], parser: ts.parser, svelteConfig } },
+    languageOptions: {
+      parserOptions: { extraFileExtensions: [".svelte"], parser: ts.parser, svelteConfig },
+    },
   },
   {
     rules: {
@@ -46,11 +51,14 @@ export default ts.config(
       "svelte/no-at-html-tags": "error",
       "svelte/no-inline-styles": "error",
       "svelte/no-navigation-without-resolve": "off",
-      "no-restricted-properties": ["error", { property: "innerHTML", message: "Render components instead." }],
+      "no-restricted-properties": [
+        "error",
+        { property: "innerHTML", message: "Render components instead." },
+      ],
     },
   },
   {
-    // The domain runs without a page.
+    // The domain runs without a DOM.
     files: ["src/domain/**/*.ts", "src/crypto/**/*.ts"],
     ignores: ["**/*.test.ts"],
     rules: {

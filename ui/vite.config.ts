@@ -9,7 +9,7 @@ export default defineConfig({
   build: {
     target: "es2023",
     modulePreload: { polyfill: false },
-    // An inlined font or picture would need `data:` in the content security policy.
+    // Inlined fonts or images would need `data:` in the content security policy.
     assetsInlineLimit: 0,
     sourcemap: false,
   },

@@ -1,10 +1,17 @@
-// Every page, in light and dark, on a desktop and a phone: no violation that axe-core calls serious.
+// Every page, light and dark, on desktop and phone: no serious axe-core violations.
 
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { type Page, expect, test } from "@playwright/test";
 import type { AxeResults } from "axe-core";
-import { type Person, arrive, comeIn, expectNoComplaints, expectOnlyComplaints, freshName } from "./person";
+import {
+  type Person,
+  arrive,
+  signUp,
+  expectNoComplaints,
+  expectOnlyComplaints,
+  freshName,
+} from "./person";
 import type { Problem, User } from "../src/protocol/wire";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -16,14 +23,19 @@ const LOOKS = [
 ] as const;
 
 async function expectAccessible(page: Page, what: string): Promise<void> {
-  // What is changing colour has no contrast yet: two frames until it starts, then until it ends.
+  // Contrast is undefined during colour transitions: wait two frames for them to start, then for
+  // their end.
   await page.evaluate(async () => {
     await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
-    await Promise.all(document.getAnimations().map((animation) => animation.finished.catch(() => null)));
+    await Promise.all(
+      document.getAnimations().map((animation) => animation.finished.catch(() => null)),
+    );
   });
-  // Injected through the debugger, which the content security policy does not bind.
+  // Injected through the debugger, which bypasses the content security policy.
   await page.evaluate(axe);
-  const results = await page.evaluate<AxeResults>("axe.run(document, { resultTypes: ['violations'] })");
+  const results = await page.evaluate<AxeResults>(
+    "axe.run(document, { resultTypes: ['violations'] })",
+  );
   const serious = results.violations
     .filter(({ impact }) => impact === "serious" || impact === "critical")
     .map(
@@ -54,11 +66,14 @@ test("the assistant and the settings are accessible", async () => {
   const person = await arrive();
   const { page } = person;
   await page.goto("/");
-  await expect(page.getByRole("heading", { name: "What is on your mind?" })).toBeVisible();
+  await expect(page.getByRole("heading", { name: "What can I help with?" })).toBeVisible();
   await inEveryLook(person, "the welcome");
   await page.getByRole("textbox", { name: "Message to the assistant" }).fill("Hello");
   await page.keyboard.press("Enter");
-  await expect(page.getByRole("article", { name: "Assistant" })).toHaveAttribute("data-state", "done");
+  await expect(page.getByRole("article", { name: "Assistant" })).toHaveAttribute(
+    "data-state",
+    "done",
+  );
   await inEveryLook(person, "an answer");
   await page.goto("/settings");
   await expect(page.getByRole("heading", { name: "Settings" })).toBeVisible();
@@ -71,15 +86,18 @@ test("people and private chat are accessible", async () => {
   const [ada, bob] = await Promise.all([arrive(), arrive()]);
   const names = { ada: freshName("ada"), bob: freshName("bob") };
   await ada.page.goto("/people");
-  await expect(ada.page.getByRole("heading", { name: "What do people call you?" })).toBeVisible();
+  await expect(ada.page.getByRole("heading", { name: "Choose a username" })).toBeVisible();
   await inEveryLook(ada, "choosing a name");
   await ada.page.getByLabel("Username").fill("a/b");
-  await ada.page.getByRole("button", { name: "Come in" }).click();
+  await ada.page.getByRole("button", { name: "Continue" }).click();
   await expect(ada.page.getByRole("alert")).toBeVisible();
-  await inEveryLook(ada, "a name that is refused");
-  await comeIn(ada, names.ada);
-  await comeIn(bob, names.bob);
-  await ada.page.getByRole("list", { name: "Lobby" }).getByRole("link", { name: names.bob }).click();
+  await inEveryLook(ada, "a rejected name");
+  await signUp(ada, names.ada);
+  await signUp(bob, names.bob);
+  await ada.page
+    .getByRole("list", { name: "Lobby" })
+    .getByRole("link", { name: names.bob })
+    .click();
   await ada.page.getByRole("textbox", { name: `Message to ${names.bob}` }).fill("Hello");
   await ada.page.keyboard.press("Enter");
   await expect(ada.page.locator('[data-delivery="received"]')).toBeVisible();
@@ -88,8 +106,10 @@ test("people and private chat are accessible", async () => {
   await expect(ada.page.getByTestId("safety-number")).toBeVisible();
   await inEveryLook(ada, "the safety number");
   await ada.page.keyboard.press("Escape");
-  await ada.page.getByRole("button", { name: "What is protected?" }).click();
-  await expect(ada.page.getByRole("dialog")).toContainText("The server cannot read messages it relays");
+  await ada.page.getByRole("button", { name: "What’s protected?" }).click();
+  await expect(ada.page.getByRole("dialog")).toContainText(
+    "The server cannot read messages it relays",
+  );
   await inEveryLook(ada, "what is protected");
   await ada.page.keyboard.press("Escape");
   await ada.page.goto("/people");
@@ -98,11 +118,11 @@ test("people and private chat are accessible", async () => {
   await Promise.all([ada.leave(), bob.leave()]);
 });
 
-test("a name that passed to another person is accessible, and so is an account that ended", async () => {
+test("a name that moved to another account, and an ended account, are accessible", async () => {
   const [ada, bob] = await Promise.all([arrive(), arrive()]);
   const names = { ada: freshName("ada"), bob: freshName("bob"), robert: freshName("robert") };
-  await comeIn(ada, names.ada);
-  await comeIn(bob, names.bob);
+  await signUp(ada, names.ada);
+  await signUp(bob, names.bob);
   const { page } = ada;
   await page.getByRole("list", { name: "Lobby" }).getByRole("link", { name: names.bob }).click();
   await page.getByRole("textbox", { name: `Message to ${names.bob}` }).fill("Hello");
@@ -117,7 +137,7 @@ test("a name that passed to another person is accessible, and so is an account t
   await page.route(`**/api/users/${names.bob}`, (route) => route.fulfill({ json: stranger }));
   await page.goto(`/people/${names.bob}`);
   await expect(page.getByRole("heading", { name: /^Another person/ })).toBeVisible();
-  await inEveryLook(ada, "a name that passed to another person");
+  await inEveryLook(ada, "a name that moved to another account");
   expectNoComplaints(ada, bob);
 
   for (const type of ["unauthenticated", "device-removed"] as const) {

@@ -1,4 +1,5 @@
-// The account of a browser: made by the first write, kept whatever another site does, ended on purpose only.
+// The account of a browser: created by the first write, unaffected by other sites, ended only on
+// purpose.
 
 import { type Response, expect, test } from "@playwright/test";
 import type { Me } from "../src/protocol/wire";
@@ -6,29 +7,41 @@ import {
   type Person,
   anotherPage,
   arrive,
-  comeIn,
+  signUp,
   expectNoComplaints,
   expectOnlyComplaints,
   freshName,
   gatehouseUrl,
-  say,
+  send,
 } from "./person";
 
-const welcome = { name: "What is on your mind?" };
-const chooseName = { name: "What do people call you?" };
+const welcome = { name: "What can I help with?" };
+const chooseName = { name: "Choose a username" };
 const removed = { name: "This device was removed" };
+
+/** A copied browser profile has the cookie and localStorage, but not the keys. */
+async function copyProfile(from: Person, to: Person): Promise<void> {
+  const { cookies, origins } = await from.context.storageState();
+  await to.context.addCookies(cookies);
+  await to.page.goto("/settings");
+  await to.page.evaluate((items) => {
+    for (const { name, value } of items) localStorage.setItem(name, value);
+  }, origins[0]?.localStorage ?? []);
+}
 
 async function accountOf({ page }: Person): Promise<string> {
   const me = await page.evaluate(async () => (await (await fetch("/api/me")).json()) as Me);
   return me.account_id;
 }
 
-test("a visit makes no account and asks nothing that is refused; the first question makes one", async () => {
+test("a visit creates no account; the first question creates one", async () => {
   const person = await arrive();
   const { page } = person;
   const requests: string[] = [];
-  page.on("request", (request) => requests.push(`${request.method()} ${new URL(request.url()).pathname}`));
-  const asked = () => requests.filter((request) => request.includes("/api/"));
+  page.on("request", (request) =>
+    requests.push(`${request.method()} ${new URL(request.url()).pathname}`),
+  );
+  const sent = () => requests.filter((request) => request.includes("/api/"));
   for (const [path, heading] of [
     ["/", welcome],
     ["/people", chooseName],
@@ -37,17 +50,23 @@ test("a visit makes no account and asks nothing that is refused; the first quest
   ] as const) {
     await page.goto(path);
     await expect(page.getByRole("heading", heading)).toBeVisible();
-    await expect.poll(asked).toContain("GET /api/models");
-    expect(new Set(asked())).toEqual(new Set(["GET /api/models"]));
+    await expect.poll(sent).toContain("GET /api/models");
+    expect(new Set(sent())).toEqual(new Set(["GET /api/models"]));
   }
   await expect(page.getByText("No chats yet")).toBeVisible();
   expect(await person.context.cookies()).toEqual([]);
 
   await page.getByRole("textbox", { name: "Message to the assistant" }).fill("Hello");
   await page.keyboard.press("Enter");
-  await expect(page.getByRole("article", { name: "Assistant" })).toHaveAttribute("data-state", "done");
+  await expect(page.getByRole("article", { name: "Assistant" })).toHaveAttribute(
+    "data-state",
+    "done",
+  );
   const account = await accountOf(person);
-  expect(asked().filter((request) => request.startsWith("POST"))).toEqual(["POST /api/me", "POST /api/chat"]);
+  expect(sent().filter((request) => request.startsWith("POST"))).toEqual([
+    "POST /api/me",
+    "POST /api/chat",
+  ]);
   await page.reload();
   await expect(page.getByRole("article", { name: "You" })).toHaveText("Hello");
   expect(await accountOf(person)).toBe(account);
@@ -55,7 +74,7 @@ test("a visit makes no account and asks nothing that is refused; the first quest
   await person.leave();
 });
 
-test("two tabs that write at the same moment have one account", async () => {
+test("two tabs that write at the same time share one account", async () => {
   const person = await arrive();
   const tabs = [person.page, await anotherPage(person)];
   for (const page of tabs) {
@@ -69,21 +88,26 @@ test("two tabs that write at the same moment have one account", async () => {
   for (const page of tabs) page.on("response", note);
   await Promise.all(tabs.map((page) => page.getByRole("button", { name: "Send" }).click()));
   for (const page of tabs) {
-    await expect(page.getByRole("article", { name: "Assistant" })).toHaveAttribute("data-state", "done");
+    await expect(page.getByRole("article", { name: "Assistant" })).toHaveAttribute(
+      "data-state",
+      "done",
+    );
   }
   for (const page of tabs) page.off("response", note);
   const accounts = new Set((await Promise.all(answers)).map((me) => me.account_id));
   await person.page.reload();
-  await expect(person.page.getByRole("complementary", { name: "Chats" }).getByRole("listitem")).toHaveCount(2);
+  await expect(
+    person.page.getByRole("complementary", { name: "Chats" }).getByRole("listitem"),
+  ).toHaveCount(2);
   expect([...accounts]).toEqual([await accountOf(person)]);
   expectNoComplaints(person);
   await person.leave();
 });
 
-test("a link on another site takes no visitor's account", async () => {
+test("a link on another site cannot replace a visitor's account", async () => {
   const ada = await arrive();
   const name = freshName("ada");
-  await comeIn(ada, name);
+  await signUp(ada, name);
   const cookies = async () => (await ada.context.cookies(gatehouseUrl())).map(({ value }) => value);
   const before = await cookies();
   expect(before).toHaveLength(1);
@@ -92,8 +116,13 @@ test("a link on another site takes no visitor's account", async () => {
   const url = (path: string) => new URL(path, gatehouseUrl()).href;
   const foreign = `<a href="${url("/api/me")}">me</a> <a href="${url("/api/sessions")}">sessions</a>
     <form method="post" action="${url("/api/me")}" enctype="text/plain"><button>post</button></form>`;
-  await page.route("https://elsewhere.example/", (route) => route.fulfill({ contentType: "text/html", body: foreign }));
-  for (const origin of ["https://elsewhere.example/", `data:text/html,${encodeURIComponent(foreign)}`]) {
+  await page.route("https://elsewhere.example/", (route) =>
+    route.fulfill({ contentType: "text/html", body: foreign }),
+  );
+  for (const origin of [
+    "https://elsewhere.example/",
+    `data:text/html,${encodeURIComponent(foreign)}`,
+  ]) {
     for (const [role, what] of [
       ["link", "me"],
       ["link", "sessions"],
@@ -108,7 +137,7 @@ test("a link on another site takes no visitor's account", async () => {
     }
   }
   expect(await cookies()).toEqual(before);
-  // A link to the page itself is answered with the page, which knows its account.
+  // A link to the page itself opens it with its account.
   await page.route("https://elsewhere.example/page", (route) =>
     route.fulfill({ contentType: "text/html", body: `<a href="${url("/settings")}">settings</a>` }),
   );
@@ -117,47 +146,50 @@ test("a link on another site takes no visitor's account", async () => {
   await expect(page.getByLabel("Username")).toHaveValue(name);
   await page.close();
   await ada.page.reload();
-  await expect(ada.page.getByText(`You are ${name}`)).toBeVisible();
+  await expect(ada.page.getByText(`Signed in as ${name}`)).toBeVisible();
   expect(await accountOf(ada)).toBe(account);
   expectNoComplaints(ada);
   await ada.leave();
 });
 
-test("a copied profile that is removed stops, cannot come back, and starts as a new device", async () => {
+test("a removed copy of a profile stops and can start as a new device", async () => {
   const [ada, copy, bob] = await Promise.all([arrive(), arrive(), arrive()]);
   const names = { ada: freshName("ada"), bob: freshName("bob") };
-  await comeIn(ada, names.ada);
-  await comeIn(bob, names.bob);
-  await ada.page.getByRole("list", { name: "Lobby" }).getByRole("link", { name: names.bob }).click();
-  await say(ada, names.bob, "From the laptop.");
-  await bob.page.getByRole("list", { name: "Conversations" }).getByRole("link", { name: names.ada }).click();
+  await signUp(ada, names.ada);
+  await signUp(bob, names.bob);
+  await ada.page
+    .getByRole("list", { name: "Lobby" })
+    .getByRole("link", { name: names.bob })
+    .click();
+  await send(ada, names.bob, "From the laptop.");
+  await bob.page
+    .getByRole("list", { name: "Conversations" })
+    .getByRole("link", { name: names.ada })
+    .click();
   await expect(bob.page.getByRole("log")).toContainText("From the laptop.");
 
-  // What a copied browser profile has: the cookie and the small settings.
-  const { cookies, origins } = await ada.context.storageState();
-  await copy.context.addCookies(cookies);
-  await copy.page.goto("/settings");
-  await copy.page.evaluate((items) => {
-    for (const { name, value } of items) localStorage.setItem(name, value);
-  }, origins[0]?.localStorage ?? []);
+  await copyProfile(ada, copy);
   await copy.page.goto("/people");
-  await expect(copy.page.getByText(`You are ${names.ada}`)).toBeVisible();
-  await expect(bob.page.getByText(`${names.ada} uses a new device.`)).toBeVisible();
+  await expect(copy.page.getByText(`Signed in as ${names.ada}`)).toBeVisible();
+  await expect(bob.page.getByText(`${names.ada} added a device.`)).toBeVisible();
 
-  await ada.page.getByRole("navigation", { name: "Main" }).getByRole("link", { name: "Settings" }).click();
+  await ada.page
+    .getByRole("navigation", { name: "Main" })
+    .getByRole("link", { name: "Settings" })
+    .click();
   await ada.page.getByRole("button", { name: /^Remove / }).click();
   await ada.page.getByRole("dialog").getByRole("button", { name: "Remove" }).click();
   await expect(copy.page.getByRole("heading", removed)).toBeVisible();
   await expect(copy.page.getByRole("textbox")).toHaveCount(0);
   await expect(copy.page.getByRole("button")).toHaveCount(1);
   await expect(copy.page.getByRole("link")).toHaveCount(0);
-  await expect(bob.page.getByText(`${names.ada} no longer uses a device.`)).toBeVisible();
+  await expect(bob.page.getByText(`${names.ada} removed a device.`)).toBeVisible();
   await copy.page.reload();
   await expect(copy.page.getByRole("heading", removed)).toBeVisible();
 
-  // The device that removed it goes on as if nothing had been.
+  // The device that removed it is unaffected.
   await ada.page.goBack();
-  await say(ada, names.bob, "Still here.");
+  await send(ada, names.bob, "Still here.");
   await expect(bob.page.getByRole("log")).toContainText("Still here.");
   await ada.page.reload();
   await expect(ada.page.getByRole("log")).toContainText("Still here.");
@@ -165,45 +197,48 @@ test("a copied profile that is removed stops, cannot come back, and starts as a 
   const databases = () => copy.page.evaluate(async () => (await indexedDB.databases()).length);
   expect(await databases()).toBe(1);
   await copy.page.getByRole("button", { name: "Start as a new device" }).click();
-  await copy.page.getByRole("dialog").getByRole("button", { name: "Delete and start" }).click();
+  await copy.page
+    .getByRole("dialog")
+    .getByRole("button", { name: "Delete and start over" })
+    .click();
   await expect(copy.page.getByRole("heading", welcome)).toBeVisible();
   await expect.poll(databases).toBe(0);
   expect(await copy.context.cookies()).toEqual([]);
-  await comeIn(copy, freshName("eve"));
+  await signUp(copy, freshName("eve"));
   expect(await accountOf(copy)).not.toBe(await accountOf(ada));
   expectNoComplaints(ada, bob);
   expectOnlyComplaints(copy, /401/);
   await Promise.all([ada.leave(), copy.leave(), bob.leave()]);
 });
 
-test("an account that the server no longer knows is said once, and a new one begins", async () => {
+test("an account that the server no longer knows is reported once", async () => {
   const ada = await arrive();
   const { page } = ada;
   const name = freshName("ada");
-  await comeIn(ada, name);
+  await signUp(ada, name);
   await ada.context.clearCookies();
   await page.reload();
-  await expect(page.getByRole("heading", { name: "You are signed out" })).toBeVisible();
+  await expect(page.getByRole("heading", { name: "You’re signed out" })).toBeVisible();
   await expect(page.getByText(name)).toBeVisible();
   await page.getByRole("button", { name: "Start again" }).click();
   await expect(page.getByRole("heading", welcome)).toBeVisible();
   ada.complaints.splice(0).forEach((complaint) => expect(complaint).toContain("401"));
   await page.reload();
   await expect(page.getByRole("heading", welcome)).toBeVisible();
-  await comeIn(ada, freshName("ada"));
+  await signUp(ada, freshName("ada"));
   expectNoComplaints(ada);
   await ada.leave();
 });
 
-test("signing out in one tab is said in the other", async () => {
+test("signing out in one tab signs out the other", async () => {
   const person = await arrive();
-  await comeIn(person, freshName("ada"));
+  await signUp(person, freshName("ada"));
   const other = await anotherPage(person);
   await other.goto("/settings");
   await other.getByRole("button", { name: "Sign out" }).click();
   await other.getByRole("dialog").getByRole("button", { name: "Sign out" }).click();
   await expect(other.getByRole("heading", welcome)).toBeVisible();
-  await expect(person.page.getByRole("heading", { name: "You are signed out" })).toBeVisible();
+  await expect(person.page.getByRole("heading", { name: "You’re signed out" })).toBeVisible();
   await person.page.getByRole("button", { name: "Start again" }).click();
   await expect(person.page.getByRole("heading", welcome)).toBeVisible();
   expectOnlyComplaints(person, /401/);

@@ -1,4 +1,4 @@
-// The assistant as a person meets it: ask, watch the answer grow, reload, stop, delete.
+// The assistant: ask, stream the answer, reload, stop, rename, delete.
 
 import { expect, test } from "@playwright/test";
 import { type Person, arrive, expectNoComplaints } from "./person";
@@ -23,7 +23,7 @@ async function ask(text: string): Promise<void> {
 
 const answer = () => person.page.getByRole("article", { name: "Assistant" }).last();
 
-/** Different lengths of the answer, seen while it was being written. */
+/** Waits until the answer has had this many different lengths. */
 async function observeGrowth(observations: number): Promise<void> {
   const lengths = new Set<number>();
   await expect
@@ -47,7 +47,7 @@ test("an answer streams in, and is still there after a reload", async () => {
   await expect(page.getByRole("article", { name: "You" })).toHaveText("Explain TLS to me, please.");
 });
 
-test("a reload in the middle of an answer reads on to its end", async () => {
+test("a reload during an answer continues it", async () => {
   const { page } = person;
   await ask("Write a long text about bridges.");
   await observeGrowth(2);
@@ -58,7 +58,7 @@ test("a reload in the middle of an answer reads on to its end", async () => {
   await expect(page.getByRole("button", { name: "Send" })).toBeVisible();
 });
 
-test("stop ends the answer and keeps what was shown", async () => {
+test("stop ends the answer and keeps its text", async () => {
   const { page } = person;
   await ask("Write a very long text about rivers.");
   await observeGrowth(3);
@@ -70,15 +70,17 @@ test("stop ends the answer and keeps what was shown", async () => {
   await expect(answer()).toContainText(kept.slice(0, 20));
 });
 
-test("a session can be renamed and deleted", async () => {
+test("a chat session can be renamed and deleted", async () => {
   const { page } = person;
   await ask("A question to forget.");
   await expect(answer()).toHaveAttribute("data-state", "done");
   const row = page.getByRole("complementary", { name: "Chats" }).getByRole("listitem").first();
   await row.hover();
   await row.getByRole("button", { name: /^Rename/ }).click();
-  await page.getByRole("textbox", { name: "Title" }).fill("Renamed by me");
-  const saved = page.waitForResponse((response) => response.request().method() === "PATCH" && response.ok());
+  await page.getByRole("textbox", { name: "Chat title" }).fill("Renamed by me");
+  const saved = page.waitForResponse(
+    (response) => response.request().method() === "PATCH" && response.ok(),
+  );
   await page.keyboard.press("Enter");
   await expect(row.getByRole("link")).toContainText("Renamed by me");
   await saved;
@@ -92,6 +94,6 @@ test("a session can be renamed and deleted", async () => {
   await expect(page.getByRole("article")).toHaveCount(0);
 });
 
-test("the demo model is called a demo", async () => {
+test("the demo model is labelled as a demo", async () => {
   await expect(person.page.getByText("This is the built-in demo model.")).toBeVisible();
 });

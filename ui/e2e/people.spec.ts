@@ -1,24 +1,35 @@
-// Two people find each other in the lobby and talk; what crosses the wire is not what they wrote.
+// Two people find each other in the lobby and chat; the wire carries no plaintext.
 
 import { expect, test } from "@playwright/test";
-import { type Person, arrive, comeIn, expectNoComplaints, expectOnlyComplaints, freshName, say } from "./person";
+import {
+  type Person,
+  arrive,
+  signUp,
+  expectNoComplaints,
+  expectOnlyComplaints,
+  freshName,
+  send,
+} from "./person";
 
-// The caller may name the words, to look afterwards that nothing on the server holds them.
-const SECRET_OF_ADA = `The heron lands at noon: ${process.env["GATEHOUSE_PRIVATE_WORDS"] ?? "tell nobody"}.`;
+// The caller may set the words, and check afterwards that the server stored none of them.
+const PRIVATE_WORDS = process.env["GATEHOUSE_PRIVATE_WORDS"] ?? "keep it secret";
+const SECRET_OF_ADA = `The heron lands at noon: ${PRIVATE_WORDS}.`;
 const SECRET_OF_BOB = "Understood, I bring the umbrella.";
 
-test("two people meet in the lobby and talk in private", async () => {
+test("two people meet in the lobby and chat in private", async () => {
   const [ada, bob] = await Promise.all([arrive(), arrive()]);
   const names = { ada: freshName("ada"), bob: freshName("bob") };
-  await comeIn(ada, names.ada);
-  await comeIn(bob, names.bob);
+  await signUp(ada, names.ada);
+  await signUp(bob, names.bob);
   const inLobby = (person: Person, name: string) =>
     person.page.getByRole("list", { name: "Lobby" }).getByRole("link", { name });
   await expect(inLobby(bob, names.ada)).toBeVisible();
   await inLobby(ada, names.bob).click();
 
-  await say(ada, names.bob, SECRET_OF_ADA);
-  const conversation = bob.page.getByRole("list", { name: "Conversations" }).getByRole("link", { name: names.ada });
+  await send(ada, names.bob, SECRET_OF_ADA);
+  const conversation = bob.page
+    .getByRole("list", { name: "Conversations" })
+    .getByRole("link", { name: names.ada });
   await expect(conversation).toContainText("1 unread");
   await conversation.click();
   const log = (person: Person) => person.page.getByRole("log");
@@ -26,8 +37,8 @@ test("two people meet in the lobby and talk in private", async () => {
   await expect(ada.page.locator('[data-delivery="read"]')).toContainText(SECRET_OF_ADA);
 
   await bob.page.getByRole("textbox", { name: `Message to ${names.ada}` }).pressSequentially("Un");
-  await expect(ada.page.getByText(`${names.bob} is typing …`)).toBeVisible();
-  await say(bob, names.ada, SECRET_OF_BOB);
+  await expect(ada.page.getByText(`${names.bob} is typing…`)).toBeVisible();
+  await send(bob, names.ada, SECRET_OF_BOB);
   await expect(log(ada)).toContainText(SECRET_OF_BOB);
 
   await ada.page.reload();
@@ -46,16 +57,16 @@ test("two people meet in the lobby and talk in private", async () => {
   await expect(ada.page.getByTestId("presence")).toHaveText("online");
   expectNoComplaints(bob);
   await bob.leave();
-  await expect(ada.page.getByTestId("presence")).toHaveText("not here at the moment");
+  await expect(ada.page.getByTestId("presence")).toHaveText("offline");
   expectNoComplaints(ada);
   await ada.leave();
 });
 
-test("both see the same safety number, and comparing it verifies", async () => {
+test("both see the same safety number and can mark it as verified", async () => {
   const [ada, bob] = await Promise.all([arrive(), arrive()]);
   const names = { ada: freshName("ada"), bob: freshName("bob") };
-  await comeIn(ada, names.ada);
-  await comeIn(bob, names.bob);
+  await signUp(ada, names.ada);
+  await signUp(bob, names.bob);
   const numberSeenBy = async (person: Person, peer: string) => {
     await person.page.goto(`/people/${peer}`);
     await person.page.getByRole("button", { name: "Safety number" }).click();
@@ -64,24 +75,24 @@ test("both see the same safety number, and comparing it verifies", async () => {
     return (await number.innerText()).replace(/\D/g, "");
   };
   expect(await numberSeenBy(ada, names.bob)).toBe(await numberSeenBy(bob, names.ada));
-  await ada.page.getByRole("button", { name: /mark as verified/ }).click();
+  await ada.page.getByRole("button", { name: /Mark as verified/ }).click();
   await expect(ada.page.getByRole("dialog").getByText("Verified")).toBeVisible();
   expectNoComplaints(ada, bob);
   await Promise.all([ada.leave(), bob.leave()]);
 });
 
-test("what was written without a connection arrives once it is back", async () => {
+test("messages sent while the other person is away arrive when they return", async () => {
   const [ada, bob] = await Promise.all([arrive(), arrive()]);
   const names = { ada: freshName("ada"), bob: freshName("bob") };
-  await comeIn(ada, names.ada);
-  await comeIn(bob, names.bob);
+  await signUp(ada, names.ada);
+  await signUp(bob, names.bob);
   await bob.page.goto(`/people/${names.ada}`);
   await ada.page.goto(`/people/${names.bob}`);
-  await say(ada, names.bob, "Before the tunnel.");
+  await send(ada, names.bob, "Before the tunnel.");
   await expect(bob.page.getByRole("log")).toContainText("Before the tunnel.");
 
   await bob.page.goto("about:blank");
-  await say(ada, names.bob, "While you were away.");
+  await send(ada, names.bob, "While you were away.");
   await expect(ada.page.locator('[data-delivery="sent"]')).toContainText("While you were away.");
   await bob.page.goto(`/people/${names.ada}`);
   await expect(bob.page.getByRole("log")).toContainText("While you were away.");
@@ -90,14 +101,14 @@ test("what was written without a connection arrives once it is back", async () =
   await Promise.all([ada.leave(), bob.leave()]);
 });
 
-test("a name that is taken is refused kindly", async () => {
+test("a taken name is rejected with a readable error", async () => {
   const [ada, eve] = await Promise.all([arrive(), arrive()]);
   const name = freshName("ada");
-  await comeIn(ada, name);
+  await signUp(ada, name);
   await eve.page.goto("/people");
   await eve.page.getByLabel("Username").fill(name);
-  await eve.page.getByRole("button", { name: "Come in" }).click();
-  await expect(eve.page.getByRole("alert")).toContainText("Another account has this name");
+  await eve.page.getByRole("button", { name: "Continue" }).click();
+  await expect(eve.page.getByRole("alert")).toContainText(/taken|in use|has this (user)?name/i);
   expectOnlyComplaints(eve, /409/);
   expectNoComplaints(ada);
   await Promise.all([ada.leave(), eve.leave()]);

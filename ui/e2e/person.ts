@@ -1,16 +1,22 @@
-// A person with a browser profile of their own: Debian's Chromium, which trusts the CA through NSS as it would for
-// anybody, and a watch on everything that a healthy page does not do.
+// A person with their own browser profile: Debian's Chromium, which trusts the CA through NSS, and
+// a record of everything that a healthy page does not do.
 
 import { execFileSync } from "node:child_process";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type BrowserContext, type BrowserContextOptions, type Page, chromium, expect } from "@playwright/test";
+import {
+  type BrowserContext,
+  type BrowserContextOptions,
+  type Page,
+  chromium,
+  expect,
+} from "@playwright/test";
 
 export interface Person {
   readonly page: Page;
   readonly context: BrowserContext;
-  /** Every frame that this page sent or received over its WebSockets. */
+  /** Every WebSocket frame that this page sent or received. */
   readonly frames: { readonly direction: "sent" | "received"; readonly text: string }[];
   /** Console errors, uncaught exceptions and violations of the content security policy. */
   readonly complaints: string[];
@@ -26,10 +32,13 @@ const FLAGS = [
   "--no-first-run",
 ];
 
-/** Where the running Gatehouse is. The caller starts it. */
+/** The URL of the running Gatehouse, started by the caller. */
 export function gatehouseUrl(): string {
   const url = process.env["GATEHOUSE_URL"];
-  if (!url) throw new Error("GATEHOUSE_URL names the running Gatehouse, such as https://localhost:8443");
+  if (!url)
+    throw new Error(
+      "set GATEHOUSE_URL to the running Gatehouse, for example https://localhost:8443",
+    );
   return url;
 }
 
@@ -61,34 +70,34 @@ export async function arrive(options: BrowserContextOptions = {}): Promise<Perso
   return person;
 }
 
-/** Chooses a name, and is among people. */
-export async function comeIn({ page }: Person, name: string): Promise<void> {
+/** Chooses a username and waits for the people page. */
+export async function signUp({ page }: Person, name: string): Promise<void> {
   await page.goto("/people");
   await page.getByLabel("Username").fill(name);
-  await page.getByRole("button", { name: "Come in" }).click();
+  await page.getByRole("button", { name: "Continue" }).click();
   await expect(page.getByRole("heading", { name: "People", exact: true })).toBeVisible();
 }
 
-/** Writes into the open conversation. */
-export async function say({ page }: Person, to: string, text: string): Promise<void> {
+/** Sends a message in the open conversation. */
+export async function send({ page }: Person, to: string, text: string): Promise<void> {
   const composer = page.getByRole("textbox", { name: `Message to ${to}` });
   await composer.fill(text);
   await composer.press("Enter");
-  // What the log shows is stored: it survives a reload from here on.
+  // A message in the log is stored and survives a reload.
   await expect(page.getByRole("log")).toContainText(text);
 }
 
-/** A name that no other account has. */
+/** A unique username. */
 export function freshName(stem: string): string {
   return `${stem}-${Math.random().toString(36).slice(2, 8)}`;
 }
 
-/** Nothing went wrong but what these words are about: the browser logs each answer that is an error. */
+/** Expects only complaints that match: the browser logs each error response. */
 export function expectOnlyComplaints(person: Person, about: RegExp): void {
   expect(person.complaints.filter((complaint) => !about.test(complaint))).toEqual([]);
 }
 
-/** Nothing went wrong but what the spec expects. */
+/** Expects no complaints. */
 export function expectNoComplaints(...people: Person[]): void {
   for (const person of people) expect(person.complaints).toEqual([]);
 }
@@ -111,11 +120,16 @@ export async function anotherPage(person: Person): Promise<Page> {
 
 function watch(page: Page, { frames, complaints }: Pick<Person, "frames" | "complaints">): void {
   page.on("console", (message) => {
-    if (message.type() === "error") complaints.push(`${message.text()} (${message.location().url})`);
+    if (message.type() === "error")
+      complaints.push(`${message.text()} (${message.location().url})`);
   });
   page.on("pageerror", (error) => complaints.push(String(error)));
   page.on("websocket", (socket) => {
-    socket.on("framesent", ({ payload }) => frames.push({ direction: "sent", text: payload.toString() }));
-    socket.on("framereceived", ({ payload }) => frames.push({ direction: "received", text: payload.toString() }));
+    socket.on("framesent", ({ payload }) =>
+      frames.push({ direction: "sent", text: payload.toString() }),
+    );
+    socket.on("framereceived", ({ payload }) =>
+      frames.push({ direction: "received", text: payload.toString() }),
+    );
   });
 }

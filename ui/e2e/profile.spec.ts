@@ -1,22 +1,22 @@
-// One browser profile: two tabs of it, and signing out.
+// One browser profile: two tabs, signing out, themes.
 
 import { expect, test } from "@playwright/test";
 import { arrive, expectNoComplaints } from "./person";
 
-test("private chat runs in one tab at a time, in whichever the person wants", async () => {
+test("private chat runs in one tab at a time, and can move to another tab", async () => {
   const person = await arrive();
   const { page, context } = person;
   await page.goto("/people");
   await page.getByLabel("Username").fill(`ada-${Date.now()}`);
-  await page.getByRole("button", { name: "Come in" }).click();
+  await page.getByRole("button", { name: "Continue" }).click();
   const running = { name: "People", exact: true };
-  const elsewhere = { name: "Open in another tab" };
+  const elsewhere = { name: "Chat is open in another tab" };
   await expect(page.getByRole("heading", running)).toBeVisible();
 
   const second = await context.newPage();
   await second.goto("/people");
   await expect(second.getByRole("heading", elsewhere)).toBeVisible();
-  await second.getByRole("button", { name: "Use it here" }).click();
+  await second.getByRole("button", { name: "Use here" }).click();
   await expect(second.getByRole("heading", running)).toBeVisible();
   await expect(page.getByRole("heading", elsewhere)).toBeVisible();
 
@@ -26,24 +26,25 @@ test("private chat runs in one tab at a time, in whichever the person wants", as
   await person.leave();
 });
 
-test("signing out forgets the account, its keys and its name", async () => {
+test("signing out deletes the account, its keys and its name", async () => {
   const person = await arrive();
   const { page } = person;
   await page.goto("/people");
   await page.getByLabel("Username").fill(`ada-${Date.now()}`);
-  await page.getByRole("button", { name: "Come in" }).click();
+  await page.getByRole("button", { name: "Continue" }).click();
   await expect(page.getByRole("heading", { name: "People", exact: true })).toBeVisible();
   await page.goto("/settings");
-  await expect(page.getByText("this device", { exact: true })).toBeVisible();
-  const databases = () => page.evaluate(async () => (await indexedDB.databases()).map(({ name }) => name));
+  await expect(page.getByText("This device", { exact: true })).toBeVisible();
+  const databases = () =>
+    page.evaluate(async () => (await indexedDB.databases()).map(({ name }) => name));
   const before = await databases();
   expect(before).toHaveLength(1);
   await page.getByRole("button", { name: "Sign out" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Sign out" }).click();
-  await expect(page.getByRole("heading", { name: "What is on your mind?" })).toBeVisible();
+  await expect(page.getByRole("heading", { name: "What can I help with?" })).toBeVisible();
   await expect.poll(databases).not.toContain(before[0]);
   await page.goto("/people");
-  await expect(page.getByRole("heading", { name: "What do people call you?" })).toBeVisible();
+  await expect(page.getByRole("heading", { name: "Choose a username" })).toBeVisible();
   expectNoComplaints(person);
   await person.leave();
 });

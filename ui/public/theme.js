@@ -1,7 +1,7 @@
-// Before the first paint, so that the chosen theme does not flash.
+// Runs before the first paint, so that the wrong theme never flashes.
 try {
   const theme = localStorage.getItem("gatehouse.theme");
   if (theme === "light" || theme === "dark") document.documentElement.dataset.theme = theme;
 } catch {
-  // Storage is refused: the system's theme it is.
+  // Storage is unavailable: keep the system's theme.
 }

@@ -1,5 +1,5 @@
-// Checks the locked dependencies without a network: each is pinned to its content, comes from the registry, has a licence
-// that may be used, and runs nothing at installation unless it is known here. Advisories need a network: `npm audit`.
+// Checks package-lock.json offline: each dependency has a hash, comes from the registry, has an
+// allowed licence, and runs no install script unless listed here. For advisories run `npm audit`.
 
 import { readFileSync } from "node:fs";
 
@@ -17,24 +17,26 @@ const LICENCES = new Set([
   "OFL-1.1",
   "Python-2.0",
 ]);
-// Packages that run a script at installation, each with the reason why it may.
-const INSTALL_SCRIPTS = new Map([["fsevents", "only for macOS, only a native module for watching files"]]);
+// Packages that may run an install script, each with the reason.
+const INSTALL_SCRIPTS = new Map([["fsevents", "macOS only: a native module for watching files"]]);
 
 const lock = JSON.parse(readFileSync(new URL("../package-lock.json", import.meta.url), "utf8"));
 const packages = Object.entries(lock.packages).filter(([path]) => path !== "");
-const faults = packages.flatMap(([path, entry]) => faultsOf(path, entry).map((fault) => `${path}: ${fault}`));
+const faults = packages.flatMap(([path, entry]) =>
+  faultsOf(path, entry).map((fault) => `${path}: ${fault}`),
+);
 
 function faultsOf(path, entry) {
   const name = path.slice(path.lastIndexOf("node_modules/") + "node_modules/".length);
   const faults = [];
-  // What a package brings inside itself is pinned with it.
-  if (!entry.inBundle && !entry.integrity?.startsWith("sha512-")) faults.push("no sha512 of its content");
+  // Bundled dependencies are covered by the hash of their package.
+  if (!entry.inBundle && !entry.integrity?.startsWith("sha512-")) faults.push("no sha512 hash");
   if (entry.link || /^(git|file|http:)/.test(entry.resolved ?? ""))
     faults.push(`not from the registry: ${entry.resolved}`);
   const licences = (entry.license ?? "none").replaceAll(/[()]/g, "").split(" OR ");
   if (!licences.some((licence) => licence.split(" AND ").every((one) => LICENCES.has(one))))
     faults.push(`licence ${entry.license ?? "not stated"}`);
-  if (entry.hasInstallScript && !INSTALL_SCRIPTS.has(name)) faults.push("runs a script at installation");
+  if (entry.hasInstallScript && !INSTALL_SCRIPTS.has(name)) faults.push("runs an install script");
   return faults;
 }
 

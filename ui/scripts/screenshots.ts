@@ -1,4 +1,4 @@
-// The pictures of docs/screenshots: desktop and phone, light and dark, the assistant and a private chat.
+// Takes the screenshots in docs/screenshots: desktop and phone, light and dark.
 
 import { mkdirSync } from "node:fs";
 import { type Page, expect, test } from "@playwright/test";
@@ -12,7 +12,7 @@ const TALK = [
   ["mira", "Are you on the evening train?"],
   ["theo", "Yes, second carriage. There is a seat beside me."],
   ["mira", "Lovely. I have the tickets for the exhibition, both of them."],
-  ["theo", "And nobody but us knows that we skip the opening speech."],
+  ["theo", "And only we know that we’re skipping the opening speech."],
   ["mira", "Not even the server."],
 ] as const;
 
@@ -23,8 +23,10 @@ async function picture(page: Page, name: string): Promise<void> {
       await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
       await page.mouse.move(0, 0);
       await page.evaluate(() => document.fonts.ready);
-      // Two frames: what follows the size has followed.
-      await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+      // Wait two frames for the layout.
+      await page.evaluate(
+        () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))),
+      );
       await page.screenshot({ path: `${FOLDER}${name}-${size}-${colorScheme}.png` });
     }
   }
@@ -37,10 +39,10 @@ async function write(page: Page, label: RegExp, text: string): Promise<void> {
   await composer.press("Enter");
 }
 
-async function comeIn({ page }: Person, name: string): Promise<void> {
+async function signUp({ page }: Person, name: string): Promise<void> {
   await page.goto("/people");
   await page.getByLabel("Username").fill(name);
-  await page.getByRole("button", { name: "Come in" }).click();
+  await page.getByRole("button", { name: "Continue" }).click();
   await expect(page.getByRole("heading", { name: "People", exact: true })).toBeVisible();
 }
 
@@ -49,12 +51,16 @@ test.beforeAll(() => mkdirSync(FOLDER, { recursive: true }));
 test("the assistant", async () => {
   const { page, leave } = await arrive();
   await page.goto("/");
-  await expect(page.getByRole("heading", { name: "What is on your mind?" })).toBeVisible();
+  await expect(page.getByRole("heading", { name: "What can I help with?" })).toBeVisible();
   await picture(page, "welcome");
-  await write(page, /assistant/, "What speaks for and against working four days a week?");
-  await expect(page.getByRole("article", { name: "Assistant" })).toHaveAttribute("data-state", "done", {
-    timeout: 60_000,
-  });
+  await write(page, /assistant/, "What are the pros and cons of a four-day work week?");
+  await expect(page.getByRole("article", { name: "Assistant" })).toHaveAttribute(
+    "data-state",
+    "done",
+    {
+      timeout: 60_000,
+    },
+  );
   await picture(page, "assistant");
   await leave();
 });
@@ -64,8 +70,8 @@ test("a private chat", async () => {
   const people = { mira, theo };
   const mark = process.env["SCREENSHOT_NAMES"] ?? "";
   await picture((await mira.page.goto("/people"), mira.page), "name");
-  await comeIn(mira, `Mira${mark}`);
-  await comeIn(theo, `Theo${mark}`);
+  await signUp(mira, `Mira${mark}`);
+  await signUp(theo, `Theo${mark}`);
   await mira.page
     .getByRole("list", { name: "Lobby" })
     .getByRole("link", { name: `Theo${mark}` })
@@ -85,7 +91,7 @@ test("a private chat", async () => {
   await expect(mira.page.getByRole("list", { name: "Lobby" })).toBeVisible();
   await picture(mira.page, "people");
   await mira.page.goto("/settings");
-  await expect(mira.page.getByText("this device", { exact: true })).toBeVisible();
+  await expect(mira.page.getByText("This device", { exact: true })).toBeVisible();
   await picture(mira.page, "settings");
   await Promise.all([mira.leave(), theo.leave()]);
 });

@@ -1,9 +1,10 @@
-// The door of the crypto layer: keys -> identity -> envelope -> chain; safety number; the local history's lock.
+// Public API of the crypto layer: keys -> identity -> envelope -> chain; safety number; local
+// history.
 
 export { type Bytes, equal, toBase64url, toHex, utf8 } from "./crypto/bytes";
-export { START, follow, type Link, type Step } from "./crypto/chain";
+export { START, follow, type ChainHead, type Step } from "./crypto/chain";
 export { MAX_TEXT, type Content } from "./crypto/content";
-export { RefusedError, open, seal, verify, type Refusal } from "./crypto/envelope";
+export { RejectedError, open, seal, verify, type Rejection } from "./crypto/envelope";
 export { SUITE, readIdentity, type Identity } from "./crypto/identity";
 export { createOwnKeys, publicKeys, randomId, type OwnKeys } from "./crypto/keys";
 export { lock, unlock, type Locked } from "./crypto/locker";

@@ -1,4 +1,4 @@
-// The page: the platform is put under the domain, the view on top of it.
+// Entry point: creates the domain with the browser's platform and mounts the view.
 
 import "./view/style.css";
 import { mount } from "svelte";
@@ -8,7 +8,7 @@ import { browserClock } from "./platform/clock";
 import { browserExclusive } from "./platform/exclusive";
 import { browserSettings } from "./platform/settings";
 import { openBrowserSocket } from "./platform/socket";
-import { browserTurn } from "./platform/turn";
+import { browserTabLock } from "./platform/tab-lock";
 import App from "./view/App.svelte";
 
 const gatehouse = new Gatehouse({
@@ -18,7 +18,7 @@ const gatehouse = new Gatehouse({
   random: Math.random,
   archives: browserArchives,
   settings: browserSettings,
-  turn: browserTurn,
+  tabLock: browserTabLock,
   exclusive: browserExclusive,
 });
 

@@ -1,4 +1,4 @@
-// The door of the net layer: http -> api, runs (server-sent events); live (WebSocket).
+// Public API of the net layer: http -> api, runs (server-sent events); live (WebSocket).
 
 export { Api } from "./net/api";
 export type { Clock } from "./net/clock";

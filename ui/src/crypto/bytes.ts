@@ -1,4 +1,4 @@
-// Bytes and their text forms: base64url without padding (RFC 4648 section 5), UTF-8, hexadecimal.
+// Bytes and their encodings: base64url without padding (RFC 4648 section 5), UTF-8, hexadecimal.
 
 export type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -16,7 +16,7 @@ export function toBase64url(bytes: Uint8Array): string {
   return text;
 }
 
-/** Undefined when the text is not canonical base64url: one value has exactly one text. */
+/** Undefined if the text is not canonical base64url: each value has exactly one encoding. */
 export function fromBase64url(text: string): Bytes | undefined {
   if (text.length % 4 === 1) return undefined;
   const bytes = new Uint8Array(Math.floor((text.length * 3) / 4));
@@ -46,7 +46,7 @@ export function utf8(text: string): Bytes {
   return new TextEncoder().encode(text);
 }
 
-/** Undefined when the bytes are not UTF-8. */
+/** Undefined if the bytes are not UTF-8. */
 export function fromUtf8(bytes: Uint8Array): string | undefined {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
@@ -59,7 +59,7 @@ export function equal(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, at) => byte === b[at]);
 }
 
-/** Lexicographic order of bytes; a prefix comes first. */
+/** Lexicographic order; a prefix sorts first. */
 export function compare(a: Uint8Array, b: Uint8Array): number {
   const shared = Math.min(a.length, b.length);
   for (let at = 0; at < shared; at += 1) {

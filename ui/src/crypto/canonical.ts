@@ -1,8 +1,9 @@
-// The canonical encoding of docs/E2E.md: big-endian numbers, length-prefixed fields, one encoding for each value.
+// The canonical encoding of docs/E2E.md: big-endian numbers, length-prefixed fields, one encoding
+// per value.
 
 import { type Bytes, fromUtf8, utf8 } from "./bytes";
 
-/** What came is not the canonical encoding of anything. */
+/** The bytes are not a canonical encoding. */
 export class MalformedError extends Error {
   override readonly name = "MalformedError";
 }
@@ -29,7 +30,7 @@ export class Writer {
     return this;
   }
 
-  /** Exactly these bytes, of a length both ends know. */
+  /** Bytes of a fixed length, without a prefix. */
   raw(bytes: Uint8Array): this {
     this.#parts.push(bytes);
     return this;
@@ -63,7 +64,8 @@ export class Reader {
   }
 
   raw(length: number): Bytes {
-    if (length > this.#bytes.length - this.#at) throw new MalformedError(`expected ${length} more bytes`);
+    if (length > this.#bytes.length - this.#at)
+      throw new MalformedError(`expected ${length} more bytes`);
     const part = this.#bytes.slice(this.#at, this.#at + length);
     this.#at += length;
     return part;
@@ -79,7 +81,8 @@ export class Reader {
 
   u64(): number {
     const value = new DataView(this.raw(8).buffer).getBigUint64(0);
-    if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw new MalformedError("a number is beyond 2^53 - 1");
+    if (value > BigInt(Number.MAX_SAFE_INTEGER))
+      throw new MalformedError("a number exceeds 2^53 - 1");
     return Number(value);
   }
 
@@ -94,6 +97,6 @@ export class Reader {
   }
 
   end(): void {
-    if (this.#at !== this.#bytes.length) throw new MalformedError("bytes follow the end");
+    if (this.#at !== this.#bytes.length) throw new MalformedError("trailing bytes");
   }
 }

@@ -1,9 +1,9 @@
-// What a person wrote, and its padding: the size of a ciphertext tells only a bucket.
+// The message text and its padding: the size of a ciphertext reveals only a bucket.
 
 import { type Bytes } from "./bytes";
 import { MalformedError, Reader, Writer } from "./canonical";
 
-/** Plaintext sizes, in bytes. The largest one bounds a message. */
+/** Plaintext sizes in bytes. The largest one limits a message. */
 export const BUCKETS = [256, 512, 1024, 2048, 4096, 8192, 16384] as const;
 
 const VERSION = 1;
@@ -15,13 +15,18 @@ const OVERHEAD = 4 + 1 + 1 + 8 + 4;
 export const MAX_TEXT = 16384 - OVERHEAD;
 
 export interface Content {
-  /** When the sender wrote it, by the sender's clock: milliseconds since 1970. */
+  /** When the message was written, by the sender's clock: milliseconds since 1970. */
   readonly writtenAt: number;
   readonly text: string;
 }
 
 export function encodeContent(content: Content): Bytes {
-  const body = new Writer().u8(VERSION).u8(KIND_TEXT).u64(content.writtenAt).text(content.text).finish();
+  const body = new Writer()
+    .u8(VERSION)
+    .u8(KIND_TEXT)
+    .u64(content.writtenAt)
+    .text(content.text)
+    .finish();
   return new Writer().bytes(body).raw(padding(body.length)).finish();
 }
 
@@ -29,7 +34,8 @@ export function decodeContent(plaintext: Bytes): Content {
   const padded = new Reader(plaintext);
   const body = padded.bytes();
   const expected = padding(body.length);
-  if (padded.raw(expected.length).some((byte) => byte !== 0)) throw new MalformedError("the padding is not zero");
+  if (padded.raw(expected.length).some((byte) => byte !== 0))
+    throw new MalformedError("the padding is not zero");
   padded.end();
   const reader = new Reader(body);
   if (reader.u8() !== VERSION) throw new MalformedError("the content has an unknown version");
@@ -41,6 +47,7 @@ export function decodeContent(plaintext: Bytes): Content {
 
 function padding(bodyLength: number): Bytes {
   const bucket = BUCKETS.find((size) => size >= bodyLength + 4);
-  if (bucket === undefined) throw new MalformedError(`a message holds at most ${MAX_TEXT} bytes of text`);
+  if (bucket === undefined)
+    throw new MalformedError(`a message holds at most ${MAX_TEXT} bytes of text`);
   return new Uint8Array(bucket - bodyLength - 4);
 }

@@ -7,7 +7,7 @@ import { createOwnKeys } from "./keys";
 import { lock, unlock } from "./locker";
 
 describe("base64url", () => {
-  test("every length goes there and back, as Node has it", () => {
+  test("every length round-trips and matches Node's encoding", () => {
     for (let length = 0; length < 70; length += 1) {
       const bytes = crypto.getRandomValues(new Uint8Array(length));
       const text = toBase64url(bytes);
@@ -16,7 +16,7 @@ describe("base64url", () => {
     }
   });
 
-  test("padding, foreign letters, impossible lengths and loose bits are refused", () => {
+  test("padding, other characters, invalid lengths and leftover bits are rejected", () => {
     for (const bad of ["AA==", "A+A/", "A", "AAAAA", "AB", "AAB", "A A", "AAA\n"]) {
       expect(fromBase64url(bad), bad).toBeUndefined();
     }
@@ -24,7 +24,7 @@ describe("base64url", () => {
 });
 
 describe("canonical encoding", () => {
-  test("what is written is read", () => {
+  test("values round-trip", () => {
     const bytes = new Writer()
       .u8(7)
       .u32(70_000)
@@ -43,7 +43,7 @@ describe("canonical encoding", () => {
     expect(() => reader.end()).not.toThrow();
   });
 
-  test("too little, too much, no UTF-8 and numbers beyond 2^53 are refused", () => {
+  test("short input, trailing bytes, invalid UTF-8 and numbers beyond 2^53 are rejected", () => {
     expect(() => new Reader(new Uint8Array(3)).u32()).toThrow(MalformedError);
     expect(() => new Reader(new Uint8Array(1)).end()).toThrow(MalformedError);
     expect(() => new Reader(Uint8Array.of(0, 0, 0, 1, 0xff)).text()).toThrow(MalformedError);
@@ -51,7 +51,7 @@ describe("canonical encoding", () => {
     expect(() => new Reader(Uint8Array.of(0xff, 0xff, 0xff, 0xff)).bytes()).toThrow(MalformedError);
   });
 
-  test("bytes are ordered as bytes, not as letters of a language", () => {
+  test("bytes are ordered by value, not by locale", () => {
     expect(["b", "a", "Z", "ä", "aa", ""].sort((x, y) => compare(utf8(x), utf8(y)))).toEqual([
       "",
       "Z",
@@ -64,7 +64,7 @@ describe("canonical encoding", () => {
 });
 
 describe("padding", () => {
-  test("the size of a plaintext is a bucket, whatever was written", () => {
+  test("the size of a plaintext is always a bucket", () => {
     const sizes = new Set<number>();
     for (const length of [0, 1, 100, 238, 239, 1000, 5000, MAX_TEXT]) {
       const text = "x".repeat(length);
@@ -76,8 +76,10 @@ describe("padding", () => {
     expect(sizes).toEqual(new Set([256, 512, 1024, 8192, 16384]));
   });
 
-  test("too long a text, and padding that is not the right one, are refused", () => {
-    expect(() => encodeContent({ writtenAt: 1, text: "x".repeat(MAX_TEXT + 1) })).toThrow(MalformedError);
+  test("text that is too long and invalid padding are rejected", () => {
+    expect(() => encodeContent({ writtenAt: 1, text: "x".repeat(MAX_TEXT + 1) })).toThrow(
+      MalformedError,
+    );
     const plaintext = encodeContent({ writtenAt: 1, text: "x" });
     const dirty = plaintext.slice();
     dirty[200] = 1;
@@ -92,7 +94,7 @@ describe("padding", () => {
 describe("the chain", () => {
   const hash = (byte: number) => new Uint8Array(32).fill(byte);
 
-  test("the next one follows; a gap, a fork and a replay are told apart", () => {
+  test("next, gap, fork and replay are distinguished", () => {
     expect(follow(START, { counter: 1, previous: hash(0) })).toEqual({ kind: "next" });
     const last = { counter: 4, hash: hash(4) };
     expect(follow(last, { counter: 5, previous: hash(4) })).toEqual({ kind: "next" });
@@ -103,7 +105,7 @@ describe("the chain", () => {
 });
 
 describe("this device's keys", () => {
-  test("private keys cannot be exported, and lock the local history to its place", async () => {
+  test("private keys cannot be exported, and local history is bound to its context", async () => {
     const keys = await createOwnKeys("d1");
     for (const key of [keys.encryption.privateKey, keys.signing.privateKey, keys.history]) {
       expect(key.extractable).toBe(false);

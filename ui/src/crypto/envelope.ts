@@ -1,4 +1,4 @@
-// Sealing and opening an envelope of suite rsa-aes-1. Byte by byte: docs/E2E.md.
+// Seals and opens envelopes of suite rsa-aes-1. The format is defined in docs/E2E.md.
 
 import type { AccountId, ClientMessageId, ConversationId, Envelope } from "../protocol/wire";
 import { type Bytes, equal, fromBase64url, toBase64url } from "./bytes";
@@ -10,32 +10,32 @@ import type { OwnKeys } from "./keys";
 
 const NONCE_LENGTH = 12;
 
-/** Why an envelope was refused. Nothing of it is shown. */
-export type Refusal =
-  /** Another suite, a field that is missing, or an encoding that is not canonical. */
+/** Why an envelope was rejected. Its content is never shown. */
+export type Rejection =
+  /** A different suite, a missing field, or a non-canonical encoding. */
   | "malformed"
-  /** The header names another conversation, sender, device or cid than the server does. */
+  /** Conversation, sender, device or cid in the header differ from the server's. */
   | "misdirected"
-  /** The signature is not the sender device's. */
+  /** The signature was not made by the sender's device. */
   | "forged"
-  /** The message key or the ciphertext does not open. */
+  /** The message key or the ciphertext cannot be decrypted. */
   | "undecryptable";
 
-export class RefusedError extends Error {
-  override readonly name = "RefusedError";
-  constructor(readonly reason: Refusal) {
-    super(`the envelope was refused: ${reason}`);
+export class RejectedError extends Error {
+  override readonly name = "RejectedError";
+  constructor(readonly reason: Rejection) {
+    super(`envelope rejected: ${reason}`);
   }
 }
 
 export interface Sealed {
   readonly envelope: Envelope;
-  /** What the next envelope of this device in this conversation names as its previous one. */
+  /** The `previous` hash of this device's next envelope in this conversation. */
   readonly hash: Bytes;
 }
 
-/** Where a message goes and what came before it. */
-export interface Place {
+/** A message's conversation, id and place in the sender's chain. */
+export interface MessagePosition {
   readonly conversation: ConversationId;
   readonly account: AccountId;
   readonly cid: ClientMessageId;
@@ -43,7 +43,7 @@ export interface Place {
   readonly previous: Bytes;
 }
 
-/** Randomness, so that the test vectors can be reproduced. */
+/** Random values, injectable to reproduce test vectors. */
 export interface Fresh {
   readonly messageKey: Bytes;
   readonly nonce: Bytes;
@@ -56,19 +56,28 @@ export function fresh(): Fresh {
   };
 }
 
-/** Encrypts once, wraps the key for every recipient (this device too), signs everything. */
+/** Encrypts once, wraps the key for each recipient including this device, and signs everything. */
 export async function seal(
   own: Pick<OwnKeys, "device" | "signing">,
-  place: Place,
+  position: MessagePosition,
   recipients: readonly Identity[],
   content: Content,
   random: Fresh = fresh(),
 ): Promise<Sealed> {
   const ordered = inOrder(recipients);
-  const header = encodeHeader({ ...place, sender: place.account, device: own.device, recipients: ordered });
-  const key = await crypto.subtle.importKey("raw", random.messageKey, "AES-GCM", false, ["encrypt"]);
+  const header = encodeHeader({
+    ...position,
+    sender: position.account,
+    device: own.device,
+    recipients: ordered,
+  });
+  const key = await crypto.subtle.importKey("raw", random.messageKey, "AES-GCM", false, [
+    "encrypt",
+  ]);
   const algorithm = { name: "AES-GCM", iv: random.nonce, additionalData: header };
-  const ciphertext = new Uint8Array(await crypto.subtle.encrypt(algorithm, key, encodeContent(content)));
+  const ciphertext = new Uint8Array(
+    await crypto.subtle.encrypt(algorithm, key, encodeContent(content)),
+  );
   const keys = await Promise.all(
     ordered.map(async ({ device, encryption }) => ({
       device,
@@ -77,7 +86,9 @@ export async function seal(
   );
   random.messageKey.fill(0);
   const signed = signedBytes(header, random.nonce, ciphertext, keys);
-  const signature = new Uint8Array(await crypto.subtle.sign("Ed25519", own.signing.privateKey, signed));
+  const signature = new Uint8Array(
+    await crypto.subtle.sign("Ed25519", own.signing.privateKey, signed),
+  );
   return {
     envelope: {
       suite: SUITE,
@@ -91,7 +102,7 @@ export async function seal(
   };
 }
 
-/** An envelope whose sender is proved; it may not be for this device. */
+/** An envelope with a verified sender. It may not be for this device. */
 export interface Verified {
   readonly header: Header;
   readonly hash: Bytes;
@@ -105,7 +116,7 @@ interface Parts {
   readonly keys: readonly { device: string; key: Bytes }[];
 }
 
-/** What the server says about an envelope; the signed header must say the same. */
+/** The server's description of an envelope. The signed header must match it. */
 export interface Claimed {
   readonly conversation: ConversationId;
   readonly sender: AccountId;
@@ -113,23 +124,28 @@ export interface Claimed {
   readonly cid: ClientMessageId;
 }
 
-/** Checks form, names and signature. Throws `RefusedError`. */
-export async function verify(envelope: Envelope, claimed: Claimed, sender: Identity): Promise<Verified> {
+/** Checks encoding, header and signature. Throws `RejectedError`. */
+export async function verify(
+  envelope: Envelope,
+  claimed: Claimed,
+  sender: Identity,
+): Promise<Verified> {
   const { parts, header, signature } = parse(envelope);
-  const named =
+  const matches =
     header.conversation === claimed.conversation &&
     header.sender === claimed.sender &&
     header.device === claimed.device &&
     header.cid === claimed.cid &&
     sender.account === claimed.sender &&
     sender.device === claimed.device;
-  if (!named) throw new RefusedError("misdirected");
+  if (!matches) throw new RejectedError("misdirected");
   const signed = signedBytes(parts.headerBytes, parts.nonce, parts.ciphertext, parts.keys);
-  if (!(await crypto.subtle.verify("Ed25519", sender.signing, signature, signed))) throw new RefusedError("forged");
+  if (!(await crypto.subtle.verify("Ed25519", sender.signing, signature, signed)))
+    throw new RejectedError("forged");
   return { header, hash: await sha256(signed), parts };
 }
 
-/** The content, or undefined when it was not encrypted for this device. Throws `RefusedError`. */
+/** Returns the content, or undefined if it is not for this device. Throws `RejectedError`. */
 export async function open(
   verified: Verified,
   account: AccountId,
@@ -137,27 +153,31 @@ export async function open(
   ownFingerprint: Bytes,
 ): Promise<Content | undefined> {
   const { header, parts } = verified;
-  const at = header.recipients.findIndex((to) => to.account === account && to.device === own.device);
+  const at = header.recipients.findIndex(
+    (to) => to.account === account && to.device === own.device,
+  );
   const recipient = header.recipients[at];
   const wrapped = parts.keys[at];
   if (!recipient || !wrapped) return undefined;
-  if (!equal(recipient.fingerprint, ownFingerprint)) throw new RefusedError("undecryptable");
+  if (!equal(recipient.fingerprint, ownFingerprint)) throw new RejectedError("undecryptable");
   try {
     const messageKey = await crypto.subtle.decrypt(RSA, own.encryption.privateKey, wrapped.key);
     if (messageKey.byteLength !== 32) throw new MalformedError("a message key has 32 bytes");
     const key = await crypto.subtle.importKey("raw", messageKey, "AES-GCM", false, ["decrypt"]);
     const algorithm = { name: "AES-GCM", iv: parts.nonce, additionalData: parts.headerBytes };
-    return decodeContent(new Uint8Array(await crypto.subtle.decrypt(algorithm, key, parts.ciphertext)));
+    return decodeContent(
+      new Uint8Array(await crypto.subtle.decrypt(algorithm, key, parts.ciphertext)),
+    );
   } catch {
-    throw new RefusedError("undecryptable");
+    throw new RejectedError("undecryptable");
   }
 }
 
 function parse(envelope: Envelope): { parts: Parts; header: Header; signature: Bytes } {
-  if (envelope.suite !== SUITE) throw new RefusedError("malformed");
+  if (envelope.suite !== SUITE) throw new RejectedError("malformed");
   const field = (text: string): Bytes => {
     const bytes = fromBase64url(text);
-    if (!bytes) throw new RefusedError("malformed");
+    if (!bytes) throw new RejectedError("malformed");
     return bytes;
   };
   const parts = {
@@ -167,10 +187,10 @@ function parse(envelope: Envelope): { parts: Parts; header: Header; signature: B
     keys: envelope.keys.map(({ device, key }) => ({ device, key: field(key) })),
   };
   const header = readHeader(parts.headerBytes);
-  const inStep =
+  const matches =
     header.recipients.length === parts.keys.length &&
     header.recipients.every(({ device }, at) => parts.keys[at]?.device === device);
-  if (!inStep || parts.nonce.length !== NONCE_LENGTH) throw new RefusedError("malformed");
+  if (!matches || parts.nonce.length !== NONCE_LENGTH) throw new RejectedError("malformed");
   return { parts, header, signature: field(envelope.signature) };
 }
 
@@ -178,7 +198,7 @@ function readHeader(bytes: Bytes): Header {
   try {
     return decodeHeader(bytes);
   } catch (error) {
-    if (error instanceof MalformedError) throw new RefusedError("malformed");
+    if (error instanceof MalformedError) throw new RejectedError("malformed");
     throw error;
   }
 }
@@ -189,7 +209,11 @@ function signedBytes(
   ciphertext: Bytes,
   keys: readonly { device: string; key: Bytes }[],
 ): Bytes {
-  const writer = new Writer().text("gatehouse/envelope/1").bytes(header).bytes(nonce).bytes(ciphertext);
+  const writer = new Writer()
+    .text("gatehouse/envelope/1")
+    .bytes(header)
+    .bytes(nonce)
+    .bytes(ciphertext);
   writer.u32(keys.length);
   for (const { device, key } of keys) writer.text(device).bytes(key);
   return writer.finish();

@@ -1,4 +1,4 @@
-// What a device is: its two public keys, and the fingerprint that names both of them at once.
+// The identity of a device: its two public keys and their fingerprint.
 
 import type { AccountId, DeviceId } from "../protocol/wire";
 import { type Bytes, fromBase64url } from "./bytes";
@@ -14,7 +14,7 @@ export interface ListedDevice {
   readonly signing_key: string;
 }
 
-/** A device whose keys could be read. */
+/** A device with valid keys. */
 export interface Identity {
   readonly account: AccountId;
   readonly device: DeviceId;
@@ -24,13 +24,18 @@ export interface Identity {
   readonly fingerprint: Bytes;
 }
 
-/** Undefined when the device speaks another suite or its keys are not keys of this one. */
-export async function readIdentity(account: AccountId, listed: ListedDevice): Promise<Identity | undefined> {
+/** Undefined if the device uses a different suite or its keys are invalid. */
+export async function readIdentity(
+  account: AccountId,
+  listed: ListedDevice,
+): Promise<Identity | undefined> {
   const encryptionKey = fromBase64url(listed.encryption_key);
   const signingKey = fromBase64url(listed.signing_key);
   if (listed.suite !== SUITE || !encryptionKey || !signingKey) return undefined;
   try {
-    const encryption = await crypto.subtle.importKey("spki", encryptionKey, RSA, false, ["encrypt"]);
+    const encryption = await crypto.subtle.importKey("spki", encryptionKey, RSA, false, [
+      "encrypt",
+    ]);
     const signing = await crypto.subtle.importKey("spki", signingKey, "Ed25519", false, ["verify"]);
     const { modulusLength } = encryption.algorithm as RsaHashedKeyAlgorithm;
     if (modulusLength !== 3072) return undefined;

@@ -1,11 +1,12 @@
-// The safety number: 60 digits that two people compare, from the keys of all devices of both.
+// The safety number: 60 digits derived from the keys of all devices of two people, for them to
+// compare.
 
 import type { AccountId } from "../protocol/wire";
 import { type Bytes, utf8 } from "./bytes";
 import { Writer } from "./canonical";
 import { inOrder } from "./header";
 
-/** As many as Signal: a chosen collision of 100 bits stays out of reach. */
+/** The same as Signal: a chosen collision of 100 bits stays infeasible. */
 const ITERATIONS = 5200;
 const GROUPS = 6;
 const GROUP_BYTES = 5;

@@ -1,4 +1,4 @@
-// Accounts of whole pages against a server that makes one for each write without a cookie.
+// Accounts of whole pages, against a server that creates one for each write without a cookie.
 
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import { Api, Http } from "../net";
@@ -13,7 +13,7 @@ class Server {
   readonly removed = new Set<string>();
   cookie: string | undefined;
   #made = 0;
-  /** Answers wait while this is set. */
+  /** Responses wait for this promise. */
   gate: Promise<void> = Promise.resolve();
 
   readonly fetch = async (path: string, init: RequestInit): Promise<Response> => {
@@ -31,8 +31,12 @@ class Server {
     if (this.removed.has(cookie ?? "")) return problem("device-removed", 401);
     if (request === "POST /api/me") {
       const { username } = JSON.parse(String(init.body)) as { username?: string };
-      if ([...this.accounts.values()].some((known) => username !== undefined && known.username === username)) {
-        return problem("username-taken", 409, "Somebody has this name.");
+      if (
+        [...this.accounts.values()].some(
+          (known) => username !== undefined && known.username === username,
+        )
+      ) {
+        return problem("username-taken", 409, "This name is taken.");
       }
       const known = me ?? this.make();
       const claimed = { ...known, ...(username === undefined ? {} : { username }) };
@@ -57,10 +61,14 @@ function problem(type: ProblemType, status: number, detail?: string): Response {
   return Response.json({ type, title: type, status, detail }, { status });
 }
 
-/** What the pages of one browser profile share. */
+/** State shared by the pages of one browser profile. */
 class Profile {
   readonly values = new Map<string, string>();
-  readonly observers: { page: number; name: string; observer: (value: string | undefined) => void }[] = [];
+  readonly observers: {
+    page: number;
+    name: string;
+    observer: (value: string | undefined) => void;
+  }[] = [];
   readonly archives = new Set<string>();
   #last: Promise<unknown> = Promise.resolve();
   #pages = 0;
@@ -80,7 +88,8 @@ class Profile {
         if (value === undefined) this.values.delete(name);
         else this.values.set(name, value);
         for (const known of this.observers) {
-          if (known.page !== page && known.name === name) queueMicrotask(() => known.observer(value));
+          if (known.page !== page && known.name === name)
+            queueMicrotask(() => known.observer(value));
         }
       },
       observe: (name, observer) => void this.observers.push({ page, name, observer }),
@@ -104,13 +113,18 @@ beforeEach(() => {
 
 function page() {
   const settings = profile.settings();
-  const http: Http = new Http(server.fetch, (refused) => account.refused(refused));
+  const http: Http = new Http(server.fetch, (rejected) => account.rejected(rejected));
   const api = new Api(http);
-  const account: Account = new Account({ api, settings, archives: profile.store, exclusive: profile.exclusive });
+  const account: Account = new Account({
+    api,
+    settings,
+    archives: profile.store,
+    exclusive: profile.exclusive,
+  });
   return { account, api, http, settings };
 }
 
-/** A page that has been told of its account, and whose account has a name. */
+/** A page with an account that has a name. */
 async function member(username = "ada") {
   const here = page();
   await here.account.load();
@@ -120,40 +134,44 @@ async function member(username = "ada") {
   return { ...here, id: account };
 }
 
-const kind = (account: Account) => account.standing.value.kind;
+const kind = (account: Account) => account.status.value.kind;
 
 describe("a first visit", () => {
-  test("asks nothing and makes no account", async () => {
+  test("sends no request and creates no account", async () => {
     const { account } = page();
     await account.load();
-    expect(account.standing.value).toEqual({ kind: "visitor" });
+    expect(account.status.value).toEqual({ kind: "visitor" });
     expect(server.requests).toEqual([]);
     await page().account.load();
     expect(server.requests).toEqual([]);
   });
 
-  test("the first write makes the account, which the next page finds", async () => {
+  test("the first write creates the account, and the next page loads it", async () => {
     const { account } = page();
     await account.load();
     expect(await account.ensure()).toEqual({ account_id: "account-1" });
-    expect(account.standing.value).toEqual({ kind: "member", me: { account_id: "account-1" } });
+    expect(account.status.value).toEqual({ kind: "member", me: { account_id: "account-1" } });
     const next = page();
     await next.account.load();
     expect(next.account.me.value).toEqual({ account_id: "account-1" });
     expect(server.requests).toEqual(["POST /api/me", "GET /api/me"]);
   });
 
-  test("writes that race make one account", async () => {
+  test("concurrent writes create one account", async () => {
     const { account } = page();
     await account.load();
-    const [first, claim, second] = await Promise.all([account.ensure(), account.claim("ada"), account.ensure()]);
+    const [first, claim, second] = await Promise.all([
+      account.ensure(),
+      account.claim("ada"),
+      account.ensure(),
+    ]);
     expect(claim).toEqual({ ok: true });
     expect([first, second]).toEqual([{ account_id: "account-1" }, { account_id: "account-1" }]);
     expect(server.accounts.size).toBe(1);
     expect(account.me.value).toEqual({ account_id: "account-1", username: "ada" });
   });
 
-  test("two pages that write at the same time make one account", async () => {
+  test("two pages that write at the same time create one account", async () => {
     const [left, right] = [page(), page()];
     await Promise.all([left.account.load(), right.account.load()]);
     const made = await Promise.all([left.account.ensure(), right.account.ensure()]);
@@ -161,16 +179,18 @@ describe("a first visit", () => {
     expect(server.accounts.size).toBe(1);
   });
 
-  test("a page follows what another one of its profile does", async () => {
+  test("a page follows changes made by another page", async () => {
     const [left, right] = [page(), page()];
     await Promise.all([left.account.load(), right.account.load()]);
     await left.account.claim("ada");
-    await vi.waitFor(() => expect(right.account.me.value).toEqual({ account_id: "account-1", username: "ada" }));
+    await vi.waitFor(() =>
+      expect(right.account.me.value).toEqual({ account_id: "account-1", username: "ada" }),
+    );
     await left.account.claim("adele");
     await vi.waitFor(() => expect(right.account.me.value?.username).toBe("adele"));
   });
 
-  test("a write that failed can be tried again", async () => {
+  test("a failed write can be retried", async () => {
     const { account } = page();
     await account.load();
     server.gate = Promise.reject(new Error("no network"));
@@ -179,18 +199,18 @@ describe("a first visit", () => {
     expect(await account.ensure()).toEqual({ account_id: "account-1" });
   });
 
-  test("a refused name makes no account, and an impossible one is not even sent", async () => {
+  test("a rejected name creates no account, and an invalid one is never sent", async () => {
     const { account } = page();
     await account.load();
     server.accounts.set("other", { account_id: "other", username: "ada" });
-    expect(await account.claim("ada")).toEqual({ ok: false, reason: "Somebody has this name." });
+    expect(await account.claim("ada")).toEqual({ ok: false, reason: "This name is taken." });
     expect(kind(account)).toBe("visitor");
     const sent = server.requests.length;
     expect(await account.claim("a/b")).toMatchObject({ ok: false });
     expect(server.requests).toHaveLength(sent);
   });
 
-  test("a browser that was here before this was remembered is asked for, and not twice", async () => {
+  test("a browser with data of an older version sends one request", async () => {
     server.make();
     profile.values.set("session", "s1");
     const { account } = page();
@@ -210,12 +230,17 @@ describe("a first visit", () => {
 });
 
 describe("an account that ends", () => {
-  test("signed out: it is said, and starting again leads to a visitor without a loop", async () => {
+  test("signed out: starting again leads to a visitor without a loop", async () => {
     const { id } = await member();
     server.accounts.clear();
     const { account } = page();
     await account.load();
-    expect(account.standing.value).toEqual({ kind: "ended", ending: "signed-out", account: id, username: "ada" });
+    expect(account.status.value).toEqual({
+      kind: "ended",
+      ending: "signed-out",
+      account: id,
+      username: "ada",
+    });
     await account.startOver();
     expect(profile.archives.size).toBe(0);
     server.requests.length = 0;
@@ -225,12 +250,16 @@ describe("an account that ends", () => {
     expect(server.requests).toEqual([]);
   });
 
-  test("removed: a refusal of any request ends it, and starting over signs the cookie out", async () => {
+  test("removed: any rejected request ends it, and starting over signs out", async () => {
     const { account, api, id } = await member();
     server.removed.add(server.cookie ?? "");
     await expect(api.sessions()).rejects.toThrow();
     await vi.waitFor(() => expect(kind(account)).toBe("ended"));
-    expect(account.standing.value).toMatchObject({ ending: "removed", account: id, username: "ada" });
+    expect(account.status.value).toMatchObject({
+      ending: "removed",
+      account: id,
+      username: "ada",
+    });
     await expect(account.ensure()).rejects.toThrow();
     expect(await account.claim("eve")).toMatchObject({ ok: false });
     expect(server.requests.slice(-2)).toEqual(["GET /api/sessions", "GET /api/me"]);
@@ -245,33 +274,37 @@ describe("an account that ends", () => {
     expect(kind(next.account)).toBe("visitor");
   });
 
-  test("removed stays removed after a reload, until somebody starts over", async () => {
+  test("removed: it stays ended across reloads until the user starts over", async () => {
     await member();
     server.removed.add(server.cookie ?? "");
     for (let reload = 0; reload < 2; reload += 1) {
       const { account } = page();
       await account.load();
-      expect(account.standing.value).toMatchObject({ kind: "ended", ending: "removed" });
+      expect(account.status.value).toMatchObject({ kind: "ended", ending: "removed" });
     }
     expect(profile.archives.size).toBe(1);
   });
 
-  test("removed: a device that the server takes never again ends at once, whatever its cookie opens", async () => {
+  test("removed: a 410 ends it immediately, even with a valid cookie", async () => {
     const { account, http } = await member();
     await expect(http.json("GET", "/api/tombstone")).rejects.toThrow();
-    expect(account.standing.value).toMatchObject({ kind: "ended", ending: "removed" });
+    expect(account.status.value).toMatchObject({ kind: "ended", ending: "removed" });
   });
 
-  test("a visitor with the cookie of a removed device is stopped at the first write", async () => {
+  test("removed: a visitor with a removed device's cookie ends at the first write", async () => {
     server.make();
     server.removed.add(server.cookie ?? "");
     const { account } = page();
     await account.load();
     await expect(account.ensure()).rejects.toThrow();
-    expect(account.standing.value).toMatchObject({ kind: "ended", ending: "removed", account: undefined });
+    expect(account.status.value).toMatchObject({
+      kind: "ended",
+      ending: "removed",
+      account: undefined,
+    });
   });
 
-  test("a refusal that is older than a fresh cookie ends nothing", async () => {
+  test("a rejection from before a new cookie is ignored", async () => {
     const { account, api } = await member();
     const old = server.cookie ?? "";
     let open: () => void = () => undefined;
@@ -282,21 +315,21 @@ describe("an account that ends", () => {
     server.accounts.set("fresh", server.accounts.get(old) ?? { account_id: "" });
     open();
     await late;
-    // The answer of the removal brings the new cookie.
+    // The response to the removal sets the new cookie.
     server.cookie = "fresh";
     await removal;
     expect(await account.confirm()).toBe(true);
     expect(kind(account)).toBe("member");
   });
 
-  test("a server that cannot be reached ends nothing", async () => {
+  test("an unreachable server does not end it", async () => {
     const { account } = await member();
     server.gate = Promise.reject(new Error("no network"));
     expect(await account.confirm()).toBe(true);
     expect(kind(account)).toBe("member");
   });
 
-  test("starting over leaves alone what another page has begun meanwhile", async () => {
+  test("starting over keeps an account that another page has created since", async () => {
     const { account } = await member();
     server.removed.add(server.cookie ?? "");
     await account.confirm();
@@ -312,16 +345,18 @@ describe("an account that ends", () => {
     expect(profile.values.get("account")).toBe(begun);
   });
 
-  test("signing out in one page ends the others", async () => {
+  test("signing out in one page ends it in the others", async () => {
     const { account } = await member();
     const other = page();
     await other.account.load();
     await account.signOut(undefined);
-    await vi.waitFor(() => expect(other.account.standing.value).toMatchObject({ ending: "signed-out" }));
+    await vi.waitFor(() =>
+      expect(other.account.status.value).toMatchObject({ ending: "signed-out" }),
+    );
     expect(profile.archives.size).toBe(0);
   });
 
-  test("another account than the one before is said", async () => {
+  test("a different account than before is reported", async () => {
     const { account } = await member();
     expect(account.replaced.value).toBe(false);
     server.accounts.clear();

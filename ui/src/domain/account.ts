@@ -1,25 +1,24 @@
-// Who this browser is to the server: a visitor until the first write, then an account, and a username once one is
-// claimed.
+// The account of this browser: none until the first write, a username once one is claimed.
 
 import { type Api, ProblemError } from "../net";
-import type { AccountId, DeviceId, Me, Problem } from "../protocol/wire";
-import { nameRefusal } from "./names";
+import { type AccountId, type DeviceId, LIMITS, type Me, type Problem } from "../protocol/wire";
+import { nameError } from "./names";
 import { Cell } from "./observable";
 import type { Archives, Exclusive, Settings } from "./ports";
 import { troubleOf } from "./problems";
 
 export type Claim = { readonly ok: true } | { readonly ok: false; readonly reason: string };
 
-/** `removed`: this device was removed from the account. `signed-out`: the server does not know the credential any more. */
+/** `removed`: another device removed this one. `signed-out`: the server rejects the credential. */
 export type Ending = "removed" | "signed-out";
 
-export type Standing =
-  /** The server did not say yet. */
+export type AccountStatus =
+  /** Not loaded yet. */
   | { readonly kind: "unknown" }
-  /** There is no account, and none is made before something is written. */
+  /** No account. The first write creates one. */
   | { readonly kind: "visitor" }
   | { readonly kind: "member"; readonly me: Me }
-  /** The account can be used here no more. Nothing but `startOver` leads on. */
+  /** The account can no longer be used here. Only `startOver` is allowed. */
   | {
       readonly kind: "ended";
       readonly ending: Ending;
@@ -34,24 +33,31 @@ export interface AccountParts {
   readonly exclusive: Exclusive;
 }
 
-/** Held by whatever may make, replace or drop the cookie. */
+/** Held by every request that may set, replace or delete the cookie. */
 const LOCK = "account";
-/** The account of this browser profile, or that there is none: so that a visitor's page need not ask and be refused. */
+/**
+ * The account of this browser profile, or `none`, so that a visitor's page sends no request that
+ * fails.
+ */
 const ACCOUNT = "account";
 const USERNAME = "username";
 const NONE = "none";
-const ENDED: Problem = { type: "unauthenticated", title: "The account can be used here no more", status: 401 };
+const ENDED: Problem = {
+  type: "unauthenticated",
+  title: "You can’t use this account here anymore",
+  status: 401,
+};
 
 export class Account {
-  readonly standing = new Cell<Standing>({ kind: "unknown" });
-  /** Set while there is an account. */
+  readonly status = new Cell<AccountStatus>({ kind: "unknown" });
+  /** The account, if there is one. */
   readonly me = new Cell<Me | undefined>(undefined);
-  /** True when the server gave this browser another account than the one it had. */
+  /** True if the server returned a different account than this browser had before. */
   readonly replaced = new Cell(false);
   readonly #parts: AccountParts;
   #opening: Promise<Me> | undefined;
   #confirming: Promise<boolean> | undefined;
-  #leaving = false;
+  #signingOut = false;
 
   constructor(parts: AccountParts) {
     this.#parts = parts;
@@ -61,7 +67,7 @@ export class Account {
     });
   }
 
-  /** Finds out who this browser is. Rejects when the server does not say. */
+  /** Loads the account. Rejects if the server cannot be reached. */
   async load(): Promise<void> {
     const known = this.#parts.settings.get(ACCOUNT);
     if (known === NONE || (known === undefined && !(await this.#hasTraces()))) return this.#visit();
@@ -75,88 +81,95 @@ export class Account {
     }
   }
 
-  /** The account, which is made now if there is none: one, however many writes and pages ask at the same time. */
+  /**
+   * Returns the account and creates it if necessary: one, even if several tabs write at the same
+   * time.
+   */
   ensure(): Promise<Me> {
-    const standing = this.standing.value;
-    if (standing.kind === "member") return Promise.resolve(standing.me);
-    if (standing.kind === "ended") return Promise.reject(new ProblemError(ENDED));
-    this.#opening ??= this.#exclusively(async () => this.#member(await this.#parts.api.open())).finally(() => {
+    const status = this.status.value;
+    if (status.kind === "member") return Promise.resolve(status.me);
+    if (status.kind === "ended") return Promise.reject(new ProblemError(ENDED));
+    this.#opening ??= this.#exclusively(async () =>
+      this.#member(await this.#parts.api.open()),
+    ).finally(() => {
       this.#opening = undefined;
     });
     return this.#opening;
   }
 
-  /** A refused name makes no account. */
+  /** A rejected name creates no account. */
   async claim(username: string): Promise<Claim> {
-    const refused = nameRefusal(username);
-    if (refused !== undefined) return { ok: false, reason: refused };
-    if (this.standing.value.kind === "ended") return { ok: false, reason: ENDED.title };
+    const invalid = nameError(username);
+    if (invalid !== undefined) return { ok: false, reason: invalid };
+    if (this.status.value.kind === "ended") return { ok: false, reason: ENDED.title };
     try {
       await this.#exclusively(async () => this.#member(await this.#parts.api.claim(username)));
       return { ok: true };
     } catch (error) {
-      return { ok: false, reason: refusal(error, username) };
+      return { ok: false, reason: claimError(error, username) };
     }
   }
 
-  /** Another page or device of the account has claimed this name. */
+  /** Another tab or device of the account claimed this name. */
   renamed(username: string): void {
     const { value: me } = this.me;
     if (me && me.username !== username) this.#member({ ...me, username });
   }
 
-  /** Every problem that the server answers with comes by here. */
-  refused({ type, status }: Problem): void {
-    const { kind } = this.standing.value;
-    if (this.#leaving) return;
+  /** Called for every problem response. */
+  rejected({ type, status }: Problem): void {
+    const { kind } = this.status.value;
+    if (this.#signingOut) return;
     if (type === "device-removed" && (status === 410 || kind === "visitor")) this.#end("removed");
     else if (type === "device-removed" || type === "unauthenticated") void this.confirm();
   }
 
   /**
-   * Whether the account can still be used. One refusal is no proof: another request may have replaced the cookie
-   * meanwhile.
+   * Resolves to whether the account can still be used. A single rejection proves nothing, because
+   * another request may have replaced the cookie since.
    */
   confirm(): Promise<boolean> {
-    if (this.standing.value.kind !== "member") return Promise.resolve(false);
-    this.#confirming ??= this.#exclusively(() => this.#ask()).finally(() => {
+    if (this.status.value.kind !== "member") return Promise.resolve(false);
+    this.#confirming ??= this.#exclusively(() => this.#check()).finally(() => {
       this.#confirming = undefined;
     });
     return this.#confirming;
   }
 
-  /** Runs a request whose answer may replace the cookie. */
+  /** Runs a request whose response may replace the cookie. */
   replacingCookie<T>(request: () => Promise<T>): Promise<T> {
     return this.#exclusively(request);
   }
 
-  /** Signs out this device, if it is one, and forgets this account's keys and history. */
+  /** Removes this device, signs out, and deletes this account's keys and history. */
   async signOut(device: DeviceId | undefined): Promise<void> {
     const me = this.me.value;
-    this.#leaving = true;
+    this.#signingOut = true;
     try {
       await this.#exclusively(async () => {
-        // Others need not encrypt for a device that is gone. If it cannot be said, signing out goes on.
+        // Contacts should stop encrypting for this device. Signing out continues if this fails.
         if (device !== undefined) await this.#parts.api.removeDevice(device).catch(() => undefined);
         await this.#dropCookie();
         if (me) await this.#parts.archives.destroy(me.account_id);
         this.#forget();
       });
     } finally {
-      this.#leaving = false;
+      this.#signingOut = false;
     }
   }
 
-  /** Leaves an account that has ended: drops its cookie, deletes what is kept here for it, and is a visitor again. */
+  /** Leaves an ended account: deletes its cookie and local data. The browser is a visitor again. */
   async startOver(): Promise<void> {
-    const ended = this.standing.value;
+    const ended = this.status.value;
     if (ended.kind !== "ended") return;
     await this.#exclusively(async () => {
       const now = this.#parts.settings.get(ACCOUNT);
-      // Another page may have gone on already: the cookie and the settings are its account's.
-      const isOurs = ended.account === undefined ? now === undefined || now === NONE : now === ended.account;
+      // Another tab may have started over already. Then cookie and settings belong to its account.
+      const isOurs =
+        ended.account === undefined ? now === undefined || now === NONE : now === ended.account;
       if (isOurs && ended.ending === "removed") await this.#dropCookie();
-      const accounts = ended.account === undefined ? await this.#parts.archives.list() : [ended.account];
+      const accounts =
+        ended.account === undefined ? await this.#parts.archives.list() : [ended.account];
       for (const account of accounts) await this.#parts.archives.destroy(account);
       if (isOurs) this.#forget();
     });
@@ -166,12 +179,12 @@ export class Account {
     try {
       await this.#parts.api.logout();
     } catch (error) {
-      // A cookie that opens nothing needs no signing out.
+      // The cookie is already invalid.
       if (!(error instanceof ProblemError) || error.status !== 401) throw error;
     }
   }
 
-  async #ask(): Promise<boolean> {
+  async #check(): Promise<boolean> {
     try {
       this.#member(await this.#parts.api.me());
       return true;
@@ -182,26 +195,27 @@ export class Account {
     }
   }
 
-  /** Left by a page that did not keep `ACCOUNT` yet. */
+  /** Local data of an older version that did not store `ACCOUNT`. */
   async #hasTraces(): Promise<boolean> {
     if (this.#parts.settings.get("session") !== undefined) return true;
     return (await this.#parts.archives.list()).length > 0;
   }
 
   #changedElsewhere(value: string | undefined): void {
-    const { kind } = this.standing.value;
+    const { kind } = this.status.value;
     if (kind === "member") void this.confirm();
     else if (kind === "visitor" && value !== NONE) void this.load().catch(() => undefined);
   }
 
   #member(me: Me): Me {
     const before = this.me.value;
-    if (this.standing.value.kind === "ended") return me;
+    if (this.status.value.kind === "ended") return me;
     const known = before?.account_id ?? this.#parts.settings.get(ACCOUNT);
     if (known !== undefined && known !== NONE && known !== me.account_id) this.replaced.set(true);
     this.#parts.settings.set(ACCOUNT, me.account_id);
     this.#parts.settings.set(USERNAME, me.username);
-    if (before?.account_id !== me.account_id || before.username !== me.username) this.#set({ kind: "member", me });
+    if (before?.account_id !== me.account_id || before.username !== me.username)
+      this.#set({ kind: "member", me });
     return me;
   }
 
@@ -209,7 +223,12 @@ export class Account {
     const { settings } = this.#parts;
     const known = settings.get(ACCOUNT);
     const account = this.me.value?.account_id ?? (known === NONE ? undefined : known);
-    this.#set({ kind: "ended", ending, account, username: this.me.value?.username ?? settings.get(USERNAME) });
+    this.#set({
+      kind: "ended",
+      ending,
+      account,
+      username: this.me.value?.username ?? settings.get(USERNAME),
+    });
   }
 
   #visit(): void {
@@ -222,9 +241,9 @@ export class Account {
     this.#parts.settings.set(USERNAME, undefined);
   }
 
-  #set(standing: Standing): void {
-    this.me.set(standing.kind === "member" ? standing.me : undefined);
-    this.standing.set(standing);
+  #set(status: AccountStatus): void {
+    this.me.set(status.kind === "member" ? status.me : undefined);
+    this.status.set(status);
   }
 
   #exclusively<T>(task: () => Promise<T>): Promise<T> {
@@ -238,18 +257,21 @@ function endingOf(error: unknown): Ending | undefined {
   return error.problem.type === "unauthenticated" ? "signed-out" : undefined;
 }
 
-function refusal(error: unknown, username: string): string {
+function claimError(error: unknown, username: string): string {
   if (error instanceof ProblemError && error.status === 409) {
-    return sentence(error.problem.detail) ?? `Another account has the name “${username}”, or one that looks like it.`;
+    return (
+      sentence(error.problem.detail) ??
+      `The name “${username}” is taken, or too similar to another name.`
+    );
   }
   if (error instanceof ProblemError && (error.status === 422 || error.status === 400)) {
-    return sentence(error.problem.detail) ?? "Use letters and digits, at most 32 of them.";
+    return sentence(error.problem.detail) ?? `Use up to ${LIMITS.maxUsername} letters and digits.`;
   }
   const { title, detail } = troubleOf(error);
   return `${title}. ${detail}`;
 }
 
-/** The server's texts begin in lower case where they continue others. */
+/** Some server texts start in lower case. */
 function sentence(text: string | undefined): string | undefined {
   if (text === undefined) return undefined;
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;

@@ -1,4 +1,4 @@
-// The whole page without a view: what it asks of the server, and when.
+// The whole page without a view: which requests it sends, and when.
 
 import { expect, test, vi } from "vitest";
 import { TestClock } from "../net/clock.testing";
@@ -8,16 +8,17 @@ import { Gatehouse } from "./gatehouse";
 const UNAUTHENTICATED = { type: "unauthenticated", title: "No account", status: 401 };
 const REMOVED = { type: "device-removed", title: "Removed", status: 401 };
 
-/** A server that makes an account with `POST /api/me` and answers nobody else. */
+/** A server that creates an account with `POST /api/me` and rejects everyone else. */
 function arrange() {
   const requests: string[] = [];
   const values = new Map<string, string>();
   const server: { me: Me | undefined; removed: boolean } = { me: undefined, removed: false };
-  const taken: string[] = [];
+  const locked: string[] = [];
   const fetch = async (path: string, { method }: RequestInit): Promise<Response> => {
     const request = `${method} ${path}`;
     requests.push(request);
-    if (request === "GET /api/models") return Response.json({ models: [{ id: "demo", demo: true }] });
+    if (request === "GET /api/models")
+      return Response.json({ models: [{ id: "demo", demo: true }] });
     if (server.removed) return Response.json(REMOVED, { status: 401 });
     if (request === "POST /api/me") server.me ??= { account_id: "account-1" };
     if (!server.me) return Response.json(UNAUTHENTICATED, { status: 401 });
@@ -39,55 +40,60 @@ function arrange() {
     },
     settings: {
       get: (name) => values.get(name),
-      set: (name, value) => void (value === undefined ? values.delete(name) : values.set(name, value)),
+      set: (name, value) =>
+        void (value === undefined ? values.delete(name) : values.set(name, value)),
       observe: () => undefined,
     },
-    turn: {
-      take: async (name) => {
-        taken.push(name);
-        return "elsewhere";
+    tabLock: {
+      acquire: async (name) => {
+        locked.push(name);
+        return "other-tab";
       },
-      freed: () => new Promise(() => undefined),
+      released: () => new Promise(() => undefined),
     },
     exclusive: (_, task) => task(),
   });
-  return { gatehouse, requests, values, server, taken };
+  return { gatehouse, requests, values, server, locked };
 }
 
-test("a visitor sees models and an empty list, and nothing is asked that would be refused", async () => {
+test("a visitor sees models and an empty list, and no request fails", async () => {
   const { gatehouse, requests } = arrange();
   await gatehouse.start();
   expect(requests).toEqual(["GET /api/models"]);
   expect(gatehouse.assistant.sessions.value).toEqual([]);
   expect(gatehouse.assistant.trouble.value).toBeUndefined();
   expect(gatehouse.privateChat.state.value.kind).toBe("nameless");
-  gatehouse.assistant.open("somebody-elses");
-  expect(gatehouse.assistant.dialogue.value?.state.value.phase).toBe("ready");
+  gatehouse.assistant.open("another-account");
+  expect(gatehouse.assistant.chatSession.value?.state.value.phase).toBe("ready");
   expect(requests).toEqual(["GET /api/models"]);
 });
 
-test("the first question makes the account, then asks", async () => {
+test("the first question creates the account, then asks", async () => {
   const { gatehouse, requests } = arrange();
   await gatehouse.start();
   gatehouse.assistant.begin();
   gatehouse.assistant.ask("Well?");
   await vi.waitFor(() =>
-    expect(gatehouse.assistant.dialogue.value?.state.value.turns.at(-1)).toMatchObject({ content: "Yes." }),
+    expect(gatehouse.assistant.chatSession.value?.state.value.messages.at(-1)).toMatchObject({
+      content: "Yes.",
+    }),
   );
   const writes = requests.filter((request) => request.startsWith("POST"));
   expect(writes).toEqual(["POST /api/me", "POST /api/chat"]);
   expect(gatehouse.account.me.value).toEqual({ account_id: "account-1" });
 });
 
-test("an account that ends takes the private chat with it", async () => {
-  const { gatehouse, server, values, taken } = arrange();
+test("an account that ends stops the private chat", async () => {
+  const { gatehouse, server, values, locked } = arrange();
   server.me = { account_id: "account-1", username: "ada" };
   values.set("account", "account-1");
   await gatehouse.start();
-  await vi.waitFor(() => expect(gatehouse.privateChat.state.value.kind).toBe("elsewhere"));
+  await vi.waitFor(() => expect(gatehouse.privateChat.state.value.kind).toBe("other-tab"));
   server.removed = true;
   await gatehouse.assistant.refresh();
-  await vi.waitFor(() => expect(gatehouse.account.standing.value).toMatchObject({ ending: "removed" }));
+  await vi.waitFor(() =>
+    expect(gatehouse.account.status.value).toMatchObject({ ending: "removed" }),
+  );
   expect(gatehouse.privateChat.state.value.kind).toBe("nameless");
-  expect(taken).toEqual(["account-1"]);
+  expect(locked).toEqual(["account-1"]);
 });

@@ -1,12 +1,12 @@
-// Everything the page can do, put together from what the platform gives.
+// Root of the domain: wires account, assistant and private chat to the platform.
 
 import { randomId } from "../crypto";
 import { Api, type Fetch, Http, type OpenSocket } from "../net";
-import { Account, type Claim, type Standing } from "./account";
+import { Account, type Claim, type AccountStatus } from "./account";
 import { Assistant } from "./assistant/assistant";
 import { Cell } from "./observable";
-import type { Archives, Clock, Exclusive, Settings, Turn } from "./ports";
-import { PrivateChat } from "./private";
+import type { Archives, Clock, Exclusive, Settings, TabLock } from "./ports";
+import { PrivateChat } from "./private-chat";
 import { type Trouble, troubleOf } from "./problems";
 
 export interface Platform {
@@ -16,7 +16,7 @@ export interface Platform {
   readonly random: () => number;
   readonly archives: Archives;
   readonly settings: Settings;
-  readonly turn: Turn;
+  readonly tabLock: TabLock;
   readonly exclusive: Exclusive;
 }
 
@@ -26,11 +26,11 @@ export class Gatehouse {
   readonly assistant: Assistant;
   readonly privateChat: PrivateChat;
   readonly settings: Settings;
-  /** The server did not say who we are. */
+  /** Set when the account could not be loaded. */
   readonly trouble = new Cell<Trouble | undefined>(undefined);
 
   constructor(platform: Platform) {
-    const http = new Http(platform.fetch, (problem) => this.account.refused(problem));
+    const http = new Http(platform.fetch, (problem) => this.account.rejected(problem));
     const api = new Api(http);
     const account = new Account({ ...platform, api });
     this.api = api;
@@ -38,19 +38,19 @@ export class Gatehouse {
     this.account = account;
     this.assistant = new Assistant({ ...platform, api, http, newId: randomId, account });
     this.privateChat = new PrivateChat({ ...platform, api, account });
-    let before: Standing["kind"] = "unknown";
-    account.standing.subscribe((standing) => {
-      this.#follow(standing, before);
-      before = standing.kind;
+    let before: AccountStatus["kind"] = "unknown";
+    account.status.subscribe((status) => {
+      this.#follow(status, before);
+      before = status.kind;
     });
   }
 
-  /** First who we are, then the rest. */
+  /** Loads the account first, then the rest. */
   async start(): Promise<void> {
     this.trouble.set(undefined);
     try {
       await this.account.load();
-      if (this.account.standing.value.kind !== "ended") await this.assistant.load();
+      if (this.account.status.value.kind !== "ended") await this.assistant.load();
     } catch (error) {
       this.trouble.set(troubleOf(error));
     }
@@ -70,16 +70,16 @@ export class Gatehouse {
     this.settings.set("session", undefined);
   }
 
-  /** The one way on from an account that has ended. */
+  /** Deletes the data of an ended account. The only action left for one. */
   async startOver(): Promise<void> {
     await this.account.startOver();
     this.settings.set("session", undefined);
   }
 
-  #follow(standing: Standing, before: Standing["kind"]): void {
-    if (standing.kind === "member") void this.privateChat.follow(standing.me);
-    if (standing.kind === "member" && before === "visitor") void this.assistant.refresh();
-    if (standing.kind === "ended") {
+  #follow(status: AccountStatus, before: AccountStatus["kind"]): void {
+    if (status.kind === "member") void this.privateChat.follow(status.me);
+    if (status.kind === "member" && before === "visitor") void this.assistant.refresh();
+    if (status.kind === "ended") {
       void this.privateChat.stop();
       this.assistant.leave();
     }

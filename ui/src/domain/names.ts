@@ -1,23 +1,25 @@
-// Usernames: which the page refuses before it asks the server, and when two of them are one name to a reader.
+// Usernames: client-side validation, and comparison as a reader sees them.
 
 import { LIMITS } from "../protocol/wire";
 
-/** The server's rules that a person may run into, in its words; the server has the last word on the rest. */
-export function nameRefusal(name: string): string | undefined {
-  // The server judges what is left after normalisation, which makes ordinary signs of fullwidth ones.
+/** Why a username is invalid. Covers common mistakes; the server checks the full rules. */
+export function nameError(name: string): string | undefined {
+  // The server validates after NFKC normalisation, which maps fullwidth characters to ASCII.
   const plain = name.normalize("NFKC");
   if (/[/\\%?#]/.test(plain)) {
-    return "A username has none of the signs / \\ % ? #; letters and digits of any script, - _ and . are fine.";
+    return "Usernames can’t contain / \\ % ? or #. Use letters, digits, dots, hyphens and underscores.";
   }
   if (plain.startsWith(".") || plain.endsWith(".")) {
-    return "A username has dots only between other characters, as in ada.l: not at its beginning or end.";
+    return "Usernames can’t start or end with a dot.";
   }
-  if (/\s/.test(plain)) return "A username has letters and digits of any script and visible ASCII signs, no spaces.";
+  if (/\s/.test(plain)) return "Usernames can’t contain spaces.";
   const { maxUsername } = LIMITS;
-  return [...name].length > maxUsername ? `A username has 1 to ${maxUsername} characters.` : undefined;
+  return [...name].length > maxUsername
+    ? `Usernames can have up to ${maxUsername} characters.`
+    : undefined;
 }
 
-/** The same for names that differ only in how they are typed. Names that merely look alike are the server's to compare. */
+/** True for names that differ only in case or Unicode form. The server rejects lookalikes. */
 export function sameName(a: string, b: string): boolean {
   return fold(a) === fold(b);
 }

@@ -1,8 +1,8 @@
-// A value that tells its observers when it changes. The view subscribes with Svelte's `$cell`, tests with a function.
+// Observable values. The view subscribes with Svelte's `$cell`, tests with a callback.
 
 export interface Readable<T> {
   readonly value: T;
-  /** Calls at once and after every change; the answer ends it. */
+  /** Calls the observer immediately and after every change. Returns the unsubscribe function. */
   subscribe(observer: (value: T) => void): () => void;
 }
 

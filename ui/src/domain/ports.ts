@@ -1,18 +1,27 @@
-// What the domain needs from the platform. `main.ts` gives it; tests give their own.
+// Interfaces that the platform implements. `main.ts` passes the browser's, tests pass their own.
 
 import type { AccountId, ConversationId } from "../protocol/wire";
-import type { ChainRecord, ContactRecord, ConversationRecord, DeviceRecord, MessageRecord } from "./people/records";
+import type {
+  ChainRecord,
+  ContactRecord,
+  ConversationRecord,
+  DeviceRecord,
+  MessageRecord,
+} from "./people/records";
 import type { OutboxRecord, PositionRecord } from "./people/records";
 
 export type { Clock, OpenSocket } from "../net";
 
-/** The tables of the archive, and how their keys are made. */
+/** Tables of the archive with their key and record types. */
 export interface Tables {
   device: { key: "self"; value: DeviceRecord };
   position: { key: "inbox"; value: PositionRecord };
   conversations: { key: ConversationId; value: ConversationRecord };
   messages: { key: [conversation: ConversationId, id: string]; value: MessageRecord };
-  chains: { key: [conversation: ConversationId, sender: AccountId, device: string]; value: ChainRecord };
+  chains: {
+    key: [conversation: ConversationId, sender: AccountId, device: string];
+    value: ChainRecord;
+  };
   contacts: { key: AccountId; value: ContactRecord };
   outbox: { key: string; value: OutboxRecord };
 }
@@ -23,22 +32,22 @@ export type Change = {
   [T in Table]: { table: T; put: Tables[T]["value"] } | { table: T; remove: Tables[T]["key"] };
 }[Table];
 
-/** What is kept on this device for one account. */
+/** Local data of one account. */
 export interface Archive {
   get<T extends Table>(table: T, key: Tables[T]["key"]): Promise<Tables[T]["value"] | undefined>;
   all<T extends Table>(table: T): Promise<Tables[T]["value"][]>;
   /** The last `limit` messages of a conversation, oldest first. */
   latest(conversation: ConversationId, limit: number): Promise<MessageRecord[]>;
-  /** All or nothing. */
+  /** Applies all changes in one transaction. */
   commit(changes: readonly Change[]): Promise<void>;
   close(): void;
 }
 
 export interface Archives {
   open(account: AccountId): Promise<Archive>;
-  /** Forgets everything of this account, keys included. */
+  /** Deletes all data of this account, including its keys. */
   destroy(account: AccountId): Promise<void>;
-  /** The accounts of which something is kept. */
+  /** Accounts with local data. */
   list(): Promise<AccountId[]>;
 }
 
@@ -46,17 +55,24 @@ export interface Archives {
 export interface Settings {
   get(name: string): string | undefined;
   set(name: string, value: string | undefined): void;
-  /** Calls after another page of the browser profile has changed it. */
+  /** Calls the observer when another tab changes the setting. */
   observe(name: string, observer: (value: string | undefined) => void): void;
 }
 
-/** Runs a task while no other page of the browser profile runs one of this name. Not to be nested. */
+/** Runs a task under a lock shared by all tabs of the browser profile. Not reentrant. */
 export type Exclusive = <T>(name: string, task: () => Promise<T>) => Promise<T>;
 
-/** Only one page of a browser profile holds the private chat at a time. */
-export interface Turn {
-  /** Resolves when it is this page's turn. `lost` is called when another page takes it, and awaited. */
-  take(name: string, lost: () => Promise<void>, insist: boolean): Promise<"taken" | "elsewhere">;
-  /** Resolves when no page has the turn. */
-  freed(name: string): Promise<void>;
+/** The lock that lets one tab of a browser profile own the private chat. */
+export interface TabLock {
+  /**
+   * `takeOver` requests the lock from the tab that holds it. `lost` is awaited before the lock goes
+   * to another tab.
+   */
+  acquire(
+    name: string,
+    lost: () => Promise<void>,
+    takeOver: boolean,
+  ): Promise<"acquired" | "other-tab">;
+  /** Resolves when no tab holds the lock. */
+  released(name: string): Promise<void>;
 }

@@ -1,4 +1,5 @@
-// One thing after the other: what reads and then writes the archive must not be interleaved.
+// A queue that runs one task at a time, because read-modify-write on the archive must not
+// interleave.
 
 export class Serial {
   #last: Promise<unknown> = Promise.resolve();
@@ -9,7 +10,7 @@ export class Serial {
     return result;
   }
 
-  /** Resolves when everything asked for so far is done. */
+  /** Resolves when all tasks queued so far are done. */
   async idle(): Promise<void> {
     await this.#last;
   }

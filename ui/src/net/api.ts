@@ -1,4 +1,4 @@
-// The paths of /api, one method for each.
+// Client for /api, one method per endpoint.
 
 import type {
   AccountId,
@@ -32,12 +32,12 @@ export class Api {
     return this.#http.json("GET", "/api/me");
   }
 
-  /** The account of this browser; makes one where there is none. */
+  /** The account of this browser. Creates one if there is none. */
   open(): Promise<Me> {
     return this.#http.json("POST", "/api/me", {} satisfies ClaimUsername);
   }
 
-  /** Claims a username; makes an account where there is none. */
+  /** Claims a username. Creates an account if there is none. */
   claim(username: string): Promise<Me> {
     return this.#http.json("POST", "/api/me", { username } satisfies ClaimUsername);
   }

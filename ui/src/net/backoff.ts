@@ -1,4 +1,4 @@
-// Full-jitter exponential back-off: a crowd that lost its server does not come back all at once.
+// Exponential backoff with full jitter, so that clients do not reconnect all at once.
 
 export interface BackoffLimits {
   readonly base: number;
@@ -15,7 +15,10 @@ export class Backoff {
     this.#limits = limits;
   }
 
-  /** Milliseconds until the next attempt: anywhere between 0 and the bound, which doubles with each failure. */
+  /**
+   * Milliseconds until the next attempt: random between 0 and a bound that doubles with each
+   * failure.
+   */
   next(): number {
     const bound = Math.min(this.#limits.cap, this.#limits.base * 2 ** this.#failures);
     this.#failures += 1;

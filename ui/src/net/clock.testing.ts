@@ -1,4 +1,4 @@
-// A clock that stands still until a test moves it.
+// A clock that only advances when a test moves it.
 
 import type { Clock } from "./clock";
 
@@ -21,11 +21,13 @@ export class TestClock implements Clock {
     return this.#timers.size;
   }
 
-  /** Calls what is due, in order of time. */
+  /** Advances the clock and runs due timers in order. */
   advance(milliseconds: number): void {
     const end = this.#now + milliseconds;
     for (;;) {
-      const due = [...this.#timers].filter(([, { at }]) => at <= end).sort(([, a], [, b]) => a.at - b.at)[0];
+      const due = [...this.#timers]
+        .filter(([, { at }]) => at <= end)
+        .sort(([, a], [, b]) => a.at - b.at)[0];
       if (!due) break;
       const [id, { at, call }] = due;
       this.#timers.delete(id);

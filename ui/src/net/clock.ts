@@ -1,8 +1,8 @@
-// Time, as the layers above and here are given it.
+// The clock that is passed to this layer and the domain.
 
 export interface Clock {
   now(): number;
-  /** Calls back once, after so many milliseconds; the answer cancels it. */
+  /** Calls back once after a delay. Returns a function that cancels it. */
   after(milliseconds: number, call: () => void): () => void;
 }
 

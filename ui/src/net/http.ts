@@ -1,10 +1,10 @@
-// Requests to /api: JSON in, JSON or a problem out, each with a deadline.
+// Requests to /api: JSON in, JSON or a problem out, each with a timeout.
 
 import type { Problem } from "../protocol/wire";
 
 export type Fetch = (path: string, init: RequestInit) => Promise<Response>;
 
-/** The server answered with a problem, or did not answer. */
+/** The server returned a problem. */
 export class ProblemError extends Error {
   override readonly name = "ProblemError";
   constructor(readonly problem: Problem) {
@@ -16,37 +16,38 @@ export class ProblemError extends Error {
   }
 }
 
-/** The network, not the server, refused. Worth another attempt. */
+/** Network failure: the server was not reached. Can be retried. */
 export class OfflineError extends Error {
   override readonly name = "OfflineError";
   constructor() {
-    super("The server cannot be reached.");
+    super("cannot reach the server");
   }
 }
 
-const DEADLINE = 15_000;
+const TIMEOUT = 15_000;
 
 export class Http {
   readonly #fetch: Fetch;
-  readonly #refused: (problem: Problem) => void;
+  readonly #rejected: (problem: Problem) => void;
 
-  /** `refused` hears every problem before its request throws it. */
-  constructor(fetch: Fetch, refused: (problem: Problem) => void = () => undefined) {
+  /** `rejected` is called with every problem before the request throws it. */
+  constructor(fetch: Fetch, rejected: (problem: Problem) => void = () => undefined) {
     this.#fetch = fetch;
-    this.#refused = refused;
+    this.#rejected = rejected;
   }
 
   async json<T>(method: string, path: string, body?: unknown): Promise<T> {
-    // A write goes on when its page is left or reloaded just then: what the person did must not be undone by it.
+    // Writes complete even if the page is closed or reloaded.
     const keepalive = method !== "GET";
     const init = {
       method,
       keepalive,
-      signal: AbortSignal.timeout(DEADLINE),
+      signal: AbortSignal.timeout(TIMEOUT),
       ...(body === undefined ? {} : jsonBody(body)),
     };
     const response = await this.send(path, init);
-    if (response.status === 204 || response.headers.get("content-length") === "0") return undefined as T;
+    if (response.status === 204 || response.headers.get("content-length") === "0")
+      return undefined as T;
     try {
       const text = await response.text();
       return (text === "" ? undefined : JSON.parse(text)) as T;
@@ -55,17 +56,21 @@ export class Http {
     }
   }
 
-  /** A successful answer. Throws `ProblemError` or `OfflineError`. */
+  /** Returns a successful response. Throws `ProblemError` or `OfflineError`. */
   async send(path: string, init: RequestInit): Promise<Response> {
     let response: Response;
     try {
-      response = await this.#fetch(path, { credentials: "same-origin", cache: "no-store", ...init });
+      response = await this.#fetch(path, {
+        credentials: "same-origin",
+        cache: "no-store",
+        ...init,
+      });
     } catch {
       throw new OfflineError();
     }
     if (response.ok) return response;
     const problem = await readProblem(response);
-    this.#refused(problem);
+    this.#rejected(problem);
     throw new ProblemError(problem);
   }
 }
@@ -74,20 +79,30 @@ export function jsonBody(body: unknown): { body: string; headers: Record<string,
   return { body: JSON.stringify(body), headers: { "content-type": "application/json" } };
 }
 
-/** A gateway's own error page is a problem, too. */
+/** An error page of a gateway is converted to a problem. */
 async function readProblem(response: Response): Promise<Problem> {
   try {
     const problem: unknown = await response.json();
     if (isProblem(problem)) return problem;
   } catch {
-    // Not JSON: the status says enough.
+    // Not JSON: use the status.
   }
-  const title = `The server answered ${response.status}`;
+  const title = `The server returned ${response.status}`;
   const type =
-    response.status === 429 ? "rate-limited" : response.status === 404 ? "not-found" : "upstream-unavailable";
+    response.status === 429
+      ? "rate-limited"
+      : response.status === 404
+        ? "not-found"
+        : "upstream-unavailable";
   return { type, title, status: response.status };
 }
 
 function isProblem(value: unknown): value is Problem {
-  return typeof value === "object" && value !== null && "type" in value && "title" in value && "status" in value;
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    "type" in value &&
+    "title" in value &&
+    "status" in value
+  );
 }

@@ -36,7 +36,7 @@ function arrange(random = () => 1) {
     welcome: () => undefined,
     event: (position) => void positions.push(position),
     notice: () => undefined,
-    refused: () => undefined,
+    rejected: () => undefined,
     unopened: () => void unopened.push(clock.now()),
     state: (state) => void states.push(state.kind),
   };
@@ -62,8 +62,8 @@ function arrange(random = () => 1) {
   return { live, clock, sockets, states, positions, unopened, last, welcome };
 }
 
-describe("back-off", () => {
-  test("the bound doubles with each failure up to the cap, and starts again after a success", () => {
+describe("backoff", () => {
+  test("the bound doubles with each failure up to the cap, and resets after a success", () => {
     const backoff = new Backoff(() => 1, { base: 500, cap: 4000 });
     expect([1, 2, 3, 4, 5].map(() => backoff.next())).toEqual([500, 1000, 2000, 4000, 4000]);
     backoff.reset();
@@ -77,7 +77,7 @@ describe("back-off", () => {
 });
 
 describe("the live connection", () => {
-  test("says hello first, then answers find their questions", async () => {
+  test("sends hello first, then matches answers to requests", async () => {
     const { live, last, welcome, states } = arrange();
     live.start();
     await welcome();
@@ -87,12 +87,18 @@ describe("the live connection", () => {
     const second = live.request({ type: "received", upto: 1 });
     const [, lobby, received] = last().sent;
     last().receive({ type: "ok", id: received?.id ?? 0 });
-    last().receive({ type: "err", id: lobby?.id ?? 0, code: "username-required", message: "no", temporary: false });
+    last().receive({
+      type: "err",
+      id: lobby?.id ?? 0,
+      code: "username-required",
+      message: "no",
+      temporary: false,
+    });
     await expect(second).resolves.toMatchObject({ type: "ok" });
     await expect(first).rejects.toMatchObject({ code: "username-required", temporary: false });
   });
 
-  test("comes back after a loss with growing pauses, and forgets them once it held", async () => {
+  test("reconnects with growing delays, and resets them after a stable connection", async () => {
     const { live, clock, sockets, last, welcome } = arrange();
     live.start();
     for (const pause of [500, 1000, 2000]) {
@@ -109,7 +115,7 @@ describe("the live connection", () => {
     expect(live.state).toMatchObject({ kind: "waiting", retryAt: clock.now() + 500 });
   });
 
-  test("waits as long as a bye says, and the jitter on top", async () => {
+  test("waits for the delay of a bye plus jitter", async () => {
     const { live, clock, last, welcome } = arrange();
     live.start();
     await welcome();
@@ -118,15 +124,18 @@ describe("the live connection", () => {
     expect(live.state).toMatchObject({ kind: "waiting", retryAt: clock.now() + 3500 });
   });
 
-  test.each(Object.entries(CLOSE))("close code %s (%i) decides whether it comes back", async (_, code) => {
-    const { live, last, welcome } = arrange();
-    live.start();
-    await welcome();
-    last().events.closed(code);
-    expect(live.state.kind).toBe(code < 4500 ? "waiting" : "ended");
-  });
+  test.each(Object.entries(CLOSE))(
+    "close code %s (%i) decides whether it reconnects",
+    async (_, code) => {
+      const { live, last, welcome } = arrange();
+      live.start();
+      await welcome();
+      last().events.closed(code);
+      expect(live.state.kind).toBe(code < 4500 ? "waiting" : "ended");
+    },
+  );
 
-  test("a socket that closes before it opens is told apart: the upgrade may have been refused", async () => {
+  test("reports a socket that closes before it opens: a rejected handshake, perhaps", async () => {
     const { live, clock, unopened, last, welcome } = arrange();
     live.start();
     last().events.closed(1006);
@@ -137,7 +146,7 @@ describe("the live connection", () => {
     expect(unopened).toHaveLength(1);
   });
 
-  test("an end that proves to be none is waited for like any loss", async () => {
+  test("resumes after a permanent close with the usual backoff", async () => {
     const { live, clock, sockets, last, welcome } = arrange();
     live.start();
     await welcome();
@@ -150,7 +159,7 @@ describe("the live connection", () => {
     expect(sockets).toHaveLength(2);
   });
 
-  test("an unanswered request ends the connection, and every request with it", async () => {
+  test("an unanswered request closes the connection and fails every request", async () => {
     const { live, clock, last, welcome, states } = arrange();
     live.start();
     await welcome();
@@ -161,7 +170,7 @@ describe("the live connection", () => {
     expect(states.at(-1)).toBe("waiting");
   });
 
-  test("a silent connection is probed, and given up when nothing comes", async () => {
+  test("a silent connection is probed, and closed without an answer", async () => {
     const { live, clock, last, welcome } = arrange();
     live.start();
     live.probeWith({ type: "watch", users: [] });
@@ -172,14 +181,14 @@ describe("the live connection", () => {
     expect(live.state.kind).toBe("waiting");
   });
 
-  test("a welcome that does not come is not waited for", () => {
+  test("a missing welcome times out", () => {
     const { live, clock, states } = arrange();
     live.start();
     clock.advance(10_000);
     expect(states).toEqual(["connecting", "waiting"]);
   });
 
-  test("what an abandoned socket still says is not heard", async () => {
+  test("events of an abandoned socket are ignored", async () => {
     const { live, clock, sockets, positions, welcome } = arrange(() => 0);
     live.start();
     sockets[0]?.events.closed(1006);
@@ -193,7 +202,7 @@ describe("the live connection", () => {
     expect(live.state.kind).toBe("online");
   });
 
-  test("stopped, it stays away", async () => {
+  test("a stopped connection does not reconnect", async () => {
     const { live, clock, sockets, welcome } = arrange();
     live.start();
     await welcome();

@@ -1,15 +1,21 @@
-// One live connection: says hello, asks and is answered within a deadline, reconnects with full jitter.
+// The live connection: hello, requests with a timeout, reconnects with full jitter.
 
-import { type ClientFrame, type InboxEvent, type Notice, type Request, type ServerFrame } from "../protocol/wire";
+import {
+  type ClientFrame,
+  type InboxEvent,
+  type Notice,
+  type Request,
+  type ServerFrame,
+} from "../protocol/wire";
 import { Backoff } from "./backoff";
 import type { Clock } from "./clock";
 
 export type Welcome = Extract<ServerFrame, { type: "welcome" }>;
 export type Answer = Extract<ServerFrame, { type: "ok" }>;
-export type Refused = Extract<ServerFrame, { type: "err" }>;
+export type Rejected = Extract<ServerFrame, { type: "err" }>;
 export type Hello = Omit<Extract<Request, { type: "hello" }>, "type">;
 
-/** What a WebSocket gives us, and no more. */
+/** The subset of WebSocket that is used. */
 export interface Socket {
   send(text: string): void;
   close(code?: number): void;
@@ -18,7 +24,7 @@ export interface Socket {
 export interface SocketEvents {
   opened(): void;
   message(text: string): void;
-  /** Called once, after which nothing follows. */
+  /** Called once, as the last event. */
   closed(code: number): void;
 }
 
@@ -29,7 +35,7 @@ export type LiveState =
   | { readonly kind: "connecting" }
   | { readonly kind: "online" }
   | { readonly kind: "waiting"; readonly retryAt: number }
-  /** The server said not to come back: the close code says why. */
+  /** Closed permanently by the server; the close code is the reason. */
   | { readonly kind: "ended"; readonly code: number };
 
 export interface LiveListener {
@@ -37,18 +43,21 @@ export interface LiveListener {
   welcome(frame: Welcome): void;
   event(position: number, event: InboxEvent): void;
   notice(notice: Notice): void;
-  /** The hello was not accepted; the next attempt follows. */
-  refused(frame: Refused): void;
-  /** The socket closed before it opened: no network, or the server refused the upgrade. The next attempt follows. */
+  /** The server rejected the hello. The next attempt follows. */
+  rejected(frame: Rejected): void;
+  /**
+   * The socket closed before it opened: no network, or a rejected handshake. The next attempt
+   * follows.
+   */
   unopened(): void;
   state(state: LiveState): void;
 }
 
-/** The request was refused, or was not answered in time (`temporary`, code `lost`). */
+/** The server rejected the request, or did not answer in time (`temporary`, code `lost`). */
 export class RequestError extends Error {
   override readonly name = "RequestError";
   constructor(
-    readonly code: Refused["code"] | "lost",
+    readonly code: Rejected["code"] | "lost",
     message: string,
     readonly temporary: boolean,
     readonly retryAfter: number | undefined,
@@ -57,16 +66,16 @@ export class RequestError extends Error {
   }
 }
 
-const DEADLINE = 10_000;
-/** A connection that held so long was a good one: the next back-off starts small again. */
+const TIMEOUT = 10_000;
+/** A connection that lasts this long resets the backoff. */
 const STABLE = 5_000;
-/** After so much silence the connection is probed: a browser does not show the server's pings. */
+/** After this much silence the connection is probed, because browsers hide the server's pings. */
 const SILENCE = 45_000;
 
 interface Pending {
   readonly resolve: (answer: Answer) => void;
   readonly reject: (error: RequestError) => void;
-  readonly cancelDeadline: () => void;
+  readonly cancelTimeout: () => void;
 }
 
 export class Live {
@@ -76,7 +85,7 @@ export class Live {
   readonly #backoff: Backoff;
   #state: LiveState = { kind: "off" };
   #socket: Socket | undefined;
-  /** Tells the events of an abandoned socket from those of the present one. */
+  /** Distinguishes events of the current socket from those of abandoned ones. */
   #generation = 0;
   #nextId = 1;
   #helloId = 0;
@@ -106,37 +115,37 @@ export class Live {
     this.#change({ kind: "off" });
   }
 
-  /** The network is back, or somebody looks at the page again: do not wait, and do not trust a silent socket. */
+  /** The network is back or the page is visible again: reconnect now, or probe the open socket. */
   wake(): void {
     if (this.#state.kind === "waiting") this.#connect();
     else if (this.#state.kind === "online") this.#sendProbe();
   }
 
-  /** Comes back although the server closed for good, after a pause as after any loss. */
+  /** Reconnects after a permanent close, with the usual backoff. */
   resume(): void {
     if (this.#state.kind === "ended") this.#wait(0);
   }
 
-  /** What was received could not be taken in: come back and have it again. */
+  /** An event could not be processed: reconnect and receive it again. */
   restart(): void {
     if (this.#state.kind === "online") this.#lose();
   }
 
-  /** The harmless request that proves the connection alive. */
+  /** Sets the request that probes the connection. */
   probeWith(request: Request): void {
     this.#probe = request;
   }
 
   request(request: Request): Promise<Answer> {
     if (this.#state.kind !== "online") return Promise.reject(lost());
-    return this.#ask(request);
+    return this.#request(request);
   }
 
-  #ask(request: Request): Promise<Answer> {
+  #request(request: Request): Promise<Answer> {
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
-      const cancelDeadline = this.#clock.after(DEADLINE, () => this.#lose());
-      this.#pending.set(id, { resolve, reject, cancelDeadline });
+      const cancelTimeout = this.#clock.after(TIMEOUT, () => this.#lose());
+      this.#pending.set(id, { resolve, reject, cancelTimeout });
       this.#send({ id, do: request });
     });
   }
@@ -148,7 +157,7 @@ export class Live {
       if (generation === this.#generation) call();
     };
     this.#change({ kind: "connecting" });
-    this.#cancelTimer = this.#clock.after(DEADLINE, () => this.#lose());
+    this.#cancelTimer = this.#clock.after(TIMEOUT, () => this.#lose());
     let opened = false;
     this.#socket = this.#open({
       opened: current(() => {
@@ -158,7 +167,7 @@ export class Live {
       message: (text) => current(() => this.#receive(text))(),
       closed: (code) =>
         current(() => {
-          this.#closed(code);
+          this.#handleClose(code);
           if (!opened) this.#listener.unopened();
         })(),
     });
@@ -189,11 +198,13 @@ export class Live {
         return this.#settle(frame.id)?.resolve(frame);
       case "err": {
         if (frame.id === this.#helloId) {
-          this.#listener.refused(frame);
+          this.#listener.rejected(frame);
           return this.#lose();
         }
         const { code, message, temporary, retry_after } = frame;
-        return this.#settle(frame.id)?.reject(new RequestError(code, message, temporary, retry_after));
+        return this.#settle(frame.id)?.reject(
+          new RequestError(code, message, temporary, retry_after),
+        );
       }
       case "event":
         return this.#listener.event(frame.position, frame.event);
@@ -208,7 +219,7 @@ export class Live {
   #settle(id: number): Pending | undefined {
     const pending = this.#pending.get(id);
     this.#pending.delete(id);
-    pending?.cancelDeadline();
+    pending?.cancelTimeout();
     return pending;
   }
 
@@ -218,10 +229,10 @@ export class Live {
   }
 
   #sendProbe(): void {
-    if (this.#probe) this.#ask(this.#probe).catch(() => undefined);
+    if (this.#probe) this.#request(this.#probe).catch(() => undefined);
   }
 
-  #closed(code: number): void {
+  #handleClose(code: number): void {
     const bye = this.#byeDelay;
     this.#abandon();
     if (code >= 4500 && code <= 4999) return this.#change({ kind: "ended", code });
@@ -234,10 +245,10 @@ export class Live {
     this.#change({ kind: "waiting", retryAt: this.#clock.now() + wait });
   }
 
-  /** The connection is of no use any more. */
+  /** Drops the connection and reconnects. */
   #lose(): void {
     this.#socket?.close();
-    this.#closed(1006);
+    this.#handleClose(1006);
   }
 
   #abandon(code?: number): void {
@@ -249,8 +260,8 @@ export class Live {
     this.#socket = undefined;
     const pending = [...this.#pending.values()];
     this.#pending.clear();
-    for (const { reject, cancelDeadline } of pending) {
-      cancelDeadline();
+    for (const { reject, cancelTimeout } of pending) {
+      cancelTimeout();
       reject(lost());
     }
   }
@@ -266,13 +277,15 @@ export class Live {
 }
 
 function lost(): RequestError {
-  return new RequestError("lost", "The connection was lost before the answer came.", true, undefined);
+  return new RequestError("lost", "connection lost before the response", true, undefined);
 }
 
 function parse(text: string): ServerFrame | undefined {
   try {
     const frame: unknown = JSON.parse(text);
-    return typeof frame === "object" && frame !== null && "type" in frame ? (frame as ServerFrame) : undefined;
+    return typeof frame === "object" && frame !== null && "type" in frame
+      ? (frame as ServerFrame)
+      : undefined;
   } catch {
     return undefined;
   }

@@ -5,13 +5,19 @@ import { Http, OfflineError, ProblemError } from "./http";
 import { type RunEnd, type RunSource, readRun } from "./runs";
 
 const started = 'id: 1\nevent: run.started\ndata: {"run_id":"r1","session_id":"s1"}\n\n';
-const delta = (id: number, text: string) => `id: ${id}\nevent: text.delta\ndata: ${JSON.stringify({ text })}\n\n`;
+const delta = (id: number, text: string) =>
+  `id: ${id}\nevent: text.delta\ndata: ${JSON.stringify({ text })}\n\n`;
 const completed = (id: number) => `id: ${id}\nevent: run.completed\ndata: {}\n\n`;
-const ASK: RunSource = { kind: "ask", request: { message: "hi" }, key: "k1", ready: async () => undefined };
+const ASK: RunSource = {
+  kind: "ask",
+  request: { message: "hi" },
+  key: "k1",
+  ready: async () => undefined,
+};
 
 type Answer = string | Response | Error;
 
-/** Reads a run from a server that gives these answers, one for each request. */
+/** Reads a run from a server that returns these answers, one per request. */
 async function read(source: RunSource, answers: Answer[]) {
   const clock = new TestClock();
   const requests: { path: string; headers: Headers }[] = [];
@@ -25,9 +31,9 @@ async function read(source: RunSource, answers: Answer[]) {
   const interruptions: boolean[] = [];
   const listener = {
     event: (event: RunEvent) => void events.push(event),
-    interrupted: (yes: boolean) => {
-      interruptions.push(yes);
-      // The pause before the next attempt is over as soon as it is asked for.
+    interrupted: (interrupted: boolean) => {
+      interruptions.push(interrupted);
+      // Skip the backoff delay.
       queueMicrotask(() => clock.advance(60_000));
     },
   };
@@ -43,15 +49,17 @@ async function read(source: RunSource, answers: Answer[]) {
 }
 
 describe("reading a run", () => {
-  test("a question is asked once, with its idempotency key", async () => {
-    const { end, texts, requests } = await read(ASK, [started + delta(2, "Hel") + delta(3, "lo") + completed(4)]);
+  test("a question is sent once, with its idempotency key", async () => {
+    const { end, texts, requests } = await read(ASK, [
+      started + delta(2, "Hel") + delta(3, "lo") + completed(4),
+    ]);
     expect(end).toBe("last");
     expect(texts).toEqual(["Hel", "lo"]);
     expect(requests.map(({ path }) => path)).toEqual(["/api/chat"]);
     expect(requests[0]?.headers.get("idempotency-key")).toBe("k1");
   });
 
-  test("after a cut it reads on behind the last event it saw", async () => {
+  test("after a lost connection it resumes after the last event", async () => {
     const { end, texts, requests, interruptions } = await read(ASK, [
       started + delta(2, "Hel"),
       new TypeError("network error"),
@@ -59,12 +67,16 @@ describe("reading a run", () => {
     ]);
     expect(end).toBe("last");
     expect(texts).toEqual(["Hel", "lo"]);
-    expect(requests.map(({ path }) => path)).toEqual(["/api/chat", "/api/runs/r1/events", "/api/runs/r1/events"]);
+    expect(requests.map(({ path }) => path)).toEqual([
+      "/api/chat",
+      "/api/runs/r1/events",
+      "/api/runs/r1/events",
+    ]);
     expect(requests[2]?.headers.get("last-event-id")).toBe("2");
     expect(interruptions).toEqual([false, true, true, false]);
   });
 
-  test("a question whose answer never began is asked again with the same key", async () => {
+  test("a question without an answer is sent again with the same key", async () => {
     const { requests } = await read(ASK, [new TypeError("network error"), started + completed(2)]);
     expect(requests.map(({ path, headers }) => [path, headers.get("idempotency-key")])).toEqual([
       ["/api/chat", "k1"],
@@ -72,12 +84,12 @@ describe("reading a run", () => {
     ]);
   });
 
-  test("a run that was read to its end is gone", async () => {
+  test("a run without more events is gone", async () => {
     const { end } = await read({ kind: "run", run: "r1" }, [new Response(null, { status: 204 })]);
     expect(end).toBe("gone");
   });
 
-  test("a refusal is not repeated", async () => {
+  test("a rejected question is not retried", async () => {
     const problem = { type: "content-filtered", title: "No", status: 422 };
     const { end, requests } = await read(ASK, [Response.json(problem, { status: 422 })]);
     expect(end).toBeInstanceOf(ProblemError);
@@ -85,7 +97,7 @@ describe("reading a run", () => {
     expect(requests).toHaveLength(1);
   });
 
-  test("an unreachable server is given up after some attempts", async () => {
+  test("an unreachable server fails after several attempts", async () => {
     const { end, requests } = await read(ASK, []);
     expect(end).toBeInstanceOf(OfflineError);
     expect(requests.length).toBeGreaterThan(4);

@@ -1,4 +1,5 @@
-// Reading the events of a run: ask once, then read on after every lost connection until the last event.
+// Reads the events of a run: asks once, then resumes after each lost connection until the last
+// event.
 
 import type { ChatRequest, RunEvent, RunId } from "../protocol/wire";
 import { Backoff } from "./backoff";
@@ -6,10 +7,10 @@ import { type Clock, sleep } from "./clock";
 import { type Http, OfflineError, ProblemError, jsonBody } from "./http";
 import { SseParser } from "./sse";
 
-/** The server sends a comment every 15 s; longer silence is a dead connection. */
+/** The server sends a comment every 15 s. A longer silence means a dead connection. */
 const SILENCE = 40_000;
-const ATTEMPTS = 8;
-const LAST = new Set(["run.completed", "run.stopped", "run.failed"]);
+const MAX_ATTEMPTS = 8;
+const LAST_EVENTS = new Set(["run.completed", "run.stopped", "run.failed"]);
 
 export interface RunReaderParts {
   readonly http: Http;
@@ -18,26 +19,28 @@ export interface RunReaderParts {
 }
 
 export type RunSource =
-  /** A new question; the key makes a repeated request the same run. */
+  /** A new question. The idempotency key makes a repeated request return the same run. */
   | {
       readonly kind: "ask";
       readonly request: ChatRequest;
       readonly key: string;
-      /** What has to be there before the server is asked: the account of this browser. */
+      /** Creates the account of this browser if there is none. */
       readonly ready: () => Promise<unknown>;
     }
   | { readonly kind: "run"; readonly run: RunId };
 
-/** `gone`: there is nothing (more) to read; the session's history has it all. */
+/** `gone`: nothing left to read; the session's history is complete. */
 export type RunEnd = "last" | "gone" | "aborted";
 
 export interface RunListener {
   event(event: RunEvent): void;
-  /** The connection was lost and is being restored, or is back. */
-  interrupted(yes: boolean): void;
+  /** True while a lost connection is being restored. */
+  interrupted(interrupted: boolean): void;
 }
 
-/** Resolves after the last event. Throws `ProblemError`, or `OfflineError` after too many attempts. */
+/**
+ * Resolves after the last event. Throws `ProblemError`, or `OfflineError` after too many attempts.
+ */
 export async function readRun(
   parts: RunReaderParts,
   source: RunSource,
@@ -59,14 +62,14 @@ export async function readRun(
         const parsed = { event: event.event, data: JSON.parse(event.data) as unknown } as RunEvent;
         if (parsed.event === "run.started") run = parsed.data.run_id;
         listener.event(parsed);
-        if (LAST.has(event.event)) return "last";
+        if (LAST_EVENTS.has(event.event)) return "last";
       }
     } catch (error) {
       if (signal.aborted) return "aborted";
-      if (!isTemporary(error) || attempt >= ATTEMPTS) throw error;
+      if (!isTemporary(error) || attempt >= MAX_ATTEMPTS) throw error;
     }
     if (signal.aborted) return "aborted";
-    if (attempt >= ATTEMPTS) throw new OfflineError();
+    if (attempt >= MAX_ATTEMPTS) throw new OfflineError();
     listener.interrupted(true);
     await sleep(parts.clock, 200 + backoff.next(), signal);
   }
@@ -87,7 +90,11 @@ async function connect(
   }
   const headers: Record<string, string> = { accept: "text/event-stream" };
   if (position !== "") headers["last-event-id"] = position;
-  return http.send(`/api/runs/${encodeURIComponent(run ?? "")}/events`, { method: "GET", headers, signal });
+  return http.send(`/api/runs/${encodeURIComponent(run ?? "")}/events`, {
+    method: "GET",
+    headers,
+    signal,
+  });
 }
 
 async function* events(body: ReadableStream<Uint8Array>, clock: Clock, signal: AbortSignal) {
@@ -109,7 +116,8 @@ async function* events(body: ReadableStream<Uint8Array>, clock: Clock, signal: A
 }
 
 function isTemporary(error: unknown): boolean {
-  if (error instanceof ProblemError) return error.status === 502 || error.status === 503 || error.status === 504;
-  // A TypeError is how a stream says that its connection was cut.
+  if (error instanceof ProblemError)
+    return error.status === 502 || error.status === 503 || error.status === 504;
+  // Streams report a lost connection as a TypeError.
   return error instanceof OfflineError || error instanceof TypeError;
 }

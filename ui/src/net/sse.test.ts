@@ -28,7 +28,7 @@ function parse(cuts: readonly number[]): ServerSentEvent[] {
   return edges.slice(1).flatMap((end, at) => parser.push(bytes.subarray(edges[at], end)));
 }
 
-/** Numbers that are the same in every run. */
+/** Reproducible random numbers. */
 function* random(seed: number): Generator<number, never> {
   let state = seed;
   for (;;) {
@@ -38,23 +38,26 @@ function* random(seed: number): Generator<number, never> {
 }
 
 describe("server-sent events", () => {
-  test("in one piece", () => {
+  test("in one chunk", () => {
     expect(parse([])).toEqual(EXPECTED);
   });
 
-  test("cut in two at every byte, also inside a letter or a line end", () => {
-    for (let cut = 0; cut <= bytes.length; cut += 1) expect(parse([cut]), `cut at ${cut}`).toEqual(EXPECTED);
+  test("split at every byte, including inside a character or a line end", () => {
+    for (let cut = 0; cut <= bytes.length; cut += 1)
+      expect(parse([cut]), `cut at ${cut}`).toEqual(EXPECTED);
   });
 
   test("byte by byte", () => {
     expect(parse([...bytes.keys()])).toEqual(EXPECTED);
   });
 
-  test("cut at random places", () => {
+  test("split at random positions", () => {
     const numbers = random(7);
     for (let round = 0; round < 500; round += 1) {
       const count = Math.floor(numbers.next().value * 12);
-      const cuts = Array.from({ length: count }, () => Math.floor(numbers.next().value * bytes.length));
+      const cuts = Array.from({ length: count }, () =>
+        Math.floor(numbers.next().value * bytes.length),
+      );
       expect(parse(cuts), `cut at ${cuts}`).toEqual(EXPECTED);
     }
   });

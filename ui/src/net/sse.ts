@@ -1,4 +1,4 @@
-// A parser of server-sent events (WHATWG HTML, section 9.2.6), fed with pieces of any size.
+// Parser for server-sent events (WHATWG HTML, section 9.2.6), for chunks of any size.
 
 export interface ServerSentEvent {
   readonly id: string;
@@ -14,11 +14,11 @@ export class SseParser {
   #event = "";
   #data: string[] = [];
 
-  /** The events that this piece completes. */
-  push(piece: Uint8Array): ServerSentEvent[] {
-    let text = this.#decoder.decode(piece, { stream: true });
+  /** Returns the events that this chunk completes. */
+  push(chunk: Uint8Array): ServerSentEvent[] {
+    let text = this.#decoder.decode(chunk, { stream: true });
     if (text === "") return [];
-    // A line feed that ends a carriage return of the piece before.
+    // A line feed after a carriage return at the end of the previous chunk.
     if (this.#skipLineFeed && text.startsWith("\n")) text = text.slice(1);
     this.#skipLineFeed = text === "" ? false : text.endsWith("\r");
     const lines = (this.#rest + text).split(/\r\n|\n|\r/);

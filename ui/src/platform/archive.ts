@@ -1,4 +1,4 @@
-// The archive in IndexedDB: one database for each account.
+// The archive in IndexedDB: one database per account.
 
 import { type DBSchema, type IDBPDatabase, deleteDB, openDB } from "idb";
 import type { Archive, Archives, Change, Table, Tables } from "../domain/ports";
@@ -29,7 +29,7 @@ export const browserArchives: Archives = {
         fresh.createObjectStore("outbox", { keyPath: "cid" });
       },
     });
-    // The keys and the history should stay when the disk is full.
+    // Persistent storage: keys and history are not evicted when the disk is full.
     void navigator.storage?.persist?.();
     return archiveOf(database);
   },
@@ -41,7 +41,7 @@ export const browserArchives: Archives = {
 };
 
 function archiveOf(database: IDBPDatabase<Schema>): Archive {
-  // Another page deletes the database (a sign-out): do not stand in its way.
+  // Another tab is deleting the database (sign-out). Close it, or the deletion blocks.
   database.addEventListener("versionchange", () => database.close());
   return {
     get: (table, key) => database.get(table, key),
@@ -55,7 +55,10 @@ function archiveOf(database: IDBPDatabase<Schema>): Archive {
 async function latest(database: IDBPDatabase<Schema>, conversation: string, limit: number) {
   const range = IDBKeyRange.bound([conversation, -Infinity], [conversation, Infinity]);
   const found = [];
-  let cursor = await database.transaction("messages").store.index("order").openCursor(range, "prev");
+  let cursor = await database
+    .transaction("messages")
+    .store.index("order")
+    .openCursor(range, "prev");
   while (cursor && found.length < limit) {
     found.push(cursor.value);
     cursor = await cursor.continue();

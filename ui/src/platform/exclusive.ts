@@ -1,7 +1,7 @@
-// One after the other among all pages of this browser profile: a Web Lock.
+// Mutual exclusion among all tabs of this browser profile, with a Web Lock.
 
 import type { Exclusive } from "../domain/ports";
 
 export const browserExclusive: Exclusive = (name, task) =>
-  // The types of the DOM wrap the task's own promise once more.
+  // The DOM types add a second Promise around the task's own.
   navigator.locks.request(`gatehouse-${name}`, task) as ReturnType<typeof task>;

@@ -1,4 +1,4 @@
-// Small settings in localStorage. A browser that refuses storage only forgets them.
+// Small settings in localStorage. If storage is unavailable, they are lost on reload.
 
 import type { Settings } from "../domain/ports";
 
@@ -17,13 +17,13 @@ export const browserSettings: Settings = {
       if (value === undefined) localStorage.removeItem(PREFIX + name);
       else localStorage.setItem(PREFIX + name, value);
     } catch {
-      // Refused or full: nothing of worth is lost.
+      // Storage is unavailable or full.
     }
   },
   observe(name, observer) {
     addEventListener("storage", ({ key, newValue }) => {
       if (key === PREFIX + name) observer(newValue ?? undefined);
-      // The whole storage was cleared.
+      // All of localStorage was cleared.
       else if (key === null) observer(undefined);
     });
   },

@@ -1,4 +1,4 @@
-// The browser's WebSocket to /ws of this origin.
+// The browser's WebSocket to /ws on this origin.
 
 import { SUBPROTOCOL } from "../protocol/wire";
 import type { OpenSocket } from "../domain/ports";

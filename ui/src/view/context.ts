@@ -1,4 +1,4 @@
-// What every component may need, without passing it through all of them.
+// Svelte context shared by all components.
 
 import { getContext, setContext } from "svelte";
 import type { Gatehouse } from "../domain/gatehouse";

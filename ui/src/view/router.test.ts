@@ -3,13 +3,13 @@ import { parse, pathOf } from "./router";
 
 const ID = "0123456789abcdef0123456789abcdef";
 
-test("a conversation's address names the account", () => {
+test("a conversation's URL contains the account id", () => {
   const route = { name: "people", person: { account: ID } } as const;
   expect(pathOf(route)).toBe(`/people/${ID}`);
   expect(parse(`/people/${ID}`)).toEqual(route);
 });
 
-test("an old address names a person, whatever signs the name has", () => {
+test("a URL with a username round-trips for any characters", () => {
   for (const username of ["ada.l", "50%", "who?", "#1", "李", "a b", ID.slice(1)]) {
     const route = { name: "people", person: { username } } as const;
     expect(parse(pathOf(route))).toEqual(route);
@@ -17,7 +17,7 @@ test("an old address names a person, whatever signs the name has", () => {
   expect(pathOf({ name: "people", person: { username: "50%?#" } })).toBe("/people/50%25%3F%23");
 });
 
-test("what is no encoding is a name as it stands", () => {
+test("invalid percent-encoding is used as is", () => {
   expect(parse("/people/50%")).toEqual({ name: "people", person: { username: "50%" } });
   expect(parse("/people")).toEqual({ name: "people", person: undefined });
 });

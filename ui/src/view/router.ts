@@ -1,9 +1,9 @@
-// Which page the address names. Links are real links; clicks on them stay in the page.
+// Maps URLs to pages. Links are real links; clicks on them are handled without a page load.
 
 import { Cell } from "../domain/observable";
 import type { AccountId } from "../protocol/wire";
 
-/** A conversation's address names the account. One that names a username, as old ones did, has to be looked up first. */
+/** A conversation's URL contains the account id. A URL with a username must be resolved first. */
 export type Person = { readonly account: AccountId } | { readonly username: string };
 
 export type Route =
@@ -26,9 +26,22 @@ export class Router {
   }
 
   #click(event: MouseEvent): void {
-    if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey) return;
+    if (
+      event.defaultPrevented ||
+      event.button !== 0 ||
+      event.metaKey ||
+      event.ctrlKey ||
+      event.shiftKey
+    )
+      return;
     const link = event.target instanceof Element ? event.target.closest("a") : null;
-    if (!link || link.target !== "" || link.origin !== location.origin || link.hasAttribute("download")) return;
+    if (
+      !link ||
+      link.target !== "" ||
+      link.origin !== location.origin ||
+      link.hasAttribute("download")
+    )
+      return;
     event.preventDefault();
     this.go(parse(link.pathname));
   }
@@ -39,7 +52,8 @@ export function parse(path: string): Route {
   if (first === "settings") return { name: "settings" };
   if (first === "people")
     return { name: "people", person: second === undefined ? undefined : personOf(decode(second)) };
-  const session = first === "chat" && second !== undefined && /^[\w-]{1,64}$/.test(second) ? second : undefined;
+  const session =
+    first === "chat" && second !== undefined && /^[\w-]{1,64}$/.test(second) ? second : undefined;
   return { name: "assistant", session };
 }
 
@@ -48,14 +62,17 @@ export function pathOf(route: Route): string {
     case "settings":
       return "/settings";
     case "people":
-      if (route.person === undefined) return "/people";
-      return `/people/${encodeURIComponent("account" in route.person ? route.person.account : route.person.username)}`;
+      return route.person === undefined ? "/people" : `/people/${segmentOf(route.person)}`;
     case "assistant":
       return route.session === undefined ? "/" : `/chat/${route.session}`;
   }
 }
 
-/** As the server makes account ids; a username of this form cannot be reached by an address. */
+function segmentOf(person: Person): string {
+  return encodeURIComponent("account" in person ? person.account : person.username);
+}
+
+/** Account ids are 32 hex digits. A username of this form is not reachable by URL. */
 function personOf(part: string): Person {
   return /^[0-9a-f]{32}$/.test(part) ? { account: part } : { username: part };
 }

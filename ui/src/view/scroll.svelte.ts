@@ -1,4 +1,4 @@
-// A list that follows its end, as long as the reader is there.
+// Keeps a list scrolled to its end while the reader is at the end.
 
 import type { Attachment } from "svelte/attachments";
 
@@ -9,7 +9,7 @@ export class FollowEnd {
   atEnd = $state(true);
   #element: HTMLElement | undefined;
 
-  /** `isList`: false while something else is shown, which is read from its beginning. */
+  /** `isList`: false while other content is shown, which starts at the top. */
   constructor(isList: () => boolean = () => true) {
     this.#isList = isList;
   }

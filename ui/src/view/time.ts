@@ -1,4 +1,4 @@
-// Times as people say them.
+// Human-readable times.
 
 const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const DAY = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
@@ -14,17 +14,19 @@ export function dayName(at: string, now: number): string {
   return days === 1 ? "Yesterday" : DAY.format(new Date(at));
 }
 
-/** By this browser's calendar. */
+/** In this browser's time zone. */
 export function isSameDay(a: string, b: string): boolean {
   return dayNumber(Date.parse(a)) === dayNumber(Date.parse(b));
 }
 
-/** The clock today, the date before. */
+/** The time today, the date otherwise. */
 export function shortTime(at: string, now: number): string {
   return dayNumber(now) === dayNumber(Date.parse(at)) ? clockTime(at) : SHORT.format(new Date(at));
 }
 
 function dayNumber(time: number): number {
   const date = new Date(time);
-  return Math.round(new Date(date.getFullYear(), date.getMonth(), date.getDate()).getTime() / 86_400_000);
+  return Math.round(
+    new Date(date.getFullYear(), date.getMonth(), date.getDate()).getTime() / 86_400_000,
+  );
 }

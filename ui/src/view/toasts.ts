@@ -1,4 +1,4 @@
-// Short words that come and go.
+// Short messages that disappear after a few seconds.
 
 import { Cell } from "../domain/observable";
 
@@ -14,7 +14,7 @@ export class Toasts {
   readonly list = new Cell<readonly Toast[]>([]);
   #next = 1;
 
-  say(text: string, kind: Toast["kind"] = "info"): void {
+  show(text: string, kind: Toast["kind"] = "info"): void {
     const id = this.#next++;
     this.list.update((list) => [...list.slice(-3), { id, text, kind }]);
     setTimeout(() => this.dismiss(id), SHOWN);

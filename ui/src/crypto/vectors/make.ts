@@ -1,5 +1,5 @@
-// Makes the test vectors. RSA-OAEP is randomised, so a new set differs from the old one; run it only when the format
-// changes: UPDATE_VECTORS=1 npx vitest run src/crypto/vectors
+// Generates the test vectors. RSA-OAEP is randomised, so each run differs. Run it only when the
+// format changes: UPDATE_VECTORS=1 npx vitest run src/crypto/vectors
 
 import type { Envelope } from "../../protocol/wire";
 import { type Bytes, fromBase64url, toBase64url, toHex } from "../bytes";
@@ -23,49 +23,51 @@ export async function makeVectors(): Promise<Vectors> {
   const phone = await makeDevice("alice", "phone");
   const bob = await makeDevice("bob", "desk");
   const eve = await makeDevice("eve", "den");
-  const everyone = [bob, phone, alice];
-  const first = await makeEnvelope("the first message", alice, everyone, 1, NO_PREVIOUS, "Hello, Bob!");
-  const previous = fromHex(first.hash);
-  const second = await makeEnvelope(
-    "the second message, in several scripts",
-    alice,
-    everyone,
-    2,
-    previous,
-    "Grüße — 你好 🌉",
+  const [first, second, long, empty] = await makeEnvelopes(alice, phone, bob);
+  const text = "It is me, Alice.";
+  const foreign = await makeEnvelope("foreign", eve, [alice, bob], 1, NO_PREVIOUS, text);
+  const number = await safetyNumber(
+    { account: "alice", devices: [alice.identity, phone.identity] },
+    { account: "bob", devices: [bob.identity] },
   );
-  const long = await makeEnvelope(
-    "a message of the largest bucket",
-    alice,
-    everyone,
-    3,
-    fromHex(second.hash),
-    "x".repeat(9000),
-  );
-  const empty = await makeEnvelope("an empty message by the other person", bob, everyone, 1, NO_PREVIOUS, "");
-  const foreign = await makeEnvelope("foreign", eve, [alice, bob], 1, NO_PREVIOUS, "It is me, Alice.");
   return {
     suite: SUITE,
     devices: [alice, phone, bob, eve].map(({ vector }) => vector),
     envelopes: [first, second, long, empty],
-    negative: negatives(first, second, foreign),
+    negative: [...tampered(first), ...mismatched(first, second, foreign)],
     safety: [
       {
         a: { account: "alice", devices: ["laptop", "phone"] },
         b: { account: "bob", devices: ["desk"] },
-        number: await safetyNumber(
-          { account: "alice", devices: [alice.identity, phone.identity] },
-          { account: "bob", devices: [bob.identity] },
-        ),
+        number,
       },
     ],
   };
 }
 
+async function makeEnvelopes(alice: TestDevice, phone: TestDevice, bob: TestDevice) {
+  const everyone = [bob, phone, alice];
+  const byAlice = (name: string, counter: number, previous: Bytes, text: string) =>
+    makeEnvelope(name, alice, everyone, counter, previous, text);
+  const scripts = "Grüße — 你好 🌉";
+  const large = "x".repeat(9000);
+  const byBob = "an empty message by the other person";
+  const first = await byAlice("the first message", 1, NO_PREVIOUS, "Hello, Bob!");
+  const afterFirst = fromHex(first.hash);
+  const second = await byAlice("the second message, in several scripts", 2, afterFirst, scripts);
+  const afterSecond = fromHex(second.hash);
+  const long = await byAlice("a message of the largest bucket", 3, afterSecond, large);
+  const empty = await makeEnvelope(byBob, bob, everyone, 1, NO_PREVIOUS, "");
+  return [first, second, long, empty] as const;
+}
+
 async function makeDevice(account: string, device: string): Promise<TestDevice> {
   const rsa = { ...RSA, modulusLength: 3072, publicExponent: Uint8Array.of(1, 0, 1) };
   const encryption = await crypto.subtle.generateKey(rsa, true, ["encrypt", "decrypt"]);
-  const signing = (await crypto.subtle.generateKey("Ed25519", true, ["sign", "verify"])) as CryptoKeyPair;
+  const signing = (await crypto.subtle.generateKey("Ed25519", true, [
+    "sign",
+    "verify",
+  ])) as CryptoKeyPair;
   const listed = {
     device,
     suite: SUITE,
@@ -73,7 +75,7 @@ async function makeDevice(account: string, device: string): Promise<TestDevice> 
     signing_key: await exported("spki", signing.publicKey),
   };
   const identity = await readIdentity(account, listed);
-  if (!identity) throw new Error("the keys just made are keys");
+  if (!identity) throw new Error("the new keys cannot be read");
   const vector = {
     account,
     device,
@@ -99,12 +101,12 @@ async function makeEnvelope(
   const { account, device } = sender.vector;
   const cid = `cid-${account}-${counter}`;
   const writtenAt = 1_800_000_000_000 + counter;
-  const place = { conversation: CONVERSATION, account, cid, counter, previous };
+  const position = { conversation: CONVERSATION, account, cid, counter, previous };
   const identities = recipients.map(({ identity }) => identity);
   const random = { messageKey: messageKey.slice(), nonce };
   const { envelope, hash } = await seal(
     { device, signing: sender.signing },
-    place,
+    position,
     identities,
     { writtenAt, text },
     random,
@@ -117,7 +119,10 @@ async function makeEnvelope(
     cid,
     counter,
     previous: toHex(previous),
-    recipients: recipients.map(({ vector }) => ({ account: vector.account, device: vector.device })),
+    recipients: recipients.map(({ vector }) => ({
+      account: vector.account,
+      device: vector.device,
+    })),
     written_at: writtenAt,
     text,
     message_key: toHex(messageKey),
@@ -129,67 +134,81 @@ async function makeEnvelope(
   };
 }
 
-function negatives(first: EnvelopeVector, second: EnvelopeVector, foreign: EnvelopeVector): NegativeVector[] {
+/** Envelopes with an altered field. */
+function tampered(first: EnvelopeVector): NegativeVector[] {
   const { envelope } = first;
-  const claimed = { conversation: first.conversation, sender: first.sender, device: first.device, cid: first.cid };
-  const refuse = (name: string, changed: Partial<Envelope>, reason: NegativeVector["reason"]): NegativeVector => {
-    return { name, envelope: { ...envelope, ...changed }, claimed, reason };
-  };
+  const { ciphertext, nonce, signature, header } = envelope;
+  const claimed = claimedBy(first);
+  const reject = (
+    name: string,
+    changed: Partial<Envelope>,
+    reason: NegativeVector["reason"],
+  ): NegativeVector => ({ name, envelope: { ...envelope, ...changed }, claimed, reason });
   const [key, ...keys] = envelope.keys;
   if (!key) throw new Error("the first message has recipients");
+  const flippedKeys = [{ ...key, key: flip(key.key) }, ...keys];
+  const longNonce = change(nonce, (bytes) => [...bytes, 0, 0, 0]);
+  const longHeader = change(header, (bytes) => [...bytes, 0]);
+  const notBase64url = `${ciphertext.slice(0, -1)}=`;
   return [
-    refuse("another suite", { suite: "rsa-aes-0" }, "malformed"),
-    refuse("a flipped bit in the ciphertext", { ciphertext: flip(envelope.ciphertext) }, "forged"),
-    refuse("a flipped bit in the nonce", { nonce: flip(envelope.nonce) }, "forged"),
-    refuse("a flipped bit in the signature", { signature: flip(envelope.signature) }, "forged"),
-    refuse("a flipped bit in a wrapped key", { keys: [{ ...key, key: flip(key.key) }, ...keys] }, "forged"),
-    refuse(
-      "a truncated ciphertext",
-      { ciphertext: change(envelope.ciphertext, (bytes) => bytes.slice(0, -8)) },
-      "forged",
-    ),
-    refuse("a nonce of another length", { nonce: change(envelope.nonce, (bytes) => [...bytes, 0, 0, 0]) }, "malformed"),
-    refuse("a truncated header", { header: change(envelope.header, (bytes) => bytes.slice(0, -8)) }, "malformed"),
-    refuse("bytes after the header", { header: change(envelope.header, (bytes) => [...bytes, 0]) }, "malformed"),
-    refuse("text that is not base64url", { ciphertext: `${envelope.ciphertext.slice(0, -1)}=` }, "malformed"),
-    refuse("a missing wrapped key", { keys }, "malformed"),
-    refuse("wrapped keys in another order", { keys: [...keys, key] }, "malformed"),
-    refuse("the header of another message", { header: second.envelope.header }, "misdirected"),
-    {
-      name: "another cid than the server says",
-      envelope,
-      claimed: { ...claimed, cid: "cid-other" },
-      reason: "misdirected",
-    },
-    {
-      name: "another conversation",
-      envelope,
-      claimed: { ...claimed, conversation: "alice.eve" },
-      reason: "misdirected",
-    },
-    {
-      name: "another device than the server says",
-      envelope,
-      claimed: { ...claimed, device: "phone" },
-      reason: "misdirected",
-    },
-    {
-      name: "a foreign signer",
-      envelope: { ...envelope, signature: foreign.envelope.signature },
-      claimed,
-      reason: "forged",
-    },
-    { name: "a foreign sender", envelope: foreign.envelope, claimed, reason: "misdirected" },
+    reject("another suite", { suite: "rsa-aes-0" }, "malformed"),
+    reject("a flipped bit in the ciphertext", { ciphertext: flip(ciphertext) }, "forged"),
+    reject("a flipped bit in the nonce", { nonce: flip(nonce) }, "forged"),
+    reject("a flipped bit in the signature", { signature: flip(signature) }, "forged"),
+    reject("a flipped bit in a wrapped key", { keys: flippedKeys }, "forged"),
+    reject("a truncated ciphertext", { ciphertext: truncate(ciphertext) }, "forged"),
+    reject("a nonce of another length", { nonce: longNonce }, "malformed"),
+    reject("a truncated header", { header: truncate(header) }, "malformed"),
+    reject("bytes after the header", { header: longHeader }, "malformed"),
+    reject("text that is not base64url", { ciphertext: notBase64url }, "malformed"),
+    reject("a missing wrapped key", { keys }, "malformed"),
+    reject("wrapped keys in another order", { keys: [...keys, key] }, "malformed"),
   ];
+}
+
+/** Envelopes that do not match the server's description or the sender's keys. */
+function mismatched(
+  first: EnvelopeVector,
+  second: EnvelopeVector,
+  foreign: EnvelopeVector,
+): NegativeVector[] {
+  const { envelope } = first;
+  const claimed = claimedBy(first);
+  const misdirected = (name: string, changed: Partial<NegativeVector>): NegativeVector => {
+    return { name, envelope, claimed, reason: "misdirected", ...changed };
+  };
+  const otherHeader = { ...envelope, header: second.envelope.header };
+  const otherSignature = { ...envelope, signature: foreign.envelope.signature };
+  const otherCid = { ...claimed, cid: "cid-other" };
+  const otherConversation = { ...claimed, conversation: "alice.eve" };
+  const otherDevice = { ...claimed, device: "phone" };
+  return [
+    misdirected("the header of another message", { envelope: otherHeader }),
+    misdirected("another cid than the server says", { claimed: otherCid }),
+    misdirected("another conversation", { claimed: otherConversation }),
+    misdirected("another device than the server says", { claimed: otherDevice }),
+    { name: "a foreign signer", envelope: otherSignature, claimed, reason: "forged" },
+    misdirected("a foreign sender", { envelope: foreign.envelope }),
+  ];
+}
+
+function claimedBy({ conversation, sender, device, cid }: EnvelopeVector) {
+  return { conversation, sender, device, cid };
+}
+
+function truncate(text: string): string {
+  return change(text, (bytes) => bytes.slice(0, -8));
 }
 
 function change(text: string, how: (bytes: number[]) => number[]): string {
   return toBase64url(Uint8Array.from(how([...(fromBase64url(text) ?? [])])));
 }
 
-/** Another bit in the middle. */
+/** Flips a bit in the middle. */
 function flip(text: string): string {
-  return change(text, (bytes) => bytes.map((byte, at) => (at === Math.floor(bytes.length / 2) ? byte ^ 1 : byte)));
+  return change(text, (bytes) =>
+    bytes.map((byte, at) => (at === Math.floor(bytes.length / 2) ? byte ^ 1 : byte)),
+  );
 }
 
 function fromHex(text: string): Bytes {

@@ -1,7 +1,8 @@
-// What rsa-aes-1.json holds. Bytes are hexadecimal, except what stands base64url on the wire.
+// The format of rsa-aes-1.json. Bytes are hexadecimal, except fields that are base64url on the
+// wire.
 
 import type { Envelope } from "../../protocol/wire";
-import type { Refusal } from "../envelope";
+import type { Rejection } from "../envelope";
 
 export interface DeviceVector {
   account: string;
@@ -37,9 +38,9 @@ export interface EnvelopeVector {
 export interface NegativeVector {
   name: string;
   envelope: Envelope;
-  /** What the server says, and whose key verifies. */
+  /** The server's description; the claimed sender's key verifies. */
   claimed: { conversation: string; sender: string; device: string; cid: string };
-  reason: Refusal;
+  reason: Rejection;
 }
 
 export interface Vectors {

@@ -1,10 +1,10 @@
-// The published vectors against this implementation: what must open opens, what must be refused is refused.
+// Checks this implementation against the published vectors, positive and negative.
 
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { type Bytes, fromBase64url, toBase64url, toHex, utf8 } from "../bytes";
 import { encodeContent } from "../content";
-import { RefusedError, open, seal, verify } from "../envelope";
+import { RejectedError, open, seal, verify } from "../envelope";
 import { type Identity, RSA, readIdentity } from "../identity";
 import { safetyNumber } from "../safety";
 import { makeVectors } from "./make";
@@ -17,20 +17,29 @@ if (process.env["UPDATE_VECTORS"] || !existsSync(PATH)) {
 const vectors = JSON.parse(readFileSync(PATH, "utf8")) as Vectors;
 
 const deviceVector = (account: string, device: string): DeviceVector => {
-  const found = vectors.devices.find((vector) => vector.account === account && vector.device === device);
+  const found = vectors.devices.find(
+    (vector) => vector.account === account && vector.device === device,
+  );
   if (!found) throw new Error(`no device ${account}/${device} in the vectors`);
   return found;
 };
 
 async function identity(account: string, device: string): Promise<Identity> {
-  const read = await readIdentity(account, { ...deviceVector(account, device), suite: vectors.suite });
+  const read = await readIdentity(account, {
+    ...deviceVector(account, device),
+    suite: vectors.suite,
+  });
   if (!read) throw new Error(`the keys of ${account}/${device} cannot be read`);
   return read;
 }
 
 async function privateKeys({ encryption_private, signing_private, device }: DeviceVector) {
-  const encryption = await crypto.subtle.importKey("pkcs8", bytes(encryption_private), RSA, false, ["decrypt"]);
-  const signing = await crypto.subtle.importKey("pkcs8", bytes(signing_private), "Ed25519", false, ["sign"]);
+  const encryption = await crypto.subtle.importKey("pkcs8", bytes(encryption_private), RSA, false, [
+    "decrypt",
+  ]);
+  const signing = await crypto.subtle.importKey("pkcs8", bytes(signing_private), "Ed25519", false, [
+    "sign",
+  ]);
   const pair = (privateKey: CryptoKey) => ({ privateKey, publicKey: privateKey });
   return { device, encryption: pair(encryption), signing: pair(signing) };
 }
@@ -41,14 +50,18 @@ function bytes(text: string): Bytes {
   return read;
 }
 
-const fromHex = (text: string): Bytes => Uint8Array.from(text.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
+const fromHex = (text: string): Bytes =>
+  Uint8Array.from(text.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
 
 describe("devices", () => {
-  test.each(vectors.devices)("the fingerprint of $account/$device", async ({ account, device, fingerprint }) => {
-    expect(toHex((await identity(account, device)).fingerprint)).toBe(fingerprint);
-  });
+  test.each(vectors.devices)(
+    "the fingerprint of $account/$device",
+    async ({ account, device, fingerprint }) => {
+      expect(toHex((await identity(account, device)).fingerprint)).toBe(fingerprint);
+    },
+  );
 
-  test("a key of another kind is no identity", async () => {
+  test("a key of the wrong kind is rejected", async () => {
     const vector = deviceVector("alice", "laptop");
     const swapped = { ...vector, suite: vectors.suite, encryption_key: vector.signing_key };
     expect(await readIdentity("alice", swapped)).toBeUndefined();
@@ -57,51 +70,73 @@ describe("devices", () => {
 });
 
 describe("envelopes", () => {
-  test.each(vectors.envelopes)("$name opens on every device it is for", async (vector) => {
+  test.each(vectors.envelopes)("$name opens on every recipient device", async (vector) => {
     const sender = await identity(vector.sender, vector.device);
     const verified = await verify(vector.envelope, vector, sender);
     expect(toHex(verified.hash)).toBe(vector.hash);
     for (const { account, device } of vector.recipients) {
       const { fingerprint } = await identity(account, device);
-      const content = await open(verified, account, await privateKeys(deviceVector(account, device)), fingerprint);
+      const content = await open(
+        verified,
+        account,
+        await privateKeys(deviceVector(account, device)),
+        fingerprint,
+      );
       expect(content).toEqual({ writtenAt: vector.written_at, text: vector.text });
     }
   });
 
-  test.each(vectors.envelopes)("$name is encoded byte by byte as published", async (vector) => {
+  test.each(vectors.envelopes)("$name is encoded exactly as published", async (vector) => {
     const sealed = await resealed(vector);
     expect(toHex(bytes(sealed.header))).toBe(vector.header);
-    expect(toHex(encodeContent({ writtenAt: vector.written_at, text: vector.text }))).toBe(vector.plaintext);
+    expect(toHex(encodeContent({ writtenAt: vector.written_at, text: vector.text }))).toBe(
+      vector.plaintext,
+    );
     expect(sealed.ciphertext).toBe(vector.envelope.ciphertext);
-    expect(sealed.keys.map(({ device }) => device)).toEqual(vector.envelope.keys.map(({ device }) => device));
+    expect(sealed.keys.map(({ device }) => device)).toEqual(
+      vector.envelope.keys.map(({ device }) => device),
+    );
   });
 
-  test("a device that it is not for reads nothing", async () => {
+  test("another device cannot open it", async () => {
     const [vector] = vectors.envelopes;
     if (!vector) throw new Error("there are envelopes");
-    const verified = await verify(vector.envelope, vector, await identity(vector.sender, vector.device));
+    const verified = await verify(
+      vector.envelope,
+      vector,
+      await identity(vector.sender, vector.device),
+    );
     const eve = deviceVector("eve", "den");
     const { fingerprint } = await identity("eve", "den");
     expect(await open(verified, "eve", await privateKeys(eve), fingerprint)).toBeUndefined();
   });
 
-  test("an envelope made for other keys of this device is refused", async () => {
+  test("an envelope for different keys of this device is rejected", async () => {
     const [vector] = vectors.envelopes;
     if (!vector) throw new Error("there are envelopes");
-    const verified = await verify(vector.envelope, vector, await identity(vector.sender, vector.device));
+    const verified = await verify(
+      vector.envelope,
+      vector,
+      await identity(vector.sender, vector.device),
+    );
     const bob = await privateKeys(deviceVector("bob", "desk"));
     const { fingerprint } = await identity("eve", "den");
-    await expect(open(verified, "bob", bob, fingerprint)).rejects.toThrow(new RefusedError("undecryptable"));
+    await expect(open(verified, "bob", bob, fingerprint)).rejects.toThrow(
+      new RejectedError("undecryptable"),
+    );
   });
 });
 
-describe("what is refused", () => {
+describe("rejected envelopes", () => {
   test.each(vectors.negative)("$name: $reason", async ({ envelope, claimed, reason }) => {
     const sender = await identity(claimed.sender, claimed.device);
-    await expect(verify(envelope, claimed, sender)).rejects.toMatchObject({ name: "RefusedError", reason });
+    await expect(verify(envelope, claimed, sender)).rejects.toMatchObject({
+      name: "RejectedError",
+      reason,
+    });
   });
 
-  test("a ciphertext that does not fit its header, signed by the sender itself", async () => {
+  test("a ciphertext that does not match its header, signed by the sender", async () => {
     const [first, second] = vectors.envelopes;
     if (!first || !second) throw new Error("there are envelopes");
     const { signing } = await privateKeys(deviceVector(first.sender, first.device));
@@ -111,26 +146,35 @@ describe("what is refused", () => {
     const verified = await verify(envelope, first, await identity(first.sender, first.device));
     const bob = await privateKeys(deviceVector("bob", "desk"));
     const { fingerprint } = await identity("bob", "desk");
-    await expect(open(verified, "bob", bob, fingerprint)).rejects.toThrow(new RefusedError("undecryptable"));
+    await expect(open(verified, "bob", bob, fingerprint)).rejects.toThrow(
+      new RejectedError("undecryptable"),
+    );
   });
 });
 
 describe("safety numbers", () => {
   test.each(vectors.safety)("$number", async ({ a, b, number }) => {
     const side = async ({ account, devices }: typeof a) => {
-      return { account, devices: await Promise.all(devices.map((device) => identity(account, device))) };
+      return {
+        account,
+        devices: await Promise.all(devices.map((device) => identity(account, device))),
+      };
     };
     const [sideA, sideB] = [await side(a), await side(b)];
     expect(number).toMatch(/^\d{60}$/);
     expect(await safetyNumber(sideA, sideB)).toBe(number);
     expect(await safetyNumber(sideB, sideA)).toBe(number);
-    expect(await safetyNumber({ ...sideA, devices: sideA.devices.slice(1) }, sideB)).not.toBe(number);
+    expect(await safetyNumber({ ...sideA, devices: sideA.devices.slice(1) }, sideB)).not.toBe(
+      number,
+    );
   });
 });
 
 async function resealed(vector: EnvelopeVector) {
-  const recipients = await Promise.all(vector.recipients.map(({ account, device }) => identity(account, device)));
-  const place = {
+  const recipients = await Promise.all(
+    vector.recipients.map(({ account, device }) => identity(account, device)),
+  );
+  const position = {
     conversation: vector.conversation,
     account: vector.sender,
     cid: vector.cid,
@@ -140,10 +184,10 @@ async function resealed(vector: EnvelopeVector) {
   const own = await privateKeys(deviceVector(vector.sender, vector.device));
   const random = { messageKey: fromHex(vector.message_key), nonce: fromHex(vector.nonce) };
   const content = { writtenAt: vector.written_at, text: vector.text };
-  return (await seal(own, place, recipients, content, random)).envelope;
+  return (await seal(own, position, recipients, content, random)).envelope;
 }
 
-/** Written out once more, as docs/E2E.md says it. */
+/** An independent implementation of docs/E2E.md. */
 function signedBytes(envelope: EnvelopeVector["envelope"]): Bytes {
   const field = (part: Uint8Array) => {
     const length = new Uint8Array(4);

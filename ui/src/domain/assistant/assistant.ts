@@ -1,4 +1,4 @@
-// The assistant: which sessions there are, which models, and the dialogue that is open.
+// The assistant: list of chat sessions, models, and the open session.
 
 import type { Api, Clock, Http } from "../../net";
 import type { Model, Session, SessionId } from "../../protocol/wire";
@@ -6,7 +6,7 @@ import type { Account } from "../account";
 import { Cell } from "../observable";
 import type { Settings } from "../ports";
 import { type Trouble, troubleOf } from "../problems";
-import { Dialogue } from "./dialogue";
+import { ChatSession } from "./chat-session";
 
 export interface AssistantParts {
   readonly api: Api;
@@ -22,11 +22,11 @@ const LAST_SESSION = "session";
 const MODEL = "model";
 
 export class Assistant {
-  /** Undefined until the server told. */
+  /** Undefined until loaded. */
   readonly sessions = new Cell<readonly Session[] | undefined>(undefined);
   readonly models = new Cell<readonly Model[]>([]);
   readonly model = new Cell<Model | undefined>(undefined);
-  readonly dialogue = new Cell<Dialogue | undefined>(undefined);
+  readonly chatSession = new Cell<ChatSession | undefined>(undefined);
   readonly trouble = new Cell<Trouble | undefined>(undefined);
   readonly #parts: AssistantParts;
 
@@ -34,7 +34,7 @@ export class Assistant {
     this.#parts = parts;
   }
 
-  /** The session of the last visit. */
+  /** The session that was open last, also across visits. */
   get lastSession(): SessionId | undefined {
     return this.#parts.settings.get(LAST_SESSION);
   }
@@ -44,7 +44,7 @@ export class Assistant {
   }
 
   async refresh(): Promise<void> {
-    // A visitor has no sessions, and would be refused.
+    // A visitor has no sessions, and the request would fail.
     if (this.#isVisitor) return this.sessions.set([]);
     try {
       this.sessions.set((await this.#parts.api.sessions()).sessions);
@@ -59,36 +59,36 @@ export class Assistant {
     this.#parts.settings.set(MODEL, model.id);
   }
 
-  /** Opens a session that exists, perhaps; the same one again stays as it is. */
+  /** Opens a session, which may not exist. Does nothing if it is open already. */
   open(session: SessionId): void {
-    if (this.dialogue.value?.session === session) return;
-    const dialogue = this.#replace(session);
+    if (this.chatSession.value?.session === session) return;
+    const chatSession = this.#replace(session);
     this.#parts.settings.set(LAST_SESSION, session);
-    if (this.#isVisitor) dialogue.begin();
-    else void dialogue.load();
+    if (this.#isVisitor) chatSession.begin();
+    else void chatSession.load();
   }
 
-  /** Stops reading what is being written. */
+  /** Stops reading the answer that is streaming. */
   leave(): void {
-    this.dialogue.value?.leave();
+    this.chatSession.value?.leave();
   }
 
-  /** An empty dialogue. It is a session once something is asked. */
+  /** Opens a new session. The server creates it with the first question. */
   begin(): void {
     this.#parts.settings.set(LAST_SESSION, undefined);
     this.#replace(this.#parts.newId()).begin();
   }
 
-  /** Asks in the open dialogue. */
+  /** Asks in the open session. */
   ask(message: string): void {
-    const dialogue = this.dialogue.value;
-    if (!dialogue) return;
-    this.#parts.settings.set(LAST_SESSION, dialogue.session);
-    void dialogue.ask(message, this.model.value?.id);
+    const chatSession = this.chatSession.value;
+    if (!chatSession) return;
+    this.#parts.settings.set(LAST_SESSION, chatSession.session);
+    void chatSession.ask(message, this.model.value?.id);
   }
 
   retry(): void {
-    void this.dialogue.value?.retry(this.model.value?.id);
+    void this.chatSession.value?.retry(this.model.value?.id);
   }
 
   async rename(session: SessionId, title: string): Promise<void> {
@@ -104,16 +104,16 @@ export class Assistant {
   async delete(session: SessionId): Promise<void> {
     await this.#parts.api.deleteSession(session);
     this.sessions.update((sessions) => sessions?.filter(({ id }) => id !== session));
-    if (this.dialogue.value?.session === session) this.begin();
+    if (this.chatSession.value?.session === session) this.begin();
   }
 
   get #isVisitor(): boolean {
-    return this.#parts.account.standing.value.kind === "visitor";
+    return this.#parts.account.status.value.kind === "visitor";
   }
 
-  #replace(session: SessionId): Dialogue {
-    this.dialogue.value?.leave();
-    const dialogue = new Dialogue(
+  #replace(session: SessionId): ChatSession {
+    this.chatSession.value?.leave();
+    const chatSession = new ChatSession(
       {
         ...this.#parts,
         ready: () => this.#parts.account.ensure(),
@@ -122,12 +122,14 @@ export class Assistant {
       },
       session,
     );
-    this.dialogue.set(dialogue);
-    return dialogue;
+    this.chatSession.set(chatSession);
+    return chatSession;
   }
 
   #titled(session: SessionId, title: string): void {
-    this.sessions.update((list) => list?.map((known) => (known.id === session ? { ...known, title } : known)));
+    this.sessions.update((list) =>
+      list?.map((known) => (known.id === session ? { ...known, title } : known)),
+    );
   }
 
   async #loadModels(): Promise<void> {

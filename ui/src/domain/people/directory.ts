@@ -1,4 +1,4 @@
-// Who has which devices: fetched from the server, pinned on first sight, every later change noticed.
+// Device lists: fetched from the server, pinned on first use, later changes reported.
 
 import { type Identity, equal, readIdentity, safetyNumber } from "../../crypto";
 import { type Api, ProblemError } from "../../net";
@@ -18,13 +18,13 @@ export class Directory {
   readonly #archive: Archive;
   readonly #changed: (changes: DeviceChanges) => Promise<void>;
   readonly #named: (account: AccountId, username: string) => void;
-  /** Counts renames: a list that was asked for before one may still hold the old name. */
+  /** Counts renames: a list requested before a rename may still contain the old name. */
   #renames = 0;
-  /** Accounts whose list needs no other look in this page's life, until a key change is told. */
+  /** Lists that are current until a key change is announced. */
   readonly #fresh = new Map<AccountId, Promise<ContactRecord>>();
   readonly #identities = new Map<string, Promise<Identity | undefined>>();
 
-  /** `named` hears the username of each list that was fetched. */
+  /** `named` is called with the username of each fetched list. */
   constructor(
     api: Api,
     archive: Archive,
@@ -37,7 +37,7 @@ export class Directory {
     this.#named = named;
   }
 
-  /** The key lists have to be fetched again: of one account, or of all. */
+  /** Marks device lists as stale: of one account, or all. */
   forget(account?: AccountId): void {
     if (account === undefined) this.#fresh.clear();
     else this.#fresh.delete(account);
@@ -54,22 +54,25 @@ export class Directory {
     return fetched;
   }
 
-  /** The devices that a message to this account is encrypted for. */
+  /** The devices to encrypt for when sending to this account. */
   async devices(account: AccountId): Promise<Identity[]> {
     const { devices } = await this.contact(account);
-    const read = await Promise.all(devices.filter(({ listed }) => listed).map((device) => this.#read(account, device)));
+    const read = await Promise.all(
+      devices.filter(({ listed }) => listed).map((device) => this.#read(account, device)),
+    );
     return read.filter((identity) => identity !== undefined);
   }
 
-  /** The device that a message claims to come from, as pinned; asks the server once for one that is new. */
+  /** The pinned device that a message claims to come from. Fetches the list if it is unknown. */
   async device(account: AccountId, device: DeviceId): Promise<Identity | undefined> {
-    const find = (contact: ContactRecord) => contact.devices.find((pinned) => pinned.device === device);
+    const find = (contact: ContactRecord) =>
+      contact.devices.find((pinned) => pinned.device === device);
     const known = await this.#archive.get("contacts", account);
-    const pinned = (known && find(known)) ?? find(await this.#again(account));
+    const pinned = (known && find(known)) ?? find(await this.#refetch(account));
     return pinned && this.#read(account, pinned);
   }
 
-  /** True when the account is known to have, or have had, a device with this fingerprint. */
+  /** True if the account has, or had, a device with this fingerprint. */
   async knows(account: AccountId, device: DeviceId, fingerprint: Uint8Array): Promise<boolean> {
     const identity = await this.device(account, device);
     return identity !== undefined && equal(identity.fingerprint, fingerprint);
@@ -80,7 +83,7 @@ export class Directory {
     return safetyNumber({ account: me, devices: mine }, { account: peer, devices: theirs });
   }
 
-  /** The changes that a new username brings. */
+  /** Changes to apply for a new username. */
   async renamed(account: AccountId, username: string): Promise<Change[]> {
     this.#renames += 1;
     const known = await this.#archive.get("contacts", account);
@@ -90,14 +93,14 @@ export class Directory {
     return [{ table: "contacts", put: contact }];
   }
 
-  /** `number` was compared with the other person; undefined takes it back. */
+  /** Stores a safety number that the user compared; undefined clears it. */
   async verify(account: AccountId, number: string | undefined): Promise<void> {
     const contact = { ...(await this.contact(account)), verified: number };
     await this.#archive.commit([{ table: "contacts", put: contact }]);
     this.#fresh.set(account, Promise.resolve(contact));
   }
 
-  #again(account: AccountId): Promise<ContactRecord> {
+  #refetch(account: AccountId): Promise<ContactRecord> {
     this.forget(account);
     return this.contact(account);
   }
@@ -115,12 +118,13 @@ export class Directory {
     return contact;
   }
 
-  /** An account that is gone has no devices: what it said before can still be verified with the pinned ones. */
+  /** A deleted account has no devices. Its old messages are verified with the pinned ones. */
   async #list(account: AccountId): Promise<DeviceList> {
     try {
       return await this.#api.devices(account);
     } catch (error) {
-      if (error instanceof ProblemError && error.status === 404) return { account_id: account, devices: [] };
+      if (error instanceof ProblemError && error.status === 404)
+        return { account_id: account, devices: [] };
       throw error;
     }
   }
@@ -133,7 +137,7 @@ export class Directory {
   }
 }
 
-/** Keys never change in place: the first ones stay, and other ones are a conflict. */
+/** Keys of a device never change. The first ones stay pinned, and different ones are a conflict. */
 function merge(
   account: AccountId,
   before: ContactRecord | undefined,
@@ -142,12 +146,17 @@ function merge(
 ): { contact: ContactRecord; changes: DeviceChanges } {
   const old = before?.devices ?? [];
   const added = listed.filter(({ device }) => !old.some((pinned) => pinned.device === device));
-  const kept = old.map((pinned) => ({ ...pinned, listed: listed.some(({ device }) => device === pinned.device) }));
+  const kept = old.map((pinned) => ({
+    ...pinned,
+    listed: listed.some(({ device }) => device === pinned.device),
+  }));
   const removed = old.filter((pinned, at) => pinned.listed && !kept[at]?.listed);
   const conflict = listed.some((device) =>
     old.some((pinned) => pinned.device === device.device && !same(pinned, device)),
   );
-  const devices = [...kept, ...added.map((device) => pin(device))].sort((a, b) => order(a.device, b.device));
+  const devices = [...kept, ...added.map((device) => pin(device))].sort((a, b) =>
+    order(a.device, b.device),
+  );
   const contact = {
     account,
     username: username ?? before?.username,

@@ -1,24 +1,30 @@
-// The durable inbox of the account: events in order, each taken in together with its position; pages when a gap
-// could not be replayed.
+// The durable inbox of the account: events in order, each stored together with its position. When
+// the server cannot replay a gap, conversations are loaded page by page.
 
 import type { Api } from "../../net";
-import type { AccountId, Conversation, ConversationId, InboxEvent, PrivateMessage } from "../../protocol/wire";
+import type {
+  AccountId,
+  Conversation,
+  ConversationId,
+  InboxEvent,
+  PrivateMessage,
+} from "../../protocol/wire";
 import type { Archive, Change, Clock } from "../ports";
 import type { Directory } from "./directory";
-import { type IntakeParts, takeIn } from "./intake";
+import { type ReceiveParts, receive } from "./receive";
 import { NAMELESS, rename } from "./naming";
 import { type ConversationRecord, conversationOf, peerOf } from "./records";
 import { START } from "../../crypto";
 
-export interface InboxParts extends IntakeParts {
+export interface InboxParts extends ReceiveParts {
   readonly api: Api;
   readonly clock: Clock;
   readonly changed: (conversation: ConversationId) => void;
-  /** The own account has another name. */
+  /** This account was renamed. */
   readonly ownName: (username: string) => void;
 }
 
-/** Callers run one method after the other: `Serial`. */
+/** Not reentrant: callers serialise calls with `Serial`. */
 export class Inbox {
   readonly #parts: InboxParts;
   #position: number | undefined;
@@ -27,7 +33,7 @@ export class Inbox {
     this.#parts = parts;
   }
 
-  /** The position of the last event taken in; undefined on a new device. */
+  /** Position of the last stored event; undefined on a new device. */
   get position(): number | undefined {
     return this.#position;
   }
@@ -64,7 +70,7 @@ export class Inbox {
     if (touched !== undefined) this.#parts.changed(touched);
   }
 
-  /** The server names this account so: a look at its list of devices has told. */
+  /** A fetched device list contains this username. */
   async named(account: AccountId, username: string): Promise<void> {
     const changes = await this.#renamedIn(account, username);
     if (changes.length === 0) return;
@@ -72,7 +78,7 @@ export class Inbox {
     this.#parts.changed(conversationOf(this.#parts.me, account));
   }
 
-  /** Reads every conversation up to date; `position` is where live events go on. */
+  /** Loads all conversations; live events continue at `position`. */
   async sync(position: number): Promise<void> {
     const { conversations } = await this.#parts.api.conversations();
     for (const conversation of conversations) {
@@ -98,7 +104,9 @@ export class Inbox {
     }
     const { account_id: peer, username } = listed.peer;
     if (before) await this.#archive.commit(await this.#renamed(peer, username));
-    const known = (await this.#archive.get("conversations", listed.id)) ?? emptyConversation(listed.id, listed.peer);
+    const known =
+      (await this.#archive.get("conversations", listed.id)) ??
+      emptyConversation(listed.id, listed.peer);
     const record: ConversationRecord = {
       ...known,
       lastSeq: Math.max(known.lastSeq, listed.last_seq),
@@ -110,21 +118,22 @@ export class Inbox {
     await this.#archive.commit([{ table: "conversations", put: record }]);
   }
 
-  /** Everything the server keeps after `seq`, oldest first. */
+  /** All messages on the server after `seq`, oldest first. */
   async #pagesAfter(conversation: ConversationId, seq: number): Promise<PrivateMessage[]> {
     let messages: PrivateMessage[] = [];
     for (;;) {
       const page = await this.#parts.api.conversationPage(conversation, messages[0]?.seq);
       messages = [...page.messages, ...messages];
       const first = page.messages[0];
-      if (!page.more || !first || first.seq <= seq + 1) return messages.filter((message) => message.seq > seq);
+      if (!page.more || !first || first.seq <= seq + 1)
+        return messages.filter((message) => message.seq > seq);
     }
   }
 
   async #message(message: PrivateMessage): Promise<Change[]> {
     const peer = peerOf(message.conversation, this.#parts.me);
     if (peer === undefined) return [];
-    const changes = await takeIn(this.#parts, message);
+    const changes = await receive(this.#parts, message);
     const before = await this.#conversation(message.conversation, peer);
     const record: ConversationRecord = {
       ...before,
@@ -134,14 +143,17 @@ export class Inbox {
     return [...changes, { table: "conversations", put: record }];
   }
 
-  /** Contact and conversation, as far as there are any. */
+  /** Renames the contact and the conversation, if they exist. */
   async #renamed(account: AccountId, username: string): Promise<Change[]> {
     const contact = await this.#directory.renamed(account, username);
     return [...contact, ...(await this.#renamedIn(account, username))];
   }
 
   async #renamedIn(account: AccountId, username: string): Promise<Change[]> {
-    const conversation = await this.#archive.get("conversations", conversationOf(this.#parts.me, account));
+    const conversation = await this.#archive.get(
+      "conversations",
+      conversationOf(this.#parts.me, account),
+    );
     return conversation ? rename(conversation, username, this.#parts.clock.now()) : [];
   }
 
@@ -150,7 +162,8 @@ export class Inbox {
     if (!before) return [];
     const { account, state, upto } = receipt;
     const record = { ...before };
-    if (account !== before.peer) record.readUpto = state === "read" ? Math.max(before.readUpto, upto) : before.readUpto;
+    if (account !== before.peer)
+      record.readUpto = state === "read" ? Math.max(before.readUpto, upto) : before.readUpto;
     else if (state === "read") record.peerReadUpto = Math.max(before.peerReadUpto, upto);
     else record.peerReceivedUpto = Math.max(before.peerReceivedUpto, upto);
     return [{ table: "conversations", put: record }];

@@ -1,23 +1,38 @@
-// Private chat of one account on one device: keys, connection, inbox and outbox, and what the view shows of them.
+// Private chat of one account on one device: keys, live connection, inbox and outbox.
 
 import { MAX_TEXT, type OwnKeys, createOwnKeys, randomId } from "../../crypto";
-import { type Api, Live, type LiveState, type OpenSocket, RequestError, type Welcome } from "../../net";
-import { type AccountId, CLOSE, type ConversationId, type DeviceId, type InboxEvent } from "../../protocol/wire";
+import {
+  type Api,
+  Live,
+  type LiveState,
+  type OpenSocket,
+  RequestError,
+  type Welcome,
+} from "../../net";
+import {
+  type AccountId,
+  CLOSE,
+  type ConversationId,
+  type DeviceId,
+  type InboxEvent,
+} from "../../protocol/wire";
 import type { Request } from "../../protocol/wire";
 import type { Account } from "../account";
 import { Cell, type Readable } from "../observable";
 import type { Archive, Clock } from "../ports";
 import type { Trouble } from "../problems";
 import { Serial } from "../serial";
+import type { Conversation, Summary } from "./conversation";
+import { Conversations } from "./conversations";
 import { Directory, type DeviceChanges } from "./directory";
-import { Enrolment } from "./enrolment";
+import { EventFeed } from "./event-feed";
 import { Inbox, emptyConversation } from "./inbox";
+import { type Found, NAMELESS, find } from "./naming";
 import { noticeChange } from "./notices";
 import { Outbox } from "./outbox";
-import { type Found, NAMELESS, find } from "./naming";
 import { Presence } from "./presence";
 import { type NoticeKind, conversationOf } from "./records";
-import { Reading, type Summary, type Thread } from "./thread";
+import { Registration } from "./registration";
 
 export interface MessengerParts {
   readonly api: Api;
@@ -33,20 +48,13 @@ export class UnknownAccountError extends Error {
   override readonly name = "UnknownAccountError";
 }
 
-const ACK_DELAY = 150;
-const TYPING_EVERY = 3_000;
-const PAGE = 100;
+const TYPING_INTERVAL = 3_000;
+const MAX_WATCHED = 500;
 
 export class Messenger {
   readonly connection = new Cell<LiveState>({ kind: "off" });
-  /** Undefined until the archive was read. */
-  readonly summaries = new Cell<readonly Summary[] | undefined>(undefined);
-  /** The conversation that is open. */
-  readonly thread = new Cell<Thread | undefined>(undefined);
-  /** Devices of the own account that came or went: worth a word. */
+  /** Devices added to or removed from this account, for a notification. */
   readonly ownChanges = new Cell<DeviceChanges | undefined>(undefined);
-  /** Who was verified, and with which safety number. */
-  readonly verified = new Cell<ReadonlyMap<AccountId, string>>(new Map());
   /** The longest message, in UTF-8 bytes. */
   readonly maxText = MAX_TEXT;
   readonly inLobby = new Cell(true);
@@ -56,75 +64,85 @@ export class Messenger {
   readonly keys: OwnKeys;
   readonly me: AccountId;
   readonly #parts: MessengerParts;
-  readonly #enrolment: Enrolment;
+  readonly #registration: Registration;
   readonly #serial = new Serial();
   readonly #inbox: Inbox;
-  readonly #reading: Reading;
+  readonly #feed: EventFeed;
+  readonly #conversations: Conversations;
   readonly #live: Live;
-  /** An event could not be taken in: those after it must not overtake it. */
-  #stumbled = false;
-  #open: { id: ConversationId; limit: number } | undefined;
-  #cancelAck: (() => void) | undefined;
   #lastTyping = 0;
 
-  /** Makes this device's keys at the first start. */
+  /** Creates this device's keys on first start. */
   static async create(parts: MessengerParts, me: AccountId): Promise<Messenger> {
     const known = await parts.archive.get("device", "self");
     const keys = known?.keys ?? (await createOwnKeys(randomId()));
     if (!known) await parts.archive.commit([{ table: "device", put: { id: "self", keys } }]);
     const messenger = new Messenger(parts, me, keys);
     await messenger.#inbox.load();
-    await messenger.#refreshVerified();
-    await messenger.#refreshSummaries();
+    await messenger.#conversations.load();
     return messenger;
   }
 
   private constructor(parts: MessengerParts, me: AccountId, keys: OwnKeys) {
-    const { api, archive, clock } = parts;
-    const changed = (conversation: ConversationId) => void this.#changed(conversation);
+    const { api, archive, clock, account } = parts;
+    const serial = this.#serial;
     this.#parts = parts;
     this.me = me;
     this.keys = keys;
     this.presence = new Presence(me, clock);
-    this.#enrolment = new Enrolment(api, keys);
-    this.directory = new Directory(
-      api,
-      archive,
-      (changes) => this.#devicesChanged(changes),
-      (account, username) => void this.#serial.run(() => this.#inbox.named(account, username)).catch(() => undefined),
-    );
-    this.#reading = new Reading(archive, keys, me);
-    const ownName = (username: string) => parts.account.renamed(username);
-    this.#inbox = new Inbox({ api, archive, clock, directory: this.directory, me, keys, changed, ownName });
+    this.#registration = new Registration(api, keys);
+    this.#conversations = new Conversations(archive, keys, me, () => this.#conversationAdded());
+    const named = (account: AccountId, username: string) =>
+      void serial.run(() => this.#inbox.named(account, username)).catch(() => undefined);
+    const devicesChanged = (changes: DeviceChanges) => this.#devicesChanged(changes);
+    const directory = new Directory(api, archive, devicesChanged, named);
+    const changed = (id: ConversationId) => void this.#conversations.changed(id);
+    const shared = { archive, clock, directory, me, keys, changed };
+    const ownName = (username: string) => account.renamed(username);
+    this.directory = directory;
+    this.#inbox = new Inbox({ ...shared, api, ownName });
+    const acknowledge = (upto: number) => void this.#request({ type: "received", upto });
+    this.#feed = new EventFeed({ inbox: this.#inbox, serial, clock, acknowledge });
     this.#live = new Live(parts.openSocket, clock, parts.random, {
       hello: () => this.#hello(),
       welcome: (frame) => void this.#welcome(frame),
       event: (position, event) => void this.#event(position, event),
-      notice: (notice) => this.presence.take(notice),
-      refused: () => this.#enrolment.forget(),
-      // A browser does not show why an upgrade failed: it may be that the account is no more.
-      unopened: () => void parts.account.confirm(),
+      notice: (notice) => this.presence.apply(notice),
+      rejected: () => this.#registration.forget(),
+      // Browsers hide why a WebSocket handshake failed. The account may be gone.
+      unopened: () => void account.confirm(),
       state: (state) => this.#state(state),
     });
     const send = async (request: Request) => (await this.#live.request(request)).sent;
-    const { directory } = this;
-    this.outbox = new Outbox({ archive, directory, serial: this.#serial, clock, me, keys, send, changed });
+    this.outbox = new Outbox({ ...shared, serial, send });
   }
 
-  /** Why this device is not let in. */
+  get summaries(): Readable<readonly Summary[] | undefined> {
+    return this.#conversations.summaries;
+  }
+
+  get conversation(): Readable<Conversation | undefined> {
+    return this.#conversations.conversation;
+  }
+
+  get verified(): Readable<ReadonlyMap<AccountId, string>> {
+    return this.#conversations.verified;
+  }
+
+  /** Why the server rejects this device. */
   get trouble(): Readable<Trouble | undefined> {
-    return this.#enrolment.trouble;
+    return this.#registration.trouble;
   }
 
   start(): void {
     this.#live.start();
   }
 
-  /** Resolves when nothing more is written. */
+  /** Resolves after the last write to the archive. */
   async stop(): Promise<void> {
     this.outbox.stop();
     this.#live.stop();
-    this.#cancelAck?.();
+    this.#feed.stop();
     await this.#serial.idle();
   }
 
@@ -132,84 +150,83 @@ export class Messenger {
     this.#live.wake();
   }
 
-  /** Shown in the lobby, and shown the lobby. */
+  /** Enters or leaves the lobby. Only members of the lobby see it. */
   lobby(on: boolean): void {
     this.inLobby.set(on);
     if (!on) this.presence.lobby.set([]);
-    void this.#ask({ type: "lobby", on });
+    void this.#request({ type: "lobby", on });
   }
 
-  /** Who has this name now, and who else is known by it here. */
+  /** The account that has this username, and other contacts known by it on this device. */
   find(username: string): Promise<Found> {
     return find(this.#parts.api, this.#parts.archive, username);
   }
 
-  /** Opens the conversation with this account; it need not exist yet. Rejects when there is no such account. */
+  /** Opens the conversation with an account, or creates it. Rejects with `UnknownAccountError`. */
   async open(peer: AccountId): Promise<void> {
     const id = conversationOf(this.me, peer);
-    this.#open = { id, limit: PAGE };
+    this.#conversations.select(id);
     this.directory.forget(peer);
-    if (!(await this.#parts.archive.get("conversations", id))) await this.#begin(id, peer);
-    await this.#refreshThread();
+    if (!(await this.#parts.archive.get("conversations", id))) await this.#create(id, peer);
+    await this.#conversations.refreshOpen();
     await this.#watch();
     await this.outbox.check(peer).catch(() => undefined);
   }
 
   close(): void {
-    this.#open = undefined;
-    this.thread.set(undefined);
+    this.#conversations.close();
   }
 
   async older(): Promise<void> {
-    if (this.#open) this.#open.limit += PAGE;
-    await this.#refreshThread();
+    await this.#conversations.older();
   }
 
   async write(text: string): Promise<void> {
-    const thread = this.thread.value;
-    if (thread) await this.outbox.write(thread.conversation, text);
+    const conversation = this.conversation.value;
+    if (conversation) await this.outbox.write(conversation.record, text);
   }
 
-  /** What was shown of the open conversation was seen by a person. */
+  /** Marks the open conversation as read. */
   async seen(): Promise<void> {
-    const conversation = this.thread.value?.conversation;
-    if (!conversation || conversation.lastSeq <= conversation.readUpto) return;
-    const { id, lastSeq: upto } = conversation;
-    if (!(await this.#ask({ type: "read", conversation: id, upto }))) return;
+    const record = this.conversation.value?.record;
+    if (!record || record.lastSeq <= record.readUpto) return;
+    const { id, lastSeq: upto } = record;
+    if (!(await this.#request({ type: "read", conversation: id, upto }))) return;
     await this.#serial.run(async () => {
-      const record = await this.#parts.archive.get("conversations", id);
-      if (!record || record.readUpto >= upto) return;
-      await this.#parts.archive.commit([{ table: "conversations", put: { ...record, readUpto: upto } }]);
+      const current = await this.#parts.archive.get("conversations", id);
+      if (!current || current.readUpto >= upto) return;
+      const put = { ...current, readUpto: upto };
+      await this.#parts.archive.commit([{ table: "conversations", put }]);
     });
-    await this.#changed(id);
+    await this.#conversations.changed(id);
   }
 
   typing(): void {
     const now = this.#parts.clock.now();
-    const id = this.#open?.id;
-    if (id === undefined || now - this.#lastTyping < TYPING_EVERY) return;
+    const id = this.#conversations.openId;
+    if (id === undefined || now - this.#lastTyping < TYPING_INTERVAL) return;
     this.#lastTyping = now;
-    void this.#ask({ type: "typing", conversation: id });
+    void this.#request({ type: "typing", conversation: id });
   }
 
-  /** Signs another device of the own account out; messages are no longer encrypted for it. */
+  /** Removes another device of this account: it is signed out and receives no more messages. */
   async removeDevice(device: DeviceId): Promise<void> {
     await this.#parts.account.replacingCookie(() => this.#parts.api.removeDevice(device));
     this.directory.forget(this.me);
     await this.directory.contact(this.me);
   }
 
-  /** Marks the safety number as compared; undefined takes it back, so that sending goes on unverified. */
+  /** Stores a compared safety number; undefined clears it, so that sending continues unverified. */
   async verify(peer: AccountId, number: string | undefined): Promise<void> {
     await this.#serial.run(() => this.directory.verify(peer, number));
-    await this.#refreshVerified();
-    await this.#note(peer, number === undefined ? "unverified" : "verified", 1);
+    await this.#conversations.refreshVerified();
+    await this.#addNotice(peer, number === undefined ? "unverified" : "verified", 1);
     await this.outbox.check(peer);
     this.outbox.pump();
   }
 
-  /** The account's name comes with its devices, from the server. */
-  async #begin(id: ConversationId, peer: AccountId): Promise<void> {
+  /** Creates an empty conversation. The server lists the username together with the devices. */
+  async #create(id: ConversationId, peer: AccountId): Promise<void> {
     const { username = NAMELESS, devices } = await this.directory.contact(peer);
     if (username === NAMELESS && devices.length === 0) throw new UnknownAccountError();
     await this.#serial.run(async () => {
@@ -220,61 +237,37 @@ export class Messenger {
   }
 
   async #hello(): Promise<{ device: string; resume?: number }> {
-    if (await this.#enrolment.ensure()) this.directory.forget(this.me);
-    // What is being taken in moves the position on.
-    await this.#serial.idle();
-    this.#stumbled = false;
-    const resume = this.#inbox.position;
+    if (await this.#registration.ensure()) this.directory.forget(this.me);
+    const resume = await this.#feed.resume();
     const { device } = this.keys;
     return resume === undefined ? { device } : { device, resume };
   }
 
   async #welcome(frame: Welcome): Promise<void> {
-    const lost = !frame.recovered || this.#inbox.position === undefined;
+    const mustSync = !frame.recovered || this.#inbox.position === undefined;
     try {
-      if (lost) {
+      if (mustSync) {
         this.directory.forget();
-        await this.#serial.run(() => this.#sync(frame.resume));
+        await this.#feed.sync(frame.resume);
       }
     } catch {
       return this.#live.restart();
     }
-    if (this.inLobby.value) void this.#ask({ type: "lobby", on: true });
+    if (this.inLobby.value) void this.#request({ type: "lobby", on: true });
     await this.#watch();
     this.outbox.pump();
   }
 
-  async #sync(position: number): Promise<void> {
-    this.#stumbled = true;
-    await this.#inbox.sync(position);
-    this.#stumbled = false;
-  }
-
   async #event(position: number, event: InboxEvent): Promise<void> {
     try {
-      const taken = await this.#serial.run(async () => {
-        if (this.#stumbled) return false;
-        this.#stumbled = true;
-        await this.#inbox.event(position, event);
-        this.#stumbled = false;
-        return true;
-      });
-      if (!taken) return;
+      if (!(await this.#feed.apply(position, event))) return;
     } catch {
-      // It could not be taken in (a key list that did not come): it comes again after a reconnect.
+      // For example, a device list could not be fetched. The event is replayed after a reconnect.
       return this.#live.restart();
     }
     if (event.kind === "message") this.presence.stopTyping(event.conversation);
     if (event.kind === "key_change") this.outbox.pump();
-    this.#acknowledge();
-  }
-
-  #acknowledge(): void {
-    this.#cancelAck ??= this.#parts.clock.after(ACK_DELAY, () => {
-      this.#cancelAck = undefined;
-      const upto = this.#inbox.position;
-      if (upto !== undefined) void this.#ask({ type: "received", upto });
-    });
+    this.#feed.acknowledge();
   }
 
   #state(state: LiveState): void {
@@ -283,22 +276,26 @@ export class Messenger {
     if (state.kind === "ended" && state.code === CLOSE.revoked) void this.#revoked();
   }
 
-  /** The credential of the connection was revoked: the account is no more for this browser, or it has another cookie. */
+  /** The credential was revoked: the account is gone, or this browser has a new cookie. */
   async #revoked(): Promise<void> {
     if (await this.#parts.account.confirm()) this.#live.resume();
   }
 
-  async #watch(): Promise<void> {
-    const peers = (this.summaries.value ?? []).map(({ conversation }) => conversation.peer);
-    const open = this.thread.value?.conversation.peer;
-    const users = [...new Set(open === undefined ? peers : [open, ...peers])].slice(0, 500);
-    const request: Request = { type: "watch", users };
-    this.#live.probeWith(request);
-    if (users.length > 0) await this.#ask(request);
+  #conversationAdded(): void {
+    if (this.connection.value.kind === "online") void this.#watch();
   }
 
-  /** True when it was answered `ok`. */
-  async #ask(request: Request): Promise<boolean> {
+  async #watch(): Promise<void> {
+    const peers = (this.summaries.value ?? []).map(({ conversation }) => conversation.peer);
+    const open = this.conversation.value?.record.peer;
+    const users = [...new Set(open === undefined ? peers : [open, ...peers])];
+    const request: Request = { type: "watch", users: users.slice(0, MAX_WATCHED) };
+    this.#live.probeWith(request);
+    if (users.length > 0) await this.#request(request);
+  }
+
+  /** True if the server answered `ok`. */
+  async #request(request: Request): Promise<boolean> {
     try {
       await this.#live.request(request);
       return true;
@@ -313,42 +310,17 @@ export class Messenger {
       const others = added.filter((device) => device !== this.keys.device);
       return this.ownChanges.set({ account, added: others, removed, conflict });
     }
-    if (added.length > 0) await this.#note(account, "device-added", added.length);
-    if (removed.length > 0) await this.#note(account, "device-removed", removed.length);
-    if (conflict) await this.#note(account, "device-conflict", 1);
+    if (added.length > 0) await this.#addNotice(account, "device-added", added.length);
+    if (removed.length > 0) await this.#addNotice(account, "device-removed", removed.length);
+    if (conflict) await this.#addNotice(account, "device-conflict", 1);
   }
 
-  async #note(peer: AccountId, notice: NoticeKind, count: number): Promise<void> {
+  async #addNotice(peer: AccountId, notice: NoticeKind, count: number): Promise<void> {
     const { archive, clock } = this.#parts;
-    const conversation = await archive.get("conversations", conversationOf(this.me, peer));
-    if (!conversation) return;
-    await archive.commit([noticeChange(conversation, { kind: "notice", notice, count }, clock.now())]);
-    await this.#changed(conversation.id);
-  }
-
-  async #changed(conversation: ConversationId): Promise<void> {
-    if (this.#open?.id === conversation) await this.#refreshThread();
-    await this.#refreshSummaries();
-  }
-
-  async #refreshThread(): Promise<void> {
-    const open = this.#open;
-    if (!open) return;
-    const thread = await this.#reading.thread(open.id, open.limit);
-    if (this.#open === open) this.thread.set(thread);
-  }
-
-  async #refreshVerified(): Promise<void> {
-    const contacts = await this.#parts.archive.all("contacts");
-    this.verified.set(new Map(contacts.flatMap(({ account, verified }) => (verified ? [[account, verified]] : []))));
-  }
-
-  async #refreshSummaries(): Promise<void> {
-    const conversations = await this.#parts.archive.all("conversations");
-    const used = conversations.filter(({ updatedAt }) => updatedAt !== "");
-    used.sort((a, b) => (a.updatedAt < b.updatedAt ? 1 : -1));
-    const known = new Set(this.summaries.value?.map(({ conversation }) => conversation.id));
-    this.summaries.set(await Promise.all(used.map((conversation) => this.#reading.summary(conversation))));
-    if (this.connection.value.kind === "online" && used.some(({ id }) => !known.has(id))) await this.#watch();
+    const record = await archive.get("conversations", conversationOf(this.me, peer));
+    if (!record) return;
+    const change = noticeChange(record, { kind: "notice", notice, count }, clock.now());
+    await archive.commit([change]);
+    await this.#conversations.changed(record.id);
   }
 }

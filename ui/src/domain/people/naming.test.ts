@@ -1,4 +1,4 @@
-// A name passes from one person to another, on a server that tells and on one that does not.
+// A name moves to another account, on a server that announces it and on one that does not.
 
 import { describe, expect, test } from "vitest";
 import { browserArchives } from "../../platform/archive";
@@ -18,10 +18,10 @@ import {
 
 withPeople(browserArchives);
 
-describe("a name that passes from one person to another", () => {
+describe("a name that moves to another account", () => {
   const robertWasBob = { kind: "notice", notice: "renamed", from: "bob", to: "robert" };
 
-  /** Bob becomes Robert, and Mallory becomes Bob. */
+  /** Bob renames himself to Robert, and Mallory to Bob. */
   async function exchangeNames(): Promise<{ ada: Person; bob: Person; mallory: Person }> {
     const [ada, bob] = await adaAndBob();
     const mallory = await start("mallory");
@@ -33,21 +33,28 @@ describe("a name that passes from one person to another", () => {
     return { ada, bob, mallory };
   }
 
-  test("what is written in a conversation goes to the person it was with", async () => {
+  test("messages in a conversation still go to the same person", async () => {
     const { ada, bob } = await exchangeNames();
     await ada.messenger.open(ada.messenger.summaries.value?.[0]?.conversation.peer ?? "");
     await ada.messenger.write("Then meet me at noon.");
     await expectTexts(bob, ["Is it you?", "Then meet me at noon."]);
     expect(server.conversations.has("ada.mallory")).toBe(false);
-    const sends = server.frames.flatMap(({ request }) => (request.type === "send" ? [request.to] : []));
+    const sends = server.frames.flatMap(({ request }) =>
+      request.type === "send" ? [request.to] : [],
+    );
     expect(sends).toEqual(["bob", "bob"]);
   });
 
-  test("the conversation shows the new name, and a line about the change that stays", async () => {
+  test("the conversation shows the new name and a permanent notice", async () => {
     const { ada } = await exchangeNames();
-    await until(() => expect(ada.messenger.summaries.value?.[0]?.conversation.username).toBe("robert"));
+    await until(() =>
+      expect(ada.messenger.summaries.value?.[0]?.conversation.username).toBe("robert"),
+    );
     await openWith(ada, "bob");
-    expect(ada.messenger.thread.value?.conversation).toMatchObject({ username: "robert", formerly: ["bob"] });
+    expect(ada.messenger.conversation.value?.record).toMatchObject({
+      username: "robert",
+      formerly: ["bob"],
+    });
     expect(lines(ada).at(-1)).toMatchObject(robertWasBob);
     await ada.messenger.stop();
     server.rename("bob", "bert");
@@ -61,31 +68,36 @@ describe("a name that passes from one person to another", () => {
     expect(await again.archive.get("contacts", "bob")).toMatchObject({ username: "bert" });
   });
 
-  test("a look-up by the old name says who was known by it, whether or not the rename was heard", async () => {
+  test("finding the old name returns the contact who was known by it", async () => {
     const { ada } = await exchangeNames();
     const known = { peer: "bob", username: "robert" };
-    await until(async () => expect((await ada.messenger.find("Bob")).namesake).toMatchObject(known));
-    expect((await ada.messenger.find("bob")).user).toEqual({ account_id: "mallory", username: "bob" });
+    await until(async () =>
+      expect((await ada.messenger.find("Bob")).namesake).toMatchObject(known),
+    );
+    expect((await ada.messenger.find("bob")).user).toEqual({
+      account_id: "mallory",
+      username: "bob",
+    });
     expect(await ada.messenger.find("robert")).toEqual({
       user: { account_id: "bob", username: "robert" },
       namesake: undefined,
     });
     await openWith(ada, "mallory");
-    expect(ada.messenger.thread.value?.namesake).toMatchObject(known);
+    expect(ada.messenger.conversation.value?.namesake).toMatchObject(known);
   });
 
-  test("a server that keeps the rename to itself cannot pass a stranger off", async () => {
+  test("a server that hides the rename cannot pass off a stranger", async () => {
     const [ada, bob] = await adaAndBob();
     await ada.messenger.write("Is it you?");
     await expectTexts(bob, ["Is it you?"]);
-    server.names.set("bob", "somebody");
+    server.names.set("bob", "stranger");
     server.names.set("mallory", "bob");
     const { user, namesake } = await ada.messenger.find("bob");
     expect(user.account_id).toBe("mallory");
     expect(namesake).toMatchObject({ peer: "bob" });
   });
 
-  test("a rename that was missed is noticed with the next list of keys, once", async () => {
+  test("a missed rename is noticed once, with the next device list", async () => {
     const [ada, bob] = await adaAndBob();
     await ada.messenger.write("Hello.");
     await expectTexts(bob, ["Hello."]);
@@ -98,13 +110,13 @@ describe("a name that passes from one person to another", () => {
     expect(notices(ada)).toEqual(["renamed"]);
   });
 
-  test("the own account's new name is passed on", async () => {
+  test("a new name of this account is reported", async () => {
     const [ada] = await adaAndBob();
     server.rename("ada", "adele");
     await until(() => expect(ada.renames).toEqual(["adele"]));
   });
 
-  test("an account that nobody has cannot be opened", async () => {
+  test("an unknown account cannot be opened", async () => {
     const ada = await start("ada");
     server.names.delete("ghost");
     await expect(ada.messenger.open("ghost")).rejects.toBeInstanceOf(UnknownAccountError);

@@ -1,4 +1,5 @@
-// What people are called. An account is who a person is; its name is shown, can change, and can be given to another.
+// Usernames of contacts. The account id identifies a person; a name is for display and can move to
+// another account.
 
 import { type Api, OfflineError } from "../../net";
 import type { AccountId, User } from "../../protocol/wire";
@@ -7,19 +8,19 @@ import type { Archive, Change } from "../ports";
 import { noticeChange } from "./notices";
 import type { ConversationRecord } from "./records";
 
-/** Who has a name now, and another person who is, or was, known by it here. */
+/** The account that has a name, and another contact who is, or was, known by it. */
 export interface Found {
   readonly user: User;
   readonly namesake: ConversationRecord | undefined;
 }
 
-/** For an account that has not claimed a name. */
+/** Shown for an account without a username. Stored in records, so the text must not change. */
 export const NAMELESS = "Someone without a name";
 
-/** As many former names are kept for each person. */
-const KEPT = 20;
+/** Former names kept per contact. */
+const MAX_FORMER_NAMES = 20;
 
-/** Looks a name up. Without a connection a person who was talked with is known by it, too. */
+/** Resolves a username. Offline, only contacts can be found. */
 export async function find(api: Api, archive: Archive, username: string): Promise<Found> {
   const known = await archive.all("conversations");
   const user = await api.user(username).catch((error: unknown) => {
@@ -27,25 +28,33 @@ export async function find(api: Api, archive: Archive, username: string): Promis
     if (talked && error instanceof OfflineError) return { account_id: talked.peer, username };
     throw error;
   });
-  const namesake = knownAs(username, user.account_id, known) ?? knownAs(user.username, user.account_id, known);
+  const namesake =
+    knownAs(username, user.account_id, known) ?? knownAs(user.username, user.account_id, known);
   return { user, namesake };
 }
 
-/** The changes that a new name brings to a conversation; empty when the name is no news. */
+/** Changes to a conversation for a new name; empty if the name is the same. */
 export function rename(conversation: ConversationRecord, username: string, now: number): Change[] {
   const { username: from, formerly = [] } = conversation;
   if (from === username) return [];
   const renamed = { ...conversation, username };
-  // A name that was not known yet is no change of names.
+  // The first name is not a rename.
   if (from === NAMELESS) return [{ table: "conversations", put: renamed }];
-  const kept = [...formerly.filter((name) => name !== from && name !== username), from].slice(-KEPT);
+  const kept = [...formerly.filter((name) => name !== from && name !== username), from].slice(
+    -MAX_FORMER_NAMES,
+  );
   return [
     { table: "conversations", put: { ...renamed, formerly: kept } },
-    noticeChange(conversation, { kind: "notice", notice: "renamed", from, to: username }, now, kept.length),
+    noticeChange(
+      conversation,
+      { kind: "notice", notice: "renamed", from, to: username },
+      now,
+      kept.length,
+    ),
   ];
 }
 
-/** Another contact among these whose known name is that of `conversation`. */
+/** Another contact with the same current or former name as `conversation`. */
 export function namesakeOf(
   { peer, username }: Pick<ConversationRecord, "peer" | "username">,
   known: readonly ConversationRecord[],
@@ -53,7 +62,7 @@ export function namesakeOf(
   return knownAs(username, peer, known);
 }
 
-/** A contact other than `account` that has or had the name `name`. */
+/** A contact other than `account` who has or had this name. */
 export function knownAs(
   name: string,
   account: AccountId,

@@ -1,10 +1,15 @@
-// Lines that the page itself writes into a conversation.
+// Notices that the page adds to a conversation.
 
 import type { Change } from "../ports";
 import type { ConversationRecord, Notice } from "./records";
 
-/** After the last message that has a `seq`. `nth` keeps the order of those that come in the same millisecond. */
-export function noticeChange(conversation: ConversationRecord, body: Notice, now: number, nth = 0): Change {
+/** Placed after the last message with a `seq`. `nth` orders notices of the same millisecond. */
+export function noticeChange(
+  conversation: ConversationRecord,
+  body: Notice,
+  now: number,
+  nth = 0,
+): Change {
   return {
     table: "messages",
     put: {

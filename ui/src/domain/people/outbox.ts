@@ -1,4 +1,5 @@
-// What was written and is not yet with the server: kept, sealed once, sent in order, resent until it is answered.
+// Messages not yet acknowledged by the server: stored, encrypted once, sent in order, resent until
+// `ok`.
 
 import { type OwnKeys, lock, randomId, seal, unlock } from "../../crypto";
 import { RequestError } from "../../net";
@@ -7,10 +8,10 @@ import { Cell } from "../observable";
 import type { Archive, Clock } from "../ports";
 import type { Serial } from "../serial";
 import type { Directory } from "./directory";
-import { confirm } from "./intake";
+import { confirm } from "./receive";
 import { type ConversationRecord, type OutboxRecord, PENDING, messageId } from "./records";
 
-/** Why nothing is sent to a person at present. */
+/** Why messages to a person are held back. */
 export type Hold = "safety-number-changed" | "keys-conflict" | "no-device";
 
 export interface OutboxParts {
@@ -44,7 +45,7 @@ export class Outbox {
     this.#cancelRetry();
   }
 
-  /** Resolves when the message is safe on this device. */
+  /** Resolves when the message is stored on this device. */
   async write(conversation: ConversationRecord, text: string): Promise<void> {
     const { archive, serial, clock, me, keys } = this.#parts;
     await serial.run(async () => {
@@ -60,9 +61,20 @@ export class Outbox {
       await archive.commit([
         {
           table: "messages",
-          put: { conversation: conversation.id, id, order, sender: me, device: keys.device, at, body },
+          put: {
+            conversation: conversation.id,
+            id,
+            order,
+            sender: me,
+            device: keys.device,
+            at,
+            body,
+          },
         },
-        { table: "outbox", put: { cid, conversation: conversation.id, to: conversation.peer, order, writtenAt } },
+        {
+          table: "outbox",
+          put: { cid, conversation: conversation.id, to: conversation.peer, order, writtenAt },
+        },
         { table: "conversations", put: { ...kept, updatedAt: at } },
       ]);
     });
@@ -70,7 +82,7 @@ export class Outbox {
     this.pump();
   }
 
-  /** Sends what waits, as far as it goes. Call it when the connection is up and when keys were looked at. */
+  /** Sends waiting messages. Call when the connection is online or a hold may have ended. */
   pump(): void {
     this.#again = true;
     if (this.#pumping || this.#stopped) return;
@@ -91,21 +103,28 @@ export class Outbox {
         try {
           if (!(await this.#sendOne(record))) held.add(record.conversation);
         } catch (error) {
-          const wait = error instanceof RequestError && error.code === "lost" ? undefined : retryDelay(error);
-          if (wait !== undefined) this.#cancelRetry = this.#parts.clock.after(wait, () => this.pump());
+          const wait =
+            error instanceof RequestError && error.code === "lost" ? undefined : retryDelay(error);
+          if (wait !== undefined)
+            this.#cancelRetry = this.#parts.clock.after(wait, () => this.pump());
           return;
         }
       }
     }
   }
 
-  /** False when the person's keys have to be looked at first. */
+  /** False if the message is held back. */
   async #sendOne(record: OutboxRecord): Promise<boolean> {
     const ready = record.sealed ? record : await this.#seal(record);
     if (!ready?.sealed) return false;
     const { cid, to } = ready;
     try {
-      const sent = await this.#parts.send({ type: "send", to, cid, envelope: ready.sealed.envelope });
+      const sent = await this.#parts.send({
+        type: "send",
+        to,
+        cid,
+        envelope: ready.sealed.envelope,
+      });
       if (sent) await this.#parts.serial.run(() => this.#confirm(ready, sent));
     } catch (error) {
       if (!(error instanceof RequestError) || error.temporary) throw error;
@@ -122,36 +141,52 @@ export class Outbox {
     const recipients = [...(await directory.devices(me)), ...(await directory.devices(record.to))];
     return serial.run(async () => {
       const conversation = await archive.get("conversations", record.conversation);
-      const message = await archive.get("messages", [record.conversation, messageId(me, record.cid)]);
+      const message = await archive.get("messages", [
+        record.conversation,
+        messageId(me, record.cid),
+      ]);
       if (!conversation || message?.body.kind !== "text") return undefined;
-      const text = await unlock(keys.history, `${message.conversation}/${message.id}`, message.body.locked);
+      const text = await unlock(
+        keys.history,
+        `${message.conversation}/${message.id}`,
+        message.body.locked,
+      );
       if (text === undefined) return undefined;
       const before = conversation.sent;
-      const place = {
+      const position = {
         conversation: conversation.id,
         account: me,
         cid: record.cid,
         counter: before.counter + 1,
         previous: before.hash,
       };
-      const { envelope, hash } = await seal(keys, place, recipients, { writtenAt: record.writtenAt, text });
+      const { envelope, hash } = await seal(keys, position, recipients, {
+        writtenAt: record.writtenAt,
+        text,
+      });
       const sealed: OutboxRecord = { ...record, sealed: { envelope, before } };
       await archive.commit([
         { table: "outbox", put: sealed },
-        { table: "conversations", put: { ...conversation, sent: { counter: place.counter, hash } } },
+        {
+          table: "conversations",
+          put: { ...conversation, sent: { counter: position.counter, hash } },
+        },
       ]);
       return sealed;
     });
   }
 
-  /** Whether something has to be looked at before this person is written to. */
+  /** Whether messages to this person are held back, and why. */
   async check(peer: AccountId): Promise<Hold | undefined> {
     const { directory, me } = this.#parts;
     const [contact, own] = [await directory.contact(peer), await directory.contact(me)];
     let hold: Hold | undefined;
     if (contact.conflict || own.conflict) hold = "keys-conflict";
     else if ((await directory.devices(peer)).length === 0) hold = "no-device";
-    else if (contact.verified !== undefined && contact.verified !== (await directory.safetyNumber(me, peer))) {
+    else if (
+      contact.verified !== undefined &&
+      contact.verified !== (await directory.safetyNumber(me, peer))
+    ) {
       hold = "safety-number-changed";
     }
     this.holds.update((holds) => {
@@ -169,7 +204,7 @@ export class Outbox {
     if (message) await archive.commit(confirm(message, sent.seq, sent.at, record.cid));
   }
 
-  /** The server never took it: the chain goes on as if it had not been sealed. */
+  /** The server rejected the message: restore the chain to where it was before. */
   async #fail(record: OutboxRecord, reason: string): Promise<void> {
     const { archive, me } = this.#parts;
     const message = await archive.get("messages", [record.conversation, messageId(me, record.cid)]);
@@ -184,5 +219,7 @@ export class Outbox {
 }
 
 function retryDelay(error: unknown): number {
-  return error instanceof RequestError && error.retryAfter !== undefined ? error.retryAfter * 1000 : RETRY;
+  return error instanceof RequestError && error.retryAfter !== undefined
+    ? error.retryAfter * 1000
+    : RETRY;
 }

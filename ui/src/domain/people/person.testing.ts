@@ -1,4 +1,4 @@
-// People for tests of private chat: real keys, a real archive, and a server in memory.
+// People for private chat tests: real keys, a real archive, an in-memory server.
 
 import "fake-indexeddb/auto";
 import { IDBFactory } from "fake-indexeddb";
@@ -8,14 +8,16 @@ import { Api, Http } from "../../net";
 import type { Archive, Archives } from "../ports";
 import { Messenger } from "./messenger";
 import { TestServer } from "./server.testing";
-import type { Line } from "./thread";
+import type { Line } from "./conversation";
 
-/** The server of the test that runs. */
+/** The server of the current test. */
 export let server: TestServer;
 const running: Messenger[] = [];
 let archives: Archives;
 
-/** Each test of a file gets a server of its own. `given`: the archives of the platform, over the test's IndexedDB. */
+/**
+ * Gives each test its own server. `given`: the platform's archives, backed by the test's IndexedDB.
+ */
 export function withPeople(given: Archives): void {
   archives = given;
 
@@ -30,10 +32,10 @@ export function withPeople(given: Archives): void {
   });
 }
 
-/** Waits for a condition, not for a time. */
+/** Waits for a condition. */
 export const until = (check: () => void) => vi.waitFor(check, { timeout: 10_000, interval: 10 });
 
-/** RSA keys take long to make: each profile's are made once. */
+/** Generating RSA keys is slow, so each profile's keys are reused. */
 const pool = new Map<string, Promise<OwnKeys>>();
 
 function keysOf(profile: string): Promise<OwnKeys> {
@@ -45,10 +47,10 @@ function keysOf(profile: string): Promise<OwnKeys> {
 export interface Person {
   readonly messenger: Messenger;
   readonly archive: Archive;
-  /** The own account's new names, as this device heard of them. */
+  /** New names of this account, as reported to this device. */
   readonly renames: readonly string[];
-  /** Whether the account still can be used, and how often this device asked. */
-  readonly standing: { holds: boolean; asked: number };
+  /** Whether the account is still valid, and how often this device checked. */
+  readonly accountCheck: { valid: boolean; count: number };
 }
 
 /** `profile`: another browser profile of the same account. */
@@ -58,11 +60,11 @@ export async function start(account: string, profile = account): Promise<Person>
   const api = new Api(new Http(server.fetchAs(account)));
   const { clock } = server;
   const renames: string[] = [];
-  const standing = { holds: true, asked: 0 };
+  const accountCheck = { valid: true, count: 0 };
   const accountParts = {
     confirm: async () => {
-      standing.asked += 1;
-      return standing.holds;
+      accountCheck.count += 1;
+      return accountCheck.valid;
     },
     renamed: (username: string) => void renames.push(username),
     replacingCookie: <T>(request: () => Promise<T>) => request(),
@@ -73,15 +75,17 @@ export async function start(account: string, profile = account): Promise<Person>
   running.push(messenger);
   messenger.start();
   await until(() => expect(messenger.connection.value.kind).toBe("online"));
-  return { messenger, archive, renames, standing };
+  return { messenger, archive, renames, accountCheck };
 }
 
 export async function openWith({ messenger }: Person, peer: string): Promise<void> {
   await messenger.open(peer);
 }
 
-export const lines = ({ messenger }: Person): readonly Line[] => messenger.thread.value?.lines ?? [];
-export const texts = (person: Person) => lines(person).flatMap((line) => (line.kind === "text" ? [line.text] : []));
+export const lines = ({ messenger }: Person): readonly Line[] =>
+  messenger.conversation.value?.lines ?? [];
+export const texts = (person: Person) =>
+  lines(person).flatMap((line) => (line.kind === "text" ? [line.text] : []));
 export const notices = (person: Person) =>
   lines(person).flatMap((line) => (line.kind === "notice" ? [line.notice] : []));
 export const problems = (person: Person) =>

@@ -4,16 +4,19 @@ import { Presence } from "./presence";
 
 const user = (account_id: string, username: string) => ({ account_id, username });
 
-test("the lobby holds each account once, under the name it has now", () => {
+test("the lobby lists each account once, under its current name", () => {
   const presence = new Presence("ada", new TestClock());
-  presence.take({ kind: "lobby", users: [user("ada", "ada"), user("b", "bob"), user("c", "cleo")] });
-  presence.take({ kind: "lobby_change", user: user("b", "robert"), present: true });
+  presence.apply({
+    kind: "lobby",
+    users: [user("ada", "ada"), user("b", "bob"), user("c", "cleo")],
+  });
+  presence.apply({ kind: "lobby_change", user: user("b", "robert"), present: true });
   expect(presence.lobby.value).toEqual([user("c", "cleo"), user("b", "robert")]);
-  // Another account with the name that became free is another person.
-  presence.take({ kind: "lobby_change", user: user("m", "bob"), present: true });
+  // Another account that takes the freed name is a different person.
+  presence.apply({ kind: "lobby_change", user: user("m", "bob"), present: true });
   expect(presence.lobby.value).toEqual([user("m", "bob"), user("c", "cleo"), user("b", "robert")]);
-  presence.take({ kind: "lobby_change", user: user("b", "bob"), present: false });
+  presence.apply({ kind: "lobby_change", user: user("b", "bob"), present: false });
   expect(presence.lobby.value).toEqual([user("m", "bob"), user("c", "cleo")]);
-  presence.take({ kind: "lobby_change", user: user("ada", "adele"), present: true });
+  presence.apply({ kind: "lobby_change", user: user("ada", "adele"), present: true });
   expect(presence.lobby.value).toEqual([user("m", "bob"), user("c", "cleo")]);
 });

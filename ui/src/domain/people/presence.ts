@@ -1,14 +1,14 @@
-// Who is here now, and who is typing. Nothing of it is kept.
+// Who is online and who is typing. Not stored.
 
 import type { AccountId, ConversationId, Notice, User } from "../../protocol/wire";
 import { Cell } from "../observable";
 import type { Clock } from "../ports";
 
-/** A typing notice is good for so long. */
-const TYPING = 5_000;
+/** How long a typing notice is shown. */
+const TYPING_TIMEOUT = 5_000;
 
 export class Presence {
-  /** Everyone in the lobby but oneself, by name; undefined until the server told. */
+  /** Everyone else in the lobby, sorted by name; undefined until the server sends it. */
   readonly lobby = new Cell<readonly User[] | undefined>(undefined);
   readonly online = new Cell<ReadonlySet<AccountId>>(new Set());
   readonly typing = new Cell<ReadonlySet<ConversationId>>(new Set());
@@ -21,12 +21,14 @@ export class Presence {
     this.#clock = clock;
   }
 
-  take(notice: Notice): void {
+  apply(notice: Notice): void {
     switch (notice.kind) {
       case "lobby":
         return this.#setLobby(notice.users);
       case "lobby_change": {
-        const others = (this.lobby.value ?? []).filter((user) => user.account_id !== notice.user.account_id);
+        const others = (this.lobby.value ?? []).filter(
+          (user) => user.account_id !== notice.user.account_id,
+        );
         return this.#setLobby(notice.present ? [...others, notice.user] : others);
       }
       case "presence":
@@ -42,14 +44,14 @@ export class Presence {
     }
   }
 
-  /** The connection is lost, so presence is unknown. */
+  /** Presence is unknown while the connection is down. */
   clear(): void {
     this.lobby.set(undefined);
     this.online.set(new Set());
     for (const conversation of [...this.#cancelTyping.keys()]) this.stopTyping(conversation);
   }
 
-  /** What was being typed has come. */
+  /** The message arrived. */
   stopTyping(conversation: ConversationId): void {
     this.#cancelTyping.get(conversation)?.();
     if (!this.#cancelTyping.delete(conversation)) return;
@@ -60,7 +62,7 @@ export class Presence {
     this.#cancelTyping.get(conversation)?.();
     this.#cancelTyping.set(
       conversation,
-      this.#clock.after(TYPING, () => this.stopTyping(conversation)),
+      this.#clock.after(TYPING_TIMEOUT, () => this.stopTyping(conversation)),
     );
     this.typing.set(new Set(this.#cancelTyping.keys()));
   }

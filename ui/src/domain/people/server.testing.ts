@@ -1,4 +1,5 @@
-// A server in memory for tests of the domain: accounts, inboxes and sockets, and the mischief a bad server could do.
+// An in-memory server for domain tests: accounts, inboxes and sockets, and the attacks of a
+// malicious server.
 
 import { TestClock } from "../../net/clock.testing";
 import type { SocketEvents } from "../../net";
@@ -14,7 +15,7 @@ import type {
 } from "../../protocol/wire";
 import { conversationOf } from "./records";
 
-interface Seat {
+interface Client {
   readonly account: string;
   readonly events: SocketEvents;
   device: string | undefined;
@@ -26,21 +27,21 @@ export class TestServer {
   readonly devices = new Map<string, Device[]>();
   readonly conversations = new Map<string, PrivateMessage[]>();
   readonly inboxes = new Map<string, InboxEvent[]>();
-  /** Every frame a client sent. */
+  /** Every frame sent by a client. */
   readonly frames: { account: string; request: Request }[] = [];
-  readonly #seats = new Set<Seat>();
-  /** Answers to `send` are lost while this is set, and the socket with them. */
+  readonly #clients = new Set<Client>();
+  /** While set, every `send` closes the socket without an answer. */
   loseAnswers = false;
-  /** Events do not come while this is set. */
+  /** While set, no events are sent. */
   holdEvents = false;
-  /** Refuses `send` for good. */
-  refuseSends = false;
-  /** Sockets close before they open. */
-  refuseUpgrades = false;
+  /** Rejects `send` permanently. */
+  rejectSends = false;
+  /** While set, sockets close before they open. */
+  rejectHandshakes = false;
   recovers = true;
   /** Devices that can never be registered again. */
   readonly removed = new Set<string>();
-  /** How often a device asked to be registered. */
+  /** Number of registration requests. */
   registrations = 0;
 
   join(account: string): void {
@@ -51,52 +52,68 @@ export class TestServer {
 
   fetchAs(account: string) {
     return async (path: string, init: RequestInit): Promise<Response> => {
-      const [, , what = "", id = "", more] = new URL(path, "https://test").pathname.split("/").map(decodeURIComponent);
+      const [, , what = "", id = "", more] = new URL(path, "https://test").pathname
+        .split("/")
+        .map(decodeURIComponent);
       if (what === "users") return this.#user(id);
-      if (what === "devices") return this.#register(account, id, JSON.parse(String(init.body)) as DeviceKeys);
+      if (what === "devices")
+        return this.#register(account, id, JSON.parse(String(init.body)) as DeviceKeys);
       if (what === "accounts" && more === "devices") {
-        return Response.json({ account_id: id, username: this.names.get(id), devices: this.devices.get(id) ?? [] });
+        return Response.json({
+          account_id: id,
+          username: this.names.get(id),
+          devices: this.devices.get(id) ?? [],
+        });
       }
-      if (what === "conversations" && id === "") return Response.json({ conversations: this.#listFor(account) });
-      if (what === "conversations") return Response.json({ messages: this.conversations.get(id) ?? [], more: false });
+      if (what === "conversations" && id === "")
+        return Response.json({ conversations: this.#listFor(account) });
+      if (what === "conversations")
+        return Response.json({ messages: this.conversations.get(id) ?? [], more: false });
       return Response.json({ type: "not-found", title: "Not found", status: 404 }, { status: 404 });
     };
   }
 
   socketAs(account: string) {
     return (events: SocketEvents) => {
-      const seat: Seat = { account, events, device: undefined };
-      this.#seats.add(seat);
-      queueMicrotask(() => (this.refuseUpgrades ? this.cut(account) : events.opened()));
+      const client: Client = { account, events, device: undefined };
+      this.#clients.add(client);
+      queueMicrotask(() => (this.rejectHandshakes ? this.cut(account) : events.opened()));
       return {
-        send: (text: string) => this.#receive(seat, JSON.parse(text) as ClientFrame),
-        close: () => void this.#seats.delete(seat),
+        send: (text: string) => this.#receive(client, JSON.parse(text) as ClientFrame),
+        close: () => void this.#clients.delete(client),
       };
     };
   }
 
-  /** Gives a name to an account, to whomever it belonged before, and tells whom a server tells. */
+  /**
+   * Gives a name to an account, even if another has it, and sends the events a server would send.
+   */
   rename(account: string, username: string): void {
     const previous = this.names.get(account);
     this.names.set(account, username);
-    const told = [...this.conversations.keys()].flatMap((id) => {
+    const inboxes = [...this.conversations.keys()].flatMap((id) => {
       const members = id.split(".");
       return members.includes(account) ? members : [];
     });
-    for (const inbox of new Set([account, ...told])) {
-      this.deliver(inbox, { kind: "renamed", account, username, ...(previous === undefined ? {} : { previous }) });
+    for (const inbox of new Set([account, ...inboxes])) {
+      this.deliver(inbox, {
+        kind: "renamed",
+        account,
+        username,
+        ...(previous === undefined ? {} : { previous }),
+      });
     }
   }
 
-  /** Ends every connection of this account, as a train tunnel would. */
+  /** Closes every connection of this account. */
   cut(account: string, code = 1006): void {
-    for (const seat of [...this.#seats].filter((candidate) => candidate.account === account)) {
-      this.#seats.delete(seat);
-      seat.events.closed(code);
+    for (const client of [...this.#clients].filter((candidate) => candidate.account === account)) {
+      this.#clients.delete(client);
+      client.events.closed(code);
     }
   }
 
-  /** Hands an event over, whatever it is. */
+  /** Delivers any event. */
   deliver(account: string, event: InboxEvent): void {
     this.inboxes.get(account)?.push(event);
     if (!this.holdEvents) this.#push(account);
@@ -105,63 +122,97 @@ export class TestServer {
   #push(account: string): void {
     const inbox = this.inboxes.get(account) ?? [];
     const event = inbox.at(-1);
-    for (const seat of this.#seats) {
-      if (seat.account === account && seat.device && event)
-        this.#send(seat, { type: "event", position: inbox.length, event });
+    for (const client of this.#clients) {
+      if (client.account === account && client.device && event)
+        this.#send(client, { type: "event", position: inbox.length, event });
     }
   }
 
-  #receive(seat: Seat, { id, do: request }: ClientFrame): void {
-    this.frames.push({ account: seat.account, request });
-    if (request.type === "hello") return this.#hello(seat, id, request);
-    if (request.type !== "send") return this.#send(seat, { type: "ok", id });
-    if (this.refuseSends) {
-      return this.#send(seat, { type: "err", id, code: "not-found", message: "nobody there", temporary: false });
+  #receive(client: Client, { id, do: request }: ClientFrame): void {
+    this.frames.push({ account: client.account, request });
+    if (request.type === "hello") return this.#hello(client, id, request);
+    if (request.type !== "send") return this.#send(client, { type: "ok", id });
+    if (this.rejectSends) {
+      return this.#send(client, {
+        type: "err",
+        id,
+        code: "not-found",
+        message: "no such account",
+        temporary: false,
+      });
     }
-    const message = this.#write(seat, request);
-    if (this.loseAnswers) return this.cut(seat.account);
+    const message = this.#write(client, request);
+    if (this.loseAnswers) return this.cut(client.account);
     const { conversation, seq, at } = message;
-    this.#send(seat, { type: "ok", id, sent: { conversation, seq, at } });
+    this.#send(client, { type: "ok", id, sent: { conversation, seq, at } });
   }
 
-  #hello(seat: Seat, id: number, { device, resume }: Extract<Request, { type: "hello" }>): void {
+  #hello(
+    client: Client,
+    id: number,
+    { device, resume }: Extract<Request, { type: "hello" }>,
+  ): void {
     if (this.removed.has(device)) {
-      return this.#send(seat, { type: "err", id, code: "unknown-device", message: "no", temporary: false });
+      return this.#send(client, {
+        type: "err",
+        id,
+        code: "unknown-device",
+        message: "no",
+        temporary: false,
+      });
     }
-    seat.device = device;
-    const inbox = this.inboxes.get(seat.account) ?? [];
+    client.device = device;
+    const inbox = this.inboxes.get(client.account) ?? [];
     const recovered = resume !== undefined && this.recovers;
     const limits = { max_frame: 65536, max_devices: 8, max_watched: 500, ping_seconds: 25 };
-    this.#send(seat, {
+    this.#send(client, {
       type: "welcome",
       id,
       connection: "c",
-      account: seat.account,
+      account: client.account,
       resume: inbox.length,
       recovered,
       limits,
     });
     if (!recovered) return;
-    inbox.slice(resume).forEach((event, at) => this.#send(seat, { type: "event", position: resume + at + 1, event }));
+    inbox
+      .slice(resume)
+      .forEach((event, at) =>
+        this.#send(client, { type: "event", position: resume + at + 1, event }),
+      );
   }
 
-  #write(seat: Seat, { to, cid, envelope }: { to: string; cid: string; envelope: Envelope }): PrivateMessage {
-    const conversation = conversationOf(seat.account, to);
+  #write(
+    client: Client,
+    { to, cid, envelope }: { to: string; cid: string; envelope: Envelope },
+  ): PrivateMessage {
+    const conversation = conversationOf(client.account, to);
     const messages = this.conversations.get(conversation) ?? [];
     this.conversations.set(conversation, messages);
-    const known = messages.find((message) => message.cid === cid && message.sender === seat.account);
+    const known = messages.find(
+      (message) => message.cid === cid && message.sender === client.account,
+    );
     if (known) return known;
     const at = new Date(this.clock.now() + messages.length).toISOString();
     const seq = messages.length + 1;
-    const message = { conversation, seq, cid, sender: seat.account, device: seat.device ?? "", at, envelope };
+    const message = {
+      conversation,
+      seq,
+      cid,
+      sender: client.account,
+      device: client.device ?? "",
+      at,
+      envelope,
+    };
     messages.push(message);
-    this.deliver(seat.account, { kind: "message", ...message });
+    this.deliver(client.account, { kind: "message", ...message });
     this.deliver(to, { kind: "message", ...message });
     return message;
   }
 
   #user(username: string): Response {
-    const [account, name] = [...this.names].find(([, name]) => name === username.toLowerCase()) ?? [];
+    const [account, name] =
+      [...this.names].find(([, name]) => name === username.toLowerCase()) ?? [];
     if (account !== undefined) return Response.json({ account_id: account, username: name });
     return Response.json({ type: "not-found", title: "Not found", status: 404 }, { status: 404 });
   }
@@ -169,10 +220,14 @@ export class TestServer {
   #register(account: string, device: string, keys: DeviceKeys): Response {
     this.registrations += 1;
     if (this.removed.has(device)) {
-      return Response.json({ type: "device-removed", title: "Removed", status: 410 }, { status: 410 });
+      return Response.json(
+        { type: "device-removed", title: "Removed", status: 410 },
+        { status: 410 },
+      );
     }
     const devices = this.devices.get(account) ?? [];
-    if (!devices.some((known) => known.device === device)) devices.push({ device, ...keys, created_at: "" });
+    if (!devices.some((known) => known.device === device))
+      devices.push({ device, ...keys, created_at: "" });
     return new Response(null, { status: 204 });
   }
 
@@ -192,9 +247,9 @@ export class TestServer {
     });
   }
 
-  #send(seat: Seat, frame: ServerFrame): void {
+  #send(client: Client, frame: ServerFrame): void {
     queueMicrotask(() => {
-      if (this.#seats.has(seat)) seat.events.message(JSON.stringify(frame));
+      if (this.#clients.has(client)) client.events.message(JSON.stringify(frame));
     });
   }
 }

@@ -4,8 +4,10 @@ import { parseMarkdown } from "./parse";
 const text = (content: string) => ({ kind: "text", text: content });
 const paragraph = (...children: unknown[]) => ({ kind: "paragraph", children });
 
-test("blocks and what stands in them", () => {
-  expect(parseMarkdown("# Title\n\nSome **bold** and `code`.\n\n```rust\nfn main() {}\n```\n\n---")).toEqual([
+test("blocks and inline content", () => {
+  expect(
+    parseMarkdown("# Title\n\nSome **bold** and `code`.\n\n```rust\nfn main() {}\n```\n\n---"),
+  ).toEqual([
     { kind: "heading", level: 1, children: [text("Title")] },
     paragraph(
       text("Some "),
@@ -19,8 +21,10 @@ test("blocks and what stands in them", () => {
   ]);
 });
 
-test("lists keep their numbers and ticks", () => {
-  expect(parseMarkdown("3. three\n4. four")).toMatchObject([{ kind: "list", ordered: true, start: 3 }]);
+test("lists keep their numbers and checkboxes", () => {
+  expect(parseMarkdown("3. three\n4. four")).toMatchObject([
+    { kind: "list", ordered: true, start: 3 },
+  ]);
   expect(parseMarkdown("- [x] done\n- [ ] open")).toMatchObject([
     { kind: "list", ordered: false, items: [{ checked: true }, { checked: false }] },
   ]);
@@ -33,20 +37,28 @@ test("a table has a head and rows", () => {
 });
 
 test("HTML stays text", () => {
-  for (const html of ["<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "a <b onclick=x>b</b>"]) {
+  for (const html of [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "a <b onclick=x>b</b>",
+  ]) {
     const flat = JSON.stringify(parseMarkdown(html));
     expect(flat).not.toContain('"kind":"html"');
     expect(flat).toContain(JSON.stringify(html.slice(0, 2)).slice(1, -1));
   }
 });
 
-test("a picture is a link, never loaded", () => {
+test("an image becomes a link and is never loaded", () => {
   expect(parseMarkdown("![A cat](https://evil.example/cat.png)")).toEqual([
-    paragraph({ kind: "link", href: "https://evil.example/cat.png", children: [text("Picture: A cat")] }),
+    paragraph({
+      kind: "link",
+      href: "https://evil.example/cat.png",
+      children: [text("Image: A cat")],
+    }),
   ]);
 });
 
-test("only links to the web and to mailboxes are links", () => {
+test("only http, https and mailto links are links", () => {
   for (const href of [
     "javascript:alert(1)",
     "JaVaScRiPt:alert(1)",
@@ -58,11 +70,13 @@ test("only links to the web and to mailboxes are links", () => {
     expect(JSON.stringify(parseMarkdown(`[click](${href})`)), href).not.toContain('"kind":"link"');
   }
   for (const href of ["https://example.org", "http://example.org", "mailto:ada@example.org"]) {
-    expect(parseMarkdown(`[click](${href})`)).toEqual([paragraph({ kind: "link", href, children: [text("click")] })]);
+    expect(parseMarkdown(`[click](${href})`)).toEqual([
+      paragraph({ kind: "link", href, children: [text("click")] }),
+    ]);
   }
 });
 
-test("half a text, as it streams in, is drawn as far as it goes", () => {
+test("partial text is rendered while it streams in", () => {
   const whole = "Some **bold** text\n\n```js\nlet x = 1;\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |";
   for (let length = 0; length <= whole.length; length += 1) {
     expect(() => parseMarkdown(whole.slice(0, length)), `${length}`).not.toThrow();
@@ -70,6 +84,6 @@ test("half a text, as it streams in, is drawn as far as it goes", () => {
   expect(parseMarkdown("```js\nlet x")).toEqual([{ kind: "code", language: "js", text: "let x" }]);
 });
 
-test("entities are the letters they stand for", () => {
+test("HTML entities are decoded", () => {
   expect(parseMarkdown("a &amp; b &lt;c&gt;")).toEqual([paragraph(text("a & b <c>"))]);
 });

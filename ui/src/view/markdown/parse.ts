@@ -1,4 +1,4 @@
-// Markdown to a tree of plain data. Nothing here becomes HTML: components draw it, so there is nothing to sanitise.
+// Parses Markdown into plain data. Components render it, so there is no HTML to sanitise.
 
 import { type Token, type Tokens, lexer } from "marked";
 
@@ -14,8 +14,17 @@ export type Block =
   | { readonly kind: "heading"; readonly level: number; readonly children: readonly Inline[] }
   | { readonly kind: "code"; readonly language: string; readonly text: string }
   | { readonly kind: "quote"; readonly children: readonly Block[] }
-  | { readonly kind: "list"; readonly ordered: boolean; readonly start: number; readonly items: readonly ListItem[] }
-  | { readonly kind: "table"; readonly head: readonly Cell[]; readonly rows: readonly (readonly Cell[])[] }
+  | {
+      readonly kind: "list";
+      readonly ordered: boolean;
+      readonly start: number;
+      readonly items: readonly ListItem[];
+    }
+  | {
+      readonly kind: "table";
+      readonly head: readonly Cell[];
+      readonly rows: readonly (readonly Cell[])[];
+    }
   | { readonly kind: "rule" };
 
 export interface ListItem {
@@ -40,9 +49,17 @@ function block(token: Tokens.Generic): Block | undefined {
     case "checkbox":
       return undefined;
     case "heading":
-      return { kind: "heading", level: (token as Tokens.Heading).depth, children: inlines(token.tokens) };
+      return {
+        kind: "heading",
+        level: (token as Tokens.Heading).depth,
+        children: inlines(token.tokens),
+      };
     case "code":
-      return { kind: "code", language: language((token as Tokens.Code).lang), text: (token as Tokens.Code).text };
+      return {
+        kind: "code",
+        language: language((token as Tokens.Code).lang),
+        text: (token as Tokens.Code).text,
+      };
     case "blockquote":
       return { kind: "quote", children: blocks(token.tokens ?? []) };
     case "list":
@@ -52,7 +69,10 @@ function block(token: Tokens.Generic): Block | undefined {
     case "hr":
       return { kind: "rule" };
     default:
-      return { kind: "paragraph", children: token.tokens ? inlines(token.tokens) : [plain(token.raw.trim())] };
+      return {
+        kind: "paragraph",
+        children: token.tokens ? inlines(token.tokens) : [plain(token.raw.trim())],
+      };
   }
 }
 
@@ -98,27 +118,40 @@ function inline(token: Tokens.Generic): Inline | undefined {
   }
 }
 
-/** Only links to the web and to a mailbox; anything else is shown as the text it is. */
+/** Only http, https and mailto links. Everything else is shown as text. */
 function link({ href, tokens, raw }: Tokens.Link): Inline {
   return isSafe(href) ? { kind: "link", href, children: inlines(tokens) } : plain(raw);
 }
 
-/** A remote picture is never loaded: it would tell its server who reads. A link stands in for it. */
+/**
+ * Remote images are never loaded, because that would reveal the reader to their server. They become
+ * links.
+ */
 function image({ href, text, raw }: Tokens.Image): Inline {
   if (!isSafe(href)) return plain(raw);
-  return { kind: "link", href, children: [plain(text === "" ? "Picture" : `Picture: ${text}`)] };
+  return { kind: "link", href, children: [plain(text === "" ? "Image" : `Image: ${text}`)] };
 }
 
 function isSafe(href: string): boolean {
   return /^(https?:\/\/|mailto:)/i.test(href);
 }
 
-const ENTITIES: Record<string, string> = { amp: "&", lt: "<", gt: ">", quot: '"', "#39": "'", nbsp: "\u00a0" };
+const ENTITIES: Record<string, string> = {
+  amp: "&",
+  lt: "<",
+  gt: ">",
+  quot: '"',
+  "#39": "'",
+  nbsp: "\u00a0",
+};
 
 function plain(text: string): Inline {
   return {
     kind: "text",
-    text: text.replace(/&(amp|lt|gt|quot|#39|nbsp);/g, (all, name: string) => ENTITIES[name] ?? all),
+    text: text.replace(
+      /&(amp|lt|gt|quot|#39|nbsp);/g,
+      (all, name: string) => ENTITIES[name] ?? all,
+    ),
   };
 }
 

@@ -1,13 +1,30 @@
-// Taking in what the server relays: who sent it is proved, its place in the sender's chain is checked, and only then
-// is it opened. What is refused leaves a mark, never a text.
+// Receives messages that the server relays: verifies the sender, checks the position in the
+// sender's chain, then decrypts. A rejected message leaves an error in the conversation, never a
+// text.
 
-import { type Content, type OwnKeys, RefusedError, START, type Step, follow, lock, open, verify } from "../../crypto";
+import {
+  type Content,
+  type OwnKeys,
+  RejectedError,
+  START,
+  type Step,
+  follow,
+  lock,
+  open,
+  verify,
+} from "../../crypto";
 import type { AccountId, PrivateMessage } from "../../protocol/wire";
 import type { Archive, Change } from "../ports";
 import type { Directory } from "./directory";
-import { type MessageProblem, type MessageRecord, type Warning, messageId, peerOf } from "./records";
+import {
+  type MessageProblem,
+  type MessageRecord,
+  type Warning,
+  messageId,
+  peerOf,
+} from "./records";
 
-export interface IntakeParts {
+export interface ReceiveParts {
   readonly archive: Archive;
   readonly directory: Directory;
   readonly me: AccountId;
@@ -18,19 +35,20 @@ type Opened =
   | { readonly kind: "content"; readonly content: Content; readonly warnings: readonly Warning[] }
   | { readonly kind: "problem"; readonly problem: MessageProblem };
 
-/** The changes that this message brings; empty when it is known or concerns no one here. */
-export async function takeIn(parts: IntakeParts, message: PrivateMessage): Promise<Change[]> {
+/** Changes to apply for a message; empty if it is known or not for this account. */
+export async function receive(parts: ReceiveParts, message: PrivateMessage): Promise<Change[]> {
   const { archive, me, keys } = parts;
   const peer = peerOf(message.conversation, me);
   if (peer === undefined || (message.sender !== me && message.sender !== peer)) return [];
   const id = messageId(message.sender, message.cid);
   const known = await archive.get("messages", [message.conversation, id]);
   if (known) {
-    const confirmed = message.sender === me && message.device === keys.device && known.order !== message.seq;
+    const confirmed =
+      message.sender === me && message.device === keys.device && known.order !== message.seq;
     return confirmed ? confirm(known, message.seq, message.at, message.cid) : [];
   }
   const changes: Change[] = [];
-  const opened = await prove(parts, message, changes);
+  const opened = await verifyAndOpen(parts, message, changes);
   const { conversation, sender, device, at } = message;
   const record: MessageRecord = {
     conversation,
@@ -44,7 +62,7 @@ export async function takeIn(parts: IntakeParts, message: PrivateMessage): Promi
   return [...changes, { table: "messages", put: record }];
 }
 
-/** A message of this device has its place now, and leaves the outbox. */
+/** The server assigned a `seq` to a message of this device, so it leaves the outbox. */
 export function confirm(record: MessageRecord, seq: number, at: string, cid: string): Change[] {
   return [
     { table: "messages", put: { ...record, order: seq, at } },
@@ -52,7 +70,11 @@ export function confirm(record: MessageRecord, seq: number, at: string, cid: str
   ];
 }
 
-async function prove(parts: IntakeParts, message: PrivateMessage, changes: Change[]): Promise<Opened> {
+async function verifyAndOpen(
+  parts: ReceiveParts,
+  message: PrivateMessage,
+  changes: Change[],
+): Promise<Opened> {
   const { archive, directory, me, keys } = parts;
   const { conversation, sender, device } = message;
   const identity = await directory.device(sender, device);
@@ -74,13 +96,13 @@ async function prove(parts: IntakeParts, message: PrivateMessage, changes: Chang
       warnings: await warnings(parts, conversation, step, verified.header.recipients),
     };
   } catch (error) {
-    if (error instanceof RefusedError) return { kind: "problem", problem: error.reason };
+    if (error instanceof RejectedError) return { kind: "problem", problem: error.reason };
     throw error;
   }
 }
 
 async function warnings(
-  { directory, me }: IntakeParts,
+  { directory, me }: ReceiveParts,
   conversation: string,
   step: Step,
   recipients: readonly { account: AccountId; device: string; fingerprint: Uint8Array }[],

@@ -1,11 +1,11 @@
-// One conversation with the assistant: its messages, and the answer that is being written.
+// One chat session with the assistant: its messages, and the answer that is streaming.
 
 import { type Api, type Clock, type Http, ProblemError, readRun, type RunSource } from "../../net";
 import type { RunEvent, RunId, SessionId } from "../../protocol/wire";
 import { Cell } from "../observable";
 import { type Trouble, troubleOf, troubleOfProblem } from "../problems";
 
-export interface Turn {
+export interface ChatMessage {
   readonly id: string;
   readonly role: "user" | "assistant";
   readonly content: string;
@@ -15,38 +15,43 @@ export interface Turn {
   readonly trouble?: Trouble;
 }
 
-export interface DialogueState {
+export interface ChatSessionState {
   readonly session: SessionId;
   readonly phase: "loading" | "ready" | "unreachable";
-  readonly turns: readonly Turn[];
-  /** The connection of the answer that is being written was lost and is being restored. */
+  readonly messages: readonly ChatMessage[];
+  /** The connection was lost during an answer and is being restored. */
   readonly interrupted: boolean;
   readonly trouble?: Trouble;
 }
 
-export interface DialogueParts {
+export interface ChatSessionParts {
   readonly api: Api;
   readonly http: Http;
   readonly clock: Clock;
   readonly random: () => number;
   readonly newId: () => string;
-  /** Makes the account that asks, where there is none. */
+  /** Creates the account if there is none. */
   readonly ready: () => Promise<unknown>;
-  /** The session list has something new. */
+  /** The session list is out of date. */
   readonly changed: () => void;
   readonly titled: (session: SessionId, title: string) => void;
 }
 
-export class Dialogue {
-  readonly state: Cell<DialogueState>;
-  readonly #parts: DialogueParts;
+export class ChatSession {
+  readonly state: Cell<ChatSessionState>;
+  readonly #parts: ChatSessionParts;
   #abort: AbortController | undefined;
   #run: RunId | undefined;
-  #stopWanted = false;
+  #stopRequested = false;
 
-  constructor(parts: DialogueParts, session: SessionId) {
+  constructor(parts: ChatSessionParts, session: SessionId) {
     this.#parts = parts;
-    this.state = new Cell<DialogueState>({ session, phase: "loading", turns: [], interrupted: false });
+    this.state = new Cell<ChatSessionState>({
+      session,
+      phase: "loading",
+      messages: [],
+      interrupted: false,
+    });
   }
 
   get session(): SessionId {
@@ -57,12 +62,12 @@ export class Dialogue {
     return this.#abort !== undefined;
   }
 
-  /** A session that nobody wrote to yet. */
+  /** Starts a session without history. */
   begin(): void {
     this.#change({ phase: "ready" });
   }
 
-  /** Reads the history, and goes on with an answer that is still being written. */
+  /** Loads the history, and continues an answer that is still streaming. */
   async load(): Promise<void> {
     this.#change({ phase: "loading" });
     try {
@@ -70,10 +75,12 @@ export class Dialogue {
         this.#parts.api.session(this.session),
         this.#parts.api.history(this.session),
       ]);
-      const turns = history.messages.map(({ id, role, content, created_at: at }): Turn => {
-        return { id, role, content, at, reasoning: "", state: "done" };
-      });
-      this.#change({ phase: "ready", turns, interrupted: false });
+      const messages = history.messages.map(
+        ({ id, role, content, created_at: at }): ChatMessage => {
+          return { id, role, content, at, reasoning: "", state: "done" };
+        },
+      );
+      this.#change({ phase: "ready", messages, interrupted: false });
       if (info.active_run !== undefined) await this.#read({ kind: "run", run: info.active_run });
     } catch (error) {
       if (error instanceof ProblemError && error.status === 404) return this.begin();
@@ -83,29 +90,38 @@ export class Dialogue {
 
   async ask(message: string, model: string | undefined): Promise<void> {
     if (this.writing) return;
-    const question = this.#turn("user", message, "done");
-    this.#change({ turns: [...this.state.value.turns.filter((turn) => turn.state !== "failed"), question] });
-    const request = { session_id: this.session, message, ...(model === undefined ? {} : { model }) };
+    const question = this.#message("user", message, "done");
+    this.#change({
+      messages: [
+        ...this.state.value.messages.filter((message) => message.state !== "failed"),
+        question,
+      ],
+    });
+    const request = {
+      session_id: this.session,
+      message,
+      ...(model === undefined ? {} : { model }),
+    };
     await this.#read({ kind: "ask", request, key: this.#parts.newId(), ready: this.#parts.ready });
   }
 
-  /** Asks the last question once more. */
+  /** Asks the last question again. */
   async retry(model: string | undefined): Promise<void> {
-    const { turns } = this.state.value;
-    const at = turns.findLastIndex((turn) => turn.role === "user");
-    const question = turns[at];
+    const { messages } = this.state.value;
+    const at = messages.findLastIndex((message) => message.role === "user");
+    const question = messages[at];
     if (!question || this.writing) return;
-    this.#change({ turns: turns.slice(0, at) });
+    this.#change({ messages: messages.slice(0, at) });
     await this.ask(question.content, model);
   }
 
   async stop(): Promise<void> {
-    this.#stopWanted = true;
+    this.#stopRequested = true;
     if (this.#run === undefined) return;
     await this.#parts.api.stopRun(this.#run).catch(() => undefined);
   }
 
-  /** Stops reading, not the answer: it goes on and is there when somebody comes back. */
+  /** Stops reading. The answer continues on the server and is there on the next visit. */
   leave(): void {
     this.#abort?.abort();
   }
@@ -114,9 +130,9 @@ export class Dialogue {
     const abort = new AbortController();
     this.#abort = abort;
     this.#run = source.kind === "run" ? source.run : undefined;
-    this.#stopWanted = false;
-    const writing = this.#turn("assistant", "", "writing");
-    this.#change({ turns: [...this.state.value.turns, writing] });
+    this.#stopRequested = false;
+    const writing = this.#message("assistant", "", "writing");
+    this.#change({ messages: [...this.state.value.messages, writing] });
     const listener = {
       event: (event: RunEvent) => this.#event(event),
       interrupted: (interrupted: boolean) => this.#change({ interrupted }),
@@ -126,7 +142,7 @@ export class Dialogue {
       this.#abort = undefined;
       if (end === "gone") await this.load();
     } catch (error) {
-      this.#last({ state: "failed", trouble: troubleOf(error) });
+      this.#updateLast({ state: "failed", trouble: troubleOf(error) });
     } finally {
       if (this.#abort === abort) this.#abort = undefined;
       if (!abort.signal.aborted) {
@@ -141,38 +157,47 @@ export class Dialogue {
       case "run.started":
         this.#run = event.data.run_id;
         this.#parts.changed();
-        if (this.#stopWanted) void this.stop();
+        if (this.#stopRequested) void this.stop();
         return;
       case "text.delta":
-        return this.#last({ content: (this.state.value.turns.at(-1)?.content ?? "") + event.data.text });
+        return this.#updateLast({
+          content: (this.state.value.messages.at(-1)?.content ?? "") + event.data.text,
+        });
       case "reasoning.delta":
-        return this.#last({ reasoning: (this.state.value.turns.at(-1)?.reasoning ?? "") + event.data.text });
+        return this.#updateLast({
+          reasoning: (this.state.value.messages.at(-1)?.reasoning ?? "") + event.data.text,
+        });
       case "title":
         return this.#parts.titled(this.session, event.data.title);
       case "run.completed":
       case "run.stopped": {
         const { id, content, created_at: at } = event.data.message;
-        return this.#last({ id, content, at, state: event.event === "run.stopped" ? "stopped" : "done" });
+        return this.#updateLast({
+          id,
+          content,
+          at,
+          state: event.event === "run.stopped" ? "stopped" : "done",
+        });
       }
       case "run.failed":
-        return this.#last({ state: "failed", trouble: troubleOfProblem(event.data) });
+        return this.#updateLast({ state: "failed", trouble: troubleOfProblem(event.data) });
       default:
         return;
     }
   }
 
-  #turn(role: Turn["role"], content: string, state: Turn["state"]): Turn {
+  #message(role: ChatMessage["role"], content: string, state: ChatMessage["state"]): ChatMessage {
     const at = new Date(this.#parts.clock.now()).toISOString();
     return { id: this.#parts.newId(), role, content, reasoning: "", at, state };
   }
 
-  #last(change: Partial<Turn>): void {
-    const { turns } = this.state.value;
-    const last = turns.at(-1);
-    if (last) this.#change({ turns: [...turns.slice(0, -1), { ...last, ...change }] });
+  #updateLast(change: Partial<ChatMessage>): void {
+    const { messages } = this.state.value;
+    const last = messages.at(-1);
+    if (last) this.#change({ messages: [...messages.slice(0, -1), { ...last, ...change }] });
   }
 
-  #change(change: Partial<DialogueState>): void {
+  #change(change: Partial<ChatSessionState>): void {
     this.state.update((state) => ({ ...state, ...change }));
   }
 }

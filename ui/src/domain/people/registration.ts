@@ -1,16 +1,16 @@
-// Telling the server this device's public keys, once; a refusal that another attempt would not mend is kept for show.
+// Registers this device's public keys with the server. A permanent rejection is kept for display.
 
 import { type OwnKeys, publicKeys } from "../../crypto";
 import { type Api, ProblemError } from "../../net";
 import { Cell } from "../observable";
 import { type Trouble, troubleOf } from "../problems";
 
-export class Enrolment {
+export class Registration {
   readonly trouble = new Cell<Trouble | undefined>(undefined);
   readonly #api: Api;
   readonly #keys: OwnKeys;
   #done = false;
-  /** The server will never take this device again: it is not asked a second time. */
+  /** The server rejects this device permanently, so no further request is sent. */
   #removed: ProblemError | undefined;
 
   constructor(api: Api, keys: OwnKeys) {
@@ -18,19 +18,20 @@ export class Enrolment {
     this.#keys = keys;
   }
 
-  /** The server does not know this device (any more). */
+  /** The server does not know this device, so register it again. */
   forget(): void {
     this.#done = false;
   }
 
-  /** True when it was just done. */
+  /** True if the device was registered by this call. */
   async ensure(): Promise<boolean> {
     if (this.#removed) throw this.#removed;
     if (this.#done) return false;
     try {
       await this.#api.registerDevice(this.#keys.device, await publicKeys(this.#keys));
     } catch (error) {
-      if (error instanceof ProblemError && error.problem.type === "device-removed") this.#removed = error;
+      if (error instanceof ProblemError && error.problem.type === "device-removed")
+        this.#removed = error;
       if (error instanceof ProblemError && error.status < 500 && error.status !== 429) {
         this.trouble.set(troubleOf(error));
       }

@@ -1,4 +1,4 @@
-// One conversation as it is shown: locked lines of the archive, opened, with how far each has come.
+// A conversation as the view shows it: decrypted lines with their delivery state.
 
 import { type OwnKeys, unlock } from "../../crypto";
 import type { ConversationId } from "../../protocol/wire";
@@ -27,11 +27,11 @@ export type Line = { readonly id: string; readonly at: string; readonly mine: bo
   | Notice
 );
 
-export interface Thread {
-  readonly conversation: ConversationRecord;
+export interface Conversation {
+  readonly record: ConversationRecord;
   readonly lines: readonly Line[];
   readonly more: boolean;
-  /** Another person whom this device knows, or knew, by this person's name. */
+  /** Another contact who is, or was, known by this person's name on this device. */
   readonly namesake: ConversationRecord | undefined;
 }
 
@@ -43,11 +43,11 @@ export interface Summary {
 
 const SUMMARY_DEPTH = 50;
 
-export class Reading {
+export class ConversationReader {
   readonly #archive: Archive;
   readonly #keys: OwnKeys;
   readonly #me: string;
-  /** Opened texts, by place: opening again after every change would be a waste. */
+  /** Cache of decrypted texts by context. */
   readonly #opened = new Map<string, string>();
 
   constructor(archive: Archive, keys: OwnKeys, me: string) {
@@ -56,13 +56,13 @@ export class Reading {
     this.#me = me;
   }
 
-  async thread(id: ConversationId, limit: number): Promise<Thread | undefined> {
+  async conversation(id: ConversationId, limit: number): Promise<Conversation | undefined> {
     const conversation = await this.#archive.get("conversations", id);
     if (!conversation) return undefined;
     const records = await this.#archive.latest(id, limit);
     const lines = await Promise.all(records.map((record) => this.#line(record, conversation)));
     const namesake = namesakeOf(conversation, await this.#archive.all("conversations"));
-    return { conversation, lines, more: records.length === limit, namesake };
+    return { record: conversation, lines, more: records.length === limit, namesake };
   }
 
   async summary(conversation: ConversationRecord): Promise<Summary> {
@@ -70,7 +70,9 @@ export class Reading {
     const last = records.findLast((record) => record.body.kind === "text");
     const preview = last ? await this.#text(last) : "";
     const isUnread = (record: MessageRecord) =>
-      record.sender !== this.#me && record.body.kind !== "notice" && record.order > conversation.readUpto;
+      record.sender !== this.#me &&
+      record.body.kind !== "notice" &&
+      record.order > conversation.readUpto;
     return { conversation, preview, unread: records.filter(isUnread).length };
   }
 
@@ -80,14 +82,24 @@ export class Reading {
     if (body.kind !== "text") return { ...common, ...body };
     const delivery = deliveryOf(record, conversation);
     const text = await this.#text(record);
-    return { ...common, kind: "text", text, warnings: body.warnings, delivery, failed: record.failed };
+    return {
+      ...common,
+      kind: "text",
+      text,
+      warnings: body.warnings,
+      delivery,
+      failed: record.failed,
+    };
   }
 
   async #text(record: MessageRecord): Promise<string> {
     if (record.body.kind !== "text") return "";
-    const place = `${record.conversation}/${record.id}`;
-    const text = this.#opened.get(place) ?? (await unlock(this.#keys.history, place, record.body.locked)) ?? "";
-    this.#opened.set(place, text);
+    const context = `${record.conversation}/${record.id}`;
+    const text =
+      this.#opened.get(context) ??
+      (await unlock(this.#keys.history, context, record.body.locked)) ??
+      "";
+    this.#opened.set(context, text);
     return text;
   }
 }

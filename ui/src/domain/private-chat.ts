@@ -1,18 +1,18 @@
-// Whether private chat runs in this page: it needs a username, and only one page of a browser profile runs it.
+// Lifecycle of the private chat in this tab: it needs a username and the tab lock.
 
 import type { Api, OpenSocket } from "../net";
 import type { DeviceId, Me } from "../protocol/wire";
 import { Cell } from "./observable";
 import type { Account } from "./account";
 import { Messenger } from "./people/messenger";
-import type { Archives, Clock, Turn } from "./ports";
+import type { Archives, Clock, TabLock } from "./ports";
 import { type Trouble, troubleOf } from "./problems";
 
 export type PrivateState =
   | { readonly kind: "nameless" }
   | { readonly kind: "starting" }
-  /** Another page of this browser profile runs it. */
-  | { readonly kind: "elsewhere" }
+  /** Another tab of this browser profile runs it. */
+  | { readonly kind: "other-tab" }
   | { readonly kind: "running"; readonly messenger: Messenger }
   | { readonly kind: "broken"; readonly trouble: Trouble };
 
@@ -23,49 +23,49 @@ export interface PrivateParts {
   readonly clock: Clock;
   readonly random: () => number;
   readonly openSocket: OpenSocket;
-  readonly turn: Turn;
+  readonly tabLock: TabLock;
 }
 
 export class PrivateChat {
   readonly state = new Cell<PrivateState>({ kind: "nameless" });
   readonly #parts: PrivateParts;
-  /** Tells a start that was overtaken by a stop. */
+  /** Identifies the latest start, so that a stop cancels it. */
   #attempt = 0;
 
   constructor(parts: PrivateParts) {
     this.#parts = parts;
   }
 
-  /** The account was found, or has changed: starts what is not there yet. */
+  /** Called when the account is loaded or changes. Starts the private chat if it is not running. */
   async follow(me: Me): Promise<void> {
     const state = this.state.value;
     if (state.kind === "running" && state.messenger.me !== me.account_id) await this.stop();
     if (this.state.value.kind === "nameless") await this.start(me);
   }
 
-  /** Starts when there is a username. `insist` takes the turn from another page. */
-  async start(me: Me, insist = false): Promise<void> {
+  /** Starts if there is a username. `takeOver` takes the tab lock from another tab. */
+  async start(me: Me, takeOver = false): Promise<void> {
     if (me.username === undefined) return this.state.set({ kind: "nameless" });
     if (this.state.value.kind === "running" || this.state.value.kind === "starting") return;
     this.#attempt += 1;
     const attempt = this.#attempt;
-    const overtaken = () => attempt !== this.#attempt;
+    const cancelled = () => attempt !== this.#attempt;
     this.state.set({ kind: "starting" });
     try {
-      const turn = await this.#parts.turn.take(me.account_id, () => this.#lost(me), insist);
-      if (overtaken()) return;
-      if (turn === "elsewhere") return this.#elsewhere(me);
+      const lock = await this.#parts.tabLock.acquire(me.account_id, () => this.#lost(me), takeOver);
+      if (cancelled()) return;
+      if (lock === "other-tab") return this.#waitForOtherTab(me);
       const archive = await this.#parts.archives.open(me.account_id);
       const messenger = await Messenger.create({ ...this.#parts, archive }, me.account_id);
-      if (overtaken()) return archive.close();
+      if (cancelled()) return archive.close();
       messenger.start();
       this.state.set({ kind: "running", messenger });
     } catch (error) {
-      if (!overtaken()) this.state.set({ kind: "broken", trouble: troubleOf(error) });
+      if (!cancelled()) this.state.set({ kind: "broken", trouble: troubleOf(error) });
     }
   }
 
-  /** The device that it ran on, if it ran. */
+  /** Returns this device's id if the private chat was running. */
   async stop(): Promise<DeviceId | undefined> {
     this.#attempt += 1;
     const state = this.state.value;
@@ -81,16 +81,16 @@ export class PrivateChat {
   }
 
   async #lost(me: Me): Promise<void> {
-    // A sign-out has stopped it already and waits for no other turn.
-    if ((await this.stop()) !== undefined) this.#elsewhere(me);
+    // After a sign-out it is stopped already and must not wait for the lock.
+    if ((await this.stop()) !== undefined) this.#waitForOtherTab(me);
   }
 
-  /** Goes on when the other page is gone, unless that page has signed out. */
-  #elsewhere(me: Me): void {
-    this.state.set({ kind: "elsewhere" });
-    void this.#parts.turn.freed(me.account_id).then(async () => {
-      if (this.state.value.kind !== "elsewhere" || !(await this.#parts.account.confirm())) return;
-      if (this.state.value.kind === "elsewhere") await this.start(me);
+  /** Starts again when the other tab closes, unless that tab signed out. */
+  #waitForOtherTab(me: Me): void {
+    this.state.set({ kind: "other-tab" });
+    void this.#parts.tabLock.released(me.account_id).then(async () => {
+      if (this.state.value.kind !== "other-tab" || !(await this.#parts.account.confirm())) return;
+      if (this.state.value.kind === "other-tab") await this.start(me);
     });
   }
 }
