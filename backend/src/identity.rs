@@ -1,7 +1,8 @@
-//! Who is asking: the credential in the cookie, and the account it opens. An anonymous one is made
-//! by a write only (`newcomer.rs`), within the allowance of where it comes from (`place.rs`).
+//! Identity: the credential in the cookie, and the account it opens. Only a write creates an
+//! anonymous account (`newcomer.rs`), within the allowance of the client's network
+//! (`client_network.rs`).
 //!
-//! Only the credential's hash is kept. The cookie's prefix `__Host-` makes browsers insist on
+//! Only the credential's hash is stored. The cookie prefix `__Host-` makes browsers require
 //! `Secure`, `Path=/` and no `Domain` (RFC 6265bis section 4.1.3.2).
 
 mod newcomer;
@@ -26,12 +27,12 @@ use sha2::{Digest, Sha256};
 use crate::app::App;
 use crate::error::ApiError;
 
-/// 180 days: as long as an unused account is kept.
+/// 180 days, the retention of an unused account.
 const MAX_AGE: u32 = 180 * 24 * 60 * 60;
-/// Bytes of a credential.
+/// Length of a credential in bytes.
 const CREDENTIAL_BYTES: usize = 32;
 
-/// 256 random bits in a browser's cookie.
+/// 256 random bits in a browser's cookie, as base64url.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Credential {
     text: String,
@@ -42,7 +43,7 @@ impl Credential {
         Self { text: URL_SAFE_NO_PAD.encode(rand::random::<[u8; CREDENTIAL_BYTES]>()) }
     }
 
-    /// The credential among the cookies, if there is one of the right form.
+    /// The first valid credential among the cookies.
     pub(crate) fn from_cookies(headers: &HeaderMap) -> Option<Self> {
         headers
             .get_all(header::COOKIE)
@@ -63,12 +64,12 @@ impl Credential {
         CredentialHash(Sha256::digest(&self.text).into())
     }
 
-    /// `Set-Cookie` that keeps it.
+    /// `Set-Cookie` that stores the credential.
     pub(crate) fn keep(&self) -> HeaderValue {
         set_cookie(&self.text, MAX_AGE)
     }
 
-    /// `Set-Cookie` that forgets whatever is there.
+    /// `Set-Cookie` that clears the credential.
     pub(crate) fn forget() -> HeaderValue {
         set_cookie("", 0)
     }
@@ -77,33 +78,33 @@ impl Credential {
 fn set_cookie(value: &str, max_age: u32) -> HeaderValue {
     let cookie =
         format!("{COOKIE}={value}; Path=/; Max-Age={max_age}; Secure; HttpOnly; SameSite=Strict");
-    HeaderValue::try_from(cookie).expect("base64url and digits can stand in a header")
+    HeaderValue::try_from(cookie).expect("base64url and digits are valid in a header")
 }
 
-/// The account of the request, and what opened it: there for every handler behind [`identify`].
+/// The account of a request and its credential; available to every handler behind [`identify`].
 #[derive(Clone)]
 pub(crate) struct Visitor {
     pub(crate) account: Arc<Account>,
     pub(crate) credential: Credential,
 }
 
-/// Who asks, as [`identify`] found it.
+/// The client of a request, as identified by [`identify`].
 #[derive(Clone)]
 pub(crate) enum Caller {
-    /// The holder of an account.
+    /// A client with an account.
     Visitor(Visitor),
-    /// A visitor without one, at a door that opens one.
+    /// A client without an account, in a request that may create one.
     Newcomer(Box<Newcomer>),
-    /// Who holds the credential of a removed device, on the way out.
+    /// A client with the credential of a removed device, in a logout.
     Removed(Credential),
 }
 
-/// The only requests that make an account.
+/// The only requests that may create an account.
 const DOORS: [(Method, &str); 2] = [(Method::POST, "/api/me"), (Method::POST, "/api/chat")];
-/// The only request that the credential of a removed device may make.
+/// The only request allowed with the credential of a removed device.
 const WAY_OUT: (Method, &str) = (Method::POST, "/api/logout");
 
-/// Finds the visitor's account. Without one, only the doors let a request through, as a
+/// Finds the client's account. Without one, only requests that may create an account pass, as
 /// [`Newcomer`].
 pub(crate) async fn identify(
     State(app): State<App>,
@@ -136,17 +137,17 @@ pub(crate) async fn identify(
     Ok(next.run(request).await)
 }
 
-/// What a request without an account is answered.
+/// The error of a request without an account.
 pub(crate) fn unauthenticated() -> ApiError {
     ApiError::new(
         ProblemType::Unauthenticated,
-        "This request has no account: POST /api/me makes one.",
+        "This request has no account: create one with POST /api/me.",
     )
 }
 
-/// What the credential of a removed device is answered.
+/// The error of a request with the credential of a removed device.
 pub(crate) fn removed() -> Problem {
-    let detail = "This device was removed from its account. POST /api/logout drops its cookie.";
+    let detail = "This device was removed from its account. POST /api/logout clears its cookie.";
     Problem::new(ProblemType::DeviceRemoved).detail(detail)
 }
 

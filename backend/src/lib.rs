@@ -1,5 +1,4 @@
-//! The internal services behind the gateway: `/api` (AI chat, sessions, accounts, keys) and `/ws`
-//! (live chat).
+//! The services behind the gateway: `/api` (assistant, accounts, keys) and `/ws` (live chat).
 //!
 //! ```text
 //! settings ──> server: start ──> listener ──> middleware ──> router ──> identity ──> api/*.rs ──> store, assistant
@@ -8,7 +7,7 @@
 //! ```
 //!
 //! `backend --role api|live|all` is a thin `main` over [`start`]; the single-process `gatehouse`
-//! uses the same door.
+//! also calls [`start`].
 
 pub mod listener;
 pub mod live;

@@ -1,10 +1,10 @@
-//! `/ws`: who may upgrade, and the socket as the hub sees it.
+//! `/ws`: checks of the WebSocket request, and the socket as a transport of the hub.
 //!
 //! ```text
 //! GET /ws ──> live/origin.rs ──> identity (cookie → account) ──> subprotocol ──> live/socket.rs ──> hub
 //! ```
 //!
-//! A refusal is problem+json before the upgrade; after it, only close codes speak.
+//! A rejected request gets problem+json; after the handshake, errors are close codes.
 
 #[cfg(all(test, target_os = "linux"))]
 mod memory;
@@ -30,23 +30,23 @@ use backend_store::{Store, StoreError};
 
 use crate::identity::{self, Credential};
 
-/// Bytes of tungstenite's buffers, per connection; its own defaults are 128 KiB each.
+/// Bytes of tungstenite's buffers per connection; its defaults are 128 KiB each.
 const READ_BUFFER: usize = 4 * 1024;
 
-/// Frames are written as they come: the hub's queue is the buffer.
+/// Frames are written immediately: the hub's queue is the buffer.
 const WRITE_BUFFER: usize = 0;
 
-/// One frame that the peer does not take at once, and its header.
+/// Room for one frame that the peer does not accept at once, and its header.
 const MAX_WRITE_BUFFER: usize = 2 * MAX_FRAME;
 
-/// What `/ws` needs.
+/// State of `/ws`.
 #[derive(Clone)]
 pub struct LiveState {
     /// Runs the connections.
     pub hub: Hub,
-    /// Knows the accounts.
+    /// Finds the account of a credential.
     pub store: Arc<dyn Store>,
-    /// Origins accepted besides the request's own host, such as `https://chat.example`.
+    /// Origins accepted besides the request's host, such as `https://chat.example`.
     pub allowed_origins: Arc<[String]>,
 }
 
@@ -75,7 +75,7 @@ async fn admit(
         .map_err(|rejection| Problem::new(ProblemType::BadRequest).detail(rejection.body_text()))?;
     if !origin::is_own(headers, &state.allowed_origins) {
         return Err(
-            Problem::new(ProblemType::CrossOrigin).detail("Origin must be the host that was asked")
+            Problem::new(ProblemType::CrossOrigin).detail("Origin must match the requested host")
         );
     }
     let no_account = || Problem::new(ProblemType::Unauthenticated).detail("POST /api/me makes one");
@@ -97,7 +97,7 @@ async fn admit(
         .read_buffer_size(READ_BUFFER)
         .write_buffer_size(WRITE_BUFFER)
         .max_write_buffer_size(MAX_WRITE_BUFFER)
-        // The hub counts the session and waits for it when it drains.
+        // The hub counts the connection and waits for it when draining.
         .on_upgrade(move |socket| async move {
             hub.run(account.id, credential, socket::Socket::new(socket)).await
         }))

@@ -1,4 +1,5 @@
-//! A run's log as server-sent events: `event:` its name, `id:` its position, `data:` its content.
+//! A run's log as server-sent events: `event:` is the name, `id:` the position, `data:` the
+//! content.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -11,8 +12,7 @@ use backend_protocol::run::RunEvent;
 use futures::{StreamExt, future};
 use tokio_util::sync::CancellationToken;
 
-/// Silence longer than this is broken by a comment, so that nobody between takes the connection for
-/// dead.
+/// Interval of keep-alive comments, so that proxies do not close an idle stream.
 const COMMENT_EVERY: Duration = Duration::from_secs(15);
 
 /// Streams the rest of the log. Ends early when this process closes: the client resumes elsewhere.
@@ -20,9 +20,9 @@ pub(crate) fn stream(tail: Tail, closing: CancellationToken) -> Response {
     let events = tail
         .into_stream(closing)
         .take_while(|item| {
-            // The client resumes, and is told then what is wrong.
+            // The client resumes and gets the error then.
             if let Err(error) = item {
-                tracing::warn!(%error, "a run's log cannot be read on");
+                tracing::warn!(%error, "cannot read a run's log");
             }
             future::ready(item.is_ok())
         })

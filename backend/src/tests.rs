@@ -1,4 +1,4 @@
-//! The OpenAPI document, against its snapshot and the routes.
+//! The OpenAPI document, checked against its snapshot.
 
 use crate::api::openapi;
 

@@ -1,12 +1,12 @@
-//! The demo model: an OpenAI-compatible endpoint that plays the part of a model, and says so.
+//! The demo model: an OpenAI-compatible endpoint with canned answers.
 //!
 //! ```text
-//! GET  /v1/models             the demo model, and the faulty ones when they are asked for
-//! POST /v1/chat/completions   chat.rs ── script.rs (what happens, step by step) ── answer.rs (the words)
+//! GET  /v1/models             the demo model, and the faulty ones when enabled
+//! POST /v1/chat/completions   chat.rs ── script.rs (the steps) ── answer.rs (the text)
 //! ```
 //!
-//! Used when no provider is configured, by tests and by benchmarks: through the same client code
-//! path as any other.
+//! Used without a configured provider, by tests and by benchmarks, through the same client code as
+//! any provider.
 
 mod answer;
 mod chat;
@@ -28,10 +28,10 @@ use tokio::net::TcpListener;
 use error::DemoError;
 use wire::{ModelCard, ModelCards};
 
-/// The model of the picker.
+/// The default demo model.
 pub const DEMO_MODEL: &str = "gatehouse-demo";
 
-/// Models that fail in one way each. They answer always, and are listed only when asked for.
+/// Models that fail in one way each. They always answer, and are listed only when enabled.
 pub const FAULTY_MODELS: [&str; 9] = [
     "demo-slow-start",
     "demo-stall",
@@ -44,14 +44,14 @@ pub const FAULTY_MODELS: [&str; 9] = [
     "demo-context",
 ];
 
-/// How the demo model behaves.
+/// Settings of the demo model.
 #[derive(Debug, Clone)]
 pub struct DemoSettings {
-    /// The pause before each token.
+    /// Pause before each token.
     pub token_delay: Duration,
-    /// The pause of `demo-slow-start` before its first token.
+    /// Pause of `demo-slow-start` before its first token.
     pub slow_start: Duration,
-    /// Whether the picker is offered the faulty models.
+    /// Lists the faulty models, too.
     pub list_faulty: bool,
 }
 
@@ -65,7 +65,7 @@ impl Default for DemoSettings {
     }
 }
 
-/// The demo endpoint, before or while it serves. Clones share their counters.
+/// The demo endpoint. Clones share their counters.
 #[derive(Debug, Clone, Default)]
 pub struct Demo {
     settings: Arc<DemoSettings>,
@@ -79,7 +79,7 @@ impl Demo {
         Self { settings: Arc::new(settings), ..Self::default() }
     }
 
-    /// The models it lists.
+    /// The listed models.
     pub fn models(&self) -> Vec<String> {
         let faulty = FAULTY_MODELS.iter().filter(|_| self.settings.list_faulty);
         std::iter::once(&DEMO_MODEL).chain(faulty).map(|&name| name.to_owned()).collect()
@@ -90,12 +90,12 @@ impl Demo {
         self.requests.load(Ordering::SeqCst)
     }
 
-    /// Answers being streamed right now.
+    /// Answers in progress.
     pub fn open_streams(&self) -> usize {
         self.open.load(Ordering::SeqCst)
     }
 
-    /// Serves until `shutdown`, then lets running answers end.
+    /// Serves until `shutdown`, then waits for answers in progress.
     pub async fn serve(
         self,
         listener: TcpListener,

@@ -2,8 +2,8 @@
 //! one code path.
 //!
 //! ```text
-//! ask ──> attempt ──> endpoint.rs (URL, key) ──> http.rs (one request, its deadline, its refusal)
-//!   └─ retry.rs: again? only before the first token        └─> answer.rs (pieces, idle deadline)
+//! ask ──> attempt ──> endpoint.rs (URL, key) ──> http.rs (one request, its deadline, its error)
+//!   └─ retry.rs: only before the first token        └─> answer.rs (pieces, idle deadline)
 //! ```
 
 mod answer;
@@ -29,7 +29,7 @@ use crate::settings::ProviderSettings;
 use endpoint::Connection;
 use wire::{Chunk, Completion};
 
-/// Where answers come from.
+/// A configured provider with its models.
 pub struct Provider {
     models: Vec<(Model, Client<Connection>)>,
     settings: ProviderSettings,
@@ -43,7 +43,7 @@ impl std::fmt::Debug for Provider {
 }
 
 impl Provider {
-    /// Prepares clients for the endpoint's models; connects to nothing yet.
+    /// Creates clients for the endpoint's models; opens no connection.
     ///
     /// The process must have installed a rustls `CryptoProvider`.
     pub fn new(
@@ -63,13 +63,13 @@ impl Provider {
         Ok(Self { models, settings, metrics })
     }
 
-    /// What the picker offers; the first one is the default.
+    /// The models to choose from; the first one is the default.
     pub fn models(&self) -> impl Iterator<Item = &Model> {
         self.models.iter().map(|(model, _)| model)
     }
 
-    /// Asks a model, until its first token. Dropping the future or the answer drops the request at
-    /// the provider.
+    /// Sends a request to a model and waits for its first token. Dropping the future or the answer
+    /// cancels the request at the provider.
     pub async fn ask(
         &self,
         model: &str,
@@ -79,7 +79,7 @@ impl Provider {
         let Some((_, client)) = self.models.iter().find(|(known, _)| known.id == model) else {
             return Err(Failure::new(
                 FailureKind::Misconfigured,
-                format!("there is no model `{model}`"),
+                format!("unknown model `{model}`"),
             ));
         };
         let completion = Completion::new(model, turns, max_tokens);
@@ -92,7 +92,7 @@ impl Provider {
             let Some(pause) = retry::pause(&failure, attempt, &self.settings) else {
                 return Err(failure);
             };
-            tracing::warn!(model, attempt, pause_ms = pause.as_millis() as u64, %failure, "asking the model again");
+            tracing::warn!(model, attempt, pause_ms = pause.as_millis() as u64, %failure, "retrying the request to the model");
             self.metrics.retries.with_label_values(&[failure.kind.name()]).inc();
             tokio::time::sleep(pause).await;
             attempt += 1;
@@ -119,7 +119,7 @@ impl Provider {
     }
 }
 
-/// Whole seconds, rounded up: what `retry_after` of a problem holds.
+/// Whole seconds, rounded up, for `retry_after` of a problem.
 fn whole_seconds(duration: Duration) -> u32 {
     u32::try_from(duration.as_millis().div_ceil(1000)).unwrap_or(u32::MAX)
 }

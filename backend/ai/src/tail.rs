@@ -1,4 +1,4 @@
-//! Reading a run's log as it grows: every reader of an answer does this, the first one too.
+//! Reading a run's log as it grows. Every reader of an answer does this, including the first one.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,21 +14,21 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-/// A run's log cannot be read.
+/// Why a run's log cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum TailError {
-    /// There is no such run of this account.
+    /// This account has no such run.
     #[error("there is no such run")]
     NotFound,
-    /// There was one, perhaps; its log is no longer kept.
+    /// The run's log is no longer kept.
     #[error("the run's log is no longer kept")]
     Expired,
-    /// The store.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// A reader's place in a run's log.
+/// A reader of a run's log.
 pub struct Tail {
     store: Arc<dyn Store>,
     account: AccountId,
@@ -37,11 +37,10 @@ pub struct Tail {
     look_every: Duration,
     after: u64,
     ready: VecDeque<(u64, RunEvent)>,
-    /// The last look gave a full page: there may be more behind it.
+    /// The last read returned a full page: more may follow.
     more: bool,
     finished: bool,
-    /// Set when this process closes: what is in the log by then is still read, nothing is waited
-    /// for.
+    /// Set when this process closes: the rest of the log is read without waiting for more.
     closing: CancellationToken,
 }
 
@@ -55,7 +54,7 @@ impl std::fmt::Debug for Tail {
 }
 
 impl Tail {
-    /// Begins after a position. `None` when the log is not there.
+    /// Starts after a position. `None` when there is no log.
     pub(crate) async fn begin(
         store: Arc<dyn Store>,
         account: AccountId,
@@ -63,7 +62,7 @@ impl Tail {
         after: u64,
         look_every: Duration,
     ) -> Result<Option<Self>, StoreError> {
-        // Subscribed before the first look, so that nothing falls between them.
+        // Subscribe before the first read, so that no event is missed.
         let wake = store.subscribe(&Topic::Run(run.clone())).await?;
         let (ready, closing) = (VecDeque::new(), CancellationToken::new());
         let mut tail = Self {
@@ -86,7 +85,7 @@ impl Tail {
         self.finished && self.ready.is_empty()
     }
 
-    /// The next event and its position; `None` after the last one, or when the log has gone away.
+    /// The next event and its position; `None` after the last one, or when the log is gone.
     pub async fn next(&mut self) -> Option<Result<(u64, RunEvent), StoreError>> {
         loop {
             if let Some((position, event)) = self.ready.pop_front() {
@@ -98,7 +97,7 @@ impl Tail {
             }
             if !self.more {
                 if self.closing.is_cancelled() {
-                    // One last look: the end of the run may have been written just before.
+                    // Read once more: the run's last event may just have been written.
                     let looked = self.look().await;
                     self.finished = true;
                     match looked {
@@ -119,7 +118,7 @@ impl Tail {
         }
     }
 
-    /// The rest of the log; only what is there by then, once `closing` is cancelled.
+    /// The rest of the log; after `closing` is cancelled, only the events already written.
     pub fn into_stream(
         mut self,
         closing: CancellationToken,
@@ -128,7 +127,7 @@ impl Tail {
         stream::unfold(self, |mut tail| async move { tail.next().await.map(|item| (item, tail)) })
     }
 
-    /// Reads what is there; false when the log is not.
+    /// Reads new events; false when the log is gone.
     async fn look(&mut self) -> Result<bool, StoreError> {
         let Some(log) = self.store.run_log(&self.account, &self.run, self.after, MAX_PAGE).await?
         else {

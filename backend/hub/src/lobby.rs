@@ -1,6 +1,6 @@
-//! The lobby as this hub shows it: one subscription, one periodic look at the store, and a short
-//! log of changes that every session in the lobby reads at its own pace. A session keeps only how
-//! far it has read.
+//! The lobby as seen by this hub: one subscription, one poll of the store, and a short log of
+//! changes. Each connection in the lobby reads the log at its own pace and stores only its
+//! position.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -20,23 +20,23 @@ use crate::drain::{self, Stage};
 use crate::locked::lock;
 use crate::timers::jittered;
 
-/// Changes kept for sessions that read slowly; behind that they get everyone again.
+/// Changes kept for slow readers; a reader further behind gets a new snapshot.
 const LOG: usize = 512;
 
-/// People in one snapshot, so that it stays within one frame; the others follow as changes.
+/// People in one snapshot, so that it fits into one frame; the others follow as changes.
 const SNAPSHOT: usize = 200;
 
-/// After the broker gave up.
+/// Pause before subscribing again after the broker closed the subscription.
 const RESUBSCRIBE: Duration = Duration::from_secs(2);
 
-/// Who is in the lobby, as far as this hub knows.
+/// The people in the lobby, as known to this hub.
 pub(crate) struct LobbyBoard {
     store: Arc<dyn Store>,
     look: Duration,
     state: Mutex<State>,
-    /// The version of `state`; its receivers are the sessions in the lobby.
+    /// The version of `state`; connections in the lobby subscribe to it.
     moved: watch::Sender<u64>,
-    /// True once the keeper runs.
+    /// True once the maintenance task runs.
     open: tokio::sync::Mutex<bool>,
 }
 
@@ -65,7 +65,7 @@ impl State {
         changed
     }
 
-    /// What somebody who has seen `version` does not know yet.
+    /// The changes since `version`, or a snapshot.
     fn news(&self, version: Option<u64>) -> VecDeque<Notice> {
         let missed =
             version.and_then(|seen| usize::try_from(self.version.saturating_sub(seen)).ok());
@@ -91,7 +91,8 @@ impl LobbyBoard {
         Arc::new(Self { store, look, state, moved, open: tokio::sync::Mutex::new(false) })
     }
 
-    /// A view that begins with everyone. The first one starts the keeper, which ends with the hub.
+    /// A view that starts with a snapshot. The first call starts the maintenance task, which ends
+    /// with the hub.
     pub(crate) async fn view(
         self: &Arc<Self>,
         tasks: &TaskTracker,
@@ -109,7 +110,7 @@ impl LobbyBoard {
         Ok(LobbyView { seen: None, pending: VecDeque::new(), moved: self.moved.subscribe() })
     }
 
-    /// Somebody came or left, or has another name; false when that was known.
+    /// A person came, left or was renamed; false when this was already known.
     pub(crate) fn apply(&self, user: User, present: bool) -> bool {
         let mut state = lock(&self.state);
         let changed = state.apply(user, present);
@@ -119,7 +120,7 @@ impl LobbyBoard {
         changed
     }
 
-    /// Reads the store and applies the difference: so the people of a dead node fade.
+    /// Reads the store and applies the difference, so that connections of a dead node disappear.
     async fn read(&self) -> Result<()> {
         let now: BTreeMap<AccountId, User> = self
             .store
@@ -157,7 +158,7 @@ impl LobbyBoard {
                         Ok(Notice::LobbyChange { user, present }) => {
                             self.apply(user, present);
                         }
-                        _ => tracing::warn!("a lobby wake-up carried no lobby change"),
+                        _ => tracing::warn!("lobby wake-up without a lobby change"),
                     },
                     Err(RecvError::Lagged(_)) => look = Instant::now(),
                     Err(RecvError::Closed) => {
@@ -171,7 +172,7 @@ impl LobbyBoard {
                         heard = self.store.subscribe(&Topic::Lobby).await.ok();
                     }
                     if self.moved.receiver_count() > 0 && let Err(error) = self.read().await {
-                        tracing::debug!(%error, "the lobby could not be read; it is read again soon");
+                        tracing::debug!(%error, "cannot read the lobby, retrying");
                     }
                 }
             }
@@ -188,7 +189,7 @@ async fn hear(
     }
 }
 
-/// One session's view of the lobby.
+/// One connection's view of the lobby.
 pub(crate) struct LobbyView {
     seen: Option<u64>,
     pending: VecDeque<Notice>,
@@ -196,14 +197,14 @@ pub(crate) struct LobbyView {
 }
 
 impl LobbyView {
-    /// Waits until there is something to tell.
+    /// Waits for changes.
     pub(crate) async fn moved(&mut self) {
         if self.moved.changed().await.is_err() {
             std::future::pending().await
         }
     }
 
-    /// The next thing to tell, if any.
+    /// The next notice, if any.
     pub(crate) fn next(&mut self, board: &LobbyBoard) -> Option<Notice> {
         if self.pending.is_empty() {
             self.moved.borrow_and_update();
@@ -230,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn news_are_the_changes_missed_or_everyone() {
+    fn a_reader_gets_the_missed_changes_or_a_snapshot() {
         let mut state = State::default();
         assert!(state.apply(user("bob"), true) && state.apply(user("Ada"), true));
         assert!(!state.apply(user("bob"), true), "nothing new");
@@ -246,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_lobby_is_told_in_frames_that_fit() {
+    fn a_large_lobby_is_split_into_frames_that_fit() {
         let mut state = State::default();
         for n in 0..SNAPSHOT + 50 {
             state.apply(user(&format!("{n:a>64}")), true);

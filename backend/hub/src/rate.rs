@@ -1,22 +1,22 @@
-//! How much one account may ask: a token bucket shared by all its connections in this hub.
+//! Rate limit per account: a token bucket shared by all its connections in this hub.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// What to do with one more frame.
+/// Decision about one frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// Serve it.
+    /// Handle it.
     Pass,
-    /// Refuse it; a retry makes sense after this time.
+    /// Reject it; a retry makes sense after this time.
     Refuse(Duration),
-    /// End the connection.
+    /// Close the connection.
     Abuse,
 }
 
-/// Tokens flow in at a steady rate up to a burst. A refused frame costs one too, so whoever does
-/// not slow down ends deep in debt.
+/// Tokens flow in at a steady rate up to a burst. A rejected frame costs a token too, so a client
+/// that does not slow down goes into debt.
 #[derive(Debug)]
 pub(crate) struct Bucket {
     tokens: f64,
@@ -47,7 +47,7 @@ impl Bucket {
         }
     }
 
-    /// True when nothing is remembered that a new bucket would not know.
+    /// True when the bucket is in the state of a new one.
     pub(crate) fn is_full(&mut self, now: Instant) -> bool {
         self.flow(now);
         self.tokens >= self.burst
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_does_not_slow_down_is_abusive_and_recovers_with_time() {
+    fn a_client_that_does_not_slow_down_is_abusive_and_recovers_with_time() {
         let start = Instant::now();
         let mut bucket = Bucket::new(1, 1, 5, start);
         assert_eq!(bucket.take(start), Verdict::Pass);

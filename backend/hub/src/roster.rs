@@ -1,4 +1,4 @@
-//! Who is connected to this hub: connections counted, rated and woken per account.
+//! The accounts connected to this hub: their connections, rate limits and wake-ups.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -14,7 +14,7 @@ use crate::locked::lock;
 use crate::rate::{Bucket, Verdict};
 use crate::settings::HubSettings;
 
-/// How often accounts without connections are forgotten.
+/// Interval between removals of accounts without connections.
 const SWEEP: Duration = Duration::from_secs(60);
 
 /// All accounts of this hub.
@@ -31,7 +31,7 @@ struct Inner {
 
 struct Entry {
     state: Mutex<Rated>,
-    /// The account's one subscription; connections listen to copies of it.
+    /// The account's one subscription; each connection gets a copy.
     lines: tokio::sync::Mutex<Option<Lines>>,
 }
 
@@ -41,13 +41,13 @@ struct Rated {
 }
 
 impl Roster {
-    /// A place for one more connection, or nothing when the account has too many.
+    /// A slot for one more connection, or nothing when the account has too many.
     pub(crate) fn admit(&self, account: &AccountId, settings: &HubSettings) -> Option<Seat> {
         let now = Instant::now();
         let mut inner = lock(&self.inner);
         if inner.swept.is_none_or(|at| now - at > SWEEP) {
             inner.swept = Some(now);
-            // A bucket in debt is remembered: leaving and coming back does not clear it.
+            // A bucket in debt is kept: reconnecting does not clear it.
             inner.accounts.retain(|_, entry| {
                 let mut rated = lock(&entry.state);
                 rated.connections > 0 || !rated.bucket.is_full(now)
@@ -75,7 +75,7 @@ impl Roster {
     }
 }
 
-/// One connection's place on the roster; given back when dropped.
+/// One connection's slot; released when dropped.
 pub(crate) struct Seat {
     account: AccountId,
     entry: Arc<Entry>,
@@ -91,7 +91,7 @@ impl Seat {
         lock(&self.entry.state).bucket.take(Instant::now())
     }
 
-    /// Listens to what concerns the account. Wake-ups after this returns are heard.
+    /// Subscribes to the account's topics. Wake-ups after this returns arrive.
     pub(crate) async fn listen(&self, store: &dyn Store) -> Result<Lines> {
         let mut shared = self.entry.lines.lock().await;
         if let Some(lines) = shared.as_ref().filter(|lines| !lines.is_closed()) {
@@ -115,34 +115,34 @@ impl Drop for Seat {
         if rated.connections == 0
             && let Ok(mut lines) = self.entry.lines.try_lock()
         {
-            // Nobody listens: the broker may unsubscribe. (Whoever holds the lock is about to
-            // listen.)
+            // No connection is left: the broker may unsubscribe. (If the lock is held, another
+            // connection is about to subscribe.)
             *lines = None;
         }
     }
 }
 
-/// What wakes the connections of one account.
+/// Subscriptions of one account.
 pub(crate) struct Lines {
     inbox: Subscription,
     notice: Subscription,
     revoked: Subscription,
 }
 
-/// What was heard.
+/// A wake-up.
 pub(crate) enum Heard {
-    /// Look into the inbox.
+    /// The inbox has new events.
     Inbox,
     /// An ephemeral notice, as JSON.
     Notice(Payload),
     /// The credential was revoked.
     Revoked,
-    /// The broker gave up: listen again.
+    /// The broker closed a subscription: subscribe again.
     Silence,
 }
 
 impl Lines {
-    /// The next thing heard. Wake-ups lost by lagging count as one.
+    /// The next wake-up. Wake-ups lost by lagging count as one.
     pub(crate) async fn next(&mut self) -> Heard {
         loop {
             return tokio::select! {
@@ -164,7 +164,7 @@ impl Lines {
         }
     }
 
-    /// The inbox is about to be read: wake-ups until now are answered by that.
+    /// Discards wake-ups until now: the caller is about to read the inbox.
     pub(crate) fn forget_wakes(&mut self) {
         self.inbox = self.inbox.resubscribe();
     }

@@ -1,5 +1,5 @@
 //! The life of one connection, in one task: hello, then requests in and events out, until one side
-//! ends it.
+//! closes.
 
 mod credential;
 mod farewell;
@@ -40,35 +40,36 @@ struct Session<T> {
     wire: Wire<T>,
     timers: Timers,
     stage: watch::Receiver<Stage>,
-    /// Set by `hello`; boxed because connections that never say it should be small.
+    /// Set by `hello`; boxed to keep connections without `hello` small.
     live: Option<Box<Live>>,
 }
 
-/// What a connection has after `hello`.
+/// State of a connection after `hello`.
 struct Live {
     device: DeviceId,
-    /// Nothing while the broker does not answer; the periodic look goes on.
+    /// `None` while the broker is unavailable; polling continues.
     lines: Option<Lines>,
     /// The last inbox position queued for this peer.
     sent: u64,
     /// The inbox may hold more.
     behind: bool,
-    /// The inbox was once seen to its end, so the peer can be called slow from now on.
+    /// The inbox was read to its end once; only then can the peer be too slow.
     caught_up: bool,
     /// Since when events wait because the queue is full.
     lagging: Option<Instant>,
-    /// The people whose presence this connection is told.
+    /// The people whose presence this connection watches.
     watching: Option<Watching>,
     lobby: Option<LobbyView>,
-    /// The conversation last told of typing, and when: more within a moment is not passed on.
+    /// Last conversation with a typing notice, and when it was sent; more within a moment are
+    /// dropped.
     typing: Option<(ConversationId, Instant)>,
 }
 
-/// What wakes a session.
+/// Wakes the connection's task.
 enum Event {
     Wire(Step),
     Heard(Heard),
-    /// Presence or the lobby has something to tell.
+    /// Presence or the lobby has notices.
     Notices,
     Stage,
     Timer,
@@ -131,14 +132,14 @@ impl<T: Transport> Session<T> {
             if let Err(end) = self.on(event).await {
                 return end;
             }
-            // Not only when the timer woke us: a busy connection must not starve its deadlines.
+            // Not only on timer events: a busy connection must not starve its deadlines.
             if let Err(end) = self.on_time().await {
                 return end;
             }
         }
     }
 
-    /// Queues what there is to tell and room for.
+    /// Queues events and notices while there is room.
     async fn fill(&mut self) -> Result<(), End> {
         self.fill_events().await?;
         self.fill_notices();
@@ -150,13 +151,13 @@ impl<T: Transport> Session<T> {
         let lagging =
             self.live.as_deref().filter(|live| live.caught_up).and_then(|live| live.lagging);
         let deadlines = [self.wire.deadline(patience), lagging.map(|since| since + patience)];
-        // A peer that does not read is not read from either.
+        // A peer that does not read is not read from.
         let reading = self.wire.has_room();
         let Self { wire, timers, stage, live, .. } = self;
         tokio::select! {
             biased;
             changed = stage.changed() => {
-                // The hub outlives its sessions.
+                // The hub outlives its connections.
                 if changed.is_err() { pending::<()>().await }
                 Event::Stage
             }
@@ -179,7 +180,7 @@ impl<T: Transport> Session<T> {
     }
 
     async fn on_frame(&mut self, frame: Incoming) -> Result<(), End> {
-        // Whatever comes shows that the peer is there.
+        // Any frame proves that the peer is alive.
         self.timers.pong = None;
         let (kind, text) = match frame {
             Incoming::Text(text) => ("text", Some(text)),
@@ -285,7 +286,7 @@ impl<T: Transport> Session<T> {
     }
 }
 
-/// A frame as it goes over the wire.
+/// A frame as sent over the wire.
 fn text(frame: &ServerFrame) -> Outgoing {
     Outgoing::Text(serde_json::to_string(frame).expect("frames are structs of strings and numbers"))
 }

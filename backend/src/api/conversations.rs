@@ -1,4 +1,4 @@
-//! Reading conversations between people by pages: what the relay keeps, encrypted.
+//! Conversations between people in pages, as the server keeps them: encrypted.
 
 use axum::Json;
 use axum::extract::State;
@@ -13,7 +13,7 @@ use crate::error::ApiError;
 use crate::extract::{Asked, Named};
 use crate::identity::Visitor;
 
-/// List conversations, the latest first
+/// List conversations, latest first
 #[utoipa::path(
     get, path = "/api/conversations", tag = "people",
     responses(
@@ -30,7 +30,7 @@ pub(crate) async fn list(
     }))
 }
 
-/// Which page.
+/// Query parameters of a page.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Which {

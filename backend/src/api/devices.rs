@@ -1,4 +1,5 @@
-//! Devices and their public keys. A change is told to everyone who writes to the account.
+//! Devices and their public keys. The account and everyone with whom it has a conversation are
+//! notified of a change.
 
 use std::collections::BTreeSet;
 
@@ -25,7 +26,7 @@ const MAX_KEY: usize = 3 * 1024;
 /// List an account's devices and their public keys
 #[utoipa::path(
     get, path = "/api/accounts/{account}/devices", tag = "people",
-    params(("account" = AccountId, Path, description = "Whose")),
+    params(("account" = AccountId, Path, description = "The account")),
     responses(
         (status = 200, body = DeviceList),
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
@@ -50,9 +51,9 @@ pub(crate) async fn list(
     params(("device" = DeviceId, Path, description = "Chosen by the client")),
     responses(
         (status = 204, description = "Registered"),
-        (status = 409, description = "The account has as many devices as it may", body = Problem, content_type = "application/problem+json"),
-        (status = 410, description = "The device was removed and cannot come back", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "Malformed keys, or the device has others", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The account has too many devices", body = Problem, content_type = "application/problem+json"),
+        (status = 410, description = "The device was removed and cannot be registered again", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "Malformed keys, or the device is registered with other keys", body = Problem, content_type = "application/problem+json"),
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -70,19 +71,19 @@ pub(crate) async fn register(
             tell(&app, account, &concerned).await?;
             Ok(StatusCode::NO_CONTENT)
         }
-        // A browser registers itself at every start: nobody has to fetch keys again for that.
+        // A browser registers its device at every start: the keys have not changed.
         DeviceChange::Unchanged => Ok(StatusCode::NO_CONTENT),
         DeviceChange::Conflict => Err(ApiError::invalid(
-            "This device has other keys. Keys never change: register a new device.",
+            "This device is registered with other keys. Keys cannot be changed: register a new device.",
         )),
         DeviceChange::TooMany => {
             let detail = format!(
-                "An account has at most {MAX_DEVICES} devices, remove one first; and {MAX_DEVICES_REMOVED} removed ones."
+                "An account has at most {MAX_DEVICES} devices, and at most {MAX_DEVICES_REMOVED} removed ones. Remove a device first."
             );
             Err(ApiError::new(ProblemType::LimitReached, detail))
         }
         DeviceChange::Removed => {
-            let detail = "This device was removed from the account and cannot come back. A new one may be registered.";
+            let detail = "This device was removed from the account and cannot be registered again. Register a new device.";
             Err(ApiError::new(ProblemType::DeviceRemoved, detail).with_status(410))
         }
     }
@@ -90,11 +91,11 @@ pub(crate) async fn register(
 
 /// Remove a device
 ///
-/// It can never be registered again, and the cookies that it used open nothing any more. When the
-/// asker's own cookie is one of them and other devices use it too, the answer sets a new one.
+/// The device can never be registered again, and the cookies it used are revoked. When the
+/// request's own cookie is one of them and other devices use it too, the response sets a new one.
 #[utoipa::path(
     delete, path = "/api/devices/{device}", tag = "account",
-    params(("device" = DeviceId, Path, description = "One of the account's own")),
+    params(("device" = DeviceId, Path, description = "A device of the account")),
     responses(
         (status = 204, description = "Removed"),
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
@@ -107,7 +108,7 @@ pub(crate) async fn remove(
 ) -> Result<(StatusCode, HeaderMap), ApiError> {
     let account = &visitor.account.id;
     let fresh = Credential::random();
-    // Read first: what fails before the device is gone can be tried again.
+    // Read first: a failure before the removal can be retried.
     let concerned = concerned(&app, account).await?;
     match app
         .store
@@ -117,15 +118,15 @@ pub(crate) async fn remove(
         Removal::NotFound => Err(ApiError::not_found("device")),
         Removal::Refused => Err(removed().into()),
         Removal::Removed { replaced } => {
-            // The answer may carry the only cookie that opens the account: no failure from here on
-            // may replace it. Nodes without the wake-up find the revocation at their next look.
+            // The response may carry the only cookie that opens the account, so nothing may fail
+            // from here on. Nodes that miss the wake-up find the revocation at their next check.
             if let Err(error) =
                 app.store.publish(&Topic::Revoked(account.clone()), Payload::from("")).await
             {
-                tracing::warn!(%error, "the wake-up for a removed device was not published; nodes find it at their next look");
+                tracing::warn!(%error, "cannot publish the removal of a device; nodes find it at their next check");
             }
             tell(&app, account, &concerned).await.unwrap_or_else(
-                |error| tracing::warn!(%error, "the key change of a removed device is missing in some inboxes"),
+                |error| tracing::warn!(%error, "cannot append the key change of a removed device to all inboxes"),
             );
             let cookie = replaced.then(|| (header::SET_COOKIE, fresh.keep()));
             Ok((StatusCode::NO_CONTENT, HeaderMap::from_iter(cookie)))
@@ -133,17 +134,16 @@ pub(crate) async fn remove(
     }
 }
 
-/// The account itself and everyone it has written with.
+/// The account itself and everyone with whom it has a conversation.
 async fn concerned(app: &App, account: &AccountId) -> Result<BTreeSet<AccountId>, StoreError> {
     let conversations = app.store.conversations(account).await?;
     let mut concerned: BTreeSet<AccountId> =
-        conversations.into_iter().map(|talk| talk.peer.account_id).collect();
+        conversations.into_iter().map(|conversation| conversation.peer.account_id).collect();
     concerned.insert(account.clone());
     Ok(concerned)
 }
 
-/// Tells them that the account's keys changed; one failure does not keep the others from being
-/// told.
+/// Appends a key change to their inboxes; continues after a failure and returns the last one.
 async fn tell(
     app: &App,
     account: &AccountId,

@@ -1,4 +1,4 @@
-//! The visitor's own account: opening it, its name, and signing out.
+//! The client's own account: creating it, its username, and signing out.
 
 use std::sync::Arc;
 
@@ -18,9 +18,9 @@ use crate::error::ApiError;
 use crate::extract::Body;
 use crate::identity::{Caller, Credential, Visitor, removed, unauthenticated};
 
-/// Who am I
+/// Show the client's account
 ///
-/// Renews the cookie, so that a browser in use is never forgotten.
+/// Renews the cookie, so that it does not expire while the browser is in use.
 #[utoipa::path(
     get, path = "/api/me", tag = "account",
     responses(
@@ -34,15 +34,15 @@ pub(crate) async fn show(visitor: Visitor) -> ([(HeaderName, HeaderValue); 1], J
     ([(header::SET_COOKIE, visitor.credential.keep())], Json(me))
 }
 
-/// Open an account, or claim a username
+/// Create an account, or claim a username
 ///
-/// A visitor without an account is given one, and its cookie, unless the request is refused. With a
-/// username, the account has that from now on; everyone it has a conversation with gets an event.
+/// Creates an account and sets its cookie when the request has none. With a username, the account
+/// is renamed, and everyone with whom it has a conversation gets an event.
 #[utoipa::path(
     post, path = "/api/me", tag = "account", request_body = ClaimUsername,
     responses(
         (status = 200, body = Me),
-        (status = 409, description = "Another account has it, or one that looks the same, or gave it up recently", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "Another account has this name or one that looks the same, or gave it up recently", body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "Too many new accounts from this network", body = Problem, content_type = "application/problem+json"),
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
     )
@@ -78,47 +78,47 @@ async fn rename(app: &App, visitor: Visitor, username: &Username) -> Result<Visi
         Claim::HeldBack => Err(held_back()),
         Claim::TooMany => {
             let detail = format!(
-                "This account gave up {MAX_NAMES_GIVEN_UP} names, which are held back for it for 90 days each. Take one \
-                 of them back, or wait."
+                "This account has given up {MAX_NAMES_GIVEN_UP} names, each reserved for 90 days. Claim one \
+                 of them again, or wait."
             );
             Err(ApiError::new(ProblemType::LimitReached, detail))
         }
     }
 }
 
-/// The lobby shows the new name at once. Best effort: nodes without the wake-up read the lobby now
-/// and then.
+/// Publishes the new name to the lobby. Best effort: nodes that miss the wake-up poll the lobby.
 async fn show_in_lobby(app: &App, user: User) {
     let shown = async {
         if app.store.rename_in_lobby(&user).await? {
             let notice = Notice::LobbyChange { user, present: true };
-            let payload = serde_json::to_string(&notice).expect("notices are structs of strings");
+            let payload =
+                serde_json::to_string(&notice).expect("a notice has only strings as keys");
             app.store.publish(&Topic::Lobby, payload.into()).await?;
         }
         Ok::<_, StoreError>(())
     };
     if let Err(error) = shown.await {
-        tracing::warn!(%error, "a new name was not published to the lobby");
+        tracing::warn!(%error, "cannot publish a new name to the lobby");
     }
 }
 
 /// Another account has the name.
 pub(crate) fn taken() -> ApiError {
-    let detail = "Another account has this name, or one that looks the same. Choose another one.";
+    let detail = "Another account has this name, or one that looks the same. Choose another name.";
     ApiError::new(ProblemType::UsernameTaken, detail)
 }
 
-/// Another account had the name.
+/// Another account gave the name up recently.
 pub(crate) fn held_back() -> ApiError {
-    let detail = "This name, or one that looks the same, was given up recently. It is held back for 90 days for the \
-                  account that had it. Choose another one.";
+    let detail = "This name, or one that looks the same, was given up recently. It is reserved for 90 days for the \
+                  account that had it. Choose another name.";
     ApiError::new(ProblemType::UsernameTaken, detail)
 }
 
 /// Sign out
 ///
-/// The cookie opens nothing any more, and the connections that it opened are closed. Also drops the
-/// cookie of a removed device.
+/// Revokes the cookie and closes the connections it opened. Also clears the cookie of a removed
+/// device.
 #[utoipa::path(
     post, path = "/api/logout", tag = "account",
     responses(

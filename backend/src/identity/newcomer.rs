@@ -1,5 +1,5 @@
-//! A visitor without an account, and the one place where an account is made: as late as possible,
-//! when all else about the request was found to be in order.
+//! Clients without an account, and the only code that creates one: as late as possible, after every
+//! other check of the request has passed.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::middleware::same_origin::may_write;
 
-/// What is known of a request without an account.
+/// A request without an account.
 #[derive(Clone)]
 pub(crate) struct Newcomer {
     method: Method,
@@ -41,15 +41,15 @@ impl Newcomer {
         }
     }
 
-    /// The middleware refused this already. But an account made for another site's page would
-    /// replace the visitor's own, so it is checked again where it is made.
+    /// The middleware has already checked this. An account created for another site's page would
+    /// replace the client's own, so it is checked again here.
     fn check(&self) -> Result<(), ApiError> {
         may_write(&self.headers, &self.uri)?;
         if self.method == Method::POST { Ok(()) } else { Err(unauthenticated()) }
     }
 
-    /// Makes an anonymous account, with a username if one was asked for. Its cookie has to go into
-    /// the answer.
+    /// Creates an anonymous account, with a username if one was requested. The response must set
+    /// its cookie.
     pub(crate) async fn open(
         &self,
         app: &App,

@@ -1,19 +1,19 @@
-//! Where a request comes from, as far as new accounts are counted: an IPv4 address, or an IPv6
-//! network of 64 bits, which is what one household or one host is given (RFC 6177 section 2).
+//! The client network that new accounts are counted against: an IPv4 address, or an IPv6 /64, the
+//! size given to one household or host (RFC 6177 section 2).
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use axum::http::HeaderMap;
 
-/// Who comes over a Unix socket without a gateway in between.
+/// Clients of a Unix socket without a gateway.
 const LOCAL: &str = "local";
 
-/// The gateway is the only peer and overwrites `X-Forwarded-For`, so that names the client. Without
-/// it the peer is the client itself.
+/// The gateway is the only peer and overwrites `X-Forwarded-For`, so the header names the client.
+/// Without a gateway the peer is the client.
 pub(super) fn of(headers: &HeaderMap, peer: Option<IpAddr>) -> String {
     let forwarded =
         headers.get_all("x-forwarded-for").iter().next_back().and_then(|value| value.to_str().ok());
-    // What the nearest hop has written stands last.
+    // The nearest hop's entry is the last one.
     let client = forwarded
         .and_then(|list| list.rsplit(',').next())
         .and_then(|last| last.trim().parse().ok());

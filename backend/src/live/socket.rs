@@ -11,7 +11,7 @@ use futures::{Sink, SinkExt, Stream, StreamExt};
 use tungstenite::Error as WsError;
 use tungstenite::error::ProtocolError;
 
-/// One upgraded connection.
+/// One WebSocket after its handshake.
 pub(super) struct Socket {
     socket: WebSocket,
 }
@@ -75,7 +75,7 @@ impl Sink<Outgoing> for Socket {
     }
 }
 
-/// Whether the peer or the network is at fault.
+/// Classifies an error: the peer violated the protocol, or the connection was lost.
 fn understood(error: &axum::Error) -> TransportError {
     match error.source().and_then(|source| source.downcast_ref::<WsError>()) {
         Some(WsError::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => {

@@ -1,4 +1,5 @@
-//! `/ws` over real sockets: who may upgrade, and a conversation through the real embedded store.
+//! `/ws` over real sockets: the WebSocket handshake, and a conversation through the real embedded
+//! store.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -66,7 +67,7 @@ impl House {
         Self { store, hub, address, server, _dir: dir }
     }
 
-    /// An account with a device of the same name; the cookie that opens it.
+    /// An account with a device of the same name; returns its cookie.
     pub(super) async fn person(&self, name: &str) -> String {
         let credential = URL_SAFE_NO_PAD.encode(Sha256::digest(name));
         let account = AccountId::parse(name).unwrap();
@@ -119,7 +120,7 @@ impl House {
         socket
     }
 
-    /// The refusal's status and problem type.
+    /// The status and problem type of a rejected request.
     async fn refused(&self, headers: &[(header::HeaderName, &str)]) -> (u16, String) {
         match connect_async(self.request(headers)).await {
             Err(tungstenite::Error::Http(response)) => {
@@ -129,7 +130,7 @@ impl House {
                 assert_eq!(problem["status"], response.status().as_u16());
                 (response.status().as_u16(), problem["type"].as_str().unwrap().to_owned())
             }
-            other => panic!("expected a refusal, got {other:?}"),
+            other => panic!("expected a rejection, got {other:?}"),
         }
     }
 }
@@ -170,7 +171,7 @@ fn send(id: u64, to: &str, size: usize) -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn two_people_talk_over_real_sockets() {
+async fn messages_cross_real_sockets() {
     let house = House::new().await;
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
     let (mut a, mut b) = (house.online("ada", &ada).await, house.online("bob", &bob).await);
@@ -186,7 +187,7 @@ async fn two_people_talk_over_real_sockets() {
             (id - 1, id - 1, size)
         );
     }
-    // The sender is answered, and gets its own copies.
+    // The sender gets responses and its own copies.
     let mut oks = 0;
     for _ in 0..4 {
         oks += usize::from(matches!(hear(&mut a).await, ServerFrame::Ok { sent: Some(_), .. }));
@@ -203,7 +204,7 @@ fn origin(origin: &str) -> (header::HeaderName, &str) {
 }
 
 #[tokio::test]
-async fn only_an_account_from_the_own_origin_with_the_subprotocol_may_upgrade() {
+async fn a_handshake_needs_an_account_the_own_origin_and_the_subprotocol() {
     let house = House::new().await;
     let cookie = house.person("ada").await;
     let own = format!("http://{}", house.address);
@@ -231,7 +232,7 @@ async fn only_an_account_from_the_own_origin_with_the_subprotocol_may_upgrade() 
 }
 
 #[tokio::test]
-async fn a_request_that_is_no_upgrade_is_a_problem() {
+async fn a_plain_http_request_gets_a_problem() {
     let house = House::new().await;
     let request = axum::http::Request::get("/ws").body(axum::body::Body::empty()).unwrap();
     let state = LiveState {
@@ -245,7 +246,7 @@ async fn a_request_that_is_no_upgrade_is_a_problem() {
 }
 
 #[tokio::test]
-async fn frames_that_break_the_rules_are_answered_by_a_close_code() {
+async fn invalid_frames_get_a_close_code() {
     let house = House::new().await;
     let cookie = house.person("ada").await;
     let breaking = [
@@ -256,14 +257,14 @@ async fn frames_that_break_the_rules_are_answered_by_a_close_code() {
     ];
     for message in breaking {
         let mut socket = house.online("ada", &cookie).await;
-        // A large frame may be refused before all of it is written.
+        // A large frame may be rejected before all of it is written.
         let _ = socket.send(message).await;
         assert_eq!(closed(&mut socket).await, 4501);
     }
 }
 
 #[tokio::test]
-async fn a_drain_reaches_real_sockets() {
+async fn a_drain_closes_real_sockets() {
     let house = House::new().await;
     let cookie = house.person("ada").await;
     let mut socket = house.online("ada", &cookie).await;

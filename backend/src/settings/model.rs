@@ -1,5 +1,5 @@
-//! Which model provider: Azure by its endpoint, a compatible server by its base URL, OpenAI by a
-//! key alone.
+//! Settings of the model provider: Azure by its endpoint, a compatible server by its base URL,
+//! OpenAI by a key alone.
 
 use backend_ai::provider::Endpoint;
 
@@ -19,7 +19,7 @@ pub(super) fn endpoint(args: &Args) -> Result<Option<Endpoint>, SettingsError> {
         args.openai_api_key_file.as_ref(),
     )?;
     if key.as_ref().is_some_and(|key| !key.bytes().all(|byte| byte.is_ascii_graphic())) {
-        return contradiction("OPENAI_API_KEY holds spaces or characters that no key has");
+        return contradiction("OPENAI_API_KEY holds spaces or other invalid characters");
     }
     let models = given(args.openai_model.as_ref()).map(list);
     let deployments = given(args.openai_deployment.as_ref()).map(list);
@@ -28,7 +28,7 @@ pub(super) fn endpoint(args: &Args) -> Result<Option<Endpoint>, SettingsError> {
     if let Some(endpoint) = given(args.openai_endpoint.as_ref()) {
         if args.openai_base_url.as_deref().is_some_and(|url| !url.trim().is_empty()) {
             return contradiction(
-                "OPENAI_ENDPOINT (Azure) and OPENAI_BASE_URL are both given: remove one",
+                "OPENAI_ENDPOINT (Azure) and OPENAI_BASE_URL are both set: remove one",
             );
         }
         if models.is_some() {
@@ -59,7 +59,7 @@ pub(super) fn endpoint(args: &Args) -> Result<Option<Endpoint>, SettingsError> {
             demo: false,
         })),
         (Some(_), _, None) => {
-            contradiction("OPENAI_BASE_URL needs OPENAI_MODEL: the models that server has")
+            contradiction("OPENAI_BASE_URL needs OPENAI_MODEL: the models of that server")
         }
         (None, Some(key), models) => Ok(Some(Endpoint::Compatible {
             base_url: OPENAI.to_owned(),

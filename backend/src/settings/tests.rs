@@ -81,7 +81,7 @@ fn contradictions_are_refused_with_what_to_do() {
         (&["--openai-endpoint", "https://x"], "OPENAI_ENDPOINT needs"),
         (&["--openai-endpoint", "ftp://x", "--openai-api-key", "k"], "must be an https://"),
         (&["--openai-api-key", "two words"], "OPENAI_API_KEY holds"),
-        (&["--redis-url", "redis://a", "--redis-host", "b"], "both given"),
+        (&["--redis-url", "redis://a", "--redis-host", "b"], "both set"),
         (&["--redis-port", "1"], "need REDIS_HOST"),
         (&["--redis-url", "http://a"], "must begin with"),
     ];
@@ -115,7 +115,7 @@ fn a_secret_is_read_from_its_file_without_the_line_end() {
     };
     assert_eq!(api_key.as_deref(), Some("sk-from-file"));
     assert!(
-        refusal(&["--openai-api-key-file", path, "--openai-api-key", "k"]).contains("both given")
+        refusal(&["--openai-api-key-file", path, "--openai-api-key", "k"]).contains("both set")
     );
     assert!(refusal(&["--openai-api-key-file", "/nowhere"]).contains("/nowhere"));
 }

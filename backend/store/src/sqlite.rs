@@ -1,5 +1,5 @@
-//! The embedded store: one SQLite file, one thread that writes, two that read; presence and broker
-//! in memory.
+//! The embedded store: one SQLite file with one writer thread and two reader threads; presence and
+//! broker in memory.
 
 mod accounts;
 mod devices;
@@ -29,7 +29,7 @@ use crate::{Retention, Store};
 use here::Here;
 use worker::Worker;
 
-/// Threads that read.
+/// Reader threads.
 const READERS: usize = 2;
 
 /// A store in one file, for one process.
@@ -40,12 +40,12 @@ pub struct SqliteStore {
     topics: Topics,
     here: Here,
     retention: Retention,
-    /// Held as long as the threads above may write.
+    /// Locked for as long as the threads above may write.
     _lock: File,
 }
 
 impl SqliteStore {
-    /// Opens the database file at `path`, and makes it where it is missing. Dropping the store ends
+    /// Opens the database file at `path` and creates it if it is missing. Dropping the store ends
     /// its threads.
     pub fn open(path: &Path, retention: Retention) -> Result<Self> {
         let lock = open::claim(path)?;
@@ -112,7 +112,7 @@ impl Store for SqliteStore {
         let canary = Canary::new(self).await?;
         self.write(|tx| {
             let version: i64 = tx.pragma_query_value(None, "user_version", |row| row.get(0))?;
-            // Rewrites what is there: proves that the file can be written without changing it.
+            // Writes the current value: proves that the file is writable without changing it.
             tx.pragma_update(None, "user_version", version)?;
             Ok(())
         })

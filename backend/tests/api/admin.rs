@@ -34,6 +34,6 @@ async fn metrics_count_runs_tokens_and_requests() {
 #[tokio::test]
 async fn a_role_serves_its_own_paths_only() {
     let server = Server::start().await;
-    // Both roles here: /ws is a WebSocket and says so.
+    // Both roles run here: /ws responds that it expects a WebSocket.
     assert_eq!(problem(server.stranger().get("/ws").await).await.0, 400);
 }

@@ -1,4 +1,4 @@
-//! Two nodes over one real Redis: what begins on one is read and stopped on the other.
+//! Two nodes over one real Redis: a run started on one is read and stopped on the other.
 
 use std::net::TcpListener;
 use std::process::Stdio;
@@ -11,7 +11,7 @@ use tokio::process::{Child, Command};
 
 use crate::support::{Events, Server, eventually, problem, text};
 
-/// A Redis of its own, gone with the test.
+/// A Redis server for one test.
 pub(crate) struct Redis {
     child: Child,
     port: u16,
@@ -57,7 +57,7 @@ impl Redis {
 }
 
 #[tokio::test]
-async fn what_begins_on_one_node_is_read_and_stopped_on_the_other() {
+async fn a_run_started_on_one_node_is_read_and_stopped_on_the_other() {
     let redis = Redis::start().await;
     let (here, there) = (redis.node(|_| {}).await, redis.node(|_| {}).await);
     let ada = here.visitor().await;

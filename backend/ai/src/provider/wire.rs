@@ -1,22 +1,22 @@
-//! What goes to the provider and what comes back, leniently: compatible servers leave out what
+//! Requests and responses of the provider. Parsing is lenient: compatible servers omit fields that
 //! OpenAI requires.
 
 use serde::{Deserialize, Serialize};
 
-/// One turn of the conversation, as the model is shown it.
+/// One message of the prompt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Turn {
-    /// Whose turn.
+    /// The author.
     pub role: TurnRole,
-    /// What was said.
+    /// The text.
     pub content: String,
 }
 
-/// Whose turn.
+/// The author of a prompt message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TurnRole {
-    /// What the model is told first.
+    /// The system prompt.
     System,
     /// The person.
     User,
@@ -69,7 +69,7 @@ pub(super) struct Choice {
 pub(super) struct ChoiceDelta {
     #[serde(default)]
     pub(super) content: Option<String>,
-    /// DeepSeek and vLLM say `reasoning_content`, others `reasoning`.
+    /// DeepSeek and vLLM send `reasoning_content`, others `reasoning`.
     #[serde(default, alias = "reasoning")]
     pub(super) reasoning_content: Option<String>,
     #[serde(default)]
@@ -84,7 +84,7 @@ pub(super) struct TokenUsage {
     pub(super) completion_tokens: u64,
 }
 
-/// The body of a refusal: `{"error": {…}}`, or `{"error": "…"}` as Ollama says it.
+/// The body of an error response: `{"error": {…}}`, or `{"error": "…"}` from Ollama.
 #[derive(Debug, Deserialize)]
 pub(super) struct Refusal {
     pub(super) error: ProviderError,
@@ -99,7 +99,7 @@ pub(super) enum ProviderError {
         message: Option<String>,
         #[serde(default)]
         r#type: Option<String>,
-        /// OpenAI gives a word, some servers a number.
+        /// OpenAI sends a word, some servers a number.
         #[serde(default)]
         code: Option<serde_json::Value>,
     },

@@ -1,15 +1,14 @@
-//! What the model is shown of a session, and what a session is called.
+//! The prompt of a chat session, and its title.
 
 use backend_protocol::api::{Message, Role};
 
 use crate::provider::{Turn, TurnRole};
 
-/// The longest title made of a message, in characters.
+/// The longest generated title, in characters.
 const TITLE: usize = 60;
 
-/// System prompt and history. An assistant's turn whose question was trimmed away is left out:
-/// models take a conversation that begins with themselves, or where they speak twice, for something
-/// it is not.
+/// System prompt and history. Skips an assistant message whose question was trimmed: models misread
+/// a chat that starts with the assistant, or in which it answers twice.
 pub(super) fn turns(system: Option<&str>, history: &[Message]) -> Vec<Turn> {
     let mut turns = Vec::with_capacity(history.len() + 1);
     turns
@@ -56,7 +55,7 @@ mod tests {
     use crate::assistant::message;
 
     #[test]
-    fn an_orphan_assistant_turn_never_reaches_the_prompt() {
+    fn an_assistant_message_without_a_question_is_left_out() {
         let history = [
             message(Role::Assistant, "orphan".into()),
             message(Role::User, "question".into()),

@@ -1,4 +1,4 @@
-//! Durable events, pulled from the inbox in order and without gaps, as long as the queue has room.
+//! Durable events, pulled from the inbox in order and without gaps while the queue has room.
 
 use backend_protocol::live::{InboxEvent, ServerFrame, close};
 use tokio::time::Instant;
@@ -8,14 +8,14 @@ use super::farewell::End;
 use crate::timers::jittered;
 use crate::transport::Transport;
 
-/// Events in one read: few enough that a queue with room does not grow far beyond its bound.
+/// Events per read: few enough that a queue with room does not grow far beyond its limit.
 const PAGE: usize = 16;
 
-/// A device that may be gone: its own account's set of devices changed.
+/// The account's own set of devices changed, so this device may be gone.
 type DevicesChanged = bool;
 
 impl<T: Transport> Session<T> {
-    /// Queues events while there are some and there is room.
+    /// Queues events while there are any and the queue has room.
     pub(super) async fn fill_events(&mut self) -> Result<(), End> {
         loop {
             let Some(live) = self.live.as_deref_mut() else { return Ok(()) };
@@ -39,7 +39,7 @@ impl<T: Transport> Session<T> {
                     }
                 }
                 Err(error) => {
-                    tracing::debug!(%error, "an inbox could not be read; it is read again soon");
+                    tracing::debug!(%error, "cannot read an inbox, retrying");
                     live.behind = false;
                     self.look_soon();
                 }
@@ -80,18 +80,18 @@ impl<T: Transport> Session<T> {
         Ok(devices_changed)
     }
 
-    /// A removed device is signed out.
+    /// Closes the connection when its device was removed.
     async fn check_device(&mut self) -> Result<(), End> {
-        // A credential may have gone with another device: it is checked next.
+        // A credential may have been revoked with another device: check it next.
         self.timers.credential = Some(Instant::now());
         match self.device_is_registered().await {
             Ok(false) => Err(End::because(close::REVOKED, "this device was removed")),
-            // When the store does not answer, the next hello of this device is refused.
+            // When the store is unavailable, the next hello of this device is rejected.
             Ok(true) | Err(_) => Ok(()),
         }
     }
 
-    /// Looks into the inbox by itself, and listens again if the broker had given up.
+    /// Polls the inbox, and subscribes again if the broker closed the subscription.
     pub(super) async fn look(&mut self) {
         self.timers.look = Some(Instant::now() + jittered(self.hub.settings.look));
         let Some(live) = self.live.as_deref_mut() else { return };
@@ -101,7 +101,7 @@ impl<T: Transport> Session<T> {
         live.behind = true;
     }
 
-    /// Something failed: look again in a moment.
+    /// Polls again shortly, after a failure.
     pub(super) fn look_soon(&mut self) {
         let soon = self.hub.settings.look.min(super::notices::SOON);
         self.timers.look = Some(Instant::now() + jittered(soon));

@@ -1,4 +1,4 @@
-//! What a client can ask, one function each. An answer is queued before the next frame is read.
+//! Requests of a client, one function each. A response is queued before the next frame is read.
 
 use std::time::Duration;
 
@@ -15,14 +15,13 @@ use super::notices::payload;
 use super::refusal::Refusal;
 use crate::transport::Transport;
 
-/// A message arrives at its readers with its place and time around it, and must still fit into one
-/// frame.
+/// Bytes that the server adds around a message; the recipient's copy must still fit into one frame.
 const ROOM_AROUND: usize = 1024;
 
-/// Typing in one conversation is passed on once in this time.
+/// Minimum time between two typing notices in one conversation.
 const TYPING: Duration = Duration::from_secs(2);
 
-/// For metrics.
+/// The metric label.
 pub(super) fn kind(request: &Request) -> &'static str {
     match request {
         Request::Hello { .. } => "hello",
@@ -36,11 +35,11 @@ pub(super) fn kind(request: &Request) -> &'static str {
 }
 
 impl<T: Transport> Session<T> {
-    /// Carries out one request of `size` bytes and answers it.
+    /// Handles one request of `size` bytes and queues its response.
     pub(super) async fn answer(&mut self, id: u64, request: Request, size: usize) {
         let outcome = match request {
             Request::Hello { device, resume } => {
-                // Its answer is the welcome.
+                // The response is the welcome.
                 if let Err(refusal) = self.hello(id, device, resume).await {
                     self.refuse(id, refusal);
                 }

@@ -1,4 +1,4 @@
-//! The store stops answering, or its wake-ups get lost: sockets stay open and nothing is lost.
+//! Faults of the store: requests fail, wake-ups get lost; sockets stay open and no message is lost.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ fn brisk() -> HubSettings {
 }
 
 #[tokio::test]
-async fn while_the_store_is_away_requests_are_refused_for_now_and_sockets_stay_open() {
+async fn while_the_store_is_unavailable_requests_fail_temporarily_and_sockets_stay_open() {
     let house = House::new();
     let store = Arc::new(Faulty::new(Arc::clone(&house.store)));
     let hub = house.hub_over(Arc::clone(&store) as _, brisk());
@@ -44,13 +44,13 @@ async fn while_the_store_is_away_requests_are_refused_for_now_and_sockets_stay_o
 }
 
 #[tokio::test]
-async fn what_was_written_while_nobody_could_read_is_delivered_afterwards() {
+async fn messages_written_during_an_outage_are_delivered_afterwards() {
     let house = House::new();
     let store = Arc::new(Faulty::new(Arc::clone(&house.store)));
     let hub = house.hub_over(Arc::clone(&store) as _, brisk());
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
     let mut b = bob.online(&hub).await;
-    // Ada's node still reaches the store, bob's does not: the wake-up arrives, the read fails.
+    // Ada's node reaches the store, Bob's does not: the wake-up arrives, the read fails.
     let mut a = ada.online(&house.hub).await;
     store.set_away(true);
     a.say(&bob, "c1").await;
@@ -59,7 +59,7 @@ async fn what_was_written_while_nobody_could_read_is_delivered_afterwards() {
 }
 
 #[tokio::test]
-async fn what_no_wake_up_announced_is_found_by_looking() {
+async fn a_message_without_a_wake_up_is_found_by_polling() {
     let house = House::new();
     let store = Arc::new(Faulty::new(Arc::clone(&house.store)));
     let hub = house.hub_over(Arc::clone(&store) as _, brisk());
@@ -73,7 +73,7 @@ async fn what_no_wake_up_announced_is_found_by_looking() {
 }
 
 #[tokio::test]
-async fn a_broker_that_gave_up_is_asked_again() {
+async fn a_closed_subscription_is_opened_again() {
     let house = House::new();
     let store = Arc::new(Faulty::new(Arc::clone(&house.store)));
     let hub = house.hub_over(Arc::clone(&store) as _, brisk());
@@ -84,7 +84,7 @@ async fn a_broker_that_gave_up_is_asked_again() {
     store.hang_up();
     a.say(&bob, "c1").await;
     assert_eq!(b.message().await.1.cid.as_str(), "c1");
-    // Typing is never looked for: it is heard only over a subscription that works.
+    // Typing is never polled for: it arrives only over a working subscription.
     let conversation = backend_protocol::id::ConversationId::between(&ada.account, &bob.account);
     let typing = async {
         loop {

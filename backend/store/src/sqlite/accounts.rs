@@ -46,7 +46,8 @@ impl Accounts for SqliteStore {
         if removed {
             return Ok(Access::Removed);
         }
-        // Most requests only read: the expiry is moved once it is a hundredth of its length behind.
+        // Most requests only read: the expiry is renewed once it has moved by a hundredth of the
+        // retention.
         if !opened_only && expires < now + ttl - ttl / 100 {
             let id = account.id.clone();
             self.write(move |tx| {
@@ -108,15 +109,15 @@ impl Accounts for SqliteStore {
         by: &CredentialHash,
     ) -> Result<bool> {
         let (account, device, by) = (account.clone(), device.clone(), *by);
-        let known = {
+        let bound = {
             let (account, device) = (account.clone(), device.clone());
-            self.read(move |tx| devices::is_linked(tx, &account, &device, &by)).await?
+            self.read(move |tx| devices::is_bound(tx, &account, &device, &by)).await?
         };
-        // A connection usually comes with the credential it came with before.
-        if known {
+        // A device usually uses the same credential as before.
+        if bound {
             Ok(true)
         } else {
-            self.write(move |tx| devices::link(tx, &account, &device, &by)).await
+            self.write(move |tx| devices::bind(tx, &account, &device, &by)).await
         }
     }
 
@@ -142,7 +143,7 @@ pub(super) fn exists(tx: &Transaction<'_>, account: &AccountId) -> Result<bool> 
     Ok(find(tx, "id = ?1", params![account.as_str(), now()])?.is_some())
 }
 
-/// The account has written something: it is kept as long as any other.
+/// The account has written data: it gets the full retention.
 pub(super) fn settle(
     tx: &Transaction<'_>,
     account: &AccountId,
@@ -197,12 +198,12 @@ fn open(tx: &Transaction<'_>, new: &NewAccount, retention: &Retention) -> Result
     if let Some(username) = &new.username
         && !matches!(names::claim(tx, &new.id, username, retention)?, (Claim::Claimed { .. }, _))
     {
-        return Err(corrupt("accounts", &"a name that was free is not"));
+        return Err(corrupt("accounts", &"a name was taken between check and claim"));
     }
     Ok(Opening::Opened)
 }
 
-/// Counts one account against its place's allowance; the refusal when that is used up.
+/// Counts one account against its network's allowance; returns the refusal when that is used up.
 fn spend(tx: &Transaction<'_>, allowance: &Allowance) -> Result<Option<Opening>> {
     execute(
         tx,

@@ -1,4 +1,4 @@
-//! Devices in SQLite, the credentials that belong to them, and those that are gone for good.
+//! Devices in SQLite, the credentials bound to them, and removed devices.
 
 use backend_protocol::api::{Device, DeviceKeys};
 use backend_protocol::id::{AccountId, DeviceId};
@@ -64,7 +64,7 @@ pub(super) fn add(
         return Ok(DeviceChange::TooMany);
     }
     if !exists(tx, account)? {
-        return Err(corrupt("accounts", &"the account that adds a device is gone"));
+        return Err(corrupt("accounts", &"the account that adds a device does not exist"));
     }
     execute(
         tx,
@@ -76,13 +76,13 @@ pub(super) fn add(
     Ok(DeviceChange::Added)
 }
 
-/// True when the credential belonged to a device that was removed.
+/// True when the credential was revoked with a removed device.
 fn is_removed(tx: &Transaction<'_>, credential: &CredentialHash) -> Result<bool> {
     let sql = "SELECT 1 FROM credentials WHERE hash = ?1 AND removed";
     Ok(one(tx, sql, params![credential.0], |_| Ok(()))?.is_some())
 }
 
-/// True when the device is registered and this credential is known to belong to it.
+/// True when the device is registered and this credential is bound to it.
 pub(super) fn is_linked(
     tx: &Transaction<'_>,
     account: &AccountId,
@@ -93,8 +93,8 @@ pub(super) fn is_linked(
     Ok(one(tx, sql, params![account.as_str(), device.as_str(), by.0], |_| Ok(()))?.is_some())
 }
 
-/// Notes that the credential belongs to a device; false when the device is not registered or the
-/// credential removed.
+/// Binds the credential to a device; false when the device is not registered or the credential was
+/// revoked with a removed device.
 pub(super) fn link(
     tx: &Transaction<'_>,
     account: &AccountId,
@@ -106,7 +106,7 @@ pub(super) fn link(
     if one(tx, sql, both, |_| Ok(()))?.is_none() || is_removed(tx, by)? {
         return Ok(false);
     }
-    // A credential that was signed out meanwhile belongs to nothing.
+    // A credential that was signed out in between is bound to nothing.
     execute(
         tx,
         "INSERT INTO device_credentials (account, device, hash)
@@ -138,7 +138,7 @@ pub(super) fn remove(
          WHERE hash IN (SELECT hash FROM device_credentials WHERE account = ?1 AND device = ?2)",
         both,
     )?;
-    // What opens nothing belongs to no other device either.
+    // Revoked credentials are bound to no device.
     execute(
         tx,
         "DELETE FROM device_credentials

@@ -1,4 +1,4 @@
-//! Presence of one process, in memory: when the process ends, nobody is connected to it any more.
+//! Presence of one process, in memory: it ends with the process.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,7 +12,7 @@ use super::SqliteStore;
 use crate::error::Result;
 use crate::presence::{Presence, Transition, by_name};
 
-/// Who is connected, and who shows up in the lobby.
+/// Connections online and in the lobby.
 #[derive(Debug, Default)]
 pub(super) struct Here {
     book: Mutex<Book>,
@@ -48,7 +48,7 @@ impl Connections {
 }
 
 impl Here {
-    /// Forgets what has expired.
+    /// Removes expired connections.
     pub(super) fn sweep(&self) {
         let now = Instant::now();
         let mut book = self.lock();

@@ -1,4 +1,4 @@
-//! One account's inbox in SQLite: positions without gaps, the oldest trimmed.
+//! The inbox of one account in SQLite: positions without gaps, trimmed from the oldest.
 
 use backend_protocol::id::AccountId;
 use backend_protocol::live::InboxEvent;
@@ -10,7 +10,7 @@ use crate::codec::{decode, encode, millis, now};
 use crate::error::Result;
 use crate::mailboxes::InboxPage;
 
-/// Appends an event and trims the oldest; its position.
+/// Appends an event, trims the oldest and returns the event's position.
 pub(super) fn append_event(
     tx: &Transaction<'_>,
     account: &AccountId,

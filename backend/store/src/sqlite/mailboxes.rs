@@ -1,4 +1,4 @@
-//! Private messages and inboxes in SQLite: each method is one transaction, so a message is
+//! Private messages and inboxes in SQLite. Each method is one transaction, so a message is written
 //! everywhere or nowhere.
 
 use async_trait::async_trait;
@@ -161,7 +161,7 @@ fn deliver(
     Ok(Some(delivered))
 }
 
-/// Advances the inbox mark, tells each sender concerned, and says who they were.
+/// Advances the inbox mark, appends receipts for the senders concerned and returns these senders.
 fn mark_received(
     tx: &Transaction<'_>,
     me: &AccountId,
@@ -281,7 +281,8 @@ fn conversations(tx: &Transaction<'_>, me: &AccountId) -> Result<Vec<Conversatio
     Ok(found)
 }
 
-/// The other members of an account's conversations; itself when it keeps notes.
+/// The other members of an account's conversations; includes the account itself when it has notes
+/// to itself.
 pub(super) fn peers(tx: &Transaction<'_>, me: &AccountId) -> Result<Vec<AccountId>> {
     all(
         tx,

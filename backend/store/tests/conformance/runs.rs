@@ -91,12 +91,12 @@ pub(crate) async fn an_idempotency_key_names_one_run(bed: &Bed) {
     assert_eq!(
         store.open_run(&keyed(&ada, "s", "r4", 1)).await.unwrap(),
         existing,
-        "finished, but the same"
+        "also after the run has finished"
     );
     assert_eq!(store.history(&ada, &session("s")).await.unwrap().unwrap().len(), 1);
     assert!(
         matches!(store.open_run(&keyed(&eve, "s", "r5", 2)).await.unwrap(), Opened::New { .. }),
-        "her own key"
+        "keys are scoped to the account"
     );
 }
 
@@ -111,7 +111,7 @@ pub(crate) async fn a_session_has_one_active_run(bed: &Bed) {
     assert_eq!(
         store.history(&ada, &session("s")).await.unwrap().unwrap().len(),
         1,
-        "the refused one left nothing"
+        "the rejected run changed nothing"
     );
     assert!(matches!(
         store.open_run(&new_run(&ada, "t", "r3", "Other")).await.unwrap(),
@@ -166,7 +166,7 @@ pub(crate) async fn a_closed_run_takes_no_more_events(bed: &Bed) {
     assert!(store.close_run(&ada, &r, &completed("r"), Some(&answer("yes"))).await.unwrap());
     assert!(
         store.close_run(&ada, &r, &completed("r"), Some(&answer("yes"))).await.unwrap(),
-        "a retry is no other end"
+        "a retry succeeds"
     );
     assert!(!store.close_run(&ada, &r, &failed(), Some(&answer("no"))).await.unwrap());
     assert!(!store.append_run_events(&ada, &r, &[delta("x")], LEASE).await.unwrap());
@@ -217,9 +217,9 @@ pub(crate) async fn a_run_without_a_living_owner_is_reaped(bed: &Bed) {
     assert_eq!(owner.session(&ada, &session("s")).await.unwrap().unwrap().active_run, None);
     assert!(
         !owner.append_run_events(&ada, &run("dead"), &[delta("x")], LEASE).await.unwrap(),
-        "it has to give up"
+        "its owner has to end"
     );
-    assert_eq!(reaper.reap_runs(&failed()).await.unwrap(), 0, "once");
+    assert_eq!(reaper.reap_runs(&failed()).await.unwrap(), 0, "only once");
     assert!(
         owner.append_run_events(&ada, &run("alive"), &[delta("x")], LEASE).await.unwrap(),
         "renewed in time"

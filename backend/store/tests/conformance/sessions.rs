@@ -1,4 +1,4 @@
-//! Managing assistant sessions.
+//! Managing chat sessions.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ pub(crate) async fn sessions_are_listed_latest_first_and_only_to_their_owner(bed
     let patch = SessionPatch { title: Some("mine".into()), ..SessionPatch::default() };
     assert_eq!(store.update_session(&eve, &session("one"), &patch).await.unwrap(), None);
     assert_eq!(store.delete_session(&eve, &session("one")).await.unwrap(), Deleted::NotFound);
-    assert_eq!(store.sessions(&ada).await.unwrap(), listed, "untouched");
+    assert_eq!(store.sessions(&ada).await.unwrap(), listed, "unchanged");
 }
 
 pub(crate) async fn a_patch_changes_what_it_names(bed: &Bed) {
@@ -67,11 +67,11 @@ pub(crate) async fn a_session_expires_after_its_last_message(bed: &Bed) {
     assert_eq!(listed.iter().map(|s| s.id.as_str()).collect::<Vec<_>>(), ["renewed"]);
     assert_eq!(store.history(&ada, &old).await.unwrap(), None);
     assert_eq!(store.delete_session(&ada, &old).await.unwrap(), Deleted::NotFound);
-    ask(&*store, &ada, "old", "Anew").await;
+    ask(&*store, &ada, "old", "Hello again").await;
     assert_eq!(
         store.history(&ada, &old).await.unwrap().unwrap().len(),
         2,
-        "nothing of the expired one came back"
+        "the expired messages are gone"
     );
     store.sweep().await.unwrap();
     assert_eq!(store.history(&ada, &old).await.unwrap().unwrap().len(), 2);
@@ -91,7 +91,7 @@ pub(crate) async fn a_deleted_session_takes_its_messages_and_runs_with_it(bed: &
     assert_eq!(
         store.run_log(&ada, &finished, 0, 10).await.unwrap(),
         None,
-        "what was said is in the log, too"
+        "the log is deleted, too"
     );
     assert!(
         !store
@@ -99,13 +99,9 @@ pub(crate) async fn a_deleted_session_takes_its_messages_and_runs_with_it(bed: &
             .await
             .unwrap()
     );
-    let late = answer("too late");
+    let late = answer("late");
     assert!(!store.close_run(&ada, &run("open"), &completed("open"), Some(&late)).await.unwrap());
-    assert_eq!(
-        store.history(&ada, &s).await.unwrap(),
-        None,
-        "a late answer does not bring it back"
-    );
+    assert_eq!(store.history(&ada, &s).await.unwrap(), None, "a late answer does not restore it");
     ask(&*store, &ada, "s", "Again").await;
     assert_eq!(store.history(&ada, &s).await.unwrap().unwrap().len(), 2);
 }
