@@ -39,11 +39,15 @@ impl Readiness {
 /// `/health` and `/livez`: the process runs. `/readyz`: the service accepts requests.
 pub(crate) fn router(readiness: Readiness, registry: Registry) -> Router {
     Router::new()
-        .route("/health", get(|| async { "ok\n" }))
-        .route("/livez", get(|| async { "ok\n" }))
+        .route("/health", get(alive))
+        .route("/livez", get(alive))
         .route("/readyz", get(ready))
         .with_state(readiness)
         .route("/metrics", get(move || async move { metrics(&registry) }))
+}
+
+async fn alive() -> &'static str {
+    "ok\n"
 }
 
 async fn ready(State(readiness): State<Readiness>) -> Response {

@@ -44,6 +44,36 @@ impl ApiError {
     }
 }
 
+/// Errors with one text for several handlers.
+impl ApiError {
+    /// A request without an account.
+    pub(crate) fn unauthenticated() -> Self {
+        let detail = "This request has no account: create one with POST /api/me.";
+        Self::new(ProblemType::Unauthenticated, detail)
+    }
+
+    /// A request with the credential of a removed device.
+    pub(crate) fn device_removed() -> Self {
+        let detail =
+            "This device was removed from its account. POST /api/logout clears its cookie.";
+        Self::new(ProblemType::DeviceRemoved, detail)
+    }
+
+    /// Another account has the username.
+    pub(crate) fn username_taken() -> Self {
+        let detail =
+            "Another account has this name, or one that looks the same. Choose another name.";
+        Self::new(ProblemType::UsernameTaken, detail)
+    }
+
+    /// Another account gave the username up recently.
+    pub(crate) fn username_reserved() -> Self {
+        let detail = "This name, or one that looks the same, was given up recently. It is reserved for 90 days for the \
+                      account that had it. Choose another name.";
+        Self::new(ProblemType::UsernameTaken, detail)
+    }
+}
+
 impl From<Problem> for ApiError {
     fn from(problem: Problem) -> Self {
         Self(problem)

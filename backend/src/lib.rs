@@ -9,28 +9,26 @@
 //! `backend --role api|live|all` is a thin `main` over [`start`]; the single-process `gatehouse`
 //! also calls [`start`].
 
-pub mod listener;
-pub mod live;
-pub mod settings;
 pub mod telemetry;
-
-mod admin;
-mod api;
-mod app;
-mod error;
-mod extract;
-mod identity;
-mod metrics;
-mod middleware;
-mod model;
-mod router;
+pub mod settings;
 mod server;
-mod sse;
+mod start_error;
 mod store;
+mod model;
+mod admin;
+pub mod listener;
+mod router;
+mod middleware;
+mod metrics;
+mod identity;
+mod extract;
+mod app;
+mod api;
+mod sse;
+mod error;
+pub mod live;
 
 pub use listener::{ListenAddress, Listener};
-pub use server::{Running, StartError, start};
+pub use server::{Running, start};
 pub use settings::{Role, Settings, SettingsError};
-
-#[cfg(test)]
-mod tests;
+pub use start_error::StartError;

@@ -6,10 +6,10 @@
 //!
 //! A rejected request gets problem+json; after the handshake, errors are close codes.
 
-#[cfg(all(test, target_os = "linux"))]
-mod memory;
 mod origin;
 mod socket;
+#[cfg(all(test, target_os = "linux"))]
+mod memory;
 #[cfg(test)]
 mod tests;
 
@@ -19,8 +19,8 @@ use axum::Router;
 use axum::extract::State;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use axum::routing::get;
 use backend_hub::Hub;
 use backend_protocol::limits::{MAX_FRAME, SUBPROTOCOL};
@@ -28,7 +28,8 @@ use backend_protocol::problem::{Problem, ProblemType};
 use backend_store::accounts::Access;
 use backend_store::{Store, StoreError};
 
-use crate::identity::{self, Credential};
+use crate::error::ApiError;
+use crate::identity::Credential;
 
 /// Bytes of tungstenite's buffers per connection; its defaults are 128 KiB each.
 const READ_BUFFER: usize = 4 * 1024;
@@ -52,46 +53,34 @@ pub struct LiveState {
 
 /// `GET /ws`.
 pub fn router(state: LiveState) -> Router {
-    Router::new().route("/ws", get(upgrade)).with_state(state)
+    Router::new().route("/ws", get(handshake)).with_state(state)
 }
 
-async fn upgrade(
+async fn handshake(
     State(state): State<LiveState>,
     headers: HeaderMap,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
-) -> Response {
-    match admit(&state, &headers, upgrade).await {
-        Ok(response) => response,
-        Err(problem) => refuse(&problem),
+    request: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, ApiError> {
+    let request = request
+        .map_err(|rejection| ApiError::new(ProblemType::BadRequest, rejection.body_text()))?;
+    if !origin::is_own(&headers, &state.allowed_origins) {
+        let detail = "Origin must match the requested host";
+        return Err(ApiError::new(ProblemType::CrossOrigin, detail));
     }
-}
-
-async fn admit(
-    state: &LiveState,
-    headers: &HeaderMap,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
-) -> Result<Response, Problem> {
-    let upgrade = upgrade
-        .map_err(|rejection| Problem::new(ProblemType::BadRequest).detail(rejection.body_text()))?;
-    if !origin::is_own(headers, &state.allowed_origins) {
-        return Err(
-            Problem::new(ProblemType::CrossOrigin).detail("Origin must match the requested host")
-        );
-    }
-    let no_account = || Problem::new(ProblemType::Unauthenticated).detail("POST /api/me makes one");
-    let credential = Credential::from_cookies(headers).ok_or_else(no_account)?.hash();
+    let credential =
+        Credential::from_cookies(&headers).ok_or_else(ApiError::unauthenticated)?.hash();
     let account = match state.store.access(&credential).await.map_err(unavailable)? {
         Access::Account(account) => account,
-        Access::Removed => return Err(identity::removed()),
-        Access::Unknown => return Err(no_account()),
+        Access::Removed => return Err(ApiError::device_removed()),
+        Access::Unknown => return Err(ApiError::unauthenticated()),
     };
-    let upgrade = upgrade.protocols([SUBPROTOCOL]);
-    if upgrade.selected_protocol().is_none() {
+    let handshake = request.protocols([SUBPROTOCOL]);
+    if handshake.selected_protocol().is_none() {
         let detail = format!("Sec-WebSocket-Protocol must offer {SUBPROTOCOL}");
-        return Err(Problem::new(ProblemType::BadRequest).detail(detail));
+        return Err(ApiError::new(ProblemType::BadRequest, detail));
     }
-    let hub = state.hub.clone();
-    Ok(upgrade
+    let hub = state.hub;
+    Ok(handshake
         .max_message_size(MAX_FRAME)
         .max_frame_size(MAX_FRAME)
         .read_buffer_size(READ_BUFFER)
@@ -103,24 +92,13 @@ async fn admit(
         }))
 }
 
-fn unavailable(error: StoreError) -> Problem {
+fn unavailable(error: StoreError) -> ApiError {
     let retry_after = match &error {
         StoreError::Unavailable { retry_after, .. } => {
             u32::try_from(retry_after.as_secs()).unwrap_or(u32::MAX).max(1)
         }
         StoreError::Corrupt { .. } | StoreError::Setup(_) => 60,
     };
-    tracing::warn!(%error, "an upgrade was refused");
-    Problem::new(ProblemType::StoreUnavailable).retry_after(retry_after)
-}
-
-fn refuse(problem: &Problem) -> Response {
-    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = (status, axum::Json(problem)).into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-    if let Some(seconds) = problem.retry_after {
-        headers.insert(header::RETRY_AFTER, seconds.into());
-    }
-    response
+    tracing::warn!(%error, "WebSocket request rejected");
+    Problem::new(ProblemType::StoreUnavailable).retry_after(retry_after).into()
 }

@@ -1,11 +1,11 @@
 //! Middleware of all requests, in one place and in order.
 
-pub(crate) mod deadline;
-mod navigation;
 mod observe;
-mod panics;
-pub(crate) mod same_origin;
 mod security_headers;
+mod panics;
+mod navigation;
+pub(crate) mod same_origin;
+pub(crate) mod deadline;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;

@@ -6,8 +6,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::server::StartError;
 use crate::settings::Settings;
+use crate::start_error::StartError;
 
 pub(crate) async fn endpoint(
     settings: &Settings,

@@ -1,6 +1,5 @@
 //! The services: start, serve, drain.
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,9 +8,9 @@ use axum::Router;
 use axum::serve::ListenerExt;
 use backend_ai::assistant::Assistant;
 use backend_ai::metrics::AssistantMetrics;
-use backend_ai::provider::{Provider, SetupError};
+use backend_ai::provider::Provider;
 use backend_hub::{Hub, HubMetrics, HubSettings};
-use backend_store::{Store, StoreError};
+use backend_store::Store;
 use prometheus::Registry;
 use tokio::net::TcpListener;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
@@ -24,34 +23,13 @@ use crate::listener::Listener;
 use crate::live::{self, LiveState};
 use crate::metrics::HttpMetrics;
 use crate::settings::{Role, Settings};
+use crate::start_error::StartError;
 use crate::{middleware, model, router, store};
 
 /// Interval between sweeps of the store.
 const SWEEP_EVERY: Duration = Duration::from_secs(5 * 60);
 /// Time for the last steps of a drain: closing sockets, ending tasks.
 const CLOSING: Duration = Duration::from_secs(3);
-
-/// Why the services cannot start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The store cannot be opened.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The model provider's settings are unusable.
-    #[error("cannot use the model provider: {0}")]
-    Provider(#[from] SetupError),
-    /// An address cannot be bound.
-    #[error("cannot listen on {address}: {error}")]
-    Listen {
-        /// As configured.
-        address: String,
-        /// The system's error.
-        error: io::Error,
-    },
-    /// The registry already has metrics of these names: a process may start the services only once.
-    #[error("cannot register metrics: {0}")]
-    Metrics(#[from] prometheus::Error),
-}
 
 /// Running services. Call [`drain`](Self::drain): dropping leaves the tasks to the runtime.
 pub struct Running {

@@ -5,8 +5,8 @@ pub use crate::tail::{Tail, TailError};
 use std::sync::Arc;
 use std::time::Duration;
 
-use backend_protocol::api::{ChatRequest, Message, Model, Role};
-use backend_protocol::id::{AccountId, MessageId, RunId, SessionId};
+use backend_protocol::api::{ChatRequest, Model, Role};
+use backend_protocol::id::{AccountId, RunId, SessionId};
 use backend_protocol::limits::MAX_CHAT_MESSAGE;
 use backend_store::broker::{Payload, Topic};
 use backend_store::runs::{NewRun, Opened};
@@ -14,30 +14,19 @@ use backend_store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::ids;
 use crate::metrics::AssistantMetrics;
 use crate::provider::Provider;
 use crate::reaper::reap;
-use crate::run::{self, Run, name};
+use crate::run::{self, Run};
 use crate::settings::AssistantSettings;
+use crate::shared::Shared;
 use crate::slots::Slots;
 
 /// The assistant. Cheap to clone.
 #[derive(Clone)]
 pub struct Assistant {
     shared: Arc<Shared>,
-}
-
-/// State shared by the assistant and its runs.
-pub(crate) struct Shared {
-    pub(crate) store: Arc<dyn Store>,
-    pub(crate) provider: Provider,
-    pub(crate) settings: AssistantSettings,
-    pub(crate) metrics: AssistantMetrics,
-    slots: Slots,
-    tasks: TaskTracker,
-    draining: CancellationToken,
-    /// Ends the runs that are open after the drain deadline.
-    pub(crate) abort: CancellationToken,
 }
 
 /// A run that was started, now or by an earlier request with the same idempotency key.
@@ -144,10 +133,10 @@ impl Assistant {
 
         let new = NewRun {
             account: account.clone(),
-            session: request.session_id.unwrap_or_else(name::session),
-            run: name::run(),
+            session: request.session_id.unwrap_or_else(ids::session),
+            run: ids::run(),
             title: run::title(&request.message),
-            message: message(Role::User, request.message),
+            message: ids::message(Role::User, request.message),
             model,
             idempotency,
             lease: shared.settings.lease,
@@ -180,8 +169,7 @@ impl Assistant {
             None => None,
         };
         let kept = session.map(|session| session.model).filter(|model| self.offers(model));
-        let default = || self.shared.provider.models().next().map(|model| model.id.clone());
-        kept.or_else(default).ok_or_else(|| StartError::Model(String::new()))
+        Ok(kept.unwrap_or_else(|| self.shared.provider.default_model().id.clone()))
     }
 
     /// Reads a run's log after a position, and follows it.
@@ -197,7 +185,7 @@ impl Assistant {
             .await?
         {
             Some(tail) => Ok(tail),
-            None if name::age(run).is_some_and(|age| age > shared.settings.run_ttl) => {
+            None if ids::age(run).is_some_and(|age| age > shared.settings.run_ttl) => {
                 Err(TailError::Expired)
             }
             None => Err(TailError::NotFound),
@@ -237,10 +225,4 @@ impl Assistant {
             }
         }
     }
-}
-
-/// A message created now.
-pub(crate) fn message(role: Role, content: String) -> Message {
-    let id = MessageId::parse(name::random()).expect("hexadecimal digits make an id");
-    Message { id, role, content, created_at: jiff::Timestamp::now().to_string() }
 }

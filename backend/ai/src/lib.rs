@@ -10,13 +10,14 @@
 //! run's log, and every reader tails that log, including the first one. The tasks belong to the
 //! [`Assistant`](assistant::Assistant), which drains them.
 
-pub mod assistant;
-pub mod demo;
-pub mod metrics;
-pub mod provider;
 pub mod settings;
-
-mod reaper;
-mod run;
+pub mod metrics;
+pub mod assistant;
+mod shared;
 mod slots;
+mod run;
+mod ids;
 mod tail;
+mod reaper;
+pub mod provider;
+pub mod demo;

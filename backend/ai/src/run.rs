@@ -8,9 +8,8 @@
 //!
 //! Reading never waits for the store: async-openai's channel is unbounded, the buffer is bounded.
 
-mod buffer;
-pub(crate) mod name;
 mod prompt;
+mod buffer;
 
 pub(crate) use prompt::title;
 
@@ -27,8 +26,9 @@ use backend_store::broker::{Subscription, Topic};
 use backend_store::runs::NewRun;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::assistant::{Shared, message};
+use crate::ids;
 use crate::provider::Failure;
+use crate::shared::Shared;
 use crate::slots::Slot;
 use buffer::Buffer;
 
@@ -114,12 +114,12 @@ impl Run {
     async fn read(&self, buffer: &Buffer) -> Ending {
         let settings = &self.shared.settings;
         let system = self.session.system_prompt.as_deref().or(settings.system_prompt.as_deref());
-        let turns = prompt::turns(system, &self.history);
+        let messages = prompt::messages(system, &self.history);
         let begun = Instant::now();
         let mut answer = match self
             .shared
             .provider
-            .ask(&self.opened.model, &turns, settings.max_output_tokens)
+            .ask(&self.opened.model, &messages, settings.max_output_tokens)
             .await
         {
             Ok(answer) => answer,
@@ -252,7 +252,7 @@ impl Run {
         ChatAnswer {
             session_id: self.session.id.clone(),
             run_id: self.run().clone(),
-            message: message(Role::Assistant, text),
+            message: ids::message(Role::Assistant, text),
             usage: buffer.usage(),
         }
     }

@@ -14,7 +14,9 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use backend_ai::metrics::AssistantMetrics;
-use backend_ai::provider::{Endpoint, FailureKind, Piece, Provider, SetupError, Turn, TurnRole};
+use backend_ai::provider::{
+    Endpoint, FailureKind, Piece, PromptMessage, PromptRole, Provider, SetupError,
+};
 use backend_ai::settings::ProviderSettings;
 use backend_protocol::api::Usage;
 use prometheus::Registry;
@@ -94,8 +96,8 @@ fn endpoint(url: String, key: &str) -> Endpoint {
 async fn each_deployment_is_requested_at_its_path_with_key_and_version() {
     let (url, seen) = azure().await;
     let provider = provider(&endpoint(url, "azure-key")).unwrap();
-    let turns = [Turn { role: TurnRole::User, content: "Hi".into() }];
-    let mut answer = provider.ask("gpt-4o-mini", &turns, 100).await.unwrap();
+    let prompt = [PromptMessage { role: PromptRole::User, content: "Hi".into() }];
+    let mut answer = provider.ask("gpt-4o-mini", &prompt, 100).await.unwrap();
     let mut pieces = Vec::new();
     while let Some(piece) = answer.next().await {
         pieces.push(piece.unwrap());
@@ -120,8 +122,8 @@ async fn each_deployment_is_requested_at_its_path_with_key_and_version() {
 async fn azures_content_filter_is_reported_and_not_retried() {
     let (url, seen) = azure().await;
     let provider = provider(&endpoint(url, "azure-key")).unwrap();
-    let turns = [Turn { role: TurnRole::User, content: "Hi".into() }];
-    let failure = provider.ask("strict", &turns, 100).await.unwrap_err();
+    let prompt = [PromptMessage { role: PromptRole::User, content: "Hi".into() }];
+    let failure = provider.ask("strict", &prompt, 100).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::ContentFiltered);
     assert_eq!(seen.lock().unwrap().requests.len(), 1);
 }

@@ -17,7 +17,7 @@ pub(crate) enum Stage {
 }
 
 /// A random moment within `window`, when one connection leaves.
-pub(crate) fn moment(window: Duration) -> Duration {
+pub(crate) fn leave_delay(window: Duration) -> Duration {
     window.mul_f64(rand::random_range(0.0..=1.0))
 }
 
@@ -29,6 +29,6 @@ pub(crate) fn retry_after(code: u16) -> u32 {
 }
 
 /// Waits until the drain deadline has passed or the hub is dropped.
-pub(crate) async fn over(stage: &mut watch::Receiver<Stage>) {
+pub(crate) async fn aborted(stage: &mut watch::Receiver<Stage>) {
     let _ = stage.wait_for(|stage| *stage == Stage::Aborting).await;
 }

@@ -6,17 +6,13 @@ use std::time::Duration;
 use backend_protocol::id::AccountId;
 use backend_store::Store;
 use backend_store::accounts::CredentialHash;
-use tokio::sync::watch;
 use tokio::time::timeout;
-use tokio_util::task::TaskTracker;
 
+use crate::connection;
 use crate::drain::Stage;
-use crate::lobby::LobbyBoard;
 use crate::metrics::HubMetrics;
-use crate::presence::PresenceBoard;
-use crate::roster::Roster;
-use crate::session;
 use crate::settings::HubSettings;
+use crate::shared::Shared;
 use crate::transport::Transport;
 
 /// Time beyond the window for close handshakes and the store calls they need.
@@ -28,37 +24,10 @@ pub struct Hub {
     shared: Arc<Shared>,
 }
 
-/// State shared by all connections.
-pub(crate) struct Shared {
-    pub(crate) store: Arc<dyn Store>,
-    pub(crate) settings: HubSettings,
-    pub(crate) metrics: HubMetrics,
-    pub(crate) roster: Roster,
-    pub(crate) presence: Arc<PresenceBoard>,
-    pub(crate) lobby: Arc<LobbyBoard>,
-    pub(crate) stage: watch::Sender<Stage>,
-    /// Maintenance tasks of the boards.
-    pub(crate) keepers: TaskTracker,
-    sessions: TaskTracker,
-}
-
 impl Hub {
     /// A hub without connections. Starts no task until the first one.
     pub fn new(store: Arc<dyn Store>, settings: HubSettings, metrics: HubMetrics) -> Self {
-        let presence = PresenceBoard::new(Arc::clone(&store), settings.presence_look);
-        let lobby = LobbyBoard::new(Arc::clone(&store), settings.presence_look);
-        let shared = Shared {
-            store,
-            settings,
-            metrics,
-            roster: Roster::default(),
-            presence,
-            lobby,
-            stage: watch::Sender::new(Stage::Serving),
-            keepers: TaskTracker::new(),
-            sessions: TaskTracker::new(),
-        };
-        Self { shared: Arc::new(shared) }
+        Self { shared: Arc::new(Shared::new(store, settings, metrics)) }
     }
 
     /// Drives one connection of an authenticated account to its end, on the caller's task.
@@ -70,26 +39,27 @@ impl Hub {
         credential: CredentialHash,
         transport: T,
     ) {
-        let _running = self.shared.sessions.token();
-        session::run(Arc::clone(&self.shared), account, credential, transport).await;
+        let _running = self.shared.connections.token();
+        connection::run(Arc::clone(&self.shared), account, credential, transport).await;
     }
 
     /// Open connections, including those that are leaving.
     pub fn connections(&self) -> usize {
-        self.shared.sessions.len()
+        self.shared.connections.len()
     }
 
     /// Refuses new connections and closes the existing ones, spread over `window`. Returns when all
     /// are closed, a few seconds after `window` at the latest.
     pub async fn drain(&self, window: Duration) {
-        let Shared { stage, sessions, keepers, settings, .. } = &*self.shared;
+        let Shared { stage, connections, maintenance, settings, .. } = &*self.shared;
         stage.send_replace(Stage::Draining(window));
-        sessions.close();
-        keepers.close();
-        if timeout(window + settings.linger + GRACE, sessions.wait()).await.is_err() {
-            tracing::warn!(left = sessions.len(), "drain deadline passed, dropping connections");
+        connections.close();
+        maintenance.close();
+        if timeout(window + settings.linger + GRACE, connections.wait()).await.is_err() {
+            tracing::warn!(left = connections.len(), "drain deadline passed, dropping connections");
         }
         stage.send_replace(Stage::Aborting);
-        let _ = timeout(GRACE, async { tokio::join!(sessions.wait(), keepers.wait()) }).await;
+        let _ =
+            timeout(GRACE, async { tokio::join!(connections.wait(), maintenance.wait()) }).await;
     }
 }

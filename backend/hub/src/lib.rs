@@ -14,19 +14,20 @@
 //! and *pulls* what follows: when a wake-up arrives, or every 15 s without one, and only while its
 //! queue has room. Memory stays bounded.
 
-mod drain;
-mod hub;
-mod lobby;
-mod locked;
-mod metrics;
-mod presence;
-mod rate;
-mod roster;
-mod session;
 mod settings;
-mod timers;
+mod metrics;
 mod transport;
+mod hub;
+mod shared;
+mod connection;
 mod wire;
+mod timers;
+mod roster;
+mod rate;
+mod presence;
+mod lobby;
+mod drain;
+mod locked;
 
 pub use hub::Hub;
 pub use metrics::HubMetrics;

@@ -32,10 +32,10 @@ const RESUBSCRIBE: Duration = Duration::from_secs(2);
 /// The people in the lobby, as known to this hub.
 pub(crate) struct LobbyBoard {
     store: Arc<dyn Store>,
-    look: Duration,
+    poll: Duration,
     state: Mutex<State>,
     /// The version of `state`; connections in the lobby subscribe to it.
-    moved: watch::Sender<u64>,
+    version: watch::Sender<u64>,
     /// True once the maintenance task runs.
     open: tokio::sync::Mutex<bool>,
 }
@@ -66,7 +66,7 @@ impl State {
     }
 
     /// The changes since `version`, or a snapshot.
-    fn news(&self, version: Option<u64>) -> VecDeque<Notice> {
+    fn notices_since(&self, version: Option<u64>) -> VecDeque<Notice> {
         let missed =
             version.and_then(|seen| usize::try_from(self.version.saturating_sub(seen)).ok());
         match missed.filter(|missed| *missed <= self.log.len()) {
@@ -86,9 +86,9 @@ impl State {
 }
 
 impl LobbyBoard {
-    pub(crate) fn new(store: Arc<dyn Store>, look: Duration) -> Arc<Self> {
-        let (state, moved) = (Mutex::default(), watch::Sender::new(0));
-        Arc::new(Self { store, look, state, moved, open: tokio::sync::Mutex::new(false) })
+    pub(crate) fn new(store: Arc<dyn Store>, poll: Duration) -> Arc<Self> {
+        let (state, version) = (Mutex::default(), watch::Sender::new(0));
+        Arc::new(Self { store, poll, state, version, open: tokio::sync::Mutex::new(false) })
     }
 
     /// A view that starts with a snapshot. The first call starts the maintenance task, which ends
@@ -100,14 +100,14 @@ impl LobbyBoard {
     ) -> Result<LobbyView> {
         let mut open = self.open.lock().await;
         if !*open {
-            let heard = self.store.subscribe(&Topic::Lobby).await?;
+            let subscription = self.store.subscribe(&Topic::Lobby).await?;
             self.read().await?;
-            tasks.spawn(Arc::clone(self).keep(heard, stage.clone()));
+            tasks.spawn(Arc::clone(self).maintain(subscription, stage.clone()));
             *open = true;
-        } else if self.moved.receiver_count() == 0 {
+        } else if self.version.receiver_count() == 0 {
             self.read().await?;
         }
-        Ok(LobbyView { seen: None, pending: VecDeque::new(), moved: self.moved.subscribe() })
+        Ok(LobbyView { seen: None, pending: VecDeque::new(), version: self.version.subscribe() })
     }
 
     /// A person came, left or was renamed; false when this was already known.
@@ -115,7 +115,7 @@ impl LobbyBoard {
         let mut state = lock(&self.state);
         let changed = state.apply(user, present);
         if changed {
-            self.moved.send_replace(state.version);
+            self.version.send_replace(state.version);
         }
         changed
     }
@@ -142,36 +142,40 @@ impl LobbyBoard {
         for user in now.into_values() {
             state.apply(user, true);
         }
-        self.moved
+        self.version
             .send_if_modified(|version| std::mem::replace(version, state.version) != state.version);
         Ok(())
     }
 
-    async fn keep(self: Arc<Self>, heard: Subscription, mut stage: watch::Receiver<Stage>) {
-        let mut heard = Some(heard);
-        let mut look = Instant::now() + jittered(self.look);
+    async fn maintain(
+        self: Arc<Self>,
+        subscription: Subscription,
+        mut stage: watch::Receiver<Stage>,
+    ) {
+        let mut subscription = Some(subscription);
+        let mut next_poll = Instant::now() + jittered(self.poll);
         loop {
             tokio::select! {
-                () = drain::over(&mut stage) => return,
-                change = hear(&mut heard) => match change {
+                () = drain::aborted(&mut stage) => return,
+                change = recv(&mut subscription) => match change {
                     Ok(payload) => match serde_json::from_str(&payload) {
                         Ok(Notice::LobbyChange { user, present }) => {
                             self.apply(user, present);
                         }
                         _ => tracing::warn!("lobby wake-up without a lobby change"),
                     },
-                    Err(RecvError::Lagged(_)) => look = Instant::now(),
+                    Err(RecvError::Lagged(_)) => next_poll = Instant::now(),
                     Err(RecvError::Closed) => {
-                        heard = None;
-                        look = Instant::now() + jittered(RESUBSCRIBE);
+                        subscription = None;
+                        next_poll = Instant::now() + jittered(RESUBSCRIBE);
                     }
                 },
-                () = sleep_until(look) => {
-                    look = Instant::now() + jittered(self.look);
-                    if heard.is_none() {
-                        heard = self.store.subscribe(&Topic::Lobby).await.ok();
+                () = sleep_until(next_poll) => {
+                    next_poll = Instant::now() + jittered(self.poll);
+                    if subscription.is_none() {
+                        subscription = self.store.subscribe(&Topic::Lobby).await.ok();
                     }
-                    if self.moved.receiver_count() > 0 && let Err(error) = self.read().await {
+                    if self.version.receiver_count() > 0 && let Err(error) = self.read().await {
                         tracing::debug!(%error, "cannot read the lobby, retrying");
                     }
                 }
@@ -180,11 +184,11 @@ impl LobbyBoard {
     }
 }
 
-async fn hear(
-    heard: &mut Option<Subscription>,
+async fn recv(
+    subscription: &mut Option<Subscription>,
 ) -> std::result::Result<backend_store::broker::Payload, RecvError> {
-    match heard {
-        Some(heard) => heard.recv().await,
+    match subscription {
+        Some(subscription) => subscription.recv().await,
         None => std::future::pending().await,
     }
 }
@@ -193,13 +197,13 @@ async fn hear(
 pub(crate) struct LobbyView {
     seen: Option<u64>,
     pending: VecDeque<Notice>,
-    moved: watch::Receiver<u64>,
+    version: watch::Receiver<u64>,
 }
 
 impl LobbyView {
     /// Waits for changes.
-    pub(crate) async fn moved(&mut self) {
-        if self.moved.changed().await.is_err() {
+    pub(crate) async fn changed(&mut self) {
+        if self.version.changed().await.is_err() {
             std::future::pending().await
         }
     }
@@ -207,10 +211,10 @@ impl LobbyView {
     /// The next notice, if any.
     pub(crate) fn next(&mut self, board: &LobbyBoard) -> Option<Notice> {
         if self.pending.is_empty() {
-            self.moved.borrow_and_update();
+            self.version.borrow_and_update();
             let state = lock(&board.state);
             if self.seen != Some(state.version) {
-                self.pending = state.news(self.seen);
+                self.pending = state.notices_since(self.seen);
                 self.seen = Some(state.version);
             }
         }
@@ -236,14 +240,17 @@ mod tests {
         assert!(state.apply(user("bob"), true) && state.apply(user("Ada"), true));
         assert!(!state.apply(user("bob"), true), "nothing new");
         let everyone = Notice::Lobby { users: vec![user("Ada"), user("bob")] };
-        assert_eq!(state.news(None), std::slice::from_ref(&everyone));
-        assert_eq!(state.news(Some(1)), [Notice::LobbyChange { user: user("Ada"), present: true }]);
-        assert_eq!(state.news(Some(2)), []);
+        assert_eq!(state.notices_since(None), std::slice::from_ref(&everyone));
+        assert_eq!(
+            state.notices_since(Some(1)),
+            [Notice::LobbyChange { user: user("Ada"), present: true }]
+        );
+        assert_eq!(state.notices_since(Some(2)), []);
         for _ in 0..LOG {
             state.apply(user("eve"), true);
             state.apply(user("eve"), false);
         }
-        assert_eq!(state.news(Some(2)), [everyone], "too far behind");
+        assert_eq!(state.notices_since(Some(2)), [everyone], "too far behind");
     }
 
     #[test]
@@ -252,9 +259,9 @@ mod tests {
         for n in 0..SNAPSHOT + 50 {
             state.apply(user(&format!("{n:a>64}")), true);
         }
-        let news = state.news(None);
-        assert_eq!(news.len(), 51);
-        for notice in news {
+        let notices = state.notices_since(None);
+        assert_eq!(notices.len(), 51);
+        for notice in notices {
             assert!(
                 serde_json::to_string(&notice).unwrap().len() < backend_protocol::limits::MAX_FRAME
             );

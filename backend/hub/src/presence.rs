@@ -29,10 +29,10 @@ const AT_ONCE: usize = 16;
 /// The accounts that connections of this hub watch.
 pub(crate) struct PresenceBoard {
     store: Arc<dyn Store>,
-    look: Duration,
+    poll: Duration,
     state: Mutex<State>,
     /// To the maintenance task, once it runs.
-    keeper: tokio::sync::Mutex<Option<mpsc::Sender<Heard>>>,
+    maintenance: tokio::sync::Mutex<Option<mpsc::Sender<Wakes>>>,
 }
 
 #[derive(Default)]
@@ -47,11 +47,11 @@ struct Watched {
     changed: u64,
     views: Vec<Arc<PresenceView>>,
     /// Ends the subscription when dropped.
-    _hearing: oneshot::Sender<()>,
+    _unsubscribe: oneshot::Sender<()>,
 }
 
 /// Wake-ups of one account, with its id.
-type Heard = BoxStream<'static, (AccountId, std::result::Result<Payload, RecvError>)>;
+type Wakes = BoxStream<'static, (AccountId, std::result::Result<Payload, RecvError>)>;
 
 impl State {
     /// Applies a state from a wake-up (`None`) or one read when `changes` had this value.
@@ -63,18 +63,18 @@ impl State {
         self.changes += 1;
         (watched.online, watched.changed) = (Some(online), self.changes);
         for view in &watched.views {
-            view.tell(account, online);
+            view.set(account, online);
         }
     }
 }
 
 impl PresenceBoard {
-    pub(crate) fn new(store: Arc<dyn Store>, look: Duration) -> Arc<Self> {
+    pub(crate) fn new(store: Arc<dyn Store>, poll: Duration) -> Arc<Self> {
         Arc::new(Self {
             store,
-            look,
+            poll,
             state: Mutex::default(),
-            keeper: tokio::sync::Mutex::default(),
+            maintenance: tokio::sync::Mutex::default(),
         })
     }
 
@@ -101,7 +101,7 @@ impl PresenceBoard {
             let state = lock(&self.state);
             for account in accounts {
                 let online = state.watched.get(account).and_then(|watched| watched.online);
-                view.tell(account, online.unwrap_or(false));
+                view.set(account, online.unwrap_or(false));
             }
         }
         Ok(watching)
@@ -133,14 +133,14 @@ impl PresenceBoard {
             .buffer_unordered(AT_ONCE)
             .try_collect()
             .await?;
-        let mut keeper = self.keeper.lock().await;
-        let keeper = keeper.get_or_insert_with(|| {
+        let mut maintenance = self.maintenance.lock().await;
+        let maintenance = maintenance.get_or_insert_with(|| {
             let (sender, receiver) = mpsc::channel(AT_ONCE);
-            tasks.spawn(Arc::clone(self).keep(receiver, stage.clone()));
+            tasks.spawn(Arc::clone(self).maintain(receiver, stage.clone()));
             sender
         });
         for (account, subscription) in subscriptions {
-            let (hearing, dropped) = oneshot::channel();
+            let (unsubscribe, dropped) = oneshot::channel();
             {
                 let mut state = lock(&self.state);
                 if state.join(&account, view) {
@@ -150,11 +150,11 @@ impl PresenceBoard {
                     online: None,
                     changed: 0,
                     views: vec![Arc::clone(view)],
-                    _hearing: hearing,
+                    _unsubscribe: unsubscribe,
                 };
                 state.watched.insert(account.clone(), watched);
             }
-            if keeper.send(hear(account, subscription, dropped)).await.is_err() {
+            if maintenance.send(wakes_of(account, subscription, dropped)).await.is_err() {
                 tracing::debug!("presence is no longer watched: the hub is closing");
             }
         }
@@ -174,28 +174,28 @@ impl PresenceBoard {
         Ok(())
     }
 
-    async fn keep(
+    async fn maintain(
         self: Arc<Self>,
-        mut added: mpsc::Receiver<Heard>,
+        mut added: mpsc::Receiver<Wakes>,
         mut stage: watch::Receiver<Stage>,
     ) {
-        let mut heard: SelectAll<Heard> = SelectAll::new();
-        let mut look = Instant::now() + jittered(self.look);
+        let mut wakes: SelectAll<Wakes> = SelectAll::new();
+        let mut next_poll = Instant::now() + jittered(self.poll);
         loop {
             tokio::select! {
-                () = drain::over(&mut stage) => return,
-                Some(stream) = added.recv() => heard.push(stream),
-                Some((account, wake)) = heard.next() => match wake {
+                () = drain::aborted(&mut stage) => return,
+                Some(stream) = added.recv() => wakes.push(stream),
+                Some((account, wake)) = wakes.next() => match wake {
                     Ok(payload) => match serde_json::from_str(&payload) {
                         Ok(Notice::Presence { online, .. }) => lock(&self.state).apply(&account, online, None),
                         _ => tracing::warn!("presence wake-up without a presence"),
                     },
-                    Err(RecvError::Lagged(_)) => look = Instant::now(),
+                    Err(RecvError::Lagged(_)) => next_poll = Instant::now(),
                     // The poll still finds changes.
                     Err(RecvError::Closed) => {}
                 },
-                () = sleep_until(look) => {
-                    look = Instant::now() + jittered(self.look);
+                () = sleep_until(next_poll) => {
+                    next_poll = Instant::now() + jittered(self.poll);
                     let accounts: Vec<AccountId> = lock(&self.state).watched.keys().cloned().collect();
                     if let Err(error) = self.read(&accounts).await {
                         tracing::debug!(%error, "cannot read presence, retrying");
@@ -217,9 +217,13 @@ impl State {
     }
 }
 
-fn hear(account: AccountId, subscription: Subscription, dropped: oneshot::Receiver<()>) -> Heard {
-    let wakes = stream::unfold(Some((account, subscription)), async |heard| {
-        let (account, mut subscription) = heard?;
+fn wakes_of(
+    account: AccountId,
+    subscription: Subscription,
+    dropped: oneshot::Receiver<()>,
+) -> Wakes {
+    let wakes = stream::unfold(Some((account, subscription)), async |wakes| {
+        let (account, mut subscription) = wakes?;
         let wake = subscription.recv().await;
         let more =
             (!matches!(wake, Err(RecvError::Closed))).then(|| (account.clone(), subscription));
@@ -244,7 +248,7 @@ struct PresenceView {
 
 impl Watching {
     /// Waits for changes.
-    pub(crate) async fn moved(&self) {
+    pub(crate) async fn changed(&self) {
         self.view.wake.notified().await;
     }
 
@@ -263,7 +267,7 @@ impl Drop for Watching {
 }
 
 impl PresenceView {
-    fn tell(&self, account: &AccountId, online: bool) {
+    fn set(&self, account: &AccountId, online: bool) {
         lock(&self.pending).insert(account.clone(), online);
         self.wake.notify_one();
     }

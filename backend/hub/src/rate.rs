@@ -35,8 +35,8 @@ impl Bucket {
 
     /// Takes one token.
     pub(crate) fn take(&mut self, now: Instant) -> Verdict {
-        self.flow(now);
-        self.tokens -= 1.0;
+        self.tokens = self.level(now) - 1.0;
+        self.at = now;
         if self.tokens >= 0.0 {
             Verdict::Pass
         } else if self.tokens <= -self.abuse {
@@ -48,15 +48,14 @@ impl Bucket {
     }
 
     /// True when the bucket is in the state of a new one.
-    pub(crate) fn is_full(&mut self, now: Instant) -> bool {
-        self.flow(now);
-        self.tokens >= self.burst
+    pub(crate) fn is_full(&self, now: Instant) -> bool {
+        self.level(now) >= self.burst
     }
 
-    fn flow(&mut self, now: Instant) {
+    /// The tokens at `now`.
+    fn level(&self, now: Instant) -> f64 {
         let passed = now.saturating_duration_since(self.at).as_secs_f64();
-        self.tokens = (self.tokens + passed * self.per_second).min(self.burst);
-        self.at = now;
+        (self.tokens + passed * self.per_second).min(self.burst)
     }
 }
 

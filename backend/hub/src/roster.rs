@@ -32,7 +32,7 @@ struct Inner {
 struct Entry {
     state: Mutex<Rated>,
     /// The account's one subscription; each connection gets a copy.
-    lines: tokio::sync::Mutex<Option<Lines>>,
+    subscriptions: tokio::sync::Mutex<Option<Subscriptions>>,
 }
 
 struct Rated {
@@ -42,14 +42,14 @@ struct Rated {
 
 impl Roster {
     /// A slot for one more connection, or nothing when the account has too many.
-    pub(crate) fn admit(&self, account: &AccountId, settings: &HubSettings) -> Option<Seat> {
+    pub(crate) fn admit(&self, account: &AccountId, settings: &HubSettings) -> Option<Slot> {
         let now = Instant::now();
         let mut inner = lock(&self.inner);
         if inner.swept.is_none_or(|at| now - at > SWEEP) {
             inner.swept = Some(now);
             // A bucket in debt is kept: reconnecting does not clear it.
             inner.accounts.retain(|_, entry| {
-                let mut rated = lock(&entry.state);
+                let rated = lock(&entry.state);
                 rated.connections > 0 || !rated.bucket.is_full(now)
             });
         }
@@ -62,7 +62,7 @@ impl Roster {
             );
             Arc::new(Entry {
                 state: Mutex::new(Rated { connections: 0, bucket }),
-                lines: Default::default(),
+                subscriptions: Default::default(),
             })
         });
         let mut rated = lock(&entry.state);
@@ -71,17 +71,17 @@ impl Roster {
         }
         rated.connections += 1;
         drop(rated);
-        Some(Seat { account: account.clone(), entry: Arc::clone(entry) })
+        Some(Slot { account: account.clone(), entry: Arc::clone(entry) })
     }
 }
 
 /// One connection's slot; released when dropped.
-pub(crate) struct Seat {
+pub(crate) struct Slot {
     account: AccountId,
     entry: Arc<Entry>,
 }
 
-impl Seat {
+impl Slot {
     pub(crate) fn account(&self) -> &AccountId {
         &self.account
     }
@@ -92,45 +92,47 @@ impl Seat {
     }
 
     /// Subscribes to the account's topics. Wake-ups after this returns arrive.
-    pub(crate) async fn listen(&self, store: &dyn Store) -> Result<Lines> {
-        let mut shared = self.entry.lines.lock().await;
-        if let Some(lines) = shared.as_ref().filter(|lines| !lines.is_closed()) {
-            return Ok(lines.again());
+    pub(crate) async fn subscribe(&self, store: &dyn Store) -> Result<Subscriptions> {
+        let mut shared = self.entry.subscriptions.lock().await;
+        if let Some(subscriptions) = &*shared
+            && !subscriptions.is_closed()
+        {
+            return Ok(subscriptions.resubscribe());
         }
         let topics =
             [Topic::Inbox, Topic::Notice, Topic::Revoked].map(|topic| topic(self.account.clone()));
         let [inbox, notice, revoked] = topics.each_ref().map(|topic| store.subscribe(topic));
         let (inbox, notice, revoked) = futures::try_join!(inbox, notice, revoked)?;
-        let lines = Lines { inbox, notice, revoked };
-        let mine = lines.again();
-        *shared = Some(lines);
+        let subscriptions = Subscriptions { inbox, notice, revoked };
+        let mine = subscriptions.resubscribe();
+        *shared = Some(subscriptions);
         Ok(mine)
     }
 }
 
-impl Drop for Seat {
+impl Drop for Slot {
     fn drop(&mut self) {
         let mut rated = lock(&self.entry.state);
         rated.connections -= 1;
         if rated.connections == 0
-            && let Ok(mut lines) = self.entry.lines.try_lock()
+            && let Ok(mut subscriptions) = self.entry.subscriptions.try_lock()
         {
             // No connection is left: the broker may unsubscribe. (If the lock is held, another
             // connection is about to subscribe.)
-            *lines = None;
+            *subscriptions = None;
         }
     }
 }
 
 /// Subscriptions of one account.
-pub(crate) struct Lines {
+pub(crate) struct Subscriptions {
     inbox: Subscription,
     notice: Subscription,
     revoked: Subscription,
 }
 
 /// A wake-up.
-pub(crate) enum Heard {
+pub(crate) enum Wake {
     /// The inbox has new events.
     Inbox,
     /// An ephemeral notice, as JSON.
@@ -138,38 +140,38 @@ pub(crate) enum Heard {
     /// The credential was revoked.
     Revoked,
     /// The broker closed a subscription: subscribe again.
-    Silence,
+    Closed,
 }
 
-impl Lines {
+impl Subscriptions {
     /// The next wake-up. Wake-ups lost by lagging count as one.
-    pub(crate) async fn next(&mut self) -> Heard {
+    pub(crate) async fn next(&mut self) -> Wake {
         loop {
             return tokio::select! {
                 biased;
-                heard = self.revoked.recv() => match heard {
-                    Ok(_) | Err(RecvError::Lagged(_)) => Heard::Revoked,
-                    Err(RecvError::Closed) => Heard::Silence,
+                wake = self.revoked.recv() => match wake {
+                    Ok(_) | Err(RecvError::Lagged(_)) => Wake::Revoked,
+                    Err(RecvError::Closed) => Wake::Closed,
                 },
-                heard = self.inbox.recv() => match heard {
-                    Ok(_) | Err(RecvError::Lagged(_)) => Heard::Inbox,
-                    Err(RecvError::Closed) => Heard::Silence,
+                wake = self.inbox.recv() => match wake {
+                    Ok(_) | Err(RecvError::Lagged(_)) => Wake::Inbox,
+                    Err(RecvError::Closed) => Wake::Closed,
                 },
-                heard = self.notice.recv() => match heard {
-                    Ok(payload) => Heard::Notice(payload),
+                wake = self.notice.recv() => match wake {
+                    Ok(payload) => Wake::Notice(payload),
                     Err(RecvError::Lagged(_)) => continue,
-                    Err(RecvError::Closed) => Heard::Silence,
+                    Err(RecvError::Closed) => Wake::Closed,
                 },
             };
         }
     }
 
     /// Discards wake-ups until now: the caller is about to read the inbox.
-    pub(crate) fn forget_wakes(&mut self) {
+    pub(crate) fn discard_wakes(&mut self) {
         self.inbox = self.inbox.resubscribe();
     }
 
-    fn again(&self) -> Self {
+    fn resubscribe(&self) -> Self {
         Self {
             inbox: self.inbox.resubscribe(),
             notice: self.notice.resubscribe(),

@@ -19,7 +19,7 @@ pub struct HubSettings {
     /// Deadline for the peer's close frame after ours.
     pub linger: Duration,
     /// Interval between polls of the inbox, in case a wake-up was lost.
-    pub look: Duration,
+    pub poll: Duration,
     /// Interval between checks of the credential.
     pub credential: Duration,
     /// Presence is renewed at this interval …
@@ -27,7 +27,7 @@ pub struct HubSettings {
     /// … and expires this long after the last renewal.
     pub presence_ttl: Duration,
     /// Interval between polls of presence and lobby, to find expired entries.
-    pub presence_look: Duration,
+    pub presence_poll: Duration,
     /// Bytes queued for one peer.
     pub queue_bytes: usize,
     /// Connections of one account in this hub.
@@ -48,11 +48,11 @@ impl Default for HubSettings {
             pong: Duration::from_secs(PONG_SECONDS),
             write: Duration::from_secs(10),
             linger: Duration::from_secs(2),
-            look: Duration::from_secs(15),
+            poll: Duration::from_secs(15),
             credential: Duration::from_secs(5 * 60),
             presence_refresh: Duration::from_secs(25),
             presence_ttl: Duration::from_secs(PRESENCE_SECONDS),
-            presence_look: Duration::from_secs(30),
+            presence_poll: Duration::from_secs(30),
             queue_bytes: 256 * 1024,
             connections_per_account: 16,
             rate_burst: 100,

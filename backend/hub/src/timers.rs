@@ -14,7 +14,7 @@ pub(crate) struct Timers {
     /// Deadline for the pong.
     pub(crate) pong: Option<Instant>,
     /// Poll the inbox.
-    pub(crate) look: Option<Instant>,
+    pub(crate) poll: Option<Instant>,
     /// Renew presence.
     pub(crate) refresh: Option<Instant>,
     /// Check the credential.
@@ -33,7 +33,7 @@ impl Timers {
             hello: Some(hello),
             ping,
             pong: None,
-            look: None,
+            poll: None,
             refresh: None,
             credential: None,
             leave: None,
@@ -43,7 +43,7 @@ impl Timers {
 
     /// Waits for the earliest of these and `others`.
     pub(crate) async fn wait(&mut self, others: [Option<Instant>; 2]) {
-        let mine = [self.hello, self.pong, self.look, self.refresh, self.credential, self.leave];
+        let mine = [self.hello, self.pong, self.poll, self.refresh, self.credential, self.leave];
         let earliest = mine
             .into_iter()
             .chain(others)

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::extract::Body;
-use crate::identity::{Caller, removed};
+use crate::identity::Caller;
 use crate::sse;
 
 /// The longest idempotency key, in bytes.
@@ -58,7 +58,7 @@ pub(crate) async fn ask(
             response.headers_mut().insert(header::SET_COOKIE, visitor.credential.keep());
             Ok(response)
         }
-        Caller::Removed(_) => Err(removed().into()),
+        Caller::Removed(_) => Err(ApiError::device_removed()),
     }
 }
 

@@ -18,7 +18,7 @@ use backend_store::broker::{Payload, Topic};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::extract::{Body, Named};
-use crate::identity::{Credential, Visitor, removed};
+use crate::identity::{Credential, Visitor};
 
 /// The longest public key, in base64url characters: RSA with 16384 bits.
 const MAX_KEY: usize = 3 * 1024;
@@ -116,7 +116,7 @@ pub(crate) async fn remove(
         .await?
     {
         Removal::NotFound => Err(ApiError::not_found("device")),
-        Removal::Refused => Err(removed().into()),
+        Removal::Refused => Err(ApiError::device_removed()),
         Removal::Removed { replaced } => {
             // The response may carry the only cookie that opens the account, so nothing may fail
             // from here on. Nodes that miss the wake-up find the revocation at their next check.

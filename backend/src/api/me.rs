@@ -16,7 +16,7 @@ use backend_store::username::Username;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::extract::Body;
-use crate::identity::{Caller, Credential, Visitor, removed, unauthenticated};
+use crate::identity::{Caller, Credential, Visitor};
 
 /// Show the client's account
 ///
@@ -55,7 +55,7 @@ pub(crate) async fn claim(
     let wanted = claim.username.as_deref().map(Username::parse).transpose();
     let wanted = wanted.map_err(|error| ApiError::invalid(error.to_string()))?;
     let visitor = match (caller, &wanted) {
-        (Caller::Removed(_), _) => return Err(removed().into()),
+        (Caller::Removed(_), _) => return Err(ApiError::device_removed()),
         (Caller::Newcomer(newcomer), wanted) => newcomer.open(&app, wanted.as_ref()).await?,
         (Caller::Visitor(visitor), None) => visitor,
         (Caller::Visitor(visitor), Some(username)) => rename(&app, visitor, username).await?,
@@ -74,8 +74,8 @@ async fn rename(app: &App, visitor: Visitor, username: &Username) -> Result<Visi
             let account = Arc::new(Account { id: id.clone(), username: Some(shown) });
             Ok(Visitor { account, ..visitor })
         }
-        Claim::Taken => Err(taken()),
-        Claim::HeldBack => Err(held_back()),
+        Claim::Taken => Err(ApiError::username_taken()),
+        Claim::HeldBack => Err(ApiError::username_reserved()),
         Claim::TooMany => {
             let detail = format!(
                 "This account has given up {MAX_NAMES_GIVEN_UP} names, each reserved for 90 days. Claim one \
@@ -102,19 +102,6 @@ async fn show_in_lobby(app: &App, user: User) {
     }
 }
 
-/// Another account has the name.
-pub(crate) fn taken() -> ApiError {
-    let detail = "Another account has this name, or one that looks the same. Choose another name.";
-    ApiError::new(ProblemType::UsernameTaken, detail)
-}
-
-/// Another account gave the name up recently.
-pub(crate) fn held_back() -> ApiError {
-    let detail = "This name, or one that looks the same, was given up recently. It is reserved for 90 days for the \
-                  account that had it. Choose another name.";
-    ApiError::new(ProblemType::UsernameTaken, detail)
-}
-
 /// Sign out
 ///
 /// Revokes the cookie and closes the connections it opened. Also clears the cookie of a removed
@@ -138,7 +125,7 @@ pub(crate) async fn logout(
                 .await?;
         }
         Caller::Removed(credential) => app.store.revoke_credential(&credential.hash()).await?,
-        Caller::Newcomer(_) => return Err(unauthenticated()),
+        Caller::Newcomer(_) => return Err(ApiError::unauthenticated()),
     }
     Ok((StatusCode::NO_CONTENT, HeaderMap::from_iter([(header::SET_COOKIE, Credential::forget())])))
 }

@@ -45,3 +45,13 @@ pub(crate) fn document() -> utoipa::openapi::OpenApi {
 pub(crate) async fn show() -> Json<utoipa::openapi::OpenApi> {
     Json(document())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_openapi_document_matches_its_snapshot() {
+        insta::assert_json_snapshot!("openapi", document());
+    }
+}

@@ -2,8 +2,9 @@
 
 use backend_store::redis::RedisSettings;
 
+use super::args::Args;
+use super::error::SettingsError;
 use super::secret::{self, given};
-use super::{Args, SettingsError};
 
 const SCHEMES: [&str; 6] = [
     "redis://",

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::SettingsError;
+use super::error::SettingsError;
 
 /// The secret, if set. Empty values count as absent: compose files set them for omitted values.
 pub(super) fn read(

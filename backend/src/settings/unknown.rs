@@ -2,7 +2,8 @@
 
 use clap::CommandFactory;
 
-use super::{Args, SettingsError};
+use super::args::Args;
+use super::error::SettingsError;
 
 /// Prefixes under which every variable must be a setting.
 const FAMILIES: [&str; 2] = ["OPENAI_", "REDIS_"];

@@ -42,7 +42,7 @@ pub(crate) fn now() -> i64 {
 /// RFC 3339 in UTC, always with milliseconds, so that texts sort like times.
 pub(crate) fn rfc3339(millis: i64) -> String {
     let clamped = millis.clamp(0, Timestamp::MAX.as_millisecond());
-    let time = Timestamp::from_millisecond(clamped).unwrap_or(Timestamp::UNIX_EPOCH);
+    let time = Timestamp::from_millisecond(clamped).expect("the time was clamped");
     format!("{time:.3}")
 }
 

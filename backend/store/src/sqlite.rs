@@ -1,18 +1,20 @@
 //! The embedded store: one SQLite file with one writer thread and two reader threads; presence and
 //! broker in memory.
 
-mod accounts;
-mod devices;
-mod here;
-mod inbox;
-mod mailboxes;
-mod names;
 mod open;
-mod runs;
-mod sessions;
-mod statement;
-mod sweep;
 mod worker;
+mod statement;
+mod account_rows;
+mod inbox;
+mod conversations;
+mod sessions;
+mod runs;
+mod names;
+mod devices;
+mod accounts;
+mod mailboxes;
+mod here;
+mod sweep;
 
 use std::fs::File;
 use std::path::Path;
@@ -35,7 +37,7 @@ const READERS: usize = 2;
 /// A store in one file, for one process.
 pub struct SqliteStore {
     writer: Worker,
-    readers: Vec<Worker>,
+    readers: [Worker; READERS],
     next_reader: AtomicUsize,
     topics: Topics,
     here: Here,
@@ -51,11 +53,9 @@ impl SqliteStore {
         let lock = open::claim(path)?;
         let writer =
             Worker::start("store-write", open::writer(path)?, TransactionBehavior::Immediate)?;
-        let readers = (0..READERS)
-            .map(|_| {
-                Worker::start("store-read", open::reader(path)?, TransactionBehavior::Deferred)
-            })
-            .collect::<Result<Vec<_>>>()?;
+        let reader =
+            || Worker::start("store-read", open::reader(path)?, TransactionBehavior::Deferred);
+        let readers = [reader()?, reader()?];
         Ok(Self {
             writer,
             readers,
@@ -78,9 +78,8 @@ impl SqliteStore {
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let turn = self.next_reader.fetch_add(1, Ordering::Relaxed);
-        let reader = self.readers.get(turn % READERS).unwrap_or(&self.writer);
-        reader.run(work).await
+        let next = self.next_reader.fetch_add(1, Ordering::Relaxed);
+        self.readers[next % READERS].run(work).await
     }
 
     fn wake(&self, topic: &Topic) {

@@ -13,13 +13,14 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
 
+use super::answer;
 use super::error::DemoError;
 use super::script::{Step, script};
+use super::state::Demo;
 use super::wire::{
     Chunk, ChunkChoice, ChunkDelta, Completion, CompletionChoice, CompletionMessage,
     CompletionRequest, Heading, TokenUsage,
 };
-use super::{Demo, answer};
 
 pub(super) async fn completions(
     State(demo): State<Demo>,
@@ -32,8 +33,8 @@ pub(super) async fn completions(
         return Err(DemoError::invalid("messages: expected at least one with the role `user`"));
     };
     let number = demo.requests.fetch_add(1, Ordering::SeqCst) + 1;
-    let turns = request.messages.iter().filter(|message| message.role != "system").count();
-    let tokens = answer::tokens(&answer::answer(&question.text(), turns));
+    let messages = request.messages.iter().filter(|message| message.role != "system").count();
+    let tokens = answer::tokens(&answer::answer(&question.text(), messages));
     let prompt_tokens = request.messages.iter().map(|message| answer::count(&message.text())).sum();
     let steps =
         script(&demo, &request.model, tokens, prompt_tokens, request.max_completion_tokens)?;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::error::DemoError;
-use super::{DEMO_MODEL, Demo, FAULTY_MODELS};
+use super::state::{DEMO_MODEL, Demo, FAULTY_MODELS};
 
 /// The demo model's context size, in tokens.
 const CONTEXT: u64 = 128_000;

@@ -7,7 +7,7 @@ use backend_protocol::api::Model;
 use reqwest::header::HeaderValue;
 
 /// The client configuration of one model.
-pub(super) type Connection = Arc<dyn Config>;
+pub(super) type ClientConfig = Arc<dyn Config>;
 
 /// Where the models are. API keys are never printed.
 #[derive(Clone)]
@@ -71,7 +71,7 @@ impl Endpoint {
         }
     }
 
-    pub(super) fn connections(&self) -> Result<Vec<(Model, Connection)>, SetupError> {
+    pub(super) fn client_configs(&self) -> Result<Vec<(Model, ClientConfig)>, SetupError> {
         let (models, demo, key) = match self {
             Self::Compatible { api_key, models, demo, .. } => {
                 (models, *demo, api_key.as_deref().unwrap_or("none"))
@@ -87,11 +87,11 @@ impl Endpoint {
         }
         Ok(models
             .iter()
-            .map(|id| (Model { id: id.clone(), demo }, self.connection(id, key)))
+            .map(|id| (Model { id: id.clone(), demo }, self.client_config(id, key)))
             .collect())
     }
 
-    fn connection(&self, model: &str, key: &str) -> Connection {
+    fn client_config(&self, model: &str, key: &str) -> ClientConfig {
         match self {
             // Sets every field, so that async-openai reads none from the environment.
             Self::Compatible { .. } => Arc::new(

@@ -15,7 +15,6 @@ use std::time::Duration;
 use async_openai::error::OpenAIError;
 use backend_protocol::problem::{Problem, ProblemType};
 
-use super::whole_seconds;
 use super::wire::{ProviderError, Refusal};
 
 /// The kinds of failure.
@@ -164,4 +163,9 @@ impl From<OpenAIError> for Failure {
             other => Self::new(FailureKind::Unavailable, other.to_string()),
         }
     }
+}
+
+/// Whole seconds, rounded up, for `retry_after` of a problem.
+fn whole_seconds(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis().div_ceil(1000)).unwrap_or(u32::MAX)
 }

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 
 /// One message of the prompt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Turn {
+pub struct PromptMessage {
     /// The author.
-    pub role: TurnRole,
+    pub role: PromptRole,
     /// The text.
     pub content: String,
 }
@@ -15,7 +15,7 @@ pub struct Turn {
 /// The author of a prompt message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum TurnRole {
+pub enum PromptRole {
     /// The system prompt.
     System,
     /// The person.
@@ -28,7 +28,7 @@ pub enum TurnRole {
 #[derive(Debug, Serialize)]
 pub(super) struct Completion<'a> {
     model: &'a str,
-    messages: &'a [Turn],
+    messages: &'a [PromptMessage],
     stream: bool,
     stream_options: StreamOptions,
     max_completion_tokens: u32,
@@ -40,7 +40,11 @@ struct StreamOptions {
 }
 
 impl<'a> Completion<'a> {
-    pub(super) fn new(model: &'a str, messages: &'a [Turn], max_completion_tokens: u32) -> Self {
+    pub(super) fn new(
+        model: &'a str,
+        messages: &'a [PromptMessage],
+        max_completion_tokens: u32,
+    ) -> Self {
         let stream_options = StreamOptions { include_usage: true };
         Self { model, messages, stream: true, stream_options, max_completion_tokens }
     }

@@ -10,7 +10,7 @@ use crate::faulty::Faulty;
 use crate::support::{House, message};
 
 fn brisk() -> HubSettings {
-    HubSettings { look: Duration::from_millis(50), ..Default::default() }
+    HubSettings { poll: Duration::from_millis(50), ..Default::default() }
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ fn brisk() -> HubSettings {
     HubSettings {
         presence_refresh: Duration::from_millis(50),
         presence_ttl: Duration::from_millis(400),
-        presence_look: Duration::from_millis(50),
+        presence_poll: Duration::from_millis(50),
         ..Default::default()
     }
 }

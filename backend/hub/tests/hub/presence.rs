@@ -45,7 +45,7 @@ async fn presence_spans_nodes_and_expires_with_a_dead_node() {
     let brisk = HubSettings {
         presence_refresh: Duration::from_millis(50),
         presence_ttl: Duration::from_millis(400),
-        presence_look: Duration::from_millis(50),
+        presence_poll: Duration::from_millis(50),
         ..Default::default()
     };
     let house = House::with(brisk.clone());

@@ -67,7 +67,7 @@ async fn a_removal_without_a_wake_up_is_found_by_polling() {
 async fn a_removal_is_found_in_the_inbox_when_wake_ups_are_lost() {
     let house = House::new();
     let store = Arc::new(Faulty::new(Arc::clone(&house.store)));
-    let settings = HubSettings { look: Duration::from_millis(50), ..Default::default() };
+    let settings = HubSettings { poll: Duration::from_millis(50), ..Default::default() };
     let hub = house.hub_over(Arc::clone(&store) as _, settings);
     let ada = house.person("ada").await;
     store.set_deaf(true);

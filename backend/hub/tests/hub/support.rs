@@ -160,7 +160,7 @@ pub(crate) struct Client {
     /// Frames read while waiting for another one.
     aside: VecDeque<ServerFrame>,
     pub(crate) answers_pings: bool,
-    session: JoinHandle<()>,
+    task: JoinHandle<()>,
 }
 
 impl Client {
@@ -180,15 +180,8 @@ impl Client {
         let (outgoing, from) = mpsc::channel(window);
         let transport = Memory { incoming, outgoing: PollSender::new(outgoing) };
         let (hub, account) = (hub.clone(), person.account.clone());
-        let session = tokio::spawn(async move { hub.run(account, credential, transport).await });
-        Self {
-            to: Some(to),
-            from,
-            last_id: 0,
-            aside: VecDeque::new(),
-            answers_pings: true,
-            session,
-        }
+        let task = tokio::spawn(async move { hub.run(account, credential, transport).await });
+        Self { to: Some(to), from, last_id: 0, aside: VecDeque::new(), answers_pings: true, task }
     }
 
     pub(crate) async fn raw(&self, frame: Incoming) {
@@ -316,10 +309,7 @@ impl Client {
                 Ok(frame) => frames.push(frame),
                 Err((code, reason)) => {
                     self.to = None;
-                    timeout(PATIENCE, &mut self.session)
-                        .await
-                        .expect("the connection ends")
-                        .unwrap();
+                    timeout(PATIENCE, &mut self.task).await.expect("the connection ends").unwrap();
                     return (code, reason, frames);
                 }
             }
@@ -330,13 +320,13 @@ impl Client {
     pub(crate) async fn vanish(mut self) {
         self.to = None;
         drop(self.from);
-        timeout(PATIENCE, self.session).await.expect("the connection ends").unwrap();
+        timeout(PATIENCE, self.task).await.expect("the connection ends").unwrap();
     }
 
     /// The process of the connection dies: no goodbye is sent.
     pub(crate) async fn kill(self) {
-        self.session.abort();
-        let _ = self.session.await;
+        self.task.abort();
+        let _ = self.task.await;
     }
 }
 

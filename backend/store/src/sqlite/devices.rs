@@ -5,7 +5,7 @@ use backend_protocol::id::{AccountId, DeviceId};
 use backend_protocol::limits::MAX_DEVICES;
 use rusqlite::{Transaction, params};
 
-use super::accounts::{exists, settle};
+use super::account_rows::{exists, settle};
 use super::statement::{all, count, execute, one};
 use crate::Retention;
 use crate::accounts::{CredentialHash, DeviceChange, MAX_DEVICES_REMOVED, Removal};
@@ -49,12 +49,12 @@ pub(super) fn add(
         if known != *keys {
             return Ok(DeviceChange::Conflict);
         }
-        link(tx, account, device, by)?;
+        bind_credential(tx, account, device, by)?;
         return Ok(DeviceChange::Unchanged);
     }
     let number = |sql: &str| {
         Ok::<_, crate::StoreError>(
-            one(tx, sql, [account.as_str()], |row| count(row, 0))?.unwrap_or(0),
+            one(tx, sql, [account.as_str()], |row| count(row, 0))?.expect("count(*) returns a row"),
         )
     };
     if number("SELECT count(*) FROM devices WHERE account = ?1")? >= MAX_DEVICES as u64
@@ -71,7 +71,7 @@ pub(super) fn add(
         "INSERT INTO devices (account, device, keys, created) VALUES (?1, ?2, ?3, ?4)",
         params![account.as_str(), device.as_str(), encode("devices.keys", keys)?, now()],
     )?;
-    link(tx, account, device, by)?;
+    bind_credential(tx, account, device, by)?;
     settle(tx, account, retention)?;
     Ok(DeviceChange::Added)
 }
@@ -83,7 +83,7 @@ fn is_removed(tx: &Transaction<'_>, credential: &CredentialHash) -> Result<bool>
 }
 
 /// True when the device is registered and this credential is bound to it.
-pub(super) fn is_linked(
+pub(super) fn is_bound(
     tx: &Transaction<'_>,
     account: &AccountId,
     device: &DeviceId,
@@ -95,7 +95,7 @@ pub(super) fn is_linked(
 
 /// Binds the credential to a device; false when the device is not registered or the credential was
 /// revoked with a removed device.
-pub(super) fn link(
+pub(super) fn bind_credential(
     tx: &Transaction<'_>,
     account: &AccountId,
     device: &DeviceId,
@@ -127,7 +127,7 @@ pub(super) fn remove(
         return Ok(Removal::Refused);
     }
     let both = params![account.as_str(), device.as_str()];
-    let replaced = is_linked(tx, account, device, by)? && {
+    let replaced = is_bound(tx, account, device, by)? && {
         let sql =
             "SELECT 1 FROM device_credentials WHERE account = ?1 AND device <> ?2 AND hash = ?3";
         one(tx, sql, params![account.as_str(), device.as_str(), by.0], |_| Ok(()))?.is_some()

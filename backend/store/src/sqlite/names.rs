@@ -4,7 +4,8 @@ use backend_protocol::id::AccountId;
 use backend_protocol::live::InboxEvent;
 use rusqlite::{Transaction, params};
 
-use super::accounts::settle;
+use super::account_rows::settle;
+use super::conversations::peers;
 use super::inbox::append_event;
 use super::statement::{all, count, execute, one};
 use crate::Retention;
@@ -58,7 +59,7 @@ pub(super) fn claim(
     if let Some(earlier) = earlier.filter(|earlier| earlier != username.key()) {
         let sql = "SELECT count(*) FROM names_given_up WHERE account = ?1 AND until > ?2 AND name_key <> ?3";
         let held = one(tx, sql, params![me.as_str(), now, username.key()], |row| count(row, 0))?;
-        if held.unwrap_or(0) >= MAX_NAMES_GIVEN_UP as u64 {
+        if held.expect("count(*) returns a row") >= MAX_NAMES_GIVEN_UP as u64 {
             return Ok((Claim::TooMany, Vec::new()));
         }
         execute(
@@ -97,7 +98,7 @@ fn announce(
     previous: Option<String>,
     retention: &Retention,
 ) -> Result<Vec<AccountId>> {
-    let mut concerned = super::mailboxes::peers(tx, me)?;
+    let mut concerned = peers(tx, me)?;
     concerned.retain(|peer| peer != me);
     let own = all(
         tx,

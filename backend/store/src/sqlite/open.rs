@@ -103,7 +103,8 @@ fn migrate(connection: &mut Connection, done: usize, pending: &[&str]) -> rusqli
         let tx = connection.transaction()?;
         tx.execute_batch(sql)?;
         tx.pragma_update(None, "application_id", APPLICATION_ID)?;
-        tx.pragma_update(None, "user_version", i64::try_from(done + step + 1).unwrap_or(i64::MAX))?;
+        let version = i64::try_from(done + step + 1).expect("there are few migrations");
+        tx.pragma_update(None, "user_version", version)?;
         tx.commit()?;
     }
     Ok(())

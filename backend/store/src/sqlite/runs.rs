@@ -8,7 +8,7 @@ use backend_protocol::id::{AccountId, RunId, SessionId};
 use backend_protocol::run::RunEvent;
 use rusqlite::{Transaction, params};
 
-use super::accounts::settle;
+use super::account_rows::settle;
 use super::statement::{all, bind, count, execute, one};
 use super::{SqliteStore, sessions};
 use crate::Retention;

@@ -45,6 +45,6 @@ impl SqliteStore {
         {
             removed += self.write(move |tx| execute(tx, sql, params![before])).await?;
         }
-        Ok(u64::try_from(removed).unwrap_or(u64::MAX))
+        Ok(removed as u64)
     }
 }

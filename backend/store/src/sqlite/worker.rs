@@ -52,7 +52,7 @@ impl Worker {
             // The caller may be gone; what was committed stays committed.
             let _ = answer.send(transact(connection, behavior, work));
         });
-        let queue = self.queue.as_ref().ok_or_else(ended)?;
+        let queue = self.queue.as_ref().expect("only drop takes the queue");
         let through = async {
             queue.send(job).await.map_err(|_| ended())?;
             answered.await.map_err(|_| ended())?

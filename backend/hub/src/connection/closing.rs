@@ -9,10 +9,10 @@ use backend_store::broker::Topic;
 use backend_store::presence::Transition;
 use tokio::time::timeout;
 
-use super::notices::announce;
-use super::{Session, text};
+use super::notices::{announce, leave_lobby};
+use super::state::{Connection, text};
 use crate::drain;
-use crate::hub::Shared;
+use crate::shared::Shared;
 use crate::transport::{Incoming, Outgoing, Transport};
 use crate::wire::{Step, Wire};
 
@@ -57,11 +57,11 @@ impl End {
     }
 }
 
-impl<T: Transport> Session<T> {
+impl<T: Transport> Connection<T> {
     /// Closes the transport and leaves presence and lobby, at the same time.
-    pub(super) async fn part(mut self, end: &End) {
+    pub(super) async fn finish(mut self, end: &End) {
         let live = self.live.take();
-        let account = self.seat.account();
+        let account = self.slot.account();
         let hub = &self.hub;
         let leave = async {
             let Some(live) = live else { return };
@@ -69,12 +69,12 @@ impl<T: Transport> Session<T> {
             drop(live);
             let in_lobby = async {
                 if visible {
-                    super::notices::leave_lobby(hub, account, &self.connection).await?;
+                    leave_lobby(hub, account, &self.id).await?;
                 }
                 Ok::<_, backend_store::StoreError>(())
             };
             let present = async {
-                if hub.store.depart(account, &self.connection).await? == Transition::Left {
+                if hub.store.depart(account, &self.id).await? == Transition::Left {
                     let notice = Notice::Presence { account: account.clone(), online: false };
                     announce(hub, &Topic::Presence(account.clone()), &notice).await;
                 }

@@ -8,10 +8,10 @@ use backend_store::mailboxes::InboxPage;
 use tokio::time::Instant;
 
 use super::refusal::Refusal;
-use super::{Live, Session};
+use super::state::{Connection, Live};
 use crate::transport::Transport;
 
-impl<T: Transport> Session<T> {
+impl<T: Transport> Connection<T> {
     pub(super) async fn hello(
         &mut self,
         id: u64,
@@ -21,7 +21,7 @@ impl<T: Transport> Session<T> {
         if self.live.is_some() {
             return Err(Refusal::of(ErrorCode::OutOfOrder, "hello was said already"));
         }
-        let account = self.seat.account();
+        let account = self.slot.account();
         let store = &self.hub.store;
         // The client has sent its hello; when the store is unavailable it may retry.
         self.timers.hello = Some(Instant::now() + self.hub.settings.hello);
@@ -30,7 +30,7 @@ impl<T: Transport> Session<T> {
             let message = "this device is not registered: PUT /api/devices/{device} first";
             return Err(Refusal::of(ErrorCode::UnknownDevice, message));
         }
-        let lines = self.seat.listen(&**store).await?;
+        let subscriptions = self.slot.subscribe(&**store).await?;
         let position = resume.unwrap_or(0).min(i64::MAX as u64);
         let inbox = store.inbox(account, position, 1).await?;
         let (recovered, result) = match resume {
@@ -46,7 +46,7 @@ impl<T: Transport> Session<T> {
             max_watched: MAX_WATCHED as u32,
             ping_seconds: self.hub.settings.ping.as_secs() as u32,
         };
-        let (connection, account) = (self.connection.clone(), account.clone());
+        let (connection, account) = (self.id.clone(), account.clone());
         self.push(&ServerFrame::Welcome {
             id,
             connection,
@@ -61,7 +61,7 @@ impl<T: Transport> Session<T> {
         self.timers.credential = Some(Instant::now());
         self.live = Some(Box::new(Live {
             device,
-            lines: Some(lines),
+            subscriptions: Some(subscriptions),
             sent,
             behind: true,
             caught_up: false,

@@ -21,8 +21,8 @@ pub(super) fn of(headers: &HeaderMap, peer: Option<IpAddr>) -> String {
         None => LOCAL.to_owned(),
         Some(IpAddr::V4(address)) => address.to_string(),
         Some(IpAddr::V6(address)) => {
-            let network = Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX));
-            format!("{network}/64")
+            let prefix = Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX));
+            format!("{prefix}/64")
         }
     }
 }
@@ -33,7 +33,7 @@ mod tests {
 
     use super::*;
 
-    fn place(forwarded: &[&'static str], peer: Option<&str>) -> String {
+    fn network(forwarded: &[&'static str], peer: Option<&str>) -> String {
         let mut headers = HeaderMap::new();
         for value in forwarded {
             headers.append(
@@ -46,21 +46,21 @@ mod tests {
 
     #[test]
     fn the_gateway_names_the_client() {
-        assert_eq!(place(&["192.0.2.7"], Some("10.0.0.1")), "192.0.2.7");
-        assert_eq!(place(&["2001:db8:1:2:3:4:5:6"], None), "2001:db8:1:2::/64");
-        assert_eq!(place(&["::ffff:192.0.2.7"], None), "192.0.2.7");
+        assert_eq!(network(&["192.0.2.7"], Some("10.0.0.1")), "192.0.2.7");
+        assert_eq!(network(&["2001:db8:1:2:3:4:5:6"], None), "2001:db8:1:2::/64");
+        assert_eq!(network(&["::ffff:192.0.2.7"], None), "192.0.2.7");
         assert_eq!(
-            place(&["198.51.100.1, 192.0.2.7"], None),
+            network(&["198.51.100.1, 192.0.2.7"], None),
             "192.0.2.7",
             "a client's own claim counts for nothing"
         );
-        assert_eq!(place(&["198.51.100.1", "192.0.2.7"], None), "192.0.2.7");
+        assert_eq!(network(&["198.51.100.1", "192.0.2.7"], None), "192.0.2.7");
     }
 
     #[test]
     fn without_a_gateway_the_peer_is_the_client() {
-        assert_eq!(place(&[], Some("192.0.2.8")), "192.0.2.8");
-        assert_eq!(place(&["unknown"], Some("2001:db8::1")), "2001:db8::/64");
-        assert_eq!(place(&[], None), "local");
+        assert_eq!(network(&[], Some("192.0.2.8")), "192.0.2.8");
+        assert_eq!(network(&["unknown"], Some("2001:db8::1")), "2001:db8::/64");
+        assert_eq!(network(&[], None), "local");
     }
 }

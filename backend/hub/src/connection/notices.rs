@@ -9,16 +9,16 @@ use backend_store::broker::{Payload, Topic};
 use backend_store::presence::Transition;
 use tokio::time::Instant;
 
-use super::Session;
 use super::refusal::Refusal;
-use crate::hub::Shared;
+use super::state::{AFTER_HELLO, Connection};
+use crate::shared::Shared;
 use crate::timers::jittered;
 use crate::transport::Transport;
 
 /// Longest delay of a retry after a background store call failed.
 pub(super) const SOON: Duration = Duration::from_secs(3);
 
-impl<T: Transport> Session<T> {
+impl<T: Transport> Connection<T> {
     /// Queues the latest presence and lobby changes while there is room.
     pub(super) fn fill_notices(&mut self) {
         while self.wire.has_room_for_notices() {
@@ -46,35 +46,35 @@ impl<T: Transport> Session<T> {
 
     /// Enters the lobby and watches it, or stops both.
     pub(super) async fn lobby(&mut self, on: bool) -> Result<(), Refusal> {
-        let account = self.seat.account();
-        let Some(live) = self.live.as_deref_mut() else { return Ok(()) };
+        let account = self.slot.account();
+        let live = self.live.as_deref_mut().expect(AFTER_HELLO);
         if !on {
             if live.lobby.take().is_some() {
-                leave_lobby(&self.hub, account, &self.connection).await?;
+                leave_lobby(&self.hub, account, &self.id).await?;
             }
             return Ok(());
         }
         // A repeated request starts again with a snapshot.
         live.lobby = None;
-        let view = self.hub.lobby.view(&self.hub.keepers, &self.stage).await?;
-        enter_lobby(&self.hub, account, &self.connection, true).await?;
+        let view = self.hub.lobby.view(&self.hub.maintenance, &self.stage).await?;
+        enter_lobby(&self.hub, account, &self.id, true).await?;
         live.lobby = Some(view);
         Ok(())
     }
 
     /// Renews presence, and the lobby entry if this connection is in the lobby.
     pub(super) async fn refresh(&mut self) {
-        let (hub, account) = (&self.hub, self.seat.account());
+        let (hub, account) = (&self.hub, self.slot.account());
         let visible = self.live.as_deref().is_some_and(|live| live.lobby.is_some());
         let refreshed = async {
-            if hub.store.arrive(account, &self.connection, hub.settings.presence_ttl).await?
+            if hub.store.arrive(account, &self.id, hub.settings.presence_ttl).await?
                 == Transition::Came
             {
                 let notice = Notice::Presence { account: account.clone(), online: true };
                 announce(hub, &Topic::Presence(account.clone()), &notice).await;
             }
             if visible {
-                enter_lobby(hub, account, &self.connection, false).await?;
+                enter_lobby(hub, account, &self.id, false).await?;
             }
             Ok::<_, Refusal>(())
         };

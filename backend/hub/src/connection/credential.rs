@@ -4,12 +4,12 @@ use backend_protocol::live::close;
 use backend_store::accounts::Access;
 use tokio::time::Instant;
 
-use super::farewell::End;
-use super::{Live, Session};
+use super::closing::End;
+use super::state::{Connection, Live};
 use crate::timers::jittered;
 use crate::transport::Transport;
 
-impl<T: Transport> Session<T> {
+impl<T: Transport> Connection<T> {
     /// Closes the connection when its device was removed or its credential no longer opens the
     /// account. A revocation may concern another credential of the account, and a wake-up may get
     /// lost, so the store is queried: on a wake-up, and periodically. This also renews the
@@ -25,7 +25,7 @@ impl<T: Transport> Session<T> {
             return Err(End::because(close::REVOKED, "this device was removed"));
         }
         match access {
-            Access::Account(account) if account.id == *self.seat.account() => {
+            Access::Account(account) if account.id == *self.slot.account() => {
                 self.timers.credential =
                     Some(Instant::now() + jittered(self.hub.settings.credential));
                 Ok(())
@@ -42,7 +42,7 @@ impl<T: Transport> Session<T> {
     /// True while the device of this connection is registered, and before `hello`.
     pub(super) async fn device_is_registered(&mut self) -> backend_store::Result<bool> {
         let Some(Live { device, .. }) = self.live.as_deref() else { return Ok(true) };
-        let devices = self.hub.store.devices(self.seat.account()).await?;
+        let devices = self.hub.store.devices(self.slot.account()).await?;
         Ok(devices.iter().any(|known| known.device == *device))
     }
 }

@@ -3,13 +3,20 @@
 
 use std::time::Duration;
 
-use backend_protocol::id::{RunId, SessionId};
+use backend_protocol::api::{Message, Role};
+use backend_protocol::id::{MessageId, RunId, SessionId};
 
 /// Hexadecimal digits of the milliseconds since 1970 in a run's id.
 const TIME_DIGITS: usize = 12;
 
+/// A message created now, with a new id.
+pub(crate) fn message(role: Role, content: String) -> Message {
+    let id = MessageId::parse(random()).expect("hexadecimal digits make an id");
+    Message { id, role, content, created_at: jiff::Timestamp::now().to_string() }
+}
+
 /// 128 random bits.
-pub(crate) fn random() -> String {
+fn random() -> String {
     format!("{:032x}", rand::random::<u128>())
 }
 
