@@ -2,10 +2,10 @@
 //!
 //! - A handler returns [`ApiError`]: a stable type with a human-readable detail.
 //! - `StoreError::Unavailable` becomes `store-unavailable` (503, `Retry-After`); other store errors
-//! become `internal` (500) and are logged only here.
+//!   become `internal` (500) and are logged only here.
 //! - The extractors of `extract.rs` reject invalid bodies and paths.
 //! - The router's fallbacks handle unknown paths and methods; the `panics` middleware handles
-//! panics.
+//!   panics.
 //! - An error after the start of a stream is sent in `run.failed`, as the same object.
 
 use axum::Json;

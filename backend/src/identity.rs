@@ -36,9 +36,10 @@ pub(crate) enum Caller {
 }
 
 /// The only requests that may create an account.
-const DOORS: [(Method, &str); 2] = [(Method::POST, "/api/me"), (Method::POST, "/api/chat")];
+const MAY_CREATE_ACCOUNT: [(Method, &str); 2] =
+    [(Method::POST, "/api/me"), (Method::POST, "/api/chat")];
 /// The only request allowed with the credential of a removed device.
-const WAY_OUT: (Method, &str) = (Method::POST, "/api/logout");
+const LOGOUT: (Method, &str) = (Method::POST, "/api/logout");
 
 /// Finds the client's account. Without one, only requests that may create an account pass, as
 /// [`Newcomer`].
@@ -52,19 +53,19 @@ pub(crate) async fn identify(
         Some(credential) => app.store.access(&credential.hash()).await?,
         None => Access::Unknown,
     };
-    let (opens, leaves) = {
+    let (may_create, is_logout) = {
         let is = |(method, path): &(Method, &str)| {
             request.method() == method && request.uri().path() == *path
         };
-        (DOORS.iter().any(is), is(&WAY_OUT))
+        (MAY_CREATE_ACCOUNT.iter().any(is), is(&LOGOUT))
     };
     let caller = match (access, credential) {
         (Access::Account(account), Some(credential)) => {
             Caller::Visitor(Visitor { account: Arc::new(account), credential })
         }
-        (Access::Removed, Some(credential)) if leaves => Caller::Removed(credential),
+        (Access::Removed, Some(credential)) if is_logout => Caller::Removed(credential),
         (Access::Removed, _) => return Err(ApiError::device_removed()),
-        (Access::Unknown | Access::Account(_), _) if opens => {
+        (Access::Unknown | Access::Account(_), _) if may_create => {
             Caller::Newcomer(Box::new(Newcomer::at(&request)))
         }
         (Access::Unknown | Access::Account(_), _) => return Err(ApiError::unauthenticated()),

@@ -94,6 +94,6 @@ async fn remove_stale(path: &Path) -> io::Result<()> {
         Ok(_) => {
             Err(io::Error::new(io::ErrorKind::AddrInUse, "another process listens on this socket"))
         }
-        Err(_nobody_listens) => std::fs::remove_file(path),
+        Err(_no_listener) => std::fs::remove_file(path),
     }
 }

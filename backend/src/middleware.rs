@@ -15,7 +15,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::metrics::HttpMetrics;
 
-/// Adds the middleware to the router. The last layer is the outermost one:
+/// Adds the middleware to the router. The last layer is the outermost one, so requests pass:
 ///
 /// 1. `observe`: the request id, the log line and the metrics cover everything below.
 /// 2. `security_headers`: on every response, including rejections and panics.

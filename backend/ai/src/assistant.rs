@@ -181,7 +181,7 @@ impl Assistant {
     ) -> Result<Tail, TailError> {
         let shared = &self.shared;
         let store = Arc::clone(&shared.store);
-        match Tail::begin(store, account.clone(), run.clone(), after, shared.settings.look_every)
+        match Tail::begin(store, account.clone(), run.clone(), after, shared.settings.poll_every)
             .await?
         {
             Some(tail) => Ok(tail),

@@ -1,7 +1,7 @@
 //! The AI assistant: a model provider, runs that read its answers, and a demo model.
 //!
 //! ```text
-//! POST /api/chat ─> assistant.rs ── start ──> run.rs ── ask ──> provider.rs ──> OpenAI, Azure, any compatible server
+//! POST /api/chat ─> assistant.rs ── start ──> run.rs ── request ──> provider.rs ──> OpenAI, Azure, any compatible server
 //!                        │                     │ append                          or demo.rs on loopback
 //! GET …/events ──> tail.rs <── wake, read ── the run's log in the store
 //! ```

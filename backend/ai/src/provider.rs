@@ -2,7 +2,7 @@
 //! one code path.
 //!
 //! ```text
-//! ask ──> attempt ──> endpoint.rs (URL, key) ──> http.rs (one request, its deadline, its error)
+//! request ──> attempt ──> endpoint.rs (URL, key) ──> http.rs (one request, its deadline, its error)
 //!   └─ retry.rs: only before the first token        └─> answer.rs (pieces, idle deadline)
 //! ```
 
@@ -73,7 +73,7 @@ impl Provider {
 
     /// Sends a request to a model and waits for its first token. Dropping the future or the answer
     /// cancels the request at the provider.
-    pub async fn ask(
+    pub async fn request(
         &self,
         model: &str,
         prompt: &[PromptMessage],

@@ -119,7 +119,7 @@ impl Run {
         let mut answer = match self
             .shared
             .provider
-            .ask(&self.opened.model, &messages, settings.max_output_tokens)
+            .request(&self.opened.model, &messages, settings.max_output_tokens)
             .await
         {
             Ok(answer) => answer,
@@ -212,7 +212,7 @@ impl Run {
                 }
                 Err(error) => tracing::debug!(%error, "cannot check for a stop request"),
             }
-            let _woken_or_elapsed = timeout(settings.look_every, woken(&mut wake)).await;
+            let _woken_or_elapsed = timeout(settings.poll_every, woken(&mut wake)).await;
         }
     }
 

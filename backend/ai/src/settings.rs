@@ -22,7 +22,7 @@ pub struct AssistantSettings {
     /// Minimum time between two writes to a run's log; deltas in between are merged.
     pub flush_every: Duration,
     /// Interval between polls of a log by its readers, in case a wake-up was lost.
-    pub look_every: Duration,
+    pub poll_every: Duration,
     /// Time a finished run's log is kept; equals the store's retention.
     pub run_ttl: Duration,
 }
@@ -38,7 +38,7 @@ impl Default for AssistantSettings {
             renew_every: Duration::from_secs(10),
             reap_every: Duration::from_secs(10),
             flush_every: Duration::from_millis(33),
-            look_every: Duration::from_secs(5),
+            poll_every: Duration::from_secs(5),
             run_ttl: Duration::from_secs(60 * 60),
         }
     }

@@ -34,7 +34,7 @@ pub struct Tail {
     account: AccountId,
     run: RunId,
     wake: Subscription,
-    look_every: Duration,
+    poll_every: Duration,
     after: u64,
     ready: VecDeque<(u64, RunEvent)>,
     /// The last read returned a full page: more may follow.
@@ -60,7 +60,7 @@ impl Tail {
         account: AccountId,
         run: RunId,
         after: u64,
-        look_every: Duration,
+        poll_every: Duration,
     ) -> Result<Option<Self>, StoreError> {
         // Subscribe before the first read, so that no event is missed.
         let wake = store.subscribe(&Topic::Run(run.clone())).await?;
@@ -70,14 +70,14 @@ impl Tail {
             account,
             run,
             wake,
-            look_every,
+            poll_every,
             after,
             ready,
             more: false,
             finished: false,
             closing,
         };
-        Ok(tail.look().await?.then_some(tail))
+        Ok(tail.read().await?.then_some(tail))
     }
 
     /// True when the run has finished and everything was read.
@@ -98,16 +98,16 @@ impl Tail {
             if !self.more {
                 if self.closing.is_cancelled() {
                     // Read once more: the run's last event may just have been written.
-                    let looked = self.look().await;
+                    let outcome = self.read().await;
                     self.finished = true;
-                    match looked {
+                    match outcome {
                         Ok(_) => continue,
                         Err(error) => return Some(Err(error)),
                     }
                 }
                 self.wait().await;
             }
-            match self.look().await {
+            match self.read().await {
                 Ok(true) => {}
                 Ok(false) => return None,
                 Err(error) => {
@@ -128,7 +128,7 @@ impl Tail {
     }
 
     /// Reads new events; false when the log is gone.
-    async fn look(&mut self) -> Result<bool, StoreError> {
+    async fn read(&mut self) -> Result<bool, StoreError> {
         let Some(log) = self.store.run_log(&self.account, &self.run, self.after, MAX_PAGE).await?
         else {
             return Ok(false);
@@ -144,8 +144,8 @@ impl Tail {
 
     async fn wait(&mut self) {
         let woken = async {
-            match timeout(self.look_every, self.wake.recv()).await {
-                Ok(Err(RecvError::Closed)) => tokio::time::sleep(self.look_every).await,
+            match timeout(self.poll_every, self.wake.recv()).await {
+                Ok(Err(RecvError::Closed)) => tokio::time::sleep(self.poll_every).await,
                 Ok(Ok(_) | Err(RecvError::Lagged(_))) | Err(_) => {}
             }
         };

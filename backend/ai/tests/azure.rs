@@ -97,7 +97,7 @@ async fn each_deployment_is_requested_at_its_path_with_key_and_version() {
     let (url, seen) = azure().await;
     let provider = provider(&endpoint(url, "azure-key")).unwrap();
     let prompt = [PromptMessage { role: PromptRole::User, content: "Hi".into() }];
-    let mut answer = provider.ask("gpt-4o-mini", &prompt, 100).await.unwrap();
+    let mut answer = provider.request("gpt-4o-mini", &prompt, 100).await.unwrap();
     let mut pieces = Vec::new();
     while let Some(piece) = answer.next().await {
         pieces.push(piece.unwrap());
@@ -123,7 +123,7 @@ async fn azures_content_filter_is_reported_and_not_retried() {
     let (url, seen) = azure().await;
     let provider = provider(&endpoint(url, "azure-key")).unwrap();
     let prompt = [PromptMessage { role: PromptRole::User, content: "Hi".into() }];
-    let failure = provider.ask("strict", &prompt, 100).await.unwrap_err();
+    let failure = provider.request("strict", &prompt, 100).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::ContentFiltered);
     assert_eq!(seen.lock().unwrap().requests.len(), 1);
 }

@@ -36,7 +36,7 @@ pub struct HubSettings {
     pub rate_burst: u32,
     /// … and per second in the long run.
     pub rate_per_second: u32,
-    /// Frames beyond the rate (each refused) that end the connection.
+    /// Rejected frames after which the connection is closed.
     pub rate_abuse: u32,
 }
 

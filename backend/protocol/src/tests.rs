@@ -30,9 +30,13 @@ fn the_typescript_of_the_ui_is_up_to_date() {
 }
 
 fn typescript() -> String {
+    let head = "// Generated from backend/protocol by `make generate`. Do not edit.\n";
+    head.to_owned() + &declarations() + &constants()
+}
+
+fn declarations() -> String {
     let config = Config::new().with_large_int("number");
-    let mut out =
-        String::from("// Generated from backend/protocol by `make generate`. Do not edit.\n");
+    let mut out = String::new();
     macro_rules! declare {
         ($($ty:ty),+ $(,)?) => { $(
             if let Some(docs) = <$ty as TS>::docs() { out.push('\n'); out.push_str(docs.trim_end()); }
@@ -87,7 +91,6 @@ fn typescript() -> String {
         live::Notice,
         live::ErrorCode,
     ];
-    out.push_str(&constants());
     out
 }
 

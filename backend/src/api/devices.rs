@@ -17,7 +17,7 @@ use backend_store::broker::{Payload, Topic};
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::extract::{Body, Named};
+use crate::extract::{Body, PathId};
 use crate::identity::{Credential, Visitor};
 
 /// The longest public key, in base64url characters: RSA with 16384 bits.
@@ -35,7 +35,7 @@ const MAX_KEY: usize = 3 * 1024;
 pub(crate) async fn list(
     State(app): State<App>,
     _: Visitor,
-    Named(account): Named<AccountId>,
+    PathId(account): PathId<AccountId>,
 ) -> Result<Json<DeviceList>, ApiError> {
     let account =
         app.store.account(&account).await?.ok_or_else(|| ApiError::not_found("account"))?;
@@ -60,15 +60,15 @@ pub(crate) async fn list(
 pub(crate) async fn register(
     State(app): State<App>,
     visitor: Visitor,
-    Named(device): Named<DeviceId>,
+    PathId(device): PathId<DeviceId>,
     Body(keys): Body<DeviceKeys>,
 ) -> Result<StatusCode, ApiError> {
     check(&keys)?;
     let account = &visitor.account.id;
     match app.store.add_device(account, &device, &keys, &visitor.credential.hash()).await? {
         DeviceChange::Added => {
-            let concerned = concerned(&app, account).await?;
-            tell(&app, account, &concerned).await?;
+            let affected = affected(&app, account).await?;
+            append_key_change(&app, account, &affected).await?;
             Ok(StatusCode::NO_CONTENT)
         }
         // A browser registers its device at every start: the keys have not changed.
@@ -104,12 +104,12 @@ pub(crate) async fn register(
 pub(crate) async fn remove(
     State(app): State<App>,
     visitor: Visitor,
-    Named(device): Named<DeviceId>,
+    PathId(device): PathId<DeviceId>,
 ) -> Result<(StatusCode, HeaderMap), ApiError> {
     let account = &visitor.account.id;
     let fresh = Credential::random();
     // Read first: a failure before the removal can be retried.
-    let concerned = concerned(&app, account).await?;
+    let affected = affected(&app, account).await?;
     match app
         .store
         .remove_device(account, &device, &visitor.credential.hash(), &fresh.hash())
@@ -125,7 +125,7 @@ pub(crate) async fn remove(
             {
                 tracing::warn!(%error, "cannot publish the removal of a device; nodes find it at their next check");
             }
-            tell(&app, account, &concerned).await.unwrap_or_else(
+            append_key_change(&app, account, &affected).await.unwrap_or_else(
                 |error| tracing::warn!(%error, "cannot append the key change of a removed device to all inboxes"),
             );
             let cookie = replaced.then(|| (header::SET_COOKIE, fresh.keep()));
@@ -135,23 +135,23 @@ pub(crate) async fn remove(
 }
 
 /// The account itself and everyone with whom it has a conversation.
-async fn concerned(app: &App, account: &AccountId) -> Result<BTreeSet<AccountId>, StoreError> {
+async fn affected(app: &App, account: &AccountId) -> Result<BTreeSet<AccountId>, StoreError> {
     let conversations = app.store.conversations(account).await?;
-    let mut concerned: BTreeSet<AccountId> =
+    let mut affected: BTreeSet<AccountId> =
         conversations.into_iter().map(|conversation| conversation.peer.account_id).collect();
-    concerned.insert(account.clone());
-    Ok(concerned)
+    affected.insert(account.clone());
+    Ok(affected)
 }
 
 /// Appends a key change to their inboxes; continues after a failure and returns the last one.
-async fn tell(
+async fn append_key_change(
     app: &App,
     account: &AccountId,
-    concerned: &BTreeSet<AccountId>,
+    affected: &BTreeSet<AccountId>,
 ) -> Result<(), StoreError> {
     let event = InboxEvent::KeyChange { account: account.clone() };
     let mut outcome = Ok(());
-    for inbox in concerned {
+    for inbox in affected {
         if let Err(error) = app.store.append_event(inbox, &event).await {
             outcome = Err(error);
         }

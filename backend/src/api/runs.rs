@@ -9,7 +9,7 @@ use backend_protocol::run::RunEvent;
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::extract::Named;
+use crate::extract::PathId;
 use crate::identity::Visitor;
 use crate::sse;
 
@@ -33,7 +33,7 @@ pub(crate) async fn events(
     State(app): State<App>,
     visitor: Visitor,
     headers: HeaderMap,
-    Named(run): Named<RunId>,
+    PathId(run): PathId<RunId>,
 ) -> Result<Response, ApiError> {
     let tail = app.assistant.tail(&visitor.account.id, &run, position(&headers)?).await?;
     if tail.is_at_end() {
@@ -67,7 +67,7 @@ fn position(headers: &HeaderMap) -> Result<u64, ApiError> {
 pub(crate) async fn stop(
     State(app): State<App>,
     visitor: Visitor,
-    Named(run): Named<RunId>,
+    PathId(run): PathId<RunId>,
 ) -> Result<StatusCode, ApiError> {
     match app.assistant.stop(&visitor.account.id, &run).await? {
         true => Ok(StatusCode::NO_CONTENT),

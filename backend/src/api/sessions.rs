@@ -11,7 +11,7 @@ use backend_store::sessions::Deleted;
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::extract::{Body, Named};
+use crate::extract::{Body, PathId};
 use crate::identity::Visitor;
 
 fn no_session() -> ApiError {
@@ -45,7 +45,7 @@ pub(crate) async fn list(
 pub(crate) async fn messages(
     State(app): State<App>,
     visitor: Visitor,
-    Named(session): Named<SessionId>,
+    PathId(session): PathId<SessionId>,
 ) -> Result<Json<History>, ApiError> {
     let messages =
         app.store.history(&visitor.account.id, &session).await?.ok_or_else(no_session)?;
@@ -64,7 +64,7 @@ pub(crate) async fn messages(
 pub(crate) async fn info(
     State(app): State<App>,
     visitor: Visitor,
-    Named(session): Named<SessionId>,
+    PathId(session): PathId<SessionId>,
 ) -> Result<Json<Session>, ApiError> {
     app.store.session(&visitor.account.id, &session).await?.map(Json).ok_or_else(no_session)
 }
@@ -81,7 +81,7 @@ pub(crate) async fn info(
 pub(crate) async fn patch(
     State(app): State<App>,
     visitor: Visitor,
-    Named(session): Named<SessionId>,
+    PathId(session): PathId<SessionId>,
     Body(mut patch): Body<SessionPatch>,
 ) -> Result<Json<Session>, ApiError> {
     if let Some(title) = &mut patch.title {
@@ -118,7 +118,7 @@ pub(crate) async fn patch(
 pub(crate) async fn delete(
     State(app): State<App>,
     visitor: Visitor,
-    Named(session): Named<SessionId>,
+    PathId(session): PathId<SessionId>,
 ) -> Result<StatusCode, ApiError> {
     match app.store.delete_session(&visitor.account.id, &session).await? {
         Deleted::NotFound => Err(no_session()),

@@ -8,7 +8,7 @@ use backend_store::username::Username;
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::extract::Named;
+use crate::extract::PathId;
 use crate::identity::Visitor;
 
 /// Look up a username
@@ -23,7 +23,7 @@ use crate::identity::Visitor;
 pub(crate) async fn show(
     State(app): State<App>,
     _: Visitor,
-    Named(name): Named<String>,
+    PathId(name): PathId<String>,
 ) -> Result<Json<User>, ApiError> {
     let not_found = || ApiError::not_found("username");
     // A text that is not a valid username belongs to no account.

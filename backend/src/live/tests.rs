@@ -115,8 +115,8 @@ impl House {
     /// A connection after hello.
     async fn online(&self, name: &str, cookie: &str) -> Socket {
         let mut socket = self.connect(cookie).await;
-        say(&mut socket, json!({"id": 1, "do": {"type": "hello", "device": name}})).await;
-        assert!(matches!(hear(&mut socket).await, ServerFrame::Welcome { id: 1, .. }));
+        write_frame(&mut socket, json!({"id": 1, "do": {"type": "hello", "device": name}})).await;
+        assert!(matches!(read_frame(&mut socket).await, ServerFrame::Welcome { id: 1, .. }));
         socket
     }
 
@@ -135,11 +135,11 @@ impl House {
     }
 }
 
-async fn say(socket: &mut Socket, frame: serde_json::Value) {
+async fn write_frame(socket: &mut Socket, frame: serde_json::Value) {
     socket.send(Message::text(frame.to_string())).await.unwrap();
 }
 
-async fn hear(socket: &mut Socket) -> ServerFrame {
+async fn read_frame(socket: &mut Socket) -> ServerFrame {
     loop {
         match timeout(PATIENCE, socket.next())
             .await
@@ -176,9 +176,9 @@ async fn messages_cross_real_sockets() {
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
     let (mut a, mut b) = (house.online("ada", &ada).await, house.online("bob", &bob).await);
     for (id, size) in [(2, 10), (3, 40 * 1024)] {
-        say(&mut a, send(id, "bob", size)).await;
+        write_frame(&mut a, send(id, "bob", size)).await;
         let ServerFrame::Event { position, event: InboxEvent::Message(message) } =
-            hear(&mut b).await
+            read_frame(&mut b).await
         else {
             panic!()
         };
@@ -190,7 +190,8 @@ async fn messages_cross_real_sockets() {
     // The sender gets responses and its own copies.
     let mut oks = 0;
     for _ in 0..4 {
-        oks += usize::from(matches!(hear(&mut a).await, ServerFrame::Ok { sent: Some(_), .. }));
+        oks +=
+            usize::from(matches!(read_frame(&mut a).await, ServerFrame::Ok { sent: Some(_), .. }));
     }
     assert_eq!(oks, 2);
     a.close(None).await.unwrap();
@@ -272,7 +273,7 @@ async fn a_drain_closes_real_sockets() {
         let hub = house.hub.clone();
         async move { hub.drain(Duration::from_millis(50)).await }
     });
-    assert!(matches!(hear(&mut socket).await, ServerFrame::Bye { code: 4000, .. }));
+    assert!(matches!(read_frame(&mut socket).await, ServerFrame::Bye { code: 4000, .. }));
     assert_eq!(closed(&mut socket).await, 4000);
     timeout(PATIENCE, drain).await.expect("the drain ends").unwrap();
     assert_eq!(house.hub.connections(), 0);

@@ -1,4 +1,4 @@
-//! Wake-ups between nodes. The store is the source of truth; a wake-up only tells subscribers to
+//! Wake-ups between nodes. The store is the source of truth; a wake-up only makes subscribers
 //! read it, and may get lost. Subscribers also poll (at least every 15 s).
 
 use async_trait::async_trait;

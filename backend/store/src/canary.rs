@@ -14,7 +14,7 @@ const DEADLINE: Duration = Duration::from_secs(2);
 /// A subscription to a random topic.
 pub(crate) struct Canary {
     topic: Topic,
-    heard: Subscription,
+    subscription: Subscription,
 }
 
 impl Canary {
@@ -22,8 +22,8 @@ impl Canary {
     pub(crate) async fn new(broker: &impl Broker) -> Result<Self> {
         let run: RunId = parsed("canary", format!("probe-{:032x}", rand::random::<u128>()))?;
         let topic = Topic::Run(run);
-        let heard = broker.subscribe(&topic).await?;
-        Ok(Self { topic, heard })
+        let subscription = broker.subscribe(&topic).await?;
+        Ok(Self { topic, subscription })
     }
 
     /// Publishes and waits for the wake-up.
@@ -33,7 +33,7 @@ impl Canary {
             retry_after: DEADLINE,
         };
         broker.publish(&self.topic, Payload::from("")).await?;
-        tokio::time::timeout(DEADLINE, self.heard.recv())
+        tokio::time::timeout(DEADLINE, self.subscription.recv())
             .await
             .map_err(|_| silent())?
             .map_err(|_| silent())?;

@@ -12,19 +12,20 @@
 
 pub mod accounts;
 pub mod allowance;
-pub mod broker;
-pub mod error;
+pub mod username;
+pub mod sessions;
+pub mod runs;
 pub mod mailboxes;
 pub mod presence;
-pub mod redis;
-pub mod runs;
-pub mod sessions;
-pub mod sqlite;
-pub mod username;
+pub mod broker;
+pub mod error;
 
-mod canary;
+pub mod sqlite;
+pub mod redis;
+
 mod codec;
 mod topics;
+mod canary;
 
 pub use error::{Result, StoreError};
 

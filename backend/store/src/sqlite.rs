@@ -13,7 +13,8 @@ mod names;
 mod devices;
 mod accounts;
 mod mailboxes;
-mod here;
+mod presence_table;
+mod presence;
 mod sweep;
 
 use std::fs::File;
@@ -28,7 +29,7 @@ use crate::canary::Canary;
 use crate::error::Result;
 use crate::topics::Topics;
 use crate::{Retention, Store};
-use here::Here;
+use presence_table::PresenceTable;
 use worker::Worker;
 
 /// Reader threads.
@@ -40,7 +41,7 @@ pub struct SqliteStore {
     readers: [Worker; READERS],
     next_reader: AtomicUsize,
     topics: Topics,
-    here: Here,
+    presence: PresenceTable,
     retention: Retention,
     /// Locked for as long as the threads above may write.
     _lock: File,
@@ -61,7 +62,7 @@ impl SqliteStore {
             readers,
             next_reader: AtomicUsize::new(0),
             topics: Topics::default(),
-            here: Here::default(),
+            presence: PresenceTable::default(),
             retention,
             _lock: lock,
         })
@@ -128,7 +129,7 @@ impl Store for SqliteStore {
     }
 
     async fn sweep(&self) -> Result<u64> {
-        self.here.sweep();
+        self.presence.sweep();
         self.sweep_file().await
     }
 }

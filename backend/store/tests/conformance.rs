@@ -1,6 +1,6 @@
 //! One suite for every store: the promises of the traits, checked on SQLite, Redis, Redis over TLS
 //! and a Redis cluster.
-#![expect(clippy::unwrap_used, reason = "a case that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 #[path = "conformance/accounts.rs"]
 mod accounts;

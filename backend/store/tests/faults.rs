@@ -26,7 +26,8 @@ use backend_store::{Retention, Store, StoreError};
 
 use redis_server::{RedisServer, Sentinel};
 use support::{
-    account, ask, connection, delivery, delta, eventually, new_run, run, session, username, woken,
+    account, connection, delivery, delta, eventually, exchange, new_run, run, session, username,
+    woken,
 };
 
 /// Deadline for a call while Redis is unavailable.
@@ -177,7 +178,7 @@ async fn invalid_data_is_reported_as_corrupt() {
     let store = connect(&server).await;
     let (ada, bob) = two_people(&store).await;
     store.deliver(&delivery(&ada, &bob, "m1")).await.unwrap();
-    ask(&store, &ada, "s", "Hello?").await;
+    exchange(&store, &ada, "s", "Hello?").await;
     store.open_run(&new_run(&ada, "t", "r", "Hello?")).await.unwrap();
     let conversation = ConversationId::between(&ada, &bob);
 

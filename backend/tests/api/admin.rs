@@ -18,7 +18,7 @@ async fn metrics_count_runs_tokens_and_requests() {
     let server = Server::start().await;
     let ada = server.visitor().await;
     ada.exchange("s", "count me").await;
-    ada.ask_whole(&json!({"message": "hello", "model": "demo-429-then-success"})).await;
+    ada.chat_json(&json!({"message": "hello", "model": "demo-429-then-success"})).await;
     let metrics = reqwest::get(server.admin("/metrics")).await.unwrap().text().await.unwrap();
     for line in [
         "gatehouse_ai_runs_total{model=\"gatehouse-demo\",result=\"completed\"} 1",

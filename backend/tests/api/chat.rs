@@ -106,7 +106,7 @@ async fn a_session_has_one_answer_at_a_time() {
     let server = Server::start().await;
     let ada = server.visitor().await;
     let mut events =
-        ada.ask(&json!({"session_id": "s", "message": "hang", "model": "demo-stall"})).await;
+        ada.chat(&json!({"session_id": "s", "message": "hang", "model": "demo-stall"})).await;
     let run = events.until("run.started").await.data["run_id"].clone();
     let refused = ada.post("/api/chat", &json!({"session_id": "s", "message": "impatient"})).await;
     assert_eq!(problem(refused).await, (409, "run-active".into()));
@@ -119,7 +119,7 @@ async fn an_account_has_four_answers_at_a_time() {
     let ada = server.visitor().await;
     let mut held = Vec::new();
     for _ in 0..4 {
-        held.push(ada.ask(&json!({"message": "hang", "model": "demo-stall"})).await);
+        held.push(ada.chat(&json!({"message": "hang", "model": "demo-stall"})).await);
     }
     let refused = ada.post("/api/chat", &json!({"message": "a fifth"})).await;
     assert!(refused.headers().contains_key("retry-after"));
@@ -161,7 +161,7 @@ async fn deltas_are_merged_to_about_thirty_per_second() {
     let server = Server::with_pace(Duration::from_millis(2)).await;
     let ada = server.visitor().await;
     let begun = std::time::Instant::now();
-    let events = ada.ask(&json!({"message": "hello"})).await.rest().await;
+    let events = ada.chat(&json!({"message": "hello"})).await.rest().await;
     let most = begun.elapsed().as_millis() / 33 + 3;
     let deltas = events.iter().filter(|event| event.name == "text.delta").count();
     assert!(deltas > 1 && deltas as u128 <= most, "{deltas} deltas, at most {most}");

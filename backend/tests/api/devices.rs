@@ -61,7 +61,7 @@ async fn a_removed_device_is_revoked_and_the_other_device_continues() {
     let (me, bob) = (account(&stolen).await, server.visitor().await);
     bob.put("/api/devices/b", &keys("b")).await;
     let mut b = Socket::open(&bob, "b").await;
-    b.ask(&message_to(&me, "c1")).await;
+    b.send_request(&message_to(&me, "c1")).await;
     b.event("message").await;
     let (mut laptop, mut phone) =
         (Socket::open(&stolen, "laptop").await, Socket::open(&stolen, "phone").await);
@@ -147,11 +147,11 @@ async fn every_node_rejects_a_removed_device_and_shows_a_new_name() {
     bob.post("/api/me", &json!({"username": "Bob"})).await;
     bob.put("/api/devices/b", &keys("b")).await;
     let mut b = Socket::open(&bob, "b").await;
-    b.ask(&json!({"type": "lobby", "on": true})).await;
+    b.send_request(&json!({"type": "lobby", "on": true})).await;
     b.notice("lobby").await;
     let (mut laptop, mut phone) =
         (Socket::open(&stolen, "laptop").await, Socket::open(&stolen_there, "phone").await);
-    laptop.ask(&json!({"type": "lobby", "on": true})).await;
+    laptop.send_request(&json!({"type": "lobby", "on": true})).await;
     b.until(|frame| frame["notice"]["user"]["username"] == "Ada").await;
     stolen.post("/api/me", &json!({"username": "Countess"})).await;
     let change = b.until(|frame| frame["notice"]["user"]["username"] == "Countess").await;

@@ -9,10 +9,10 @@ use crate::support::{Server, problem};
 
 async fn problem_of(server: &Server, model: &str) -> (u16, String) {
     let ada = server.visitor().await;
-    let whole = problem(ada.ask_whole(&json!({"message": "hello", "model": model})).await).await;
+    let whole = problem(ada.chat_json(&json!({"message": "hello", "model": model})).await).await;
     // A stream reports the same, as its last event.
     let last = ada
-        .ask(&json!({"message": "hello", "model": model}))
+        .chat(&json!({"message": "hello", "model": model}))
         .await
         .rest()
         .await
@@ -38,7 +38,7 @@ async fn a_rate_limited_request_is_retried_and_succeeds() {
     let server = Server::start().await;
     let ada = server.visitor().await;
     let answer =
-        ada.ask_whole(&json!({"message": "hello", "model": "demo-429-then-success"})).await;
+        ada.chat_json(&json!({"message": "hello", "model": "demo-429-then-success"})).await;
     assert_eq!(answer.status(), 200);
     assert_eq!(server.demo.requests(), 2);
 }
@@ -48,7 +48,7 @@ async fn a_lasting_rate_limit_is_reported_with_retry_after() {
     let server = Server::with(|settings| settings.provider.retries = 0).await;
     let ada = server.visitor().await;
     let refused =
-        ada.ask_whole(&json!({"message": "hello", "model": "demo-429-then-success"})).await;
+        ada.chat_json(&json!({"message": "hello", "model": "demo-429-then-success"})).await;
     assert_eq!(refused.headers()["retry-after"], "1");
     assert_eq!(problem(refused).await, (429, "rate-limited".into()));
 }
@@ -100,7 +100,7 @@ async fn an_unreachable_provider_is_unavailable() {
     })
     .await;
     let ada = server.visitor().await;
-    let refused = ada.ask_whole(&json!({"message": "hello"})).await;
+    let refused = ada.chat_json(&json!({"message": "hello"})).await;
     assert_eq!(refused.status(), 502);
     assert!(
         !refused.text().await.unwrap().contains("127.0.0.1"),
@@ -113,10 +113,10 @@ async fn after_a_failure_the_message_is_kept_and_the_session_is_idle() {
     let server = Server::start().await;
     let ada = server.visitor().await;
     let failed =
-        ada.ask_whole(&json!({"session_id": "s", "message": "one", "model": "demo-context"})).await;
+        ada.chat_json(&json!({"session_id": "s", "message": "one", "model": "demo-context"})).await;
     assert_eq!(failed.status(), 422);
     let again = ada
-        .ask_whole(&json!({"session_id": "s", "message": "two", "model": "gatehouse-demo"}))
+        .chat_json(&json!({"session_id": "s", "message": "two", "model": "gatehouse-demo"}))
         .await;
     assert_eq!(again.status(), 200);
     let history: Value = ada.json("/api/sessions/s/messages").await;

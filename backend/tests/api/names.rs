@@ -27,7 +27,7 @@ async fn a_rename_is_sent_to_the_account_and_everyone_it_has_a_conversation_with
     let (ada, mut a) = person(&server, "Ada").await;
     let (bob, mut b) = person(&server, "Bob").await;
     let (_eve, mut e) = person(&server, "Eve").await;
-    a.ask(&message_to(&account(&bob).await, "c1")).await;
+    a.send_request(&message_to(&account(&bob).await, "c1")).await;
     b.event("message").await;
     name(&ada, "Countess").await;
     let expected = json!({"kind": "renamed", "account": account(&ada).await, "username": "Countess", "previous": "Ada"});
@@ -38,7 +38,7 @@ async fn a_rename_is_sent_to_the_account_and_everyone_it_has_a_conversation_with
         "Countess"
     );
     // Eve's first event is caused by herself.
-    e.ask(&message_to(&account(&ada).await, "c1")).await;
+    e.send_request(&message_to(&account(&ada).await, "c1")).await;
     assert_eq!(e.until(|frame| frame["type"] == "event").await["event"]["kind"], "message");
 }
 
@@ -47,9 +47,9 @@ async fn the_lobby_shows_a_new_name_at_once() {
     let server = Server::start().await;
     let (ada, mut a) = person(&server, "Ada").await;
     let (_bob, mut b) = person(&server, "Bob").await;
-    a.ask(&json!({"type": "lobby", "on": true})).await;
+    a.send_request(&json!({"type": "lobby", "on": true})).await;
     a.notice("lobby").await;
-    b.ask(&json!({"type": "lobby", "on": true})).await;
+    b.send_request(&json!({"type": "lobby", "on": true})).await;
     b.notice("lobby").await;
     name(&ada, "Countess").await;
     let user = json!({"account_id": account(&ada).await, "username": "Countess"});
@@ -62,7 +62,7 @@ async fn the_lobby_shows_a_new_name_at_once() {
         );
     }
     let (_eve, mut e) = person(&server, "Eve").await;
-    e.ask(&json!({"type": "lobby", "on": true})).await;
+    e.send_request(&json!({"type": "lobby", "on": true})).await;
     let everyone = e.notice("lobby").await;
     let names: Vec<_> =
         everyone["users"].as_array().unwrap().iter().map(|user| user["username"].clone()).collect();

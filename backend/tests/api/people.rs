@@ -19,7 +19,7 @@ async fn a_username_is_claimed_once_and_can_be_looked_up() {
     }
     let found = bob.json("/api/users/ADA").await;
     assert_eq!(found, json!({"account_id": account(&ada).await, "username": "Ada"}));
-    for unknown in ["/api/users/nobody", "/api/users/no%20body"] {
+    for unknown in ["/api/users/unknown", "/api/users/no%20body"] {
         assert_eq!(problem(bob.get(unknown).await).await, (404, "not-found".into()));
     }
     let invalid = bob.post("/api/me", &json!({"username": "no body"})).await;
@@ -43,7 +43,7 @@ async fn device_keys_are_registered_once_and_read_by_others() {
     assert_eq!(problem(bob.delete("/api/devices/laptop").await).await.0, 404);
     assert_eq!(ada.delete("/api/devices/laptop").await.status(), 204);
     assert_eq!(bob.json(&path).await["devices"], json!([]));
-    assert_eq!(problem(bob.get("/api/accounts/nobody/devices").await).await.0, 404);
+    assert_eq!(problem(bob.get("/api/accounts/unknown/devices").await).await.0, 404);
 }
 
 #[tokio::test]
@@ -77,7 +77,7 @@ async fn a_new_device_is_sent_to_the_account_and_everyone_it_has_a_conversation_
     let mut socket = Socket::open(&bob, "b1").await;
     let send = message_to(&ada_id, "c1");
     let envelope = send["envelope"].clone();
-    socket.ask(&send).await;
+    socket.send_request(&send).await;
     socket.event("message").await;
 
     ada.put("/api/devices/a2", &keys("a2")).await;

@@ -63,9 +63,9 @@ async fn invalid_settings_are_rejected_before_anything_is_bound() {
         let mut child = backend(&["--listen", "127.0.0.1:0"]).env(name, value).spawn().unwrap();
         let status = timeout(SOON, child.wait()).await.expect("it ends in time").unwrap();
         assert_ne!(status.code(), Some(0), "{name}");
-        let mut said = String::new();
-        child.stderr.take().unwrap().read_to_string(&mut said).await.unwrap();
-        assert!(said.contains(expected), "{name}: {said}");
+        let mut stderr = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut stderr).await.unwrap();
+        assert!(stderr.contains(expected), "{name}: {stderr}");
     }
 }
 

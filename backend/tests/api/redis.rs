@@ -65,15 +65,15 @@ async fn a_run_started_on_one_node_is_read_and_stopped_on_the_other() {
     ada_there.cookie = ada.cookie.clone();
     assert_eq!(ada.json("/api/me").await, ada_there.json("/api/me").await);
 
-    let mut asked =
-        ada.ask(&json!({"session_id": "s", "message": "hang", "model": "demo-stall"})).await;
-    let started = asked.until("run.started").await;
+    let mut here_events =
+        ada.chat(&json!({"session_id": "s", "message": "hang", "model": "demo-stall"})).await;
+    let started = here_events.until("run.started").await;
     let run = started.data["run_id"].as_str().unwrap();
     let mut elsewhere = Events::new(ada_there.resume(run, "0").await);
     let shown = elsewhere.until("text.delta").await;
     assert_eq!(ada_there.post(&format!("/api/runs/{run}/stop"), &Value::Null).await.status(), 204);
     let stopped = elsewhere.until("run.stopped").await;
-    assert_eq!(asked.until("run.stopped").await, stopped);
+    assert_eq!(here_events.until("run.stopped").await, stopped);
     assert!(stopped.data["message"]["content"].as_str().unwrap().starts_with(&text(&[shown])));
     here.wait_until_the_model_is_free().await;
     assert_eq!(

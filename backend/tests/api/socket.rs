@@ -69,12 +69,12 @@ impl Socket {
     pub(crate) async fn open(client: &Client, device: &str) -> Self {
         let mut socket =
             Self { connection: handshake(client).await.expect("a handshake"), last_id: 0 };
-        socket.ask(&json!({"type": "hello", "device": device})).await;
+        socket.send_request(&json!({"type": "hello", "device": device})).await;
         socket.until(|frame| frame["type"] == "welcome").await;
         socket
     }
 
-    pub(crate) async fn ask(&mut self, request: &Value) {
+    pub(crate) async fn send_request(&mut self, request: &Value) {
         self.last_id += 1;
         let frame = json!({"id": self.last_id, "do": request});
         self.connection.send(Message::text(frame.to_string())).await.expect("an open socket");
@@ -82,7 +82,7 @@ impl Socket {
 
     /// The next matching frame; skips others.
     pub(crate) async fn until(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
-        let look = async {
+        let frames = async {
             loop {
                 if let Message::Text(text) =
                     self.connection.next().await.expect("an open socket").expect("a frame")
@@ -94,7 +94,7 @@ impl Socket {
                 }
             }
         };
-        timeout(SOON, look).await.expect("the frame comes in time")
+        timeout(SOON, frames).await.expect("the frame comes in time")
     }
 
     /// The next event of this kind.
@@ -109,7 +109,7 @@ impl Socket {
 
     /// The close code sent by the server.
     pub(crate) async fn closed(&mut self) -> u16 {
-        let look = async {
+        let frames = async {
             loop {
                 match self.connection.next().await {
                     Some(Ok(Message::Close(Some(frame)))) => return frame.code.into(),
@@ -118,6 +118,6 @@ impl Socket {
                 }
             }
         };
-        timeout(SOON, look).await.expect("the close comes in time")
+        timeout(SOON, frames).await.expect("the close comes in time")
     }
 }

@@ -185,14 +185,14 @@ impl Client {
     }
 
     /// Sends a message and reads the answer as a stream.
-    pub(crate) async fn ask(&self, body: &Value) -> Events {
+    pub(crate) async fn chat(&self, body: &Value) -> Events {
         let response = self.post("/api/chat", body).await;
         assert_eq!(response.status(), 200);
         Events::new(response)
     }
 
     /// Requests the whole answer as JSON.
-    pub(crate) async fn ask_whole(&self, body: &Value) -> Response {
+    pub(crate) async fn chat_json(&self, body: &Value) -> Response {
         send(
             self.request(Method::POST, "/api/chat").header("accept", "application/json").json(body),
         )
@@ -201,7 +201,7 @@ impl Client {
 
     /// Sends a message in a session and waits for the answer.
     pub(crate) async fn exchange(&self, session: &str, message: &str) -> Value {
-        let response = self.ask_whole(&json!({"session_id": session, "message": message})).await;
+        let response = self.chat_json(&json!({"session_id": session, "message": message})).await;
         assert_eq!(response.status(), 200);
         response.json().await.expect("JSON")
     }
@@ -304,7 +304,7 @@ pub(crate) fn text(events: &[Event]) -> String {
 
 /// Waits for a condition.
 pub(crate) async fn eventually<T>(condition: impl AsyncFn() -> Option<T>) -> T {
-    let look = async {
+    let poll = async {
         loop {
             if let Some(value) = condition().await {
                 return value;
@@ -312,5 +312,5 @@ pub(crate) async fn eventually<T>(condition: impl AsyncFn() -> Option<T>) -> T {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    timeout(SOON, look).await.expect("the condition holds in time")
+    timeout(SOON, poll).await.expect("the condition holds in time")
 }

@@ -29,7 +29,7 @@ pub(super) fn answer(question: &str, messages: usize) -> String {
         let _ = writeln!(
             text,
             "Your message has **{words} words**, and I was shown {messages} messages of this chat, \
-             yours included. A real model would answer it; I can only tell you how to connect one.\n"
+             yours included. A real model would answer it; I can only explain how to connect one.\n"
         );
     }
     text.push_str(

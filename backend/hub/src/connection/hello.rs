@@ -19,7 +19,7 @@ impl<T: Transport> Connection<T> {
         resume: Option<u64>,
     ) -> Result<(), Refusal> {
         if self.live.is_some() {
-            return Err(Refusal::of(ErrorCode::OutOfOrder, "hello was said already"));
+            return Err(Refusal::of(ErrorCode::OutOfOrder, "hello was already sent"));
         }
         let account = self.slot.account();
         let store = &self.hub.store;

@@ -9,7 +9,7 @@ use backend_store::StoreError;
 /// Retry delay when the store needs an operator first.
 const CORRUPT_RETRY: Duration = Duration::from_secs(60);
 
-/// A refused request.
+/// A rejected request.
 #[derive(Debug)]
 pub(super) struct Refusal {
     code: ErrorCode,

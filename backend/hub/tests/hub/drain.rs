@@ -56,7 +56,7 @@ async fn a_draining_hub_rejects_new_connections_and_serves_existing_ones() {
     let (code, ..) = a.closed().await;
     assert_eq!(code, 4000);
     let mut a = ada.online(&other).await;
-    b.say(&ada, "c1").await;
+    b.send(&ada, "c1").await;
     assert_eq!(a.message().await.1.cid.as_str(), "c1");
     timeout(PATIENCE, drain).await.expect("the drain ends").unwrap();
 }

@@ -20,7 +20,7 @@ async fn while_the_store_is_unavailable_requests_fail_temporarily_and_sockets_st
     let hub = house.hub_over(Arc::clone(&store) as _, brisk());
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
     let (mut a, mut b) = (ada.online(&hub).await, bob.online(&hub).await);
-    a.say(&bob, "c1").await;
+    a.send(&bob, "c1").await;
     b.message().await;
 
     store.set_away(true);
@@ -35,7 +35,7 @@ async fn while_the_store_is_unavailable_requests_fail_temporarily_and_sockets_st
     assert_eq!(late.err(hello()).await, (ErrorCode::StoreUnavailable, true));
 
     store.set_away(false);
-    assert_eq!(a.say(&bob, "c2").await.seq, 2);
+    assert_eq!(a.send(&bob, "c2").await.seq, 2);
     assert_eq!(b.message().await.1.cid.as_str(), "c2");
     assert_eq!(late.hello(&bob.device(2), Some(1)).await, (2, true));
     assert_eq!(late.message().await.1.cid.as_str(), "c2");
@@ -53,7 +53,7 @@ async fn messages_written_during_an_outage_are_delivered_afterwards() {
     // Ada's node reaches the store, Bob's does not: the wake-up arrives, the read fails.
     let mut a = ada.online(&house.hub).await;
     store.set_away(true);
-    a.say(&bob, "c1").await;
+    a.send(&bob, "c1").await;
     store.set_away(false);
     assert_eq!(b.message().await.1.cid.as_str(), "c1");
 }
@@ -67,7 +67,7 @@ async fn a_message_without_a_wake_up_is_found_by_polling() {
     store.set_deaf(true);
     let (mut a, mut b) = (ada.online(&hub).await, bob.online(&hub).await);
     for n in 1..=3 {
-        a.say(&bob, &format!("c{n}")).await;
+        a.send(&bob, &format!("c{n}")).await;
         assert_eq!(b.message().await.0, n);
     }
 }
@@ -82,7 +82,7 @@ async fn a_closed_subscription_is_opened_again() {
     let (mut a, mut b) = (ada.online(&hub).await, bob.online(&hub).await);
     store.set_deaf(false);
     store.hang_up();
-    a.say(&bob, "c1").await;
+    a.send(&bob, "c1").await;
     assert_eq!(b.message().await.1.cid.as_str(), "c1");
     // Typing is never polled for: it arrives only over a working subscription.
     let conversation = backend_protocol::id::ConversationId::between(&ada.account, &bob.account);

@@ -117,7 +117,7 @@ async fn answered_pings_keep_the_connection_open() {
     let (mut a, mut b) = (ada.online(&house.hub).await, bob.online(&house.hub).await);
     while house.metric("gatehouse_live_frames_received_total", "pong") < 10.0 {
         // Reading answers the pings.
-        a.say(&bob, &format!("c{}", house.metric("gatehouse_live_frames_sent_total", "ping")))
+        a.send(&bob, &format!("c{}", house.metric("gatehouse_live_frames_sent_total", "ping")))
             .await;
         b.ok(Request::Watch { users: vec![] }).await;
         tokio::task::yield_now().await;

@@ -46,7 +46,12 @@ async fn abuse_closes_the_connection_and_reconnecting_does_not_help() {
     }
     assert_eq!(a.closed().await.0, 4013);
     assert_eq!(
-        ada.connect(&house.hub).said(Request::Watch { users: vec![] }).await.closed().await.0,
+        ada.connect(&house.hub)
+            .with_request(Request::Watch { users: vec![] })
+            .await
+            .closed()
+            .await
+            .0,
         4013
     );
     bob.online(&house.hub).await;

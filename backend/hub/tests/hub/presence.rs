@@ -37,7 +37,7 @@ async fn watching_returns_presence_at_once_and_then_changes() {
     assert_eq!(a.notice().await, presence(&eve, false));
     let _b = bob.online(&house.hub).await;
     let _e = eve.online(&house.hub).await;
-    assert_eq!(a.notice().await, presence(&eve, true), "bob is not watched any more");
+    assert_eq!(a.notice().await, presence(&eve, true), "bob is no longer watched");
 }
 
 #[tokio::test]

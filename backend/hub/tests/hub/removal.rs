@@ -89,5 +89,5 @@ async fn a_new_device_of_the_account_closes_no_connection() {
     let event = InboxEvent::KeyChange { account: ada.account.clone() };
     house.store.append_event(&ada.account, &event).await.unwrap();
     assert_eq!(a.event().await.1, event);
-    a.say(&bob, "c1").await;
+    a.send(&bob, "c1").await;
 }

@@ -21,15 +21,15 @@ async fn a_resume_replays_the_missed_events_and_goes_live() {
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
     let mut a = ada.online(&house.hub).await;
     let mut b = bob.online(&house.hub).await;
-    a.say(&bob, "c1").await;
+    a.send(&bob, "c1").await;
     let (position, _) = b.message().await;
     b.vanish().await;
     for n in 2..=60 {
-        a.say(&bob, &format!("c{n}")).await;
+        a.send(&bob, &format!("c{n}")).await;
     }
     let mut b = bob.connect(&house.hub);
     assert_eq!(b.hello(&bob.device(1), Some(position)).await, (60, true));
-    a.say(&bob, "c61").await;
+    a.send(&bob, "c61").await;
     for expected in 2..=61 {
         let (position, message) = b.message().await;
         assert_eq!((position, message.cid.as_str()), (expected, format!("c{expected}").as_str()));
@@ -46,7 +46,7 @@ async fn no_event_is_lost_between_subscribing_and_reading() {
         let bob = Person { account: bob.account.clone() };
         async move {
             for n in 1..=300 {
-                a.say(&bob, &format!("c{n}")).await;
+                a.send(&bob, &format!("c{n}")).await;
             }
         }
     });

@@ -202,7 +202,7 @@ impl Client {
         self.last_id
     }
 
-    pub(crate) async fn said(mut self, request: Request) -> Self {
+    pub(crate) async fn with_request(mut self, request: Request) -> Self {
         self.post(request).await;
         self
     }
@@ -236,7 +236,7 @@ impl Client {
         }
     }
 
-    pub(crate) async fn say(&mut self, to: &Person, cid: &str) -> Sent {
+    pub(crate) async fn send(&mut self, to: &Person, cid: &str) -> Sent {
         self.ok(message(to, cid)).await.expect("the response to send has a position")
     }
 

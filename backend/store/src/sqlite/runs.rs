@@ -116,17 +116,17 @@ impl Runs for SqliteStore {
     async fn request_stop(&self, account: &AccountId, run: &RunId) -> Result<bool> {
         let topic = Topic::RunStop(run.clone());
         let (account, run) = (account.clone(), run.clone());
-        let asked = self
+        let requested = self
             .write(move |tx| {
                 let sql =
                     "UPDATE runs SET stop = 1 WHERE account = ?1 AND id = ?2 AND closed IS NULL";
                 Ok(execute(tx, sql, params![account.as_str(), run.as_str()])? > 0)
             })
             .await?;
-        if asked {
+        if requested {
             self.wake(&topic);
         }
-        Ok(asked)
+        Ok(requested)
     }
 
     async fn stop_requested(&self, account: &AccountId, run: &RunId) -> Result<bool> {

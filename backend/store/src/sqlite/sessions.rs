@@ -1,4 +1,4 @@
-//! Assistant sessions in SQLite.
+//! Chat sessions in SQLite.
 
 use async_trait::async_trait;
 use backend_protocol::api::{Message, Session, SessionPatch};

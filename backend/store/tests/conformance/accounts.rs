@@ -7,7 +7,7 @@ use backend_store::accounts::{Access, Claim, NewAccount, Opening};
 use backend_store::allowance::Allowance;
 use futures::future::join_all;
 
-use crate::support::{Bed, account, ask, credential, device, eventually, keys, username};
+use crate::support::{Bed, account, credential, device, eventually, exchange, keys, username};
 
 pub(crate) async fn a_credential_opens_its_account_until_it_is_revoked(bed: &Bed) {
     let store = bed.open(Retention::default()).await;
@@ -78,7 +78,7 @@ pub(crate) async fn an_account_that_was_only_opened_expires_soon(bed: &Bed) {
     }
     store.claim_username(&named, &username("named")).await.unwrap();
     store.add_device(&armed, &device("d"), &keys("d"), &credential(3)).await.unwrap();
-    ask(&*store, &asking, "s", "Hello?").await;
+    exchange(&*store, &asking, "s", "Hello?").await;
     eventually("an account that only reads expires", async || {
         store.access(&credential(1)).await.unwrap() == Access::Unknown
     })

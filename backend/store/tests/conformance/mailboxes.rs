@@ -211,7 +211,7 @@ pub(crate) async fn senders_get_one_receipt_per_advance(bed: &Bed) {
     let listed = store.conversations(&ada).await.unwrap();
     assert_eq!((listed[0].id.clone(), listed[0].peer_received_upto), (with_ada, 4));
     store
-        .mark_received(&account("nobody"), 5)
+        .mark_received(&account("unknown"), 5)
         .await
         .expect("an empty inbox has received everything");
 }

@@ -10,7 +10,7 @@ use backend_store::broker::Topic;
 use backend_store::runs::Opened;
 
 use crate::support::{
-    Bed, account, answer, ask, completed, delta, eventually, new_run, run, session, woken,
+    Bed, account, answer, completed, delta, eventually, exchange, new_run, run, session, woken,
 };
 
 const LEASE: Duration = Duration::from_secs(30);
@@ -60,7 +60,7 @@ pub(crate) async fn only_the_newest_messages_are_kept(bed: &Bed) {
     let store = bed.open(Retention::default()).await;
     let ada = account("ada");
     for n in 0..13 {
-        ask(&*store, &ada, "s", &n.to_string()).await;
+        exchange(&*store, &ada, "s", &n.to_string()).await;
     }
     let history = store.history(&ada, &session("s")).await.unwrap().unwrap();
     assert_eq!(history.len(), 20);
@@ -230,7 +230,7 @@ pub(crate) async fn a_finished_log_expires(bed: &Bed) {
     let store =
         bed.open(Retention { run_ttl: Duration::from_millis(300), ..Retention::default() }).await;
     let ada = account("ada");
-    let finished = ask(&*store, &ada, "s", "One?").await;
+    let finished = exchange(&*store, &ada, "s", "One?").await;
     eventually("the log expires", async || {
         store.run_log(&ada, &finished, 0, 10).await.unwrap().is_none()
     })

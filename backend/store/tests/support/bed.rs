@@ -192,7 +192,7 @@ pub(crate) fn new_run(
 }
 
 /// One exchange: a run opened and closed with an answer.
-pub(crate) async fn ask(
+pub(crate) async fn exchange(
     store: &dyn Store,
     who: &AccountId,
     session_name: &str,
