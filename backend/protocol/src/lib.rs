@@ -10,12 +10,12 @@
 //! this crate; a test fails when it is stale. JSON is snake_case, times are RFC 3339 in UTC.
 
 pub mod api;
+pub mod run;
+pub mod problem;
+pub mod live;
 pub mod envelope;
 pub mod id;
 pub mod limits;
-pub mod live;
-pub mod problem;
-pub mod run;
 
 #[cfg(test)]
 mod tests;

@@ -55,7 +55,7 @@ pub(crate) async fn ask(
             let answered = answer(&app, &visitor.account.id, request, idempotency, whole).await;
             // The account exists now, so its cookie is set even on failure.
             let mut response = answered.into_response();
-            response.headers_mut().insert(header::SET_COOKIE, visitor.credential.keep());
+            response.headers_mut().insert(header::SET_COOKIE, visitor.credential.set_cookie());
             Ok(response)
         }
         Caller::Removed(_) => Err(ApiError::device_removed()),

@@ -128,7 +128,7 @@ pub(crate) async fn remove(
             append_key_change(&app, account, &affected).await.unwrap_or_else(
                 |error| tracing::warn!(%error, "cannot append the key change of a removed device to all inboxes"),
             );
-            let cookie = replaced.then(|| (header::SET_COOKIE, fresh.keep()));
+            let cookie = replaced.then(|| (header::SET_COOKIE, fresh.set_cookie()));
             Ok((StatusCode::NO_CONTENT, HeaderMap::from_iter(cookie)))
         }
     }

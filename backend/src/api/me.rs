@@ -31,7 +31,7 @@ use crate::identity::{Caller, Credential, Visitor};
 pub(crate) async fn show(visitor: Visitor) -> ([(HeaderName, HeaderValue); 1], Json<Me>) {
     let me =
         Me { account_id: visitor.account.id.clone(), username: visitor.account.username.clone() };
-    ([(header::SET_COOKIE, visitor.credential.keep())], Json(me))
+    ([(header::SET_COOKIE, visitor.credential.set_cookie())], Json(me))
 }
 
 /// Create an account, or claim a username
@@ -62,7 +62,7 @@ pub(crate) async fn claim(
     };
     let me =
         Me { account_id: visitor.account.id.clone(), username: visitor.account.username.clone() };
-    Ok(([(header::SET_COOKIE, visitor.credential.keep())], Json(me)))
+    Ok(([(header::SET_COOKIE, visitor.credential.set_cookie())], Json(me)))
 }
 
 async fn rename(app: &App, visitor: Visitor, username: &Username) -> Result<Visitor, ApiError> {
@@ -127,5 +127,8 @@ pub(crate) async fn logout(
         Caller::Removed(credential) => app.store.revoke_credential(&credential.hash()).await?,
         Caller::Newcomer(_) => return Err(ApiError::unauthenticated()),
     }
-    Ok((StatusCode::NO_CONTENT, HeaderMap::from_iter([(header::SET_COOKIE, Credential::forget())])))
+    Ok((
+        StatusCode::NO_CONTENT,
+        HeaderMap::from_iter([(header::SET_COOKIE, Credential::clear_cookie())]),
+    ))
 }

@@ -50,23 +50,23 @@ impl Credential {
     }
 
     /// `Set-Cookie` that stores the credential.
-    pub(crate) fn keep(&self) -> HeaderValue {
-        set_cookie(&self.text, MAX_AGE)
+    pub(crate) fn set_cookie(&self) -> HeaderValue {
+        cookie_header(&self.text, MAX_AGE)
     }
 
     /// `Set-Cookie` that clears the credential.
-    pub(crate) fn forget() -> HeaderValue {
-        set_cookie("", 0)
+    pub(crate) fn clear_cookie() -> HeaderValue {
+        cookie_header("", 0)
     }
 }
 
-fn set_cookie(value: &str, max_age: u32) -> HeaderValue {
+fn cookie_header(value: &str, max_age: u32) -> HeaderValue {
     let cookie =
         format!("{COOKIE}={value}; Path=/; Max-Age={max_age}; Secure; HttpOnly; SameSite=Strict");
     HeaderValue::try_from(cookie).expect("base64url and digits are valid in a header")
 }
 
-/// The account of a request and its credential; available to every handler behind [`identify`].
+/// The account of a request and its credential; available to every handler behind [`identify`](super::identify).
 #[derive(Clone)]
 pub(crate) struct Visitor {
     pub(crate) account: Arc<Account>,
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn the_cookie_is_closed_to_scripts_and_other_sites() {
-        let cookie = Credential::random().keep();
+        let cookie = Credential::random().set_cookie();
         let cookie = cookie.to_str().unwrap();
         for attribute in ["Path=/", "Secure", "HttpOnly", "SameSite=Strict", "Max-Age=15552000"] {
             assert!(

@@ -45,12 +45,12 @@ fn welcome(address: SocketAddr, cookie: &str, device: &str) -> TcpStream {
     socket
         .set_read_timeout(Some(Duration::from_secs(20)))
         .expect("the test's own connection and system work");
-    let upgrade = format!(
+    let request = format!(
         "GET /ws HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nCookie: {cookie}\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
          Sec-WebSocket-Protocol: {SUBPROTOCOL}\r\n\r\n"
     );
-    socket.write_all(upgrade.as_bytes()).expect("the test's own connection and system work");
+    socket.write_all(request.as_bytes()).expect("the test's own connection and system work");
     read_until(&mut socket, b"\r\n\r\n");
     let hello = format!(r#"{{"id":1,"do":{{"type":"hello","device":"{device}"}}}}"#);
     // A final text frame, masked with zeros (RFC 6455 section 5.2).

@@ -63,7 +63,7 @@ impl Username {
         if display.chars().count() > MAX_USERNAME || mapped.chars().count() > MAX_USERNAME {
             return Err(InvalidUsername::Length);
         }
-        // After normalisation, which turns fullwidth characters into ordinary ones.
+        // After normalisation, which replaces fullwidth characters by ordinary ones.
         if [&*display, &*mapped].iter().any(|name| name.contains(RESERVED)) {
             return Err(InvalidUsername::Reserved);
         }
