@@ -1,4 +1,4 @@
-//! The admin address: is it alive, is it ready, and the metrics. Never on a public port.
+//! The admin address: liveness, readiness and metrics. Never public.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,10 +12,10 @@ use backend_store::Store;
 use prometheus::{Registry, TextEncoder};
 use tokio_util::sync::CancellationToken;
 
-/// How long the store may take to prove that it works.
+/// Deadline for the store's probe.
 const PROBE_DEADLINE: Duration = Duration::from_secs(3);
 
-/// What readiness depends on.
+/// Inputs of the readiness check.
 #[derive(Clone)]
 pub(crate) struct Readiness {
     pub(crate) store: Arc<dyn Store>,
@@ -23,7 +23,7 @@ pub(crate) struct Readiness {
 }
 
 impl Readiness {
-    /// Why it is not ready.
+    /// `Err` holds the reason why the service is not ready.
     pub(crate) async fn check(&self) -> Result<(), String> {
         if self.draining.is_cancelled() {
             return Err("draining".into());
@@ -31,19 +31,23 @@ impl Readiness {
         match tokio::time::timeout(PROBE_DEADLINE, self.store.probe()).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(error.to_string()),
-            Err(_elapsed) => Err("the store does not answer".into()),
+            Err(_elapsed) => Err("the store did not respond in time".into()),
         }
     }
 }
 
-/// `/health` and `/livez` say that the process runs; `/readyz` that it should get requests.
+/// `/health` and `/livez`: the process runs. `/readyz`: the service accepts requests.
 pub(crate) fn router(readiness: Readiness, registry: Registry) -> Router {
     Router::new()
-        .route("/health", get(|| async { "ok\n" }))
-        .route("/livez", get(|| async { "ok\n" }))
+        .route("/health", get(alive))
+        .route("/livez", get(alive))
         .route("/readyz", get(ready))
         .with_state(readiness)
         .route("/metrics", get(move || async move { metrics(&registry) }))
+}
+
+async fn alive() -> &'static str {
+    "ok\n"
 }
 
 async fn ready(State(readiness): State<Readiness>) -> Response {

@@ -1,11 +1,11 @@
 //! The handlers of `/api`, one file for each topic.
 
-pub(crate) mod chat;
-pub(crate) mod conversations;
-pub(crate) mod devices;
 pub(crate) mod me;
 pub(crate) mod models;
-pub(crate) mod openapi;
+pub(crate) mod chat;
 pub(crate) mod runs;
 pub(crate) mod sessions;
 pub(crate) mod users;
+pub(crate) mod devices;
+pub(crate) mod conversations;
+pub(crate) mod openapi;

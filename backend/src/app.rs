@@ -1,4 +1,4 @@
-//! What every handler can reach.
+//! State shared by all handlers.
 
 use std::sync::Arc;
 
@@ -8,13 +8,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::settings::AccountSettings;
 
-/// The state of the api role. Clones are the same one.
+/// The state of the api role. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct App {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) assistant: Assistant,
-    /// How many accounts one client address may make.
+    /// Allowance of new accounts per client address.
     pub(crate) accounts: AccountSettings,
-    /// Set when streams have to end, so that their readers go on elsewhere.
+    /// Cancelled when streams have to end; clients resume on another node.
     pub(crate) closing: CancellationToken,
 }

@@ -1,12 +1,12 @@
-//! Every error of `/api`, as problem details (RFC 9457).
+//! Errors of `/api`, as problem details (RFC 9457).
 //!
-//! - A handler returns [`ApiError`]: one of the stable types, with a detail for a person.
+//! - A handler returns [`ApiError`]: a stable type with a human-readable detail.
 //! - `StoreError::Unavailable` becomes `store-unavailable` (503, `Retry-After`); other store errors
-//!   are ours: `internal` (500), logged here and nowhere else.
-//! - Bodies and paths that cannot be read are refused by the extractors of `extract.rs`.
-//! - Unknown paths and methods are answered by the router's fallbacks; panics by the outermost
-//!   middleware.
-//! - What goes wrong after a stream has begun travels inside `run.failed`, as the same object.
+//!   become `internal` (500) and are logged only here.
+//! - The extractors of `extract.rs` reject invalid bodies and paths.
+//! - The router's fallbacks handle unknown paths and methods; the `panics` middleware handles
+//!   panics.
+//! - An error after the start of a stream is sent in `run.failed`, as the same object.
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -15,7 +15,7 @@ use backend_ai::assistant::{StartError, TailError};
 use backend_protocol::problem::{Problem, ProblemType};
 use backend_store::StoreError;
 
-/// A problem, to be answered.
+/// A problem to respond with.
 #[derive(Debug)]
 pub(crate) struct ApiError(Problem);
 
@@ -25,7 +25,10 @@ impl ApiError {
     }
 
     pub(crate) fn not_found(what: &str) -> Self {
-        Self::new(ProblemType::NotFound, format!("There is no such {what}, or it is not yours."))
+        Self::new(
+            ProblemType::NotFound,
+            format!("No such {what}, or it belongs to another account."),
+        )
     }
 
     pub(crate) fn invalid(detail: impl Into<String>) -> Self {
@@ -38,6 +41,36 @@ impl ApiError {
 
     pub(crate) fn retry_after(self, seconds: u32) -> Self {
         Self(self.0.retry_after(seconds))
+    }
+}
+
+/// Errors with one text for several handlers.
+impl ApiError {
+    /// A request without an account.
+    pub(crate) fn unauthenticated() -> Self {
+        let detail = "This request has no account: create one with POST /api/me.";
+        Self::new(ProblemType::Unauthenticated, detail)
+    }
+
+    /// A request with the credential of a removed device.
+    pub(crate) fn device_removed() -> Self {
+        let detail =
+            "This device was removed from its account. POST /api/logout clears its cookie.";
+        Self::new(ProblemType::DeviceRemoved, detail)
+    }
+
+    /// Another account has the username.
+    pub(crate) fn username_taken() -> Self {
+        let detail =
+            "Another account has this name, or one that looks the same. Choose another name.";
+        Self::new(ProblemType::UsernameTaken, detail)
+    }
+
+    /// Another account gave the username up recently.
+    pub(crate) fn username_reserved() -> Self {
+        let detail = "This name, or one that looks the same, was given up recently. It is reserved for 90 days for the \
+                      account that had it. Choose another name.";
+        Self::new(ProblemType::UsernameTaken, detail)
     }
 }
 
@@ -60,7 +93,7 @@ impl From<StoreError> for ApiError {
             }
             error @ (StoreError::Corrupt { .. } | StoreError::Setup(_)) => {
                 tracing::error!(%error, "the store needs an operator");
-                Self::new(ProblemType::Internal, "The server's operator has to look at its log.")
+                Self::new(ProblemType::Internal, "Internal error. Contact the operator.")
             }
         }
     }
@@ -94,9 +127,10 @@ impl From<TailError> for ApiError {
         match error {
             TailError::Store(error) => error.into(),
             TailError::NotFound => Self::not_found("run"),
-            TailError::Expired => {
-                Self::new(ProblemType::RunExpired, "The session's messages hold what was answered.")
-            }
+            TailError::Expired => Self::new(
+                ProblemType::RunExpired,
+                "The run's events are no longer kept. Read the answer in the chat session's messages.",
+            ),
         }
     }
 }

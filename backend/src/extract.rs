@@ -1,5 +1,5 @@
-//! Reading requests: a JSON body, an id in the path, a query. What cannot be read is refused with a
-//! problem that says where.
+//! Extractors: a JSON body, an id in the path, a query. They reject invalid input with a problem
+//! that says where it is wrong.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::ApiError;
 
-/// How long a body may take to arrive.
+/// Deadline for receiving a body.
 const BODY_DEADLINE: Duration = Duration::from_secs(10);
 
 /// A JSON body.
@@ -52,24 +52,24 @@ fn refuse(rejection: &JsonRejection) -> ApiError {
     ApiError::new(kind, rejection.body_text())
 }
 
-/// An id in the path. One that cannot be an id names nothing: 404.
-pub(crate) struct Named<T>(pub(crate) T);
+/// An id in the path. An invalid id gets 404.
+pub(crate) struct PathId<T>(pub(crate) T);
 
-impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Named<T> {
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for PathId<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         match Path::<T>::from_request_parts(parts, state).await {
             Ok(Path(id)) => Ok(Self(id)),
-            Err(_rejection) => Err(ApiError::not_found("thing: the path does not hold an id")),
+            Err(_rejection) => Err(ApiError::not_found("resource: the path has no valid id")),
         }
     }
 }
 
 /// The query of the URL.
-pub(crate) struct Asked<T>(pub(crate) T);
+pub(crate) struct UrlQuery<T>(pub(crate) T);
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for UrlQuery<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {

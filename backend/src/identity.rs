@@ -1,109 +1,47 @@
-//! Who is asking: the credential in the cookie, and the account it opens. An anonymous one is made
-//! by a write only (`newcomer.rs`), within the allowance of where it comes from (`place.rs`).
+//! Identity: the credential in the cookie, and the account it opens. Only a write creates an
+//! anonymous account (`newcomer.rs`), within the allowance of the client's network
+//! (`client_network.rs`).
 //!
-//! Only the credential's hash is kept. The cookie's prefix `__Host-` makes browsers insist on
+//! Only the credential's hash is stored. The cookie prefix `__Host-` makes browsers require
 //! `Secure`, `Path=/` and no `Domain` (RFC 6265bis section 4.1.3.2).
 
+mod credential;
 mod newcomer;
-mod place;
+mod client_network;
 
+pub(crate) use credential::{Credential, Visitor};
 pub(crate) use newcomer::Newcomer;
 
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Request, State};
+use axum::http::Method;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
-use backend_protocol::limits::COOKIE;
-use backend_protocol::problem::{Problem, ProblemType};
-use backend_store::accounts::{Access, Account, CredentialHash};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use sha2::{Digest, Sha256};
+use backend_store::accounts::Access;
 
 use crate::app::App;
 use crate::error::ApiError;
 
-/// 180 days: as long as an unused account is kept.
-const MAX_AGE: u32 = 180 * 24 * 60 * 60;
-/// Bytes of a credential.
-const CREDENTIAL_BYTES: usize = 32;
-
-/// 256 random bits in a browser's cookie.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Credential {
-    text: String,
-}
-
-impl Credential {
-    pub(crate) fn random() -> Self {
-        Self { text: URL_SAFE_NO_PAD.encode(rand::random::<[u8; CREDENTIAL_BYTES]>()) }
-    }
-
-    /// The credential among the cookies, if there is one of the right form.
-    pub(crate) fn from_cookies(headers: &HeaderMap) -> Option<Self> {
-        headers
-            .get_all(header::COOKIE)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|cookies| cookies.split(';'))
-            .filter_map(|cookie| cookie.trim().split_once('='))
-            .filter(|(name, _)| *name == COOKIE)
-            .find_map(|(_, value)| Self::parse(value))
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
-        (bytes.len() == CREDENTIAL_BYTES).then(|| Self { text: text.to_owned() })
-    }
-
-    pub(crate) fn hash(&self) -> CredentialHash {
-        CredentialHash(Sha256::digest(&self.text).into())
-    }
-
-    /// `Set-Cookie` that keeps it.
-    pub(crate) fn keep(&self) -> HeaderValue {
-        set_cookie(&self.text, MAX_AGE)
-    }
-
-    /// `Set-Cookie` that forgets whatever is there.
-    pub(crate) fn forget() -> HeaderValue {
-        set_cookie("", 0)
-    }
-}
-
-fn set_cookie(value: &str, max_age: u32) -> HeaderValue {
-    let cookie =
-        format!("{COOKIE}={value}; Path=/; Max-Age={max_age}; Secure; HttpOnly; SameSite=Strict");
-    HeaderValue::try_from(cookie).expect("base64url and digits can stand in a header")
-}
-
-/// The account of the request, and what opened it: there for every handler behind [`identify`].
-#[derive(Clone)]
-pub(crate) struct Visitor {
-    pub(crate) account: Arc<Account>,
-    pub(crate) credential: Credential,
-}
-
-/// Who asks, as [`identify`] found it.
+/// The client of a request, as identified by [`identify`].
 #[derive(Clone)]
 pub(crate) enum Caller {
-    /// The holder of an account.
+    /// A client with an account.
     Visitor(Visitor),
-    /// A visitor without one, at a door that opens one.
+    /// A client without an account, in a request that may create one.
     Newcomer(Box<Newcomer>),
-    /// Who holds the credential of a removed device, on the way out.
+    /// A client with the credential of a removed device, in a logout.
     Removed(Credential),
 }
 
-/// The only requests that make an account.
-const DOORS: [(Method, &str); 2] = [(Method::POST, "/api/me"), (Method::POST, "/api/chat")];
-/// The only request that the credential of a removed device may make.
-const WAY_OUT: (Method, &str) = (Method::POST, "/api/logout");
+/// The only requests that may create an account.
+const MAY_CREATE_ACCOUNT: [(Method, &str); 2] =
+    [(Method::POST, "/api/me"), (Method::POST, "/api/chat")];
+/// The only request allowed with the credential of a removed device.
+const LOGOUT: (Method, &str) = (Method::POST, "/api/logout");
 
-/// Finds the visitor's account. Without one, only the doors let a request through, as a
+/// Finds the client's account. Without one, only requests that may create an account pass, as
 /// [`Newcomer`].
 pub(crate) async fn identify(
     State(app): State<App>,
@@ -115,39 +53,25 @@ pub(crate) async fn identify(
         Some(credential) => app.store.access(&credential.hash()).await?,
         None => Access::Unknown,
     };
-    let (opens, leaves) = {
+    let (may_create, is_logout) = {
         let is = |(method, path): &(Method, &str)| {
             request.method() == method && request.uri().path() == *path
         };
-        (DOORS.iter().any(is), is(&WAY_OUT))
+        (MAY_CREATE_ACCOUNT.iter().any(is), is(&LOGOUT))
     };
     let caller = match (access, credential) {
         (Access::Account(account), Some(credential)) => {
             Caller::Visitor(Visitor { account: Arc::new(account), credential })
         }
-        (Access::Removed, Some(credential)) if leaves => Caller::Removed(credential),
-        (Access::Removed, _) => return Err(removed().into()),
-        (Access::Unknown | Access::Account(_), _) if opens => {
+        (Access::Removed, Some(credential)) if is_logout => Caller::Removed(credential),
+        (Access::Removed, _) => return Err(ApiError::device_removed()),
+        (Access::Unknown | Access::Account(_), _) if may_create => {
             Caller::Newcomer(Box::new(Newcomer::at(&request)))
         }
-        (Access::Unknown | Access::Account(_), _) => return Err(unauthenticated()),
+        (Access::Unknown | Access::Account(_), _) => return Err(ApiError::unauthenticated()),
     };
     request.extensions_mut().insert(caller);
     Ok(next.run(request).await)
-}
-
-/// What a request without an account is answered.
-pub(crate) fn unauthenticated() -> ApiError {
-    ApiError::new(
-        ProblemType::Unauthenticated,
-        "This request has no account: POST /api/me makes one.",
-    )
-}
-
-/// What the credential of a removed device is answered.
-pub(crate) fn removed() -> Problem {
-    let detail = "This device was removed from its account. POST /api/logout drops its cookie.";
-    Problem::new(ProblemType::DeviceRemoved).detail(detail)
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Visitor {
@@ -156,7 +80,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Visitor {
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
         match parts.extensions.get::<Caller>() {
             Some(Caller::Visitor(visitor)) => Ok(visitor.clone()),
-            _ => Err(unauthenticated()),
+            _ => Err(ApiError::unauthenticated()),
         }
     }
 }
@@ -165,41 +89,6 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
-        parts.extensions.get::<Self>().cloned().ok_or_else(unauthenticated)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn cookies(text: &str) -> HeaderMap {
-        HeaderMap::from_iter([(header::COOKIE, HeaderValue::from_str(text).unwrap())])
-    }
-
-    #[test]
-    fn the_credential_is_found_among_other_cookies() {
-        let credential = Credential::random();
-        let found =
-            Credential::from_cookies(&cookies(&format!("a=b; {COOKIE}={}; c", credential.text)));
-        assert!(found == Some(credential));
-        for other in
-            ["", "a=b", "__Host-gatehouse=", "__Host-gatehouse=short", "__Host-gatehouse=<>"]
-        {
-            assert!(Credential::from_cookies(&cookies(other)).is_none(), "{other}");
-        }
-    }
-
-    #[test]
-    fn the_cookie_is_closed_to_scripts_and_other_sites() {
-        let cookie = Credential::random().keep();
-        let cookie = cookie.to_str().unwrap();
-        for attribute in ["Path=/", "Secure", "HttpOnly", "SameSite=Strict", "Max-Age=15552000"] {
-            assert!(
-                cookie.split("; ").any(|part| part == attribute),
-                "{attribute} is missing in {cookie}"
-            );
-        }
-        assert!(!cookie.contains("Domain"));
+        parts.extensions.get::<Self>().cloned().ok_or_else(ApiError::unauthenticated)
     }
 }

@@ -1,5 +1,4 @@
-//! The internal services behind the gateway: `/api` (AI chat, sessions, accounts, keys) and `/ws`
-//! (live chat).
+//! The services behind the gateway: `/api` (assistant, accounts, keys) and `/ws` (live chat).
 //!
 //! ```text
 //! settings ──> server: start ──> listener ──> middleware ──> router ──> identity ──> api/*.rs ──> store, assistant
@@ -8,30 +7,28 @@
 //! ```
 //!
 //! `backend --role api|live|all` is a thin `main` over [`start`]; the single-process `gatehouse`
-//! uses the same door.
+//! also calls [`start`].
 
-pub mod listener;
-pub mod live;
-pub mod settings;
 pub mod telemetry;
-
-mod admin;
-mod api;
-mod app;
-mod error;
-mod extract;
-mod identity;
-mod metrics;
-mod middleware;
-mod model;
-mod router;
+pub mod settings;
 mod server;
-mod sse;
+mod start_error;
 mod store;
+mod model;
+mod admin;
+pub mod listener;
+mod router;
+mod middleware;
+mod metrics;
+mod identity;
+mod extract;
+mod app;
+mod api;
+mod sse;
+mod error;
+pub mod live;
 
 pub use listener::{ListenAddress, Listener};
-pub use server::{Running, StartError, start};
+pub use server::{Running, start};
 pub use settings::{Role, Settings, SettingsError};
-
-#[cfg(test)]
-mod tests;
+pub use start_error::StartError;

@@ -1,4 +1,4 @@
-//! Where requests come in: a TCP address, or a Unix socket.
+//! Listeners: a TCP address or a Unix socket.
 
 use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
@@ -8,10 +8,10 @@ use std::{fmt, io};
 
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 
-/// An address to listen on, as it is written: `HOST:PORT` or `unix:/PATH`.
+/// An address to listen on: `HOST:PORT` or `unix:/PATH`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ListenAddress {
-    /// `HOST:PORT`; a name is looked up when it is bound.
+    /// `HOST:PORT`; a name is resolved when it is bound.
     Tcp(String),
     /// `unix:/PATH`
     Unix(PathBuf),
@@ -52,12 +52,12 @@ impl fmt::Display for ListenAddress {
 pub enum Listener {
     /// TCP.
     Tcp(TcpListener),
-    /// A Unix socket; its file is left behind and replaced at the next start.
+    /// A Unix socket; its file stays behind and is replaced at the next start.
     Unix(UnixListener),
 }
 
 impl Listener {
-    /// Binds an address. A Unix socket that nobody listens on any more is replaced.
+    /// Binds an address. Replaces the file of a Unix socket without a listener.
     pub async fn bind(address: &ListenAddress) -> io::Result<Self> {
         match address {
             ListenAddress::Tcp(address) => {
@@ -66,7 +66,7 @@ impl Listener {
             ListenAddress::Unix(path) => {
                 remove_stale(path).await?;
                 let listener = UnixListener::bind(path)?;
-                // For the gateway's user, by a shared group: nobody else may talk to the backend.
+                // The gateway's user gets access through a shared group; no other user does.
                 std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
                 Ok(Self::Unix(listener))
             }
@@ -94,6 +94,6 @@ async fn remove_stale(path: &Path) -> io::Result<()> {
         Ok(_) => {
             Err(io::Error::new(io::ErrorKind::AddrInUse, "another process listens on this socket"))
         }
-        Err(_nobody_listens) => std::fs::remove_file(path),
+        Err(_no_listener) => std::fs::remove_file(path),
     }
 }

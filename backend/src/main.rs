@@ -1,4 +1,4 @@
-//! `backend`: the services of one role, until SIGTERM.
+//! `backend`: runs the services of one role until SIGTERM.
 
 use std::io;
 use std::process::ExitCode;
@@ -16,14 +16,14 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::parse();
-    // First: a signal may come as soon as a port is open or a file is made.
+    // First: a signal may arrive as soon as a port is open or a file exists.
     let signals = signal(SignalKind::terminate())
         .and_then(|terminate| Ok((terminate, signal(SignalKind::interrupt())?)));
     telemetry::start();
     match run(args, signals).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(%error, "cannot go on");
+            tracing::error!(%error, "cannot run");
             ExitCode::FAILURE
         }
     }
@@ -38,7 +38,7 @@ async fn run(
     let drain = settings.drain;
     rustls::crypto::aws_lc_rs::default_provider()
         .install_default()
-        .map_err(|_provider| "another cryptography provider was installed before")?;
+        .map_err(|_provider| "a rustls crypto provider is already installed")?;
 
     let listeners = bind(&args.listen).await?;
     let running = backend::start(settings, args.role, listeners, Registry::new()).await?;
@@ -50,7 +50,7 @@ async fn run(
         _ = interrupt.recv() => {}
     }
     tracing::info!("draining");
-    // A second signal ends it at once.
+    // A second signal stops at once.
     let again = async {
         tokio::select! {
             _ = terminate.recv() => {}

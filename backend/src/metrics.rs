@@ -1,11 +1,11 @@
-//! What the HTTP side counts.
+//! Metrics of HTTP requests.
 
 use std::time::Duration;
 
 use axum::http::Method;
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
 
-/// Requests and how long their answers took to begin.
+/// Counts requests and measures the time to the response head.
 #[derive(Clone)]
 pub(crate) struct HttpMetrics {
     requests: IntCounterVec,
@@ -24,7 +24,7 @@ impl HttpMetrics {
         let latency = HistogramVec::new(
             HistogramOpts::new(
                 "gatehouse_backend_request_seconds",
-                "From a request's head to its answer's head, by route.",
+                "From a request's head to its response's head, by route.",
             )
             .buckets(vec![
                 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0,
@@ -37,7 +37,7 @@ impl HttpMetrics {
     }
 
     pub(crate) fn observe(&self, method: &Method, route: &str, status: u16, elapsed: Duration) {
-        // Methods can be made up by whoever asks: only known ones become labels.
+        // Clients can invent methods: only known ones become labels.
         let method = match *method {
             Method::GET
             | Method::HEAD

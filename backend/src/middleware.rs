@@ -1,11 +1,11 @@
-//! What every request passes, in one place and in order.
+//! Middleware of all requests, in one place and in order.
 
-pub(crate) mod deadline;
-mod navigation;
 mod observe;
-mod panics;
-pub(crate) mod same_origin;
 mod security_headers;
+mod panics;
+mod navigation;
+pub(crate) mod same_origin;
+pub(crate) mod deadline;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -15,16 +15,16 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::metrics::HttpMetrics;
 
-/// Wraps the router. The last layer is the outermost one, so read from the bottom up:
+/// Adds the middleware to the router. The last layer is the outermost one, so requests pass:
 ///
-/// 1. `observe`: the request id, one log line and the metrics cover whatever happens further in.
-/// 2. `security_headers`: on every answer, also on refusals and panics.
-/// 3. `panics`: a fault in one handler is that request's 500, not a dead connection.
-/// 4. `navigation`: an answer to a page that is opened sets no cookie, even when a handler did.
-/// 5. `same_origin`: another site's write is refused before anything is read or an account is made.
-/// 6. the body limit: obeyed by the extractors, which answer 413.
+/// 1. `observe`: the request id, the log line and the metrics cover everything below.
+/// 2. `security_headers`: on every response, including rejections and panics.
+/// 3. `panics`: a panic in a handler becomes a 500 and does not break the connection.
+/// 4. `navigation`: the response to a navigation sets no cookie, even when a handler did.
+/// 5. `same_origin`: rejects another site's write before the body is read or an account created.
+/// 6. the body limit: applied by the extractors, which respond with 413.
 ///
-/// Then the router, and for its routes: `identify` (the visitor's account) and, except for streams,
+/// Then the router, and for its routes: `identify` (the client's account) and, except for streams,
 /// `deadline`.
 pub(crate) fn apply(router: Router, metrics: HttpMetrics) -> Router {
     router

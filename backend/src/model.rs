@@ -1,4 +1,4 @@
-//! Where answers come from: the configured provider, or the demo model on loopback, started here.
+//! The model endpoint: the configured provider, or the demo model on loopback, started here.
 
 use backend_ai::demo::Demo;
 use backend_ai::provider::Endpoint;
@@ -6,8 +6,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::server::StartError;
 use crate::settings::Settings;
+use crate::start_error::StartError;
 
 pub(crate) async fn endpoint(
     settings: &Settings,
@@ -27,10 +27,10 @@ pub(crate) async fn endpoint(
     let stop = shutdown.clone().cancelled_owned();
     tasks.spawn(async move {
         if let Err(error) = demo.serve(listener, stop).await {
-            tracing::error!(%error, "the demo model failed");
+            tracing::error!(%error, "demo model failed");
         }
     });
-    tracing::info!(%address, "no model provider is configured: the demo model answers");
+    tracing::info!(%address, "no model provider is configured, using the demo model");
     Ok(Endpoint::Compatible {
         base_url: format!("http://{address}/v1"),
         api_key: None,

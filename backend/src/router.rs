@@ -1,4 +1,4 @@
-//! Which path is answered by which handler.
+//! The routes.
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -11,7 +11,7 @@ use crate::error::ApiError;
 use crate::identity::identify;
 use crate::middleware::deadline;
 
-/// `/api`: nearly everything needs an account; `identity.rs` says which requests make one.
+/// `/api`: most routes need an account; `identity.rs` defines which requests create one.
 pub(crate) fn api(app: App) -> Router {
     let streams = Router::new()
         .route("/api/chat", post(chat::ask))
@@ -29,7 +29,7 @@ pub(crate) fn api(app: App) -> Router {
         .route("/api/devices/{device}", put(devices::register).merge(delete(devices::remove)))
         .route("/api/conversations", get(conversations::list))
         .route("/api/conversations/{id}/messages", get(conversations::page))
-        // Streams live as long as the answer takes; everything else is done soon or not at all.
+        // Streams last as long as the answer; other requests have a deadline.
         .route_layer(from_fn(deadline::limit));
     let anonymous = Router::new()
         .route("/api/models", get(models::list))
@@ -41,16 +41,14 @@ pub(crate) fn api(app: App) -> Router {
         .with_state(app)
 }
 
-/// What is answered where nothing else is.
+/// Responses to unknown paths and methods.
 pub(crate) fn with_fallbacks(router: Router) -> Router {
     router
-        .fallback(|| async {
-            ApiError::new(ProblemType::NotFound, "There is nothing at this path.")
-        })
+        .fallback(|| async { ApiError::new(ProblemType::NotFound, "No such path.") })
         .method_not_allowed_fallback(|| async {
             ApiError::new(
                 ProblemType::MethodNotAllowed,
-                "The `Allow` header names the methods of this path.",
+                "The `Allow` header lists the methods of this path.",
             )
         })
 }

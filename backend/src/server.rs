@@ -1,6 +1,5 @@
-//! The services while they run: opened, served, drained.
+//! The services: start, serve, drain.
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,9 +8,9 @@ use axum::Router;
 use axum::serve::ListenerExt;
 use backend_ai::assistant::Assistant;
 use backend_ai::metrics::AssistantMetrics;
-use backend_ai::provider::{Provider, SetupError};
+use backend_ai::provider::Provider;
 use backend_hub::{Hub, HubMetrics, HubSettings};
-use backend_store::{Store, StoreError};
+use backend_store::Store;
 use prometheus::Registry;
 use tokio::net::TcpListener;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
@@ -24,50 +23,30 @@ use crate::listener::Listener;
 use crate::live::{self, LiveState};
 use crate::metrics::HttpMetrics;
 use crate::settings::{Role, Settings};
+use crate::start_error::StartError;
 use crate::{middleware, model, router, store};
 
-/// How often the store is asked to give expired space back.
+/// Interval between sweeps of the store.
 const SWEEP_EVERY: Duration = Duration::from_secs(5 * 60);
-/// What the last steps of a drain may take: sockets close, tasks end.
+/// Time for the last steps of a drain: closing sockets, ending tasks.
 const CLOSING: Duration = Duration::from_secs(3);
 
-/// The services could not be started.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The store.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The model provider's settings.
-    #[error("the model provider cannot be used: {0}")]
-    Provider(#[from] SetupError),
-    /// An address.
-    #[error("cannot listen on {address}: {error}")]
-    Listen {
-        /// As it was given.
-        address: String,
-        /// What the system said.
-        error: io::Error,
-    },
-    /// The registry has metrics of these names already: only one set of services in a process.
-    #[error("cannot register metrics: {0}")]
-    Metrics(#[from] prometheus::Error),
-}
-
-/// Running services. [`drain`](Self::drain) them: dropping leaves the tasks to the runtime's end.
+/// Running services. Call [`drain`](Self::drain): dropping leaves the tasks to the runtime.
 pub struct Running {
     addresses: Vec<SocketAddr>,
     admin: Option<SocketAddr>,
     readiness: Readiness,
     assistant: Option<Assistant>,
     hub: Option<Hub>,
-    /// Streams end: their readers go on elsewhere.
+    /// Ends streams; clients resume on another node.
     closing: CancellationToken,
-    /// Listeners close and background tasks end.
+    /// Closes listeners and ends background tasks.
     shutdown: CancellationToken,
     tasks: TaskTracker,
 }
 
-/// Opens what the role needs and serves it on the listeners. Metrics go into `registry`.
+/// Opens the resources of the role and serves it on the listeners. Registers metrics with
+/// `registry`.
 ///
 /// The process must have installed a rustls `CryptoProvider`. An admin address is bound only when
 /// the settings have one.
@@ -150,13 +129,13 @@ fn serve(tasks: &TaskTracker, shutdown: &CancellationToken, listener: Listener, 
     tasks.spawn(async move {
         let served = match listener {
             Listener::Tcp(listener) => {
-                // Tokens are small and should not wait for one another.
+                // Tokens are small and must not be delayed by Nagle's algorithm.
                 let listener = listener.tap_io(|stream| {
                     if let Err(error) = stream.set_nodelay(true) {
-                        tracing::debug!(%error, "a connection keeps its delay");
+                        tracing::debug!(%error, "cannot set TCP_NODELAY");
                     }
                 });
-                // The peer's address stands for the client when no gateway names the client.
+                // Without a gateway the peer's address identifies the client.
                 let service = router.into_make_service_with_connect_info::<SocketAddr>();
                 axum::serve(listener, service).with_graceful_shutdown(stop).await
             }
@@ -165,7 +144,7 @@ fn serve(tasks: &TaskTracker, shutdown: &CancellationToken, listener: Listener, 
             }
         };
         if let Err(error) = served {
-            tracing::error!(%error, "a listener failed");
+            tracing::error!(%error, "listener failed");
         }
     });
 }
@@ -180,14 +159,14 @@ async fn sweep(store: Arc<dyn Store>, shutdown: CancellationToken) {
         }
         match store.sweep().await {
             Ok(0) => {}
-            Ok(removed) => tracing::debug!(removed, "swept what had expired"),
+            Ok(removed) => tracing::debug!(removed, "swept expired data"),
             Err(error) => tracing::warn!(%error, "cannot sweep the store"),
         }
     }
 }
 
 impl Running {
-    /// The TCP addresses that requests come in at, in the order of the listeners.
+    /// The TCP addresses of the listeners, in order.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
@@ -197,12 +176,12 @@ impl Running {
         self.admin
     }
 
-    /// Whether requests should be sent here; why not, otherwise.
+    /// Readiness; `Err` holds the reason.
     pub async fn ready(&self) -> Result<(), String> {
         self.readiness.check().await
     }
 
-    /// Not ready any more; serves on while answers and connections end, closes then. Takes the
+    /// Turns readiness off, serves until answers and connections have ended, then closes. Takes the
     /// deadline and at most a few seconds more.
     pub async fn drain(self, deadline: Duration) {
         let end = Instant::now() + deadline;
@@ -224,10 +203,7 @@ impl Running {
         self.tasks.close();
         let left = end.saturating_duration_since(Instant::now()).max(CLOSING);
         if timeout(left, self.tasks.wait()).await.is_err() {
-            tracing::warn!(
-                tasks = self.tasks.len(),
-                "some connections did not end in time and are dropped"
-            );
+            tracing::warn!(tasks = self.tasks.len(), "drain deadline passed, dropping connections");
         }
     }
 }

@@ -1,13 +1,15 @@
-//! Settings: read from arguments and environment (`args.rs`), and turned here into what the program
-//! means by them. Everything is checked before anything is opened or bound.
+//! Settings: read from arguments and environment (`args.rs`), then parsed and validated before
+//! anything is opened or bound.
 
 mod args;
+mod unknown;
 mod model;
 mod redis;
 mod secret;
-mod unknown;
+mod error;
 
 pub use args::{Args, Role};
+pub use error::SettingsError;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -20,90 +22,47 @@ use backend_store::Retention;
 use backend_store::redis::RedisSettings;
 use clap::Parser;
 
-/// What the services need to know.
+/// Settings of the services.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Where the embedded store is kept.
+    /// The folder of the embedded store.
     pub data_dir: PathBuf,
-    /// Metrics and health are served here; nowhere when absent.
+    /// The address of metrics and health; not served when absent.
     pub admin: Option<SocketAddr>,
-    /// Where everything is kept; the embedded store when absent.
+    /// Redis; the embedded store when absent.
     pub redis: Option<RedisSettings>,
-    /// Where answers come from; the demo model when absent.
+    /// The model provider; the demo model when absent.
     pub model: Option<Endpoint>,
-    /// How the demo model behaves.
+    /// Settings of the demo model.
     pub demo: DemoSettings,
-    /// Deadlines towards the provider.
+    /// Deadlines and retries of the provider.
     pub provider: ProviderSettings,
-    /// Limits of runs.
+    /// Settings of runs.
     pub assistant: AssistantSettings,
     /// How long and how much is kept.
     pub retention: Retention,
-    /// How many accounts one client address may make.
+    /// Allowance of new accounts per client address.
     pub accounts: AccountSettings,
-    /// How long a stop may take.
+    /// Deadline of a drain.
     pub drain: Duration,
 }
 
-/// How many accounts one client address may make.
+/// Allowance of new accounts per client address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AccountSettings {
-    /// At once.
+    /// Burst.
     pub per_address: u32,
-    /// In an hour, once those are used up.
+    /// Per hour, once the burst is used up.
     pub per_address_hourly: u32,
 }
 
-/// The settings cannot be used. The operator has to change them.
-#[derive(Debug, thiserror::Error)]
-pub enum SettingsError {
-    /// Not a setting of this program: probably misspelt.
-    #[error("{name} is not a setting of this program{}", suggestion(.nearest.as_deref()))]
-    Unknown {
-        /// As it stands in the environment.
-        name: String,
-        /// The setting that looks most like it.
-        nearest: Option<String>,
-    },
-    /// Two settings that exclude each other, or one that lacks another.
-    #[error("{0}")]
-    Contradiction(String),
-    /// A value that is not of the expected form.
-    #[error("{name} must be {expected}, not `{found}`")]
-    Value {
-        /// The setting.
-        name: &'static str,
-        /// What it should look like.
-        expected: &'static str,
-        /// What was found; never a secret.
-        found: String,
-    },
-    /// A secret's file.
-    #[error("{name}: cannot read {path}: {error}")]
-    File {
-        /// The setting.
-        name: String,
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        error: std::io::Error,
-    },
-    /// What clap refused, or its help.
-    #[error(transparent)]
-    Arguments(#[from] clap::Error),
-}
-
-fn suggestion(nearest: Option<&str>) -> String {
-    nearest.map(|name| format!("; did you mean {name}?")).unwrap_or_default()
-}
-
 impl Settings {
-    /// The settings of this process's environment, without arguments.
+    /// The settings from the process environment, without arguments.
     pub fn from_env() -> Result<Self, SettingsError> {
         Self::from_args(&Args::try_parse_from(["backend"])?)
     }
 
-    /// The settings of these arguments, and of this process's environment.
+    /// The settings from these arguments and the process environment.
     pub fn from_args(args: &Args) -> Result<Self, SettingsError> {
         unknown::refuse(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))?;
         args.to_settings()
@@ -111,7 +70,7 @@ impl Settings {
 }
 
 impl Args {
-    /// What these arguments mean. Looks at nothing else.
+    /// The settings from these arguments alone.
     pub fn to_settings(&self) -> Result<Settings, SettingsError> {
         let retention = Retention {
             history_messages: self.history_messages,

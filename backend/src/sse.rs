@@ -1,4 +1,5 @@
-//! A run's log as server-sent events: `event:` its name, `id:` its position, `data:` its content.
+//! A run's log as server-sent events: `event:` is the name, `id:` the position, `data:` the
+//! content.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -11,23 +12,22 @@ use backend_protocol::run::RunEvent;
 use futures::{StreamExt, future};
 use tokio_util::sync::CancellationToken;
 
-/// Silence longer than this is broken by a comment, so that nobody between takes the connection for
-/// dead.
+/// Interval of keep-alive comments, so that proxies do not close an idle stream.
 const COMMENT_EVERY: Duration = Duration::from_secs(15);
 
 /// Streams the rest of the log. Ends early when this process closes: the client resumes elsewhere.
 pub(crate) fn stream(tail: Tail, closing: CancellationToken) -> Response {
-    let events = tail
-        .into_stream(closing)
-        .take_while(|item| {
-            // The client resumes, and is told then what is wrong.
-            if let Err(error) = item {
-                tracing::warn!(%error, "a run's log cannot be read on");
+    // After an error the client resumes and gets it then.
+    let events = tail.into_stream(closing).scan((), |(), item| {
+        let event = match item {
+            Ok((position, event)) => Some(Ok::<_, Infallible>(to_event(position, &event))),
+            Err(error) => {
+                tracing::warn!(%error, "cannot read a run's log");
+                None
             }
-            future::ready(item.is_ok())
-        })
-        .filter_map(|item| future::ready(item.ok()))
-        .map(|(position, event)| Ok::<_, Infallible>(to_event(position, &event)));
+        };
+        future::ready(event)
+    });
     let mut response =
         Sse::new(events).keep_alive(KeepAlive::new().interval(COMMENT_EVERY)).into_response();
     let headers = response.headers_mut();
@@ -37,9 +37,7 @@ pub(crate) fn stream(tail: Tail, closing: CancellationToken) -> Response {
 }
 
 fn to_event(position: u64, event: &RunEvent) -> Event {
-    let name = event.name();
-    let data = serde_json::to_value(event)
-        .ok()
-        .and_then(|mut value| value.get_mut("data").map(|data| data.take()));
-    Event::default().event(name).id(position.to_string()).data(data.unwrap_or_default().to_string())
+    let mut tagged = serde_json::to_value(event).expect("a run's event has only strings as keys");
+    let data = tagged.get_mut("data").expect("events are tagged with `event` and `data`").take();
+    Event::default().event(event.name()).id(position.to_string()).data(data.to_string())
 }

@@ -1,4 +1,4 @@
-//! The store: Redis when it is configured, the embedded one otherwise.
+//! Opens the store: Redis when configured, the embedded one otherwise.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,9 +10,9 @@ use tokio::time::{Instant, sleep};
 
 use crate::settings::Settings;
 
-/// The embedded store's file, under the data folder.
+/// The embedded store's file, in the data folder.
 const FILE: &str = "gatehouse.sqlite";
-/// How long a start waits for Redis, which may be starting as well.
+/// Time to wait for Redis at startup, as it may be starting, too.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) async fn open(settings: &Settings) -> Result<Arc<dyn Store>, StoreError> {
@@ -23,7 +23,7 @@ pub(crate) async fn open(settings: &Settings) -> Result<Arc<dyn Store>, StoreErr
     let path = settings.data_dir.join(FILE);
     let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&path, retention)).await;
     let store = opened
-        .map_err(|error| StoreError::Setup(format!("opening was interrupted: {error}")))??;
+        .map_err(|error| StoreError::Setup(format!("the opening task failed: {error}")))??;
     Ok(Arc::new(store))
 }
 
@@ -32,7 +32,7 @@ async fn connect(redis: &RedisSettings, retention: &Retention) -> Result<RedisSt
     loop {
         match RedisStore::connect(redis.clone(), retention.clone()).await {
             Err(StoreError::Unavailable { reason, retry_after }) if Instant::now() < deadline => {
-                tracing::warn!(redis = redis.place(), reason, "cannot reach Redis, trying again");
+                tracing::warn!(redis = redis.place(), reason, "cannot connect to Redis, retrying");
                 sleep(retry_after.clamp(Duration::from_millis(100), Duration::from_secs(2))).await;
             }
             result => return result,

@@ -2,7 +2,7 @@
 
 use tracing_subscriber::EnvFilter;
 
-/// Starts logging; `RUST_LOG` chooses what, `info` when it is absent. Once per process.
+/// Starts logging, filtered by `RUST_LOG` or `info`. Once per process.
 pub fn start() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let subscriber = tracing_subscriber::fmt()
@@ -10,11 +10,10 @@ pub fn start() {
         .flatten_event(true)
         .with_span_list(false)
         .with_env_filter(filter);
-    // Without the bridge from the `log` crate: its records carry paths of the machine that built
-    // this.
+    // Without the bridge from the `log` crate: its records contain paths of the build machine.
     if tracing::subscriber::set_global_default(subscriber.with_writer(std::io::stderr).finish())
         .is_err()
     {
-        tracing::debug!("logging was started before");
+        tracing::debug!("logging is already started");
     }
 }

@@ -1,12 +1,12 @@
-//! The assistant: starts runs, lets them be read and stopped, and drains them.
+//! Starts, reads, stops and drains runs of the assistant.
 
 pub use crate::tail::{Tail, TailError};
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use backend_protocol::api::{ChatRequest, Message, Model, Role};
-use backend_protocol::id::{AccountId, MessageId, RunId, SessionId};
+use backend_protocol::api::{ChatRequest, Model, Role};
+use backend_protocol::id::{AccountId, RunId, SessionId};
 use backend_protocol::limits::MAX_CHAT_MESSAGE;
 use backend_store::broker::{Payload, Topic};
 use backend_store::runs::{NewRun, Opened};
@@ -14,73 +14,62 @@ use backend_store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::ids;
 use crate::metrics::AssistantMetrics;
 use crate::provider::Provider;
 use crate::reaper::reap;
-use crate::run::{self, Run, name};
+use crate::run::{self, Run};
 use crate::settings::AssistantSettings;
+use crate::shared::Shared;
 use crate::slots::Slots;
 
-/// The assistant. Clones are the same one.
+/// The assistant. Cheap to clone.
 #[derive(Clone)]
 pub struct Assistant {
     shared: Arc<Shared>,
 }
 
-/// What the assistant and its runs share.
-pub(crate) struct Shared {
-    pub(crate) store: Arc<dyn Store>,
-    pub(crate) provider: Provider,
-    pub(crate) settings: AssistantSettings,
-    pub(crate) metrics: AssistantMetrics,
-    slots: Slots,
-    tasks: TaskTracker,
-    draining: CancellationToken,
-    /// Ends what the drain did not see end by itself.
-    pub(crate) abort: CancellationToken,
-}
-
 /// A run that was started, now or by an earlier request with the same idempotency key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Started {
-    /// To be read and stopped.
+    /// The run, to read or stop it.
     pub run: RunId,
-    /// Where it belongs.
+    /// The chat session.
     pub session: SessionId,
 }
 
-/// No run was started.
+/// Why no run was started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// Nothing was asked, or too much.
-    #[error("message must have 1 to {MAX_CHAT_MESSAGE} bytes, this one has {0}")]
+    /// The message is empty or too long.
+    #[error("message must have 1 to {MAX_CHAT_MESSAGE} bytes, found {0}")]
     Message(usize),
-    /// The picker does not offer it.
-    #[error("model must be one of `GET /api/models`, there is no `{0}`")]
+    /// An unknown model.
+    #[error("model must be one of `GET /api/models`, found `{0}`")]
     Model(String),
-    /// One answer at a time in a session.
-    #[error("run {run} is still writing in this session")]
+    /// The chat session has an active run.
+    #[error("run {run} is still active in this session")]
     Active {
-        /// To be read or stopped.
+        /// The active run.
         run: RunId,
     },
-    /// The account's other answers have to end first.
-    #[error("at most {0} answers at a time")]
+    /// The account has too many active runs.
+    #[error("an account may have {0} answers in progress")]
     TooMany(usize),
     /// The same key with another body.
     #[error("this Idempotency-Key was used with another body")]
     IdempotencyConflict,
-    /// This process is about to end: another one takes over.
+    /// This process is draining.
     #[error("the server is restarting")]
     Draining,
-    /// The store.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl Assistant {
     /// An assistant over this store and provider. Must be called within a tokio runtime: it starts
-    /// the task that closes the runs of dead nodes.
+    /// the task that closes runs of dead nodes.
     pub fn new(
         store: Arc<dyn Store>,
         provider: Provider,
@@ -105,17 +94,17 @@ impl Assistant {
         Self { shared }
     }
 
-    /// What the picker offers; the first one is the default.
+    /// The models to choose from; the first one is the default.
     pub fn models(&self) -> Vec<Model> {
         self.shared.provider.models().cloned().collect()
     }
 
-    /// True when the picker offers this model.
+    /// True when this model can be chosen.
     pub fn offers(&self, model: &str) -> bool {
         self.shared.provider.models().any(|offered| offered.id == model)
     }
 
-    /// Why a request could not be carried out for any account, if so: before one is made for it.
+    /// Validates a request independently of an account, before one is created for it.
     pub fn check(&self, request: &ChatRequest) -> Result<(), StartError> {
         if self.shared.draining.is_cancelled() {
             return Err(StartError::Draining);
@@ -144,10 +133,10 @@ impl Assistant {
 
         let new = NewRun {
             account: account.clone(),
-            session: request.session_id.unwrap_or_else(name::session),
-            run: name::run(),
+            session: request.session_id.unwrap_or_else(ids::session),
+            run: ids::run(),
             title: run::title(&request.message),
-            message: message(Role::User, request.message),
+            message: ids::message(Role::User, request.message),
             model,
             idempotency,
             lease: shared.settings.lease,
@@ -165,8 +154,8 @@ impl Assistant {
         }
     }
 
-    /// The model that was asked for and [checked](Self::check), or the session's while it is
-    /// offered, or the default one.
+    /// The requested model, which is [checked](Self::check); or the session's, while it is
+    /// available; or the default one.
     async fn choose_model(
         &self,
         account: &AccountId,
@@ -180,11 +169,10 @@ impl Assistant {
             None => None,
         };
         let kept = session.map(|session| session.model).filter(|model| self.offers(model));
-        let default = || self.shared.provider.models().next().map(|model| model.id.clone());
-        kept.or_else(default).ok_or_else(|| StartError::Model(String::new()))
+        Ok(kept.unwrap_or_else(|| self.shared.provider.default_model().id.clone()))
     }
 
-    /// Reads a run's log after a position, and goes on as it grows.
+    /// Reads a run's log after a position, and follows it.
     pub async fn tail(
         &self,
         account: &AccountId,
@@ -193,19 +181,19 @@ impl Assistant {
     ) -> Result<Tail, TailError> {
         let shared = &self.shared;
         let store = Arc::clone(&shared.store);
-        match Tail::begin(store, account.clone(), run.clone(), after, shared.settings.look_every)
+        match Tail::begin(store, account.clone(), run.clone(), after, shared.settings.poll_every)
             .await?
         {
             Some(tail) => Ok(tail),
-            None if name::age(run).is_some_and(|age| age > shared.settings.run_ttl) => {
+            None if ids::age(run).is_some_and(|age| age > shared.settings.run_ttl) => {
                 Err(TailError::Expired)
             }
             None => Err(TailError::NotFound),
         }
     }
 
-    /// Asks a run to stop, wherever it is. False when there is no such run of this account; a
-    /// finished one stays so.
+    /// Requests a run to stop, on whichever node it is. False when this account has no such run; a
+    /// finished run is unchanged.
     pub async fn stop(&self, account: &AccountId, run: &RunId) -> Result<bool, StoreError> {
         if self.shared.store.request_stop(account, run).await? {
             self.wake_to_stop(run).await?;
@@ -214,15 +202,15 @@ impl Assistant {
         Ok(self.shared.store.run_log(account, run, 0, 1).await?.is_some())
     }
 
-    /// Wakes the task of a run whose session was deleted, so that it gives up at once.
+    /// Wakes the task of a run whose session was deleted, so that it ends at once.
     pub async fn wake_to_stop(&self, run: &RunId) -> Result<(), StoreError> {
         self.shared.store.publish(&Topic::RunStop(run.clone()), Payload::from("")).await
     }
 
-    /// Starts nothing any more, lets runs end within the deadline, then ends the others as failed,
-    /// retryable.
+    /// Starts no more runs, waits for active ones until the deadline, then ends the rest as failed
+    /// and retryable.
     pub async fn drain(&self, deadline: Duration) {
-        /// How long a run may take to write its last event.
+        /// Time for a run to write its last event.
         const LAST_WORDS: Duration = Duration::from_secs(3);
         let Shared { tasks, draining, abort, .. } = &*self.shared;
         draining.cancel();
@@ -232,15 +220,9 @@ impl Assistant {
             if tokio::time::timeout(LAST_WORDS, tasks.wait()).await.is_err() {
                 tracing::warn!(
                     runs = tasks.len(),
-                    "runs did not end in time; another process will close them"
+                    "runs did not end in time; another node will close them"
                 );
             }
         }
     }
-}
-
-/// A message written now.
-pub(crate) fn message(role: Role, content: String) -> Message {
-    let id = MessageId::parse(name::random()).expect("hexadecimal digits make an id");
-    Message { id, role, content, created_at: jiff::Timestamp::now().to_string() }
 }

@@ -1,24 +1,24 @@
-//! The demo model: an OpenAI-compatible endpoint that plays the part of a model, and says so.
+//! The demo model: an OpenAI-compatible endpoint with canned answers.
 //!
 //! ```text
-//! GET  /v1/models             the demo model, and the faulty ones when they are asked for
-//! POST /v1/chat/completions   chat.rs ── script.rs (what happens, step by step) ── answer.rs (the words)
+//! GET  /v1/models             the demo model, and the faulty ones when enabled
+//! POST /v1/chat/completions   chat.rs ── script.rs (the steps) ── answer.rs (the text)
 //! ```
 //!
-//! Used when no provider is configured, by tests and by benchmarks: through the same client code
-//! path as any other.
+//! Used without a configured provider, by tests and by benchmarks, through the same client code as
+//! any provider.
 
-mod answer;
-mod chat;
-mod error;
-mod script;
+mod state;
 mod wire;
+mod chat;
+mod script;
+mod answer;
+mod error;
+
+pub use state::{DEMO_MODEL, Demo, DemoSettings, FAULTY_MODELS};
 
 use std::future::Future;
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use axum::extract::{DefaultBodyLimit, State};
 use axum::routing::{get, post};
@@ -28,74 +28,8 @@ use tokio::net::TcpListener;
 use error::DemoError;
 use wire::{ModelCard, ModelCards};
 
-/// The model of the picker.
-pub const DEMO_MODEL: &str = "gatehouse-demo";
-
-/// Models that fail in one way each. They answer always, and are listed only when asked for.
-pub const FAULTY_MODELS: [&str; 9] = [
-    "demo-slow-start",
-    "demo-stall",
-    "demo-429-then-success",
-    "demo-500",
-    "demo-cut",
-    "demo-content-filter",
-    "demo-long",
-    "demo-quota",
-    "demo-context",
-];
-
-/// How the demo model behaves.
-#[derive(Debug, Clone)]
-pub struct DemoSettings {
-    /// The pause before each token.
-    pub token_delay: Duration,
-    /// The pause of `demo-slow-start` before its first token.
-    pub slow_start: Duration,
-    /// Whether the picker is offered the faulty models.
-    pub list_faulty: bool,
-}
-
-impl Default for DemoSettings {
-    fn default() -> Self {
-        Self {
-            token_delay: Duration::from_millis(25),
-            slow_start: Duration::from_secs(5),
-            list_faulty: false,
-        }
-    }
-}
-
-/// The demo endpoint, before or while it serves. Clones share their counters.
-#[derive(Debug, Clone, Default)]
-pub struct Demo {
-    settings: Arc<DemoSettings>,
-    requests: Arc<AtomicU64>,
-    open: Arc<AtomicUsize>,
-}
-
 impl Demo {
-    /// A demo endpoint with these settings.
-    pub fn new(settings: DemoSettings) -> Self {
-        Self { settings: Arc::new(settings), ..Self::default() }
-    }
-
-    /// The models it lists.
-    pub fn models(&self) -> Vec<String> {
-        let faulty = FAULTY_MODELS.iter().filter(|_| self.settings.list_faulty);
-        std::iter::once(&DEMO_MODEL).chain(faulty).map(|&name| name.to_owned()).collect()
-    }
-
-    /// Completion requests so far.
-    pub fn requests(&self) -> u64 {
-        self.requests.load(Ordering::SeqCst)
-    }
-
-    /// Answers being streamed right now.
-    pub fn open_streams(&self) -> usize {
-        self.open.load(Ordering::SeqCst)
-    }
-
-    /// Serves until `shutdown`, then lets running answers end.
+    /// Serves until `shutdown`, then waits for answers in progress.
     pub async fn serve(
         self,
         listener: TcpListener,

@@ -1,22 +1,23 @@
-//! The AI assistant: a model provider, the runs that read it, and a demo model to play the part.
+//! The AI assistant: a model provider, runs that read its answers, and a demo model.
 //!
 //! ```text
-//! POST /api/chat ─> assistant.rs ── start ──> run.rs ── ask ──> provider.rs ──> OpenAI, Azure, any compatible server
+//! POST /api/chat ─> assistant.rs ── start ──> run.rs ── request ──> provider.rs ──> OpenAI, Azure, any compatible server
 //!                        │                     │ append                          or demo.rs on loopback
 //! GET …/events ──> tail.rs <── wake, read ── the run's log in the store
 //! ```
 //!
-//! A run is detached from whoever asked: its task reads the model and appends to the run's log;
-//! every reader tails that log, the first one too. The task is owned by the
-//! [`Assistant`](assistant::Assistant), which drains it.
+//! A run is independent of the client that started it: its task reads the model and appends to the
+//! run's log, and every reader tails that log, including the first one. The tasks belong to the
+//! [`Assistant`](assistant::Assistant), which drains them.
 
-pub mod assistant;
-pub mod demo;
-pub mod metrics;
-pub mod provider;
 pub mod settings;
-
-mod reaper;
-mod run;
+pub mod metrics;
+pub mod assistant;
+mod shared;
 mod slots;
+mod run;
+mod ids;
 mod tail;
+mod reaper;
+pub mod provider;
+pub mod demo;

@@ -1,8 +1,8 @@
-//! What the assistant counts. Model labels are those of the picker, so they are bounded.
+//! Metrics of the assistant. Model labels are limited to the configured models.
 
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
-/// The assistant's metrics, in the registry they were made with.
+/// The assistant's metrics.
 #[derive(Debug, Clone)]
 pub struct AssistantMetrics {
     pub(crate) runs: IntCounterVec,
@@ -14,17 +14,15 @@ pub struct AssistantMetrics {
 }
 
 impl AssistantMetrics {
-    /// Makes and registers them; fails when the registry has metrics of these names already.
+    /// Creates and registers the metrics; fails when the registry already has metrics of these
+    /// names.
     pub fn new(registry: &Registry) -> prometheus::Result<Self> {
         let metrics = Self {
             runs: IntCounterVec::new(
                 Opts::new("gatehouse_ai_runs_total", "Runs that ended, by model and result."),
                 &["model", "result"],
             )?,
-            active: IntGauge::new(
-                "gatehouse_ai_runs_active",
-                "Runs that this process is reading right now.",
-            )?,
+            active: IntGauge::new("gatehouse_ai_runs_active", "Runs in progress in this process.")?,
             first_token: Histogram::with_opts(
                 HistogramOpts::new(
                     "gatehouse_ai_first_token_seconds",
@@ -42,7 +40,7 @@ impl AssistantMetrics {
             retries: IntCounterVec::new(
                 Opts::new(
                     "gatehouse_ai_retries_total",
-                    "Requests to the provider that were tried again, by reason.",
+                    "Requests to the provider that were retried, by reason.",
                 ),
                 &["reason"],
             )?,

@@ -2,23 +2,21 @@
 //! one code path.
 //!
 //! ```text
-//! ask ──> attempt ──> endpoint.rs (URL, key) ──> http.rs (one request, its deadline, its refusal)
-//!   └─ retry.rs: again? only before the first token        └─> answer.rs (pieces, idle deadline)
+//! request ──> attempt ──> endpoint.rs (URL, key) ──> http.rs (one request, its deadline, its error)
+//!   └─ retry.rs: only before the first token        └─> answer.rs (pieces, idle deadline)
 //! ```
 
-mod answer;
 mod endpoint;
-mod failure;
-mod http;
-mod retry;
 mod wire;
+mod http;
+mod answer;
+mod retry;
+mod failure;
 
 pub use answer::{Answer, Piece};
 pub use endpoint::{Endpoint, SetupError};
 pub use failure::{Failure, FailureKind};
-pub use wire::{Turn, TurnRole};
-
-use std::time::Duration;
+pub use wire::{PromptMessage, PromptRole};
 
 use async_openai::Client;
 use backend_protocol::api::Model;
@@ -26,12 +24,12 @@ use tokio::time::timeout;
 
 use crate::metrics::AssistantMetrics;
 use crate::settings::ProviderSettings;
-use endpoint::Connection;
+use endpoint::ClientConfig;
 use wire::{Chunk, Completion};
 
-/// Where answers come from.
+/// A configured provider with its models.
 pub struct Provider {
-    models: Vec<(Model, Client<Connection>)>,
+    models: Vec<(Model, Client<ClientConfig>)>,
     settings: ProviderSettings,
     metrics: AssistantMetrics,
 }
@@ -43,7 +41,7 @@ impl std::fmt::Debug for Provider {
 }
 
 impl Provider {
-    /// Prepares clients for the endpoint's models; connects to nothing yet.
+    /// Creates clients for the endpoint's models; opens no connection.
     ///
     /// The process must have installed a rustls `CryptoProvider`.
     pub fn new(
@@ -53,36 +51,41 @@ impl Provider {
     ) -> Result<Self, SetupError> {
         let http = http::client(endpoint, settings.connect_deadline)?;
         let models = endpoint
-            .connections()?
+            .client_configs()?
             .into_iter()
-            .map(|(model, connection)| {
+            .map(|(model, config)| {
                 let service = http::service(http.clone(), settings.first_token_deadline);
-                (model, Client::build(http.clone(), connection).with_http_service(service))
+                (model, Client::build(http.clone(), config).with_http_service(service))
             })
             .collect();
         Ok(Self { models, settings, metrics })
     }
 
-    /// What the picker offers; the first one is the default.
+    /// The models to choose from; the first one is the default.
     pub fn models(&self) -> impl Iterator<Item = &Model> {
         self.models.iter().map(|(model, _)| model)
     }
 
-    /// Asks a model, until its first token. Dropping the future or the answer drops the request at
-    /// the provider.
-    pub async fn ask(
+    /// The model to use unless another one is chosen.
+    pub fn default_model(&self) -> &Model {
+        self.models().next().expect("an endpoint has at least one model")
+    }
+
+    /// Sends a request to a model and waits for its first token. Dropping the future or the answer
+    /// cancels the request at the provider.
+    pub async fn request(
         &self,
         model: &str,
-        turns: &[Turn],
+        prompt: &[PromptMessage],
         max_tokens: u32,
     ) -> Result<Answer, Failure> {
         let Some((_, client)) = self.models.iter().find(|(known, _)| known.id == model) else {
             return Err(Failure::new(
                 FailureKind::Misconfigured,
-                format!("there is no model `{model}`"),
+                format!("unknown model `{model}`"),
             ));
         };
-        let completion = Completion::new(model, turns, max_tokens);
+        let completion = Completion::new(model, prompt, max_tokens);
         let mut attempt = 0;
         loop {
             let failure = match self.attempt(client, &completion).await {
@@ -92,7 +95,7 @@ impl Provider {
             let Some(pause) = retry::pause(&failure, attempt, &self.settings) else {
                 return Err(failure);
             };
-            tracing::warn!(model, attempt, pause_ms = pause.as_millis() as u64, %failure, "asking the model again");
+            tracing::warn!(model, attempt, pause_ms = pause.as_millis() as u64, %failure, "retrying the request to the model");
             self.metrics.retries.with_label_values(&[failure.kind.name()]).inc();
             tokio::time::sleep(pause).await;
             attempt += 1;
@@ -101,7 +104,7 @@ impl Provider {
 
     async fn attempt(
         &self,
-        client: &Client<Connection>,
+        client: &Client<ClientConfig>,
         completion: &Completion<'_>,
     ) -> Result<Answer, Failure> {
         let first_token = async {
@@ -117,9 +120,4 @@ impl Provider {
             .await
             .unwrap_or_else(|_elapsed| Err(Failure::silent(deadline)))
     }
-}
-
-/// Whole seconds, rounded up: what `retry_after` of a problem holds.
-fn whole_seconds(duration: Duration) -> u32 {
-    u32::try_from(duration.as_millis().div_ceil(1000)).unwrap_or(u32::MAX)
 }

@@ -1,4 +1,4 @@
-//! Closes the runs of nodes that died: their lease has ended, and somebody waits for a last event.
+//! Closes runs of dead nodes: their lease has expired, and readers wait for a last event.
 
 use backend_protocol::problem::{Problem, ProblemType};
 use backend_protocol::run::RunEvent;
@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::metrics::AssistantMetrics;
 use crate::settings::AssistantSettings;
 
-/// Looks for dead runs until `shutdown`.
+/// Reaps runs periodically until `shutdown`.
 pub(crate) async fn reap(
     store: &dyn Store,
     settings: &AssistantSettings,
@@ -18,7 +18,7 @@ pub(crate) async fn reap(
 ) {
     let last = RunEvent::Failed(
         Problem::new(ProblemType::UpstreamUnavailable)
-            .detail("The server that was writing this answer went away. Ask again.")
+            .detail("The server that was writing this answer stopped. Send the message again.")
             .retry_after(1),
     );
     let mut ticks = interval(settings.reap_every);
@@ -31,10 +31,10 @@ pub(crate) async fn reap(
         match store.reap_runs(&last).await {
             Ok(0) => {}
             Ok(reaped) => {
-                tracing::warn!(reaped, "closed runs whose node died");
+                tracing::warn!(reaped, "closed runs of dead nodes");
                 metrics.reaped.inc_by(reaped as u64);
             }
-            Err(error) => tracing::warn!(%error, "cannot look for dead runs"),
+            Err(error) => tracing::warn!(%error, "cannot reap runs of dead nodes"),
         }
     }
 }

@@ -1,15 +1,15 @@
-//! One run: the task that reads the model and appends to the run's log until the answer is written.
+//! One run: the task that reads the model and appends to the run's log until the answer is
+//! complete.
 //!
 //! ```text
 //! provider ── read ──> buffer.rs ── write, about 30 times a second ──> the run's log
-//!    stop, deleted session, shutdown: reading ends, what was read is written, the log is closed
+//!    stop, deleted session, shutdown: reading ends, the buffer is written, the log is closed
 //! ```
 //!
-//! Reading never waits for the store: async-openai's channel has no bound, the buffer has one.
+//! Reading never waits for the store: async-openai's channel is unbounded, the buffer is bounded.
 
-mod buffer;
-pub(crate) mod name;
 mod prompt;
+mod buffer;
 
 pub(crate) use prompt::title;
 
@@ -26,12 +26,13 @@ use backend_store::broker::{Subscription, Topic};
 use backend_store::runs::NewRun;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::assistant::{Shared, message};
+use crate::ids;
 use crate::provider::Failure;
+use crate::shared::Shared;
 use crate::slots::Slot;
 use buffer::Buffer;
 
-/// An open run and what its task needs.
+/// An open run and the data of its task.
 pub(crate) struct Run {
     shared: Arc<Shared>,
     opened: NewRun,
@@ -45,7 +46,7 @@ enum Ending {
     Completed,
     Stopped,
     Failed(Problem, &'static str),
-    /// The run is no longer ours: reaped, or its session was deleted.
+    /// The run is no longer open: reaped, or its session was deleted.
     Lost,
 }
 
@@ -60,7 +61,7 @@ impl Run {
         Self { shared, opened, session, history, _slot: slot }
     }
 
-    /// The whole life of the task.
+    /// Runs the task to its end.
     pub(crate) async fn drive(self) {
         let metrics = &self.shared.metrics;
         metrics.active.inc();
@@ -101,7 +102,7 @@ impl Run {
             () = self.shared.abort.cancelled() => Ending::Failed(restarting(), "restarting"),
             lost = &mut write => return lost,
         };
-        // The request at the provider is dropped by now. What was read is written before the log is
+        // The request at the provider is cancelled by now. The buffer is written before the log is
         // closed.
         buffer.close();
         match write.await {
@@ -113,12 +114,12 @@ impl Run {
     async fn read(&self, buffer: &Buffer) -> Ending {
         let settings = &self.shared.settings;
         let system = self.session.system_prompt.as_deref().or(settings.system_prompt.as_deref());
-        let turns = prompt::turns(system, &self.history);
+        let messages = prompt::messages(system, &self.history);
         let begun = Instant::now();
         let mut answer = match self
             .shared
             .provider
-            .ask(&self.opened.model, &turns, settings.max_output_tokens)
+            .request(&self.opened.model, &messages, settings.max_output_tokens)
             .await
         {
             Ok(answer) => answer,
@@ -138,8 +139,8 @@ impl Run {
         Ending::Completed
     }
 
-    /// Writes what is read, and renews the lease while nothing is. Ends `Completed` after the
-    /// buffer was closed.
+    /// Writes the buffer to the log, and renews the lease while there is nothing to write. Returns
+    /// `Completed` after the buffer was closed.
     async fn write(&self, buffer: &Buffer) -> Ending {
         let settings = &self.shared.settings;
         let mut written = Instant::now();
@@ -155,7 +156,7 @@ impl Run {
             if closed {
                 return Ending::Completed;
             }
-            // The first event after a silence goes out at once; the others are joined.
+            // The first event after a pause is written at once; the following ones are batched.
             if !nothing_new {
                 let _closed_or_elapsed = timeout(settings.flush_every, buffer.closed()).await;
             }
@@ -176,7 +177,7 @@ impl Run {
         }
     }
 
-    /// Tries a store call again while the store is away, for as long as the lease may last.
+    /// Retries a store call while the store is unavailable, for at most the length of a lease.
     async fn insist<T, F: Future<Output = Result<T, StoreError>>>(
         &self,
         call: impl Fn() -> F,
@@ -187,7 +188,7 @@ impl Run {
                 Err(StoreError::Unavailable { reason, retry_after })
                     if Instant::now() < deadline =>
                 {
-                    tracing::warn!(run = %self.run(), reason, "the store is away, the run waits for it");
+                    tracing::warn!(run = %self.run(), reason, "the store is unavailable, retrying");
                     sleep(retry_after.clamp(Duration::from_millis(50), Duration::from_secs(2)))
                         .await;
                 }
@@ -203,26 +204,25 @@ impl Run {
             match store.stop_requested(&self.opened.account, self.run()).await {
                 Ok(true) => return Ending::Stopped,
                 Ok(false) => {
-                    // A deleted session takes its run along: then there is nothing left to write
-                    // to.
+                    // Deleting a session deletes its run: nothing is left to write to.
                     let log = store.run_log(&self.opened.account, self.run(), 0, 1).await;
                     if matches!(log, Ok(None)) {
                         return Ending::Lost;
                     }
                 }
-                Err(error) => tracing::debug!(%error, "cannot look whether to stop"),
+                Err(error) => tracing::debug!(%error, "cannot check for a stop request"),
             }
-            let _woken_or_elapsed = timeout(settings.look_every, woken(&mut wake)).await;
+            let _woken_or_elapsed = timeout(settings.poll_every, woken(&mut wake)).await;
         }
     }
 
-    /// Writes the last event; the result, as a metric label.
+    /// Writes the last event; returns the result as a metric label.
     async fn close(&self, ending: Ending, buffer: &Buffer) -> &'static str {
         let text = buffer.text();
         let (last, answer, result) = match ending {
             Ending::Lost => return "lost",
             Ending::Completed if text.is_empty() => {
-                (RunEvent::Failed(said_nothing()), None, "empty")
+                (RunEvent::Failed(empty_answer()), None, "empty")
             }
             Ending::Failed(problem, result) => (RunEvent::Failed(problem), None, result),
             Ending::Completed => {
@@ -242,7 +242,7 @@ impl Run {
             Ok(true) => result,
             Ok(false) => "lost",
             Err(error) => {
-                tracing::error!(run = %self.run(), %error, "the run could not be closed; it will be reaped");
+                tracing::error!(run = %self.run(), %error, "cannot close the run; it will be reaped");
                 "lost"
             }
         }
@@ -252,7 +252,7 @@ impl Run {
         ChatAnswer {
             session_id: self.session.id.clone(),
             run_id: self.run().clone(),
-            message: message(Role::Assistant, text),
+            message: ids::message(Role::Assistant, text),
             usage: buffer.usage(),
         }
     }
@@ -272,25 +272,25 @@ async fn woken(wake: &mut Option<Subscription>) {
 }
 
 fn failed(failure: &Failure) -> Ending {
-    tracing::warn!(%failure, "the model gave no whole answer");
+    tracing::warn!(%failure, "the model's answer is missing or incomplete");
     Ending::Failed(failure.to_problem(), failure.kind.name())
 }
 
 fn restarting() -> Problem {
     Problem::new(ProblemType::UpstreamUnavailable)
-        .detail("The server is restarting. Ask again.")
+        .detail("The server is restarting. Send the message again.")
         .retry_after(1)
 }
 
-fn said_nothing() -> Problem {
+fn empty_answer() -> Problem {
     Problem::new(ProblemType::UpstreamUnavailable)
-        .detail("The model finished without a word. Ask again.")
+        .detail("The model returned an empty answer. Send the message again.")
         .retry_after(1)
 }
 
 fn lost_store(error: &StoreError) -> Problem {
-    tracing::error!(%error, "a run cannot be written");
+    tracing::error!(%error, "cannot write a run");
     Problem::new(ProblemType::StoreUnavailable)
-        .detail("The answer could not be kept.")
+        .detail("The answer could not be stored.")
         .retry_after(5)
 }

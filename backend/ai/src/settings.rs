@@ -1,29 +1,29 @@
-//! How long and how much: what an operator may change about runs and about the model provider.
+//! Settings of runs and of the model provider.
 
 use std::time::Duration;
 
 /// Limits and intervals of runs.
 #[derive(Debug, Clone)]
 pub struct AssistantSettings {
-    /// What the model is told first when the session has no system prompt of its own.
+    /// The system prompt of sessions without their own.
     pub system_prompt: Option<String>,
-    /// Runs of one account at a time, on this node.
+    /// Concurrent runs of one account on this node.
     pub runs_per_account: usize,
-    /// The longest answer, in tokens: asked of the provider.
+    /// Token limit of an answer, sent to the provider.
     pub max_output_tokens: u32,
-    /// The longest answer, in bytes: enforced here, whatever the provider does.
+    /// Byte limit of an answer, enforced here.
     pub max_output_bytes: usize,
-    /// How long a run stays open without a sign of life from its task.
+    /// Lease of a run; it is renewed by the run's task.
     pub lease: Duration,
-    /// How often its task gives one.
+    /// Interval between renewals.
     pub renew_every: Duration,
-    /// How often this node looks for runs whose lease has ended.
+    /// Interval between searches for expired leases.
     pub reap_every: Duration,
-    /// The shortest time between two writes to a run's log: deltas in between are joined.
+    /// Minimum time between two writes to a run's log; deltas in between are merged.
     pub flush_every: Duration,
-    /// How often a reader looks at the log by itself, should a wake-up be lost.
-    pub look_every: Duration,
-    /// The log of a finished run stays readable this long, as the store was told.
+    /// Interval between polls of a log by its readers, in case a wake-up was lost.
+    pub poll_every: Duration,
+    /// Time a finished run's log is kept; equals the store's retention.
     pub run_ttl: Duration,
 }
 
@@ -38,26 +38,26 @@ impl Default for AssistantSettings {
             renew_every: Duration::from_secs(10),
             reap_every: Duration::from_secs(10),
             flush_every: Duration::from_millis(33),
-            look_every: Duration::from_secs(5),
+            poll_every: Duration::from_secs(5),
             run_ttl: Duration::from_secs(60 * 60),
         }
     }
 }
 
-/// Deadlines and retries towards the model provider.
+/// Deadlines and retries of requests to the model provider.
 #[derive(Debug, Clone)]
 pub struct ProviderSettings {
-    /// To open a connection.
+    /// Deadline for opening a connection.
     pub connect_deadline: Duration,
-    /// From one attempt's request to its first token.
+    /// Deadline for the first token of one attempt.
     pub first_token_deadline: Duration,
-    /// Between two tokens.
+    /// Deadline between two tokens.
     pub idle_deadline: Duration,
-    /// Attempts after the first one. Never once a token was read.
+    /// Retries after the first attempt; none after the first token.
     pub retries: u32,
-    /// The pause before the first retry; doubles with each, with full jitter.
+    /// Backoff before the first retry; doubles with each, with full jitter.
     pub backoff: Duration,
-    /// The longest `Retry-After` worth waiting for.
+    /// The longest `Retry-After` to wait for.
     pub longest_pause: Duration,
 }
 

@@ -1,18 +1,18 @@
-//! How many runs an account may have at a time.
+//! Limits the concurrent runs of an account.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use backend_protocol::id::AccountId;
 
-/// The running runs of each account on this node.
+/// Active runs per account on this node.
 #[derive(Debug, Clone)]
 pub(crate) struct Slots {
     limit: usize,
     taken: Arc<Mutex<HashMap<AccountId, usize>>>,
 }
 
-/// One run's place; given back when dropped.
+/// A slot for one run; released when dropped.
 #[derive(Debug)]
 pub(crate) struct Slot {
     account: AccountId,
@@ -24,7 +24,7 @@ impl Slots {
         Self { limit, taken: Arc::default() }
     }
 
-    /// A place for one more run, unless the account has as many as it may.
+    /// A slot for one more run; `None` when the account is at its limit.
     pub(crate) fn take(&self, account: &AccountId) -> Option<Slot> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let count = taken.entry(account.clone()).or_default();
@@ -53,11 +53,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_account_has_as_many_places_as_the_limit_and_gets_them_back() {
+    fn slots_are_limited_per_account_and_released_on_drop() {
         let slots = Slots::new(2);
         let (ada, bob) = (AccountId::parse("ada").unwrap(), AccountId::parse("bob").unwrap());
-        let first = slots.take(&ada).expect("a first place");
-        let _second = slots.take(&ada).expect("a second place");
+        let first = slots.take(&ada).expect("a first slot");
+        let _second = slots.take(&ada).expect("a second slot");
         assert!(slots.take(&ada).is_none());
         assert!(slots.take(&bob).is_some());
         drop(first);

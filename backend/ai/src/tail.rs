@@ -1,4 +1,4 @@
-//! Reading a run's log as it grows: every reader of an answer does this, the first one too.
+//! Reading a run's log as it grows. Every reader of an answer does this, including the first one.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,34 +14,33 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-/// A run's log cannot be read.
+/// Why a run's log cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum TailError {
-    /// There is no such run of this account.
+    /// This account has no such run.
     #[error("there is no such run")]
     NotFound,
-    /// There was one, perhaps; its log is no longer kept.
+    /// The run's log is no longer kept.
     #[error("the run's log is no longer kept")]
     Expired,
-    /// The store.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// A reader's place in a run's log.
+/// A reader of a run's log.
 pub struct Tail {
     store: Arc<dyn Store>,
     account: AccountId,
     run: RunId,
     wake: Subscription,
-    look_every: Duration,
+    poll_every: Duration,
     after: u64,
     ready: VecDeque<(u64, RunEvent)>,
-    /// The last look gave a full page: there may be more behind it.
+    /// The last read returned a full page: more may follow.
     more: bool,
     finished: bool,
-    /// Set when this process closes: what is in the log by then is still read, nothing is waited
-    /// for.
+    /// Set when this process closes: the rest of the log is read without waiting for more.
     closing: CancellationToken,
 }
 
@@ -55,15 +54,15 @@ impl std::fmt::Debug for Tail {
 }
 
 impl Tail {
-    /// Begins after a position. `None` when the log is not there.
+    /// Starts after a position. `None` when there is no log.
     pub(crate) async fn begin(
         store: Arc<dyn Store>,
         account: AccountId,
         run: RunId,
         after: u64,
-        look_every: Duration,
+        poll_every: Duration,
     ) -> Result<Option<Self>, StoreError> {
-        // Subscribed before the first look, so that nothing falls between them.
+        // Subscribe before the first read, so that no event is missed.
         let wake = store.subscribe(&Topic::Run(run.clone())).await?;
         let (ready, closing) = (VecDeque::new(), CancellationToken::new());
         let mut tail = Self {
@@ -71,14 +70,14 @@ impl Tail {
             account,
             run,
             wake,
-            look_every,
+            poll_every,
             after,
             ready,
             more: false,
             finished: false,
             closing,
         };
-        Ok(tail.look().await?.then_some(tail))
+        Ok(tail.read().await?.then_some(tail))
     }
 
     /// True when the run has finished and everything was read.
@@ -86,7 +85,7 @@ impl Tail {
         self.finished && self.ready.is_empty()
     }
 
-    /// The next event and its position; `None` after the last one, or when the log has gone away.
+    /// The next event and its position; `None` after the last one, or when the log is gone.
     pub async fn next(&mut self) -> Option<Result<(u64, RunEvent), StoreError>> {
         loop {
             if let Some((position, event)) = self.ready.pop_front() {
@@ -98,17 +97,17 @@ impl Tail {
             }
             if !self.more {
                 if self.closing.is_cancelled() {
-                    // One last look: the end of the run may have been written just before.
-                    let looked = self.look().await;
+                    // Read once more: the run's last event may just have been written.
+                    let outcome = self.read().await;
                     self.finished = true;
-                    match looked {
+                    match outcome {
                         Ok(_) => continue,
                         Err(error) => return Some(Err(error)),
                     }
                 }
                 self.wait().await;
             }
-            match self.look().await {
+            match self.read().await {
                 Ok(true) => {}
                 Ok(false) => return None,
                 Err(error) => {
@@ -119,7 +118,7 @@ impl Tail {
         }
     }
 
-    /// The rest of the log; only what is there by then, once `closing` is cancelled.
+    /// The rest of the log; after `closing` is cancelled, only the events already written.
     pub fn into_stream(
         mut self,
         closing: CancellationToken,
@@ -128,8 +127,8 @@ impl Tail {
         stream::unfold(self, |mut tail| async move { tail.next().await.map(|item| (item, tail)) })
     }
 
-    /// Reads what is there; false when the log is not.
-    async fn look(&mut self) -> Result<bool, StoreError> {
+    /// Reads new events; false when the log is gone.
+    async fn read(&mut self) -> Result<bool, StoreError> {
         let Some(log) = self.store.run_log(&self.account, &self.run, self.after, MAX_PAGE).await?
         else {
             return Ok(false);
@@ -145,8 +144,8 @@ impl Tail {
 
     async fn wait(&mut self) {
         let woken = async {
-            match timeout(self.look_every, self.wake.recv()).await {
-                Ok(Err(RecvError::Closed)) => tokio::time::sleep(self.look_every).await,
+            match timeout(self.poll_every, self.wake.recv()).await {
+                Ok(Err(RecvError::Closed)) => tokio::time::sleep(self.poll_every).await,
                 Ok(Ok(_) | Err(RecvError::Lagged(_))) | Err(_) => {}
             }
         };

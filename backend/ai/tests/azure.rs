@@ -1,8 +1,8 @@
-//! Azure OpenAI: the same client, at a deployment's own path, with its key and version.
+//! Azure OpenAI: the same client, with each deployment's path, the key and the API version.
 
 #![expect(
     clippy::unwrap_used,
-    reason = "a failed unwrap is a failed test, in what tests share too"
+    reason = "a failed unwrap is a failed test, in shared test code too"
 )]
 
 use std::sync::{Arc, Mutex};
@@ -14,14 +14,16 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use backend_ai::metrics::AssistantMetrics;
-use backend_ai::provider::{Endpoint, FailureKind, Piece, Provider, SetupError, Turn, TurnRole};
+use backend_ai::provider::{
+    Endpoint, FailureKind, Piece, PromptMessage, PromptRole, Provider, SetupError,
+};
 use backend_ai::settings::ProviderSettings;
 use backend_protocol::api::Usage;
 use prometheus::Registry;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-/// What Azure streams: filter results first and without a choice, the usage last.
+/// A stream as Azure sends it: filter results first and without a choice, the usage last.
 const STREAM: &str = concat!(
     "data: {\"choices\":[],\"prompt_filter_results\":[{\"prompt_index\":0,\"content_filter_results\":{}}]}\n\n",
     "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"finish_reason\":null}]}\n\n",
@@ -31,7 +33,7 @@ const STREAM: &str = concat!(
     "data: [DONE]\n\n",
 );
 
-/// Azure's refusal by its content filter.
+/// Azure's error when its content filter blocks a request.
 const FILTERED: &str = r#"{"error":{"message":"The response was filtered …","type":null,"param":"prompt",
     "code":"content_filter","status":400,"innererror":{"code":"ResponsibleAIPolicyViolation"}}}"#;
 
@@ -91,11 +93,11 @@ fn endpoint(url: String, key: &str) -> Endpoint {
 }
 
 #[tokio::test]
-async fn each_deployment_is_asked_at_its_own_path_with_key_and_version() {
+async fn each_deployment_is_requested_at_its_path_with_key_and_version() {
     let (url, seen) = azure().await;
     let provider = provider(&endpoint(url, "azure-key")).unwrap();
-    let turns = [Turn { role: TurnRole::User, content: "Hi".into() }];
-    let mut answer = provider.ask("gpt-4o-mini", &turns, 100).await.unwrap();
+    let prompt = [PromptMessage { role: PromptRole::User, content: "Hi".into() }];
+    let mut answer = provider.request("gpt-4o-mini", &prompt, 100).await.unwrap();
     let mut pieces = Vec::new();
     while let Some(piece) = answer.next().await {
         pieces.push(piece.unwrap());
@@ -117,17 +119,17 @@ async fn each_deployment_is_asked_at_its_own_path_with_key_and_version() {
 }
 
 #[tokio::test]
-async fn azures_content_filter_is_told_as_such_and_not_asked_again() {
+async fn azures_content_filter_is_reported_and_not_retried() {
     let (url, seen) = azure().await;
     let provider = provider(&endpoint(url, "azure-key")).unwrap();
-    let turns = [Turn { role: TurnRole::User, content: "Hi".into() }];
-    let failure = provider.ask("strict", &turns, 100).await.unwrap_err();
+    let prompt = [PromptMessage { role: PromptRole::User, content: "Hi".into() }];
+    let failure = provider.request("strict", &prompt, 100).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::ContentFiltered);
     assert_eq!(seen.lock().unwrap().requests.len(), 1);
 }
 
 #[tokio::test]
-async fn what_cannot_be_sent_is_refused_at_the_start() {
+async fn an_invalid_key_or_url_is_rejected_at_startup() {
     let (url, _seen) = azure().await;
     assert!(matches!(provider(&endpoint(url, "a\nb")), Err(SetupError::Key)));
     assert!(matches!(provider(&endpoint("not a url".into(), "key")), Err(SetupError::Url(_))));

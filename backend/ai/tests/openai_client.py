@@ -1,4 +1,4 @@
-"""The official client against the demo endpoint: usage is `openai_client.py BASE_URL`. Exits 0 when all holds."""
+"""The official client against the demo endpoint: usage is `openai_client.py BASE_URL`. Exits with 0 on success."""
 
 import sys
 
@@ -33,7 +33,7 @@ def main(base_url: str) -> None:
     parts = [{"role": "user", "content": [{"type": "text", "text": "in parts"}]}]
     assert "> in parts" in client.chat.completions.create(model="gatehouse-demo", messages=parts).choices[0].message.content
 
-    # The client's own retries get past one 429, and its own exceptions fit the errors.
+    # The client retries after one 429, and maps the errors to its own exceptions.
     assert client.chat.completions.create(model="demo-429-then-success", messages=question).choices
     expect(openai.NotFoundError, client, "gpt-4o", question)
     expect(openai.BadRequestError, client, "gatehouse-demo", [])

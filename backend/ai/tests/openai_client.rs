@@ -1,4 +1,4 @@
-//! The demo endpoint is honest: OpenAI's own Python client works against it.
+//! OpenAI's own Python client works against the demo endpoint.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -10,7 +10,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-/// Creating the environment and installing the client, once per target folder.
+/// Deadline for creating the environment and installing the client, once per target folder.
 const INSTALL: Duration = Duration::from_secs(240);
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! The door: admits connections, runs their sessions, drains them.
+//! The hub: accepts connections, runs them, drains them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,20 +6,16 @@ use std::time::Duration;
 use backend_protocol::id::AccountId;
 use backend_store::Store;
 use backend_store::accounts::CredentialHash;
-use tokio::sync::watch;
 use tokio::time::timeout;
-use tokio_util::task::TaskTracker;
 
+use crate::connection;
 use crate::drain::Stage;
-use crate::lobby::LobbyBoard;
 use crate::metrics::HubMetrics;
-use crate::presence::PresenceBoard;
-use crate::roster::Roster;
-use crate::session;
 use crate::settings::HubSettings;
+use crate::shared::Shared;
 use crate::transport::Transport;
 
-/// Beyond the window, for goodbyes on their way and the store's part in them.
+/// Time beyond the window for close handshakes and the store calls they need.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// All live connections of one process. Cheap to clone.
@@ -28,72 +24,42 @@ pub struct Hub {
     shared: Arc<Shared>,
 }
 
-/// What every session reaches.
-pub(crate) struct Shared {
-    pub(crate) store: Arc<dyn Store>,
-    pub(crate) settings: HubSettings,
-    pub(crate) metrics: HubMetrics,
-    pub(crate) roster: Roster,
-    pub(crate) presence: Arc<PresenceBoard>,
-    pub(crate) lobby: Arc<LobbyBoard>,
-    pub(crate) stage: watch::Sender<Stage>,
-    /// The tasks behind the boards.
-    pub(crate) keepers: TaskTracker,
-    sessions: TaskTracker,
-}
-
 impl Hub {
-    /// A hub without connections. Nothing runs until the first one.
+    /// A hub without connections. Starts no task until the first one.
     pub fn new(store: Arc<dyn Store>, settings: HubSettings, metrics: HubMetrics) -> Self {
-        let presence = PresenceBoard::new(Arc::clone(&store), settings.presence_look);
-        let lobby = LobbyBoard::new(Arc::clone(&store), settings.presence_look);
-        let shared = Shared {
-            store,
-            settings,
-            metrics,
-            roster: Roster::default(),
-            presence,
-            lobby,
-            stage: watch::Sender::new(Stage::Serving),
-            keepers: TaskTracker::new(),
-            sessions: TaskTracker::new(),
-        };
-        Self { shared: Arc::new(shared) }
+        Self { shared: Arc::new(Shared::new(store, settings, metrics)) }
     }
 
-    /// Drives one connection of an authenticated account to its end. The caller's task is the
-    /// session's only task.
+    /// Drives one connection of an authenticated account to its end, on the caller's task.
     ///
-    /// `credential` is what opened the account: the session ends when that one is revoked.
+    /// The connection closes when `credential`, which opened the account, is revoked.
     pub async fn run<T: Transport>(
         &self,
         account: AccountId,
         credential: CredentialHash,
         transport: T,
     ) {
-        let _running = self.shared.sessions.token();
-        session::run(Arc::clone(&self.shared), account, credential, transport).await;
+        let _running = self.shared.connections.token();
+        connection::run(Arc::clone(&self.shared), account, credential, transport).await;
     }
 
-    /// Connections at present, those leaving included.
+    /// Open connections, including those that are leaving.
     pub fn connections(&self) -> usize {
-        self.shared.sessions.len()
+        self.shared.connections.len()
     }
 
-    /// Refuses new connections, tells the present ones to reconnect elsewhere, spread over
-    /// `window`, and waits until all are gone; at most a few seconds longer than `window`.
+    /// Refuses new connections and closes the existing ones, spread over `window`. Returns when all
+    /// are closed, a few seconds after `window` at the latest.
     pub async fn drain(&self, window: Duration) {
-        let Shared { stage, sessions, keepers, settings, .. } = &*self.shared;
+        let Shared { stage, connections, maintenance, settings, .. } = &*self.shared;
         stage.send_replace(Stage::Draining(window));
-        sessions.close();
-        keepers.close();
-        if timeout(window + settings.linger + GRACE, sessions.wait()).await.is_err() {
-            tracing::warn!(
-                left = sessions.len(),
-                "connections did not end in time and are dropped"
-            );
+        connections.close();
+        maintenance.close();
+        if timeout(window + settings.linger + GRACE, connections.wait()).await.is_err() {
+            tracing::warn!(left = connections.len(), "drain deadline passed, dropping connections");
         }
         stage.send_replace(Stage::Aborting);
-        let _ = timeout(GRACE, async { tokio::join!(sessions.wait(), keepers.wait()) }).await;
+        let _ =
+            timeout(GRACE, async { tokio::join!(connections.wait(), maintenance.wait()) }).await;
     }
 }

@@ -1,32 +1,33 @@
-//! Live connections: what happens between a WebSocket and the store. No sockets and no HTTP here: a
-//! connection is any [`Transport`], so everything can be driven from memory.
+//! Live connections: everything between a WebSocket and the store. No sockets and no HTTP here: a
+//! connection is any [`Transport`], so tests run in memory.
 //!
 //! ```text
-//! transport ──> wire.rs ──> session.rs ──> session/{hello,requests}.rs ──> store: send, received, read, typing …
+//! transport ──> wire.rs ──> connection.rs ──> connection/{hello,requests}.rs ──> store: send, received, read, typing …
 //!   (text)    (bounded)    (one task per       │
-//!     <───────────┴───────── connection) <──── ├── session/inbox.rs   durable events, in order, without gaps
-//!                                              └── session/notices.rs presence, lobby, typing: newest wins
-//! hub.rs      admits connections, drains them          roster.rs  rate.rs  drain.rs   per account and per hub
-//! presence.rs lobby.rs   boards shared by all sessions: one subscription and one periodic look for the hub
+//!     <───────────┴───────── connection) <──── ├── connection/inbox.rs   durable events, in order, without gaps
+//!                                              └── connection/notices.rs presence, lobby, typing: latest state only
+//! hub.rs      accepts connections, drains them          roster.rs  rate.rs  drain.rs   per account and per hub
+//! presence.rs lobby.rs   boards shared by all connections: one subscription and one poll for the hub
 //! ```
 //!
-//! The inbox in the store is the truth. A session remembers the last position it queued and *pulls*
-//! what follows whenever it is woken (or every 15 s by itself) and its queue has room, so memory
-//! stays bounded whatever arrives.
+//! The inbox in the store is the source of truth. A connection stores the last position it queued
+//! and *pulls* what follows: when a wake-up arrives, or every 15 s without one, and only while its
+//! queue has room. Memory stays bounded.
 
-mod drain;
-mod hub;
-mod lobby;
-mod locked;
-mod metrics;
-mod presence;
-mod rate;
-mod roster;
-mod session;
 mod settings;
-mod timers;
+mod metrics;
 mod transport;
+mod hub;
+mod shared;
+mod connection;
 mod wire;
+mod timers;
+mod roster;
+mod rate;
+mod presence;
+mod lobby;
+mod drain;
+mod locked;
 
 pub use hub::Hub;
 pub use metrics::HubMetrics;

@@ -1,6 +1,6 @@
-//! The lobby as this hub shows it: one subscription, one periodic look at the store, and a short
-//! log of changes that every session in the lobby reads at its own pace. A session keeps only how
-//! far it has read.
+//! The lobby as seen by this hub: one subscription, one poll of the store, and a short log of
+//! changes. Each connection in the lobby reads the log at its own pace and stores only its
+//! position.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -20,23 +20,23 @@ use crate::drain::{self, Stage};
 use crate::locked::lock;
 use crate::timers::jittered;
 
-/// Changes kept for sessions that read slowly; behind that they get everyone again.
+/// Changes kept for slow readers; a reader further behind gets a new snapshot.
 const LOG: usize = 512;
 
-/// People in one snapshot, so that it stays within one frame; the others follow as changes.
+/// People in one snapshot, so that it fits into one frame; the others follow as changes.
 const SNAPSHOT: usize = 200;
 
-/// After the broker gave up.
+/// Pause before subscribing again after the broker closed the subscription.
 const RESUBSCRIBE: Duration = Duration::from_secs(2);
 
-/// Who is in the lobby, as far as this hub knows.
+/// The people in the lobby, as known to this hub.
 pub(crate) struct LobbyBoard {
     store: Arc<dyn Store>,
-    look: Duration,
+    poll: Duration,
     state: Mutex<State>,
-    /// The version of `state`; its receivers are the sessions in the lobby.
-    moved: watch::Sender<u64>,
-    /// True once the keeper runs.
+    /// The version of `state`; connections in the lobby subscribe to it.
+    version: watch::Sender<u64>,
+    /// True once the maintenance task runs.
     open: tokio::sync::Mutex<bool>,
 }
 
@@ -65,8 +65,8 @@ impl State {
         changed
     }
 
-    /// What somebody who has seen `version` does not know yet.
-    fn news(&self, version: Option<u64>) -> VecDeque<Notice> {
+    /// The changes since `version`, or a snapshot.
+    fn notices_since(&self, version: Option<u64>) -> VecDeque<Notice> {
         let missed =
             version.and_then(|seen| usize::try_from(self.version.saturating_sub(seen)).ok());
         match missed.filter(|missed| *missed <= self.log.len()) {
@@ -86,12 +86,13 @@ impl State {
 }
 
 impl LobbyBoard {
-    pub(crate) fn new(store: Arc<dyn Store>, look: Duration) -> Arc<Self> {
-        let (state, moved) = (Mutex::default(), watch::Sender::new(0));
-        Arc::new(Self { store, look, state, moved, open: tokio::sync::Mutex::new(false) })
+    pub(crate) fn new(store: Arc<dyn Store>, poll: Duration) -> Arc<Self> {
+        let (state, version) = (Mutex::default(), watch::Sender::new(0));
+        Arc::new(Self { store, poll, state, version, open: tokio::sync::Mutex::new(false) })
     }
 
-    /// A view that begins with everyone. The first one starts the keeper, which ends with the hub.
+    /// A view that starts with a snapshot. The first call starts the maintenance task, which ends
+    /// with the hub.
     pub(crate) async fn view(
         self: &Arc<Self>,
         tasks: &TaskTracker,
@@ -99,27 +100,27 @@ impl LobbyBoard {
     ) -> Result<LobbyView> {
         let mut open = self.open.lock().await;
         if !*open {
-            let heard = self.store.subscribe(&Topic::Lobby).await?;
+            let subscription = self.store.subscribe(&Topic::Lobby).await?;
             self.read().await?;
-            tasks.spawn(Arc::clone(self).keep(heard, stage.clone()));
+            tasks.spawn(Arc::clone(self).maintain(subscription, stage.clone()));
             *open = true;
-        } else if self.moved.receiver_count() == 0 {
+        } else if self.version.receiver_count() == 0 {
             self.read().await?;
         }
-        Ok(LobbyView { seen: None, pending: VecDeque::new(), moved: self.moved.subscribe() })
+        Ok(LobbyView { seen: None, pending: VecDeque::new(), version: self.version.subscribe() })
     }
 
-    /// Somebody came or left, or has another name; false when that was known.
+    /// A person came, left or was renamed; false when this was already known.
     pub(crate) fn apply(&self, user: User, present: bool) -> bool {
         let mut state = lock(&self.state);
         let changed = state.apply(user, present);
         if changed {
-            self.moved.send_replace(state.version);
+            self.version.send_replace(state.version);
         }
         changed
     }
 
-    /// Reads the store and applies the difference: so the people of a dead node fade.
+    /// Reads the store and applies the difference, so that connections of a dead node disappear.
     async fn read(&self) -> Result<()> {
         let now: BTreeMap<AccountId, User> = self
             .store
@@ -141,37 +142,41 @@ impl LobbyBoard {
         for user in now.into_values() {
             state.apply(user, true);
         }
-        self.moved
+        self.version
             .send_if_modified(|version| std::mem::replace(version, state.version) != state.version);
         Ok(())
     }
 
-    async fn keep(self: Arc<Self>, heard: Subscription, mut stage: watch::Receiver<Stage>) {
-        let mut heard = Some(heard);
-        let mut look = Instant::now() + jittered(self.look);
+    async fn maintain(
+        self: Arc<Self>,
+        subscription: Subscription,
+        mut stage: watch::Receiver<Stage>,
+    ) {
+        let mut subscription = Some(subscription);
+        let mut next_poll = Instant::now() + jittered(self.poll);
         loop {
             tokio::select! {
-                () = drain::over(&mut stage) => return,
-                change = hear(&mut heard) => match change {
+                () = drain::aborted(&mut stage) => return,
+                change = recv(&mut subscription) => match change {
                     Ok(payload) => match serde_json::from_str(&payload) {
                         Ok(Notice::LobbyChange { user, present }) => {
                             self.apply(user, present);
                         }
-                        _ => tracing::warn!("a lobby wake-up carried no lobby change"),
+                        _ => tracing::warn!("lobby wake-up without a lobby change"),
                     },
-                    Err(RecvError::Lagged(_)) => look = Instant::now(),
+                    Err(RecvError::Lagged(_)) => next_poll = Instant::now(),
                     Err(RecvError::Closed) => {
-                        heard = None;
-                        look = Instant::now() + jittered(RESUBSCRIBE);
+                        subscription = None;
+                        next_poll = Instant::now() + jittered(RESUBSCRIBE);
                     }
                 },
-                () = sleep_until(look) => {
-                    look = Instant::now() + jittered(self.look);
-                    if heard.is_none() {
-                        heard = self.store.subscribe(&Topic::Lobby).await.ok();
+                () = sleep_until(next_poll) => {
+                    next_poll = Instant::now() + jittered(self.poll);
+                    if subscription.is_none() {
+                        subscription = self.store.subscribe(&Topic::Lobby).await.ok();
                     }
-                    if self.moved.receiver_count() > 0 && let Err(error) = self.read().await {
-                        tracing::debug!(%error, "the lobby could not be read; it is read again soon");
+                    if self.version.receiver_count() > 0 && let Err(error) = self.read().await {
+                        tracing::debug!(%error, "cannot read the lobby, retrying");
                     }
                 }
             }
@@ -179,37 +184,37 @@ impl LobbyBoard {
     }
 }
 
-async fn hear(
-    heard: &mut Option<Subscription>,
+async fn recv(
+    subscription: &mut Option<Subscription>,
 ) -> std::result::Result<backend_store::broker::Payload, RecvError> {
-    match heard {
-        Some(heard) => heard.recv().await,
+    match subscription {
+        Some(subscription) => subscription.recv().await,
         None => std::future::pending().await,
     }
 }
 
-/// One session's view of the lobby.
+/// One connection's view of the lobby.
 pub(crate) struct LobbyView {
     seen: Option<u64>,
     pending: VecDeque<Notice>,
-    moved: watch::Receiver<u64>,
+    version: watch::Receiver<u64>,
 }
 
 impl LobbyView {
-    /// Waits until there is something to tell.
-    pub(crate) async fn moved(&mut self) {
-        if self.moved.changed().await.is_err() {
+    /// Waits for changes.
+    pub(crate) async fn changed(&mut self) {
+        if self.version.changed().await.is_err() {
             std::future::pending().await
         }
     }
 
-    /// The next thing to tell, if any.
+    /// The next notice, if any.
     pub(crate) fn next(&mut self, board: &LobbyBoard) -> Option<Notice> {
         if self.pending.is_empty() {
-            self.moved.borrow_and_update();
+            self.version.borrow_and_update();
             let state = lock(&board.state);
             if self.seen != Some(state.version) {
-                self.pending = state.news(self.seen);
+                self.pending = state.notices_since(self.seen);
                 self.seen = Some(state.version);
             }
         }
@@ -230,30 +235,33 @@ mod tests {
     }
 
     #[test]
-    fn news_are_the_changes_missed_or_everyone() {
+    fn a_reader_gets_the_missed_changes_or_a_snapshot() {
         let mut state = State::default();
         assert!(state.apply(user("bob"), true) && state.apply(user("Ada"), true));
         assert!(!state.apply(user("bob"), true), "nothing new");
         let everyone = Notice::Lobby { users: vec![user("Ada"), user("bob")] };
-        assert_eq!(state.news(None), std::slice::from_ref(&everyone));
-        assert_eq!(state.news(Some(1)), [Notice::LobbyChange { user: user("Ada"), present: true }]);
-        assert_eq!(state.news(Some(2)), []);
+        assert_eq!(state.notices_since(None), std::slice::from_ref(&everyone));
+        assert_eq!(
+            state.notices_since(Some(1)),
+            [Notice::LobbyChange { user: user("Ada"), present: true }]
+        );
+        assert_eq!(state.notices_since(Some(2)), []);
         for _ in 0..LOG {
             state.apply(user("eve"), true);
             state.apply(user("eve"), false);
         }
-        assert_eq!(state.news(Some(2)), [everyone], "too far behind");
+        assert_eq!(state.notices_since(Some(2)), [everyone], "too far behind");
     }
 
     #[test]
-    fn a_large_lobby_is_told_in_frames_that_fit() {
+    fn a_large_lobby_is_split_into_frames_that_fit() {
         let mut state = State::default();
         for n in 0..SNAPSHOT + 50 {
             state.apply(user(&format!("{n:a>64}")), true);
         }
-        let news = state.news(None);
-        assert_eq!(news.len(), 51);
-        for notice in news {
+        let notices = state.notices_since(None);
+        assert_eq!(notices.len(), 51);
+        for notice in notices {
             assert!(
                 serde_json::to_string(&notice).unwrap().len() < backend_protocol::limits::MAX_FRAME
             );

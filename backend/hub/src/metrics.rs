@@ -1,4 +1,4 @@
-//! What operators see of live connections.
+//! Metrics of live connections.
 
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
@@ -17,7 +17,7 @@ pub struct HubMetrics {
 }
 
 impl HubMetrics {
-    /// Registers everything with `registry`; an error when that was done before.
+    /// Registers all metrics with `registry`; an error when they are registered already.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         let metrics = Self {
             connections: IntGauge::new(
@@ -78,14 +78,14 @@ impl HubMetrics {
         Ok(metrics)
     }
 
-    /// Counts a connection until dropped, however it ends.
+    /// Counts a connection until the guard is dropped.
     pub(crate) fn connection(&self) -> Counted {
         self.connections.inc();
         Counted(self.connections.clone())
     }
 }
 
-/// One connection in the gauge.
+/// One connection in the gauge, until dropped.
 pub(crate) struct Counted(IntGauge);
 
 impl Drop for Counted {

@@ -1,5 +1,5 @@
-//! Presence of watched accounts: one subscription per account and hub, one periodic look for all of
-//! them, and for each session the newest state per account until it is told.
+//! Presence of watched accounts: one subscription per account and hub, one poll for all of them,
+//! and for each connection the latest state per account.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
@@ -20,25 +20,25 @@ use crate::drain::{self, Stage};
 use crate::locked::lock;
 use crate::timers::jittered;
 
-/// Accounts asked for in one call of the store.
+/// Accounts in one call of the store.
 const CHUNK: usize = 500;
 
 /// Subscriptions opened at once.
 const AT_ONCE: usize = 16;
 
-/// Everyone whom sessions of this hub watch.
+/// The accounts that connections of this hub watch.
 pub(crate) struct PresenceBoard {
     store: Arc<dyn Store>,
-    look: Duration,
+    poll: Duration,
     state: Mutex<State>,
-    /// To the keeper, once it runs.
-    keeper: tokio::sync::Mutex<Option<mpsc::Sender<Heard>>>,
+    /// To the maintenance task, once it runs.
+    maintenance: tokio::sync::Mutex<Option<mpsc::Sender<Wakes>>>,
 }
 
 #[derive(Default)]
 struct State {
     watched: HashMap<AccountId, Watched>,
-    /// Counts changes heard, so that an older answer of the store does not overwrite them.
+    /// Counts changes, so that an older response of the store does not overwrite newer ones.
     changes: u64,
 }
 
@@ -47,14 +47,14 @@ struct Watched {
     changed: u64,
     views: Vec<Arc<PresenceView>>,
     /// Ends the subscription when dropped.
-    _hearing: oneshot::Sender<()>,
+    _unsubscribe: oneshot::Sender<()>,
 }
 
-/// Wake-ups of one account, with its name.
-type Heard = BoxStream<'static, (AccountId, std::result::Result<Payload, RecvError>)>;
+/// Wake-ups of one account, with its id.
+type Wakes = BoxStream<'static, (AccountId, std::result::Result<Payload, RecvError>)>;
 
 impl State {
-    /// The newest state of an account, heard (`None`) or read when `changes` stood so.
+    /// Applies a state from a wake-up (`None`) or one read when `changes` had this value.
     fn apply(&mut self, account: &AccountId, online: bool, read_at: Option<u64>) {
         let Some(watched) = self.watched.get_mut(account) else { return };
         if read_at.is_some_and(|at| watched.changed > at) || watched.online == Some(online) {
@@ -63,30 +63,30 @@ impl State {
         self.changes += 1;
         (watched.online, watched.changed) = (Some(online), self.changes);
         for view in &watched.views {
-            view.tell(account, online);
+            view.set(account, online);
         }
     }
 }
 
 impl PresenceBoard {
-    pub(crate) fn new(store: Arc<dyn Store>, look: Duration) -> Arc<Self> {
+    pub(crate) fn new(store: Arc<dyn Store>, poll: Duration) -> Arc<Self> {
         Arc::new(Self {
             store,
-            look,
+            poll,
             state: Mutex::default(),
-            keeper: tokio::sync::Mutex::default(),
+            maintenance: tokio::sync::Mutex::default(),
         })
     }
 
-    /// Tells where these accounts are, now and from now on. The first call starts the keeper, which
-    /// ends with the hub.
+    /// Watches these accounts: their presence now and every change. The first call starts the
+    /// maintenance task, which ends with the hub.
     pub(crate) async fn watch(
         self: &Arc<Self>,
         accounts: Vec<AccountId>,
         tasks: &TaskTracker,
         stage: &watch::Receiver<Stage>,
     ) -> Result<Watching> {
-        // From here on, giving up (an error, a dropped future) takes everything back.
+        // From here on, dropping `watching` (an error, a cancelled future) undoes everything.
         let watching = Watching { board: Arc::clone(self), accounts, view: Arc::default() };
         let Watching { accounts, view, .. } = &watching;
         let new: Vec<AccountId> = {
@@ -101,7 +101,7 @@ impl PresenceBoard {
             let state = lock(&self.state);
             for account in accounts {
                 let online = state.watched.get(account).and_then(|watched| watched.online);
-                view.tell(account, online.unwrap_or(false));
+                view.set(account, online.unwrap_or(false));
             }
         }
         Ok(watching)
@@ -133,14 +133,14 @@ impl PresenceBoard {
             .buffer_unordered(AT_ONCE)
             .try_collect()
             .await?;
-        let mut keeper = self.keeper.lock().await;
-        let keeper = keeper.get_or_insert_with(|| {
+        let mut maintenance = self.maintenance.lock().await;
+        let maintenance = maintenance.get_or_insert_with(|| {
             let (sender, receiver) = mpsc::channel(AT_ONCE);
-            tasks.spawn(Arc::clone(self).keep(receiver, stage.clone()));
+            tasks.spawn(Arc::clone(self).maintain(receiver, stage.clone()));
             sender
         });
         for (account, subscription) in subscriptions {
-            let (hearing, dropped) = oneshot::channel();
+            let (unsubscribe, dropped) = oneshot::channel();
             {
                 let mut state = lock(&self.state);
                 if state.join(&account, view) {
@@ -150,18 +150,18 @@ impl PresenceBoard {
                     online: None,
                     changed: 0,
                     views: vec![Arc::clone(view)],
-                    _hearing: hearing,
+                    _unsubscribe: unsubscribe,
                 };
                 state.watched.insert(account.clone(), watched);
             }
-            if keeper.send(hear(account, subscription, dropped)).await.is_err() {
-                tracing::debug!("presence is no longer followed: the hub is closing");
+            if maintenance.send(wakes_of(account, subscription, dropped)).await.is_err() {
+                tracing::debug!("presence is no longer watched: the hub is closing");
             }
         }
         Ok(())
     }
 
-    /// Reads the store and applies the difference: so the people of a dead node fade.
+    /// Reads the store and applies the difference, so that connections of a dead node disappear.
     async fn read(&self, accounts: &[AccountId]) -> Result<()> {
         for chunk in accounts.chunks(CHUNK) {
             let before = lock(&self.state).changes;
@@ -174,31 +174,31 @@ impl PresenceBoard {
         Ok(())
     }
 
-    async fn keep(
+    async fn maintain(
         self: Arc<Self>,
-        mut added: mpsc::Receiver<Heard>,
+        mut added: mpsc::Receiver<Wakes>,
         mut stage: watch::Receiver<Stage>,
     ) {
-        let mut heard: SelectAll<Heard> = SelectAll::new();
-        let mut look = Instant::now() + jittered(self.look);
+        let mut wakes: SelectAll<Wakes> = SelectAll::new();
+        let mut next_poll = Instant::now() + jittered(self.poll);
         loop {
             tokio::select! {
-                () = drain::over(&mut stage) => return,
-                Some(stream) = added.recv() => heard.push(stream),
-                Some((account, wake)) = heard.next() => match wake {
+                () = drain::aborted(&mut stage) => return,
+                Some(stream) = added.recv() => wakes.push(stream),
+                Some((account, wake)) = wakes.next() => match wake {
                     Ok(payload) => match serde_json::from_str(&payload) {
                         Ok(Notice::Presence { online, .. }) => lock(&self.state).apply(&account, online, None),
-                        _ => tracing::warn!("a presence wake-up carried no presence"),
+                        _ => tracing::warn!("presence wake-up without a presence"),
                     },
-                    Err(RecvError::Lagged(_)) => look = Instant::now(),
-                    // Without wake-ups the periodic look still tells.
+                    Err(RecvError::Lagged(_)) => next_poll = Instant::now(),
+                    // The poll still finds changes.
                     Err(RecvError::Closed) => {}
                 },
-                () = sleep_until(look) => {
-                    look = Instant::now() + jittered(self.look);
+                () = sleep_until(next_poll) => {
+                    next_poll = Instant::now() + jittered(self.poll);
                     let accounts: Vec<AccountId> = lock(&self.state).watched.keys().cloned().collect();
                     if let Err(error) = self.read(&accounts).await {
-                        tracing::debug!(%error, "presence could not be read; it is read again soon");
+                        tracing::debug!(%error, "cannot read presence, retrying");
                     }
                 }
             }
@@ -207,7 +207,7 @@ impl PresenceBoard {
 }
 
 impl State {
-    /// Adds the view to an account that is watched already.
+    /// Adds the view to an account that is already watched; false when it is not.
     fn join(&mut self, account: &AccountId, view: &Arc<PresenceView>) -> bool {
         let Some(watched) = self.watched.get_mut(account) else { return false };
         if !watched.views.iter().any(|other| Arc::ptr_eq(other, view)) {
@@ -217,9 +217,13 @@ impl State {
     }
 }
 
-fn hear(account: AccountId, subscription: Subscription, dropped: oneshot::Receiver<()>) -> Heard {
-    let wakes = stream::unfold(Some((account, subscription)), async |heard| {
-        let (account, mut subscription) = heard?;
+fn wakes_of(
+    account: AccountId,
+    subscription: Subscription,
+    dropped: oneshot::Receiver<()>,
+) -> Wakes {
+    let wakes = stream::unfold(Some((account, subscription)), async |wakes| {
+        let (account, mut subscription) = wakes?;
         let wake = subscription.recv().await;
         let more =
             (!matches!(wake, Err(RecvError::Closed))).then(|| (account.clone(), subscription));
@@ -228,14 +232,14 @@ fn hear(account: AccountId, subscription: Subscription, dropped: oneshot::Receiv
     wakes.take_until(dropped).boxed()
 }
 
-/// The people one session watches, until dropped.
+/// The accounts one connection watches, until dropped.
 pub(crate) struct Watching {
     board: Arc<PresenceBoard>,
     accounts: Vec<AccountId>,
     view: Arc<PresenceView>,
 }
 
-/// What is still to be told: the newest state per account.
+/// Pending notices: the latest state per account.
 #[derive(Default)]
 struct PresenceView {
     pending: Mutex<BTreeMap<AccountId, bool>>,
@@ -243,12 +247,12 @@ struct PresenceView {
 }
 
 impl Watching {
-    /// Waits until there is something to tell.
-    pub(crate) async fn moved(&self) {
+    /// Waits for changes.
+    pub(crate) async fn changed(&self) {
         self.view.wake.notified().await;
     }
 
-    /// The next thing to tell, if any.
+    /// The next notice, if any.
     pub(crate) fn next(&self) -> Option<Notice> {
         lock(&self.view.pending)
             .pop_first()
@@ -263,7 +267,7 @@ impl Drop for Watching {
 }
 
 impl PresenceView {
-    fn tell(&self, account: &AccountId, online: bool) {
+    fn set(&self, account: &AccountId, online: bool) {
         lock(&self.pending).insert(account.clone(), online);
         self.wake.notify_one();
     }

@@ -1,22 +1,22 @@
-//! How much one account may ask: a token bucket shared by all its connections in this hub.
+//! Rate limit per account: a token bucket shared by all its connections in this hub.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// What to do with one more frame.
+/// Decision about one frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// Serve it.
+    /// Handle it.
     Pass,
-    /// Refuse it; a retry makes sense after this time.
+    /// Reject it; a retry makes sense after this time.
     Refuse(Duration),
-    /// End the connection.
+    /// Close the connection.
     Abuse,
 }
 
-/// Tokens flow in at a steady rate up to a burst. A refused frame costs one too, so whoever does
-/// not slow down ends deep in debt.
+/// Tokens flow in at a steady rate up to a burst. A rejected frame costs a token too, so a client
+/// that does not slow down goes into debt.
 #[derive(Debug)]
 pub(crate) struct Bucket {
     tokens: f64,
@@ -35,8 +35,8 @@ impl Bucket {
 
     /// Takes one token.
     pub(crate) fn take(&mut self, now: Instant) -> Verdict {
-        self.flow(now);
-        self.tokens -= 1.0;
+        self.tokens = self.level(now) - 1.0;
+        self.at = now;
         if self.tokens >= 0.0 {
             Verdict::Pass
         } else if self.tokens <= -self.abuse {
@@ -47,16 +47,15 @@ impl Bucket {
         }
     }
 
-    /// True when nothing is remembered that a new bucket would not know.
-    pub(crate) fn is_full(&mut self, now: Instant) -> bool {
-        self.flow(now);
-        self.tokens >= self.burst
+    /// True when the bucket is in the state of a new one.
+    pub(crate) fn is_full(&self, now: Instant) -> bool {
+        self.level(now) >= self.burst
     }
 
-    fn flow(&mut self, now: Instant) {
+    /// The tokens at `now`.
+    fn level(&self, now: Instant) -> f64 {
         let passed = now.saturating_duration_since(self.at).as_secs_f64();
-        self.tokens = (self.tokens + passed * self.per_second).min(self.burst);
-        self.at = now;
+        (self.tokens + passed * self.per_second).min(self.burst)
     }
 }
 
@@ -76,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_does_not_slow_down_is_abusive_and_recovers_with_time() {
+    fn a_client_that_does_not_slow_down_is_abusive_and_recovers_with_time() {
         let start = Instant::now();
         let mut bucket = Bucket::new(1, 1, 5, start);
         assert_eq!(bucket.take(start), Verdict::Pass);

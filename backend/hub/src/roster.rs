@@ -1,4 +1,4 @@
-//! Who is connected to this hub: connections counted, rated and woken per account.
+//! The accounts connected to this hub: their connections, rate limits and wake-ups.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -14,7 +14,7 @@ use crate::locked::lock;
 use crate::rate::{Bucket, Verdict};
 use crate::settings::HubSettings;
 
-/// How often accounts without connections are forgotten.
+/// Interval between removals of accounts without connections.
 const SWEEP: Duration = Duration::from_secs(60);
 
 /// All accounts of this hub.
@@ -31,8 +31,8 @@ struct Inner {
 
 struct Entry {
     state: Mutex<Rated>,
-    /// The account's one subscription; connections listen to copies of it.
-    lines: tokio::sync::Mutex<Option<Lines>>,
+    /// The account's one subscription; each connection gets a copy.
+    subscriptions: tokio::sync::Mutex<Option<Subscriptions>>,
 }
 
 struct Rated {
@@ -41,15 +41,15 @@ struct Rated {
 }
 
 impl Roster {
-    /// A place for one more connection, or nothing when the account has too many.
-    pub(crate) fn admit(&self, account: &AccountId, settings: &HubSettings) -> Option<Seat> {
+    /// A slot for one more connection, or nothing when the account has too many.
+    pub(crate) fn admit(&self, account: &AccountId, settings: &HubSettings) -> Option<Slot> {
         let now = Instant::now();
         let mut inner = lock(&self.inner);
         if inner.swept.is_none_or(|at| now - at > SWEEP) {
             inner.swept = Some(now);
-            // A bucket in debt is remembered: leaving and coming back does not clear it.
+            // A bucket in debt is kept: reconnecting does not clear it.
             inner.accounts.retain(|_, entry| {
-                let mut rated = lock(&entry.state);
+                let rated = lock(&entry.state);
                 rated.connections > 0 || !rated.bucket.is_full(now)
             });
         }
@@ -62,7 +62,7 @@ impl Roster {
             );
             Arc::new(Entry {
                 state: Mutex::new(Rated { connections: 0, bucket }),
-                lines: Default::default(),
+                subscriptions: Default::default(),
             })
         });
         let mut rated = lock(&entry.state);
@@ -71,17 +71,17 @@ impl Roster {
         }
         rated.connections += 1;
         drop(rated);
-        Some(Seat { account: account.clone(), entry: Arc::clone(entry) })
+        Some(Slot { account: account.clone(), entry: Arc::clone(entry) })
     }
 }
 
-/// One connection's place on the roster; given back when dropped.
-pub(crate) struct Seat {
+/// One connection's slot; released when dropped.
+pub(crate) struct Slot {
     account: AccountId,
     entry: Arc<Entry>,
 }
 
-impl Seat {
+impl Slot {
     pub(crate) fn account(&self) -> &AccountId {
         &self.account
     }
@@ -91,85 +91,87 @@ impl Seat {
         lock(&self.entry.state).bucket.take(Instant::now())
     }
 
-    /// Listens to what concerns the account. Wake-ups after this returns are heard.
-    pub(crate) async fn listen(&self, store: &dyn Store) -> Result<Lines> {
-        let mut shared = self.entry.lines.lock().await;
-        if let Some(lines) = shared.as_ref().filter(|lines| !lines.is_closed()) {
-            return Ok(lines.again());
+    /// Subscribes to the account's topics. Wake-ups after this returns arrive.
+    pub(crate) async fn subscribe(&self, store: &dyn Store) -> Result<Subscriptions> {
+        let mut shared = self.entry.subscriptions.lock().await;
+        if let Some(subscriptions) = &*shared
+            && !subscriptions.is_closed()
+        {
+            return Ok(subscriptions.resubscribe());
         }
         let topics =
             [Topic::Inbox, Topic::Notice, Topic::Revoked].map(|topic| topic(self.account.clone()));
         let [inbox, notice, revoked] = topics.each_ref().map(|topic| store.subscribe(topic));
         let (inbox, notice, revoked) = futures::try_join!(inbox, notice, revoked)?;
-        let lines = Lines { inbox, notice, revoked };
-        let mine = lines.again();
-        *shared = Some(lines);
+        let subscriptions = Subscriptions { inbox, notice, revoked };
+        let mine = subscriptions.resubscribe();
+        *shared = Some(subscriptions);
         Ok(mine)
     }
 }
 
-impl Drop for Seat {
+impl Drop for Slot {
     fn drop(&mut self) {
         let mut rated = lock(&self.entry.state);
         rated.connections -= 1;
         if rated.connections == 0
-            && let Ok(mut lines) = self.entry.lines.try_lock()
+            && let Ok(mut subscriptions) = self.entry.subscriptions.try_lock()
         {
-            // Nobody listens: the broker may unsubscribe. (Whoever holds the lock is about to
-            // listen.)
-            *lines = None;
+            // No connection is left: the broker may unsubscribe. (If the lock is held, another
+            // connection is about to subscribe.)
+            *subscriptions = None;
         }
     }
 }
 
-/// What wakes the connections of one account.
-pub(crate) struct Lines {
+/// Subscriptions of one account.
+pub(crate) struct Subscriptions {
     inbox: Subscription,
     notice: Subscription,
     revoked: Subscription,
 }
 
-/// What was heard.
-pub(crate) enum Heard {
-    /// Look into the inbox.
+/// A wake-up.
+pub(crate) enum Wake {
+    /// The inbox has new events.
     Inbox,
     /// An ephemeral notice, as JSON.
     Notice(Payload),
     /// The credential was revoked.
     Revoked,
-    /// The broker gave up: listen again.
-    Silence,
+    /// The broker closed a subscription: subscribe again.
+    Closed,
 }
 
-impl Lines {
-    /// The next thing heard. Wake-ups lost by lagging count as one.
-    pub(crate) async fn next(&mut self) -> Heard {
+impl Subscriptions {
+    /// The next wake-up. Wake-ups lost by lagging count as one.
+    pub(crate) async fn next(&mut self) -> Wake {
         loop {
             return tokio::select! {
                 biased;
-                heard = self.revoked.recv() => match heard {
-                    Ok(_) | Err(RecvError::Lagged(_)) => Heard::Revoked,
-                    Err(RecvError::Closed) => Heard::Silence,
+                wake = self.revoked.recv() => match wake {
+                    Ok(_) | Err(RecvError::Lagged(_)) => Wake::Revoked,
+                    Err(RecvError::Closed) => Wake::Closed,
                 },
-                heard = self.inbox.recv() => match heard {
-                    Ok(_) | Err(RecvError::Lagged(_)) => Heard::Inbox,
-                    Err(RecvError::Closed) => Heard::Silence,
+                wake = self.inbox.recv() => match wake {
+                    Ok(_) | Err(RecvError::Lagged(_)) => Wake::Inbox,
+                    Err(RecvError::Closed) => Wake::Closed,
                 },
-                heard = self.notice.recv() => match heard {
-                    Ok(payload) => Heard::Notice(payload),
+                wake = self.notice.recv() => match wake {
+                    Ok(payload) => Wake::Notice(payload),
                     Err(RecvError::Lagged(_)) => continue,
-                    Err(RecvError::Closed) => Heard::Silence,
+                    Err(RecvError::Closed) => Wake::Closed,
                 },
             };
         }
     }
 
-    /// The inbox is about to be read: wake-ups until now are answered by that.
-    pub(crate) fn forget_wakes(&mut self) {
+    /// Discards wake-ups until now: the caller is about to read the inbox.
+    pub(crate) fn discard_wakes(&mut self) {
         self.inbox = self.inbox.resubscribe();
     }
 
-    fn again(&self) -> Self {
+    fn resubscribe(&self) -> Self {
         Self {
             inbox: self.inbox.resubscribe(),
             notice: self.notice.resubscribe(),

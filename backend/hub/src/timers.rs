@@ -1,23 +1,23 @@
-//! Everything a session waits for by the clock, behind one sleeping timer.
+//! All timers of a connection, behind one sleep.
 
 use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// The deadlines of one session; the earliest wakes it.
+/// The deadlines of one connection; the earliest wakes it.
 pub(crate) struct Timers {
-    /// `hello` must have come.
+    /// Deadline for `hello`.
     pub(crate) hello: Option<Instant>,
     /// The next ping is due.
     pub(crate) ping: Instant,
-    /// The pong must have come.
+    /// Deadline for the pong.
     pub(crate) pong: Option<Instant>,
-    /// Look into the inbox.
-    pub(crate) look: Option<Instant>,
+    /// Poll the inbox.
+    pub(crate) poll: Option<Instant>,
     /// Renew presence.
     pub(crate) refresh: Option<Instant>,
-    /// Look whether the credential is still good.
+    /// Check the credential.
     pub(crate) credential: Option<Instant>,
     /// Leave, because the hub drains.
     pub(crate) leave: Option<Instant>,
@@ -25,7 +25,7 @@ pub(crate) struct Timers {
 }
 
 impl Timers {
-    /// A new connection: it has to say hello.
+    /// The timers of a new connection, which has to send hello.
     pub(crate) fn new(hello: Duration, ping: Duration) -> Self {
         let now = Instant::now();
         let (hello, ping) = (now + hello, now + ping);
@@ -33,7 +33,7 @@ impl Timers {
             hello: Some(hello),
             ping,
             pong: None,
-            look: None,
+            poll: None,
             refresh: None,
             credential: None,
             leave: None,
@@ -43,7 +43,7 @@ impl Timers {
 
     /// Waits for the earliest of these and `others`.
     pub(crate) async fn wait(&mut self, others: [Option<Instant>; 2]) {
-        let mine = [self.hello, self.pong, self.look, self.refresh, self.credential, self.leave];
+        let mine = [self.hello, self.pong, self.poll, self.refresh, self.credential, self.leave];
         let earliest = mine
             .into_iter()
             .chain(others)
@@ -57,13 +57,13 @@ impl Timers {
     }
 }
 
-/// True when `deadline` is set and has come.
+/// True when `deadline` is set and has passed.
 pub(crate) fn due(deadline: Option<Instant>, now: Instant) -> bool {
     deadline.is_some_and(|at| at <= now)
 }
 
-/// Between two thirds of `interval` and all of it, so that connections made together do not act
-/// together.
+/// A random duration between two thirds of `interval` and all of it, so that connections opened
+/// together do not act together.
 pub(crate) fn jittered(interval: Duration) -> Duration {
     interval.mul_f64(rand::random_range(0.667..=1.0))
 }

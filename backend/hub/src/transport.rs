@@ -1,4 +1,4 @@
-//! What a session needs of a connection: frames in, frames out.
+//! The transport of a connection: frames in, frames out.
 
 use std::borrow::Cow;
 
@@ -10,11 +10,11 @@ use futures::{Sink, Stream};
 pub enum Incoming {
     /// A text frame; parsed as JSON, which also checks that it is UTF-8.
     Text(Bytes),
-    /// A binary frame, which the protocol does not have.
+    /// A binary frame; the protocol has none.
     Binary,
     /// A ping; the transport answers it.
     Ping,
-    /// The answer to a ping of ours.
+    /// The answer to our ping.
     Pong,
     /// The peer closes. The stream ends next.
     Close,
@@ -25,19 +25,19 @@ pub enum Incoming {
 pub enum Outgoing {
     /// JSON.
     Text(String),
-    /// To be answered by a pong.
+    /// Answered by a pong.
     Ping,
-    /// The end; nothing follows.
+    /// Close frame; nothing follows.
     Close {
         /// As `backend_protocol::live::close`.
         code: u16,
-        /// For a person, at most 123 bytes (RFC 6455 section 5.5).
+        /// Human-readable, at most 123 bytes (RFC 6455 section 5.5).
         reason: Cow<'static, str>,
     },
 }
 
 impl Outgoing {
-    /// What it weighs in the queue.
+    /// Bytes counted against the queue limit.
     pub(crate) fn weight(&self) -> usize {
         match self {
             Self::Text(text) => text.len(),
@@ -46,11 +46,10 @@ impl Outgoing {
     }
 }
 
-/// Why a transport gave no frame.
+/// Why a transport failed.
 #[derive(Debug, thiserror::Error)]
 pub enum TransportError {
-    /// The peer broke the rules: a frame too large, or text that is not UTF-8. The peer has to mend
-    /// it.
+    /// The peer violated the protocol: a frame too large, or text that is not UTF-8.
     #[error("the peer sent a malformed frame: {0}")]
     Malformed(String),
     /// The connection is gone.

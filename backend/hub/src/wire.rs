@@ -1,4 +1,4 @@
-//! The queue towards one peer, bounded in bytes, and the polling of both directions from one task.
+//! The send queue of one peer, bounded in bytes, and the polling of both directions from one task.
 
 use std::collections::VecDeque;
 use std::task::{Context, Poll};
@@ -9,29 +9,29 @@ use tokio::time::Instant;
 
 use crate::transport::{Incoming, Outgoing, Transport, TransportError};
 
-/// A transport and what waits to be written to it.
+/// A transport and its send queue.
 pub(crate) struct Wire<T> {
     transport: T,
     queue: VecDeque<Outgoing>,
     bytes: usize,
     limit: usize,
-    /// Something was handed to the transport and is not flushed yet.
+    /// Data was handed to the transport and is not flushed.
     unflushed: bool,
-    /// Since when the peer has taken nothing, while something waits.
+    /// Since when the peer has accepted no data while some is pending.
     stalled: Option<Instant>,
-    /// When the latest ping left the queue, until somebody asks.
+    /// When the latest ping left the queue, until `take_ping`.
     pinged: Option<Instant>,
 }
 
-/// What happened on the wire.
+/// An event of the transport.
 pub(crate) enum Step {
-    /// A frame came.
+    /// A frame arrived.
     Received(Incoming),
-    /// The peer's side ended.
+    /// The peer closed its side.
     Ended,
     /// The transport failed.
     Failed(TransportError),
-    /// Frames left the queue, or the peer began to stall: deadlines have to be computed again.
+    /// Frames left the queue, or the peer stalled: recompute deadlines.
     Moved,
 }
 
@@ -41,41 +41,40 @@ impl<T: Transport> Wire<T> {
         Self { transport, queue, bytes: 0, limit, unflushed: false, stalled: None, pinged: None }
     }
 
-    /// Queues a frame. Callers that produce by themselves look for room first; answers may go a
-    /// little beyond it.
+    /// Queues a frame. Producers check for room first; responses may exceed the limit slightly.
     pub(crate) fn push(&mut self, frame: Outgoing) {
         self.bytes += frame.weight();
         self.queue.push_back(frame);
     }
 
-    /// True while more may be produced for this peer.
+    /// True while producers may queue more.
     pub(crate) fn has_room(&self) -> bool {
         self.bytes < self.limit
     }
 
-    /// True while what may be dropped or merged has a place: a quarter of the queue, so that it
-    /// never displaces events.
+    /// True while notices may be queued: they get a quarter of the queue, so that they never
+    /// displace events.
     pub(crate) fn has_room_for_notices(&self) -> bool {
         self.bytes < self.limit / 4
     }
 
-    /// When the peer must have taken something at the latest.
+    /// When the peer must have accepted data.
     pub(crate) fn deadline(&self, patience: Duration) -> Option<Instant> {
         self.stalled.map(|since| since + patience)
     }
 
-    /// When the latest ping was written, once.
+    /// When the latest ping was written; returned once.
     pub(crate) fn take_ping(&mut self) -> Option<Instant> {
         self.pinged.take()
     }
 
-    /// Forgets what waits: it would come too late.
+    /// Drops all queued frames.
     pub(crate) fn clear(&mut self) {
         self.queue.clear();
         self.bytes = 0;
     }
 
-    /// Writes what the peer takes; reads one frame when `reading`.
+    /// Writes what the peer accepts; reads one frame when `reading`.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, reading: bool) -> Poll<Step> {
         match self.poll_write(cx) {
             Ok(true) => return Poll::Ready(Step::Moved),
@@ -93,7 +92,7 @@ impl<T: Transport> Wire<T> {
         }
     }
 
-    /// True when anything changed that deadlines or producers depend on.
+    /// True when deadlines or producers have to be updated.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Result<bool, TransportError> {
         let mut moved = false;
         while !self.queue.is_empty() {

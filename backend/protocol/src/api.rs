@@ -1,4 +1,4 @@
-//! Requests and answers of `/api`.
+//! Requests and responses of `/api`.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,46 +18,46 @@ macro_rules! wire {
 }
 
 wire! {
-    /// `POST /api/chat`: ask the assistant.
+    /// `POST /api/chat`: a message to the assistant.
     #[serde(deny_unknown_fields)]
     pub struct ChatRequest {
-        /// The session to go on with; a new one is made when it is absent or unknown.
+        /// The chat session to continue; a new one is created when it is absent or unknown.
         #[serde(default)] #[cfg_attr(test, ts(optional))]
         pub session_id: Option<SessionId>,
-        /// What is asked.
+        /// The message.
         pub message: String,
-        /// A model of `GET /api/models`; the session's or the default one when absent.
+        /// A model of `GET /api/models`; when absent, the session's or the default one.
         #[serde(default)] #[cfg_attr(test, ts(optional))]
         pub model: Option<String>,
     }
 
-    /// The finished answer: the JSON answer of `POST /api/chat`, and the data of `run.completed`.
+    /// The finished answer: the JSON response of `POST /api/chat`, and the data of `run.completed`.
     pub struct ChatAnswer {
-        /// The session it belongs to.
+        /// The chat session.
         pub session_id: SessionId,
-        /// The run that made it.
+        /// The run that wrote it.
         pub run_id: RunId,
         /// The assistant's message.
         pub message: Message,
-        /// What it cost.
+        /// Tokens used.
         pub usage: Usage,
     }
 
-    /// Tokens, as the provider counts them.
+    /// Token counts as reported by the provider.
     #[derive(Copy, Default, Eq)]
     pub struct Usage {
-        /// Read by the model.
+        /// Tokens read by the model.
         pub prompt_tokens: u64,
-        /// Written by the model.
+        /// Tokens written by the model.
         pub completion_tokens: u64,
     }
 
-    /// One message of an assistant session.
+    /// One message of a chat session.
     #[derive(Eq)]
     pub struct Message {
-        /// Its name.
+        /// The message's id.
         pub id: MessageId,
-        /// Who wrote it.
+        /// The author.
         pub role: Role,
         /// Markdown, as written.
         pub content: String,
@@ -65,7 +65,7 @@ wire! {
         pub created_at: String,
     }
 
-    /// Who wrote a message.
+    /// The author of a message.
     #[derive(Copy, Eq)]
     #[serde(rename_all = "snake_case")]
     pub enum Role {
@@ -77,34 +77,34 @@ wire! {
 
     /// `GET /api/sessions`, newest first.
     pub struct SessionList {
-        /// The account's own sessions.
+        /// The account's chat sessions.
         pub sessions: Vec<Session>,
     }
 
-    /// One session: `GET /api/sessions/{id}/info`, and an element of the list.
+    /// A chat session: `GET /api/sessions/{id}/info`, and an element of the list.
     #[derive(Eq)]
     pub struct Session {
-        /// Its name.
+        /// The session's id.
         pub id: SessionId,
-        /// What it is about.
+        /// The title.
         pub title: String,
-        /// The model last used.
+        /// The model used last.
         pub model: String,
-        /// What the model is told first.
+        /// The system prompt.
         #[serde(default, skip_serializing_if = "Option::is_none")] #[cfg_attr(test, ts(optional))]
         pub system_prompt: Option<String>,
-        /// Messages kept at present.
+        /// Number of messages kept.
         pub message_count: u32,
         /// RFC 3339, UTC.
         pub created_at: String,
         /// RFC 3339, UTC.
         pub updated_at: String,
-        /// The run that is writing an answer right now.
+        /// The active run, while the assistant is answering.
         #[serde(default, skip_serializing_if = "Option::is_none")] #[cfg_attr(test, ts(optional))]
         pub active_run: Option<RunId>,
     }
 
-    /// `PATCH /api/sessions/{id}`: absent fields stay.
+    /// `PATCH /api/sessions/{id}`: absent fields stay unchanged.
     #[derive(Default)]
     #[serde(deny_unknown_fields)]
     pub struct SessionPatch {
@@ -114,7 +114,7 @@ wire! {
         /// A new system prompt; an empty one removes it.
         #[serde(default)] #[cfg_attr(test, ts(optional))]
         pub system_prompt: Option<String>,
-        /// The model from now on.
+        /// The model to use from now on.
         #[serde(default)] #[cfg_attr(test, ts(optional))]
         pub model: Option<String>,
     }
@@ -127,45 +127,45 @@ wire! {
 
     /// `GET /api/models`.
     pub struct ModelList {
-        /// What the picker offers; the first one is the default.
+        /// The models to choose from; the first one is the default.
         pub models: Vec<Model>,
     }
 
-    /// One model of the picker.
+    /// One model.
     #[derive(Eq)]
     pub struct Model {
-        /// As the provider names it.
+        /// The provider's name for it.
         pub id: String,
-        /// True for the built-in demo model, which only plays the part.
+        /// True for the built-in demo model.
         pub demo: bool,
     }
 
-    /// `GET /api/me`, and the answer of `POST /api/me`.
+    /// `GET /api/me`, and the response of `POST /api/me`.
     #[derive(Eq)]
     pub struct Me {
         /// The account of this browser.
         pub account_id: AccountId,
-        /// Its username, once claimed.
+        /// The username, if claimed.
         #[serde(default, skip_serializing_if = "Option::is_none")] #[cfg_attr(test, ts(optional))]
         pub username: Option<String>,
     }
 
-    /// `POST /api/me`: open an account where there is none, and claim a username when one is given.
+    /// `POST /api/me`: creates an account if there is none, and claims a username if one is given.
     #[derive(Default)]
     #[serde(deny_unknown_fields)]
     pub struct ClaimUsername {
-        /// Letters of any script, normalised by PRECIS (RFC 8265); absent, the account's name stays
-        /// as it is.
+        /// Letters of any script, normalised by PRECIS (RFC 8265); when absent, the username stays
+        /// unchanged.
         #[serde(default, skip_serializing_if = "Option::is_none")] #[cfg_attr(test, ts(optional))]
         pub username: Option<String>,
     }
 
-    /// `GET /api/users/{username}`: who has this name.
+    /// `GET /api/users/{username}`: the account with this username.
     #[derive(Eq)]
     pub struct User {
-        /// The account behind the name.
+        /// The account.
         pub account_id: AccountId,
-        /// The name as its owner writes it.
+        /// The username as its owner writes it.
         pub username: String,
     }
 
@@ -183,7 +183,7 @@ wire! {
     /// One device of an account.
     #[derive(Eq)]
     pub struct Device {
-        /// Its name.
+        /// The device's id.
         pub device: DeviceId,
         /// Its public keys.
         #[serde(flatten)]
@@ -194,9 +194,9 @@ wire! {
 
     /// `GET /api/accounts/{account}/devices`.
     pub struct DeviceList {
-        /// Whose devices these are.
+        /// The owner of the devices.
         pub account_id: AccountId,
-        /// The username, once claimed.
+        /// The username, if claimed.
         #[serde(default, skip_serializing_if = "Option::is_none")] #[cfg_attr(test, ts(optional))]
         pub username: Option<String>,
         /// Oldest first.
@@ -212,19 +212,19 @@ wire! {
     /// One conversation between two people.
     #[derive(Eq)]
     pub struct Conversation {
-        /// Its name.
+        /// The conversation's id.
         pub id: ConversationId,
         /// The other person.
         pub peer: User,
         /// The number of the last message.
         pub last_seq: u64,
-        /// RFC 3339, UTC: when the last message came.
+        /// RFC 3339, UTC: time of the last message.
         pub updated_at: String,
-        /// Up to where this account has read.
+        /// The last message this account has read.
         pub read_upto: u64,
-        /// Up to where the other person's devices have received.
+        /// The last message the other person's devices have received.
         pub peer_received_upto: u64,
-        /// Up to where the other person has read.
+        /// The last message the other person has read.
         pub peer_read_upto: u64,
     }
 
@@ -232,26 +232,26 @@ wire! {
     pub struct ConversationPage {
         /// At most `limit` messages before `before`.
         pub messages: Vec<PrivateMessage>,
-        /// True when older ones are kept.
+        /// True when older messages are kept.
         pub more: bool,
     }
 
-    /// One relayed private message.
+    /// A private message as relayed by the server.
     #[derive(Eq)]
     pub struct PrivateMessage {
-        /// Where it belongs.
+        /// The conversation.
         pub conversation: ConversationId,
         /// Its number in the conversation, from 1, without gaps.
         pub seq: u64,
-        /// The sender's own name for it.
+        /// The sender's id for it.
         pub cid: ClientMessageId,
-        /// Who sent it, as the server knows the connection.
+        /// The sender, as authenticated by the server.
         pub sender: AccountId,
-        /// From which device.
+        /// The sending device.
         pub device: DeviceId,
-        /// RFC 3339, UTC: when the server wrote it.
+        /// RFC 3339, UTC: time of writing on the server.
         pub at: String,
-        /// What only the two people can read.
+        /// Encrypted for the devices of both people.
         pub envelope: Envelope,
     }
 }

@@ -1,4 +1,5 @@
-//! What the server relays of a private message and cannot read. Byte by byte: `docs/E2E.md`.
+//! End-to-end encrypted envelopes, which the server relays and cannot read. Byte layout:
+//! `docs/E2E.md`.
 
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +23,7 @@ pub struct Envelope {
     pub ciphertext: String,
     /// The message key, wrapped for every device of both people.
     pub keys: Vec<WrappedKey>,
-    /// The sender device's signature over the whole envelope.
+    /// The sending device's signature over the whole envelope.
     pub signature: String,
 }
 
@@ -32,15 +33,15 @@ pub struct Envelope {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct WrappedKey {
-    /// Whose device can unwrap it.
+    /// The device that can unwrap it.
     pub device: DeviceId,
     /// The wrapped key.
     pub key: String,
 }
 
 impl Envelope {
-    /// Checks what a relay can check: known shape and bounded sizes, never the content.
-    /// Says what was expected of which field.
+    /// Checks the shape and the bounded sizes, never the content. The error names the field and
+    /// what was expected.
     pub fn check(&self) -> Result<(), &'static str> {
         let base64url = |text: &str, max: usize| {
             !text.is_empty()

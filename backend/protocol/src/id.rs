@@ -1,13 +1,13 @@
-//! Names of things. An id is a name, never a secret: knowing one gives no right to what it names.
+//! Ids. An id is a name, not a secret: access is checked separately.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// An id was refused: what was expected, and of which kind.
+/// An invalid id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidId {
-    /// The kind of id, as a reader of the API knows it: `session_id`, `cid` …
+    /// The kind of id, as named in the API: `session_id`, `cid` …
     pub kind: &'static str,
 }
 
@@ -27,7 +27,7 @@ fn is_valid(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
-/// The schema of a type that is a string on the wire: the derive would describe the struct instead.
+/// The OpenAPI schema of a type that is a string on the wire.
 #[cfg(feature = "openapi")]
 macro_rules! openapi_string {
     ($name:ident, $pattern:literal) => {
@@ -60,7 +60,7 @@ macro_rules! id {
                 if is_valid(&text) { Ok(Self(text)) } else { Err(InvalidId { kind: $kind }) }
             }
 
-            /// The id as it stands on the wire.
+            /// The id as sent on the wire.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -98,27 +98,27 @@ macro_rules! id {
 }
 
 id!(
-    /// Who owns things: one per person, made at the first visit.
+    /// An account: one per person, created by the first write.
     AccountId,
     "account_id"
 );
 id!(
-    /// One conversation with the assistant. A client may choose it; it is scoped to its owner.
+    /// A chat session with the assistant. A client may choose the id; it is scoped to its owner.
     SessionId,
     "session_id"
 );
 id!(
-    /// One generation of an answer by the model.
+    /// A run: one answer of the assistant in progress.
     RunId,
     "run_id"
 );
 id!(
-    /// One message of an assistant session.
+    /// A message of a chat session.
     MessageId,
     "message_id"
 );
 id!(
-    /// One browser profile with its own keys.
+    /// A device: one browser profile with its own keys.
     DeviceId,
     "device"
 );
@@ -128,7 +128,7 @@ id!(
     "cid"
 );
 id!(
-    /// One WebSocket connection, for presence.
+    /// A WebSocket connection, for presence.
     ConnectionId,
     "connection"
 );
@@ -147,7 +147,7 @@ pub struct ConversationId {
 openapi_string!(ConversationId, r"^[A-Za-z0-9_-]{1,64}\.[A-Za-z0-9_-]{1,64}$");
 
 impl ConversationId {
-    /// The one conversation of these two accounts, whoever asks.
+    /// The conversation of these two accounts, independent of their order.
     pub fn between(a: &AccountId, b: &AccountId) -> Self {
         let (low, high) = if a <= b { (a, b) } else { (b, a) };
         Self { text: format!("{low}.{high}"), split: low.as_str().len() }
@@ -165,7 +165,7 @@ impl ConversationId {
         Ok(Self { text, split })
     }
 
-    /// As it stands on the wire.
+    /// As sent on the wire.
     pub fn as_str(&self) -> &str {
         &self.text
     }
@@ -176,7 +176,7 @@ impl ConversationId {
         [AccountId(low.to_owned()), AccountId(high.trim_start_matches('.').to_owned())]
     }
 
-    /// The other member, or nothing when `me` is not a member.
+    /// The other member; `None` when `me` is not a member.
     pub fn peer_of(&self, me: &AccountId) -> Option<AccountId> {
         let [low, high] = self.members();
         if low == *me {

@@ -1,21 +1,21 @@
-//! Wire types of Gatehouse: what travels over `/api` and `/ws`, its limits and its error codes.
+//! Wire types of Gatehouse: the messages of `/api` and `/ws`, their limits and error codes.
 //!
 //! ```text
 //! browser ── /api ──> api.rs, run.rs, problem.rs ──> backend handlers
-//!         ── /ws  ──> live.rs, envelope.rs       ──> hub sessions
+//!         ── /ws  ──> live.rs, envelope.rs       ──> hub connections
 //! both ends ────────> id.rs, limits.rs
 //! ```
 //!
-//! Only `serde` is needed. The TypeScript of the UI (`ui/src/protocol/wire.ts`) is generated from
+//! Depends on `serde` only. The TypeScript of the UI (`ui/src/protocol/wire.ts`) is generated from
 //! this crate; a test fails when it is stale. JSON is snake_case, times are RFC 3339 in UTC.
 
 pub mod api;
+pub mod run;
+pub mod problem;
+pub mod live;
 pub mod envelope;
 pub mod id;
 pub mod limits;
-pub mod live;
-pub mod problem;
-pub mod run;
 
 #[cfg(test)]
 mod tests;

@@ -1,34 +1,34 @@
-//! Every size and count that both ends agree on. Bytes unless the name says otherwise.
+//! Sizes and counts shared by server and client. Bytes unless the name says otherwise.
 
 /// One WebSocket frame, in either direction.
 pub const MAX_FRAME: usize = 64 * 1024;
 /// The base64url ciphertext of one envelope.
 pub const MAX_CIPHERTEXT: usize = 40 * 1024;
-/// Devices of one account; each costs every envelope one wrapped key.
+/// Devices of one account; each adds one wrapped key to every envelope.
 pub const MAX_DEVICES: usize = 8;
 /// One message to the assistant.
 pub const MAX_CHAT_MESSAGE: usize = 32 * 1024;
-/// The body of any `/api` request.
+/// The body of an `/api` request.
 pub const MAX_BODY: usize = 256 * 1024;
-/// A session's title, in characters.
+/// A chat session's title, in characters.
 pub const MAX_TITLE: usize = 120;
-/// A session's system prompt.
+/// A chat session's system prompt.
 pub const MAX_SYSTEM_PROMPT: usize = 8 * 1024;
 /// A username, in characters after normalisation.
 pub const MAX_USERNAME: usize = 32;
 /// Accounts one connection may watch for presence.
 pub const MAX_WATCHED: usize = 500;
-/// Inbox events replayed by a resume; more and the client syncs by pages.
+/// Inbox events replayed on resume; with more, the client syncs by pages.
 pub const MAX_REPLAY: usize = 500;
 /// Messages in one page of a conversation or a log.
 pub const MAX_PAGE: usize = 100;
-/// Seconds within which a new connection must say `hello`.
+/// Seconds within which a new connection must send `hello`.
 pub const HELLO_SECONDS: u64 = 10;
 /// Seconds between two pings of the server.
 pub const PING_SECONDS: u64 = 25;
 /// Seconds within which a ping must be answered.
 pub const PONG_SECONDS: u64 = 10;
-/// Seconds after which an unrefreshed connection fades from presence.
+/// Seconds after which presence of a connection expires unless renewed.
 pub const PRESENCE_SECONDS: u64 = 60;
 /// The subprotocol of `/ws`.
 pub const SUBPROTOCOL: &str = "gatehouse.v1";

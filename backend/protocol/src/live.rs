@@ -6,19 +6,19 @@ use crate::api::{PrivateMessage, User};
 use crate::envelope::Envelope;
 use crate::id::{AccountId, ClientMessageId, ConnectionId, ConversationId, DeviceId};
 
-/// Client → server. Every frame has an `id` of the client's choice; its answer repeats it.
+/// Client → server. Every frame has an `id` chosen by the client; the response repeats it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub struct ClientFrame {
-    /// Repeated in the answer.
+    /// Repeated in the response.
     pub id: u64,
-    /// What is asked.
+    /// The request.
     #[serde(rename = "do")]
     pub request: Request,
 }
 
-/// What a client can ask.
+/// Requests of a client.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
@@ -27,46 +27,46 @@ pub enum Request {
     Hello {
         /// A device registered with `PUT /api/devices/{device}`.
         device: DeviceId,
-        /// The position of the last event that was taken in; absent for a fresh start.
+        /// The position of the last event processed; absent for a fresh start.
         #[serde(default)]
         #[cfg_attr(test, ts(optional))]
         resume: Option<u64>,
     },
-    /// A private message. Answered once it is written; a retry with the same `cid` gives the same
-    /// answer.
+    /// Sends a private message. Answered once it is written; a retry with the same `cid` gets the
+    /// same response.
     Send {
         /// The other person.
         to: AccountId,
-        /// The client's name for the message.
+        /// The client's id for the message.
         cid: ClientMessageId,
-        /// What only the two people can read.
+        /// Encrypted for the devices of both people.
         envelope: Envelope,
     },
-    /// Events up to this position are safe on this device.
+    /// Events up to this position are stored on this device.
     Received {
         /// An event position.
         upto: u64,
     },
     /// Messages up to this number were read.
     Read {
-        /// Where.
+        /// The conversation.
         conversation: ConversationId,
         /// A message `seq`.
         upto: u64,
     },
     /// The person is typing.
     Typing {
-        /// Where.
+        /// The conversation.
         conversation: ConversationId,
     },
-    /// Presence of these people from now on; replaces an earlier list.
+    /// Watches the presence of these accounts; replaces an earlier list.
     Watch {
         /// At most 500.
         users: Vec<AccountId>,
     },
-    /// Show me in the lobby and show me the lobby, or stop both.
+    /// Enters the lobby and watches it, or stops both.
     Lobby {
-        /// In or out.
+        /// True to enter, false to leave.
         on: bool,
     },
 }
@@ -77,14 +77,14 @@ pub enum Request {
 #[serde(tag = "type", rename_all = "snake_case")]
 #[expect(
     clippy::large_enum_variant,
-    reason = "the large one is the usual one, and none is kept in numbers"
+    reason = "the large variant is the common one, and frames are not stored"
 )]
 pub enum ServerFrame {
-    /// The answer to `hello`.
+    /// The response to `hello`.
     Welcome {
-        /// Repeats the request's.
+        /// The id of the request.
         id: u64,
-        /// This connection's name.
+        /// This connection's id.
         connection: ConnectionId,
         /// The account of the cookie.
         account: AccountId,
@@ -95,22 +95,22 @@ pub enum ServerFrame {
         /// What this server accepts.
         limits: Limits,
     },
-    /// The request was carried out, and is durable where that matters.
+    /// The request succeeded; its effect is durable where that matters.
     Ok {
-        /// Repeats the request's.
+        /// The id of the request.
         id: u64,
         /// For `send`: where the message was written.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[cfg_attr(test, ts(optional))]
         sent: Option<Sent>,
     },
-    /// The request was refused.
+    /// The request was rejected.
     Err {
-        /// Repeats the request's.
+        /// The id of the request.
         id: u64,
-        /// Stable.
+        /// Stable error code.
         code: ErrorCode,
-        /// What was expected, for a person.
+        /// Human-readable.
         message: String,
         /// True when the same request may succeed later.
         temporary: bool,
@@ -119,21 +119,21 @@ pub enum ServerFrame {
         #[cfg_attr(test, ts(optional))]
         retry_after: Option<u32>,
     },
-    /// Durable, in order, at least once.
+    /// A durable event: in order, at least once.
     Event {
         /// The inbox position: the resume token.
         position: u64,
-        /// What happened.
+        /// The event.
         event: InboxEvent,
     },
-    /// Ephemeral: may be dropped or merged.
+    /// An ephemeral notice: may be dropped or merged.
     Notice {
-        /// What is going on.
+        /// The notice.
         notice: Notice,
     },
-    /// The server closes next, with this code.
+    /// Sent before the server closes the connection.
     Bye {
-        /// As [`close`].
+        /// The close code, see [`close`].
         code: u16,
         /// Milliseconds to wait before reconnecting.
         retry_after: u32,
@@ -146,13 +146,13 @@ pub enum ServerFrame {
 pub struct Sent {
     /// The conversation.
     pub conversation: ConversationId,
-    /// Its number there.
+    /// Its number in the conversation.
     pub seq: u64,
     /// RFC 3339, UTC.
     pub at: String,
 }
 
-/// What this server accepts, told in `welcome`.
+/// Limits of this server, sent in `welcome`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Limits {
@@ -170,95 +170,92 @@ pub struct Limits {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(tag = "kind", rename_all = "snake_case")]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "the large one is the usual one, and none is kept in numbers"
-)]
+#[expect(clippy::large_enum_variant, reason = "the large variant is the common one")]
 pub enum InboxEvent {
-    /// A private message, from the other person or from another device of one's own.
+    /// A private message, from the other person or from another device of the same account.
     Message(PrivateMessage),
-    /// The other person's devices received, or the person read.
+    /// The other person's devices received messages, or the person read them.
     Receipt {
-        /// Where.
+        /// The conversation.
         conversation: ConversationId,
-        /// Who received or read.
+        /// The account that received or read.
         account: AccountId,
-        /// Which of the two.
+        /// Received or read.
         state: ReceiptState,
         /// A message `seq`.
         upto: u64,
     },
-    /// Somebody's set of devices changed: fetch the keys again.
+    /// An account's set of devices changed: fetch the keys again.
     KeyChange {
-        /// Whose.
+        /// The account.
         account: AccountId,
     },
-    /// A person has another username, or a first one: for its own devices and everyone it has a
-    /// conversation with.
+    /// An account has a new username. Sent to its own devices and to everyone with whom it has a
+    /// conversation.
     Renamed {
-        /// Whose.
+        /// The account.
         account: AccountId,
-        /// The username from now on, as its owner writes it.
+        /// The new username, as its owner writes it.
         username: String,
-        /// The username until now; absent when there was none.
+        /// The previous username; absent when there was none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[cfg_attr(test, ts(optional))]
         previous: Option<String>,
     },
 }
 
-/// How far a message has come.
+/// State of a delivered message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum ReceiptState {
-    /// On a device.
+    /// Stored on a device.
     Received,
-    /// Before a person's eyes.
+    /// Read by the person.
     Read,
 }
 
-/// Something that is true now and not kept.
+/// Ephemeral state, never stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Notice {
-    /// Everyone in the lobby; replaces what was known.
+    /// Everyone in the lobby; replaces earlier state.
     Lobby {
         /// In order of name.
         users: Vec<User>,
     },
-    /// A person came to the lobby, left it, or has another name: by account, the latest one counts.
+    /// A person entered the lobby, left it, or was renamed. Per account, the latest notice counts.
     LobbyChange {
-        /// Who.
+        /// The person.
         user: User,
-        /// In or out.
+        /// True when in the lobby.
         present: bool,
     },
-    /// A watched account came or went.
+    /// A watched account came online or went offline.
     Presence {
-        /// Who.
+        /// The account.
         account: AccountId,
         /// Connected with at least one device.
         online: bool,
     },
     /// The other person is typing.
     Typing {
-        /// Where.
+        /// The conversation.
         conversation: ConversationId,
-        /// Who.
+        /// The account.
         account: AccountId,
     },
 }
 
-/// Why a request was refused.
+/// Why a request was rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "kebab-case")]
 pub enum ErrorCode {
-    /// A value is not acceptable; the message says which.
+    /// A value is invalid; the message names it.
     Invalid,
-    /// `hello` must come first, and once.
+    /// `hello` must come first, and only once.
     OutOfOrder,
     /// No such account or conversation.
     NotFound,
@@ -266,9 +263,9 @@ pub enum ErrorCode {
     UnknownDevice,
     /// The lobby needs a username.
     UsernameRequired,
-    /// Too much at once.
+    /// Too many requests.
     RateLimited,
-    /// The store does not answer; try again.
+    /// The store is unavailable; try again.
     StoreUnavailable,
 }
 
@@ -278,15 +275,15 @@ pub mod close {
     pub const DRAIN: u16 = 4000;
     /// The client reads too slowly: resume.
     pub const SLOW: u16 = 4008;
-    /// The position is unknown: sync by pages.
+    /// The resume position is not available: sync by pages.
     pub const POSITION_LOST: u16 = 4010;
-    /// No pong.
+    /// No pong in time.
     pub const NO_PONG: u16 = 4012;
     /// Too many frames.
     pub const RATE: u16 = 4013;
-    /// The cookie was replaced by a new one: reconnect with that.
+    /// The cookie was replaced: reconnect with the new one.
     pub const COOKIE_REPLACED: u16 = 4014;
-    /// A frame that is not of this protocol.
+    /// A frame that violates the protocol.
     pub const BAD_FRAME: u16 = 4501;
     /// No `hello` in time.
     pub const NO_HELLO: u16 = 4502;

@@ -1,5 +1,5 @@
-//! Events of a run: the answer of the model as it is written. Sent as server-sent events; `id:` is
-//! the log position.
+//! Events of a run: the model's answer as it is written. Sent as server-sent events; `id:` is the
+//! position in the run's log.
 
 use serde::{Deserialize, Serialize};
 
@@ -25,16 +25,16 @@ pub enum RunEvent {
     /// Tokens used.
     #[serde(rename = "usage")]
     Usage(Usage),
-    /// The session has a title now.
+    /// The chat session has a title now.
     #[serde(rename = "title")]
     Title(Title),
     /// Last event: the whole answer.
     #[serde(rename = "run.completed")]
     Completed(ChatAnswer),
-    /// Last event: stopped on request; what was shown is what is kept.
+    /// Last event: stopped on request; the answer so far is kept.
     #[serde(rename = "run.stopped")]
     Stopped(ChatAnswer),
-    /// Last event: no answer, and why.
+    /// Last event: no answer, and the reason.
     #[serde(rename = "run.failed")]
     Failed(Problem),
 }
@@ -65,9 +65,9 @@ impl RunEvent {
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RunStarted {
-    /// To resume or stop it.
+    /// The run, to resume or stop it.
     pub run_id: RunId,
-    /// Where it belongs.
+    /// The chat session.
     pub session_id: SessionId,
 }
 
@@ -76,7 +76,7 @@ pub struct RunStarted {
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Delta {
-    /// To be appended.
+    /// Text to append.
     pub text: String,
 }
 
@@ -85,6 +85,6 @@ pub struct Delta {
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Title {
-    /// What the session is about.
+    /// The title of the chat session.
     pub title: String,
 }

@@ -1,4 +1,4 @@
-//! The shapes of the wire, and the TypeScript generated from them.
+//! The shapes on the wire, and the generated TypeScript.
 
 use std::fs;
 use std::path::Path;
@@ -21,8 +21,8 @@ fn the_typescript_of_the_ui_is_up_to_date() {
     let expected = typescript();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../ui/src/protocol/wire.ts");
     if std::env::var_os(UPDATE).is_some() {
-        fs::create_dir_all(path.parent().expect("it has a folder"))
-            .expect("the folder can be made");
+        fs::create_dir_all(path.parent().expect("a file has a folder"))
+            .expect("the folder can be created");
         fs::write(&path, &expected).expect("the file can be written");
     }
     let found = fs::read_to_string(&path).unwrap_or_default();
@@ -30,9 +30,13 @@ fn the_typescript_of_the_ui_is_up_to_date() {
 }
 
 fn typescript() -> String {
+    let head = "// Generated from backend/protocol by `make generate`. Do not edit.\n";
+    head.to_owned() + &declarations() + &constants()
+}
+
+fn declarations() -> String {
     let config = Config::new().with_large_int("number");
-    let mut out =
-        String::from("// Generated from backend/protocol by `make generate`. Do not edit.\n");
+    let mut out = String::new();
     macro_rules! declare {
         ($($ty:ty),+ $(,)?) => { $(
             if let Some(docs) = <$ty as TS>::docs() { out.push('\n'); out.push_str(docs.trim_end()); }
@@ -87,11 +91,10 @@ fn typescript() -> String {
         live::Notice,
         live::ErrorCode,
     ];
-    out.push_str(&constants());
     out
 }
 
-/// Limits and close codes, for both ends to agree on.
+/// Limits and close codes shared by server and client.
 fn constants() -> String {
     use crate::limits::{
         HELLO_SECONDS, MAX_CHAT_MESSAGE, MAX_CIPHERTEXT, MAX_DEVICES, MAX_FRAME, MAX_PAGE,
@@ -99,7 +102,7 @@ fn constants() -> String {
     };
     use crate::live::close;
     format!(
-        "\n/** Sizes and counts that both ends agree on. */\nexport const LIMITS = {{\n  maxFrame: {MAX_FRAME},\n  \
+        "\n/** Sizes and counts shared by server and client. */\nexport const LIMITS = {{\n  maxFrame: {MAX_FRAME},\n  \
          maxCiphertext: {MAX_CIPHERTEXT},\n  maxDevices: {MAX_DEVICES},\n  maxChatMessage: {MAX_CHAT_MESSAGE},\n  \
          maxUsername: {MAX_USERNAME},\n  maxWatched: {MAX_WATCHED},\n  maxReplay: {MAX_REPLAY},\n  \
          maxPage: {MAX_PAGE},\n  helloSeconds: {HELLO_SECONDS},\n  pingSeconds: {PING_SECONDS},\n  \
@@ -124,7 +127,7 @@ fn constants() -> String {
 fn ids_are_letters_digits_dash_and_underscore() {
     assert!(SessionId::parse("My_session-1").is_ok());
     for bad in ["", "a b", "ä", "a/b", &"x".repeat(65)] {
-        let refused = SessionId::parse(bad).expect_err("it is not an id");
+        let refused = SessionId::parse(bad).expect_err("the id is invalid");
         assert_eq!(refused.to_string(), "session_id must be 1 to 64 letters, digits, `-` or `_`");
     }
 }
@@ -156,11 +159,11 @@ fn run_events_carry_their_name_and_data() {
 #[test]
 fn a_problem_names_its_type_title_and_status() {
     let problem =
-        Problem::new(ProblemType::StoreUnavailable).detail("Redis does not answer").retry_after(2);
+        Problem::new(ProblemType::StoreUnavailable).detail("Redis is unavailable").retry_after(2);
     assert_eq!(
         to_value(problem).unwrap(),
         json!({"type": "store-unavailable", "title": "The store is unavailable", "status": 503,
-               "detail": "Redis does not answer", "retry_after": 2})
+               "detail": "Redis is unavailable", "retry_after": 2})
     );
 }
 
@@ -211,7 +214,7 @@ fn an_envelope_is_checked_for_shape_and_size() {
     let with = |change: fn(&mut Envelope)| {
         let mut envelope = good.clone();
         change(&mut envelope);
-        envelope.check().expect_err("it is malformed")
+        envelope.check().expect_err("the envelope is malformed")
     };
     assert!(with(|e| e.keys.clear()).starts_with("keys"));
     assert!(with(|e| e.ciphertext = "a=".into()).starts_with("ciphertext"));

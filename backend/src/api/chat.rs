@@ -1,4 +1,4 @@
-//! `POST /api/chat`: asking the assistant, answered as a stream or as one JSON object.
+//! `POST /api/chat`: sends a message to the assistant; the response is a stream or one JSON object.
 
 use axum::Json;
 use axum::extract::State;
@@ -14,20 +14,21 @@ use sha2::{Digest, Sha256};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::extract::Body;
-use crate::identity::{Caller, removed};
+use crate::identity::Caller;
 use crate::sse;
 
 /// The longest idempotency key, in bytes.
 const MAX_KEY: usize = 128;
 
-/// Ask the assistant
+/// Send a message to the assistant
 ///
-/// Answers with server-sent events (`run.started`, `text.delta`, …, `run.completed`), or with one
-/// JSON object when `Accept` asks for `application/json`. A visitor without an account is given
-/// one, and its cookie. Leaving does not stop the run: read on at `/api/runs/{id}/events`.
+/// Responds with server-sent events (`run.started`, `text.delta`, …, `run.completed`), or with one
+/// JSON object when `Accept` requests `application/json`. Creates an account and sets its cookie
+/// when the request has none. Closing the response does not stop the run: continue at
+/// `/api/runs/{id}/events`.
 #[utoipa::path(
     post, path = "/api/chat", tag = "assistant", request_body = ChatRequest,
-    params(("Idempotency-Key" = Option<String>, Header, description = "The same key and body give the same run")),
+    params(("Idempotency-Key" = Option<String>, Header, description = "The same key and body return the same run")),
     responses(
         (status = 200, description = "The answer", content(
             (RunEvent = "text/event-stream"),
@@ -52,12 +53,12 @@ pub(crate) async fn ask(
             app.assistant.check(&request)?;
             let visitor = newcomer.open(&app, None).await?;
             let answered = answer(&app, &visitor.account.id, request, idempotency, whole).await;
-            // Whatever comes of the question, the account is there.
+            // The account exists now, so its cookie is set even on failure.
             let mut response = answered.into_response();
-            response.headers_mut().insert(header::SET_COOKIE, visitor.credential.keep());
+            response.headers_mut().insert(header::SET_COOKIE, visitor.credential.set_cookie());
             Ok(response)
         }
-        Caller::Removed(_) => Err(removed().into()),
+        Caller::Removed(_) => Err(ApiError::device_removed()),
     }
 }
 
@@ -93,7 +94,7 @@ fn idempotency(
     Ok(Some((key.to_owned(), Sha256::digest(body).into())))
 }
 
-/// The stream is the rule; JSON is for those who ask for it and not for a stream.
+/// A stream by default; JSON when the client accepts it and no stream.
 fn wants_json(headers: &HeaderMap) -> bool {
     let accept =
         headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -120,7 +121,7 @@ async fn whole_answer(app: &App, mut tail: Tail) -> Result<ChatAnswer, ApiError>
             }
             Some((_, RunEvent::Failed(problem))) => return Err(problem.into()),
             Some(_) => {}
-            None => return Err(ApiError::not_found("run any more: its session was deleted")),
+            None => return Err(ApiError::not_found("run: its session was deleted")),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Reading conversations between people by pages: what the relay keeps, encrypted.
+//! Conversations between people in pages, as the server keeps them: encrypted.
 
 use axum::Json;
 use axum::extract::State;
@@ -10,10 +10,10 @@ use serde::Deserialize;
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::extract::{Asked, Named};
+use crate::extract::{PathId, UrlQuery};
 use crate::identity::Visitor;
 
-/// List conversations, the latest first
+/// List conversations, latest first
 #[utoipa::path(
     get, path = "/api/conversations", tag = "people",
     responses(
@@ -30,10 +30,10 @@ pub(crate) async fn list(
     }))
 }
 
-/// Which page.
+/// Query parameters of a page.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Which {
+pub(crate) struct PageQuery {
     /// Only messages before this `seq`; the latest ones when absent.
     before: Option<u64>,
     /// At most this many, 1 to 100.
@@ -56,16 +56,16 @@ pub(crate) struct Which {
 pub(crate) async fn page(
     State(app): State<App>,
     visitor: Visitor,
-    Named(conversation): Named<ConversationId>,
-    Asked(which): Asked<Which>,
+    PathId(conversation): PathId<ConversationId>,
+    UrlQuery(query): UrlQuery<PageQuery>,
 ) -> Result<Json<ConversationPage>, ApiError> {
-    let limit = which.limit.unwrap_or(MAX_PAGE);
+    let limit = query.limit.unwrap_or(MAX_PAGE);
     if !(1..=MAX_PAGE).contains(&limit) {
         return Err(ApiError::invalid(format!("limit must be 1 to {MAX_PAGE}, not {limit}")));
     }
     let page = app
         .store
-        .conversation_page(&visitor.account.id, &conversation, which.before, limit)
+        .conversation_page(&visitor.account.id, &conversation, query.before, limit)
         .await?;
     let page = page.ok_or_else(|| ApiError::not_found("conversation"))?;
     Ok(Json(ConversationPage { messages: page.messages, more: page.more }))

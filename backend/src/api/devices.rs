@@ -1,4 +1,5 @@
-//! Devices and their public keys. A change is told to everyone who writes to the account.
+//! Devices and their public keys. The account and everyone with whom it has a conversation are
+//! notified of a change.
 
 use std::collections::BTreeSet;
 
@@ -16,8 +17,8 @@ use backend_store::broker::{Payload, Topic};
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::extract::{Body, Named};
-use crate::identity::{Credential, Visitor, removed};
+use crate::extract::{Body, PathId};
+use crate::identity::{Credential, Visitor};
 
 /// The longest public key, in base64url characters: RSA with 16384 bits.
 const MAX_KEY: usize = 3 * 1024;
@@ -25,7 +26,7 @@ const MAX_KEY: usize = 3 * 1024;
 /// List an account's devices and their public keys
 #[utoipa::path(
     get, path = "/api/accounts/{account}/devices", tag = "people",
-    params(("account" = AccountId, Path, description = "Whose")),
+    params(("account" = AccountId, Path, description = "The account")),
     responses(
         (status = 200, body = DeviceList),
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
@@ -34,7 +35,7 @@ const MAX_KEY: usize = 3 * 1024;
 pub(crate) async fn list(
     State(app): State<App>,
     _: Visitor,
-    Named(account): Named<AccountId>,
+    PathId(account): PathId<AccountId>,
 ) -> Result<Json<DeviceList>, ApiError> {
     let account =
         app.store.account(&account).await?.ok_or_else(|| ApiError::not_found("account"))?;
@@ -50,39 +51,39 @@ pub(crate) async fn list(
     params(("device" = DeviceId, Path, description = "Chosen by the client")),
     responses(
         (status = 204, description = "Registered"),
-        (status = 409, description = "The account has as many devices as it may", body = Problem, content_type = "application/problem+json"),
-        (status = 410, description = "The device was removed and cannot come back", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "Malformed keys, or the device has others", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The account has too many devices", body = Problem, content_type = "application/problem+json"),
+        (status = 410, description = "The device was removed and cannot be registered again", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "Malformed keys, or the device is registered with other keys", body = Problem, content_type = "application/problem+json"),
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn register(
     State(app): State<App>,
     visitor: Visitor,
-    Named(device): Named<DeviceId>,
+    PathId(device): PathId<DeviceId>,
     Body(keys): Body<DeviceKeys>,
 ) -> Result<StatusCode, ApiError> {
     check(&keys)?;
     let account = &visitor.account.id;
     match app.store.add_device(account, &device, &keys, &visitor.credential.hash()).await? {
         DeviceChange::Added => {
-            let concerned = concerned(&app, account).await?;
-            tell(&app, account, &concerned).await?;
+            let affected = affected(&app, account).await?;
+            append_key_change(&app, account, &affected).await?;
             Ok(StatusCode::NO_CONTENT)
         }
-        // A browser registers itself at every start: nobody has to fetch keys again for that.
+        // A browser registers its device at every start: the keys have not changed.
         DeviceChange::Unchanged => Ok(StatusCode::NO_CONTENT),
         DeviceChange::Conflict => Err(ApiError::invalid(
-            "This device has other keys. Keys never change: register a new device.",
+            "This device is registered with other keys. Keys cannot be changed: register a new device.",
         )),
         DeviceChange::TooMany => {
             let detail = format!(
-                "An account has at most {MAX_DEVICES} devices, remove one first; and {MAX_DEVICES_REMOVED} removed ones."
+                "An account has at most {MAX_DEVICES} devices, and at most {MAX_DEVICES_REMOVED} removed ones. Remove a device first."
             );
             Err(ApiError::new(ProblemType::LimitReached, detail))
         }
         DeviceChange::Removed => {
-            let detail = "This device was removed from the account and cannot come back. A new one may be registered.";
+            let detail = "This device was removed from the account and cannot be registered again. Register a new device.";
             Err(ApiError::new(ProblemType::DeviceRemoved, detail).with_status(410))
         }
     }
@@ -90,11 +91,11 @@ pub(crate) async fn register(
 
 /// Remove a device
 ///
-/// It can never be registered again, and the cookies that it used open nothing any more. When the
-/// asker's own cookie is one of them and other devices use it too, the answer sets a new one.
+/// The device can never be registered again, and the cookies it used are revoked. When the
+/// request's own cookie is one of them and other devices use it too, the response sets a new one.
 #[utoipa::path(
     delete, path = "/api/devices/{device}", tag = "account",
-    params(("device" = DeviceId, Path, description = "One of the account's own")),
+    params(("device" = DeviceId, Path, description = "A device of the account")),
     responses(
         (status = 204, description = "Removed"),
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
@@ -103,55 +104,54 @@ pub(crate) async fn register(
 pub(crate) async fn remove(
     State(app): State<App>,
     visitor: Visitor,
-    Named(device): Named<DeviceId>,
+    PathId(device): PathId<DeviceId>,
 ) -> Result<(StatusCode, HeaderMap), ApiError> {
     let account = &visitor.account.id;
     let fresh = Credential::random();
-    // Read first: what fails before the device is gone can be tried again.
-    let concerned = concerned(&app, account).await?;
+    // Read first: a failure before the removal can be retried.
+    let affected = affected(&app, account).await?;
     match app
         .store
         .remove_device(account, &device, &visitor.credential.hash(), &fresh.hash())
         .await?
     {
         Removal::NotFound => Err(ApiError::not_found("device")),
-        Removal::Refused => Err(removed().into()),
+        Removal::Refused => Err(ApiError::device_removed()),
         Removal::Removed { replaced } => {
-            // The answer may carry the only cookie that opens the account: no failure from here on
-            // may replace it. Nodes without the wake-up find the revocation at their next look.
+            // The response may carry the only cookie that opens the account, so nothing may fail
+            // from here on. Nodes that miss the wake-up find the revocation at their next check.
             if let Err(error) =
                 app.store.publish(&Topic::Revoked(account.clone()), Payload::from("")).await
             {
-                tracing::warn!(%error, "the wake-up for a removed device was not published; nodes find it at their next look");
+                tracing::warn!(%error, "cannot publish the removal of a device; nodes find it at their next check");
             }
-            tell(&app, account, &concerned).await.unwrap_or_else(
-                |error| tracing::warn!(%error, "the key change of a removed device is missing in some inboxes"),
+            append_key_change(&app, account, &affected).await.unwrap_or_else(
+                |error| tracing::warn!(%error, "cannot append the key change of a removed device to all inboxes"),
             );
-            let cookie = replaced.then(|| (header::SET_COOKIE, fresh.keep()));
+            let cookie = replaced.then(|| (header::SET_COOKIE, fresh.set_cookie()));
             Ok((StatusCode::NO_CONTENT, HeaderMap::from_iter(cookie)))
         }
     }
 }
 
-/// The account itself and everyone it has written with.
-async fn concerned(app: &App, account: &AccountId) -> Result<BTreeSet<AccountId>, StoreError> {
+/// The account itself and everyone with whom it has a conversation.
+async fn affected(app: &App, account: &AccountId) -> Result<BTreeSet<AccountId>, StoreError> {
     let conversations = app.store.conversations(account).await?;
-    let mut concerned: BTreeSet<AccountId> =
-        conversations.into_iter().map(|talk| talk.peer.account_id).collect();
-    concerned.insert(account.clone());
-    Ok(concerned)
+    let mut affected: BTreeSet<AccountId> =
+        conversations.into_iter().map(|conversation| conversation.peer.account_id).collect();
+    affected.insert(account.clone());
+    Ok(affected)
 }
 
-/// Tells them that the account's keys changed; one failure does not keep the others from being
-/// told.
-async fn tell(
+/// Appends a key change to their inboxes; continues after a failure and returns the last one.
+async fn append_key_change(
     app: &App,
     account: &AccountId,
-    concerned: &BTreeSet<AccountId>,
+    affected: &BTreeSet<AccountId>,
 ) -> Result<(), StoreError> {
     let event = InboxEvent::KeyChange { account: account.clone() };
     let mut outcome = Ok(());
-    for inbox in concerned {
+    for inbox in affected {
         if let Err(error) = app.store.append_event(inbox, &event).await {
             outcome = Err(error);
         }

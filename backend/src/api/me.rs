@@ -1,4 +1,4 @@
-//! The visitor's own account: opening it, its name, and signing out.
+//! The client's own account: creating it, its username, and signing out.
 
 use std::sync::Arc;
 
@@ -16,11 +16,11 @@ use backend_store::username::Username;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::extract::Body;
-use crate::identity::{Caller, Credential, Visitor, removed, unauthenticated};
+use crate::identity::{Caller, Credential, Visitor};
 
-/// Who am I
+/// Show the client's account
 ///
-/// Renews the cookie, so that a browser in use is never forgotten.
+/// Renews the cookie, so that it does not expire while the browser is in use.
 #[utoipa::path(
     get, path = "/api/me", tag = "account",
     responses(
@@ -31,18 +31,18 @@ use crate::identity::{Caller, Credential, Visitor, removed, unauthenticated};
 pub(crate) async fn show(visitor: Visitor) -> ([(HeaderName, HeaderValue); 1], Json<Me>) {
     let me =
         Me { account_id: visitor.account.id.clone(), username: visitor.account.username.clone() };
-    ([(header::SET_COOKIE, visitor.credential.keep())], Json(me))
+    ([(header::SET_COOKIE, visitor.credential.set_cookie())], Json(me))
 }
 
-/// Open an account, or claim a username
+/// Create an account, or claim a username
 ///
-/// A visitor without an account is given one, and its cookie, unless the request is refused. With a
-/// username, the account has that from now on; everyone it has a conversation with gets an event.
+/// Creates an account and sets its cookie when the request has none. With a username, the account
+/// is renamed, and everyone with whom it has a conversation gets an event.
 #[utoipa::path(
     post, path = "/api/me", tag = "account", request_body = ClaimUsername,
     responses(
         (status = 200, body = Me),
-        (status = 409, description = "Another account has it, or one that looks the same, or gave it up recently", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "Another account has this name or one that looks the same, or gave it up recently", body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "Too many new accounts from this network", body = Problem, content_type = "application/problem+json"),
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
     )
@@ -55,14 +55,14 @@ pub(crate) async fn claim(
     let wanted = claim.username.as_deref().map(Username::parse).transpose();
     let wanted = wanted.map_err(|error| ApiError::invalid(error.to_string()))?;
     let visitor = match (caller, &wanted) {
-        (Caller::Removed(_), _) => return Err(removed().into()),
+        (Caller::Removed(_), _) => return Err(ApiError::device_removed()),
         (Caller::Newcomer(newcomer), wanted) => newcomer.open(&app, wanted.as_ref()).await?,
         (Caller::Visitor(visitor), None) => visitor,
         (Caller::Visitor(visitor), Some(username)) => rename(&app, visitor, username).await?,
     };
     let me =
         Me { account_id: visitor.account.id.clone(), username: visitor.account.username.clone() };
-    Ok(([(header::SET_COOKIE, visitor.credential.keep())], Json(me)))
+    Ok(([(header::SET_COOKIE, visitor.credential.set_cookie())], Json(me)))
 }
 
 async fn rename(app: &App, visitor: Visitor, username: &Username) -> Result<Visitor, ApiError> {
@@ -74,51 +74,38 @@ async fn rename(app: &App, visitor: Visitor, username: &Username) -> Result<Visi
             let account = Arc::new(Account { id: id.clone(), username: Some(shown) });
             Ok(Visitor { account, ..visitor })
         }
-        Claim::Taken => Err(taken()),
-        Claim::HeldBack => Err(held_back()),
+        Claim::Taken => Err(ApiError::username_taken()),
+        Claim::HeldBack => Err(ApiError::username_reserved()),
         Claim::TooMany => {
             let detail = format!(
-                "This account gave up {MAX_NAMES_GIVEN_UP} names, which are held back for it for 90 days each. Take one \
-                 of them back, or wait."
+                "This account has given up {MAX_NAMES_GIVEN_UP} names, each reserved for 90 days. Claim one \
+                 of them again, or wait."
             );
             Err(ApiError::new(ProblemType::LimitReached, detail))
         }
     }
 }
 
-/// The lobby shows the new name at once. Best effort: nodes without the wake-up read the lobby now
-/// and then.
+/// Publishes the new name to the lobby. Best effort: nodes that miss the wake-up poll the lobby.
 async fn show_in_lobby(app: &App, user: User) {
     let shown = async {
         if app.store.rename_in_lobby(&user).await? {
             let notice = Notice::LobbyChange { user, present: true };
-            let payload = serde_json::to_string(&notice).expect("notices are structs of strings");
+            let payload =
+                serde_json::to_string(&notice).expect("a notice has only strings as keys");
             app.store.publish(&Topic::Lobby, payload.into()).await?;
         }
         Ok::<_, StoreError>(())
     };
     if let Err(error) = shown.await {
-        tracing::warn!(%error, "a new name was not published to the lobby");
+        tracing::warn!(%error, "cannot publish a new name to the lobby");
     }
-}
-
-/// Another account has the name.
-pub(crate) fn taken() -> ApiError {
-    let detail = "Another account has this name, or one that looks the same. Choose another one.";
-    ApiError::new(ProblemType::UsernameTaken, detail)
-}
-
-/// Another account had the name.
-pub(crate) fn held_back() -> ApiError {
-    let detail = "This name, or one that looks the same, was given up recently. It is held back for 90 days for the \
-                  account that had it. Choose another one.";
-    ApiError::new(ProblemType::UsernameTaken, detail)
 }
 
 /// Sign out
 ///
-/// The cookie opens nothing any more, and the connections that it opened are closed. Also drops the
-/// cookie of a removed device.
+/// Revokes the cookie and closes the connections it opened. Also clears the cookie of a removed
+/// device.
 #[utoipa::path(
     post, path = "/api/logout", tag = "account",
     responses(
@@ -138,7 +125,10 @@ pub(crate) async fn logout(
                 .await?;
         }
         Caller::Removed(credential) => app.store.revoke_credential(&credential.hash()).await?,
-        Caller::Newcomer(_) => return Err(unauthenticated()),
+        Caller::Newcomer(_) => return Err(ApiError::unauthenticated()),
     }
-    Ok((StatusCode::NO_CONTENT, HeaderMap::from_iter([(header::SET_COOKIE, Credential::forget())])))
+    Ok((
+        StatusCode::NO_CONTENT,
+        HeaderMap::from_iter([(header::SET_COOKIE, Credential::clear_cookie())]),
+    ))
 }

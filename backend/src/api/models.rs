@@ -1,4 +1,4 @@
-//! What the model picker offers.
+//! The available models.
 
 use axum::Json;
 use axum::extract::State;

@@ -9,8 +9,8 @@ use super::{chat, conversations, devices, me, models, runs, sessions, users};
 #[openapi(
     info(
         title = "Gatehouse",
-        description = "Chat with an AI assistant and with people. An account is opened by the cookie that \
-                       `POST /api/me` or a first `POST /api/chat` is answered with; without it a request is 401. Errors are problem details (RFC 9457) with stable types.",
+        description = "Chat with an AI assistant and with people.  \
+                       `POST /api/me` or a first `POST /api/chat` sets the cookie of an account; without it, requests get 401. Errors are problem details (RFC 9457) with stable types.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
     paths(
@@ -36,7 +36,7 @@ use super::{chat, conversations, devices, me, models, runs, sessions, users};
 )]
 struct Api;
 
-/// The document.
+/// Builds the document.
 pub(crate) fn document() -> utoipa::openapi::OpenApi {
     Api::openapi()
 }
@@ -44,4 +44,14 @@ pub(crate) fn document() -> utoipa::openapi::OpenApi {
 /// `GET /api/openapi.json`
 pub(crate) async fn show() -> Json<utoipa::openapi::OpenApi> {
     Json(document())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_openapi_document_matches_its_snapshot() {
+        insta::assert_json_snapshot!("openapi", document());
+    }
 }

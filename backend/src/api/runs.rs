@@ -1,4 +1,4 @@
-//! Reading on and stopping runs.
+//! Reading and stopping runs.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -9,18 +9,18 @@ use backend_protocol::run::RunEvent;
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::extract::Named;
+use crate::extract::PathId;
 use crate::identity::Visitor;
 use crate::sse;
 
 /// Read a run's events
 ///
-/// After `Last-Event-ID`, or from the beginning.
+/// Starts after `Last-Event-ID`, or at the beginning.
 #[utoipa::path(
     get, path = "/api/runs/{id}/events", tag = "assistant",
     params(
         ("id" = RunId, Path, description = "The run"),
-        ("Last-Event-ID" = Option<u64>, Header, description = "The position read last"),
+        ("Last-Event-ID" = Option<u64>, Header, description = "The last position read"),
     ),
     responses(
         (status = 200, description = "The events, as server-sent events", body = RunEvent, content_type = "text/event-stream"),
@@ -33,7 +33,7 @@ pub(crate) async fn events(
     State(app): State<App>,
     visitor: Visitor,
     headers: HeaderMap,
-    Named(run): Named<RunId>,
+    PathId(run): PathId<RunId>,
 ) -> Result<Response, ApiError> {
     let tail = app.assistant.tail(&visitor.account.id, &run, position(&headers)?).await?;
     if tail.is_at_end() {
@@ -54,20 +54,20 @@ fn position(headers: &HeaderMap) -> Result<u64, ApiError> {
 
 /// Stop a run
 ///
-/// The request at the model provider is dropped. What was shown is kept. Stopping a finished run
+/// Cancels the request at the model provider and keeps the answer so far. Stopping a finished run
 /// changes nothing.
 #[utoipa::path(
     post, path = "/api/runs/{id}/stop", tag = "assistant",
     params(("id" = RunId, Path, description = "The run")),
     responses(
-        (status = 204, description = "It stops, or has ended already"),
+        (status = 204, description = "The run stops, or has already ended"),
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn stop(
     State(app): State<App>,
     visitor: Visitor,
-    Named(run): Named<RunId>,
+    PathId(run): PathId<RunId>,
 ) -> Result<StatusCode, ApiError> {
     match app.assistant.stop(&visitor.account.id, &run).await? {
         true => Ok(StatusCode::NO_CONTENT),

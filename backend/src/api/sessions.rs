@@ -1,4 +1,4 @@
-//! The account's own sessions with the assistant.
+//! The account's chat sessions with the assistant.
 
 use axum::Json;
 use axum::extract::State;
@@ -11,14 +11,14 @@ use backend_store::sessions::Deleted;
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::extract::{Body, Named};
+use crate::extract::{Body, PathId};
 use crate::identity::Visitor;
 
 fn no_session() -> ApiError {
     ApiError::not_found("session")
 }
 
-/// List sessions, the latest first
+/// List chat sessions, latest first
 #[utoipa::path(
     get, path = "/api/sessions", tag = "assistant",
     responses(
@@ -33,10 +33,10 @@ pub(crate) async fn list(
     Ok(Json(SessionList { sessions: app.store.sessions(&visitor.account.id).await? }))
 }
 
-/// Read a session's messages, oldest first
+/// Read a chat session's messages, oldest first
 #[utoipa::path(
     get, path = "/api/sessions/{id}/messages", tag = "assistant",
-    params(("id" = SessionId, Path, description = "The session")),
+    params(("id" = SessionId, Path, description = "The chat session")),
     responses(
         (status = 200, body = History),
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
@@ -45,17 +45,17 @@ pub(crate) async fn list(
 pub(crate) async fn messages(
     State(app): State<App>,
     visitor: Visitor,
-    Named(session): Named<SessionId>,
+    PathId(session): PathId<SessionId>,
 ) -> Result<Json<History>, ApiError> {
     let messages =
         app.store.history(&visitor.account.id, &session).await?.ok_or_else(no_session)?;
     Ok(Json(History { messages }))
 }
 
-/// Describe a session
+/// Show a chat session
 #[utoipa::path(
     get, path = "/api/sessions/{id}/info", tag = "assistant",
-    params(("id" = SessionId, Path, description = "The session")),
+    params(("id" = SessionId, Path, description = "The chat session")),
     responses(
         (status = 200, body = Session),
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
@@ -64,24 +64,24 @@ pub(crate) async fn messages(
 pub(crate) async fn info(
     State(app): State<App>,
     visitor: Visitor,
-    Named(session): Named<SessionId>,
+    PathId(session): PathId<SessionId>,
 ) -> Result<Json<Session>, ApiError> {
     app.store.session(&visitor.account.id, &session).await?.map(Json).ok_or_else(no_session)
 }
 
-/// Change a session's title, system prompt or model
+/// Change a chat session's title, system prompt or model
 #[utoipa::path(
     patch, path = "/api/sessions/{id}", tag = "assistant", request_body = SessionPatch,
-    params(("id" = SessionId, Path, description = "The session")),
+    params(("id" = SessionId, Path, description = "The chat session")),
     responses(
-        (status = 200, description = "The session as it is now", body = Session),
+        (status = 200, description = "The changed session", body = Session),
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn patch(
     State(app): State<App>,
     visitor: Visitor,
-    Named(session): Named<SessionId>,
+    PathId(session): PathId<SessionId>,
     Body(mut patch): Body<SessionPatch>,
 ) -> Result<Json<Session>, ApiError> {
     if let Some(title) = &mut patch.title {
@@ -99,34 +99,34 @@ pub(crate) async fn patch(
         && !app.assistant.offers(model)
     {
         return Err(ApiError::invalid(format!(
-            "model must be one of `GET /api/models`, there is no `{model}`"
+            "model must be one of `GET /api/models`, found `{model}`"
         )));
     }
     let session = app.store.update_session(&visitor.account.id, &session, &patch).await?;
     session.map(Json).ok_or_else(no_session)
 }
 
-/// Delete a session and stop its run
+/// Delete a chat session and stop its run
 #[utoipa::path(
     delete, path = "/api/sessions/{id}", tag = "assistant",
-    params(("id" = SessionId, Path, description = "The session")),
+    params(("id" = SessionId, Path, description = "The chat session")),
     responses(
-        (status = 204, description = "It is gone"),
+        (status = 204, description = "Deleted"),
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn delete(
     State(app): State<App>,
     visitor: Visitor,
-    Named(session): Named<SessionId>,
+    PathId(session): PathId<SessionId>,
 ) -> Result<StatusCode, ApiError> {
     match app.store.delete_session(&visitor.account.id, &session).await? {
         Deleted::NotFound => Err(no_session()),
         Deleted::Gone { active_run } => {
             if let Some(run) = active_run {
-                // The run finds its log gone by itself; this only spares tokens.
+                // The run would find its log gone anyway; this only saves tokens.
                 if let Err(error) = app.assistant.wake_to_stop(&run).await {
-                    tracing::warn!(%error, %run, "a deleted session's run was not woken");
+                    tracing::warn!(%error, %run, "cannot wake the run of a deleted session");
                 }
             }
             Ok(StatusCode::NO_CONTENT)

@@ -1,4 +1,4 @@
-//! Finding people.
+//! Looking up people.
 
 use axum::Json;
 use axum::extract::State;
@@ -8,13 +8,13 @@ use backend_store::username::Username;
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::extract::Named;
+use crate::extract::PathId;
 use crate::identity::Visitor;
 
-/// Who has this name
+/// Look up a username
 #[utoipa::path(
     get, path = "/api/users/{username}", tag = "people",
-    params(("username" = String, Path, description = "As its owner writes it, or so that it looks the same")),
+    params(("username" = String, Path, description = "The username, or one that looks the same")),
     responses(
         (status = 200, body = User),
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
@@ -23,12 +23,12 @@ use crate::identity::Visitor;
 pub(crate) async fn show(
     State(app): State<App>,
     _: Visitor,
-    Named(name): Named<String>,
+    PathId(name): PathId<String>,
 ) -> Result<Json<User>, ApiError> {
-    let nobody = || ApiError::not_found("username");
-    // What cannot be a username is nobody's.
-    let username = Username::parse(&name).map_err(|_invalid| nobody())?;
-    let account = app.store.account_by_username(&username).await?.ok_or_else(nobody)?;
+    let not_found = || ApiError::not_found("username");
+    // A text that is not a valid username belongs to no account.
+    let username = Username::parse(&name).map_err(|_invalid| not_found())?;
+    let account = app.store.account_by_username(&username).await?.ok_or_else(not_found)?;
     let username = account.username.unwrap_or_else(|| username.display().to_owned());
     Ok(Json(User { account_id: account.id, username }))
 }

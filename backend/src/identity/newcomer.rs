@@ -1,5 +1,5 @@
-//! A visitor without an account, and the one place where an account is made: as late as possible,
-//! when all else about the request was found to be in order.
+//! Clients without an account, and the only code that creates one: as late as possible, after every
+//! other check of the request has passed.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,19 +12,19 @@ use backend_store::accounts::{Account, NewAccount, Opening};
 use backend_store::allowance::Allowance;
 use backend_store::username::Username;
 
-use super::{Credential, Visitor, place, unauthenticated};
-use crate::api::me;
+use super::client_network;
+use super::credential::{Credential, Visitor};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::middleware::same_origin::may_write;
 
-/// What is known of a request without an account.
+/// A request without an account.
 #[derive(Clone)]
 pub(crate) struct Newcomer {
     method: Method,
     uri: Uri,
     headers: HeaderMap,
-    place: String,
+    network: String,
 }
 
 impl Newcomer {
@@ -37,19 +37,19 @@ impl Newcomer {
             method: request.method().clone(),
             uri: request.uri().clone(),
             headers: request.headers().clone(),
-            place: place::of(request.headers(), peer),
+            network: client_network::of(request.headers(), peer),
         }
     }
 
-    /// The middleware refused this already. But an account made for another site's page would
-    /// replace the visitor's own, so it is checked again where it is made.
+    /// The middleware has already checked this. An account created for another site's page would
+    /// replace the client's own, so it is checked again here.
     fn check(&self) -> Result<(), ApiError> {
         may_write(&self.headers, &self.uri)?;
-        if self.method == Method::POST { Ok(()) } else { Err(unauthenticated()) }
+        if self.method == Method::POST { Ok(()) } else { Err(ApiError::unauthenticated()) }
     }
 
-    /// Makes an anonymous account, with a username if one was asked for. Its cookie has to go into
-    /// the answer.
+    /// Creates an anonymous account, with a username if one was requested. The response must set
+    /// its cookie.
     pub(crate) async fn open(
         &self,
         app: &App,
@@ -60,7 +60,7 @@ impl Newcomer {
         let id = AccountId::parse(format!("{:032x}", rand::random::<u128>()))
             .expect("hexadecimal digits make an id");
         let allowance = Allowance {
-            place: self.place.clone(),
+            place: self.network.clone(),
             burst: app.accounts.per_address,
             per_hour: app.accounts.per_address_hourly,
         };
@@ -76,8 +76,8 @@ impl Newcomer {
             Opening::Opened => {
                 Ok(Visitor { account: Arc::new(Account { id, username: shown }), credential })
             }
-            Opening::Taken => Err(me::taken()),
-            Opening::HeldBack => Err(me::held_back()),
+            Opening::Taken => Err(ApiError::username_taken()),
+            Opening::HeldBack => Err(ApiError::username_reserved()),
             Opening::OverAllowance(wait) => {
                 let seconds =
                     u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1);

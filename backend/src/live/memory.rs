@@ -1,5 +1,5 @@
-//! What an idle connection costs. The peers are bare sockets of the standard library, so nearly all
-//! growth is ours.
+//! Memory of an idle connection. The clients are plain sockets of the standard library, so nearly
+//! all growth is the server's.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -9,10 +9,10 @@ use backend_protocol::limits::SUBPROTOCOL;
 
 use super::tests::House;
 
-/// The aim is 16 KiB for one idle socket; twice that is a buffer somebody forgot, on any machine.
+/// The target is 16 KiB per idle socket; twice as much means a forgotten buffer.
 const BYTES_PER_CONNECTION: usize = 32 * 1024;
 
-/// Enough to drown what the allocator and the runtime take once.
+/// Enough connections for one-time allocations of the allocator and the runtime.
 const WARM_UP: usize = 50;
 const CONNECTIONS: usize = 300;
 
@@ -38,19 +38,19 @@ async fn an_idle_connection_holds_no_large_buffer() {
     assert!(each <= BYTES_PER_CONNECTION, "{each} bytes per idle connection");
 }
 
-/// A connection that has said hello and was welcomed.
+/// A connection after hello and welcome.
 fn welcome(address: SocketAddr, cookie: &str, device: &str) -> TcpStream {
     let mut socket =
         TcpStream::connect(address).expect("the test's own connection and system work");
     socket
         .set_read_timeout(Some(Duration::from_secs(20)))
         .expect("the test's own connection and system work");
-    let upgrade = format!(
+    let request = format!(
         "GET /ws HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nCookie: {cookie}\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
          Sec-WebSocket-Protocol: {SUBPROTOCOL}\r\n\r\n"
     );
-    socket.write_all(upgrade.as_bytes()).expect("the test's own connection and system work");
+    socket.write_all(request.as_bytes()).expect("the test's own connection and system work");
     read_until(&mut socket, b"\r\n\r\n");
     let hello = format!(r#"{{"id":1,"do":{{"type":"hello","device":"{device}"}}}}"#);
     // A final text frame, masked with zeros (RFC 6455 section 5.2).

@@ -1,13 +1,13 @@
-//! Where an upgrade may come from. Browsers let any page open a WebSocket to any host, with that
-//! host's cookies (RFC 6455 section 10.2), so the origin has to be looked at here.
+//! Origin check of WebSocket requests. Browsers let any page open a WebSocket to any host, with
+//! that host's cookies (RFC 6455 section 10.2).
 
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Uri, header};
 
-/// True when the page's origin is the host that was asked, or one of `allowed`.
+/// True when the page's origin is the requested host or one of `allowed`.
 ///
-/// A browser always sends `Origin` with an upgrade (RFC 6455 section 4.1). Other programs may leave
-/// it out; a request with `Sec-Fetch-*` comes from a browser and may not.
+/// Browsers always send `Origin` with a WebSocket request (RFC 6455 section 4.1). Other programs
+/// may omit it; a request with `Sec-Fetch-*` comes from a browser and may not.
 pub(super) fn is_own(headers: &HeaderMap, allowed: &[String]) -> bool {
     let mut origins = headers.get_all(header::ORIGIN).iter();
     let Some(origin) = origins.next() else {
@@ -21,7 +21,7 @@ pub(super) fn is_own(headers: &HeaderMap, allowed: &[String]) -> bool {
     host.is_some_and(|host| same_host(origin, host))
 }
 
-/// Compares host and port; a port left out is the scheme's own.
+/// Compares host and port; an omitted port is the scheme's default.
 fn same_host(origin: &str, host: &str) -> bool {
     let (Ok(origin), Ok(host)) = (origin.parse::<Uri>(), host.parse::<Authority>()) else {
         return false;

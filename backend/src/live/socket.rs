@@ -11,7 +11,7 @@ use futures::{Sink, SinkExt, Stream, StreamExt};
 use tungstenite::Error as WsError;
 use tungstenite::error::ProtocolError;
 
-/// One upgraded connection.
+/// One WebSocket after its handshake.
 pub(super) struct Socket {
     socket: WebSocket,
 }
@@ -33,7 +33,7 @@ impl Stream for Socket {
                 Ok(Message::Ping(_)) => Ok(Incoming::Ping),
                 Ok(Message::Pong(_)) => Ok(Incoming::Pong),
                 Ok(Message::Close(_)) => Ok(Incoming::Close),
-                Err(error) => Err(understood(&error)),
+                Err(error) => Err(classify(&error)),
             })
         })
     }
@@ -46,7 +46,7 @@ impl Sink<Outgoing> for Socket {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), TransportError>> {
-        self.socket.poll_ready_unpin(cx).map_err(|error| understood(&error))
+        self.socket.poll_ready_unpin(cx).map_err(|error| classify(&error))
     }
 
     fn start_send(mut self: Pin<&mut Self>, frame: Outgoing) -> Result<(), TransportError> {
@@ -57,26 +57,26 @@ impl Sink<Outgoing> for Socket {
                 Message::Close(Some(CloseFrame { code, reason: reason.as_ref().into() }))
             }
         };
-        self.socket.start_send_unpin(message).map_err(|error| understood(&error))
+        self.socket.start_send_unpin(message).map_err(|error| classify(&error))
     }
 
     fn poll_flush(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), TransportError>> {
-        self.socket.poll_flush_unpin(cx).map_err(|error| understood(&error))
+        self.socket.poll_flush_unpin(cx).map_err(|error| classify(&error))
     }
 
     fn poll_close(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), TransportError>> {
-        self.socket.poll_close_unpin(cx).map_err(|error| understood(&error))
+        self.socket.poll_close_unpin(cx).map_err(|error| classify(&error))
     }
 }
 
-/// Whether the peer or the network is at fault.
-fn understood(error: &axum::Error) -> TransportError {
+/// Classifies an error: the peer violated the protocol, or the connection was lost.
+fn classify(error: &axum::Error) -> TransportError {
     match error.source().and_then(|source| source.downcast_ref::<WsError>()) {
         Some(WsError::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => {
             TransportError::Lost(error.to_string())

@@ -1,4 +1,5 @@
-//! `/ws` over real sockets: who may upgrade, and a conversation through the real embedded store.
+//! `/ws` over real sockets: the WebSocket handshake, and a conversation through the real embedded
+//! store.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -66,7 +67,7 @@ impl House {
         Self { store, hub, address, server, _dir: dir }
     }
 
-    /// An account with a device of the same name; the cookie that opens it.
+    /// An account with a device of the same name; returns its cookie.
     pub(super) async fn person(&self, name: &str) -> String {
         let credential = URL_SAFE_NO_PAD.encode(Sha256::digest(name));
         let account = AccountId::parse(name).unwrap();
@@ -114,12 +115,12 @@ impl House {
     /// A connection after hello.
     async fn online(&self, name: &str, cookie: &str) -> Socket {
         let mut socket = self.connect(cookie).await;
-        say(&mut socket, json!({"id": 1, "do": {"type": "hello", "device": name}})).await;
-        assert!(matches!(hear(&mut socket).await, ServerFrame::Welcome { id: 1, .. }));
+        write_frame(&mut socket, json!({"id": 1, "do": {"type": "hello", "device": name}})).await;
+        assert!(matches!(read_frame(&mut socket).await, ServerFrame::Welcome { id: 1, .. }));
         socket
     }
 
-    /// The refusal's status and problem type.
+    /// The status and problem type of a rejected request.
     async fn refused(&self, headers: &[(header::HeaderName, &str)]) -> (u16, String) {
         match connect_async(self.request(headers)).await {
             Err(tungstenite::Error::Http(response)) => {
@@ -129,16 +130,16 @@ impl House {
                 assert_eq!(problem["status"], response.status().as_u16());
                 (response.status().as_u16(), problem["type"].as_str().unwrap().to_owned())
             }
-            other => panic!("expected a refusal, got {other:?}"),
+            other => panic!("expected a rejection, got {other:?}"),
         }
     }
 }
 
-async fn say(socket: &mut Socket, frame: serde_json::Value) {
+async fn write_frame(socket: &mut Socket, frame: serde_json::Value) {
     socket.send(Message::text(frame.to_string())).await.unwrap();
 }
 
-async fn hear(socket: &mut Socket) -> ServerFrame {
+async fn read_frame(socket: &mut Socket) -> ServerFrame {
     loop {
         match timeout(PATIENCE, socket.next())
             .await
@@ -170,14 +171,14 @@ fn send(id: u64, to: &str, size: usize) -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn two_people_talk_over_real_sockets() {
+async fn messages_cross_real_sockets() {
     let house = House::new().await;
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
     let (mut a, mut b) = (house.online("ada", &ada).await, house.online("bob", &bob).await);
     for (id, size) in [(2, 10), (3, 40 * 1024)] {
-        say(&mut a, send(id, "bob", size)).await;
+        write_frame(&mut a, send(id, "bob", size)).await;
         let ServerFrame::Event { position, event: InboxEvent::Message(message) } =
-            hear(&mut b).await
+            read_frame(&mut b).await
         else {
             panic!()
         };
@@ -186,10 +187,11 @@ async fn two_people_talk_over_real_sockets() {
             (id - 1, id - 1, size)
         );
     }
-    // The sender is answered, and gets its own copies.
+    // The sender gets responses and its own copies.
     let mut oks = 0;
     for _ in 0..4 {
-        oks += usize::from(matches!(hear(&mut a).await, ServerFrame::Ok { sent: Some(_), .. }));
+        oks +=
+            usize::from(matches!(read_frame(&mut a).await, ServerFrame::Ok { sent: Some(_), .. }));
     }
     assert_eq!(oks, 2);
     a.close(None).await.unwrap();
@@ -203,7 +205,7 @@ fn origin(origin: &str) -> (header::HeaderName, &str) {
 }
 
 #[tokio::test]
-async fn only_an_account_from_the_own_origin_with_the_subprotocol_may_upgrade() {
+async fn a_handshake_needs_an_account_the_own_origin_and_the_subprotocol() {
     let house = House::new().await;
     let cookie = house.person("ada").await;
     let own = format!("http://{}", house.address);
@@ -231,7 +233,7 @@ async fn only_an_account_from_the_own_origin_with_the_subprotocol_may_upgrade() 
 }
 
 #[tokio::test]
-async fn a_request_that_is_no_upgrade_is_a_problem() {
+async fn a_plain_http_request_gets_a_problem() {
     let house = House::new().await;
     let request = axum::http::Request::get("/ws").body(axum::body::Body::empty()).unwrap();
     let state = LiveState {
@@ -245,7 +247,7 @@ async fn a_request_that_is_no_upgrade_is_a_problem() {
 }
 
 #[tokio::test]
-async fn frames_that_break_the_rules_are_answered_by_a_close_code() {
+async fn invalid_frames_get_a_close_code() {
     let house = House::new().await;
     let cookie = house.person("ada").await;
     let breaking = [
@@ -256,14 +258,14 @@ async fn frames_that_break_the_rules_are_answered_by_a_close_code() {
     ];
     for message in breaking {
         let mut socket = house.online("ada", &cookie).await;
-        // A large frame may be refused before all of it is written.
+        // A large frame may be rejected before all of it is written.
         let _ = socket.send(message).await;
         assert_eq!(closed(&mut socket).await, 4501);
     }
 }
 
 #[tokio::test]
-async fn a_drain_reaches_real_sockets() {
+async fn a_drain_closes_real_sockets() {
     let house = House::new().await;
     let cookie = house.person("ada").await;
     let mut socket = house.online("ada", &cookie).await;
@@ -271,7 +273,7 @@ async fn a_drain_reaches_real_sockets() {
         let hub = house.hub.clone();
         async move { hub.drain(Duration::from_millis(50)).await }
     });
-    assert!(matches!(hear(&mut socket).await, ServerFrame::Bye { code: 4000, .. }));
+    assert!(matches!(read_frame(&mut socket).await, ServerFrame::Bye { code: 4000, .. }));
     assert_eq!(closed(&mut socket).await, 4000);
     timeout(PATIENCE, drain).await.expect("the drain ends").unwrap();
     assert_eq!(house.hub.connections(), 0);

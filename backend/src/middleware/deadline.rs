@@ -1,4 +1,4 @@
-//! A deadline for everything but streams.
+//! Deadline of all requests except streams.
 
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use backend_protocol::problem::ProblemType;
 
 use crate::error::ApiError;
 
-/// Store calls have shorter deadlines of their own; several of them fit.
+/// Longer than several store calls, which have their own deadlines.
 const DEADLINE: Duration = Duration::from_secs(30);
 
 pub(crate) async fn limit(request: Request, next: Next) -> Response {
     match tokio::time::timeout(DEADLINE, next.run(request)).await {
         Ok(response) => response,
         Err(_elapsed) => {
-            let detail = format!("There was no answer within {} seconds.", DEADLINE.as_secs());
+            let detail = format!("The request took longer than {} seconds.", DEADLINE.as_secs());
             ApiError::new(ProblemType::StoreUnavailable, detail).retry_after(5).into_response()
         }
     }

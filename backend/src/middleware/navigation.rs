@@ -1,8 +1,7 @@
-//! An answer to a navigation sets no cookie.
+//! The response to a navigation sets no cookie.
 //!
 //! A link on another site opens a page here without the visitor's cookie (`SameSite=Strict`, RFC
-//! 6265bis section 5.2): a cookie in the answer would take the place of the one that the browser
-//! only kept back.
+//! 6265bis section 5.2). A cookie in the response would replace the one that the browser withheld.
 
 use axum::extract::Request;
 use axum::http::header;

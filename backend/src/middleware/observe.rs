@@ -1,4 +1,4 @@
-//! The request's id, its log line and its metrics.
+//! The request's id, log line and metrics.
 
 use std::time::Instant;
 
@@ -10,9 +10,9 @@ use tracing::Instrument;
 
 use crate::metrics::HttpMetrics;
 
-/// Given by the gateway, or made here; returned, logged, and named when something is reported.
+/// Sent by the gateway or generated here; returned and logged.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// The longest id taken from a header.
+/// The longest id accepted from a header.
 const MAX_ID: usize = 64;
 
 pub(super) async fn request(
@@ -22,7 +22,7 @@ pub(super) async fn request(
 ) -> Response {
     let begun = Instant::now();
     let id = id(&request);
-    // The route, not the path: paths hold ids, and labels must be bounded.
+    // The route, not the path: paths contain ids, and labels must be bounded.
     let route =
         request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str).to_owned();
     let method = request.method().clone();
@@ -33,7 +33,7 @@ pub(super) async fn request(
     let elapsed = begun.elapsed();
     metrics.observe(&method, &route, status, elapsed);
     span.in_scope(|| {
-        tracing::info!(status, elapsed_ms = elapsed.as_secs_f64() * 1000.0, "answered")
+        tracing::info!(status, elapsed_ms = elapsed.as_secs_f64() * 1000.0, "request completed")
     });
     response.headers_mut().insert(REQUEST_ID, id);
     response
@@ -46,6 +46,6 @@ fn id(request: &Request) -> HeaderValue {
     });
     given.cloned().unwrap_or_else(|| {
         HeaderValue::try_from(format!("{:032x}", rand::random::<u128>()))
-            .expect("hexadecimal digits")
+            .expect("hexadecimal digits are valid in a header")
     })
 }

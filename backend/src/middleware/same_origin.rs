@@ -1,8 +1,8 @@
-//! Writes from other origins are refused, whatever the cookie says.
+//! Rejects writes from other origins.
 //!
-//! A browser says where a request comes from: `Sec-Fetch-Site` (Fetch Metadata, section 2), or at
-//! least `Origin` (RFC 6454 section 7). Who sends neither is no browser, and carries nobody else's
-//! cookie.
+//! Browsers send the origin of a request: `Sec-Fetch-Site` (Fetch Metadata, section 2), or at least
+//! `Origin` (RFC 6454 section 7). A client that sends neither is not a browser, and has no cookies
+//! of other sites.
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, Method, Uri, header};
@@ -23,25 +23,25 @@ pub(super) async fn check(request: Request, next: Next) -> Response {
     }
 }
 
-/// Whether a request with these headers may change anything: it comes from a page of this server or
-/// from no browser, and is no navigation, such as a form that is sent.
+/// Checks that a request may change anything: it comes from a page of this server or from no
+/// browser, and is not a navigation, such as a submitted form.
 pub(crate) fn may_write(headers: &HeaderMap, uri: &Uri) -> Result<(), ApiError> {
     if !is_same_origin(headers, uri) {
         return Err(ApiError::new(
             ProblemType::CrossOrigin,
-            "Only pages of this server may write here.",
+            "Writes from other origins are not allowed.",
         ));
     }
     if is_navigation(headers) {
         return Err(ApiError::new(
             ProblemType::CrossOrigin,
-            "A navigation may not write here, only a script's request.",
+            "A navigation may not write, only a script's request.",
         ));
     }
     Ok(())
 }
 
-/// A page is opened or a form sent (Fetch Metadata, section 2.2).
+/// A page is opened or a form submitted (Fetch Metadata, section 2.2).
 pub(crate) fn is_navigation(headers: &HeaderMap) -> bool {
     headers
         .get_all("sec-fetch-mode")
@@ -58,8 +58,7 @@ fn is_same_origin(headers: &HeaderMap, uri: &Uri) -> bool {
         return sites.all(|site| matches!(site.as_bytes(), b"same-origin" | b"none"));
     }
     let Some(origin) = text("origin") else { return true };
-    // `X-Forwarded-Host` can be chosen by anyone, so it is not looked at. HTTP/2 has the host in
-    // the URI.
+    // Clients can forge `X-Forwarded-Host`, so it is ignored. HTTP/2 has the host in the URI.
     let host = text("host").or_else(|| uri.authority().map(|authority| authority.as_str()));
     let from = origin.split_once("://").map(|(_, host)| host);
     host.is_some() && from.map(str::to_ascii_lowercase) == host.map(str::to_ascii_lowercase)
@@ -79,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_browser_must_come_from_here() {
+    fn a_browser_must_come_from_the_same_origin() {
         for site in ["same-origin", "none"] {
             assert!(same_origin(&[("sec-fetch-site", site), ("host", "chat.example")]), "{site}");
         }
@@ -96,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_forwarded_host_counts_for_nothing() {
+    fn a_forwarded_host_is_ignored() {
         let forged = [
             ("origin", "https://evil.example"),
             ("host", "chat.example"),
@@ -106,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn one_foreign_site_among_several_is_enough() {
+    fn one_foreign_site_among_several_is_rejected() {
         let both = [("sec-fetch-site", "same-origin"), ("sec-fetch-site", "cross-site")];
         let mut headers = HeaderMap::new();
         for (name, value) in both {
@@ -130,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_no_browser_may_write() {
+    fn a_client_that_is_not_a_browser_may_write() {
         assert!(same_origin(&[("host", "chat.example")]));
     }
 }

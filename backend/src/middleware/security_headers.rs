@@ -1,11 +1,11 @@
-//! Headers that keep answers of the API from being taken for anything else.
+//! Security headers of API responses.
 
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
-/// Set unless a handler knows better.
+/// Set unless a handler has set the header.
 const HEADERS: [(HeaderName, &str); 5] = [
     (header::CACHE_CONTROL, "no-store"),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),

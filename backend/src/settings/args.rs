@@ -1,4 +1,4 @@
-//! The settings as an operator writes them: `backend --help` explains each.
+//! The command line of `backend`; `--help` documents each option.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,14 +9,14 @@ use clap::{ArgAction, Parser, ValueEnum};
 
 use crate::listener::ListenAddress;
 
-/// What this process does.
+/// The services of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Role {
-    /// HTTP: the AI chat, sessions, accounts, keys.
+    /// HTTP: assistant, accounts, keys.
     Api,
-    /// WebSocket: the live chat.
+    /// WebSocket: live chat.
     Live,
-    /// Both, for one machine.
+    /// Both.
     All,
 }
 
@@ -32,36 +32,36 @@ impl Role {
     }
 }
 
-/// The services behind Gatehouse's gateway: AI chat and live chat.
+/// The services behind Gatehouse's gateway: assistant and live chat.
 ///
-/// Every option can be given as the environment variable named beside it. Secrets also as a file:
-/// NAME_FILE.
+/// Every option can also be set by the environment variable shown. Secrets can also be read from a
+/// file: NAME_FILE.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "backend", version)]
 pub struct Args {
-    /// What this process does
+    /// Services to run
     #[arg(long, env = "ROLE", value_enum, default_value = "all")]
     pub role: Role,
-    /// Where requests come in: HOST:PORT or unix:/PATH; may be repeated
+    /// Address to listen on: HOST:PORT or unix:/PATH; may be repeated
     #[arg(long, env = "LISTEN", default_value = "127.0.0.1:8000", value_delimiter = ',')]
     pub listen: Vec<ListenAddress>,
-    /// Where metrics and health are served; never a public address
+    /// Address of metrics and health checks; never public
     #[arg(long, env = "ADMIN_ADDR", value_name = "HOST:PORT")]
     pub admin_addr: Option<SocketAddr>,
-    /// Where the embedded store is kept when there is no Redis
+    /// Folder of the embedded store, used without Redis
     #[arg(long, env = "DATA_DIR", default_value = "./data", value_name = "FOLDER")]
     pub data_dir: PathBuf,
-    /// Accounts that may be made from one client address at once (IPv6: from one /64 network)
+    /// New accounts per client address in a burst (IPv6: per /64 network)
     #[arg(long, env = "ACCOUNTS_PER_ADDRESS", default_value = "250", value_parser = clap::value_parser!(u32).range(1..=1_000_000), help_heading = "Accounts", value_name = "N")]
     pub accounts_per_address: u32,
-    /// Accounts that may be made from one client address in an hour, once those are used up
+    /// New accounts per client address and hour, once the burst is used up
     #[arg(long, env = "ACCOUNTS_PER_ADDRESS_HOURLY", default_value = "60", value_parser = clap::value_parser!(u32).range(1..=1_000_000), help_heading = "Accounts", value_name = "N")]
     pub accounts_per_address_hourly: u32,
-    /// How long a stop may take: running answers and connections end within it
+    /// Deadline of a drain for running answers and connections
     #[arg(long, env = "DRAIN", default_value = "25s", value_parser = duration, value_name = "TIME")]
     pub drain: Duration,
 
-    /// Key of the model provider
+    /// API key of the model provider
     #[arg(
         long,
         env = "OPENAI_API_KEY",
@@ -70,35 +70,35 @@ pub struct Args {
         value_name = "KEY"
     )]
     pub openai_api_key: Option<String>,
-    /// File that holds the key
+    /// File with the API key
     #[arg(long, env = "OPENAI_API_KEY_FILE", help_heading = "Model provider", value_name = "FILE")]
     pub openai_api_key_file: Option<PathBuf>,
-    /// A server that speaks like OpenAI, up to and with /v1: Ollama, vLLM, llama.cpp …
+    /// Base URL of an OpenAI-compatible server, including /v1: Ollama, vLLM, llama.cpp …
     #[arg(long, env = "OPENAI_BASE_URL", help_heading = "Model provider", value_name = "URL")]
     pub openai_base_url: Option<String>,
-    /// Models for the picker, the first one is the default [default with OpenAI's own key:
+    /// Models to choose from; the first one is the default [default with only an API key:
     /// gpt-4o-mini]
     #[arg(long, env = "OPENAI_MODEL", help_heading = "Model provider", value_name = "NAME,…")]
     pub openai_model: Option<String>,
-    /// Azure OpenAI: https://NAME.openai.azure.com
+    /// Azure OpenAI: endpoint, https://NAME.openai.azure.com
     #[arg(long, env = "OPENAI_ENDPOINT", help_heading = "Model provider", value_name = "URL")]
     pub openai_endpoint: Option<String>,
-    /// Azure OpenAI: deployments for the picker [default: gpt-4o-mini]
+    /// Azure OpenAI: deployments to choose from [default: gpt-4o-mini]
     #[arg(long, env = "OPENAI_DEPLOYMENT", help_heading = "Model provider", value_name = "NAME,…")]
     pub openai_deployment: Option<String>,
-    /// Azure OpenAI: version of the API [default: 2024-10-21]
+    /// Azure OpenAI: API version [default: 2024-10-21]
     #[arg(long, env = "OPENAI_API_VERSION", help_heading = "Model provider", value_name = "DATE")]
     pub openai_api_version: Option<String>,
-    /// Longest silence before an answer's first token
+    /// Deadline for the first token of an answer
     #[arg(long, env = "MODEL_FIRST_TOKEN", default_value = "60s", value_parser = duration, help_heading = "Model provider", value_name = "TIME")]
     pub model_first_token: Duration,
-    /// Longest silence between two tokens
+    /// Deadline between two tokens
     #[arg(long, env = "MODEL_IDLE", default_value = "30s", value_parser = duration, help_heading = "Model provider", value_name = "TIME")]
     pub model_idle: Duration,
-    /// Offer the demo model's faulty siblings in the picker
+    /// List the demo model's faulty variants
     #[arg(long, env = "DEMO_FAULTS", value_parser = BoolishValueParser::new(), action = ArgAction::Set, default_value = "false", num_args = 0..=1, default_missing_value = "true", help_heading = "Model provider", value_name = "BOOL")]
     pub demo_faults: bool,
-    /// The demo model's pause before each token, in milliseconds
+    /// Pause of the demo model before each token, in milliseconds
     #[arg(
         long,
         env = "DEMO_TOKEN_MS",
@@ -108,16 +108,16 @@ pub struct Args {
     )]
     pub demo_token_ms: u64,
 
-    /// What the model is told first, unless a session says otherwise
+    /// System prompt of chat sessions without their own
     #[arg(long, env = "SYSTEM_PROMPT", help_heading = "Assistant", value_name = "TEXT")]
     pub system_prompt: Option<String>,
-    /// Messages kept of one session with the assistant
+    /// Messages kept per chat session
     #[arg(long, env = "HISTORY_MESSAGES", default_value = "20", value_parser = clap::value_parser!(u32).range(2..=1000), help_heading = "Assistant", value_name = "N")]
     pub history_messages: u32,
-    /// How long a session is kept after its last message
+    /// Retention of a chat session after its last message
     #[arg(long, env = "SESSION_TTL", default_value = "24h", value_parser = duration, help_heading = "Assistant", value_name = "TIME")]
     pub session_ttl: Duration,
-    /// Answers that one account may have written at a time
+    /// Answers in progress per account
     #[arg(
         long,
         env = "RUNS_PER_ACCOUNT",
@@ -126,11 +126,11 @@ pub struct Args {
         value_name = "N"
     )]
     pub runs_per_account: usize,
-    /// The longest answer, in tokens
+    /// Longest answer, in tokens
     #[arg(long, env = "MAX_OUTPUT_TOKENS", default_value = "4096", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Assistant", value_name = "N")]
     pub max_output_tokens: u32,
 
-    /// redis://, rediss://, redis-sentinel:// or redis-cluster://; without any Redis, the embedded
+    /// redis://, rediss://, redis-sentinel:// or redis-cluster:// URL; without Redis, the embedded
     /// store is used
     #[arg(
         long,
@@ -140,19 +140,19 @@ pub struct Args {
         value_name = "URL"
     )]
     pub redis_url: Option<String>,
-    /// File that holds the URL
+    /// File with the URL
     #[arg(long, env = "REDIS_URL_FILE", help_heading = "Redis", value_name = "FILE")]
     pub redis_url_file: Option<PathBuf>,
-    /// Instead of a URL: the host
+    /// Host, instead of a URL
     #[arg(long, env = "REDIS_HOST", help_heading = "Redis", value_name = "HOST")]
     pub redis_host: Option<String>,
-    /// Instead of a URL: the port [default: 6380]
+    /// Port, instead of a URL [default: 6380]
     #[arg(long, env = "REDIS_PORT", help_heading = "Redis", value_name = "PORT")]
     pub redis_port: Option<String>,
-    /// Instead of a URL: whether to use TLS [default: true]
+    /// Whether to use TLS, instead of a URL [default: true]
     #[arg(long, env = "REDIS_SSL", help_heading = "Redis", value_name = "BOOL")]
     pub redis_ssl: Option<String>,
-    /// The password
+    /// Password
     #[arg(
         long,
         env = "REDIS_PASSWORD",
@@ -161,10 +161,10 @@ pub struct Args {
         value_name = "PASSWORD"
     )]
     pub redis_password: Option<String>,
-    /// File that holds the password
+    /// File with the password
     #[arg(long, env = "REDIS_PASSWORD_FILE", help_heading = "Redis", value_name = "FILE")]
     pub redis_password_file: Option<PathBuf>,
-    /// Certificates (PEM) that Redis's one must be signed by, besides the well-known ones
+    /// CA certificates (PEM) for Redis, in addition to the system's
     #[arg(long, env = "REDIS_CA_FILE", help_heading = "Redis", value_name = "FILE")]
     pub redis_ca_file: Option<PathBuf>,
 }
@@ -181,9 +181,7 @@ fn duration(text: &str) -> Result<Duration, String> {
         "d" => 24 * 60 * 60,
         _ => return Err(expected()),
     };
-    // Ten years: what is added to the present stays a time.
+    // At most ten years: added to the current time, it is still a valid time.
     let seconds = number.checked_mul(unit).filter(|seconds| (1..=315_360_000).contains(seconds));
-    seconds
-        .map(Duration::from_secs)
-        .ok_or_else(|| "expected between a second and ten years".to_owned())
+    seconds.map(Duration::from_secs).ok_or_else(|| "expected 1 second to ten years".to_owned())
 }

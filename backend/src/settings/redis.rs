@@ -1,9 +1,10 @@
-//! Which Redis: by URL, or by host, port, password and TLS as the founding deployment names them.
+//! Settings of Redis: by URL, or by host, port, password and TLS.
 
 use backend_store::redis::RedisSettings;
 
+use super::args::Args;
+use super::error::SettingsError;
 use super::secret::{self, given};
-use super::{Args, SettingsError};
 
 const SCHEMES: [&str; 6] = [
     "redis://",
@@ -16,7 +17,7 @@ const SCHEMES: [&str; 6] = [
 /// The TLS port of Azure Cache for Redis.
 const DEFAULT_PORT: u16 = 6380;
 
-/// Where Redis is; `None` means the embedded store.
+/// The Redis settings; `None` means the embedded store.
 pub(super) fn address(args: &Args) -> Result<Option<RedisSettings>, SettingsError> {
     let contradiction = |text: &str| Err(SettingsError::Contradiction(text.to_owned()));
     let url = secret::read("REDIS_URL", args.redis_url.as_ref(), args.redis_url_file.as_ref())?;
@@ -30,12 +31,12 @@ pub(super) fn address(args: &Args) -> Result<Option<RedisSettings>, SettingsErro
     let port = given(args.redis_port.as_ref()).map(port).transpose()?;
     let tls = given(args.redis_ssl.as_ref()).map(boolean).transpose()?;
     match (url, host) {
-        (Some(_), Some(_)) => contradiction("REDIS_URL and REDIS_HOST are both given: remove one"),
+        (Some(_), Some(_)) => contradiction("REDIS_URL and REDIS_HOST are both set: remove one"),
         (Some(_), None) if port.is_some() || tls.is_some() => contradiction(
-            "REDIS_PORT and REDIS_SSL belong to REDIS_HOST: with REDIS_URL, put them into the URL",
+            "REDIS_PORT and REDIS_SSL need REDIS_HOST: with REDIS_URL, put them into the URL",
         ),
         (Some(url), None) if !SCHEMES.iter().any(|scheme| url.starts_with(scheme)) => {
-            // The URL itself may hold a password, so it is not shown.
+            // The URL may contain a password, so it is not shown.
             contradiction(
                 "REDIS_URL must begin with redis://, rediss://, redis-sentinel:// or redis-cluster://",
             )
@@ -65,7 +66,7 @@ pub(super) fn address(args: &Args) -> Result<Option<RedisSettings>, SettingsErro
 fn port(text: &str) -> Result<u16, SettingsError> {
     text.parse().map_err(|_error| SettingsError::Value {
         name: "REDIS_PORT",
-        expected: "a port (Kubernetes sets tcp://… for a service named redis: use enableServiceLinks: false)",
+        expected: "a port (Kubernetes sets tcp://… for a service named redis: set enableServiceLinks: false)",
         found: text.to_owned(),
     })
 }

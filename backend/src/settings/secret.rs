@@ -1,11 +1,10 @@
-//! Secrets, from a variable or from the file that its `_FILE` sibling names.
+//! Secrets, from a variable or from the file named by its `_FILE` variable.
 
 use std::path::PathBuf;
 
-use super::SettingsError;
+use super::error::SettingsError;
 
-/// The secret, if there is one. Empty values count as absent: that is how compose files leave
-/// things out.
+/// The secret, if set. Empty values count as absent: compose files set them for omitted values.
 pub(super) fn read(
     name: &str,
     value: Option<&String>,
@@ -15,7 +14,7 @@ pub(super) fn read(
     let file = file.filter(|path| !path.as_os_str().is_empty());
     match (value, file) {
         (Some(_), Some(_)) => Err(SettingsError::Contradiction(format!(
-            "{name} and {name}_FILE are both given: remove one"
+            "{name} and {name}_FILE are both set: remove one"
         ))),
         (Some(value), None) => Ok(Some(value.to_owned())),
         (None, Some(path)) => match std::fs::read_to_string(path) {
@@ -29,7 +28,7 @@ pub(super) fn read(
     }
 }
 
-/// A value that is not empty.
+/// The value, unless it is empty.
 pub(super) fn given(value: Option<&String>) -> Option<&str> {
     value.map(|text| text.trim()).filter(|text| !text.is_empty())
 }

@@ -1,4 +1,4 @@
-//! What settings mean, and which ones are refused.
+//! Parsing and validation of settings.
 
 use std::time::Duration;
 
@@ -7,18 +7,18 @@ use clap::{CommandFactory, Parser};
 
 use super::{Args, Settings, SettingsError, unknown};
 
-/// Arguments stand for variables: both are the same to clap. The tests' own environment has none of
-/// them.
+/// Settings from arguments, which clap treats like environment variables. The environment of the
+/// tests has none of these variables.
 fn settings(args: &[&str]) -> Result<Settings, SettingsError> {
     Args::try_parse_from([&["backend"], args].concat())?.to_settings()
 }
 
 fn refusal(args: &[&str]) -> String {
-    settings(args).expect_err("these settings are wrong").to_string()
+    settings(args).expect_err("the settings are invalid").to_string()
 }
 
 #[test]
-fn the_arguments_are_consistent_and_each_is_explained() {
+fn the_arguments_are_consistent_and_documented() {
     let command = Args::command();
     command.clone().debug_assert();
     for argument in command.get_arguments() {
@@ -27,7 +27,7 @@ fn the_arguments_are_consistent_and_each_is_explained() {
 }
 
 #[test]
-fn with_nothing_configured_everything_is_embedded() {
+fn the_defaults_use_the_embedded_store_and_the_demo_model() {
     let settings = settings(&[]).unwrap();
     assert!(settings.redis.is_none() && settings.model.is_none());
     assert_eq!(settings.retention.history_messages, 20);
@@ -74,25 +74,25 @@ fn azure_is_its_endpoint_and_deployment() {
 }
 
 #[test]
-fn contradictions_are_refused_with_what_to_do() {
-    let wrong: [(&[&str], &str); 8] = [
+fn contradictions_are_rejected_with_a_fix() {
+    let invalid: [(&[&str], &str); 8] = [
         (&["--openai-model", "gpt"], "OPENAI_MODEL needs"),
         (&["--openai-deployment", "gpt"], "need OPENAI_ENDPOINT"),
         (&["--openai-endpoint", "https://x"], "OPENAI_ENDPOINT needs"),
         (&["--openai-endpoint", "ftp://x", "--openai-api-key", "k"], "must be an https://"),
         (&["--openai-api-key", "two words"], "OPENAI_API_KEY holds"),
-        (&["--redis-url", "redis://a", "--redis-host", "b"], "both given"),
+        (&["--redis-url", "redis://a", "--redis-host", "b"], "both set"),
         (&["--redis-port", "1"], "need REDIS_HOST"),
         (&["--redis-url", "http://a"], "must begin with"),
     ];
-    for (args, expected) in wrong {
+    for (args, expected) in invalid {
         let refusal = refusal(args);
         assert!(refusal.contains(expected), "{args:?}: {refusal}");
     }
 }
 
 #[test]
-fn redis_by_host_uses_tls_on_6380_unless_told_otherwise() {
+fn redis_by_host_uses_tls_on_6380_by_default() {
     let url = |args: &[&str]| settings(args).unwrap().redis.expect("Redis is configured").url;
     assert_eq!(url(&["--redis-host", "cache"]), "rediss://cache:6380");
     assert_eq!(
@@ -115,7 +115,7 @@ fn a_secret_is_read_from_its_file_without_the_line_end() {
     };
     assert_eq!(api_key.as_deref(), Some("sk-from-file"));
     assert!(
-        refusal(&["--openai-api-key-file", path, "--openai-api-key", "k"]).contains("both given")
+        refusal(&["--openai-api-key-file", path, "--openai-api-key", "k"]).contains("both set")
     );
     assert!(refusal(&["--openai-api-key-file", "/nowhere"]).contains("/nowhere"));
 }
@@ -155,7 +155,7 @@ fn accounts_of_one_address_have_a_burst_and_a_rate() {
 }
 
 #[test]
-fn misspelt_variables_are_refused_and_those_of_kubernetes_are_not() {
+fn misspelt_variables_are_rejected_unless_kubernetes_sets_them() {
     let check = |name: &str| unknown::refuse(std::iter::once(name.to_owned()));
     let refused = check("OPENAI_APIKEY").expect_err("misspelt").to_string();
     assert!(refused.contains("did you mean OPENAI_API_KEY"), "{refused}");

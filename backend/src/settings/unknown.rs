@@ -1,14 +1,14 @@
-//! Misspelt settings: an `OPENAI_…` or `REDIS_…` variable that means nothing here is refused, not
-//! ignored.
+//! Misspelt settings: an unknown `OPENAI_…` or `REDIS_…` variable is an error.
 
 use clap::CommandFactory;
 
-use super::{Args, SettingsError};
+use super::args::Args;
+use super::error::SettingsError;
 
-/// The families of settings in which nothing else is expected.
+/// Prefixes under which every variable must be a setting.
 const FAMILIES: [&str; 2] = ["OPENAI_", "REDIS_"];
 
-/// Refuses variables that look like settings and are none.
+/// Rejects unknown variables with one of these prefixes.
 pub(super) fn refuse(names: impl Iterator<Item = String>) -> Result<(), SettingsError> {
     let command = Args::command();
     let known: Vec<&str> = command
@@ -26,13 +26,13 @@ pub(super) fn refuse(names: impl Iterator<Item = String>) -> Result<(), Settings
     Ok(())
 }
 
-/// What Kubernetes and Docker links set for a service named `redis` or `redis-…`.
+/// Variables that Kubernetes and Docker links set for a service named `redis` or `redis-…`.
 fn is_service_link(name: &str) -> bool {
     ["_SERVICE_HOST", "_SERVICE_PORT", "_PORT_"].iter().any(|part| name.contains(part))
         || (name.ends_with("_PORT") && name != "REDIS_PORT")
 }
 
-/// The known name that a slip of the fingers would make this one.
+/// The most similar known name, if it is similar enough.
 fn nearest(name: &str, known: &[&str]) -> Option<String> {
     let slips = |other: &&str| strsim::damerau_levenshtein(name, other);
     known.iter().copied().min_by_key(slips).filter(|best| slips(best) <= 4).map(str::to_owned)

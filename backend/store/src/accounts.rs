@@ -1,4 +1,4 @@
-//! Who is who: accounts, the credentials that open them, usernames and devices.
+//! Accounts, the credentials that open them, usernames and devices.
 
 use async_trait::async_trait;
 use backend_protocol::api::{Device, DeviceKeys};
@@ -8,40 +8,40 @@ use crate::allowance::{Allowance, Wait};
 use crate::error::Result;
 use crate::username::Username;
 
-/// Names that one account may hold back after giving them up. More would let one account block any
-/// number of names.
+/// Names reserved for one account after it gave them up. Without a limit, one account could block
+/// any number of names.
 pub const MAX_NAMES_GIVEN_UP: usize = 10;
 
-/// Devices of one account that were removed and can never be registered again. With as many, no new
-/// one is added.
+/// Removed devices of one account, which can never be registered again. At this limit, no new
+/// device is added.
 pub const MAX_DEVICES_REMOVED: usize = 256;
 
-/// SHA-256 of a credential. The credential itself is never kept.
+/// SHA-256 of a credential. The credential itself is never stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct CredentialHash(pub [u8; 32]);
 
-/// A person, as far as the server knows.
+/// An account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
-    /// Its name on the wire.
+    /// Its id.
     pub id: AccountId,
     /// The claimed username, as its owner writes it.
     pub username: Option<String>,
 }
 
-/// What a credential opens.
+/// The result of looking up a credential.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Access {
-    /// Its account.
+    /// The credential opens this account.
     Account(Account),
-    /// Nothing any more: it belonged to a device that was removed.
+    /// The credential was revoked with a removed device.
     Removed,
-    /// Nothing: it was signed out, has expired, or never opened anything.
+    /// The credential is unknown, signed out or expired.
     Unknown,
 }
 
 impl Access {
-    /// The account, when it opens one.
+    /// The account, if the credential opens one.
     pub fn account(self) -> Option<Account> {
         match self {
             Self::Account(account) => Some(account),
@@ -50,46 +50,46 @@ impl Access {
     }
 }
 
-/// An account to be made.
+/// An account to create.
 #[derive(Debug, Clone)]
 pub struct NewAccount {
-    /// Its name on the wire.
+    /// Its id.
     pub id: AccountId,
-    /// What opens it.
+    /// The credential that opens it.
     pub credential: CredentialHash,
-    /// A username to be claimed in the same step.
+    /// A username to claim in the same step.
     pub username: Option<Username>,
-    /// Where it comes from and how many accounts may; unlimited when absent.
+    /// The allowance to count the account against; unlimited when absent.
     pub allowance: Option<Allowance>,
 }
 
-/// The outcome of making an account. Whatever it is but `Opened`, no account was kept.
+/// The outcome of creating an account. Except for `Opened`, no account was created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Opening {
     /// The account exists.
     Opened,
     /// Another account has the username, or one that looks the same.
     Taken,
-    /// Another account gave the username up a short time ago.
+    /// Another account gave the username up recently.
     HeldBack,
-    /// Too many accounts come from this place.
+    /// The client's network has used up its allowance.
     OverAllowance(Wait),
 }
 
 /// The outcome of claiming a username.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claim {
-    /// It is the account's now (again, perhaps).
+    /// The account has the name (possibly as before).
     Claimed {
-        /// The name until now. After an error the next claim returns the one that no event named
-        /// yet.
+        /// The previous name. After an error, the next claim returns the name from before the
+        /// failed claim.
         previous: Option<String>,
     },
     /// Another account has it, or one that looks the same.
     Taken,
-    /// Another account gave it up a short time ago and may take it back.
+    /// Another account gave it up recently and may claim it again.
     HeldBack,
-    /// The account holds back as many names as it may: [`MAX_NAMES_GIVEN_UP`].
+    /// The account has reached [`MAX_NAMES_GIVEN_UP`].
     TooMany,
 }
 
@@ -100,41 +100,42 @@ pub enum DeviceChange {
     Added,
     /// The same device with the same keys.
     Unchanged,
-    /// The device exists with other keys. Keys never change in place: the client makes a new
+    /// The device exists with other keys. Keys never change: the client has to register a new
     /// device.
     Conflict,
-    /// The account has as many devices as it may.
+    /// The account has too many devices.
     TooMany,
-    /// The device was removed from this account, or the credential belonged to one that was.
+    /// The device was removed from this account, or the credential was revoked with a removed
+    /// device.
     Removed,
 }
 
 /// The outcome of removing a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Removal {
-    /// It is gone for good, and the credentials that belonged to it open nothing any more.
+    /// The device is removed for good, and its credentials are revoked.
     Removed {
-        /// One of them was the asker's own, which other devices use too: the fresh one opens the
-        /// account instead.
+        /// The caller's own credential was among them and other devices use it, too: the fresh
+        /// credential opens the account instead.
         replaced: bool,
     },
-    /// There was none.
+    /// There is no such device.
     NotFound,
-    /// The asker's credential belonged to a removed device itself.
+    /// The caller's credential was revoked with a removed device.
     Refused,
 }
 
-/// Accounts, and what belongs to one directly.
+/// Accounts, credentials, usernames and devices.
 #[async_trait]
 pub trait Accounts: Send + Sync {
-    /// Makes an account, claims its username and counts it against its allowance, or does nothing
-    /// of it.
+    /// Creates an account, claims its username and counts it against its allowance; or does none of
+    /// these.
     ///
     /// Until its first write (a username, a device, a run) it lives for `Retention::opened_ttl`,
-    /// and reading does not renew that.
+    /// and reads do not renew that.
     async fn open_account(&self, new: &NewAccount) -> Result<Opening>;
 
-    /// Makes an account that this credential opens, without name or limit.
+    /// Creates an account with this credential, without a name or an allowance.
     async fn create_account(&self, account: &AccountId, credential: &CredentialHash) -> Result<()> {
         let (id, credential) = (account.clone(), *credential);
         self.open_account(&NewAccount { id, credential, username: None, allowance: None })
@@ -142,24 +143,24 @@ pub trait Accounts: Send + Sync {
             .map(drop)
     }
 
-    /// What this credential opens. Using it renews the account's time to live.
+    /// Looks up a credential. Renews the account's time to live.
     async fn access(&self, credential: &CredentialHash) -> Result<Access>;
 
-    /// Signs out: the credential opens nothing any more, and is forgotten.
+    /// Signs out: deletes the credential.
     async fn revoke_credential(&self, credential: &CredentialHash) -> Result<()>;
 
     /// An account by its id.
     async fn account(&self, account: &AccountId) -> Result<Option<Account>>;
 
-    /// An account by its username; names that look the same are the same.
+    /// An account by its username; names that look the same are equal.
     async fn account_by_username(&self, username: &Username) -> Result<Option<Account>>;
 
-    /// Claims a username for an account. The earlier one is held back for this account
-    /// (`Retention::name_hold`). Each person it has a conversation with, and its own devices, get
+    /// Claims a username for an account. The previous one stays reserved for this account
+    /// (`Retention::name_hold`). Everyone with whom it has a conversation, and its own devices, get
     /// an `InboxEvent::Renamed`.
     async fn claim_username(&self, account: &AccountId, username: &Username) -> Result<Claim>;
 
-    /// Registers a device and its public keys; `by` belongs to it from now on.
+    /// Registers a device and its public keys, and binds the credential `by` to it.
     async fn add_device(
         &self,
         account: &AccountId,
@@ -168,8 +169,8 @@ pub trait Accounts: Send + Sync {
         by: &CredentialHash,
     ) -> Result<DeviceChange>;
 
-    /// A registered device is used with this credential, which belongs to it from now on. False
-    /// when the device is not registered, or the credential belonged to a removed one.
+    /// Binds the credential `by` to a registered device. False when the device is not registered,
+    /// or the credential was revoked with a removed device.
     async fn use_device(
         &self,
         account: &AccountId,
@@ -177,9 +178,9 @@ pub trait Accounts: Send + Sync {
         by: &CredentialHash,
     ) -> Result<bool>;
 
-    /// Removes a device for good: it can never be registered again, and the credentials that
-    /// belonged to it open nothing any more. When `by`, who asks, is one of them and belongs to
-    /// other devices too, `fresh` opens the account instead.
+    /// Removes a device for good: it can never be registered again, and its credentials are
+    /// revoked. When the caller's credential `by` is among them and bound to other devices, too,
+    /// `fresh` opens the account instead.
     async fn remove_device(
         &self,
         account: &AccountId,

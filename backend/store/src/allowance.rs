@@ -1,5 +1,5 @@
-//! How many accounts may come from one place: a token bucket that is one number, the time until
-//! which it is spent (the generic cell rate algorithm, ITU-T I.371 annex A).
+//! The allowance of new accounts per client network: a token bucket stored as one number, the time
+//! until which it is spent (the generic cell rate algorithm, ITU-T I.371 annex A).
 
 use std::time::Duration;
 
@@ -8,17 +8,17 @@ use sha2::{Digest, Sha256};
 /// Milliseconds in an hour.
 const HOUR: i64 = 60 * 60 * 1000;
 
-/// How long until the next account may come.
+/// Time until the next account is allowed.
 pub type Wait = Duration;
 
-/// A bucket and its size.
+/// A bucket's key and size.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Allowance {
-    /// Where accounts come from: a client's address or network. Kept only as a pseudonym.
+    /// The client network: an address or an IPv6 /64. Stored only as a pseudonym.
     pub place: String,
-    /// Accounts at once; 0 counts as 1.
+    /// Burst; 0 counts as 1.
     pub burst: u32,
-    /// Accounts in an hour in the long run; 0 counts as 1.
+    /// Accounts per hour in the long run; 0 counts as 1.
     pub per_hour: u32,
 }
 
@@ -28,12 +28,12 @@ impl Allowance {
         (HOUR / i64::from(self.per_hour.max(1))).max(1)
     }
 
-    /// Milliseconds that may be spent ahead of time.
+    /// Milliseconds that may be spent ahead.
     pub(crate) fn capacity(&self) -> i64 {
         self.cost().saturating_mul(i64::from(self.burst.max(1)))
     }
 
-    /// Until when the bucket is spent after one more account, or how long that one has to wait.
+    /// Until when the bucket is spent after one more account, or the time to wait for it.
     pub(crate) fn spend(&self, spent_until: i64, now: i64) -> Result<i64, Wait> {
         let next = spent_until.max(now).saturating_add(self.cost());
         let excess = next.saturating_sub(now).saturating_sub(self.capacity());
@@ -41,7 +41,7 @@ impl Allowance {
     }
 }
 
-/// Milliseconds to wait.
+/// A wait in milliseconds.
 pub(crate) fn wait(millis: i64) -> Wait {
     Duration::from_millis(u64::try_from(millis).unwrap_or(0))
 }
@@ -51,12 +51,12 @@ pub(crate) fn secret() -> String {
     hex::encode(rand::random::<[u8; 32]>())
 }
 
-/// The name of a place that means nothing without the secret.
+/// A pseudonym for a network, meaningless without the secret.
 pub(crate) fn pseudonym(secret: &str, place: &str) -> String {
-    // The secret has a fixed length, and the digest stays in the store: a prefix is as good as an
-    // HMAC here.
+    // The secret has a fixed length and the digest stays in the store, so a prefix is as good as an
+    // HMAC.
     let digest = Sha256::new().chain_update(secret).chain_update(place).finalize();
-    hex::encode(digest.get(..16).unwrap_or(&digest))
+    hex::encode(digest.get(..16).expect("SHA-256 has 32 bytes"))
 }
 
 #[cfg(test)]
@@ -74,7 +74,7 @@ mod tests {
         assert_eq!(allowance.spend(spent, 1_059_999), Err(Duration::from_millis(1)));
         spent = allowance.spend(spent, 1_060_000).unwrap();
         assert_eq!(allowance.spend(spent, 1_060_000), Err(Duration::from_secs(60)));
-        assert!(allowance.spend(spent, i64::MAX / 2).is_ok(), "a rest fills it");
+        assert!(allowance.spend(spent, i64::MAX / 2).is_ok(), "idle time refills it");
     }
 
     #[test]
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pseudonym_is_the_same_for_one_place_and_does_not_show_it() {
+    fn a_pseudonym_is_stable_and_does_not_show_the_network() {
         let (one, other) = (secret(), secret());
         assert_eq!(pseudonym(&one, "192.0.2.1"), pseudonym(&one, "192.0.2.1"));
         assert_ne!(pseudonym(&one, "192.0.2.1"), pseudonym(&one, "192.0.2.2"));

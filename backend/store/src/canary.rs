@@ -1,4 +1,4 @@
-//! A wake-up of a store's own, to prove that the broker carries them.
+//! A wake-up to the store itself, to prove that the broker works.
 
 use std::time::Duration;
 
@@ -8,35 +8,32 @@ use crate::broker::{Broker, Payload, Subscription, Topic};
 use crate::codec::parsed;
 use crate::error::{Result, StoreError};
 
-/// How long a wake-up may take.
+/// Deadline for the wake-up.
 const DEADLINE: Duration = Duration::from_secs(2);
 
-/// Listens to a topic of its own, which nobody else knows.
+/// A subscription to a random topic.
 pub(crate) struct Canary {
     topic: Topic,
-    heard: Subscription,
+    subscription: Subscription,
 }
 
 impl Canary {
-    /// Starts to listen.
+    /// Subscribes.
     pub(crate) async fn new(broker: &impl Broker) -> Result<Self> {
         let run: RunId = parsed("canary", format!("probe-{:032x}", rand::random::<u128>()))?;
         let topic = Topic::Run(run);
-        let heard = broker.subscribe(&topic).await?;
-        Ok(Self { topic, heard })
+        let subscription = broker.subscribe(&topic).await?;
+        Ok(Self { topic, subscription })
     }
 
-    /// Publishes and waits until it is heard.
+    /// Publishes and waits for the wake-up.
     pub(crate) async fn sing(mut self, broker: &impl Broker) -> Result<()> {
         let silent = || StoreError::Unavailable {
-            reason: format!(
-                "a wake-up of the store's own was not heard within {} s",
-                DEADLINE.as_secs()
-            ),
+            reason: format!("a test wake-up did not arrive within {} s", DEADLINE.as_secs()),
             retry_after: DEADLINE,
         };
         broker.publish(&self.topic, Payload::from("")).await?;
-        tokio::time::timeout(DEADLINE, self.heard.recv())
+        tokio::time::timeout(DEADLINE, self.subscription.recv())
             .await
             .map_err(|_| silent())?
             .map_err(|_| silent())?;

@@ -1,4 +1,5 @@
-//! Values as they are kept: JSON for what is never searched, milliseconds for times, text for ids.
+//! Encoding of stored values: JSON for values that are not searched, milliseconds for times, text
+//! for ids.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -9,17 +10,17 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{Result, StoreError};
 
-/// JSON to be kept.
+/// Encodes a value as JSON.
 pub(crate) fn encode<T: Serialize>(place: &str, value: &T) -> Result<String> {
     serde_json::to_string(value).map_err(|error| corrupt(place, &error))
 }
 
-/// JSON that was kept; `place` says where, for the operator.
+/// Decodes stored JSON; `place` is the table and column or key, for the operator.
 pub(crate) fn decode<T: DeserializeOwned>(place: &str, text: &str) -> Result<T> {
     serde_json::from_str(text).map_err(|error| corrupt(place, &error))
 }
 
-/// An id or another checked text that was kept.
+/// Parses a stored id or another validated text.
 pub(crate) fn parsed<T>(place: &str, text: String) -> Result<T>
 where
     T: TryFrom<String>,
@@ -28,7 +29,7 @@ where
     T::try_from(text).map_err(|error| corrupt(place, &error))
 }
 
-/// What is kept cannot be understood.
+/// The error for a stored value that cannot be parsed.
 pub(crate) fn corrupt(place: &str, reason: &impl Display) -> StoreError {
     StoreError::Corrupt { place: place.to_owned(), reason: reason.to_string() }
 }
@@ -41,11 +42,11 @@ pub(crate) fn now() -> i64 {
 /// RFC 3339 in UTC, always with milliseconds, so that texts sort like times.
 pub(crate) fn rfc3339(millis: i64) -> String {
     let clamped = millis.clamp(0, Timestamp::MAX.as_millisecond());
-    let time = Timestamp::from_millisecond(clamped).unwrap_or(Timestamp::UNIX_EPOCH);
+    let time = Timestamp::from_millisecond(clamped).expect("the time was clamped");
     format!("{time:.3}")
 }
 
-/// A length of time in milliseconds, far below overflow.
+/// A duration in milliseconds, limited to a century.
 pub(crate) fn millis(duration: Duration) -> i64 {
     const CENTURY: i64 = 100 * 366 * 24 * 60 * 60 * 1000;
     i64::try_from(duration.as_millis()).unwrap_or(CENTURY).min(CENTURY)

@@ -1,24 +1,23 @@
-//! What can go wrong with a store, by who can mend it.
+//! Errors of a store, by who can fix them.
 
 use std::time::Duration;
 
 /// The result of a store method.
 pub type Result<T> = std::result::Result<T, StoreError>;
 
-/// A store could not do what was asked. Domain outcomes (taken, not found …) are values, not
-/// errors.
+/// Why a store call failed. Domain outcomes (taken, not found …) are values, not errors.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The store does not answer at present; the same call may succeed later.
+    /// The store is unavailable; the same call may succeed later.
     #[error("the store is unavailable: {reason}")]
     Unavailable {
-        /// What the driver said; never a secret.
+        /// The driver's error; never a secret.
         reason: String,
         /// When a retry makes sense.
         retry_after: Duration,
     },
-    /// What is kept cannot be understood. An operator has to look.
-    #[error("the store holds something unexpected at {place}: {reason}")]
+    /// A stored value cannot be parsed. An operator has to fix it.
+    #[error("invalid value in the store at {place}: {reason}")]
     Corrupt {
         /// Table and column, or key.
         place: String,

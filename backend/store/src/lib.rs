@@ -1,5 +1,5 @@
-//! What Gatehouse keeps, in the domain's words: accounts, assistant sessions and runs, mailboxes,
-//! presence; and the broker that wakes whoever waits for a change.
+//! The store: accounts, chat sessions and runs, mailboxes, presence; and the broker that sends
+//! wake-ups on changes.
 //!
 //! ```text
 //! accounts.rs  sessions.rs  runs.rs  mailboxes.rs  presence.rs  broker.rs     the traits, one topic each
@@ -8,31 +8,32 @@
 //! ```
 //!
 //! Both implementations pass the same conformance suite (`tests/conformance.rs`). Every method is
-//! atomic: after an error nothing of it was kept, or a retry of the same call mends it.
+//! atomic: after an error nothing was changed, or a retry of the same call completes it.
 
 pub mod accounts;
 pub mod allowance;
-pub mod broker;
-pub mod error;
+pub mod username;
+pub mod sessions;
+pub mod runs;
 pub mod mailboxes;
 pub mod presence;
-pub mod redis;
-pub mod runs;
-pub mod sessions;
-pub mod sqlite;
-pub mod username;
+pub mod broker;
+pub mod error;
 
-mod canary;
+pub mod sqlite;
+pub mod redis;
+
 mod codec;
 mod topics;
+mod canary;
 
 pub use error::{Result, StoreError};
 
 use std::time::Duration;
 
-/// All that the services need of a store.
+/// All traits of a store.
 ///
-/// Cheap to clone behind an `Arc`; safe to call from many tasks at once.
+/// Cheap to clone behind an `Arc`; methods can be called concurrently.
 #[async_trait::async_trait]
 pub trait Store:
     accounts::Accounts
@@ -42,15 +43,15 @@ pub trait Store:
     + presence::Presence
     + broker::Broker
 {
-    /// Proves the whole path: a write, a read and a wake-up through the broker. For readiness.
+    /// Readiness probe of the whole path: a write, a read and a wake-up through the broker.
     async fn probe(&self) -> Result<()>;
 
-    /// The kind of store, for logs and metrics: `sqlite` or `redis`.
+    /// The kind of store for logs and metrics: `sqlite` or `redis`.
     fn kind(&self) -> &'static str;
 
-    /// Removes what has expired; how many things. Nothing expired is ever answered, swept or not:
-    /// this only gives the space back. Call it every few minutes; a store that expires by itself
-    /// has nothing to do.
+    /// Removes expired data and returns how many entries. Expired data is never returned, swept or
+    /// not: this only frees space. Call it every few minutes; a no-op in stores with built-in
+    /// expiry.
     async fn sweep(&self) -> Result<u64> {
         Ok(0)
     }
@@ -59,28 +60,28 @@ pub trait Store:
 /// How long and how much is kept.
 #[derive(Debug, Clone)]
 pub struct Retention {
-    /// Messages kept of one assistant session (the oldest go first).
+    /// Messages kept per chat session (the oldest are dropped).
     pub history_messages: u32,
-    /// An assistant session expires this long after its last message.
+    /// Retention of a chat session after its last message.
     pub session_ttl: Duration,
-    /// The log of a finished run stays readable this long.
+    /// Retention of a finished run's log.
     pub run_ttl: Duration,
-    /// An account without use, its name and devices.
+    /// Retention of an unused account, its name and devices.
     pub account_ttl: Duration,
-    /// An account that was only opened: no name, no device, no session.
+    /// Retention of an account without a name, device or chat session.
     pub opened_ttl: Duration,
-    /// A username that was given up stays reserved for the account that had it.
+    /// How long a username stays reserved for the account that gave it up.
     pub name_hold: Duration,
-    /// Private messages and inboxes.
+    /// Retention of private messages and inboxes.
     pub mailbox_ttl: Duration,
-    /// Events kept of one inbox (the oldest go first).
+    /// Events kept per inbox (the oldest are dropped).
     pub inbox_events: u32,
-    /// Messages kept of one conversation (the oldest go first).
+    /// Messages kept per conversation (the oldest are dropped).
     pub conversation_messages: u32,
 }
 
 impl Default for Retention {
-    /// 20 messages for 24 hours, as the founding application kept; the rest generously.
+    /// 20 messages for 24 hours, as in the original application; the rest is generous.
     fn default() -> Self {
         const DAY: Duration = Duration::from_secs(24 * 60 * 60);
         Self {

@@ -8,40 +8,40 @@ use backend_protocol::live::InboxEvent;
 
 use crate::error::Result;
 
-/// A private message to be written.
+/// A private message to deliver.
 #[derive(Debug, Clone)]
 pub struct Delivery {
-    /// Who sends.
+    /// The sender.
     pub sender: AccountId,
-    /// From which device.
+    /// The sending device.
     pub device: DeviceId,
-    /// To whom.
+    /// The recipient.
     pub recipient: AccountId,
-    /// The sender's name for it.
+    /// The sender's id for it.
     pub cid: ClientMessageId,
-    /// What only the two people can read.
+    /// Encrypted for the devices of both people.
     pub envelope: Envelope,
 }
 
-/// Where a message was written: the same for every retry of the same `cid`.
+/// Where a message was written; the same for every retry of the same `cid`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivered {
     /// The conversation.
     pub conversation: ConversationId,
-    /// Its number there, from 1, without gaps.
+    /// Its number in the conversation, from 1, without gaps.
     pub seq: u64,
     /// RFC 3339, UTC.
     pub at: String,
 }
 
-/// Part of an inbox.
+/// A page of an inbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InboxPage {
     /// Position (from 1, without gaps) and event, in order.
     pub events: Vec<(u64, InboxEvent)>,
     /// The oldest position kept; `head + 1` when nothing is kept.
     pub first: u64,
-    /// The newest position ever given; 0 for a new inbox.
+    /// The newest position ever assigned; 0 for a new inbox.
     pub head: u64,
 }
 
@@ -50,7 +50,7 @@ pub struct InboxPage {
 pub struct Page {
     /// Oldest first.
     pub messages: Vec<PrivateMessage>,
-    /// True when older ones are kept.
+    /// True when older messages are kept.
     pub more: bool,
 }
 
@@ -58,23 +58,23 @@ pub struct Page {
 #[async_trait]
 pub trait Mailboxes: Send + Sync {
     /// Writes a message to the conversation and to the inboxes of both people, idempotent by
-    /// conversation, sender and `cid`, and wakes both (`Topic::Inbox`). Once this returns, any node
-    /// may die and the message is still delivered. `None` when the recipient does not exist.
+    /// conversation, sender and `cid`, and wakes both (`Topic::Inbox`). Once this returns, the
+    /// message is delivered even if a node dies. `None` when the recipient does not exist.
     async fn deliver(&self, delivery: &Delivery) -> Result<Option<Delivered>>;
 
-    /// Appends one event to one inbox and wakes it; its position. A retry after an error may append
-    /// it twice.
+    /// Appends an event to an inbox, wakes its subscribers and returns the event's position. A
+    /// retry after an error may append it twice.
     async fn append_event(&self, account: &AccountId, event: &InboxEvent) -> Result<u64>;
 
     /// Events after position `after`, at most `limit`.
     async fn inbox(&self, account: &AccountId, after: u64, limit: usize) -> Result<InboxPage>;
 
-    /// The account's devices hold everything up to this inbox position: each sender concerned gets
-    /// a `Receipt{state: received}`, once per advance. Never goes back.
+    /// The account's devices have stored everything up to this inbox position: each sender
+    /// concerned gets a `Receipt{state: received}`, once per advance. Never goes back.
     async fn mark_received(&self, account: &AccountId, upto: u64) -> Result<()>;
 
-    /// The person has read up to this `seq`: the other one and the person's own other devices get a
-    /// `Receipt{state: read}`. Never goes back; not beyond the last message. False when the account
+    /// The person has read up to this `seq`: the other person, and the reader's own devices, get a
+    /// `Receipt{state: read}`. Never goes back, nor beyond the last message. False when the account
     /// is not a member.
     async fn mark_read(
         &self,
@@ -83,7 +83,7 @@ pub trait Mailboxes: Send + Sync {
         upto: u64,
     ) -> Result<bool>;
 
-    /// The account's conversations, latest first. A person without a username has an empty one.
+    /// The account's conversations, latest first. The name of a person without a username is empty.
     async fn conversations(&self, account: &AccountId) -> Result<Vec<Conversation>>;
 
     /// At most `limit` messages before `before` (or the latest); `None` when the account is not a

@@ -1,5 +1,4 @@
-//! Who is here: each connection with an expiry of its own, so that a dead node's people fade by
-//! themselves.
+//! Presence: each connection has its own expiry, so that connections of a dead node disappear.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,21 +9,21 @@ use backend_protocol::id::{AccountId, ConnectionId};
 
 use crate::error::Result;
 
-/// What a change of a connection meant for its account.
+/// The effect of a change of a connection on its account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transition {
-    /// It was away and is here now.
+    /// The account was offline and is online now.
     Came,
-    /// It was here and is away now.
+    /// The account was online and is offline now.
     Left,
-    /// It was and stays as it was.
+    /// No change.
     Same,
 }
 
-/// Presence of accounts, and the lobby. Delivery never depends on it.
+/// Presence of accounts, and the lobby. Delivery does not depend on it.
 #[async_trait]
 pub trait Presence: Send + Sync {
-    /// This connection is here for `ttl`; call again to renew.
+    /// Marks a connection as online for `ttl`; call again to renew.
     async fn arrive(
         &self,
         account: &AccountId,
@@ -32,13 +31,13 @@ pub trait Presence: Send + Sync {
         ttl: Duration,
     ) -> Result<Transition>;
 
-    /// This connection is gone. An account that faded before this has not left now: `Same`.
+    /// Ends a connection. `Same` when its account had already expired.
     async fn depart(&self, account: &AccountId, connection: &ConnectionId) -> Result<Transition>;
 
-    /// Those of these accounts that are here.
+    /// The subset of these accounts that is online.
     async fn online(&self, accounts: &[AccountId]) -> Result<BTreeSet<AccountId>>;
 
-    /// This connection shows its person in the lobby for `ttl`; call again to renew.
+    /// Shows a person in the lobby for `ttl`; call again to renew.
     async fn enter_lobby(
         &self,
         user: &User,
@@ -46,21 +45,21 @@ pub trait Presence: Send + Sync {
         ttl: Duration,
     ) -> Result<Transition>;
 
-    /// This connection leaves the lobby.
+    /// Removes a connection from the lobby.
     async fn leave_lobby(
         &self,
         account: &AccountId,
         connection: &ConnectionId,
     ) -> Result<Transition>;
 
-    /// Shows a person of the lobby under another name; false when the account is not in the lobby.
+    /// Renames a person in the lobby; false when the account is not in the lobby.
     async fn rename_in_lobby(&self, user: &User) -> Result<bool>;
 
     /// Everyone in the lobby, in order of name.
     async fn lobby(&self) -> Result<Vec<User>>;
 }
 
-/// The order of the lobby: by name as people read it, then by account, so that it never jumps.
+/// The order of the lobby: by name, ignoring case, then by account, so that it is stable.
 pub(crate) fn by_name(mut users: Vec<User>) -> Vec<User> {
     users.sort_by_cached_key(|user| (user.username.to_lowercase(), user.account_id.clone()));
     users

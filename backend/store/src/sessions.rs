@@ -1,4 +1,4 @@
-//! Conversations with the assistant. Writing to one is the business of `runs.rs`.
+//! Chat sessions with the assistant. `runs.rs` writes to them.
 
 use async_trait::async_trait;
 use backend_protocol::api::{Message, Session, SessionPatch};
@@ -6,10 +6,10 @@ use backend_protocol::id::{AccountId, RunId, SessionId};
 
 use crate::error::Result;
 
-/// Reading and managing an account's own sessions. A foreign session does not exist here.
+/// Reading and managing an account's chat sessions. Sessions of other accounts are not found.
 #[async_trait]
 pub trait Sessions: Send + Sync {
-    /// The account's sessions, the latest first.
+    /// The account's sessions, latest first.
     async fn sessions(&self, account: &AccountId) -> Result<Vec<Session>>;
 
     /// One session.
@@ -22,7 +22,7 @@ pub trait Sessions: Send + Sync {
         session: &SessionId,
     ) -> Result<Option<Vec<Message>>>;
 
-    /// Changes title, system prompt or model; the session as it is then.
+    /// Changes title, system prompt or model; returns the changed session.
     async fn update_session(
         &self,
         account: &AccountId,
@@ -30,19 +30,19 @@ pub trait Sessions: Send + Sync {
         patch: &SessionPatch,
     ) -> Result<Option<Session>>;
 
-    /// Deletes a session with its messages and the logs of its runs. Says which run was active; its
-    /// owner and its readers are woken, and find that it is not open any more.
+    /// Deletes a session with its messages and the logs of its runs. Returns the active run; its
+    /// owner and readers are woken and find that it is no longer open.
     async fn delete_session(&self, account: &AccountId, session: &SessionId) -> Result<Deleted>;
 }
 
 /// The outcome of deleting a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Deleted {
-    /// It is gone; this run was writing to it.
+    /// The session was deleted.
     Gone {
-        /// To be stopped.
+        /// The run that was active.
         active_run: Option<RunId>,
     },
-    /// There was none.
+    /// There is no such session.
     NotFound,
 }

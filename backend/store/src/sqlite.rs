@@ -1,18 +1,21 @@
-//! The embedded store: one SQLite file, one thread that writes, two that read; presence and broker
-//! in memory.
+//! The embedded store: one SQLite file with one writer thread and two reader threads; presence and
+//! broker in memory.
 
-mod accounts;
-mod devices;
-mod here;
-mod inbox;
-mod mailboxes;
-mod names;
 mod open;
-mod runs;
-mod sessions;
-mod statement;
-mod sweep;
 mod worker;
+mod statement;
+mod account_rows;
+mod inbox;
+mod conversations;
+mod sessions;
+mod runs;
+mod names;
+mod devices;
+mod accounts;
+mod mailboxes;
+mod presence_table;
+mod presence;
+mod sweep;
 
 use std::fs::File;
 use std::path::Path;
@@ -26,42 +29,40 @@ use crate::canary::Canary;
 use crate::error::Result;
 use crate::topics::Topics;
 use crate::{Retention, Store};
-use here::Here;
+use presence_table::PresenceTable;
 use worker::Worker;
 
-/// Threads that read.
+/// Reader threads.
 const READERS: usize = 2;
 
 /// A store in one file, for one process.
 pub struct SqliteStore {
     writer: Worker,
-    readers: Vec<Worker>,
+    readers: [Worker; READERS],
     next_reader: AtomicUsize,
     topics: Topics,
-    here: Here,
+    presence: PresenceTable,
     retention: Retention,
-    /// Held as long as the threads above may write.
+    /// Locked for as long as the threads above may write.
     _lock: File,
 }
 
 impl SqliteStore {
-    /// Opens the database file at `path`, and makes it where it is missing. Dropping the store ends
+    /// Opens the database file at `path` and creates it if it is missing. Dropping the store ends
     /// its threads.
     pub fn open(path: &Path, retention: Retention) -> Result<Self> {
         let lock = open::claim(path)?;
         let writer =
             Worker::start("store-write", open::writer(path)?, TransactionBehavior::Immediate)?;
-        let readers = (0..READERS)
-            .map(|_| {
-                Worker::start("store-read", open::reader(path)?, TransactionBehavior::Deferred)
-            })
-            .collect::<Result<Vec<_>>>()?;
+        let reader =
+            || Worker::start("store-read", open::reader(path)?, TransactionBehavior::Deferred);
+        let readers = [reader()?, reader()?];
         Ok(Self {
             writer,
             readers,
             next_reader: AtomicUsize::new(0),
             topics: Topics::default(),
-            here: Here::default(),
+            presence: PresenceTable::default(),
             retention,
             _lock: lock,
         })
@@ -78,9 +79,8 @@ impl SqliteStore {
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let turn = self.next_reader.fetch_add(1, Ordering::Relaxed);
-        let reader = self.readers.get(turn % READERS).unwrap_or(&self.writer);
-        reader.run(work).await
+        let next = self.next_reader.fetch_add(1, Ordering::Relaxed);
+        self.readers[next % READERS].run(work).await
     }
 
     fn wake(&self, topic: &Topic) {
@@ -112,7 +112,7 @@ impl Store for SqliteStore {
         let canary = Canary::new(self).await?;
         self.write(|tx| {
             let version: i64 = tx.pragma_query_value(None, "user_version", |row| row.get(0))?;
-            // Rewrites what is there: proves that the file can be written without changing it.
+            // Writes the current value: proves that the file is writable without changing it.
             tx.pragma_update(None, "user_version", version)?;
             Ok(())
         })
@@ -129,7 +129,7 @@ impl Store for SqliteStore {
     }
 
     async fn sweep(&self) -> Result<u64> {
-        self.here.sweep();
+        self.presence.sweep();
         self.sweep_file().await
     }
 }

@@ -8,7 +8,7 @@ use tokio::sync::broadcast;
 
 use crate::broker::{Payload, Subscription, Topic};
 
-/// The topics somebody in this process listens to.
+/// The topics with subscribers in this process.
 #[derive(Debug, Default)]
 pub(crate) struct Topics {
     channels: Mutex<Channels>,
@@ -17,15 +17,15 @@ pub(crate) struct Topics {
 #[derive(Debug, Default)]
 struct Channels {
     by_topic: HashMap<Topic, broadcast::Sender<Payload>>,
-    /// Topics left after the last clean-up; twice as many start the next one.
+    /// Topics left after the last clean-up; the next one starts at twice as many.
     settled: usize,
 }
 
-/// Clean-up is not worth it below this many topics.
+/// Below this many topics, no clean-up runs.
 const FEW: usize = 64;
 
 impl Topics {
-    /// Listens to a topic; true when nobody in this process did before.
+    /// Subscribes to a topic; true when it is the first subscription in this process.
     pub(crate) fn listen(&self, topic: &Topic) -> (Subscription, bool) {
         let mut channels = self.lock();
         if channels.by_topic.len() >= FEW.max(2 * channels.settled) {
@@ -40,7 +40,7 @@ impl Topics {
         (receiver, true)
     }
 
-    /// Wakes the listeners of this process. A topic without listeners is forgotten.
+    /// Wakes the subscribers in this process. A topic without subscribers is removed.
     pub(crate) fn wake(&self, topic: &Topic, payload: Payload) {
         let mut channels = self.lock();
         if let Some(sender) = channels.by_topic.get(topic)
@@ -50,7 +50,7 @@ impl Topics {
         }
     }
 
-    /// Forgets the topics that have no listener any more; those that have one.
+    /// Removes topics without subscribers; returns the others.
     pub(crate) fn heard(&self) -> HashSet<Topic> {
         let mut channels = self.lock();
         channels.by_topic.retain(|_, sender| sender.receiver_count() > 0);
@@ -58,11 +58,12 @@ impl Topics {
         channels.by_topic.keys().cloned().collect()
     }
 
-    /// Wakes all whose topic has no payload: they look, and find what they missed.
+    /// Wakes all subscribers of topics without payload: they read the store and find what they
+    /// missed.
     pub(crate) fn wake_those_who_look(&self) {
         for (topic, sender) in &self.lock().by_topic {
             if matches!(topic, Topic::Inbox(_) | Topic::Run(_) | Topic::RunStop(_)) {
-                // No listener any more: nobody to be woken.
+                // No subscriber is left.
                 let _ = sender.send(Payload::from(""));
             }
         }
@@ -73,8 +74,8 @@ impl Topics {
     }
 }
 
-/// How many words a slow listener may be behind. One that has no payload says the same however
-/// often it is said.
+/// Wake-ups buffered for a slow subscriber. Wake-ups without payload are interchangeable, so few
+/// are enough.
 fn capacity(topic: &Topic) -> usize {
     match topic {
         Topic::Inbox(_) | Topic::Run(_) | Topic::RunStop(_) | Topic::Revoked(_) => 4,

@@ -1,14 +1,14 @@
-//! Usernames: normalised by PRECIS (RFC 8265), compared by what they look like (UTS #39 skeleton).
+//! Usernames: normalised by PRECIS (RFC 8265), compared by their looks (UTS #39 skeleton).
 
 use backend_protocol::limits::MAX_USERNAME;
 use precis_core::profile::PrecisFastInvocation;
 use precis_profiles::{UsernameCaseMapped, UsernameCasePreserved};
 
-/// A username that may be claimed.
+/// A valid username.
 ///
-/// Shown as its owner writes it ([RFC 8265, section 3.4], case preserved); two usernames are the
-/// same when they look the same: case mapped ([RFC 8265, section 3.3]), then the skeleton of [UTS
-/// #39, section 4].
+/// Shown as its owner writes it ([RFC 8265, section 3.4], case preserved). Two usernames are equal
+/// when they look the same: case mapped ([RFC 8265, section 3.3]), then the skeleton of [UTS #39,
+/// section 4].
 ///
 /// [RFC 8265, section 3.3]: https://www.rfc-editor.org/rfc/rfc8265#section-3.3
 /// [RFC 8265, section 3.4]: https://www.rfc-editor.org/rfc/rfc8265#section-3.4
@@ -19,31 +19,33 @@ pub struct Username {
     key: String,
 }
 
-/// A username was refused: what was expected.
+/// Why a username is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidUsername {
-    /// Nothing, or too much.
+    /// Empty or too long.
     #[error("a username has 1 to {MAX_USERNAME} characters")]
     Length,
-    /// A character or a combination that PRECIS refuses.
-    #[error("a username has letters and digits of any script and visible ASCII signs, no spaces")]
-    Characters,
-    /// A sign that means something in an address.
+    /// A character or a combination that PRECIS disallows.
     #[error(
-        "a username has none of the signs / \\ % ? #; letters and digits of any script, - _ and . are fine"
+        "a username may have letters and digits of any script and visible ASCII characters, but no spaces"
+    )]
+    Characters,
+    /// A character with a meaning in URLs.
+    #[error(
+        "a username may not have any of / \\ % ? #; letters and digits of any script, - _ and . are allowed"
     )]
     Reserved,
-    /// Nothing but dots, or one at an end.
+    /// Only dots, or a dot at either end.
     #[error(
-        "a username has dots only between other characters, as in ada.l: not at its beginning or end"
+        "a username may have dots only between other characters, as in ada.l: not at its start or end"
     )]
     Dots,
 }
 
-/// Signs that browsers, proxies and file systems read as part of an address, not of a name.
+/// Characters that browsers, proxies and file systems interpret in URLs and paths.
 const RESERVED: [char; 5] = ['/', '\\', '%', '?', '#'];
 
-/// No normalisation rule makes a name more than four times shorter, so anything longer is refused
+/// Normalisation never makes a name more than four times shorter, so longer texts are rejected
 /// unread.
 const MAX_BYTES: usize = MAX_USERNAME * 4 * 4;
 
@@ -61,7 +63,7 @@ impl Username {
         if display.chars().count() > MAX_USERNAME || mapped.chars().count() > MAX_USERNAME {
             return Err(InvalidUsername::Length);
         }
-        // After normalisation: it makes ordinary signs of fullwidth ones.
+        // After normalisation, which replaces fullwidth characters by ordinary ones.
         if [&*display, &*mapped].iter().any(|name| name.contains(RESERVED)) {
             return Err(InvalidUsername::Reserved);
         }
@@ -77,7 +79,7 @@ impl Username {
         &self.display
     }
 
-    /// The same for all names that look the same. Opaque: for comparing only.
+    /// Equal for all names that look the same. Opaque: for comparisons only.
     pub fn key(&self) -> &str {
         &self.key
     }

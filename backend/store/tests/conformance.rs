@@ -1,6 +1,6 @@
-//! One suite for every store: what the traits promise, shown on SQLite, Redis, Redis over TLS and a
-//! Redis cluster.
-#![expect(clippy::unwrap_used, reason = "a case that cannot go on has failed")]
+//! One suite for every store: the promises of the traits, checked on SQLite, Redis, Redis over TLS
+//! and a Redis cluster.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 #[path = "conformance/accounts.rs"]
 mod accounts;
@@ -15,7 +15,7 @@ mod names;
 #[path = "conformance/presence.rs"]
 mod presence;
 #[path = "support/redis_server.rs"]
-#[expect(dead_code, reason = "the fault tests use more of it")]
+#[expect(dead_code, reason = "the fault tests use the rest")]
 mod redis_server;
 #[path = "conformance/runs.rs"]
 mod runs;
@@ -40,9 +40,9 @@ macro_rules! suite {
             async fn $case() { super::$topic::$case(&super::support::Bed::redis_over_tls().await).await }
         )+)+ }
         mod redis_cluster {
-            /// One cluster for all cases: it takes a moment to form. Emptied before each.
+            /// One cluster for all cases: it takes a moment to form. Emptied before each case.
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn a_cluster_of_three_keeps_every_promise() {
+            async fn a_cluster_of_three_passes_the_suite() {
                 let bed = super::support::Bed::redis_cluster().await;
                 $($(
                     bed.empty().await;
@@ -59,20 +59,20 @@ suite! {
         an_unused_account_expires,
         an_account_that_was_only_opened_expires_soon,
         a_new_account_has_its_name_or_is_not_made,
-        of_many_who_come_for_a_name_at_once_one_is_let_in,
-        accounts_of_one_place_are_limited;
+        concurrent_openings_with_one_name_create_one_account,
+        accounts_of_one_network_are_limited;
     names:
         a_taken_username_is_refused_and_so_is_one_that_looks_the_same,
         a_name_given_up_is_held_back_for_its_account,
-        a_name_held_back_is_free_in_the_end,
+        a_reserved_name_becomes_free,
         an_account_holds_back_a_bounded_number_of_names,
-        a_new_name_is_told_to_those_concerned,
-        of_many_who_claim_a_name_at_once_one_gets_it;
+        a_rename_is_sent_to_the_accounts_concerned,
+        concurrent_claims_of_one_name_have_one_winner;
     devices:
         a_device_keeps_its_keys,
         an_account_has_a_bounded_number_of_devices,
         a_removed_device_never_comes_back,
-        a_device_takes_the_credentials_it_was_used_with_along,
+        removing_a_device_revokes_the_credentials_it_used,
         an_account_removes_a_bounded_number_of_devices;
     sessions:
         sessions_are_listed_latest_first_and_only_to_their_owner,
@@ -94,22 +94,22 @@ suite! {
     mailboxes:
         a_message_reaches_both_inboxes,
         a_retry_of_the_same_cid_gives_the_same_answer,
-        nobody_receives_for_an_unknown_account,
-        concurrent_senders_leave_no_gap_and_no_double,
+        an_unknown_recipient_is_rejected,
+        concurrent_senders_leave_no_gap_and_no_duplicate,
         an_inbox_is_read_in_pages_and_trimmed_from_the_oldest,
-        an_inbox_expires_but_its_positions_go_on,
-        senders_learn_once_what_was_received,
-        reading_never_goes_back_and_never_ahead,
+        an_inbox_expires_but_its_positions_continue,
+        senders_get_one_receipt_per_advance,
+        read_marks_never_go_back_nor_ahead,
         conversations_are_listed_latest_first,
         a_conversation_is_read_in_pages_by_its_members_only,
         a_note_to_oneself_is_one_event,
         old_messages_leave_a_conversation;
     presence:
-        the_first_connection_comes_and_the_last_one_leaves,
-        an_unrenewed_connection_fades,
+        an_account_is_online_from_its_first_to_its_last_connection,
+        a_connection_expires_unless_renewed,
         the_lobby_is_in_order_of_name,
-        the_lobby_forgets_who_fades,
-        a_person_of_the_lobby_has_another_name_at_once;
+        lobby_entries_expire,
+        a_person_in_the_lobby_is_renamed_at_once;
     broker:
         a_write_on_one_node_wakes_the_other,
         a_payload_arrives_as_it_was_sent,

@@ -1,11 +1,11 @@
-//! Redis dies, hangs, comes back, forgets and lies: the store says so, never hangs, never panics,
-//! and mends itself.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+//! Redis dies, hangs, comes back, loses data and holds invalid data: the store returns errors,
+//! never hangs, never panics, and recovers.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 #[path = "support/redis_server.rs"]
 mod redis_server;
 #[path = "support/bed.rs"]
-#[expect(dead_code, reason = "the conformance suite uses more of it")]
+#[expect(dead_code, reason = "the conformance suite uses the rest")]
 mod support;
 
 use std::sync::Arc;
@@ -26,10 +26,11 @@ use backend_store::{Retention, Store, StoreError};
 
 use redis_server::{RedisServer, Sentinel};
 use support::{
-    account, ask, connection, delivery, delta, eventually, new_run, run, session, username, woken,
+    account, connection, delivery, delta, eventually, exchange, new_run, run, session, username,
+    woken,
 };
 
-/// Whoever asks while Redis is away has an answer within this.
+/// Deadline for a call while Redis is unavailable.
 const PATIENCE: Duration = Duration::from_secs(40);
 
 async fn connect(server: &RedisServer) -> RedisStore {
@@ -58,7 +59,7 @@ fn is_corrupt<T: std::fmt::Debug>(outcome: Result<T, StoreError>) {
 }
 
 #[tokio::test]
-async fn while_redis_is_dead_calls_fail_soon_and_afterwards_all_works_again() {
+async fn calls_fail_while_redis_is_down_and_work_after_its_restart() {
     let mut server = RedisServer::start();
     let store = Arc::new(connect(&server).await);
     let (ada, bob) = two_people(&store).await;
@@ -93,14 +94,14 @@ async fn while_redis_is_dead_calls_fail_soon_and_afterwards_all_works_again() {
     woken(&mut wake).await;
     let inbox = store.inbox(&bob, 0, 10).await.unwrap();
     assert_eq!((inbox.events.len(), inbox.head), (1, 1));
-    // What follows was subscribed before the crash and again after it.
+    // The subscription was made before the crash and renewed after it.
     while wake.try_recv().is_ok() {}
     store.append_event(&bob, &InboxEvent::KeyChange { account: ada }).await.unwrap();
     woken(&mut wake).await;
 }
 
 #[tokio::test]
-async fn a_hanging_redis_is_given_up_after_the_deadline() {
+async fn calls_to_a_hanging_redis_time_out() {
     let server = RedisServer::start();
     let store = Arc::new(connect(&server).await);
     let (ada, bob) = two_people(&store).await;
@@ -123,18 +124,18 @@ async fn a_hanging_redis_is_given_up_after_the_deadline() {
     assert_eq!(
         store.inbox(&bob, 0, 100).await.unwrap().events.len(),
         8,
-        "each once, however often it was sent"
+        "each once, despite retries"
     );
 }
 
 #[tokio::test]
-async fn a_delivery_that_was_cut_short_is_mended_by_its_retry_or_by_the_next_one() {
+async fn an_interrupted_delivery_is_completed_by_its_retry_or_by_the_next_one() {
     let server = RedisServer::start();
     let store = connect(&server).await;
     let (ada, bob) = two_people(&store).await;
     let cut_short = async || {
-        // As if the node had died after the conversation had the message and before his inbox had
-        // it.
+        // Simulates a node that died after writing to the conversation and before writing to his
+        // inbox.
         server
             .ask(&["DEL", "{u:bob}:inbox", "{u:bob}:counters", "{u:bob}:conversation:ada.bob"])
             .await;
@@ -154,12 +155,12 @@ async fn a_delivery_that_was_cut_short_is_mended_by_its_retry_or_by_the_next_one
     assert_eq!(cids(&bob).await, ["m1"]);
     cut_short().await;
     store.deliver(&delivery(&ada, &bob, "m2")).await.unwrap();
-    assert_eq!(cids(&bob).await, ["m1", "m2"], "the next one brings the missing one along");
+    assert_eq!(cids(&bob).await, ["m1", "m2"], "the next delivery completes the missing one");
     assert_eq!(cids(&ada).await, ["m1", "m2"]);
 }
 
 #[tokio::test]
-async fn a_conversation_that_redis_lost_starts_anew_and_still_arrives() {
+async fn a_conversation_lost_by_redis_restarts_and_still_arrives() {
     let server = RedisServer::start();
     let store = connect(&server).await;
     let (ada, bob) = two_people(&store).await;
@@ -168,16 +169,16 @@ async fn a_conversation_that_redis_lost_starts_anew_and_still_arrives() {
     }
     server.ask(&["DEL", "{c:ada.bob}:counter", "{c:ada.bob}:log", "{c:ada.bob}:cids"]).await;
     assert_eq!(store.deliver(&delivery(&ada, &bob, "m4")).await.unwrap().unwrap().seq, 1);
-    assert_eq!(store.inbox(&bob, 0, 10).await.unwrap().head, 4, "not taken for an old one");
+    assert_eq!(store.inbox(&bob, 0, 10).await.unwrap().head, 4, "not mistaken for an old message");
 }
 
 #[tokio::test]
-async fn what_cannot_be_understood_is_an_error_of_its_own() {
+async fn invalid_data_is_reported_as_corrupt() {
     let server = RedisServer::start();
     let store = connect(&server).await;
     let (ada, bob) = two_people(&store).await;
     store.deliver(&delivery(&ada, &bob, "m1")).await.unwrap();
-    ask(&store, &ada, "s", "Hello?").await;
+    exchange(&store, &ada, "s", "Hello?").await;
     store.open_run(&new_run(&ada, "t", "r", "Hello?")).await.unwrap();
     let conversation = ConversationId::between(&ada, &bob);
 
@@ -196,7 +197,7 @@ async fn what_cannot_be_understood_is_an_error_of_its_own() {
     is_corrupt(store.append_event(&bob, &InboxEvent::KeyChange { account: ada.clone() }).await);
     server.ask(&["HSET", "{u:bob}:account", "id", "no id at all!"]).await;
     is_corrupt(store.account(&bob).await);
-    assert!(store.account(&ada).await.unwrap().is_some(), "the rest is fine");
+    assert!(store.account(&ada).await.unwrap().is_some(), "other data is unaffected");
 }
 
 #[tokio::test]
@@ -238,21 +239,21 @@ async fn every_key_has_a_time_to_live() {
     assert!(listed.len() > 20, "{listed:?}");
     for key in &listed {
         let ttl: i64 = server.ask(&["PTTL", key]).await.parse().unwrap();
-        assert!(ttl > 0, "{key} lives for ever");
+        assert!(ttl > 0, "{key} has no expiry");
         assert!(key.starts_with('{') && key.contains("}:"), "{key} has no hash tag");
         assert!(!key.contains("192.0.2"), "{key} shows an address");
     }
 }
 
 #[tokio::test]
-async fn a_store_that_cannot_be_reached_says_so_without_secrets() {
+async fn an_unreachable_store_is_reported_without_secrets() {
     let mut server = RedisServer::start();
     server.ask(&["CONFIG", "SET", "requirepass", "right"]).await;
     let with =
         |password: &str| RedisSettings { password: Some(password.into()), ..server.settings() };
     RedisStore::connect(with("right"), Retention::default())
         .await
-        .expect("the right password opens");
+        .expect("the right password is accepted");
     let refused =
         RedisStore::connect(with("wrong-secret"), Retention::default()).await.unwrap_err();
     assert!(!refused.to_string().contains("wrong-secret"), "{refused}");
@@ -274,7 +275,7 @@ async fn tls_trusts_only_the_given_authority() {
 }
 
 #[tokio::test]
-async fn sentinels_lead_to_the_master() {
+async fn sentinels_resolve_the_master() {
     let server = RedisServer::start();
     let sentinel = Sentinel::start(&server).await;
     let store = RedisStore::connect(sentinel.settings(), Retention::default()).await.unwrap();

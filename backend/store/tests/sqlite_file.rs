@@ -1,4 +1,4 @@
-//! The embedded store's file: who may read it, what it survives, and what it refuses to open.
+//! The embedded store's file: permissions, restarts, migrations, and files it rejects.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -17,7 +17,7 @@ fn refusal(path: &Path) -> String {
 }
 
 #[tokio::test]
-async fn what_was_written_is_there_after_a_restart() {
+async fn data_survives_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("data/gatehouse.db");
     let ada = AccountId::parse("ada").unwrap();
@@ -29,7 +29,7 @@ async fn what_was_written_is_there_after_a_restart() {
 }
 
 #[tokio::test]
-async fn a_file_of_the_first_version_is_brought_up_to_date() {
+async fn a_file_of_the_first_version_is_migrated() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("gatehouse.db");
     let first = rusqlite::Connection::open(&path).unwrap();
@@ -53,19 +53,23 @@ async fn a_file_of_the_first_version_is_brought_up_to_date() {
     drop(first);
 
     let store = SqliteStore::open(&path, Retention::default()).unwrap();
-    let ada =
-        store.access(&credential).await.unwrap().account().expect("the cookie opens it as before");
+    let ada = store
+        .access(&credential)
+        .await
+        .unwrap()
+        .account()
+        .expect("the credential still opens the account");
     assert_eq!(ada.username.as_deref(), Some("Ada"));
     assert!(store.use_device(&ada.id, &DeviceId::parse("d").unwrap(), &credential).await.unwrap());
     let expires = || {
         let file = rusqlite::Connection::open(&path).unwrap();
         file.query_row("SELECT expires FROM accounts", [], |row| row.get::<_, i64>(0)).unwrap()
     };
-    assert!(expires() > soon, "using it renews it: it was not only opened");
+    assert!(expires() > soon, "using the account renews it");
 }
 
 #[tokio::test]
-async fn addresses_are_kept_as_pseudonyms() {
+async fn addresses_are_stored_as_pseudonyms() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("gatehouse.db");
     let store = SqliteStore::open(&path, Retention::default()).unwrap();
@@ -80,7 +84,7 @@ async fn addresses_are_kept_as_pseudonyms() {
 }
 
 #[tokio::test]
-async fn only_the_owner_may_read_it() {
+async fn only_the_owner_may_read_the_files() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("data/gatehouse.db");
     let store = SqliteStore::open(&path, Retention::default()).unwrap();
@@ -101,20 +105,20 @@ async fn only_the_owner_may_read_it() {
 }
 
 #[tokio::test]
-async fn a_second_process_is_refused_until_the_first_has_ended() {
+async fn a_second_process_is_rejected_until_the_first_has_ended() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("gatehouse.db");
     let store = SqliteStore::open(&path, Retention::default()).unwrap();
     assert!(refusal(&path).contains("in use by another process"));
     drop(store);
-    SqliteStore::open(&path, Retention::default()).expect("it is free again");
+    SqliteStore::open(&path, Retention::default()).expect("the lock is released");
 }
 
 #[test]
-fn what_is_no_store_of_ours_is_refused_and_left_alone() {
+fn foreign_files_are_rejected_and_left_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     let text = folder.path().join("letter.txt");
-    std::fs::write(&text, "Dear Ada, this is no database at all. ".repeat(100)).unwrap();
+    std::fs::write(&text, "Dear Ada, this is not a database. ".repeat(100)).unwrap();
     let before = std::fs::read(&text).unwrap();
     assert!(refusal(&text).contains("cannot be used as the SQLite store"));
     assert_eq!(std::fs::read(&text).unwrap(), before);
@@ -130,7 +134,7 @@ fn what_is_no_store_of_ours_is_refused_and_left_alone() {
 }
 
 #[test]
-fn a_newer_schema_is_refused() {
+fn a_newer_schema_is_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("gatehouse.db");
     drop(SqliteStore::open(&path, Retention::default()).unwrap());
@@ -158,5 +162,5 @@ async fn a_damaged_value_is_reported_and_nothing_panics() {
         matches!(&outcome, Err(StoreError::Corrupt { place, .. }) if place == "devices.keys"),
         "{outcome:?}"
     );
-    assert!(store.account(&ada).await.unwrap().is_some(), "the store goes on");
+    assert!(store.account(&ada).await.unwrap().is_some(), "other data is unaffected");
 }

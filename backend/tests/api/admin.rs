@@ -18,7 +18,7 @@ async fn metrics_count_runs_tokens_and_requests() {
     let server = Server::start().await;
     let ada = server.visitor().await;
     ada.exchange("s", "count me").await;
-    ada.ask_whole(&json!({"message": "hello", "model": "demo-429-then-success"})).await;
+    ada.chat_json(&json!({"message": "hello", "model": "demo-429-then-success"})).await;
     let metrics = reqwest::get(server.admin("/metrics")).await.unwrap().text().await.unwrap();
     for line in [
         "gatehouse_ai_runs_total{model=\"gatehouse-demo\",result=\"completed\"} 1",
@@ -34,6 +34,6 @@ async fn metrics_count_runs_tokens_and_requests() {
 #[tokio::test]
 async fn a_role_serves_its_own_paths_only() {
     let server = Server::start().await;
-    // Both roles here: /ws is a WebSocket and says so.
+    // Both roles run here: /ws responds that it expects a WebSocket.
     assert_eq!(problem(server.stranger().get("/ws").await).await.0, 400);
 }

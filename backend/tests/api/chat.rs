@@ -1,4 +1,4 @@
-//! Asking, as a stream and as one answer.
+//! `POST /api/chat`, as a stream and as one JSON object.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ async fn an_answer_streams_from_its_start_to_its_completion() {
 }
 
 #[tokio::test]
-async fn who_accepts_json_gets_the_whole_answer_at_once() {
+async fn accepting_json_returns_the_whole_answer() {
     let server = Server::start().await;
     let ada = server.visitor().await;
     let answer = ada.exchange("my-session_1", "Give me a list").await;
@@ -49,7 +49,7 @@ async fn who_accepts_json_gets_the_whole_answer_at_once() {
 }
 
 #[tokio::test]
-async fn a_session_goes_on_and_the_model_is_shown_what_was_said() {
+async fn a_session_continues_with_its_history_in_the_prompt() {
     let server = Server::start().await;
     let ada = server.visitor().await;
     ada.exchange("s", "first").await;
@@ -62,13 +62,13 @@ async fn a_session_goes_on_and_the_model_is_shown_what_was_said() {
 }
 
 #[tokio::test]
-async fn the_last_20_messages_are_kept_and_an_orphan_answer_is_not_shown_to_the_model() {
+async fn the_last_20_messages_are_kept_and_an_orphan_answer_is_left_out_of_the_prompt() {
     let server = Server::start().await;
     let ada = server.visitor().await;
     for number in 1..=10 {
         ada.exchange("s", &format!("question {number}")).await;
     }
-    // The 21st message pushes the first question out: its answer would be an orphan in the prompt.
+    // The 21st message pushes the first question out; its answer would be an orphan in the prompt.
     let eleventh = ada.exchange("s", "question 11").await;
     assert!(
         eleventh["message"]["content"].as_str().unwrap().contains("shown 19 messages"),
@@ -81,7 +81,7 @@ async fn the_last_20_messages_are_kept_and_an_orphan_answer_is_not_shown_to_the_
 }
 
 #[tokio::test]
-async fn the_same_idempotency_key_gives_the_same_run_and_another_body_is_refused() {
+async fn an_idempotency_key_returns_the_same_run_and_rejects_another_body() {
     let server = Server::start().await;
     let ada = server.visitor().await;
     let ask = |message: &'static str| {
@@ -94,7 +94,7 @@ async fn the_same_idempotency_key_gives_the_same_run_and_another_body_is_refused
     assert_eq!(first, again);
     assert_eq!(server.demo.requests(), 1);
     assert_eq!(problem(ask("twice").await).await, (422, "idempotency-conflict".into()));
-    // Another account's key is another key.
+    // Keys are scoped to the account.
     let bob = server.visitor().await;
     let request =
         bob.request(reqwest::Method::POST, "/api/chat").header("idempotency-key", "key-1");
@@ -106,7 +106,7 @@ async fn a_session_has_one_answer_at_a_time() {
     let server = Server::start().await;
     let ada = server.visitor().await;
     let mut events =
-        ada.ask(&json!({"session_id": "s", "message": "hang", "model": "demo-stall"})).await;
+        ada.chat(&json!({"session_id": "s", "message": "hang", "model": "demo-stall"})).await;
     let run = events.until("run.started").await.data["run_id"].clone();
     let refused = ada.post("/api/chat", &json!({"session_id": "s", "message": "impatient"})).await;
     assert_eq!(problem(refused).await, (409, "run-active".into()));
@@ -119,24 +119,24 @@ async fn an_account_has_four_answers_at_a_time() {
     let ada = server.visitor().await;
     let mut held = Vec::new();
     for _ in 0..4 {
-        held.push(ada.ask(&json!({"message": "hang", "model": "demo-stall"})).await);
+        held.push(ada.chat(&json!({"message": "hang", "model": "demo-stall"})).await);
     }
     let refused = ada.post("/api/chat", &json!({"message": "a fifth"})).await;
     assert!(refused.headers().contains_key("retry-after"));
     assert_eq!(problem(refused).await, (429, "rate-limited".into()));
     let bob = server.visitor().await;
-    bob.exchange("s", "somebody else").await;
+    bob.exchange("s", "another account").await;
 }
 
 #[tokio::test]
-async fn what_cannot_be_asked_is_refused() {
+async fn an_invalid_message_or_model_is_rejected() {
     let server = Server::start().await;
     let ada = server.visitor().await;
     let too_long = "x".repeat(33 * 1024);
     for (body, word) in [
         (json!({"message": "  "}), "message"),
         (json!({"message": too_long}), "message"),
-        (json!({"message": "hi", "model": "nobody"}), "nobody"),
+        (json!({"message": "hi", "model": "unknown"}), "unknown"),
         (json!({"message": "hi", "session_id": "no spaces"}), "session_id"),
     ] {
         let response = ada.post("/api/chat", &body).await;
@@ -148,7 +148,7 @@ async fn what_cannot_be_asked_is_refused() {
 }
 
 #[tokio::test]
-async fn the_answer_ends_at_the_output_cap() {
+async fn the_answer_ends_at_the_output_limit() {
     let server = Server::with(|settings| settings.assistant.max_output_bytes = 100).await;
     let ada = server.visitor().await;
     let answer = ada.exchange("s", "hello").await;
@@ -157,18 +157,18 @@ async fn the_answer_ends_at_the_output_cap() {
 }
 
 #[tokio::test]
-async fn deltas_are_joined_to_about_thirty_a_second() {
+async fn deltas_are_merged_to_about_thirty_per_second() {
     let server = Server::with_pace(Duration::from_millis(2)).await;
     let ada = server.visitor().await;
     let begun = std::time::Instant::now();
-    let events = ada.ask(&json!({"message": "hello"})).await.rest().await;
+    let events = ada.chat(&json!({"message": "hello"})).await.rest().await;
     let most = begun.elapsed().as_millis() / 33 + 3;
     let deltas = events.iter().filter(|event| event.name == "text.delta").count();
     assert!(deltas > 1 && deltas as u128 <= most, "{deltas} deltas, at most {most}");
 }
 
 #[tokio::test]
-async fn the_system_prompt_of_a_session_is_told_to_the_model() {
+async fn the_system_prompt_of_a_session_is_sent_to_the_model() {
     let server = Server::start().await;
     let ada = server.visitor().await;
     let plain = tokens(&ada, "s").await;
@@ -177,7 +177,7 @@ async fn the_system_prompt_of_a_session_is_told_to_the_model() {
     let patched =
         ada.request(reqwest::Method::PATCH, "/api/sessions/s").json(&patch).send().await.unwrap();
     assert_eq!(patched.status(), 200);
-    // 400 bytes are 100 tokens to the demo model; the history grew as well.
+    // 400 bytes are 100 tokens in the demo model; the history grew as well.
     assert!(tokens(&ada, "s").await >= plain + 100);
 }
 

@@ -1,14 +1,14 @@
-//! A removed device: gone for good, with the cookie that it used.
+//! Removing a device: it is gone for good, and the cookies it used are revoked.
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::redis::Redis;
-use crate::socket::{Socket, account, keys, message_to, refused_upgrade};
+use crate::socket::{Socket, account, keys, message_to, rejected_handshake};
 use crate::support::{Client, Server, cookie, problem};
 
-/// Everything that the cookie of a removed device could try.
-async fn is_shut_out(client: &Client, device: &str) {
+/// Every request with the cookie of a removed device is rejected.
+async fn assert_revoked(client: &Client, device: &str) {
     let removed = || (401, "device-removed".to_owned());
     for path in ["/api/me", "/api/sessions", "/api/conversations"] {
         let refused = client.get(path).await;
@@ -33,10 +33,10 @@ async fn is_shut_out(client: &Client, device: &str) {
             "{device}"
         );
     }
-    assert_eq!(refused_upgrade(client).await, removed());
+    assert_eq!(rejected_handshake(client).await, removed());
 }
 
-/// Ada with two devices of one cookie, as after a copied profile.
+/// Ada with two devices and one cookie, as after copying a browser profile.
 async fn copied(server: &Server) -> Client {
     let ada = server.visitor().await;
     for device in ["laptop", "phone"] {
@@ -45,7 +45,7 @@ async fn copied(server: &Server) -> Client {
     ada
 }
 
-/// Removes a device; the client with the cookie it has then.
+/// Removes a device; returns the client with its new cookie.
 async fn remove(client: &Client, device: &str) -> Client {
     let removed = client.delete(&format!("/api/devices/{device}")).await;
     assert_eq!(removed.status(), 204);
@@ -55,13 +55,13 @@ async fn remove(client: &Client, device: &str) -> Client {
 }
 
 #[tokio::test]
-async fn a_removed_device_stays_out_and_who_removed_it_goes_on() {
+async fn a_removed_device_is_revoked_and_the_other_device_continues() {
     let server = Server::start().await;
     let stolen = copied(&server).await;
     let (me, bob) = (account(&stolen).await, server.visitor().await);
     bob.put("/api/devices/b", &keys("b")).await;
     let mut b = Socket::open(&bob, "b").await;
-    b.ask(&message_to(&me, "c1")).await;
+    b.send_request(&message_to(&me, "c1")).await;
     b.event("message").await;
     let (mut laptop, mut phone) =
         (Socket::open(&stolen, "laptop").await, Socket::open(&stolen, "phone").await);
@@ -70,11 +70,11 @@ async fn a_removed_device_stays_out_and_who_removed_it_goes_on() {
     assert_ne!(ada.cookie, stolen.cookie);
     assert_eq!(phone.closed().await, 4503);
     let bye = laptop.until(|frame| frame["type"] == "bye").await;
-    assert!(bye["retry_after"].as_u64().unwrap() >= 1000, "the new cookie is on its way: {bye}");
+    assert!(bye["retry_after"].as_u64().unwrap() >= 1000, "the new cookie is in flight: {bye}");
     assert_eq!(laptop.closed().await, 4014);
     assert_eq!(b.event("key_change").await["account"], me.as_str());
 
-    is_shut_out(&stolen, "phone").await;
+    assert_revoked(&stolen, "phone").await;
     assert_eq!(account(&ada).await, me);
     assert_eq!(ada.put("/api/devices/laptop", &keys("laptop")).await.status(), 204);
     Socket::open(&ada, "laptop").await;
@@ -88,39 +88,36 @@ async fn a_removed_device_stays_out_and_who_removed_it_goes_on() {
     assert_eq!(out.status(), 204);
     assert!(out.headers()["set-cookie"].to_str().unwrap().contains("Max-Age=0"));
     assert_eq!(problem(stolen.get("/api/me").await).await, (401, "unauthenticated".into()));
-    assert_eq!(account(&ada).await, me, "signing out the old cookie does nothing to the new one");
-    assert!(cookie(stolen.post("/api/me", &json!({})).await.headers()).is_some(), "a new start");
+    assert_eq!(account(&ada).await, me, "signing out the old cookie does not affect the new one");
+    assert!(cookie(stolen.post("/api/me", &json!({})).await.headers()).is_some(), "a new account");
 }
 
 #[tokio::test]
-async fn a_device_that_was_used_with_another_cookie_takes_that_along() {
+async fn removing_a_device_revokes_every_cookie_it_used() {
     let server = Server::start().await;
     let first = copied(&server).await;
     first.put("/api/devices/tablet", &keys("tablet")).await;
     let second = remove(&first, "phone").await;
-    // Nothing but the hello of its connection belongs to the new cookie.
+    // Only the hello of its connection binds the new cookie to the device.
     let mut laptop = Socket::open(&second, "laptop").await;
     assert_eq!(second.put("/api/devices/tablet", &keys("tablet")).await.status(), 204);
     let third = remove(&second, "laptop").await;
     assert_eq!(laptop.closed().await, 4503);
-    is_shut_out(&second, "laptop").await;
+    assert_revoked(&second, "laptop").await;
     assert_eq!(third.json("/api/sessions").await, json!({"sessions": []}));
 }
 
 #[tokio::test]
-async fn removing_the_own_device_signs_out() {
+async fn removing_the_last_device_signs_out() {
     let server = Server::start().await;
     let ada = server.visitor().await;
     ada.put("/api/devices/laptop", &keys("laptop")).await;
     let mut socket = Socket::open(&ada, "laptop").await;
     let removed = ada.delete("/api/devices/laptop").await;
     assert_eq!(removed.status(), 204);
-    assert!(
-        !removed.headers().contains_key("set-cookie"),
-        "there is no other device to go on with"
-    );
+    assert!(!removed.headers().contains_key("set-cookie"), "there is no other device");
     assert_eq!(socket.closed().await, 4503);
-    is_shut_out(&ada, "laptop").await;
+    assert_revoked(&ada, "laptop").await;
     assert_eq!(ada.post("/api/logout", &Value::Null).await.status(), 204);
     assert_eq!(problem(ada.get("/api/me").await).await, (401, "unauthenticated".into()));
 }
@@ -134,12 +131,12 @@ async fn a_foreign_device_is_not_found() {
     assert_eq!(
         eve.put("/api/devices/phone", &keys("hers")).await.status(),
         204,
-        "names are per account"
+        "device ids are scoped to an account"
     );
 }
 
 #[tokio::test]
-async fn every_node_shuts_a_removed_device_out_and_shows_a_new_name() {
+async fn every_node_rejects_a_removed_device_and_shows_a_new_name() {
     let redis = Redis::start().await;
     let (here, there) = (redis.node(|_| {}).await, redis.node(|_| {}).await);
     let stolen = copied(&here).await;
@@ -150,11 +147,11 @@ async fn every_node_shuts_a_removed_device_out_and_shows_a_new_name() {
     bob.post("/api/me", &json!({"username": "Bob"})).await;
     bob.put("/api/devices/b", &keys("b")).await;
     let mut b = Socket::open(&bob, "b").await;
-    b.ask(&json!({"type": "lobby", "on": true})).await;
+    b.send_request(&json!({"type": "lobby", "on": true})).await;
     b.notice("lobby").await;
     let (mut laptop, mut phone) =
         (Socket::open(&stolen, "laptop").await, Socket::open(&stolen_there, "phone").await);
-    laptop.ask(&json!({"type": "lobby", "on": true})).await;
+    laptop.send_request(&json!({"type": "lobby", "on": true})).await;
     b.until(|frame| frame["notice"]["user"]["username"] == "Ada").await;
     stolen.post("/api/me", &json!({"username": "Countess"})).await;
     let change = b.until(|frame| frame["notice"]["user"]["username"] == "Countess").await;
@@ -163,8 +160,8 @@ async fn every_node_shuts_a_removed_device_out_and_shows_a_new_name() {
     let ada = remove(&stolen, "phone").await;
     assert_eq!(phone.closed().await, 4503);
     assert_eq!(laptop.closed().await, 4014);
-    is_shut_out(&stolen_there, "phone").await;
-    is_shut_out(&stolen, "phone").await;
+    assert_revoked(&stolen_there, "phone").await;
+    assert_revoked(&stolen, "phone").await;
     assert_eq!(ada.json("/api/me").await["username"], "Countess");
     assert_eq!(stolen_there.post("/api/logout", &Value::Null).await.status(), 204);
     assert_eq!(problem(stolen.get("/api/me").await).await, (401, "unauthenticated".into()));

@@ -1,4 +1,4 @@
-//! Who is who, and what is whose.
+//! Identity and access.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ async fn a_first_write_gets_an_account_and_keeps_it() {
     ada.cookie = cookie(first.headers());
     let made = first.json::<Value>().await.unwrap();
     let second = ada.get("/api/sessions").await;
-    assert!(cookie(second.headers()).is_none(), "a known visitor keeps the cookie");
+    assert!(cookie(second.headers()).is_none(), "an existing account keeps its cookie");
     assert_eq!(made, ada.json("/api/me").await);
     let again = ada.post("/api/me", &json!({})).await;
     assert_eq!(cookie(again.headers()), ada.cookie, "the cookie is renewed, not replaced");
@@ -37,7 +37,7 @@ async fn an_unknown_cookie_is_replaced_by_a_write_only() {
 }
 
 #[tokio::test]
-async fn what_everybody_may_read_needs_no_account() {
+async fn public_resources_need_no_account() {
     let server = Server::start().await;
     for path in ["/api/models", "/api/openapi.json", "/api/nowhere"] {
         assert!(cookie(server.stranger().get(path).await.headers()).is_none(), "{path}");
@@ -48,7 +48,7 @@ async fn what_everybody_may_read_needs_no_account() {
 }
 
 #[tokio::test]
-async fn what_is_somebody_elses_does_not_exist() {
+async fn resources_of_another_account_are_not_found() {
     let server = Server::start().await;
     let (ada, bob) = (server.visitor().await, server.visitor().await);
     let run = ada.exchange("s", "mine").await["run_id"].as_str().unwrap().to_owned();
@@ -63,14 +63,14 @@ async fn what_is_somebody_elses_does_not_exist() {
         problem(bob.post(&format!("/api/runs/{run}/stop"), &Value::Null).await).await.0,
         404
     );
-    // The same name is another session in another account.
+    // Session ids are scoped to the account.
     let answer = bob.exchange("s", "mine too").await;
     assert!(answer["message"]["content"].as_str().unwrap().contains("shown 1 messages"));
     assert_eq!(ada.json("/api/sessions/s/info").await["message_count"], 2);
 }
 
 #[tokio::test]
-async fn signing_out_makes_the_cookie_worthless() {
+async fn signing_out_revokes_the_cookie() {
     let server = Server::start().await;
     let ada = server.visitor().await;
     ada.exchange("s", "mine").await;
@@ -87,7 +87,7 @@ async fn signing_out_makes_the_cookie_worthless() {
 }
 
 #[tokio::test]
-async fn writes_from_another_origin_are_refused_before_anything_happens() {
+async fn writes_from_another_origin_are_rejected_before_any_effect() {
     let server = Server::start().await;
     let ada = server.visitor().await;
     let write = |name: &'static str, value: &'static str| {
@@ -107,13 +107,13 @@ async fn writes_from_another_origin_are_refused_before_anything_happens() {
         server.stranger().request(Method::POST, "/api/me").header("sec-fetch-site", "cross-site");
     assert!(
         cookie(stranger.send().await.unwrap().headers()).is_none(),
-        "no account is made for a refused write"
+        "no account is created for a rejected write"
     );
     assert_eq!(write("sec-fetch-site", "same-origin").await.status(), 200);
 }
 
 #[tokio::test]
-async fn every_answer_has_its_security_headers_and_its_id() {
+async fn every_response_has_security_headers_and_a_request_id() {
     let server = Server::start().await;
     for path in ["/api/me", "/api/nowhere", "/api/models"] {
         let response = server

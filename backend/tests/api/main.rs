@@ -1,9 +1,9 @@
-//! The services over real TCP: embedded store in a temporary folder, demo model on loopback.
-//! Modules mirror the API.
+//! The services over real TCP: embedded store in a temporary folder, demo model on loopback. The
+//! modules mirror the API.
 
 #![expect(
     clippy::unwrap_used,
-    reason = "a failed unwrap is a failed test, in what tests share too"
+    reason = "a failed unwrap is a failed test, in shared test code too"
 )]
 
 mod admin;

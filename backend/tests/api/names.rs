@@ -1,4 +1,4 @@
-//! Usernames: which there are, who hears of a new one, and what becomes of the old one.
+//! Usernames: valid ones, notifications of a rename, and the reservation of the old name.
 
 use reqwest::header::SET_COOKIE;
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ async fn name(client: &Client, name: &str) {
     assert_eq!(claimed.json::<Value>().await.expect("JSON")["username"], name);
 }
 
-/// A person with a name and a device that is connected.
+/// A person with a username and a connected device.
 async fn person(server: &Server, who: &str) -> (Client, Socket) {
     let client = server.visitor().await;
     name(&client, who).await;
@@ -22,12 +22,12 @@ async fn person(server: &Server, who: &str) -> (Client, Socket) {
 }
 
 #[tokio::test]
-async fn a_new_name_is_told_to_those_who_write_with_the_account_and_to_itself() {
+async fn a_rename_is_sent_to_the_account_and_everyone_it_has_a_conversation_with() {
     let server = Server::start().await;
     let (ada, mut a) = person(&server, "Ada").await;
     let (bob, mut b) = person(&server, "Bob").await;
     let (_eve, mut e) = person(&server, "Eve").await;
-    a.ask(&message_to(&account(&bob).await, "c1")).await;
+    a.send_request(&message_to(&account(&bob).await, "c1")).await;
     b.event("message").await;
     name(&ada, "Countess").await;
     let expected = json!({"kind": "renamed", "account": account(&ada).await, "username": "Countess", "previous": "Ada"});
@@ -37,8 +37,8 @@ async fn a_new_name_is_told_to_those_who_write_with_the_account_and_to_itself() 
         bob.json("/api/conversations").await["conversations"][0]["peer"]["username"],
         "Countess"
     );
-    // The first event that eve gets is of her own doing.
-    e.ask(&message_to(&account(&ada).await, "c1")).await;
+    // Eve's first event is caused by herself.
+    e.send_request(&message_to(&account(&ada).await, "c1")).await;
     assert_eq!(e.until(|frame| frame["type"] == "event").await["event"]["kind"], "message");
 }
 
@@ -47,9 +47,9 @@ async fn the_lobby_shows_a_new_name_at_once() {
     let server = Server::start().await;
     let (ada, mut a) = person(&server, "Ada").await;
     let (_bob, mut b) = person(&server, "Bob").await;
-    a.ask(&json!({"type": "lobby", "on": true})).await;
+    a.send_request(&json!({"type": "lobby", "on": true})).await;
     a.notice("lobby").await;
-    b.ask(&json!({"type": "lobby", "on": true})).await;
+    b.send_request(&json!({"type": "lobby", "on": true})).await;
     b.notice("lobby").await;
     name(&ada, "Countess").await;
     let user = json!({"account_id": account(&ada).await, "username": "Countess"});
@@ -62,7 +62,7 @@ async fn the_lobby_shows_a_new_name_at_once() {
         );
     }
     let (_eve, mut e) = person(&server, "Eve").await;
-    e.ask(&json!({"type": "lobby", "on": true})).await;
+    e.send_request(&json!({"type": "lobby", "on": true})).await;
     let everyone = e.notice("lobby").await;
     let names: Vec<_> =
         everyone["users"].as_array().unwrap().iter().map(|user| user["username"].clone()).collect();
@@ -70,7 +70,7 @@ async fn the_lobby_shows_a_new_name_at_once() {
 }
 
 #[tokio::test]
-async fn a_name_given_up_is_held_back_for_its_account() {
+async fn a_name_given_up_stays_reserved_for_its_account() {
     let server = Server::start().await;
     let (bob, mallory) = (server.visitor().await, server.visitor().await);
     name(&bob, "Bob").await;
@@ -91,7 +91,7 @@ async fn a_name_given_up_is_held_back_for_its_account() {
 }
 
 #[tokio::test]
-async fn an_account_cannot_hold_back_any_number_of_names() {
+async fn an_account_reserves_a_bounded_number_of_names() {
     let server = Server::start().await;
     let mallory = server.visitor().await;
     for n in 0..=10 {
@@ -102,7 +102,7 @@ async fn an_account_cannot_hold_back_any_number_of_names() {
 }
 
 #[tokio::test]
-async fn a_name_that_cannot_stand_in_an_address_is_refused_with_what_is_allowed() {
+async fn a_name_that_cannot_be_part_of_a_url_is_rejected_with_a_reason() {
     let server = Server::start().await;
     let ada = server.visitor().await;
     for (bad, expected) in [

@@ -1,4 +1,4 @@
-//! When an account is made, and by whom it cannot be.
+//! Creation of accounts.
 
 use backend::settings::AccountSettings;
 use reqwest::header::HeaderMap;
@@ -32,7 +32,7 @@ fn sets_no_cookie(headers: &HeaderMap) {
 }
 
 #[tokio::test]
-async fn reading_makes_no_account() {
+async fn reads_create_no_account() {
     let server = Server::start().await;
     let stranger = server.stranger();
     let reads = [
@@ -62,8 +62,7 @@ async fn reading_makes_no_account() {
     assert_eq!(server.accounts(), 0);
 }
 
-/// What a browser says of a request that another site caused: by a link, a form, a frame or a
-/// script.
+/// Headers of requests caused by another site: by a link, a form, a frame or a script.
 const FOREIGN: [&[(&str, &str)]; 6] = [
     &[
         ("sec-fetch-site", "cross-site"),
@@ -82,13 +81,13 @@ const FOREIGN: [&[(&str, &str)]; 6] = [
 ];
 
 #[tokio::test]
-async fn another_site_makes_no_account_and_replaces_no_cookie() {
+async fn another_site_creates_no_account_and_replaces_no_cookie() {
     let server = Server::start().await;
     let (ada, stranger) = (server.visitor().await, server.stranger());
     let me = ada.json("/api/me").await;
     for headers in FOREIGN {
         for path in ["/api/me", "/api/sessions", "/api/conversations"] {
-            // SameSite=Strict keeps the cookie back; an older browser may send it.
+            // SameSite=Strict withholds the cookie; an older browser may send it.
             let refused = send(&stranger, &Method::GET, path, headers).await;
             sets_no_cookie(refused.headers());
             assert_eq!(refused.status(), 401, "{path} {headers:?}");
@@ -105,12 +104,12 @@ async fn another_site_makes_no_account_and_replaces_no_cookie() {
             }
         }
     }
-    assert_eq!(server.accounts(), 1, "nothing was made beside ada's");
-    assert_eq!(ada.json("/api/me").await, me, "her cookie opens what it opened");
+    assert_eq!(server.accounts(), 1, "only Ada's account exists");
+    assert_eq!(ada.json("/api/me").await, me, "her cookie still opens her account");
 }
 
 #[tokio::test]
-async fn an_answer_to_a_navigation_sets_no_cookie() {
+async fn the_response_to_a_navigation_sets_no_cookie() {
     let server = Server::start().await;
     let (ada, stranger) = (server.visitor().await, server.stranger());
     for site in ["none", "same-origin", "cross-site"] {
@@ -131,7 +130,7 @@ async fn an_answer_to_a_navigation_sets_no_cookie() {
 }
 
 #[tokio::test]
-async fn a_script_of_this_server_and_a_program_may_make_one() {
+async fn a_same_origin_script_and_a_program_may_create_an_account() {
     let server = Server::start().await;
     for path in ["/api/me", "/api/chat"] {
         for headers in [&[][..], &[("sec-fetch-site", "same-origin"), ("sec-fetch-mode", "cors")]] {
@@ -147,7 +146,7 @@ async fn a_script_of_this_server_and_a_program_may_make_one() {
 }
 
 #[tokio::test]
-async fn a_name_can_be_chosen_in_the_same_step() {
+async fn a_username_can_be_claimed_in_the_same_step() {
     let server = Server::start().await;
     let mut ada = server.stranger();
     let made = ada.post("/api/me", &json!({"username": "Ada"})).await;
@@ -158,7 +157,7 @@ async fn a_name_can_be_chosen_in_the_same_step() {
 }
 
 #[tokio::test]
-async fn a_refused_request_makes_no_account() {
+async fn a_rejected_request_creates_no_account() {
     let server = Server::start().await;
     let ada = server.visitor().await;
     ada.post("/api/me", &json!({"username": "first"})).await;
@@ -195,7 +194,7 @@ async fn a_refused_request_makes_no_account() {
 }
 
 #[tokio::test]
-async fn a_first_question_has_its_cookie_whatever_the_model_does() {
+async fn a_first_message_sets_the_cookie_even_if_the_model_fails() {
     let server = Server::with(|settings| settings.provider.retries = 0).await;
     for (accept, model) in [("text/event-stream", "demo-500"), ("application/json", "demo-500")] {
         let mut client = server.stranger();
@@ -203,7 +202,7 @@ async fn a_first_question_has_its_cookie_whatever_the_model_does() {
         let request =
             client.request(Method::POST, "/api/chat").header("accept", accept).json(&question);
         let answered = request.send().await.unwrap();
-        client.cookie = Some(cookie(answered.headers()).expect("the account was made"));
+        client.cookie = Some(cookie(answered.headers()).expect("the account was created"));
         let _ = answered.bytes().await.expect("the whole answer");
         assert_eq!(client.json("/api/sessions").await["sessions"][0]["id"], "s", "{accept}");
     }
@@ -215,7 +214,7 @@ async fn from(client: &Client, address: &str, body: &Value) -> Response {
 }
 
 #[tokio::test]
-async fn one_address_makes_a_bounded_number_of_accounts() {
+async fn one_address_creates_a_bounded_number_of_accounts() {
     let server = Server::with(|settings| {
         settings.accounts = AccountSettings { per_address: 2, per_address_hourly: 60 };
     })
@@ -239,7 +238,7 @@ async fn one_address_makes_a_bounded_number_of_accounts() {
     assert_eq!(
         from(&ada, "2001:db8:1:2::1", &json!({"username": "Countess"})).await.status(),
         200,
-        "she has hers"
+        "she already has an account"
     );
     assert_eq!(
         from(&stranger, "2001:db8:1:3::1", &json!({})).await.status(),
@@ -256,7 +255,7 @@ async fn one_address_makes_a_bounded_number_of_accounts() {
 }
 
 #[tokio::test]
-async fn two_hundred_people_behind_one_address_start_at_once() {
+async fn two_hundred_people_behind_one_address_can_start_at_once() {
     let server = Server::start().await;
     let people = (0..200).map(|_| {
         let stranger = server.stranger();

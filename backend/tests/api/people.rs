@@ -6,7 +6,7 @@ use crate::socket::{Socket, account, keys, message_to};
 use crate::support::{Server, problem};
 
 #[tokio::test]
-async fn a_username_is_claimed_once_and_found_by_whoever_looks() {
+async fn a_username_is_claimed_once_and_can_be_looked_up() {
     let server = Server::start().await;
     let (ada, bob) = (server.visitor().await, server.visitor().await);
     let claimed = ada.post("/api/me", &json!({"username": "Ada"})).await;
@@ -19,15 +19,15 @@ async fn a_username_is_claimed_once_and_found_by_whoever_looks() {
     }
     let found = bob.json("/api/users/ADA").await;
     assert_eq!(found, json!({"account_id": account(&ada).await, "username": "Ada"}));
-    for nobody in ["/api/users/nobody", "/api/users/no%20body"] {
-        assert_eq!(problem(bob.get(nobody).await).await, (404, "not-found".into()));
+    for unknown in ["/api/users/unknown", "/api/users/no%20body"] {
+        assert_eq!(problem(bob.get(unknown).await).await, (404, "not-found".into()));
     }
     let invalid = bob.post("/api/me", &json!({"username": "no body"})).await;
     assert_eq!(problem(invalid).await, (422, "invalid-value".into()));
 }
 
 #[tokio::test]
-async fn a_devices_keys_are_registered_once_and_read_by_others() {
+async fn device_keys_are_registered_once_and_read_by_others() {
     let server = Server::start().await;
     let (ada, bob) = (server.visitor().await, server.visitor().await);
     for _again in 0..2 {
@@ -43,7 +43,7 @@ async fn a_devices_keys_are_registered_once_and_read_by_others() {
     assert_eq!(problem(bob.delete("/api/devices/laptop").await).await.0, 404);
     assert_eq!(ada.delete("/api/devices/laptop").await.status(), 204);
     assert_eq!(bob.json(&path).await["devices"], json!([]));
-    assert_eq!(problem(bob.get("/api/accounts/nobody/devices").await).await.0, 404);
+    assert_eq!(problem(bob.get("/api/accounts/unknown/devices").await).await.0, 404);
 }
 
 #[tokio::test]
@@ -68,7 +68,7 @@ async fn devices_are_limited_and_their_keys_are_checked() {
 }
 
 #[tokio::test]
-async fn a_new_device_is_told_to_the_account_itself_and_to_who_writes_with_it() {
+async fn a_new_device_is_sent_to_the_account_and_everyone_it_has_a_conversation_with() {
     let server = Server::start().await;
     let (ada, bob) = (server.visitor().await, server.visitor().await);
     ada.put("/api/devices/a1", &keys("a1")).await;
@@ -77,7 +77,7 @@ async fn a_new_device_is_told_to_the_account_itself_and_to_who_writes_with_it() 
     let mut socket = Socket::open(&bob, "b1").await;
     let send = message_to(&ada_id, "c1");
     let envelope = send["envelope"].clone();
-    socket.ask(&send).await;
+    socket.send_request(&send).await;
     socket.event("message").await;
 
     ada.put("/api/devices/a2", &keys("a2")).await;

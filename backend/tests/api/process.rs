@@ -1,4 +1,4 @@
-//! The program itself: its help, its refusals, its socket, and how it stops.
+//! The program itself: help, invalid settings, Unix socket, shutdown.
 
 use std::process::Stdio;
 
@@ -29,7 +29,7 @@ async fn terminate(child: &Child) {
 }
 
 #[tokio::test]
-async fn it_serves_a_unix_socket_and_sigterm_ends_it_with_0() {
+async fn it_serves_a_unix_socket_and_exits_with_0_on_sigterm() {
     let folder = TempDir::new().unwrap();
     let socket = folder.path().join("backend.sock");
     let listen = format!("unix:{}", socket.display());
@@ -53,7 +53,7 @@ async fn it_serves_a_unix_socket_and_sigterm_ends_it_with_0() {
 }
 
 #[tokio::test]
-async fn wrong_settings_are_refused_before_anything_is_bound() {
+async fn invalid_settings_are_rejected_before_anything_is_bound() {
     for (name, value, expected) in [
         ("OPENAI_APIKEY", "sk", "did you mean OPENAI_API_KEY"),
         ("OPENAI_MODEL", "gpt", "OPENAI_MODEL needs"),
@@ -63,9 +63,9 @@ async fn wrong_settings_are_refused_before_anything_is_bound() {
         let mut child = backend(&["--listen", "127.0.0.1:0"]).env(name, value).spawn().unwrap();
         let status = timeout(SOON, child.wait()).await.expect("it ends in time").unwrap();
         assert_ne!(status.code(), Some(0), "{name}");
-        let mut said = String::new();
-        child.stderr.take().unwrap().read_to_string(&mut said).await.unwrap();
-        assert!(said.contains(expected), "{name}: {said}");
+        let mut stderr = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut stderr).await.unwrap();
+        assert!(stderr.contains(expected), "{name}: {stderr}");
     }
 }
 

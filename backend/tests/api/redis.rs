@@ -1,4 +1,4 @@
-//! Two nodes over one real Redis: what begins on one is read and stopped on the other.
+//! Two nodes over one real Redis: a run started on one is read and stopped on the other.
 
 use std::net::TcpListener;
 use std::process::Stdio;
@@ -11,7 +11,7 @@ use tokio::process::{Child, Command};
 
 use crate::support::{Events, Server, eventually, problem, text};
 
-/// A Redis of its own, gone with the test.
+/// A Redis server for one test.
 pub(crate) struct Redis {
     child: Child,
     port: u16,
@@ -57,7 +57,7 @@ impl Redis {
 }
 
 #[tokio::test]
-async fn what_begins_on_one_node_is_read_and_stopped_on_the_other() {
+async fn a_run_started_on_one_node_is_read_and_stopped_on_the_other() {
     let redis = Redis::start().await;
     let (here, there) = (redis.node(|_| {}).await, redis.node(|_| {}).await);
     let ada = here.visitor().await;
@@ -65,15 +65,15 @@ async fn what_begins_on_one_node_is_read_and_stopped_on_the_other() {
     ada_there.cookie = ada.cookie.clone();
     assert_eq!(ada.json("/api/me").await, ada_there.json("/api/me").await);
 
-    let mut asked =
-        ada.ask(&json!({"session_id": "s", "message": "hang", "model": "demo-stall"})).await;
-    let started = asked.until("run.started").await;
+    let mut here_events =
+        ada.chat(&json!({"session_id": "s", "message": "hang", "model": "demo-stall"})).await;
+    let started = here_events.until("run.started").await;
     let run = started.data["run_id"].as_str().unwrap();
     let mut elsewhere = Events::new(ada_there.resume(run, "0").await);
     let shown = elsewhere.until("text.delta").await;
     assert_eq!(ada_there.post(&format!("/api/runs/{run}/stop"), &Value::Null).await.status(), 204);
     let stopped = elsewhere.until("run.stopped").await;
-    assert_eq!(asked.until("run.stopped").await, stopped);
+    assert_eq!(here_events.until("run.stopped").await, stopped);
     assert!(stopped.data["message"]["content"].as_str().unwrap().starts_with(&text(&[shown])));
     here.wait_until_the_model_is_free().await;
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Requests that cannot be read are refused with a problem that says where.
+//! Malformed requests are rejected with a problem that says where they are wrong.
 
 use reqwest::Method;
 use serde_json::Value;
@@ -17,7 +17,7 @@ async fn refusal(server: &Server, body: &'static str) -> (u16, String) {
 }
 
 #[tokio::test]
-async fn malformed_json_is_refused_with_its_place() {
+async fn malformed_json_is_rejected_with_line_and_column() {
     let server = Server::start().await;
     let (status, detail) = refusal(&server, "{\n  \"message\": oops}").await;
     assert_eq!(status, 400);
@@ -25,7 +25,7 @@ async fn malformed_json_is_refused_with_its_place() {
 }
 
 #[tokio::test]
-async fn a_wrong_field_is_named() {
+async fn an_invalid_field_is_named() {
     let server = Server::start().await;
     for (body, field) in [
         (r#"{"message": 1}"#, "message"),
@@ -39,7 +39,7 @@ async fn a_wrong_field_is_named() {
 }
 
 #[tokio::test]
-async fn an_oversized_body_is_413_and_another_type_415() {
+async fn an_oversized_body_gets_413_and_another_type_415() {
     let server = Server::start().await;
     let ada = server.visitor().await;
     let big = format!("{{\"message\": \"{}\"}}", "x".repeat(300 * 1024));
@@ -55,7 +55,7 @@ async fn an_oversized_body_is_413_and_another_type_415() {
 }
 
 #[tokio::test]
-async fn unknown_paths_and_methods_are_problems_too() {
+async fn unknown_paths_and_methods_get_problems() {
     let server = Server::start().await;
     let ada = server.visitor().await;
     for path in ["/", "/api", "/api/nowhere", "/api/sessions/no%2Fid/info"] {

@@ -1,4 +1,4 @@
-//! Reading on, stopping, and what survives.
+//! Reading and stopping runs, and what survives.
 
 use std::time::Duration;
 
@@ -18,10 +18,10 @@ fn run_of(event: &Event) -> String {
 }
 
 #[tokio::test]
-async fn a_lost_connection_reads_on_where_it_was() {
+async fn a_lost_connection_resumes_at_its_position() {
     let server = Server::with_pace(Duration::from_millis(3)).await;
     let ada = server.visitor().await;
-    let mut first = ada.ask(&json!({"message": "tell me"})).await;
+    let mut first = ada.chat(&json!({"message": "tell me"})).await;
     let run = run_of(&first.until("run.started").await);
     let mut read = vec![first.until("text.delta").await, first.until("text.delta").await];
     drop(first);
@@ -35,10 +35,10 @@ async fn a_lost_connection_reads_on_where_it_was() {
 }
 
 #[tokio::test]
-async fn two_readers_of_one_run_read_the_same() {
+async fn two_readers_of_one_run_read_the_same_events() {
     let server = Server::with_pace(Duration::from_millis(1)).await;
     let ada = server.visitor().await;
-    let mut first = ada.ask(&json!({"message": "tell us"})).await;
+    let mut first = ada.chat(&json!({"message": "tell us"})).await;
     let started = first.until("run.started").await;
     let second = Events::new(ada.resume(&run_of(&started), "0").await);
     let (mut one, two) = (vec![started], second.rest().await);
@@ -50,7 +50,7 @@ async fn two_readers_of_one_run_read_the_same() {
 async fn a_client_that_leaves_does_not_stop_the_run() {
     let server = Server::with_pace(Duration::from_millis(1)).await;
     let ada = server.visitor().await;
-    let mut events = ada.ask(&json!({"session_id": "s", "message": "go on without me"})).await;
+    let mut events = ada.chat(&json!({"session_id": "s", "message": "go on without me"})).await;
     events.until("run.started").await;
     drop(events);
     eventually(async || {
@@ -60,10 +60,10 @@ async fn a_client_that_leaves_does_not_stop_the_run() {
 }
 
 #[tokio::test]
-async fn a_run_that_was_read_to_its_end_answers_204() {
+async fn a_run_read_to_its_end_returns_204() {
     let server = Server::start().await;
     let ada = server.visitor().await;
-    let events = ada.ask(&json!({"message": "hello"})).await.rest().await;
+    let events = ada.chat(&json!({"message": "hello"})).await.rest().await;
     let run = run_of(&events[0]);
     let end = events.last().unwrap().id.clone();
     assert_eq!(ada.resume(&run, &end).await.status(), 204);
@@ -72,7 +72,7 @@ async fn a_run_that_was_read_to_its_end_answers_204() {
 }
 
 #[tokio::test]
-async fn a_run_that_is_no_longer_kept_answers_410_and_one_that_never_was_404() {
+async fn an_expired_run_returns_410_and_an_unknown_one_404() {
     let server = Server::start().await;
     let ada = server.visitor().await;
     let expired = ada.resume("000000000001-00000000000000000000", "0").await;
@@ -85,11 +85,11 @@ async fn a_run_that_is_no_longer_kept_answers_410_and_one_that_never_was_404() {
 }
 
 #[tokio::test]
-async fn stopping_drops_the_upstream_request_and_keeps_what_was_shown() {
+async fn stopping_cancels_the_upstream_request_and_keeps_the_answer_so_far() {
     let server = Server::start().await;
     let ada = server.visitor().await;
     let mut events =
-        ada.ask(&json!({"session_id": "s", "message": "hang", "model": "demo-stall"})).await;
+        ada.chat(&json!({"session_id": "s", "message": "hang", "model": "demo-stall"})).await;
     let run = run_of(&events.until("run.started").await);
     let mut read = vec![events.until("text.delta").await];
     eventually(async || (server.demo.open_streams() == 1).then_some(())).await;
@@ -103,10 +103,10 @@ async fn stopping_drops_the_upstream_request_and_keeps_what_was_shown() {
     server.wait_until_the_model_is_free().await;
     let history = ada.json("/api/sessions/s/messages").await;
     assert_eq!(history["messages"][1], last.data["message"]);
-    // Again is fine, and the session is free.
+    // A second stop succeeds, and the session is idle.
     assert_eq!(ada.post(&format!("/api/runs/{run}/stop"), &Value::Null).await.status(), 204);
     let next = ada
-        .ask_whole(&json!({"session_id": "s", "message": "go on", "model": "gatehouse-demo"}))
+        .chat_json(&json!({"session_id": "s", "message": "go on", "model": "gatehouse-demo"}))
         .await;
     assert_eq!(next.status(), 200);
 }
@@ -116,7 +116,7 @@ async fn deleting_a_session_cancels_its_run() {
     let server = Server::start().await;
     let ada = server.visitor().await;
     let mut events =
-        ada.ask(&json!({"session_id": "s", "message": "hang", "model": "demo-stall"})).await;
+        ada.chat(&json!({"session_id": "s", "message": "hang", "model": "demo-stall"})).await;
     events.until("text.delta").await;
     assert_eq!(ada.delete("/api/sessions/s").await.status(), 204);
     server.wait_until_the_model_is_free().await;
@@ -124,7 +124,7 @@ async fn deleting_a_session_cancels_its_run() {
 }
 
 #[tokio::test]
-async fn a_run_whose_node_died_is_closed_as_failed_and_may_be_asked_again() {
+async fn a_run_of_a_dead_node_is_closed_as_failed_and_can_be_retried() {
     let data = TempDir::new().unwrap();
     let credential = "A".repeat(43);
     {
@@ -141,7 +141,7 @@ async fn a_run_whose_node_died_is_closed_as_failed_and_may_be_asked_again() {
         let message = Message {
             id: MessageId::parse("m").unwrap(),
             role: Role::User,
-            content: "anybody there?".into(),
+            content: "Hello?".into(),
             created_at: "2026-01-01T00:00:00Z".into(),
         };
         let run = NewRun {
@@ -169,13 +169,13 @@ async fn a_run_whose_node_died_is_closed_as_failed_and_may_be_asked_again() {
 }
 
 #[tokio::test]
-async fn a_drain_lets_answers_end_and_ends_the_others_as_retryable() {
+async fn a_drain_waits_for_answers_and_ends_the_rest_as_retryable() {
     let mut server = Server::start().await;
     let ada = server.visitor().await;
-    let mut stalled = ada.ask(&json!({"message": "hang", "model": "demo-stall"})).await;
+    let mut stalled = ada.chat(&json!({"message": "hang", "model": "demo-stall"})).await;
     stalled.until("text.delta").await;
     let running = server.running.take().unwrap();
-    // The drain gives answers what is left after the six seconds it needs for itself.
+    // The drain leaves answers what remains after the six seconds it reserves.
     let (last, ()) =
         tokio::join!(stalled.until("run.failed"), running.drain(Duration::from_secs(7)));
     assert_eq!(last.data["type"], "upstream-unavailable");

@@ -1,4 +1,4 @@
-//! Sessions: listed, described, changed, deleted, and kept over a restart.
+//! Chat sessions: listing, reading, changing, deleting, and surviving a restart.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -42,7 +42,7 @@ async fn a_session_is_changed_within_limits() {
         json!({"title": " "}),
         json!({"title": "x".repeat(121)}),
         json!({"system_prompt": "x".repeat(9000)}),
-        json!({"model": "nobody"}),
+        json!({"model": "unknown"}),
         json!({"colour": "red"}),
     ] {
         assert_eq!(problem(patch(bad).await).await, (422, "invalid-value".into()));
@@ -57,14 +57,14 @@ async fn a_session_is_changed_within_limits() {
 }
 
 #[tokio::test]
-async fn a_deleted_session_is_gone_and_its_name_is_free() {
+async fn a_deleted_session_is_gone_and_its_id_can_be_reused() {
     let server = Server::start().await;
     let ada = server.visitor().await;
     ada.exchange("s", "hello").await;
     assert_eq!(ada.delete("/api/sessions/s").await.status(), 204);
     assert_eq!(problem(ada.delete("/api/sessions/s").await).await.0, 404);
     assert_eq!(ada.json("/api/sessions").await, json!({"sessions": []}));
-    let answer = ada.exchange("s", "anew").await;
+    let answer = ada.exchange("s", "hello again").await;
     assert!(answer["message"]["content"].as_str().unwrap().contains("shown 1 messages"));
 }
 

@@ -37,8 +37,8 @@ pub(crate) struct Socket {
     last_id: u64,
 }
 
-/// Upgrades with the client's cookie.
-async fn upgrade(client: &Client) -> Result<Connection, Error> {
+/// Opens a WebSocket with the client's cookie.
+async fn handshake(client: &Client) -> Result<Connection, Error> {
     let url = client.request(Method::GET, "/ws").build().expect("a request").url().to_string();
     let mut request = url.replace("http://", "ws://").into_client_request().expect("a request");
     let cookie = client.cookie.as_deref().expect("a cookie").parse().expect("a header value");
@@ -52,37 +52,37 @@ async fn upgrade(client: &Client) -> Result<Connection, Error> {
         .map(|(connection, _)| connection)
 }
 
-/// The status and problem type that an upgrade with the client's cookie is refused with.
-pub(crate) async fn refused_upgrade(client: &Client) -> (u16, String) {
-    match upgrade(client).await {
+/// The status and problem type of a handshake that is rejected with the client's cookie.
+pub(crate) async fn rejected_handshake(client: &Client) -> (u16, String) {
+    match handshake(client).await {
         Err(Error::Http(answer)) => {
             let problem: Value =
                 serde_json::from_slice(answer.body().as_deref().unwrap_or_default()).expect("JSON");
             (answer.status().as_u16(), problem["type"].as_str().expect("a type").to_owned())
         }
-        other => panic!("expected a refusal, got {other:?}"),
+        other => panic!("expected a rejection, got {other:?}"),
     }
 }
 
 impl Socket {
-    /// A connection of this device that was welcomed.
+    /// A connection of this device after its welcome.
     pub(crate) async fn open(client: &Client, device: &str) -> Self {
         let mut socket =
-            Self { connection: upgrade(client).await.expect("an upgrade"), last_id: 0 };
-        socket.ask(&json!({"type": "hello", "device": device})).await;
+            Self { connection: handshake(client).await.expect("a handshake"), last_id: 0 };
+        socket.send_request(&json!({"type": "hello", "device": device})).await;
         socket.until(|frame| frame["type"] == "welcome").await;
         socket
     }
 
-    pub(crate) async fn ask(&mut self, request: &Value) {
+    pub(crate) async fn send_request(&mut self, request: &Value) {
         self.last_id += 1;
         let frame = json!({"id": self.last_id, "do": request});
         self.connection.send(Message::text(frame.to_string())).await.expect("an open socket");
     }
 
-    /// The next frame for which this holds; others are passed over.
+    /// The next matching frame; skips others.
     pub(crate) async fn until(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
-        let look = async {
+        let frames = async {
             loop {
                 if let Message::Text(text) =
                     self.connection.next().await.expect("an open socket").expect("a frame")
@@ -94,7 +94,7 @@ impl Socket {
                 }
             }
         };
-        timeout(SOON, look).await.expect("the frame comes in time")
+        timeout(SOON, frames).await.expect("the frame comes in time")
     }
 
     /// The next event of this kind.
@@ -107,9 +107,9 @@ impl Socket {
         self.until(|frame| frame["type"] == "notice" && frame["notice"]["kind"] == kind).await["notice"].take()
     }
 
-    /// The code with which the server closes.
+    /// The close code sent by the server.
     pub(crate) async fn closed(&mut self) -> u16 {
-        let look = async {
+        let frames = async {
             loop {
                 match self.connection.next().await {
                     Some(Ok(Message::Close(Some(frame)))) => return frame.code.into(),
@@ -118,6 +118,6 @@ impl Socket {
                 }
             }
         };
-        timeout(SOON, look).await.expect("the close comes in time")
+        timeout(SOON, frames).await.expect("the close comes in time")
     }
 }

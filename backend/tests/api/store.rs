@@ -1,4 +1,4 @@
-//! When the store is away, everything says so, and nothing hangs.
+//! An unavailable store: errors instead of hanging.
 
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::support::{Server, problem};
 
 #[tokio::test]
-async fn a_store_that_does_not_answer_is_503_with_a_time_to_come_back() {
+async fn an_unavailable_store_gets_503_with_retry_after() {
     let server = Server::start().await;
     let ada = server.visitor().await;
     // Another process holds the file's write lock for longer than the store waits.

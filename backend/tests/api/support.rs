@@ -1,5 +1,5 @@
-//! The harness: a server of its own for each test, a browser-like client, and a reader of
-//! server-sent events.
+//! The test harness: a server for each test, a browser-like client, and a reader of server-sent
+//! events.
 
 use std::path::Path;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// Whatever a test waits for comes within this time.
+/// Deadline of every wait.
 pub(crate) const SOON: Duration = Duration::from_secs(60);
 
 pub(crate) struct Server {
@@ -40,13 +40,13 @@ impl Server {
             .await
     }
 
-    /// A demo model that takes this long for each token.
+    /// A server whose demo model takes this long for each token.
     pub(crate) async fn with_pace(token_delay: Duration) -> Self {
         let demo = DemoSettings { token_delay, ..DemoSettings::default() };
         Self::over_paced(TempDir::new().expect("a temporary folder"), demo, |_| {}).await
     }
 
-    /// Over what another server kept.
+    /// A server over the data of another one.
     pub(crate) async fn over(
         data: TempDir,
         demo: DemoSettings,
@@ -60,7 +60,7 @@ impl Server {
         demo: DemoSettings,
         change: impl FnOnce(&mut Settings),
     ) -> Self {
-        // Once per process; a second time is refused and changes nothing.
+        // Once per process; a second call fails and changes nothing.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let demo = Demo::new(demo);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -102,7 +102,7 @@ impl Server {
         self.data.path()
     }
 
-    /// Ends the server; what it kept.
+    /// Stops the server; returns its data.
     pub(crate) async fn stop(mut self) -> TempDir {
         self.running.take().expect("it runs").drain(Duration::from_secs(10)).await;
         self.data
@@ -114,12 +114,12 @@ impl Server {
         format!("http://{admin}{path}")
     }
 
-    /// Somebody without a cookie.
+    /// A client without a cookie.
     pub(crate) fn stranger(&self) -> Client {
         Client { http: reqwest::Client::new(), base: self.base.clone(), cookie: None }
     }
 
-    /// Somebody with an account.
+    /// A client with an account.
     pub(crate) async fn visitor(&self) -> Client {
         let mut client = self.stranger();
         let response = client.post("/api/me", &json!({})).await;
@@ -127,20 +127,20 @@ impl Server {
         client
     }
 
-    /// Accounts that the embedded store has.
+    /// Number of accounts in the embedded store.
     pub(crate) fn accounts(&self) -> i64 {
         let file = rusqlite::Connection::open(self.data().join("gatehouse.sqlite"))
             .expect("the store's file");
         file.query_row("SELECT count(*) FROM accounts", [], |row| row.get(0)).expect("a number")
     }
 
-    /// Waits until the demo model streams nothing any more.
+    /// Waits until the demo model streams no answer.
     pub(crate) async fn wait_until_the_model_is_free(&self) {
         eventually(async || (self.demo.open_streams() == 0).then_some(())).await;
     }
 }
 
-/// The cookie that an answer sets, as it is sent back.
+/// The cookie set by a response, as sent back by a browser.
 pub(crate) fn cookie(headers: &HeaderMap) -> Option<String> {
     let cookie = headers.get(SET_COOKIE)?.to_str().ok()?;
     cookie.split(';').next().map(str::to_owned)
@@ -184,29 +184,29 @@ impl Client {
         send(self.request(Method::DELETE, path)).await
     }
 
-    /// Asks, and reads the answer as a stream.
-    pub(crate) async fn ask(&self, body: &Value) -> Events {
+    /// Sends a message and reads the answer as a stream.
+    pub(crate) async fn chat(&self, body: &Value) -> Events {
         let response = self.post("/api/chat", body).await;
         assert_eq!(response.status(), 200);
         Events::new(response)
     }
 
-    /// Asks for the whole answer.
-    pub(crate) async fn ask_whole(&self, body: &Value) -> Response {
+    /// Requests the whole answer as JSON.
+    pub(crate) async fn chat_json(&self, body: &Value) -> Response {
         send(
             self.request(Method::POST, "/api/chat").header("accept", "application/json").json(body),
         )
         .await
     }
 
-    /// Asks in a session, and waits for the answer.
+    /// Sends a message in a session and waits for the answer.
     pub(crate) async fn exchange(&self, session: &str, message: &str) -> Value {
-        let response = self.ask_whole(&json!({"session_id": session, "message": message})).await;
+        let response = self.chat_json(&json!({"session_id": session, "message": message})).await;
         assert_eq!(response.status(), 200);
         response.json().await.expect("JSON")
     }
 
-    /// Reads a run on after a position.
+    /// Reads a run's events after a position.
     pub(crate) async fn resume(&self, run: &str, after: &str) -> Response {
         send(
             self.request(Method::GET, &format!("/api/runs/{run}/events"))
@@ -296,7 +296,7 @@ fn parse(block: &str) -> Option<Event> {
     Some(Event { id: field("id")?.to_owned(), name: field("event")?.to_owned(), data })
 }
 
-/// The deltas, joined.
+/// The text deltas, joined.
 pub(crate) fn text(events: &[Event]) -> String {
     let deltas = events.iter().filter(|event| event.name == "text.delta");
     deltas.filter_map(|event| event.data["text"].as_str()).collect()
@@ -304,7 +304,7 @@ pub(crate) fn text(events: &[Event]) -> String {
 
 /// Waits for a condition.
 pub(crate) async fn eventually<T>(condition: impl AsyncFn() -> Option<T>) -> T {
-    let look = async {
+    let poll = async {
         loop {
             if let Some(value) = condition().await {
                 return value;
@@ -312,5 +312,5 @@ pub(crate) async fn eventually<T>(condition: impl AsyncFn() -> Option<T>) -> T {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    timeout(SOON, look).await.expect("the condition holds in time")
+    timeout(SOON, poll).await.expect("the condition holds in time")
 }

@@ -1,27 +1,27 @@
 // Generated from backend/protocol by `make generate`. Do not edit.
 
 /**
- * Who owns things: one per person, made at the first visit.
+ * An account: one per person, created by the first write.
  */
 export type AccountId = string;
 
 /**
- * One conversation with the assistant. A client may choose it; it is scoped to its owner.
+ * A chat session with the assistant. A client may choose the id; it is scoped to its owner.
  */
 export type SessionId = string;
 
 /**
- * One generation of an answer by the model.
+ * A run: one answer of the assistant in progress.
  */
 export type RunId = string;
 
 /**
- * One message of an assistant session.
+ * A message of a chat session.
  */
 export type MessageId = string;
 
 /**
- * One browser profile with its own keys.
+ * A device: one browser profile with its own keys.
  */
 export type DeviceId = string;
 
@@ -31,7 +31,7 @@ export type DeviceId = string;
 export type ClientMessageId = string;
 
 /**
- * One WebSocket connection, for presence.
+ * A WebSocket connection, for presence.
  */
 export type ConnectionId = string;
 
@@ -46,23 +46,23 @@ export type ConversationId = string;
 export type ProblemType = "bad-request" | "unauthenticated" | "device-removed" | "cross-origin" | "not-found" | "method-not-allowed" | "username-taken" | "run-active" | "limit-reached" | "run-expired" | "too-large" | "unsupported-media-type" | "invalid-value" | "idempotency-conflict" | "context-too-long" | "content-filtered" | "rate-limited" | "quota-exhausted" | "internal" | "upstream-unavailable" | "store-unavailable";
 
 /**
- * `application/problem+json`: what went wrong, and what would mend it.
+ * `application/problem+json`: what went wrong and how to fix it.
  */
 export type Problem = { 
 /**
- * Stable and machine readable.
+ * Stable, machine-readable type.
  */
 type: ProblemType, 
 /**
- * The same in a few words.
+ * Human-readable summary of the type.
  */
 title: string, 
 /**
- * The HTTP status, again.
+ * The HTTP status.
  */
 status: number, 
 /**
- * What was expected and what came, for a person.
+ * Human-readable: what was expected and what was found.
  */
 detail?: string, 
 /**
@@ -71,7 +71,8 @@ detail?: string,
 retry_after?: number, };
 
 /**
- * One end-to-end encrypted message. Binary fields are base64url without padding (RFC 4648 section 5).
+ * One end-to-end encrypted message. Binary fields are base64url without padding (RFC 4648 section
+ * 5).
  */
 export type Envelope = { 
 /**
@@ -95,7 +96,7 @@ ciphertext: string,
  */
 keys: Array<WrappedKey>, 
 /**
- * The sender device's signature over the whole envelope.
+ * The sending device's signature over the whole envelope.
  */
 signature: string, };
 
@@ -104,7 +105,7 @@ signature: string, };
  */
 export type WrappedKey = { 
 /**
- * Whose device can unwrap it.
+ * The device that can unwrap it.
  */
 device: DeviceId, 
 /**
@@ -113,32 +114,32 @@ device: DeviceId,
 key: string, };
 
 /**
- * `POST /api/chat`: ask the assistant.
+ * `POST /api/chat`: a message to the assistant.
  */
 export type ChatRequest = { 
 /**
- * The session to go on with; a new one is made when it is absent or unknown.
+ * The chat session to continue; a new one is created when it is absent or unknown.
  */
 session_id?: SessionId, 
 /**
- * What is asked.
+ * The message.
  */
 message: string, 
 /**
- * A model of `GET /api/models`; the session's or the default one when absent.
+ * A model of `GET /api/models`; when absent, the session's or the default one.
  */
 model?: string, };
 
 /**
- * The finished answer: the JSON answer of `POST /api/chat`, and the data of `run.completed`.
+ * The finished answer: the JSON response of `POST /api/chat`, and the data of `run.completed`.
  */
 export type ChatAnswer = { 
 /**
- * The session it belongs to.
+ * The chat session.
  */
 session_id: SessionId, 
 /**
- * The run that made it.
+ * The run that wrote it.
  */
 run_id: RunId, 
 /**
@@ -146,33 +147,33 @@ run_id: RunId,
  */
 message: Message, 
 /**
- * What it cost.
+ * Tokens used.
  */
 usage: Usage, };
 
 /**
- * Tokens, as the provider counts them.
+ * Token counts as reported by the provider.
  */
 export type Usage = { 
 /**
- * Read by the model.
+ * Tokens read by the model.
  */
 prompt_tokens: number, 
 /**
- * Written by the model.
+ * Tokens written by the model.
  */
 completion_tokens: number, };
 
 /**
- * One message of an assistant session.
+ * One message of a chat session.
  */
 export type Message = { 
 /**
- * Its name.
+ * The message's id.
  */
 id: MessageId, 
 /**
- * Who wrote it.
+ * The author.
  */
 role: Role, 
 /**
@@ -185,7 +186,7 @@ content: string,
 created_at: string, };
 
 /**
- * Who wrote a message.
+ * The author of a message.
  */
 export type Role = "user" | "assistant";
 
@@ -194,32 +195,32 @@ export type Role = "user" | "assistant";
  */
 export type SessionList = { 
 /**
- * The account's own sessions.
+ * The account's chat sessions.
  */
 sessions: Array<Session>, };
 
 /**
- * One session: `GET /api/sessions/{id}/info`, and an element of the list.
+ * A chat session: `GET /api/sessions/{id}/info`, and an element of the list.
  */
 export type Session = { 
 /**
- * Its name.
+ * The session's id.
  */
 id: SessionId, 
 /**
- * What it is about.
+ * The title.
  */
 title: string, 
 /**
- * The model last used.
+ * The model used last.
  */
 model: string, 
 /**
- * What the model is told first.
+ * The system prompt.
  */
 system_prompt?: string, 
 /**
- * Messages kept at present.
+ * Number of messages kept.
  */
 message_count: number, 
 /**
@@ -231,12 +232,12 @@ created_at: string,
  */
 updated_at: string, 
 /**
- * The run that is writing an answer right now.
+ * The active run, while the assistant is answering.
  */
 active_run?: RunId, };
 
 /**
- * `PATCH /api/sessions/{id}`: absent fields stay.
+ * `PATCH /api/sessions/{id}`: absent fields stay unchanged.
  */
 export type SessionPatch = { 
 /**
@@ -248,7 +249,7 @@ title?: string,
  */
 system_prompt?: string, 
 /**
- * The model from now on.
+ * The model to use from now on.
  */
 model?: string, };
 
@@ -266,25 +267,25 @@ messages: Array<Message>, };
  */
 export type ModelList = { 
 /**
- * What the picker offers; the first one is the default.
+ * The models to choose from; the first one is the default.
  */
 models: Array<Model>, };
 
 /**
- * One model of the picker.
+ * One model.
  */
 export type Model = { 
 /**
- * As the provider names it.
+ * The provider's name for it.
  */
 id: string, 
 /**
- * True for the built-in demo model, which only plays the part.
+ * True for the built-in demo model.
  */
 demo: boolean, };
 
 /**
- * `GET /api/me`, and the answer of `POST /api/me`.
+ * `GET /api/me`, and the response of `POST /api/me`.
  */
 export type Me = { 
 /**
@@ -292,29 +293,30 @@ export type Me = {
  */
 account_id: AccountId, 
 /**
- * Its username, once claimed.
+ * The username, if claimed.
  */
 username?: string, };
 
 /**
- * `POST /api/me`: open an account where there is none, and claim a username when one is given.
+ * `POST /api/me`: creates an account if there is none, and claims a username if one is given.
  */
 export type ClaimUsername = { 
 /**
- * Letters of any script, normalised by PRECIS (RFC 8265); absent, the account's name stays as it is.
+ * Letters of any script, normalised by PRECIS (RFC 8265); when absent, the username stays
+ * unchanged.
  */
 username?: string, };
 
 /**
- * `GET /api/users/{username}`: who has this name.
+ * `GET /api/users/{username}`: the account with this username.
  */
 export type User = { 
 /**
- * The account behind the name.
+ * The account.
  */
 account_id: AccountId, 
 /**
- * The name as its owner writes it.
+ * The username as its owner writes it.
  */
 username: string, };
 
@@ -340,7 +342,7 @@ signing_key: string, };
  */
 export type Device = { 
 /**
- * Its name.
+ * The device's id.
  */
 device: DeviceId, 
 /**
@@ -365,11 +367,11 @@ signing_key: string, };
  */
 export type DeviceList = { 
 /**
- * Whose devices these are.
+ * The owner of the devices.
  */
 account_id: AccountId, 
 /**
- * The username, once claimed.
+ * The username, if claimed.
  */
 username?: string, 
 /**
@@ -391,7 +393,7 @@ conversations: Array<Conversation>, };
  */
 export type Conversation = { 
 /**
- * Its name.
+ * The conversation's id.
  */
 id: ConversationId, 
 /**
@@ -403,19 +405,19 @@ peer: User,
  */
 last_seq: number, 
 /**
- * RFC 3339, UTC: when the last message came.
+ * RFC 3339, UTC: time of the last message.
  */
 updated_at: string, 
 /**
- * Up to where this account has read.
+ * The last message this account has read.
  */
 read_upto: number, 
 /**
- * Up to where the other person's devices have received.
+ * The last message the other person's devices have received.
  */
 peer_received_upto: number, 
 /**
- * Up to where the other person has read.
+ * The last message the other person has read.
  */
 peer_read_upto: number, };
 
@@ -428,16 +430,16 @@ export type ConversationPage = {
  */
 messages: Array<PrivateMessage>, 
 /**
- * True when older ones are kept.
+ * True when older messages are kept.
  */
 more: boolean, };
 
 /**
- * One relayed private message.
+ * A private message as relayed by the server.
  */
 export type PrivateMessage = { 
 /**
- * Where it belongs.
+ * The conversation.
  */
 conversation: ConversationId, 
 /**
@@ -445,23 +447,23 @@ conversation: ConversationId,
  */
 seq: number, 
 /**
- * The sender's own name for it.
+ * The sender's id for it.
  */
 cid: ClientMessageId, 
 /**
- * Who sent it, as the server knows the connection.
+ * The sender, as authenticated by the server.
  */
 sender: AccountId, 
 /**
- * From which device.
+ * The sending device.
  */
 device: DeviceId, 
 /**
- * RFC 3339, UTC: when the server wrote it.
+ * RFC 3339, UTC: time of writing on the server.
  */
 at: string, 
 /**
- * What only the two people can read.
+ * Encrypted for the devices of both people.
  */
 envelope: Envelope, };
 
@@ -475,11 +477,11 @@ export type RunEvent = { "event": "run.started", "data": RunStarted } | { "event
  */
 export type RunStarted = { 
 /**
- * To resume or stop it.
+ * The run, to resume or stop it.
  */
 run_id: RunId, 
 /**
- * Where it belongs.
+ * The chat session.
  */
 session_id: SessionId, };
 
@@ -488,7 +490,7 @@ session_id: SessionId, };
  */
 export type Delta = { 
 /**
- * To be appended.
+ * Text to append.
  */
 text: string, };
 
@@ -497,25 +499,25 @@ text: string, };
  */
 export type Title = { 
 /**
- * What the session is about.
+ * The title of the chat session.
  */
 title: string, };
 
 /**
- * Client → server. Every frame has an `id` of the client's choice; its answer repeats it.
+ * Client → server. Every frame has an `id` chosen by the client; the response repeats it.
  */
 export type ClientFrame = { 
 /**
- * Repeated in the answer.
+ * Repeated in the response.
  */
 id: number, 
 /**
- * What is asked.
+ * The request.
  */
 do: Request, };
 
 /**
- * What a client can ask.
+ * Requests of a client.
  */
 export type Request = { "type": "hello", 
 /**
@@ -523,7 +525,7 @@ export type Request = { "type": "hello",
  */
 device: DeviceId, 
 /**
- * The position of the last event that was taken in; absent for a fresh start.
+ * The position of the last event processed; absent for a fresh start.
  */
 resume?: number, } | { "type": "send", 
 /**
@@ -531,11 +533,11 @@ resume?: number, } | { "type": "send",
  */
 to: AccountId, 
 /**
- * The client's name for the message.
+ * The client's id for the message.
  */
 cid: ClientMessageId, 
 /**
- * What only the two people can read.
+ * Encrypted for the devices of both people.
  */
 envelope: Envelope, } | { "type": "received", 
 /**
@@ -543,7 +545,7 @@ envelope: Envelope, } | { "type": "received",
  */
 upto: number, } | { "type": "read", 
 /**
- * Where.
+ * The conversation.
  */
 conversation: ConversationId, 
 /**
@@ -551,7 +553,7 @@ conversation: ConversationId,
  */
 upto: number, } | { "type": "typing", 
 /**
- * Where.
+ * The conversation.
  */
 conversation: ConversationId, } | { "type": "watch", 
 /**
@@ -559,7 +561,7 @@ conversation: ConversationId, } | { "type": "watch",
  */
 users: Array<AccountId>, } | { "type": "lobby", 
 /**
- * In or out.
+ * True to enter, false to leave.
  */
 on: boolean, };
 
@@ -568,11 +570,11 @@ on: boolean, };
  */
 export type ServerFrame = { "type": "welcome", 
 /**
- * Repeats the request's.
+ * The id of the request.
  */
 id: number, 
 /**
- * This connection's name.
+ * This connection's id.
  */
 connection: ConnectionId, 
 /**
@@ -592,7 +594,7 @@ recovered: boolean,
  */
 limits: Limits, } | { "type": "ok", 
 /**
- * Repeats the request's.
+ * The id of the request.
  */
 id: number, 
 /**
@@ -600,15 +602,15 @@ id: number,
  */
 sent?: Sent, } | { "type": "err", 
 /**
- * Repeats the request's.
+ * The id of the request.
  */
 id: number, 
 /**
- * Stable.
+ * Stable error code.
  */
 code: ErrorCode, 
 /**
- * What was expected, for a person.
+ * Human-readable.
  */
 message: string, 
 /**
@@ -624,15 +626,15 @@ retry_after?: number, } | { "type": "event",
  */
 position: number, 
 /**
- * What happened.
+ * The event.
  */
 event: InboxEvent, } | { "type": "notice", 
 /**
- * What is going on.
+ * The notice.
  */
 notice: Notice, } | { "type": "bye", 
 /**
- * As [`close`].
+ * The close code, see [`close`].
  */
 code: number, 
 /**
@@ -649,7 +651,7 @@ export type Sent = {
  */
 conversation: ConversationId, 
 /**
- * Its number there.
+ * Its number in the conversation.
  */
 seq: number, 
 /**
@@ -658,7 +660,7 @@ seq: number,
 at: string, };
 
 /**
- * What this server accepts, told in `welcome`.
+ * Limits of this server, sent in `welcome`.
  */
 export type Limits = { 
 /**
@@ -683,15 +685,15 @@ ping_seconds: number, };
  */
 export type InboxEvent = { "kind": "message" } & PrivateMessage | { "kind": "receipt", 
 /**
- * Where.
+ * The conversation.
  */
 conversation: ConversationId, 
 /**
- * Who received or read.
+ * The account that received or read.
  */
 account: AccountId, 
 /**
- * Which of the two.
+ * Received or read.
  */
 state: ReceiptState, 
 /**
@@ -699,29 +701,29 @@ state: ReceiptState,
  */
 upto: number, } | { "kind": "key_change", 
 /**
- * Whose.
+ * The account.
  */
 account: AccountId, } | { "kind": "renamed", 
 /**
- * Whose.
+ * The account.
  */
 account: AccountId, 
 /**
- * The username from now on, as its owner writes it.
+ * The new username, as its owner writes it.
  */
 username: string, 
 /**
- * The username until now; absent when there was none.
+ * The previous username; absent when there was none.
  */
 previous?: string, };
 
 /**
- * How far a message has come.
+ * State of a delivered message.
  */
 export type ReceiptState = "received" | "read";
 
 /**
- * Something that is true now and not kept.
+ * Ephemeral state, never stored.
  */
 export type Notice = { "kind": "lobby", 
 /**
@@ -729,15 +731,15 @@ export type Notice = { "kind": "lobby",
  */
 users: Array<User>, } | { "kind": "lobby_change", 
 /**
- * Who.
+ * The person.
  */
 user: User, 
 /**
- * In or out.
+ * True when in the lobby.
  */
 present: boolean, } | { "kind": "presence", 
 /**
- * Who.
+ * The account.
  */
 account: AccountId, 
 /**
@@ -745,20 +747,20 @@ account: AccountId,
  */
 online: boolean, } | { "kind": "typing", 
 /**
- * Where.
+ * The conversation.
  */
 conversation: ConversationId, 
 /**
- * Who.
+ * The account.
  */
 account: AccountId, };
 
 /**
- * Why a request was refused.
+ * Why a request was rejected.
  */
 export type ErrorCode = "invalid" | "out-of-order" | "not-found" | "unknown-device" | "username-required" | "rate-limited" | "store-unavailable";
 
-/** Sizes and counts that both ends agree on. */
+/** Sizes and counts shared by server and client. */
 export const LIMITS = {
   maxFrame: 65536,
   maxCiphertext: 40960,

@@ -1,8 +1,8 @@
-//! The demo model's words: always the same for the same question, and clear about what speaks.
+//! The demo model's text: always the same for the same message, and honest about its origin.
 
 use std::fmt::Write;
 
-/// The answer to a conversation's last question.
+/// The answer to the last message of a chat.
 pub(super) fn answer(question: &str, messages: usize) -> String {
     let question = question.trim();
     let asks_for = |words: &[&str]| {
@@ -10,8 +10,8 @@ pub(super) fn answer(question: &str, messages: usize) -> String {
         words.iter().any(|word| lower.contains(word))
     };
     let mut text = String::from(
-        "I am Gatehouse's demo model: I only play the part, there is no language model behind me. \
-         Your message came through, and this answer is streamed as a real one would be.\n\n",
+        "I am Gatehouse's demo model: a stand-in without a language model. \
+         Your message arrived, and this answer is streamed like a real one.\n\n",
     );
     let quoted: String = question.chars().take(200).collect();
     if !quoted.is_empty() {
@@ -28,27 +28,27 @@ pub(super) fn answer(question: &str, messages: usize) -> String {
         let words = question.split_whitespace().count();
         let _ = writeln!(
             text,
-            "Your message has **{words} words**, and I was shown {messages} messages of this session, \
-             yours included. A real model would now answer it; I can only tell you how to get one.\n"
+            "Your message has **{words} words**, and I was shown {messages} messages of this chat, \
+             yours included. A real model would answer it; I can only explain how to connect one.\n"
         );
     }
     text.push_str(
-        "To talk to a real model, give this server `OPENAI_API_KEY`, or `OPENAI_BASE_URL` and `OPENAI_MODEL` for a \
-         compatible server such as Ollama or vLLM, and start it again.",
+        "To chat with a real model, set `OPENAI_API_KEY`, or `OPENAI_BASE_URL` and `OPENAI_MODEL` for a \
+         compatible server such as Ollama or vLLM, and restart the server.",
     );
     text
 }
 
-const CODE: &str = "Here is some code, so that you see how it looks:\n\n```rust\nfn greet(name: &str) -> String {\n    \
+const CODE: &str = "Here is a code sample:\n\n```rust\nfn greet(name: &str) -> String {\n    \
                     format!(\"Hello, {name}!\")\n}\n```\n\n";
 
-const LIST: &str = "Here is a list, so that you see how it looks:\n\n1. Say what you want to reach.\n2. Take the smallest \
-                    step that shows something.\n3. Look at it, and go on from there.\n\n";
+const LIST: &str = "Here is a sample list:\n\n1. Name the goal.\n2. Take the smallest \
+                    step that shows something.\n3. Check the result, and continue from there.\n\n";
 
-const TABLE: &str = "Here is a table, so that you see how it looks:\n\n| | demo model | real model |\n|---|---|---|\n\
+const TABLE: &str = "Here is a sample table:\n\n| | demo model | real model |\n|---|---|---|\n\
                      | streams | yes | yes |\n| understands | no | often |\n\n";
 
-/// The answer in tokens: words with the white space that follows them.
+/// Splits the answer into tokens: words with the white space that follows them.
 pub(super) fn tokens(text: &str) -> Vec<String> {
     let mut tokens: Vec<String> = Vec::new();
     let mut after_space = true;
@@ -63,7 +63,7 @@ pub(super) fn tokens(text: &str) -> Vec<String> {
     tokens
 }
 
-/// A guess at the tokens of a text, as good as any: four bytes each.
+/// Estimates the tokens of a text: four bytes each.
 pub(super) fn count(text: &str) -> u64 {
     (text.len() as u64).div_ceil(4)
 }
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn the_answer_says_what_it_is_and_reflects_the_question() {
+    fn the_answer_names_the_demo_model_and_quotes_the_message() {
         let text = answer("What is a gatehouse?", 3);
         assert!(text.starts_with("I am Gatehouse's demo model"));
         assert!(text.contains("> What is a gatehouse?") && text.contains("3 messages"));

@@ -1,4 +1,4 @@
-//! `POST /v1/chat/completions`: the steps of an answer, streamed or as one.
+//! `POST /v1/chat/completions`, streamed or as one JSON object.
 
 use std::io;
 use std::sync::Arc;
@@ -13,13 +13,14 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
 
+use super::answer;
 use super::error::DemoError;
 use super::script::{Step, script};
+use super::state::Demo;
 use super::wire::{
     Chunk, ChunkChoice, ChunkDelta, Completion, CompletionChoice, CompletionMessage,
     CompletionRequest, Heading, TokenUsage,
 };
-use super::{Demo, answer};
 
 pub(super) async fn completions(
     State(demo): State<Demo>,
@@ -32,8 +33,8 @@ pub(super) async fn completions(
         return Err(DemoError::invalid("messages: expected at least one with the role `user`"));
     };
     let number = demo.requests.fetch_add(1, Ordering::SeqCst) + 1;
-    let turns = request.messages.iter().filter(|message| message.role != "system").count();
-    let tokens = answer::tokens(&answer::answer(&question.text(), turns));
+    let messages = request.messages.iter().filter(|message| message.role != "system").count();
+    let tokens = answer::tokens(&answer::answer(&question.text(), messages));
     let prompt_tokens = request.messages.iter().map(|message| answer::count(&message.text())).sum();
     let steps =
         script(&demo, &request.model, tokens, prompt_tokens, request.max_completion_tokens)?;
@@ -93,11 +94,11 @@ async fn play(heading: &Heading, step: Step) -> Option<io::Result<Bytes>> {
         ))),
         Step::Hang => std::future::pending().await,
         Step::Cut => {
-            // What was said before is sent first: the cut comes in mid-answer.
+            // Flushes the tokens before the cut.
             tokio::task::yield_now().await;
             Some(Err(io::Error::new(
                 io::ErrorKind::ConnectionAborted,
-                "the demo model plays a cut",
+                "the demo model cuts the connection",
             )))
         }
         Step::Finish(reason) => Some(Ok(event(heading, ChunkDelta::default(), Some(reason)))),
@@ -125,7 +126,7 @@ fn chunk<'a>(
 }
 
 fn line(chunk: &Chunk<'_>) -> Bytes {
-    let json = serde_json::to_string(chunk).expect("a chunk has only strings as keys");
+    let json = serde_json::to_string(chunk).expect("the chunk's keys are strings");
     format!("data: {json}\n\n").into()
 }
 
@@ -152,7 +153,7 @@ fn now() -> u64 {
     u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or_default()
 }
 
-/// Counts an answer as open until it is dropped, finished or not.
+/// Counts an answer as open until dropped.
 struct OpenStream(Arc<AtomicUsize>);
 
 impl OpenStream {

@@ -1,4 +1,4 @@
-//! Errors in OpenAI's shape: `{"error": {message, type, param, code}}`.
+//! Errors in OpenAI's format: `{"error": {message, type, param, code}}`.
 
 use axum::Json;
 use axum::http::{HeaderName, StatusCode, header};
@@ -20,10 +20,7 @@ impl DemoError {
     }
 
     pub(super) fn no_such_path() -> Self {
-        Self {
-            status: StatusCode::NOT_FOUND,
-            ..Self::invalid("There is nothing at this path of the demo model.")
-        }
+        Self { status: StatusCode::NOT_FOUND, ..Self::invalid("The demo model has no such path.") }
     }
 
     pub(super) fn no_such_model(model: &str) -> Self {
@@ -48,7 +45,7 @@ impl DemoError {
             status: StatusCode::TOO_MANY_REQUESTS,
             kind: "requests",
             code: Some("rate_limit_exceeded"),
-            message: "The demo model plays a rate limit: ask again.".into(),
+            message: "The demo model simulates a rate limit: try again.".into(),
         }
     }
 
@@ -57,7 +54,7 @@ impl DemoError {
             status: StatusCode::TOO_MANY_REQUESTS,
             kind: "insufficient_quota",
             code: Some("insufficient_quota"),
-            message: "The demo model plays an exhausted quota.".into(),
+            message: "The demo model simulates an exhausted quota.".into(),
         }
     }
 
@@ -66,7 +63,7 @@ impl DemoError {
             status: StatusCode::INTERNAL_SERVER_ERROR,
             kind: "server_error",
             code: None,
-            message: "The demo model plays an internal error.".into(),
+            message: "The demo model simulates an internal error.".into(),
         }
     }
 }

@@ -1,34 +1,33 @@
-//! What happens during one answer, step by step: the words, and the fault that the model's name
-//! asks for.
+//! The steps of one answer: its tokens, and the fault that the model's name selects.
 
 use std::time::Duration;
 
 use super::error::DemoError;
-use super::{DEMO_MODEL, Demo, FAULTY_MODELS};
+use super::state::{DEMO_MODEL, Demo, FAULTY_MODELS};
 
-/// The demo model's context, in tokens.
+/// The demo model's context size, in tokens.
 const CONTEXT: u64 = 128_000;
 /// Tokens of `demo-long`.
 const LONG: usize = 4_000;
-/// Tokens that a faulty model gives before its fault.
+/// Tokens that a faulty model sends before its fault.
 const BEFORE_FAULT: usize = 8;
 
 /// One step of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Nothing for a while.
+    /// Sends nothing for a while.
     Pause(Duration),
-    /// One token.
+    /// Sends one token.
     Token(String),
-    /// Nothing for ever.
+    /// Sends nothing more.
     Hang,
-    /// The connection breaks.
+    /// Cuts the connection.
     Cut,
-    /// The end, with its reason.
+    /// Ends the answer with this finish reason.
     Finish(&'static str),
 }
 
-/// The steps of this model's answer, or the error it gives instead.
+/// The steps of this model's answer, or its error.
 pub(super) fn script(
     demo: &Demo,
     model: &str,
@@ -45,7 +44,7 @@ pub(super) fn script(
     match model {
         "demo-500" => return Err(DemoError::internal()),
         "demo-quota" => return Err(DemoError::quota()),
-        // Every other request, whoever makes it.
+        // Every other request, by any client.
         "demo-429-then-success" if demo.requests() % 2 == 1 => {
             return Err(DemoError::rate_limited());
         }

@@ -1,4 +1,4 @@
-//! OpenAI's shapes, as far as the demo model speaks them.
+//! The subset of OpenAI's format that the demo model supports.
 
 use serde::{Deserialize, Serialize};
 
@@ -41,7 +41,7 @@ pub(super) struct RequestMessage {
     pub(super) content: Option<Content>,
 }
 
-/// A text, or a list of parts of which only texts are read.
+/// A text, or a list of parts of which only texts are used.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 pub(super) enum Content {
@@ -67,7 +67,7 @@ impl RequestMessage {
     }
 }
 
-/// What stays the same in every chunk of one answer.
+/// Fields repeated in every chunk of one answer.
 #[derive(Debug, Clone)]
 pub(super) struct Heading {
     pub(super) id: String,

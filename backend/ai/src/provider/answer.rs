@@ -1,4 +1,4 @@
-//! The model's answer, piece by piece, with a deadline between pieces.
+//! The model's answer in pieces, with a deadline between pieces.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -11,21 +11,20 @@ use tokio::time::timeout;
 use super::failure::{Failure, FailureKind};
 use super::wire::Chunk;
 
-/// What comes out of a model.
+/// A piece of a model's answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece {
-    /// More of the answer.
+    /// Text of the answer.
     Text(String),
-    /// More of its reasoning.
+    /// Text of the model's reasoning.
     Reasoning(String),
-    /// Tokens used, usually last.
+    /// Token counts, usually last.
     Usage(Usage),
 }
 
-/// An answer being written. Dropping it closes the request at the provider.
+/// An answer in progress. Dropping it cancels the request at the provider.
 ///
-/// async-openai reads the provider into a channel without a bound: whoever holds this must keep
-/// reading.
+/// async-openai reads the provider into an unbounded channel, so the owner must keep reading.
 pub struct Answer {
     chunks: StreamResponse<Chunk>,
     ready: VecDeque<Piece>,
@@ -40,7 +39,7 @@ impl std::fmt::Debug for Answer {
 }
 
 impl Answer {
-    /// Waits for the first piece: until then, another attempt may be made.
+    /// Waits for the first piece: until then the request can be retried.
     pub(super) async fn begin(
         chunks: StreamResponse<Chunk>,
         idle_deadline: Duration,
@@ -63,7 +62,7 @@ impl Answer {
             }
             let taken = match timeout(self.idle_deadline, self.chunks.next()).await {
                 Ok(Some(Ok(chunk))) => self.take(chunk),
-                // After the finish reason only the usage is missing: an answer is not lost for it.
+                // After the finish reason only the usage is missing: the answer counts without it.
                 Ok(None) | Err(_) | Ok(Some(Err(_))) if self.finished => return None,
                 Ok(Some(Err(error))) => Err(Failure::from(error)),
                 Ok(None) => Err(cut()),
@@ -92,7 +91,7 @@ impl Answer {
                 Some("content_filter") => {
                     return Err(Failure::new(
                         FailureKind::ContentFiltered,
-                        "the provider's filter ended the answer",
+                        "the provider's content filter ended the answer",
                     ));
                 }
                 Some(reason) if !reason.is_empty() => self.finished = true,
@@ -111,5 +110,8 @@ impl Answer {
 }
 
 fn cut() -> Failure {
-    Failure::new(FailureKind::Unavailable, "the provider closed the stream in mid-answer")
+    Failure::new(
+        FailureKind::Unavailable,
+        "the provider closed the stream before the end of the answer",
+    )
 }

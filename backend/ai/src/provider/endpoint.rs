@@ -1,4 +1,4 @@
-//! Where the models are and how to be let in.
+//! Provider endpoints and their credentials.
 
 use std::sync::Arc;
 
@@ -6,24 +6,24 @@ use async_openai::config::{AzureConfig, Config, OpenAIConfig};
 use backend_protocol::api::Model;
 use reqwest::header::HeaderValue;
 
-/// A model of the picker, with what reaches it.
-pub(super) type Connection = Arc<dyn Config>;
+/// The client configuration of one model.
+pub(super) type ClientConfig = Arc<dyn Config>;
 
-/// Where the models are. Keys are held as given and never printed.
+/// Where the models are. API keys are never printed.
 #[derive(Clone)]
 pub enum Endpoint {
-    /// OpenAI, or a server that speaks like it.
+    /// OpenAI, or a compatible server.
     Compatible {
-        /// Up to and with `/v1`.
+        /// Including `/v1`.
         base_url: String,
         /// Sent as a bearer token; many local servers need none.
         api_key: Option<String>,
-        /// For the picker.
+        /// The models to choose from.
         models: Vec<String>,
-        /// The built-in demo model, labelled as such.
+        /// True for the built-in demo model.
         demo: bool,
     },
-    /// Azure OpenAI: each deployment is a model of the picker.
+    /// Azure OpenAI: each deployment is a model.
     Azure {
         /// `https://NAME.openai.azure.com`.
         endpoint: String,
@@ -31,7 +31,7 @@ pub enum Endpoint {
         api_key: String,
         /// Such as `2024-10-21`.
         api_version: String,
-        /// For the picker.
+        /// The deployments to choose from.
         deployments: Vec<String>,
     },
 }
@@ -42,28 +42,28 @@ impl std::fmt::Debug for Endpoint {
     }
 }
 
-/// The provider cannot be used as it is set up.
+/// Why the provider cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    /// Something that cannot stand in a header.
-    #[error("the API key holds characters that cannot be sent in an HTTP header")]
+    /// The key is not a valid header value.
+    #[error("the API key has characters that cannot be sent in an HTTP header")]
     Key,
-    /// Nothing to offer.
-    #[error("no model is named: expected at least one")]
+    /// No models are configured.
+    #[error("no model is configured: expected at least one")]
     NoModel,
-    /// Not a URL.
-    #[error("`{0}` is not an http or https URL")]
+    /// Not an HTTP URL.
+    #[error("expected an http or https URL, found `{0}`")]
     Url(String),
-    /// A fault of the program that uses this crate.
+    /// A bug in the program that uses this crate.
     #[error("the process has no rustls CryptoProvider: install one first")]
     NoCryptoProvider,
-    /// The HTTP client could not be made.
-    #[error("cannot prepare the HTTP client: {0}")]
+    /// The HTTP client cannot be created.
+    #[error("cannot create the HTTP client: {0}")]
     Http(String),
 }
 
 impl Endpoint {
-    /// The address of the provider.
+    /// The URL of the provider.
     pub fn url(&self) -> &str {
         match self {
             Self::Compatible { base_url, .. } => base_url.trim_end_matches('/'),
@@ -71,14 +71,14 @@ impl Endpoint {
         }
     }
 
-    pub(super) fn connections(&self) -> Result<Vec<(Model, Connection)>, SetupError> {
+    pub(super) fn client_configs(&self) -> Result<Vec<(Model, ClientConfig)>, SetupError> {
         let (models, demo, key) = match self {
             Self::Compatible { api_key, models, demo, .. } => {
                 (models, *demo, api_key.as_deref().unwrap_or("none"))
             }
             Self::Azure { api_key, deployments, .. } => (deployments, false, api_key.as_str()),
         };
-        // async-openai unwraps when it makes headers of these.
+        // async-openai panics on invalid header values.
         if HeaderValue::from_str(key).is_err() {
             return Err(SetupError::Key);
         }
@@ -87,14 +87,13 @@ impl Endpoint {
         }
         Ok(models
             .iter()
-            .map(|id| (Model { id: id.clone(), demo }, self.connection(id, key)))
+            .map(|id| (Model { id: id.clone(), demo }, self.client_config(id, key)))
             .collect())
     }
 
-    fn connection(&self, model: &str, key: &str) -> Connection {
+    fn client_config(&self, model: &str, key: &str) -> ClientConfig {
         match self {
-            // Everything is set, so that nothing is taken from the environment behind the settings'
-            // back.
+            // Sets every field, so that async-openai reads none from the environment.
             Self::Compatible { .. } => Arc::new(
                 OpenAIConfig::new()
                     .with_api_base(self.url())

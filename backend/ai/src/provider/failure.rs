@@ -1,13 +1,13 @@
-//! Why the provider gave no answer, and what the person is told.
+//! Provider failures, and the problem reported to the client for each.
 //!
-//! | provider says | kind | told as | tried again |
+//! | provider's error | kind | problem | retried |
 //! |---|---|---|---|
 //! | 429 | `RateLimited` | `rate-limited` | yes |
 //! | 429 `insufficient_quota` | `QuotaExhausted` | `quota-exhausted` | no |
 //! | `context_length_exceeded` | `ContextTooLong` | `context-too-long` | no |
 //! | `content_filter` | `ContentFiltered` | `content-filtered` | no |
-//! | 408, 5xx, no connection, silence, a cut | `Unavailable` | `upstream-unavailable` | yes |
-//! | other 4xx | `Misconfigured` | `upstream-unavailable` | no: the operator has to look |
+//! | 408, 5xx, no connection, timeout, a cut stream | `Unavailable` | `upstream-unavailable` | yes |
+//! | other 4xx | `Misconfigured` | `upstream-unavailable` | no: the operator has to fix the settings |
 
 use std::fmt;
 use std::time::Duration;
@@ -15,7 +15,6 @@ use std::time::Duration;
 use async_openai::error::OpenAIError;
 use backend_protocol::problem::{Problem, ProblemType};
 
-use super::whole_seconds;
 use super::wire::{ProviderError, Refusal};
 
 /// The kinds of failure.
@@ -23,20 +22,20 @@ use super::wire::{ProviderError, Refusal};
 pub enum FailureKind {
     /// Too many requests at the provider.
     RateLimited,
-    /// The provider's account has no budget left.
+    /// The provider account's budget is exhausted.
     QuotaExhausted,
-    /// The conversation does not fit the model.
+    /// The chat does not fit into the model's context.
     ContextTooLong,
-    /// The provider refused the content.
+    /// The provider's filter blocked the content.
     ContentFiltered,
-    /// The provider does not answer, or broke off.
+    /// The provider does not answer, or its stream broke off.
     Unavailable,
-    /// The provider refuses this server's settings: key, model or address.
+    /// The provider rejects this server's settings: key, model or address.
     Misconfigured,
 }
 
 impl FailureKind {
-    /// As a metric label.
+    /// The metric label.
     pub fn name(self) -> &'static str {
         match self {
             Self::RateLimited => "rate-limited",
@@ -49,14 +48,14 @@ impl FailureKind {
     }
 }
 
-/// No answer, or not all of it.
+/// Why an answer is missing or incomplete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// What kind.
+    /// The kind of failure.
     pub kind: FailureKind,
-    /// What happened, for the log; may quote the provider.
+    /// Details for the log; may quote the provider.
     pub reason: String,
-    /// When the provider asked to come back.
+    /// The provider's `Retry-After`.
     pub retry_after: Option<Duration>,
 }
 
@@ -74,10 +73,10 @@ impl Failure {
     }
 
     pub(super) fn silent(deadline: Duration) -> Self {
-        Self::new(FailureKind::Unavailable, format!("the provider was silent for {deadline:?}"))
+        Self::new(FailureKind::Unavailable, format!("the provider sent nothing for {deadline:?}"))
     }
 
-    /// The provider answered with this status instead of a stream.
+    /// The provider responded with this status instead of a stream.
     pub(super) fn refused(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Self {
         let refusal = serde_json::from_slice::<Refusal>(body).ok().map(|refusal| refusal.error);
         let message = refusal.as_ref().map_or("no reason given", ProviderError::message);
@@ -89,37 +88,37 @@ impl Failure {
         Self { kind, reason: format!("the provider answered {status}: {message}"), retry_after }
     }
 
-    /// The provider broke off the stream with an error event.
+    /// The provider ended the stream with an error event.
     pub(super) fn in_stream(error: &ProviderError) -> Self {
         let kind = kind_of(error).unwrap_or(FailureKind::Unavailable);
-        Self::new(kind, format!("the provider broke off: {}", error.message()))
+        Self::new(kind, format!("the provider ended the stream with an error: {}", error.message()))
     }
 
-    /// What the person is told. The provider's own words stay in the log: they may name keys and
-    /// deployments.
+    /// The problem reported to the client. The provider's own text stays in the log: it may contain
+    /// keys and deployments.
     pub fn to_problem(&self) -> Problem {
         let (kind, detail) = match self.kind {
             FailureKind::RateLimited => {
-                (ProblemType::RateLimited, "The model provider has too many requests at present.")
+                (ProblemType::RateLimited, "The model provider has too many requests.")
             }
             FailureKind::QuotaExhausted => (
                 ProblemType::QuotaExhausted,
-                "The model provider's budget of this server is used up.",
+                "This server's budget at the model provider is exhausted.",
             ),
             FailureKind::ContextTooLong => {
-                (ProblemType::ContextTooLong, "Start a new session, or send a shorter message.")
+                (ProblemType::ContextTooLong, "Start a new chat, or send a shorter message.")
             }
             FailureKind::ContentFiltered => (
                 ProblemType::ContentFiltered,
-                "The model provider's content filter refused to answer this.",
+                "The model provider's content filter blocked this answer.",
             ),
             FailureKind::Unavailable => (
                 ProblemType::UpstreamUnavailable,
-                "The model provider does not answer, or broke off. Try again.",
+                "The model provider does not respond, or stopped responding. Try again.",
             ),
             FailureKind::Misconfigured => (
                 ProblemType::UpstreamUnavailable,
-                "The model provider refuses this server. Its operator has to look.",
+                "The model provider rejects this server's settings. Contact the operator.",
             ),
         };
         let problem = Problem::new(kind).detail(detail);
@@ -149,7 +148,7 @@ fn kind_of(error: &ProviderError) -> Option<FailureKind> {
 }
 
 impl From<OpenAIError> for Failure {
-    /// Our own failures travel through async-openai boxed; its own errors are connections and
+    /// Our own failures pass through async-openai boxed; its own errors are failed connections and
     /// malformed events.
     fn from(error: OpenAIError) -> Self {
         match error {
@@ -164,4 +163,9 @@ impl From<OpenAIError> for Failure {
             other => Self::new(FailureKind::Unavailable, other.to_string()),
         }
     }
+}
+
+/// Whole seconds, rounded up, for `retry_after` of a problem.
+fn whole_seconds(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis().div_ceil(1000)).unwrap_or(u32::MAX)
 }

@@ -1,5 +1,4 @@
-//! One HTTP request to the provider: its client, its deadline, and a refusal turned into a
-//! [`Failure`].
+//! One HTTP request to the provider: its client, its deadline, and error responses as [`Failure`].
 
 use std::future::Future;
 use std::pin::Pin;
@@ -15,14 +14,14 @@ use tokio::time::timeout;
 use super::endpoint::{Endpoint, SetupError};
 use super::failure::{Failure, FailureKind};
 
-/// A refusal longer than this is not read to its end.
+/// The most bytes read of an error response.
 const MAX_REFUSAL: usize = 64 * 1024;
-/// How long the body of a refusal may take.
+/// Deadline for the body of an error response.
 const REFUSAL_DEADLINE: Duration = Duration::from_secs(5);
 
 type Attempt = Pin<Box<dyn Future<Output = Result<Response, OpenAIError>> + Send>>;
 
-/// A client with the system's root certificates and the process's cryptography.
+/// An HTTP client with the system's root certificates and the process's crypto provider.
 pub(super) fn client(
     endpoint: &Endpoint,
     connect_deadline: Duration,
@@ -32,7 +31,7 @@ pub(super) fn client(
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
         return Err(SetupError::Url(endpoint.url().to_owned()));
     }
-    // reqwest panics without one.
+    // reqwest panics without a provider.
     if CryptoProvider::get_default().is_none() {
         return Err(SetupError::NoCryptoProvider);
     }
@@ -56,7 +55,7 @@ fn is_loopback(url: &Url) -> bool {
     })
 }
 
-/// The service async-openai sends requests through, instead of its own with its own retries.
+/// The service that sends async-openai's requests, in place of its own, which retries.
 pub(super) fn service(
     http: Client,
     deadline: Duration,
@@ -96,7 +95,7 @@ fn boxed(failure: Failure) -> OpenAIError {
     OpenAIError::Boxed(Box::new(failure))
 }
 
-/// An error with its causes: reqwest's own text leaves out the one that matters.
+/// An error with its causes: reqwest's own text omits them.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

@@ -1,11 +1,11 @@
-//! Whether to ask again, and when.
+//! Retry policy.
 
 use std::time::Duration;
 
 use super::failure::{Failure, FailureKind};
 use crate::settings::ProviderSettings;
 
-/// The pause before the next attempt; `None` when another one makes no sense.
+/// The pause before the next attempt; `None` when a retry makes no sense.
 pub(super) fn pause(
     failure: &Failure,
     attempt: u32,
@@ -34,7 +34,7 @@ mod tests {
     }
 
     #[test]
-    fn asks_again_only_when_it_may_help() {
+    fn retries_only_temporary_failures() {
         let settings = ProviderSettings::default();
         for kind in [FailureKind::RateLimited, FailureKind::Unavailable] {
             assert!(pause(&failure(kind, None), 0, &settings).is_some());

@@ -1,22 +1,22 @@
-//! What goes to the provider and what comes back, leniently: compatible servers leave out what
+//! Requests and responses of the provider. Parsing is lenient: compatible servers omit fields that
 //! OpenAI requires.
 
 use serde::{Deserialize, Serialize};
 
-/// One turn of the conversation, as the model is shown it.
+/// One message of the prompt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Turn {
-    /// Whose turn.
-    pub role: TurnRole,
-    /// What was said.
+pub struct PromptMessage {
+    /// The author.
+    pub role: PromptRole,
+    /// The text.
     pub content: String,
 }
 
-/// Whose turn.
+/// The author of a prompt message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum TurnRole {
-    /// What the model is told first.
+pub enum PromptRole {
+    /// The system prompt.
     System,
     /// The person.
     User,
@@ -28,7 +28,7 @@ pub enum TurnRole {
 #[derive(Debug, Serialize)]
 pub(super) struct Completion<'a> {
     model: &'a str,
-    messages: &'a [Turn],
+    messages: &'a [PromptMessage],
     stream: bool,
     stream_options: StreamOptions,
     max_completion_tokens: u32,
@@ -40,7 +40,11 @@ struct StreamOptions {
 }
 
 impl<'a> Completion<'a> {
-    pub(super) fn new(model: &'a str, messages: &'a [Turn], max_completion_tokens: u32) -> Self {
+    pub(super) fn new(
+        model: &'a str,
+        messages: &'a [PromptMessage],
+        max_completion_tokens: u32,
+    ) -> Self {
         let stream_options = StreamOptions { include_usage: true };
         Self { model, messages, stream: true, stream_options, max_completion_tokens }
     }
@@ -69,7 +73,7 @@ pub(super) struct Choice {
 pub(super) struct ChoiceDelta {
     #[serde(default)]
     pub(super) content: Option<String>,
-    /// DeepSeek and vLLM say `reasoning_content`, others `reasoning`.
+    /// DeepSeek and vLLM send `reasoning_content`, others `reasoning`.
     #[serde(default, alias = "reasoning")]
     pub(super) reasoning_content: Option<String>,
     #[serde(default)]
@@ -84,7 +88,7 @@ pub(super) struct TokenUsage {
     pub(super) completion_tokens: u64,
 }
 
-/// The body of a refusal: `{"error": {…}}`, or `{"error": "…"}` as Ollama says it.
+/// The body of an error response: `{"error": {…}}`, or `{"error": "…"}` from Ollama.
 #[derive(Debug, Deserialize)]
 pub(super) struct Refusal {
     pub(super) error: ProviderError,
@@ -99,7 +103,7 @@ pub(super) enum ProviderError {
         message: Option<String>,
         #[serde(default)]
         r#type: Option<String>,
-        /// OpenAI gives a word, some servers a number.
+        /// OpenAI sends a word, some servers a number.
         #[serde(default)]
         code: Option<serde_json::Value>,
     },

@@ -1,4 +1,4 @@
-//! What was read from the model and is not written yet; bounded by the output cap.
+//! Model output that is not written yet; bounded by the output limit.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::provider::Piece;
 
-/// Between the reader and the writer of one run.
+/// The buffer between the reader and the writer of one run.
 pub(super) struct Buffer {
     content: Mutex<Content>,
     changed: tokio::sync::Notify,
@@ -17,7 +17,7 @@ pub(super) struct Buffer {
 }
 
 struct Content {
-    /// To be written; neighbouring deltas are joined.
+    /// Events to write; adjacent deltas are merged.
     events: Vec<RunEvent>,
     /// The whole answer so far.
     text: String,
@@ -37,7 +37,7 @@ impl Buffer {
         }
     }
 
-    /// Takes in a piece; false once the answer is as long as it may be.
+    /// Adds a piece; false once the answer has reached its limit.
     pub(super) fn push(&self, piece: Piece) -> bool {
         let mut content = self.content();
         match piece {
@@ -60,7 +60,7 @@ impl Buffer {
             }
             Piece::Usage(usage) => {
                 content.usage = usage;
-                // Some servers count after every token: only the newest count is of interest.
+                // Some servers send usage after every token: only the latest counts.
                 content.events.retain(|event| !matches!(event, RunEvent::Usage(_)));
                 content.events.push(RunEvent::Usage(usage));
             }
@@ -71,15 +71,14 @@ impl Buffer {
         more
     }
 
-    /// What is to be written, and whether nothing will follow.
+    /// The events to write, and whether the buffer was closed.
     pub(super) fn take(&self) -> (Vec<RunEvent>, bool) {
-        // Asked before the events are taken: what is pushed before the closing is never left
-        // behind.
+        // Read before taking the events: everything pushed before the close is included.
         let closed = self.closed.is_cancelled();
         (std::mem::take(&mut self.content().events), closed)
     }
 
-    /// Nothing will follow.
+    /// Closes the buffer: nothing more is pushed.
     pub(super) fn close(&self) {
         self.closed.cancel();
         self.changed.notify_one();
@@ -106,7 +105,7 @@ impl Buffer {
     }
 }
 
-/// At most this many bytes, ending between two characters.
+/// The first `max_bytes` bytes, cut between two characters.
 fn beginning(mut text: String, max_bytes: usize) -> String {
     if text.len() > max_bytes {
         text.truncate(text.floor_char_boundary(max_bytes));
@@ -123,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbouring_deltas_are_joined() {
+    fn adjacent_deltas_are_merged() {
         let buffer = Buffer::new(Vec::new(), 100);
         for word in ["one ", "two ", "three"] {
             assert!(buffer.push(text(word)));
@@ -135,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn the_answer_ends_at_the_cap_between_two_characters() {
+    fn the_answer_is_cut_at_the_limit_between_two_characters() {
         let buffer = Buffer::new(Vec::new(), 4);
         assert!(buffer.push(text("äx")));
         assert!(buffer.push(text("äö")), "one byte is left");
@@ -145,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_pushed_before_the_closing_is_left_behind() {
+    fn everything_pushed_before_the_close_is_taken() {
         let buffer = Buffer::new(Vec::new(), 100);
         buffer.push(text("last"));
         buffer.close();

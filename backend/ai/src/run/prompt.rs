@@ -1,31 +1,32 @@
-//! What the model is shown of a session, and what a session is called.
+//! The prompt of a chat session, and its title.
 
 use backend_protocol::api::{Message, Role};
 
-use crate::provider::{Turn, TurnRole};
+use crate::provider::{PromptMessage, PromptRole};
 
-/// The longest title made of a message, in characters.
+/// The longest generated title, in characters.
 const TITLE: usize = 60;
 
-/// System prompt and history. An assistant's turn whose question was trimmed away is left out:
-/// models take a conversation that begins with themselves, or where they speak twice, for something
-/// it is not.
-pub(super) fn turns(system: Option<&str>, history: &[Message]) -> Vec<Turn> {
-    let mut turns = Vec::with_capacity(history.len() + 1);
-    turns
-        .extend(system.map(|content| Turn { role: TurnRole::System, content: content.to_owned() }));
+/// System prompt and history. Skips an assistant message whose question was trimmed: models misread
+/// a chat that starts with the assistant, or in which it answers twice.
+pub(super) fn messages(system: Option<&str>, history: &[Message]) -> Vec<PromptMessage> {
+    let mut messages = Vec::with_capacity(history.len() + 1);
+    messages.extend(
+        system
+            .map(|content| PromptMessage { role: PromptRole::System, content: content.to_owned() }),
+    );
     for message in history {
         let content = message.content.clone();
         match message.role {
-            Role::User => turns.push(Turn { role: TurnRole::User, content }),
+            Role::User => messages.push(PromptMessage { role: PromptRole::User, content }),
             Role::Assistant => {
-                if turns.last().is_some_and(|turn| turn.role == TurnRole::User) {
-                    turns.push(Turn { role: TurnRole::Assistant, content });
+                if messages.last().is_some_and(|message| message.role == PromptRole::User) {
+                    messages.push(PromptMessage { role: PromptRole::Assistant, content });
                 }
             }
         }
     }
-    turns
+    messages
 }
 
 /// The first words of a message, on one line.
@@ -53,10 +54,10 @@ pub(crate) fn title(message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::assistant::message;
+    use crate::ids::message;
 
     #[test]
-    fn an_orphan_assistant_turn_never_reaches_the_prompt() {
+    fn an_assistant_message_without_a_question_is_left_out() {
         let history = [
             message(Role::Assistant, "orphan".into()),
             message(Role::User, "question".into()),
@@ -65,8 +66,8 @@ mod tests {
             message(Role::User, "unanswered".into()),
             message(Role::User, "next".into()),
         ];
-        let turns = turns(Some("be kind"), &history);
-        let shown: Vec<_> = turns.iter().map(|turn| turn.content.as_str()).collect();
+        let messages = messages(Some("be kind"), &history);
+        let shown: Vec<_> = messages.iter().map(|message| message.content.as_str()).collect();
         assert_eq!(shown, ["be kind", "question", "answer", "unanswered", "next"]);
     }
 

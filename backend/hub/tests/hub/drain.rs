@@ -1,4 +1,4 @@
-//! Leaving in good order.
+//! Draining.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use crate::support::{House, PATIENCE};
 
 #[tokio::test]
-async fn a_drain_tells_everyone_to_come_back_and_waits_for_them() {
+async fn a_drain_sends_bye_to_every_connection_and_waits_for_them() {
     let house = House::new();
     let mut clients = Vec::new();
     for n in 0..20 {
@@ -33,7 +33,7 @@ async fn a_drain_tells_everyone_to_come_back_and_waits_for_them() {
 }
 
 #[tokio::test]
-async fn a_draining_hub_sends_new_connections_elsewhere_and_serves_the_present_ones() {
+async fn a_draining_hub_rejects_new_connections_and_serves_existing_ones() {
     let house = House::new();
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
     let other = house.another_hub(HubSettings::default());
@@ -56,7 +56,7 @@ async fn a_draining_hub_sends_new_connections_elsewhere_and_serves_the_present_o
     let (code, ..) = a.closed().await;
     assert_eq!(code, 4000);
     let mut a = ada.online(&other).await;
-    b.say(&ada, "c1").await;
+    b.send(&ada, "c1").await;
     assert_eq!(a.message().await.1.cid.as_str(), "c1");
     timeout(PATIENCE, drain).await.expect("the drain ends").unwrap();
 }

@@ -1,4 +1,4 @@
-//! Two people talk.
+//! Messages between two people.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ async fn a_message_reaches_the_other_person_and_receipts_come_back() {
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
     let (mut a, mut b) = (ada.online(&house.hub).await, bob.online(&house.hub).await);
 
-    let sent = a.say(&bob, "c1").await;
+    let sent = a.send(&bob, "c1").await;
     assert_eq!((sent.conversation.as_str(), sent.seq), ("ada.bob", 1));
     let (position, got) = b.message().await;
     assert_eq!(
@@ -45,22 +45,22 @@ async fn ok_comes_only_after_the_message_is_written() {
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
     let mut a = ada.online(&house.hub).await;
     for n in 1..=20 {
-        let sent = a.say(&bob, &format!("c{n}")).await;
+        let sent = a.send(&bob, &format!("c{n}")).await;
         assert_eq!(sent.seq, n);
         assert_eq!(house.store.inbox(&bob.account, 0, 1).await.unwrap().head, n);
     }
 }
 
 #[tokio::test]
-async fn a_retry_of_the_same_cid_is_answered_alike_and_delivered_once() {
+async fn a_retry_of_the_same_cid_gets_the_same_response_and_is_delivered_once() {
     let house = House::new();
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
     let (mut a, mut b) = (ada.online(&house.hub).await, bob.online(&house.hub).await);
-    let first = a.say(&bob, "same").await;
+    let first = a.send(&bob, "same").await;
     a.vanish().await;
     let mut a = ada.online(&house.hub).await;
-    assert_eq!(a.say(&bob, "same").await, first);
-    assert_eq!(a.say(&bob, "next").await.seq, 2);
+    assert_eq!(a.send(&bob, "same").await, first);
+    assert_eq!(a.send(&bob, "next").await.seq, 2);
     assert_eq!(b.message().await.1.cid.as_str(), "same");
     assert_eq!(b.message().await.1.cid.as_str(), "next");
 }
@@ -72,13 +72,13 @@ async fn a_second_device_of_the_sender_gets_the_message() {
     let mut phone = ada.online(&house.hub).await;
     let mut desk = ada.connect(&house.hub);
     desk.hello(&ada.device(2), None).await;
-    phone.say(&bob, "c1").await;
+    phone.send(&bob, "c1").await;
     let (_, got) = desk.message().await;
     assert_eq!((got.cid.as_str(), got.device), ("c1", ada.device(1)));
 }
 
 #[tokio::test]
-async fn many_senders_at_once_give_every_reader_one_order_without_gaps() {
+async fn concurrent_senders_give_every_reader_one_order_without_gaps() {
     const SENDERS: usize = 8;
     const EACH: usize = 15;
     let house = House::with(HubSettings { rate_burst: 1_000, ..Default::default() });
@@ -90,7 +90,7 @@ async fn many_senders_at_once_give_every_reader_one_order_without_gaps() {
         let (mut client, bob) = (person.online(&house.hub).await, Arc::clone(&bob));
         senders.push(tokio::spawn(async move {
             for m in 0..EACH {
-                client.say(&bob, &format!("c{m}")).await;
+                client.send(&bob, &format!("c{m}")).await;
             }
         }));
     }
@@ -109,26 +109,26 @@ async fn many_senders_at_once_give_every_reader_one_order_without_gaps() {
 }
 
 #[tokio::test]
-async fn people_on_two_nodes_talk() {
+async fn messages_cross_nodes() {
     let house = House::new();
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
     let other = house.another_hub(HubSettings::default());
     let (mut a, mut b) = (ada.online(&house.hub).await, bob.online(&other).await);
-    a.say(&bob, "c1").await;
+    a.send(&bob, "c1").await;
     assert_eq!(b.message().await.1.cid.as_str(), "c1");
-    b.say(&ada, "c2").await;
+    b.send(&ada, "c2").await;
     a.message().await;
     assert_eq!(a.message().await.1.cid.as_str(), "c2");
 }
 
 #[tokio::test]
-async fn requests_that_cannot_be_carried_out_are_refused_and_the_connection_stays() {
+async fn invalid_requests_are_rejected_and_the_connection_stays_open() {
     let house = House::new();
     let (ada, bob, eve) =
         (house.person("ada").await, house.person("bob").await, house.person("eve").await);
     let mut a = ada.online(&house.hub).await;
     let stranger = Request::Send {
-        to: AccountId::parse("nobody").unwrap(),
+        to: AccountId::parse("unknown").unwrap(),
         cid: ClientMessageId::parse("c").unwrap(),
         envelope: envelope(message(&bob, "c")),
     };
@@ -150,11 +150,7 @@ async fn requests_that_cannot_be_carried_out_are_refused_and_the_connection_stay
     assert_eq!(a.err(Request::Received { upto: 5 }).await.0, ErrorCode::Invalid);
     let many = (0..501).map(|n| AccountId::parse(format!("p{n}")).unwrap()).collect();
     assert_eq!(a.err(Request::Watch { users: many }).await.0, ErrorCode::Invalid);
-    assert_eq!(
-        a.say(&bob, "c").await.seq,
-        1,
-        "nothing of it was written, and the connection works"
-    );
+    assert_eq!(a.send(&bob, "c").await.seq, 1, "nothing was written, and the connection works");
 }
 
 fn envelope(request: Request) -> Envelope {
@@ -175,7 +171,7 @@ async fn the_largest_message_arrives_in_a_frame_that_fits() {
 }
 
 #[tokio::test]
-async fn typing_is_told_to_the_other_person_once_in_a_while() {
+async fn typing_notices_are_rate_limited() {
     let house = House::new();
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
     let (mut a, mut b) = (ada.online(&house.hub).await, bob.online(&house.hub).await);
@@ -187,7 +183,7 @@ async fn typing_is_told_to_the_other_person_once_in_a_while() {
         b.notice().await,
         Notice::Typing { conversation: conversation.clone(), account: ada.account.clone() }
     );
-    // The next notice is bob's own doing: no second one came before it.
+    // The next notice is caused by Bob: no second typing notice came before it.
     b.ok(Request::Watch { users: vec![ada.account.clone()] }).await;
     assert!(matches!(b.notice().await, Notice::Presence { online: true, .. }));
 }
@@ -197,10 +193,10 @@ async fn a_revoked_credential_signs_out_its_connections_and_no_others() {
     let house = House::new();
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
     let mut clients = [ada.online(&house.hub).await, ada.online(&house.hub).await];
-    // Told without a reason: another credential of the account, perhaps.
+    // A wake-up without a revocation of this credential, which may concern another one.
     house.store.publish(&Topic::Revoked(ada.account.clone()), "".into()).await.unwrap();
     for (n, client) in clients.iter_mut().enumerate() {
-        client.say(&bob, &format!("c{n}")).await;
+        client.send(&bob, &format!("c{n}")).await;
     }
     house.store.revoke_credential(&ada.credential()).await.unwrap();
     house.store.publish(&Topic::Revoked(ada.account.clone()), "".into()).await.unwrap();
@@ -210,7 +206,7 @@ async fn a_revoked_credential_signs_out_its_connections_and_no_others() {
 }
 
 #[tokio::test]
-async fn a_revocation_that_nobody_announced_is_found_by_looking() {
+async fn a_revocation_without_a_wake_up_is_found_by_polling() {
     let house =
         House::with(HubSettings { credential: Duration::from_millis(50), ..Default::default() });
     let ada = house.person("ada").await;

@@ -1,4 +1,4 @@
-//! The store stops answering, or its wake-ups get lost: sockets stay open and nothing is lost.
+//! Faults of the store: requests fail, wake-ups get lost; sockets stay open and no message is lost.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,17 +10,17 @@ use crate::faulty::Faulty;
 use crate::support::{House, message};
 
 fn brisk() -> HubSettings {
-    HubSettings { look: Duration::from_millis(50), ..Default::default() }
+    HubSettings { poll: Duration::from_millis(50), ..Default::default() }
 }
 
 #[tokio::test]
-async fn while_the_store_is_away_requests_are_refused_for_now_and_sockets_stay_open() {
+async fn while_the_store_is_unavailable_requests_fail_temporarily_and_sockets_stay_open() {
     let house = House::new();
     let store = Arc::new(Faulty::new(Arc::clone(&house.store)));
     let hub = house.hub_over(Arc::clone(&store) as _, brisk());
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
     let (mut a, mut b) = (ada.online(&hub).await, bob.online(&hub).await);
-    a.say(&bob, "c1").await;
+    a.send(&bob, "c1").await;
     b.message().await;
 
     store.set_away(true);
@@ -35,7 +35,7 @@ async fn while_the_store_is_away_requests_are_refused_for_now_and_sockets_stay_o
     assert_eq!(late.err(hello()).await, (ErrorCode::StoreUnavailable, true));
 
     store.set_away(false);
-    assert_eq!(a.say(&bob, "c2").await.seq, 2);
+    assert_eq!(a.send(&bob, "c2").await.seq, 2);
     assert_eq!(b.message().await.1.cid.as_str(), "c2");
     assert_eq!(late.hello(&bob.device(2), Some(1)).await, (2, true));
     assert_eq!(late.message().await.1.cid.as_str(), "c2");
@@ -44,22 +44,22 @@ async fn while_the_store_is_away_requests_are_refused_for_now_and_sockets_stay_o
 }
 
 #[tokio::test]
-async fn what_was_written_while_nobody_could_read_is_delivered_afterwards() {
+async fn messages_written_during_an_outage_are_delivered_afterwards() {
     let house = House::new();
     let store = Arc::new(Faulty::new(Arc::clone(&house.store)));
     let hub = house.hub_over(Arc::clone(&store) as _, brisk());
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
     let mut b = bob.online(&hub).await;
-    // Ada's node still reaches the store, bob's does not: the wake-up arrives, the read fails.
+    // Ada's node reaches the store, Bob's does not: the wake-up arrives, the read fails.
     let mut a = ada.online(&house.hub).await;
     store.set_away(true);
-    a.say(&bob, "c1").await;
+    a.send(&bob, "c1").await;
     store.set_away(false);
     assert_eq!(b.message().await.1.cid.as_str(), "c1");
 }
 
 #[tokio::test]
-async fn what_no_wake_up_announced_is_found_by_looking() {
+async fn a_message_without_a_wake_up_is_found_by_polling() {
     let house = House::new();
     let store = Arc::new(Faulty::new(Arc::clone(&house.store)));
     let hub = house.hub_over(Arc::clone(&store) as _, brisk());
@@ -67,13 +67,13 @@ async fn what_no_wake_up_announced_is_found_by_looking() {
     store.set_deaf(true);
     let (mut a, mut b) = (ada.online(&hub).await, bob.online(&hub).await);
     for n in 1..=3 {
-        a.say(&bob, &format!("c{n}")).await;
+        a.send(&bob, &format!("c{n}")).await;
         assert_eq!(b.message().await.0, n);
     }
 }
 
 #[tokio::test]
-async fn a_broker_that_gave_up_is_asked_again() {
+async fn a_closed_subscription_is_opened_again() {
     let house = House::new();
     let store = Arc::new(Faulty::new(Arc::clone(&house.store)));
     let hub = house.hub_over(Arc::clone(&store) as _, brisk());
@@ -82,9 +82,9 @@ async fn a_broker_that_gave_up_is_asked_again() {
     let (mut a, mut b) = (ada.online(&hub).await, bob.online(&hub).await);
     store.set_deaf(false);
     store.hang_up();
-    a.say(&bob, "c1").await;
+    a.send(&bob, "c1").await;
     assert_eq!(b.message().await.1.cid.as_str(), "c1");
-    // Typing is never looked for: it is heard only over a subscription that works.
+    // Typing is never polled for: it arrives only over a working subscription.
     let conversation = backend_protocol::id::ConversationId::between(&ada.account, &bob.account);
     let typing = async {
         loop {

@@ -1,4 +1,4 @@
-//! The real store, behind a switch: it can stop answering, and its wake-ups can get lost.
+//! The real store behind a switch: calls can fail and wake-ups can get lost.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,7 +30,7 @@ pub(crate) struct Faulty {
     inner: Arc<SqliteStore>,
     away: AtomicBool,
     deaf: AtomicBool,
-    /// Subscriptions made while deaf: nobody ever speaks, and hanging up ends them.
+    /// Subscriptions made while deaf: they receive nothing, and `hang_up` closes them.
     silence: Mutex<broadcast::Sender<Payload>>,
 }
 
@@ -44,17 +44,17 @@ impl Faulty {
         }
     }
 
-    /// Every call fails from now on, or works again.
+    /// Makes every call fail, or succeed again.
     pub(crate) fn set_away(&self, away: bool) {
         self.away.store(away, Ordering::SeqCst);
     }
 
-    /// Subscriptions made from now on hear nothing.
+    /// Subscriptions made from now on receive nothing.
     pub(crate) fn set_deaf(&self, deaf: bool) {
         self.deaf.store(deaf, Ordering::SeqCst);
     }
 
-    /// Ends the subscriptions made while deaf.
+    /// Closes the subscriptions made while deaf.
     pub(crate) fn hang_up(&self) {
         *self.silence.lock().unwrap() = broadcast::Sender::new(1);
     }

@@ -1,4 +1,4 @@
-//! The beginning of a connection, and frames that are not of the protocol.
+//! The start of a connection, and frames that violate the protocol.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use backend_protocol::live::{ErrorCode, Request, ServerFrame};
 use crate::support::House;
 
 #[tokio::test]
-async fn a_connection_that_says_nothing_is_closed() {
+async fn a_connection_without_hello_is_closed() {
     let house = House::with(HubSettings { hello: Duration::from_millis(20), ..Default::default() });
     let ada = house.person("ada").await;
     let (code, _, frames) = ada.connect(&house.hub).closed().await;
@@ -29,7 +29,7 @@ async fn hello_comes_first_and_once() {
 }
 
 #[tokio::test]
-async fn a_device_must_be_registered_and_may_be_while_the_connection_waits() {
+async fn a_device_must_be_registered_before_hello_succeeds() {
     let house = House::new();
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
     let mut a = ada.connect(&house.hub);
@@ -43,7 +43,7 @@ async fn a_device_must_be_registered_and_may_be_while_the_connection_waits() {
 }
 
 #[tokio::test]
-async fn the_welcome_says_who_and_what_is_accepted() {
+async fn the_welcome_names_the_account_and_the_limits() {
     let house = House::new();
     let ada = house.person("ada").await;
     let mut a = ada.connect(&house.hub);
@@ -60,7 +60,7 @@ async fn the_welcome_says_who_and_what_is_accepted() {
 }
 
 #[tokio::test]
-async fn frames_of_another_protocol_close_the_connection_with_a_reason() {
+async fn malformed_frames_close_the_connection_with_a_reason() {
     let house = House::new();
     let ada = house.person("ada").await;
     for bad in [
@@ -71,9 +71,9 @@ async fn frames_of_another_protocol_close_the_connection_with_a_reason() {
         r#"{"id":1,"do":{"type":"sing"}}"#,
         r#"{"id":-1,"do":{"type":"lobby","on":true}}"#,
     ] {
-        for said_hello in [false, true] {
+        for after_hello in [false, true] {
             let mut a = ada.connect(&house.hub);
-            if said_hello {
+            if after_hello {
                 a.hello(&ada.device(1), None).await;
             }
             a.text(bad).await;
@@ -91,7 +91,7 @@ async fn frames_of_another_protocol_close_the_connection_with_a_reason() {
 }
 
 #[tokio::test]
-async fn a_ping_that_is_not_answered_closes_the_connection() {
+async fn an_unanswered_ping_closes_the_connection() {
     let brisk = HubSettings {
         ping: Duration::from_millis(20),
         pong: Duration::from_millis(50),
@@ -105,7 +105,7 @@ async fn a_ping_that_is_not_answered_closes_the_connection() {
 }
 
 #[tokio::test]
-async fn pings_that_are_answered_keep_the_connection() {
+async fn answered_pings_keep_the_connection_open() {
     let brisk = HubSettings {
         ping: Duration::from_millis(5),
         pong: Duration::from_secs(5),
@@ -117,7 +117,7 @@ async fn pings_that_are_answered_keep_the_connection() {
     let (mut a, mut b) = (ada.online(&house.hub).await, bob.online(&house.hub).await);
     while house.metric("gatehouse_live_frames_received_total", "pong") < 10.0 {
         // Reading answers the pings.
-        a.say(&bob, &format!("c{}", house.metric("gatehouse_live_frames_sent_total", "ping")))
+        a.send(&bob, &format!("c{}", house.metric("gatehouse_live_frames_sent_total", "ping")))
             .await;
         b.ok(Request::Watch { users: vec![] }).await;
         tokio::task::yield_now().await;

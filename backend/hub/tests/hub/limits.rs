@@ -1,4 +1,4 @@
-//! Too much at once.
+//! Limits per account.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use backend_protocol::live::{ErrorCode, Request, ServerFrame};
 use crate::support::House;
 
 #[tokio::test]
-async fn an_account_that_asks_too_much_is_refused_and_served_again_when_it_was_told() {
+async fn an_account_over_its_rate_is_rejected_until_retry_after() {
     let settings = HubSettings {
         rate_burst: 5,
         rate_per_second: 100,
@@ -29,13 +29,13 @@ async fn an_account_that_asks_too_much_is_refused_and_served_again_when_it_was_t
             wait = retry_after;
         }
     }
-    let wait = wait.expect("the last ones were refused");
+    let wait = wait.expect("the last ones were rejected");
     tokio::time::sleep(Duration::from_secs(wait.into())).await;
     a.ok(Request::Watch { users: vec![] }).await;
 }
 
 #[tokio::test]
-async fn gross_abuse_ends_the_connection_and_reconnecting_does_not_help() {
+async fn abuse_closes_the_connection_and_reconnecting_does_not_help() {
     let settings =
         HubSettings { rate_burst: 5, rate_per_second: 1, rate_abuse: 20, ..Default::default() };
     let house = House::with(settings);
@@ -46,7 +46,12 @@ async fn gross_abuse_ends_the_connection_and_reconnecting_does_not_help() {
     }
     assert_eq!(a.closed().await.0, 4013);
     assert_eq!(
-        ada.connect(&house.hub).said(Request::Watch { users: vec![] }).await.closed().await.0,
+        ada.connect(&house.hub)
+            .with_request(Request::Watch { users: vec![] })
+            .await
+            .closed()
+            .await
+            .0,
         4013
     );
     bob.online(&house.hub).await;

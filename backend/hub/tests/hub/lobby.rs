@@ -1,4 +1,4 @@
-//! Who is in the lobby.
+//! The lobby.
 
 use std::time::Duration;
 
@@ -23,13 +23,13 @@ fn brisk() -> HubSettings {
     HubSettings {
         presence_refresh: Duration::from_millis(50),
         presence_ttl: Duration::from_millis(400),
-        presence_look: Duration::from_millis(50),
+        presence_poll: Duration::from_millis(50),
         ..Default::default()
     }
 }
 
 #[tokio::test]
-async fn the_lobby_shows_who_is_there_and_then_who_comes_and_goes() {
+async fn the_lobby_is_a_snapshot_followed_by_changes() {
     let house = House::new();
     let (ada, bob, eve) =
         (house.person("ada").await, house.person("bob").await, house.person("eve").await);
@@ -53,7 +53,7 @@ async fn the_lobby_shows_who_is_there_and_then_who_comes_and_goes() {
 }
 
 #[tokio::test]
-async fn the_lobby_is_one_across_nodes_and_connections() {
+async fn the_lobby_is_shared_by_nodes_and_connections() {
     let house = House::new();
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
     let other = house.another_hub(HubSettings::default());
@@ -65,7 +65,7 @@ async fn the_lobby_is_one_across_nodes_and_connections() {
     a2.ok(Request::Lobby { on: true }).await;
     assert_eq!(b.notice().await, change(&ada, true));
     a1.vanish().await;
-    // Ada is still there with her other connection; only when that goes too she has left.
+    // Ada is still in the lobby with her other connection; she leaves with the last one.
     a2.ok(Request::Lobby { on: false }).await;
     assert_eq!(b.notice().await, change(&ada, false));
 }
@@ -73,16 +73,20 @@ async fn the_lobby_is_one_across_nodes_and_connections() {
 #[tokio::test]
 async fn the_lobby_needs_a_username() {
     let house = House::new();
-    let nobody = house.nameless("nobody").await;
-    let mut n = nobody.online(&house.hub).await;
+    let nameless = house.nameless("nameless").await;
+    let mut n = nameless.online(&house.hub).await;
     assert_eq!(n.err(Request::Lobby { on: true }).await.0, ErrorCode::UsernameRequired);
-    house.store.claim_username(&nobody.account, &Username::parse("nobody").unwrap()).await.unwrap();
+    house
+        .store
+        .claim_username(&nameless.account, &Username::parse("nameless").unwrap())
+        .await
+        .unwrap();
     n.ok(Request::Lobby { on: true }).await;
-    assert_eq!(n.notice().await, Notice::Lobby { users: vec![user(&nobody)] });
+    assert_eq!(n.notice().await, Notice::Lobby { users: vec![user(&nameless)] });
 }
 
 #[tokio::test]
-async fn somebody_whose_node_died_fades_from_the_lobby() {
+async fn a_person_on_a_dead_node_leaves_the_lobby() {
     let house = House::with(brisk());
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
     let other = house.another_hub(brisk());
@@ -97,7 +101,7 @@ async fn somebody_whose_node_died_fades_from_the_lobby() {
 }
 
 #[tokio::test]
-async fn a_new_username_is_shown() {
+async fn a_renamed_person_is_shown_under_the_new_name() {
     let house = House::with(brisk());
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
     let (mut a, mut b) = (ada.online(&house.hub).await, bob.online(&house.hub).await);

@@ -1,4 +1,4 @@
-//! Who is here.
+//! Presence.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ fn watch(people: &[&Person]) -> Request {
 }
 
 #[tokio::test]
-async fn watched_people_are_told_at_once_and_when_they_come_and_go() {
+async fn watching_returns_presence_at_once_and_then_changes() {
     let house = House::new();
     let (ada, bob, eve) =
         (house.person("ada").await, house.person("bob").await, house.person("eve").await);
@@ -31,21 +31,21 @@ async fn watched_people_are_told_at_once_and_when_they_come_and_go() {
     let second = bob.online(&house.hub).await;
     b.vanish().await;
     second.vanish().await;
-    assert_eq!(a.notice().await, presence(&bob, false), "only when the last connection went");
+    assert_eq!(a.notice().await, presence(&bob, false), "only when the last connection closed");
 
     a.ok(watch(&[&eve])).await;
     assert_eq!(a.notice().await, presence(&eve, false));
     let _b = bob.online(&house.hub).await;
     let _e = eve.online(&house.hub).await;
-    assert_eq!(a.notice().await, presence(&eve, true), "bob is not watched any more");
+    assert_eq!(a.notice().await, presence(&eve, true), "bob is no longer watched");
 }
 
 #[tokio::test]
-async fn people_on_another_node_are_seen_and_fade_when_it_dies() {
+async fn presence_spans_nodes_and_expires_with_a_dead_node() {
     let brisk = HubSettings {
         presence_refresh: Duration::from_millis(50),
         presence_ttl: Duration::from_millis(400),
-        presence_look: Duration::from_millis(50),
+        presence_poll: Duration::from_millis(50),
         ..Default::default()
     };
     let house = House::with(brisk.clone());

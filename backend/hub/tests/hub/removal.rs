@@ -1,5 +1,5 @@
-//! A device is removed: its connections end, and those of its companions come back with a new
-//! cookie.
+//! Removing a device closes its connections; other devices with the same cookie reconnect with a
+//! new one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use backend_store::mailboxes::Mailboxes;
 use crate::faulty::Faulty;
 use crate::support::{Client, House, Person};
 
-/// Ada's first device is removed by another one of hers, which has the same credential or not.
+/// Removes Ada's first device on request of another device with the same credential.
 async fn remove_first(house: &House, ada: &Person) -> CredentialHash {
     let fresh = CredentialHash([9; 32]);
     let removal = house
@@ -26,7 +26,7 @@ async fn remove_first(house: &House, ada: &Person) -> CredentialHash {
 }
 
 #[tokio::test]
-async fn a_removed_device_is_signed_out_and_its_companions_come_back_with_a_new_cookie() {
+async fn a_removed_device_is_signed_out_and_the_others_reconnect_with_a_new_cookie() {
     let house = House::new();
     let ada = house.person("ada").await;
     let mut gone = ada.online(&house.hub).await;
@@ -40,7 +40,7 @@ async fn a_removed_device_is_signed_out_and_its_companions_come_back_with_a_new_
     let Some(ServerFrame::Bye { code: 4014, retry_after }) = frames.last() else {
         panic!("{frames:?}")
     };
-    assert!(*retry_after >= 1_000, "the new cookie is still on its way: {retry_after}");
+    assert!(*retry_after >= 1_000, "the new cookie is still in flight: {retry_after}");
     let mut again = Client::with(&house.hub, &ada, fresh, 1024);
     again.hello(&ada.device(2), None).await;
     let mut old = ada.connect(&house.hub);
@@ -51,7 +51,7 @@ async fn a_removed_device_is_signed_out_and_its_companions_come_back_with_a_new_
 }
 
 #[tokio::test]
-async fn a_removal_without_a_wake_up_is_found_by_looking() {
+async fn a_removal_without_a_wake_up_is_found_by_polling() {
     let house =
         House::with(HubSettings { credential: Duration::from_millis(50), ..Default::default() });
     let ada = house.person("ada").await;
@@ -64,10 +64,10 @@ async fn a_removal_without_a_wake_up_is_found_by_looking() {
 }
 
 #[tokio::test]
-async fn a_removal_is_found_in_the_inbox_when_the_broker_is_deaf() {
+async fn a_removal_is_found_in_the_inbox_when_wake_ups_are_lost() {
     let house = House::new();
     let store = Arc::new(Faulty::new(Arc::clone(&house.store)));
-    let settings = HubSettings { look: Duration::from_millis(50), ..Default::default() };
+    let settings = HubSettings { poll: Duration::from_millis(50), ..Default::default() };
     let hub = house.hub_over(Arc::clone(&store) as _, settings);
     let ada = house.person("ada").await;
     store.set_deaf(true);
@@ -82,12 +82,12 @@ async fn a_removal_is_found_in_the_inbox_when_the_broker_is_deaf() {
 }
 
 #[tokio::test]
-async fn a_new_device_of_the_account_ends_no_connection() {
+async fn a_new_device_of_the_account_closes_no_connection() {
     let house = House::new();
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
     let mut a = ada.online(&house.hub).await;
     let event = InboxEvent::KeyChange { account: ada.account.clone() };
     house.store.append_event(&ada.account, &event).await.unwrap();
     assert_eq!(a.event().await.1, event);
-    a.say(&bob, "c1").await;
+    a.send(&bob, "c1").await;
 }

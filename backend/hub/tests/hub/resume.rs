@@ -1,4 +1,4 @@
-//! Coming back: exactly what was missed, or an honest no.
+//! Resuming: exactly the missed events, or a refusal.
 
 use backend_hub::HubSettings;
 use backend_protocol::id::AccountId;
@@ -9,27 +9,27 @@ use backend_store::mailboxes::Mailboxes;
 use crate::support::{House, Person};
 
 async fn fill(house: &House, person: &Person, events: usize) {
-    let event = InboxEvent::KeyChange { account: AccountId::parse("somebody").unwrap() };
+    let event = InboxEvent::KeyChange { account: AccountId::parse("another").unwrap() };
     for _ in 0..events {
         house.store.append_event(&person.account, &event).await.unwrap();
     }
 }
 
 #[tokio::test]
-async fn a_resume_replays_exactly_what_was_missed_and_goes_live() {
+async fn a_resume_replays_the_missed_events_and_goes_live() {
     let house = House::new();
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
     let mut a = ada.online(&house.hub).await;
     let mut b = bob.online(&house.hub).await;
-    a.say(&bob, "c1").await;
+    a.send(&bob, "c1").await;
     let (position, _) = b.message().await;
     b.vanish().await;
     for n in 2..=60 {
-        a.say(&bob, &format!("c{n}")).await;
+        a.send(&bob, &format!("c{n}")).await;
     }
     let mut b = bob.connect(&house.hub);
     assert_eq!(b.hello(&bob.device(1), Some(position)).await, (60, true));
-    a.say(&bob, "c61").await;
+    a.send(&bob, "c61").await;
     for expected in 2..=61 {
         let (position, message) = b.message().await;
         assert_eq!((position, message.cid.as_str()), (expected, format!("c{expected}").as_str()));
@@ -38,7 +38,7 @@ async fn a_resume_replays_exactly_what_was_missed_and_goes_live() {
 }
 
 #[tokio::test]
-async fn nothing_is_lost_between_subscribing_and_reading() {
+async fn no_event_is_lost_between_subscribing_and_reading() {
     let house = House::with(HubSettings { rate_burst: 2_000, ..Default::default() });
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
     let mut a = ada.online(&house.hub).await;
@@ -46,11 +46,11 @@ async fn nothing_is_lost_between_subscribing_and_reading() {
         let bob = Person { account: bob.account.clone() };
         async move {
             for n in 1..=300 {
-                a.say(&bob, &format!("c{n}")).await;
+                a.send(&bob, &format!("c{n}")).await;
             }
         }
     });
-    // Comes and goes while the messages keep coming; every one is seen once and in order.
+    // Reconnects while messages keep arriving; each is seen once and in order.
     let mut last = 0;
     while last < 300 {
         let mut b = bob.connect(&house.hub);
@@ -82,13 +82,13 @@ async fn more_than_five_hundred_events_are_not_replayed() {
 }
 
 #[tokio::test]
-async fn a_position_that_is_forgotten_or_was_never_given_is_not_recovered() {
+async fn a_trimmed_or_unassigned_position_is_not_recovered() {
     let retention = Retention { inbox_events: 10, ..Default::default() };
     let house = House::keeping(HubSettings::default(), retention);
     let ada = house.person("ada").await;
     fill(&house, &ada, 40).await;
     let first = house.store.inbox(&ada.account, 0, 1).await.unwrap().first;
-    assert!(first > 1, "something was forgotten");
+    assert!(first > 1, "some events were trimmed");
     for (resume, recovered) in
         [(first - 1, true), (first - 2, false), (40, true), (41, false), (u64::MAX, false)]
     {
@@ -99,7 +99,7 @@ async fn a_position_that_is_forgotten_or_was_never_given_is_not_recovered() {
 }
 
 #[tokio::test]
-async fn a_fresh_start_syncs_by_pages_and_follows_from_the_head() {
+async fn a_fresh_start_follows_from_the_head() {
     let house = House::new();
     let ada = house.person("ada").await;
     fill(&house, &ada, 3).await;

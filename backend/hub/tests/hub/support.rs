@@ -1,5 +1,5 @@
-//! One harness: a hub over a store in a temporary folder, people with devices, and clients that
-//! speak the protocol.
+//! The test harness: a hub over a store in a temporary folder, people with devices, and protocol
+//! clients.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -26,7 +26,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::PollSender;
 
-/// Longer than anything takes; only a failing test waits so long.
+/// Deadline of every wait; only a failing test reaches it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct House {
@@ -59,7 +59,7 @@ impl House {
         self.hub_over(Arc::clone(&self.store) as _, settings)
     }
 
-    /// A node that reaches the store in another way.
+    /// A node over another store.
     pub(crate) fn hub_over(&self, store: Arc<dyn Store>, settings: HubSettings) -> Hub {
         hub(store, settings, &Registry::new())
     }
@@ -76,7 +76,7 @@ impl House {
         self.with_devices(person).await
     }
 
-    /// The same without a username.
+    /// A person without a username.
     pub(crate) async fn nameless(&self, name: &str) -> Person {
         let person = self.stranger(name).await;
         self.with_devices(person).await
@@ -88,7 +88,7 @@ impl House {
         person
     }
 
-    /// Devices come last: the inbox of an account with devices holds its own new name.
+    /// Devices are added last: the inbox of an account with devices gets its own renames.
     async fn with_devices(&self, person: Person) -> Person {
         for n in [1, 2] {
             let keys = DeviceKeys {
@@ -128,7 +128,7 @@ pub(crate) struct Person {
 }
 
 impl Person {
-    /// What opens the account.
+    /// The credential that opens the account.
     pub(crate) fn credential(&self) -> CredentialHash {
         let mut hash = [0; 32];
         hash.iter_mut().zip(self.account.as_str().bytes()).for_each(|(to, from)| *to = from);
@@ -139,12 +139,12 @@ impl Person {
         DeviceId::parse(format!("{}-{n}", self.account)).unwrap()
     }
 
-    /// A new connection that has not said anything.
+    /// A new connection without hello.
     pub(crate) fn connect(&self, hub: &Hub) -> Client {
         Client::connect(hub, self, 1024)
     }
 
-    /// A connection of the first device that starts fresh.
+    /// A connection of the first device, after a fresh hello.
     pub(crate) async fn online(&self, hub: &Hub) -> Client {
         let mut client = self.connect(hub);
         client.hello(&self.device(1), None).await;
@@ -152,15 +152,15 @@ impl Person {
     }
 }
 
-/// The peer of one session.
+/// The peer of one connection.
 pub(crate) struct Client {
     to: Option<mpsc::Sender<Incoming>>,
     from: mpsc::Receiver<Outgoing>,
     last_id: u64,
-    /// Frames read while waiting for another.
+    /// Frames read while waiting for another one.
     aside: VecDeque<ServerFrame>,
     pub(crate) answers_pings: bool,
-    session: JoinHandle<()>,
+    task: JoinHandle<()>,
 }
 
 impl Client {
@@ -169,7 +169,7 @@ impl Client {
         Self::with(hub, person, person.credential(), window)
     }
 
-    /// The same with another credential of the person's account.
+    /// Connects with another credential of the person's account.
     pub(crate) fn with(
         hub: &Hub,
         person: &Person,
@@ -180,20 +180,13 @@ impl Client {
         let (outgoing, from) = mpsc::channel(window);
         let transport = Memory { incoming, outgoing: PollSender::new(outgoing) };
         let (hub, account) = (hub.clone(), person.account.clone());
-        let session = tokio::spawn(async move { hub.run(account, credential, transport).await });
-        Self {
-            to: Some(to),
-            from,
-            last_id: 0,
-            aside: VecDeque::new(),
-            answers_pings: true,
-            session,
-        }
+        let task = tokio::spawn(async move { hub.run(account, credential, transport).await });
+        Self { to: Some(to), from, last_id: 0, aside: VecDeque::new(), answers_pings: true, task }
     }
 
     pub(crate) async fn raw(&self, frame: Incoming) {
         if let Some(to) = &self.to {
-            let _ = timeout(PATIENCE, to.send(frame)).await.expect("the session reads");
+            let _ = timeout(PATIENCE, to.send(frame)).await.expect("the connection reads");
         }
     }
 
@@ -201,7 +194,7 @@ impl Client {
         self.raw(Incoming::Text(text.to_owned().into())).await;
     }
 
-    /// Sends a request without waiting; its id.
+    /// Sends a request without waiting for the response; returns its id.
     pub(crate) async fn post(&mut self, request: Request) -> u64 {
         self.last_id += 1;
         let frame = ClientFrame { id: self.last_id, request };
@@ -209,7 +202,7 @@ impl Client {
         self.last_id
     }
 
-    pub(crate) async fn said(mut self, request: Request) -> Self {
+    pub(crate) async fn with_request(mut self, request: Request) -> Self {
         self.post(request).await;
         self
     }
@@ -231,7 +224,7 @@ impl Client {
         }
     }
 
-    /// The code of the refusal and whether it is temporary.
+    /// The code of the rejection and whether it is temporary.
     pub(crate) async fn err(&mut self, request: Request) -> (ErrorCode, bool) {
         let id = self.post(request).await;
         match self.answer_to(id).await {
@@ -239,12 +232,12 @@ impl Client {
                 assert_eq!(temporary, retry_after.is_some());
                 (code, temporary)
             }
-            other => panic!("expected a refusal, got {other:?}"),
+            other => panic!("expected an error, got {other:?}"),
         }
     }
 
-    pub(crate) async fn say(&mut self, to: &Person, cid: &str) -> Sent {
-        self.ok(message(to, cid)).await.expect("send is answered with where")
+    pub(crate) async fn send(&mut self, to: &Person, cid: &str) -> Sent {
+        self.ok(message(to, cid)).await.expect("the response to send has a position")
     }
 
     pub(crate) async fn answer_to(&mut self, wanted: u64) -> ServerFrame {
@@ -264,7 +257,7 @@ impl Client {
         }
     }
 
-    /// The next private message, other events skipped.
+    /// The next private message; skips other events.
     pub(crate) async fn message(&mut self) -> (u64, PrivateMessage) {
         loop {
             if let (position, InboxEvent::Message(message)) = self.event().await {
@@ -296,7 +289,7 @@ impl Client {
         }
     }
 
-    /// The next frame, or the close frame's code and reason; pings are answered on the way.
+    /// The next frame, or the close frame's code and reason. Answers pings.
     async fn next(&mut self) -> Option<Result<ServerFrame, (u16, String)>> {
         loop {
             match timeout(PATIENCE, self.from.recv()).await.expect("a frame comes in time")? {
@@ -308,7 +301,7 @@ impl Client {
         }
     }
 
-    /// Reads until the server closes; the code, the reason, and the last frames seen.
+    /// Reads until the server closes: the code, the reason, and the frames seen before.
     pub(crate) async fn closed(&mut self) -> (u16, String, Vec<ServerFrame>) {
         let mut frames: Vec<_> = self.aside.drain(..).collect();
         loop {
@@ -316,24 +309,24 @@ impl Client {
                 Ok(frame) => frames.push(frame),
                 Err((code, reason)) => {
                     self.to = None;
-                    timeout(PATIENCE, &mut self.session).await.expect("the session ends").unwrap();
+                    timeout(PATIENCE, &mut self.task).await.expect("the connection ends").unwrap();
                     return (code, reason, frames);
                 }
             }
         }
     }
 
-    /// Goes without a word, and waits until the server has noticed.
+    /// Drops the connection without a close frame, and waits until the server notices.
     pub(crate) async fn vanish(mut self) {
         self.to = None;
         drop(self.from);
-        timeout(PATIENCE, self.session).await.expect("the session ends").unwrap();
+        timeout(PATIENCE, self.task).await.expect("the connection ends").unwrap();
     }
 
-    /// The process behind the session dies: nobody says goodbye for it.
+    /// The process of the connection dies: no goodbye is sent.
     pub(crate) async fn kill(self) {
-        self.session.abort();
-        let _ = self.session.await;
+        self.task.abort();
+        let _ = self.task.await;
     }
 }
 

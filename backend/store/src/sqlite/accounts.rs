@@ -3,8 +3,9 @@
 use async_trait::async_trait;
 use backend_protocol::api::{Device, DeviceKeys};
 use backend_protocol::id::{AccountId, DeviceId};
-use rusqlite::{Params, Transaction, params};
+use rusqlite::{Transaction, params};
 
+use super::account_rows::{account_row, find};
 use super::statement::{execute, one};
 use super::{SqliteStore, devices, names};
 use crate::Retention;
@@ -13,7 +14,7 @@ use crate::accounts::{
 };
 use crate::allowance::{Allowance, pseudonym, secret};
 use crate::broker::Topic;
-use crate::codec::{corrupt, millis, now, parsed};
+use crate::codec::{corrupt, millis, now};
 use crate::error::Result;
 use crate::username::Username;
 
@@ -46,7 +47,8 @@ impl Accounts for SqliteStore {
         if removed {
             return Ok(Access::Removed);
         }
-        // Most requests only read: the expiry is moved once it is a hundredth of its length behind.
+        // Most requests only read: the expiry is renewed once it has moved by a hundredth of the
+        // retention.
         if !opened_only && expires < now + ttl - ttl / 100 {
             let id = account.id.clone();
             self.write(move |tx| {
@@ -108,15 +110,15 @@ impl Accounts for SqliteStore {
         by: &CredentialHash,
     ) -> Result<bool> {
         let (account, device, by) = (account.clone(), device.clone(), *by);
-        let known = {
+        let bound = {
             let (account, device) = (account.clone(), device.clone());
-            self.read(move |tx| devices::is_linked(tx, &account, &device, &by)).await?
+            self.read(move |tx| devices::is_bound(tx, &account, &device, &by)).await?
         };
-        // A connection usually comes with the credential it came with before.
-        if known {
+        // A device usually uses the same credential as before.
+        if bound {
             Ok(true)
         } else {
-            self.write(move |tx| devices::link(tx, &account, &device, &by)).await
+            self.write(move |tx| devices::bind_credential(tx, &account, &device, &by)).await
         }
     }
 
@@ -135,38 +137,6 @@ impl Accounts for SqliteStore {
         let account = account.clone();
         self.read(move |tx| devices::list(tx, &account)).await
     }
-}
-
-/// True when the account exists now.
-pub(super) fn exists(tx: &Transaction<'_>, account: &AccountId) -> Result<bool> {
-    Ok(find(tx, "id = ?1", params![account.as_str(), now()])?.is_some())
-}
-
-/// The account has written something: it is kept as long as any other.
-pub(super) fn settle(
-    tx: &Transaction<'_>,
-    account: &AccountId,
-    retention: &Retention,
-) -> Result<()> {
-    execute(
-        tx,
-        "UPDATE accounts SET opened_only = 0, expires = ?2 WHERE id = ?1 AND opened_only",
-        params![account.as_str(), now() + millis(retention.account_ttl)],
-    )?;
-    Ok(())
-}
-
-fn find(tx: &Transaction<'_>, by: &str, params: impl Params) -> Result<Option<Account>> {
-    one(
-        tx,
-        &format!("SELECT id, username FROM accounts WHERE {by} AND expires > ?2"),
-        params,
-        account_row,
-    )
-}
-
-fn account_row(row: &rusqlite::Row<'_>) -> Result<Account> {
-    Ok(Account { id: parsed("accounts.id", row.get(0)?)?, username: row.get(1)? })
 }
 
 fn open(tx: &Transaction<'_>, new: &NewAccount, retention: &Retention) -> Result<Opening> {
@@ -197,22 +167,22 @@ fn open(tx: &Transaction<'_>, new: &NewAccount, retention: &Retention) -> Result
     if let Some(username) = &new.username
         && !matches!(names::claim(tx, &new.id, username, retention)?, (Claim::Claimed { .. }, _))
     {
-        return Err(corrupt("accounts", &"a name that was free is not"));
+        return Err(corrupt("accounts", &"a name was taken between check and claim"));
     }
     Ok(Opening::Opened)
 }
 
-/// Counts one account against its place's allowance; the refusal when that is used up.
+/// Counts one account against its network's allowance; returns the refusal when that is used up.
 fn spend(tx: &Transaction<'_>, allowance: &Allowance) -> Result<Option<Opening>> {
     execute(
         tx,
         "INSERT INTO secrets (name, value) VALUES ('places', ?1) ON CONFLICT (name) DO NOTHING",
         params![secret()],
     )?;
-    let kept = one(tx, "SELECT value FROM secrets WHERE name = 'places'", [], |row| {
-        Ok(row.get::<_, String>(0)?)
-    })?;
-    let place = pseudonym(&kept.unwrap_or_default(), &allowance.place);
+    let sql = "SELECT value FROM secrets WHERE name = 'places'";
+    let secret = one(tx, sql, [], |row| Ok(row.get::<_, String>(0)?))?
+        .expect("the secret was inserted above");
+    let place = pseudonym(&secret, &allowance.place);
     let sql = "SELECT spent_until FROM allowances WHERE place = ?1";
     let spent = one(tx, sql, params![place], |row| Ok(row.get::<_, i64>(0)?))?.unwrap_or(0);
     match allowance.spend(spent, now()) {

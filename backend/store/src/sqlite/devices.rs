@@ -1,11 +1,11 @@
-//! Devices in SQLite, the credentials that belong to them, and those that are gone for good.
+//! Devices in SQLite, the credentials bound to them, and removed devices.
 
 use backend_protocol::api::{Device, DeviceKeys};
 use backend_protocol::id::{AccountId, DeviceId};
 use backend_protocol::limits::MAX_DEVICES;
 use rusqlite::{Transaction, params};
 
-use super::accounts::{exists, settle};
+use super::account_rows::{exists, settle};
 use super::statement::{all, count, execute, one};
 use crate::Retention;
 use crate::accounts::{CredentialHash, DeviceChange, MAX_DEVICES_REMOVED, Removal};
@@ -49,12 +49,12 @@ pub(super) fn add(
         if known != *keys {
             return Ok(DeviceChange::Conflict);
         }
-        link(tx, account, device, by)?;
+        bind_credential(tx, account, device, by)?;
         return Ok(DeviceChange::Unchanged);
     }
     let number = |sql: &str| {
         Ok::<_, crate::StoreError>(
-            one(tx, sql, [account.as_str()], |row| count(row, 0))?.unwrap_or(0),
+            one(tx, sql, [account.as_str()], |row| count(row, 0))?.expect("count(*) returns a row"),
         )
     };
     if number("SELECT count(*) FROM devices WHERE account = ?1")? >= MAX_DEVICES as u64
@@ -64,26 +64,26 @@ pub(super) fn add(
         return Ok(DeviceChange::TooMany);
     }
     if !exists(tx, account)? {
-        return Err(corrupt("accounts", &"the account that adds a device is gone"));
+        return Err(corrupt("accounts", &"the account that adds a device does not exist"));
     }
     execute(
         tx,
         "INSERT INTO devices (account, device, keys, created) VALUES (?1, ?2, ?3, ?4)",
         params![account.as_str(), device.as_str(), encode("devices.keys", keys)?, now()],
     )?;
-    link(tx, account, device, by)?;
+    bind_credential(tx, account, device, by)?;
     settle(tx, account, retention)?;
     Ok(DeviceChange::Added)
 }
 
-/// True when the credential belonged to a device that was removed.
+/// True when the credential was revoked with a removed device.
 fn is_removed(tx: &Transaction<'_>, credential: &CredentialHash) -> Result<bool> {
     let sql = "SELECT 1 FROM credentials WHERE hash = ?1 AND removed";
     Ok(one(tx, sql, params![credential.0], |_| Ok(()))?.is_some())
 }
 
-/// True when the device is registered and this credential is known to belong to it.
-pub(super) fn is_linked(
+/// True when the device is registered and this credential is bound to it.
+pub(super) fn is_bound(
     tx: &Transaction<'_>,
     account: &AccountId,
     device: &DeviceId,
@@ -93,9 +93,9 @@ pub(super) fn is_linked(
     Ok(one(tx, sql, params![account.as_str(), device.as_str(), by.0], |_| Ok(()))?.is_some())
 }
 
-/// Notes that the credential belongs to a device; false when the device is not registered or the
-/// credential removed.
-pub(super) fn link(
+/// Binds the credential to a device; false when the device is not registered or the credential was
+/// revoked with a removed device.
+pub(super) fn bind_credential(
     tx: &Transaction<'_>,
     account: &AccountId,
     device: &DeviceId,
@@ -106,7 +106,7 @@ pub(super) fn link(
     if one(tx, sql, both, |_| Ok(()))?.is_none() || is_removed(tx, by)? {
         return Ok(false);
     }
-    // A credential that was signed out meanwhile belongs to nothing.
+    // A credential that was signed out in between is bound to nothing.
     execute(
         tx,
         "INSERT INTO device_credentials (account, device, hash)
@@ -127,7 +127,7 @@ pub(super) fn remove(
         return Ok(Removal::Refused);
     }
     let both = params![account.as_str(), device.as_str()];
-    let replaced = is_linked(tx, account, device, by)? && {
+    let replaced = is_bound(tx, account, device, by)? && {
         let sql =
             "SELECT 1 FROM device_credentials WHERE account = ?1 AND device <> ?2 AND hash = ?3";
         one(tx, sql, params![account.as_str(), device.as_str(), by.0], |_| Ok(()))?.is_some()
@@ -138,7 +138,7 @@ pub(super) fn remove(
          WHERE hash IN (SELECT hash FROM device_credentials WHERE account = ?1 AND device = ?2)",
         both,
     )?;
-    // What opens nothing belongs to no other device either.
+    // Revoked credentials are bound to no device.
     execute(
         tx,
         "DELETE FROM device_credentials

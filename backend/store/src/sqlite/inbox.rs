@@ -1,4 +1,4 @@
-//! One account's inbox in SQLite: positions without gaps, the oldest trimmed.
+//! The inbox of one account in SQLite: positions without gaps, trimmed from the oldest.
 
 use backend_protocol::id::AccountId;
 use backend_protocol::live::InboxEvent;
@@ -10,7 +10,7 @@ use crate::codec::{decode, encode, millis, now};
 use crate::error::Result;
 use crate::mailboxes::InboxPage;
 
-/// Appends an event and trims the oldest; its position.
+/// Appends an event, trims the oldest and returns the event's position.
 pub(super) fn append_event(
     tx: &Transaction<'_>,
     account: &AccountId,
@@ -30,7 +30,7 @@ pub(super) fn append_event(
         params![account, now + millis(retention.mailbox_ttl)],
         |row| count(row, 0),
     )?
-    .unwrap_or(1);
+    .expect("an upsert returns its row");
     let (conversation, sender, seq) = match event {
         InboxEvent::Message(message) => (
             Some(message.conversation.as_str()),
@@ -76,17 +76,14 @@ pub(super) fn page(
     if !kept {
         return Ok(InboxPage { events: Vec::new(), first: head + 1, head });
     }
-    let sql = "SELECT min(position) FROM inbox_events WHERE account = ?1";
-    let first = one(tx, sql, params![account], |row| Ok(row.get::<_, Option<i64>>(0)?))?.flatten();
+    let sql = "SELECT coalesce(min(position), ?2) FROM inbox_events WHERE account = ?1";
+    let first = one(tx, sql, params![account, bind(head + 1)], |row| count(row, 0))?
+        .expect("an aggregate returns a row");
     let events = all(
         tx,
         "SELECT position, body FROM inbox_events WHERE account = ?1 AND position > ?2 ORDER BY position LIMIT ?3",
         params![account, bind(after), i64::try_from(limit).unwrap_or(i64::MAX)],
         |row| Ok((count(row, 0)?, decode("inbox_events.body", &row.get::<_, String>(1)?)?)),
     )?;
-    Ok(InboxPage {
-        events,
-        first: first.and_then(|first| u64::try_from(first).ok()).unwrap_or(head + 1),
-        head,
-    })
+    Ok(InboxPage { events, first, head })
 }

@@ -1,19 +1,19 @@
-//! Private messages and inboxes in SQLite: each method is one transaction, so a message is
+//! Private messages and inboxes in SQLite. Each method is one transaction, so a message is written
 //! everywhere or nowhere.
 
 use async_trait::async_trait;
-use backend_protocol::api::{Conversation, PrivateMessage, User};
+use backend_protocol::api::{Conversation, PrivateMessage};
 use backend_protocol::id::{AccountId, ConversationId};
 use backend_protocol::live::{InboxEvent, ReceiptState};
 use rusqlite::{Transaction, params};
 
-use super::SqliteStore;
-use super::accounts::exists;
-use super::inbox::append_event;
+use super::account_rows::exists;
+use super::inbox::{self, append_event};
 use super::statement::{all, bind, count, execute, one};
+use super::{SqliteStore, conversations};
 use crate::Retention;
 use crate::broker::Topic;
-use crate::codec::{decode, encode, millis, now, parsed, rfc3339};
+use crate::codec::{encode, millis, now, parsed, rfc3339};
 use crate::error::Result;
 use crate::mailboxes::{Delivered, Delivery, InboxPage, Mailboxes, Page};
 
@@ -40,7 +40,7 @@ impl Mailboxes for SqliteStore {
 
     async fn inbox(&self, account: &AccountId, after: u64, limit: usize) -> Result<InboxPage> {
         let account = account.clone();
-        self.read(move |tx| super::inbox::page(tx, &account, after, limit)).await
+        self.read(move |tx| inbox::page(tx, &account, after, limit)).await
     }
 
     async fn mark_received(&self, account: &AccountId, upto: u64) -> Result<()> {
@@ -71,7 +71,7 @@ impl Mailboxes for SqliteStore {
 
     async fn conversations(&self, account: &AccountId) -> Result<Vec<Conversation>> {
         let account = account.clone();
-        self.read(move |tx| conversations(tx, &account)).await
+        self.read(move |tx| conversations::list(tx, &account)).await
     }
 
     async fn conversation_page(
@@ -85,10 +85,11 @@ impl Mailboxes for SqliteStore {
             return Ok(None);
         }
         let conversation = conversation.clone();
-        self.read(move |tx| page(tx, &conversation, before, limit).map(Some)).await
+        self.read(move |tx| conversations::page(tx, &conversation, before, limit).map(Some)).await
     }
 }
 
+/// Writes a message unless it was written before.
 fn deliver(
     tx: &Transaction<'_>,
     delivery: Delivery,
@@ -108,14 +109,10 @@ fn deliver(
     let sql =
         "SELECT seq, at FROM private_messages WHERE conversation = ?1 AND sender = ?2 AND cid = ?3";
     let earlier = one(tx, sql, params![id, sender.as_str(), cid.as_str()], |row| {
-        Ok(Delivered {
-            conversation: conversation.clone(),
-            seq: count(row, 0)?,
-            at: rfc3339(row.get(1)?),
-        })
+        Ok((count(row, 0)?, rfc3339(row.get(1)?)))
     })?;
-    if earlier.is_some() {
-        return Ok(earlier);
+    if let Some((seq, at)) = earlier {
+        return Ok(Some(Delivered { conversation, seq, at }));
     }
     let seq = one(
         tx,
@@ -124,14 +121,25 @@ fn deliver(
         params![id, now, now + millis(retention.mailbox_ttl)],
         |row| count(row, 0),
     )?
-    .unwrap_or(1);
+    .expect("an upsert returns its row");
     let at = rfc3339(now);
     let message = PrivateMessage { conversation, seq, cid, sender, device, at, envelope };
+    write(tx, message, now, retention).map(Some)
+}
+
+/// Appends a new message to its conversation and to the inboxes of its members.
+fn write(
+    tx: &Transaction<'_>,
+    message: PrivateMessage,
+    now: i64,
+    retention: &Retention,
+) -> Result<Delivered> {
+    let (conversation, seq) = (message.conversation.clone(), message.seq);
     execute(
         tx,
         "INSERT INTO private_messages (conversation, seq, sender, cid, at, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         params![
-            message.conversation.as_str(),
+            conversation.as_str(),
             bind(seq),
             message.sender.as_str(),
             message.cid.as_str(),
@@ -139,14 +147,12 @@ fn deliver(
             encode("private_messages.body", &message)?
         ],
     )?;
-    let kept_from = bind(seq) - i64::from(retention.conversation_messages);
     execute(
         tx,
         "DELETE FROM private_messages WHERE conversation = ?1 AND seq <= ?2",
-        params![message.conversation.as_str(), kept_from],
+        params![conversation.as_str(), bind(seq) - i64::from(retention.conversation_messages)],
     )?;
-    let delivered =
-        Delivered { conversation: message.conversation.clone(), seq, at: message.at.clone() };
+    let delivered = Delivered { conversation, seq, at: message.at.clone() };
     let mut members = delivered.conversation.members().to_vec();
     members.dedup();
     let event = InboxEvent::Message(message);
@@ -158,10 +164,10 @@ fn deliver(
         )?;
         append_event(tx, member, &event, retention)?;
     }
-    Ok(Some(delivered))
+    Ok(delivered)
 }
 
-/// Advances the inbox mark, tells each sender concerned, and says who they were.
+/// Advances the inbox mark, appends receipts for the senders concerned and returns these senders.
 fn mark_received(
     tx: &Transaction<'_>,
     me: &AccountId,
@@ -244,78 +250,4 @@ fn mark_read(
         append_event(tx, peer, &receipt, retention)?;
     }
     Ok(true)
-}
-
-fn conversations(tx: &Transaction<'_>, me: &AccountId) -> Result<Vec<Conversation>> {
-    let mut found = all(
-        tx,
-        "SELECT c.id, c.last_seq, c.updated, m.read_upto FROM members m JOIN conversations c ON c.id = m.conversation
-         WHERE m.account = ?1 AND c.expires > ?2 ORDER BY c.updated DESC, c.id",
-        params![me.as_str(), now()],
-        |row| {
-            let id: ConversationId = parsed("conversations.id", row.get(0)?)?;
-            let peer = id.peer_of(me).unwrap_or_else(|| me.clone());
-            Ok(Conversation {
-                id,
-                peer: User { account_id: peer, username: String::new() },
-                last_seq: count(row, 1)?,
-                updated_at: rfc3339(row.get(2)?),
-                read_upto: count(row, 3)?,
-                peer_received_upto: 0,
-                peer_read_upto: 0,
-            })
-        },
-    )?;
-    for conversation in &mut found {
-        let peer = conversation.peer.account_id.as_str();
-        let sql = "SELECT username FROM accounts WHERE id = ?1 AND expires > ?2";
-        let name = one(tx, sql, params![peer, now()], |row| Ok(row.get::<_, Option<String>>(0)?))?;
-        conversation.peer.username = name.flatten().unwrap_or_default();
-        let sql =
-            "SELECT received_upto, read_upto FROM members WHERE account = ?1 AND conversation = ?2";
-        let marks = one(tx, sql, params![peer, conversation.id.as_str()], |row| {
-            Ok((count(row, 0)?, count(row, 1)?))
-        })?;
-        (conversation.peer_received_upto, conversation.peer_read_upto) = marks.unwrap_or_default();
-    }
-    Ok(found)
-}
-
-/// The other members of an account's conversations; itself when it keeps notes.
-pub(super) fn peers(tx: &Transaction<'_>, me: &AccountId) -> Result<Vec<AccountId>> {
-    all(
-        tx,
-        "SELECT c.id FROM members m JOIN conversations c ON c.id = m.conversation
-         WHERE m.account = ?1 AND c.expires > ?2",
-        params![me.as_str(), now()],
-        |row| {
-            let id: ConversationId = parsed("conversations.id", row.get(0)?)?;
-            Ok(id.peer_of(me).unwrap_or_else(|| me.clone()))
-        },
-    )
-}
-
-fn page(
-    tx: &Transaction<'_>,
-    conversation: &ConversationId,
-    before: Option<u64>,
-    limit: usize,
-) -> Result<Page> {
-    let wanted = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut messages: Vec<PrivateMessage> = all(
-        tx,
-        "SELECT body FROM private_messages JOIN conversations c ON c.id = conversation
-         WHERE conversation = ?1 AND seq < ?2 AND c.expires > ?3 ORDER BY seq DESC LIMIT ?4",
-        params![
-            conversation.as_str(),
-            before.map_or(i64::MAX, bind),
-            now(),
-            wanted.saturating_add(1)
-        ],
-        |row| decode("private_messages.body", &row.get::<_, String>(0)?),
-    )?;
-    let more = messages.len() > limit;
-    messages.truncate(limit);
-    messages.reverse();
-    Ok(Page { messages, more })
 }

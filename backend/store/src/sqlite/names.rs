@@ -1,10 +1,11 @@
-//! Usernames in SQLite: one account has one, and those it gave up are held back for it.
+//! Usernames in SQLite: each account has at most one; names it gave up stay reserved for it.
 
 use backend_protocol::id::AccountId;
 use backend_protocol::live::InboxEvent;
 use rusqlite::{Transaction, params};
 
-use super::accounts::settle;
+use super::account_rows::settle;
+use super::conversations::peers;
 use super::inbox::append_event;
 use super::statement::{all, count, execute, one};
 use crate::Retention;
@@ -13,7 +14,7 @@ use crate::codec::{corrupt, millis, now, parsed};
 use crate::error::Result;
 use crate::username::Username;
 
-/// Why this account cannot have this name, if so.
+/// Why this account cannot claim this name, if so.
 pub(super) fn refusal(
     tx: &Transaction<'_>,
     me: &AccountId,
@@ -26,7 +27,7 @@ pub(super) fn refusal(
         one(tx, sql, params![username.key(), me.as_str()], |row| Ok(row.get::<_, i64>(0)?))?;
     match holder {
         Some(expires) if expires > now => return Ok(Some(Claim::Taken)),
-        // Expired and not swept yet: given up when it expired.
+        // Expired but not swept: given up at its expiry.
         Some(expires) if expires.saturating_add(millis(retention.name_hold)) > now => {
             return Ok(Some(Claim::HeldBack));
         }
@@ -37,7 +38,7 @@ pub(super) fn refusal(
     Ok(held.map(|()| Claim::HeldBack))
 }
 
-/// Gives an account its name and appends the event for those concerned; who they are.
+/// Claims a name, appends the event for the accounts concerned and returns these accounts.
 pub(super) fn claim(
     tx: &Transaction<'_>,
     me: &AccountId,
@@ -53,12 +54,12 @@ pub(super) fn claim(
         Ok((row.get::<_, Option<String>>(0)?, row.get::<_, Option<String>>(1)?))
     })?;
     let Some((previous, earlier)) = names else {
-        return Err(corrupt("accounts", &"the account that claims a name is gone"));
+        return Err(corrupt("accounts", &"the account that claims a name does not exist"));
     };
     if let Some(earlier) = earlier.filter(|earlier| earlier != username.key()) {
         let sql = "SELECT count(*) FROM names_given_up WHERE account = ?1 AND until > ?2 AND name_key <> ?3";
         let held = one(tx, sql, params![me.as_str(), now, username.key()], |row| count(row, 0))?;
-        if held.unwrap_or(0) >= MAX_NAMES_GIVEN_UP as u64 {
+        if held.expect("count(*) returns a row") >= MAX_NAMES_GIVEN_UP as u64 {
             return Ok((Claim::TooMany, Vec::new()));
         }
         execute(
@@ -69,7 +70,7 @@ pub(super) fn claim(
         )?;
     }
     execute(tx, "DELETE FROM names_given_up WHERE name_key = ?1", params![username.key()])?;
-    // Another account that still has it has expired long ago.
+    // Another account that still has the name has expired.
     execute(
         tx,
         "UPDATE accounts SET username = NULL, name_key = NULL WHERE name_key = ?1 AND id <> ?2",
@@ -89,7 +90,7 @@ pub(super) fn claim(
     Ok((Claim::Claimed { previous }, concerned))
 }
 
-/// Appends the new name to the inboxes of those concerned.
+/// Appends the rename to the inboxes of the accounts concerned.
 fn announce(
     tx: &Transaction<'_>,
     me: &AccountId,
@@ -97,7 +98,7 @@ fn announce(
     previous: Option<String>,
     retention: &Retention,
 ) -> Result<Vec<AccountId>> {
-    let mut concerned = super::mailboxes::peers(tx, me)?;
+    let mut concerned = peers(tx, me)?;
     concerned.retain(|peer| peer != me);
     let own = all(
         tx,

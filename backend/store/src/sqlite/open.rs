@@ -1,4 +1,4 @@
-//! Opening the file: its place and rights, its settings, its schema.
+//! Opening the file: its folder and permissions, its settings, its schema.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -9,17 +9,16 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::error::{Result, StoreError};
 
-/// Each entry leads from the version before it to the next; `user_version` counts those carried
-/// out.
+/// Each migration leads from one version to the next; `user_version` counts those applied.
 const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("schema_2.sql")];
 
 /// Marks the file as ours (`PRAGMA application_id`): "Gate".
 const APPLICATION_ID: i32 = 0x4761_7465;
 
-/// How long a connection waits for another one's lock.
+/// How long a connection waits for a lock of another one.
 const BUSY: Duration = Duration::from_secs(5);
 
-/// Makes the file where it is missing, for the owner's eyes only, and holds it against a second
+/// Creates the file if it is missing, readable by the owner only, and locks it against a second
 /// process.
 pub(super) fn claim(path: &Path) -> Result<File> {
     let fail = |what: &str, error: &dyn std::fmt::Display| {
@@ -59,7 +58,7 @@ pub(super) fn claim(path: &Path) -> Result<File> {
     }
 }
 
-/// The connection that writes, with the schema up to date.
+/// The connection for writes, with the schema up to date.
 pub(super) fn writer(path: &Path) -> Result<Connection> {
     let mut connection = connect(path)?;
     let found = setup(
@@ -76,14 +75,14 @@ pub(super) fn writer(path: &Path) -> Result<Connection> {
     )?;
     if tables > 0 && application != APPLICATION_ID {
         return Err(StoreError::Setup(format!(
-            "{} is the database of another program",
+            "{} is the database of another program: choose another data folder",
             path.display()
         )));
     }
     let done = usize::try_from(found).unwrap_or(usize::MAX);
     let Some(pending) = MIGRATIONS.get(done..) else {
         return Err(StoreError::Setup(format!(
-            "{} has schema version {found}, this program knows versions up to {}: run the newer program",
+            "{} has schema version {found}, this program supports versions up to {}: run a newer program",
             path.display(),
             MIGRATIONS.len()
         )));
@@ -92,7 +91,7 @@ pub(super) fn writer(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
-/// A connection that only reads.
+/// A connection for reads.
 pub(super) fn reader(path: &Path) -> Result<Connection> {
     let connection = connect(path)?;
     setup(path, connection.pragma_update(None, "query_only", true))?;
@@ -104,14 +103,15 @@ fn migrate(connection: &mut Connection, done: usize, pending: &[&str]) -> rusqli
         let tx = connection.transaction()?;
         tx.execute_batch(sql)?;
         tx.pragma_update(None, "application_id", APPLICATION_ID)?;
-        tx.pragma_update(None, "user_version", i64::try_from(done + step + 1).unwrap_or(i64::MAX))?;
+        let version = i64::try_from(done + step + 1).expect("there are few migrations");
+        tx.pragma_update(None, "user_version", version)?;
         tx.commit()?;
     }
     Ok(())
 }
 
-/// WAL lets readers go on while one writes. With `synchronous = NORMAL` a commit survives the death
-/// of the process at any moment; a power cut may take back the last commits, but never half of one.
+/// WAL lets readers continue during a write. With `synchronous = NORMAL` a commit survives a crash
+/// of the process; a power failure may undo the last commits, but never half of one.
 fn connect(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = setup(path, Connection::open_with_flags(path, flags))?;

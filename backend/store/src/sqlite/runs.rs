@@ -8,7 +8,7 @@ use backend_protocol::id::{AccountId, RunId, SessionId};
 use backend_protocol::run::RunEvent;
 use rusqlite::{Transaction, params};
 
-use super::accounts::settle;
+use super::account_rows::settle;
 use super::statement::{all, bind, count, execute, one};
 use super::{SqliteStore, sessions};
 use crate::Retention;
@@ -116,17 +116,17 @@ impl Runs for SqliteStore {
     async fn request_stop(&self, account: &AccountId, run: &RunId) -> Result<bool> {
         let topic = Topic::RunStop(run.clone());
         let (account, run) = (account.clone(), run.clone());
-        let asked = self
+        let requested = self
             .write(move |tx| {
                 let sql =
                     "UPDATE runs SET stop = 1 WHERE account = ?1 AND id = ?2 AND closed IS NULL";
                 Ok(execute(tx, sql, params![account.as_str(), run.as_str()])? > 0)
             })
             .await?;
-        if asked {
+        if requested {
             self.wake(&topic);
         }
-        Ok(asked)
+        Ok(requested)
     }
 
     async fn stop_requested(&self, account: &AccountId, run: &RunId) -> Result<bool> {
@@ -165,7 +165,7 @@ struct Found {
     last: u64,
 }
 
-/// A run whose log is still kept. An open one is there until it is reaped.
+/// A run whose log is kept. An open run is kept until it is reaped.
 fn find(tx: &Transaction<'_>, account: &AccountId, run: &RunId) -> Result<Option<Found>> {
     one(
         tx,
@@ -201,13 +201,13 @@ fn open(tx: &Transaction<'_>, new: &NewRun, retention: &Retention) -> Result<Ope
     }
     let found = sessions::find(tx, &new.account, &new.session)?;
     match found.as_ref().and_then(|session| session.active_run.clone()) {
-        // The same call again, after its answer was lost.
+        // A retry after the response was lost.
         Some(run) if run == new.run => {}
         Some(run) => return Ok(Opened::Active { run }),
         None => write_opening(tx, new, found.is_none(), retention)?,
     }
     let session = sessions::find(tx, &new.account, &new.session)?
-        .ok_or_else(|| corrupt("sessions", &"the session that was just written is gone"))?;
+        .ok_or_else(|| corrupt("sessions", &"the session was just written but does not exist"))?;
     Ok(Opened::New { session, history: sessions::messages(tx, &new.account, &new.session)? })
 }
 
@@ -221,7 +221,7 @@ fn write_opening(
         (new.account.as_str(), new.session.as_str(), new.run.as_str(), now());
     settle(tx, &new.account, retention)?;
     if fresh {
-        // An expired one of that name may not have been swept yet.
+        // An expired session with this id may not have been swept.
         sessions::remove(tx, &new.account, &new.session)?;
         execute(
             tx,

@@ -1,4 +1,4 @@
--- Version 1. Times are milliseconds since 1970 (UTC); JSON where nothing is searched inside.
+-- Version 1. Times are milliseconds since 1970 (UTC). Values that are never searched are JSON.
 
 CREATE TABLE accounts (
   id TEXT PRIMARY KEY,
@@ -54,7 +54,7 @@ CREATE TABLE runs (
   closed TEXT,
   stop INTEGER NOT NULL DEFAULT 0,
   last INTEGER NOT NULL DEFAULT 0,
-  -- While it is open: the end of its lease. Then: the end of its log.
+  -- While the run is open: the end of its lease; then: the end of its log.
   expires INTEGER NOT NULL,
   PRIMARY KEY (account, id)
 ) STRICT, WITHOUT ROWID;
@@ -82,7 +82,7 @@ CREATE TABLE idempotency (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX idempotency_expire ON idempotency (expires);
 
--- The counter outlives the messages, so that a number is never given twice while anyone remembers it.
+-- The counter outlives the messages, so that a number is not reused while clients may store it.
 CREATE TABLE conversations (
   id TEXT PRIMARY KEY,
   last_seq INTEGER NOT NULL,
@@ -124,7 +124,7 @@ CREATE TABLE inbox_events (
   n INTEGER PRIMARY KEY,
   account TEXT NOT NULL REFERENCES inboxes (account) ON DELETE CASCADE,
   position INTEGER NOT NULL,
-  -- Of a private message: what a receipt needs.
+  -- For private messages: the data of a receipt.
   conversation TEXT,
   sender TEXT,
   seq INTEGER,

@@ -1,12 +1,12 @@
--- Version 2. Accounts that were only opened, devices that are gone for good, names that are held back.
+-- Version 2. Unused accounts, removed devices, reserved names, allowances.
 
--- 1 until the first write: such an account expires soon, and reading does not renew it.
+-- 1 until the first write: the account expires soon, and reads do not renew it.
 ALTER TABLE accounts ADD COLUMN opened_only INTEGER NOT NULL DEFAULT 0;
 
--- 1 when it belonged to a device that was removed.
+-- 1 when revoked with a removed device.
 ALTER TABLE credentials ADD COLUMN removed INTEGER NOT NULL DEFAULT 0;
 
--- Which credentials a device was registered or used with.
+-- Credentials bound to a device.
 CREATE TABLE device_credentials (
   account TEXT NOT NULL,
   device TEXT NOT NULL,
@@ -30,14 +30,14 @@ CREATE TABLE names_given_up (
 CREATE INDEX names_of_account ON names_given_up (account);
 CREATE INDEX names_expire ON names_given_up (until);
 
--- Accounts from one place: until when its allowance is spent. The place is a pseudonym.
+-- The allowance of a client network: until when it is spent. `place` is a pseudonym.
 CREATE TABLE allowances (
   place TEXT PRIMARY KEY,
   spent_until INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX allowances_expire ON allowances (spent_until);
 
--- What pseudonyms are made with.
+-- The secret of the pseudonyms.
 CREATE TABLE secrets (
   name TEXT PRIMARY KEY,
   value TEXT NOT NULL

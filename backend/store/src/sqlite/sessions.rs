@@ -1,4 +1,4 @@
-//! Assistant sessions in SQLite.
+//! Chat sessions in SQLite.
 
 use async_trait::async_trait;
 use backend_protocol::api::{Message, Session, SessionPatch};
@@ -87,7 +87,7 @@ impl Sessions for SqliteStore {
     }
 }
 
-/// One session, unless it has expired.
+/// One session, unless expired.
 pub(super) fn find(
     tx: &Transaction<'_>,
     account: &AccountId,
@@ -147,7 +147,7 @@ pub(super) fn remove(tx: &Transaction<'_>, account: &AccountId, session: &Sessio
     Ok(())
 }
 
-/// Two in one millisecond have an order, too.
+/// Orders sessions within one millisecond, too.
 const LATEST_FIRST: &str = "ORDER BY s.updated DESC,
     (SELECT max(n) FROM messages m WHERE m.account = s.account AND m.session = s.id) DESC";
 

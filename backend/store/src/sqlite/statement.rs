@@ -1,4 +1,4 @@
-//! Prepared statements in the crate's own error type.
+//! Prepared statements with the crate's error type.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use rusqlite::{ErrorCode, OptionalExtension, Params, Row, Transaction};
 use crate::codec::corrupt;
 use crate::error::{Result, StoreError};
 
-/// Runs a statement; how many rows it changed.
+/// Runs a statement; returns how many rows it changed.
 pub(super) fn execute(tx: &Transaction<'_>, sql: &str, params: impl Params) -> Result<usize> {
     Ok(tx.prepare_cached(sql)?.execute(params)?)
 }
@@ -38,19 +38,19 @@ pub(super) fn all<T>(
     Ok(found)
 }
 
-/// A number that is never negative.
+/// Reads a number that is never negative.
 pub(super) fn count(row: &Row<'_>, column: usize) -> Result<u64> {
     let found: i64 = row.get(column)?;
     u64::try_from(found).map_err(|error| corrupt("the SQLite file", &error))
 }
 
-/// SQLite's integers have a sign.
+/// SQLite's integers are signed.
 pub(super) fn bind(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
 
 impl From<rusqlite::Error> for StoreError {
-    /// A full disk or a lock may pass; anything else needs an operator.
+    /// A full disk or a lock may pass; other errors need an operator.
     fn from(error: rusqlite::Error) -> Self {
         let reason = error.to_string();
         match error.sqlite_error_code() {

@@ -1,4 +1,4 @@
-//! Gives back the space of what has expired.
+//! Removes expired data.
 
 use rusqlite::params;
 
@@ -7,7 +7,7 @@ use super::statement::execute;
 use crate::codec::{millis, now};
 use crate::error::Result;
 
-/// What expires, one statement each. Rows that belong to a deleted one go with it.
+/// Expired rows, one statement per table. Dependent rows are deleted with them.
 const EXPIRED: &[&str] = &[
     "DELETE FROM runs WHERE closed IS NOT NULL AND expires <= ?1",
     "DELETE FROM idempotency WHERE expires <= ?1",
@@ -20,24 +20,24 @@ const EXPIRED: &[&str] = &[
     "DELETE FROM allowances WHERE spent_until <= ?1",
 ];
 
-/// Names of expired accounts are held back like those that were given up.
+/// Names of expired accounts stay reserved like those given up.
 const HELD_BACK: &str = "INSERT INTO names_given_up (name_key, account, until)
    SELECT name_key, id, expires + ?2 FROM accounts WHERE expires <= ?1 AND name_key IS NOT NULL
    ON CONFLICT (name_key) DO UPDATE SET account = excluded.account, until = excluded.until";
 
-/// Counters stay for another account's life, so that no number and no position is given twice.
+/// Counters are kept for another account retention, so that no number and no position is reused.
 const FORGOTTEN: &[&str] =
     &["DELETE FROM conversations WHERE expires <= ?1", "DELETE FROM inboxes WHERE expires <= ?1"];
 
 impl SqliteStore {
-    /// Removes expired rows; how many.
+    /// Removes expired rows; returns how many.
     pub(super) async fn sweep_file(&self) -> Result<u64> {
         let now = now();
         let long_ago = now - millis(self.retention.account_ttl);
         let mut removed = 0;
         let hold = millis(self.retention.name_hold);
         self.write(move |tx| execute(tx, HELD_BACK, params![now, hold])).await?;
-        // One transaction for each statement: writers in between wait for one of them, not for all.
+        // One transaction per statement: other writers wait for one statement, not for all.
         for (sql, before) in EXPIRED
             .iter()
             .map(|sql| (*sql, now))
@@ -45,6 +45,6 @@ impl SqliteStore {
         {
             removed += self.write(move |tx| execute(tx, sql, params![before])).await?;
         }
-        Ok(u64::try_from(removed).unwrap_or(u64::MAX))
+        Ok(removed as u64)
     }
 }

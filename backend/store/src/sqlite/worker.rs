@@ -12,12 +12,12 @@ use crate::error::{Result, StoreError};
 
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 
-/// Jobs that may wait for the thread.
+/// Jobs queued for the thread.
 const QUEUE: usize = 1024;
-/// How long a caller waits for a place in the queue, and then for its answer.
+/// Deadline for queueing a job and getting its result.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// A thread that works off transactions, one at a time. Dropping it finishes those that wait.
+/// A thread that runs transactions one at a time. Dropping it finishes the queued ones.
 pub(super) struct Worker {
     queue: Option<mpsc::Sender<Job>>,
     thread: Option<JoinHandle<()>>,
@@ -25,7 +25,7 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    /// Starts the thread that owns `connection` from now on.
+    /// Starts the thread that owns `connection`.
     pub(super) fn start(
         name: &str,
         connection: Connection,
@@ -41,7 +41,7 @@ impl Worker {
         Ok(Self { queue: Some(queue), thread: Some(thread), behavior })
     }
 
-    /// Runs `work` in a transaction of its own, committed when it returns `Ok`.
+    /// Runs `work` in its own transaction, which is committed when it returns `Ok`.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
@@ -49,16 +49,16 @@ impl Worker {
         let behavior = self.behavior;
         let (answer, answered) = oneshot::channel();
         let job: Job = Box::new(move |connection| {
-            // The caller may have gone; what was committed stays committed.
+            // The caller may be gone; what was committed stays committed.
             let _ = answer.send(transact(connection, behavior, work));
         });
-        let queue = self.queue.as_ref().ok_or_else(ended)?;
+        let queue = self.queue.as_ref().expect("only drop takes the queue");
         let through = async {
             queue.send(job).await.map_err(|_| ended())?;
             answered.await.map_err(|_| ended())?
         };
         tokio::time::timeout(DEADLINE, through).await.unwrap_or_else(|_| {
-            Err(unavailable(format!("SQLite did not answer within {} s", DEADLINE.as_secs())))
+            Err(unavailable(format!("SQLite did not respond within {} s", DEADLINE.as_secs())))
         })
     }
 }
@@ -69,17 +69,16 @@ impl Drop for Worker {
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
-            tracing::error!("a thread of the store panicked");
+            tracing::error!("store thread panicked");
         }
     }
 }
 
 fn work_off(mut connection: Connection, mut jobs: mpsc::Receiver<Job>) {
     while let Some(job) = jobs.blocking_recv() {
-        // The transaction rolls back while unwinding, and the connection stays usable for the next
-        // job.
+        // Unwinding rolls the transaction back, and the connection stays usable.
         if catch_unwind(AssertUnwindSafe(|| job(&mut connection))).is_err() {
-            tracing::error!("a transaction of the store panicked and was rolled back");
+            tracing::error!("store transaction panicked, rolled back");
         }
     }
 }
@@ -96,7 +95,7 @@ fn transact<T>(
 }
 
 fn ended() -> StoreError {
-    unavailable("the store's thread gave no answer".into())
+    unavailable("the store's thread has ended".into())
 }
 
 fn unavailable(reason: String) -> StoreError {

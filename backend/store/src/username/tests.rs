@@ -1,4 +1,4 @@
-//! Which names there are, and which are the same.
+//! Valid usernames, and which are equal.
 
 use backend_protocol::limits::MAX_USERNAME;
 use proptest::prelude::*;
@@ -10,7 +10,7 @@ fn key(name: &str) -> String {
 }
 
 #[test]
-fn a_name_is_shown_as_it_is_written() {
+fn a_name_is_displayed_as_written() {
     for name in ["Ada", "ada_1", "Zoë", "Łukasz", "李小龙", "Ελένη", "नमस्ते"]
     {
         assert_eq!(Username::parse(name).unwrap().display(), name);
@@ -20,7 +20,7 @@ fn a_name_is_shown_as_it_is_written() {
 }
 
 #[test]
-fn names_that_look_the_same_are_the_same() {
+fn names_that_look_the_same_are_equal() {
     for (one, other) in [
         ("Ada", "aDA"),
         ("paypal", "p\u{430}yp\u{430}l"),
@@ -36,7 +36,7 @@ fn names_that_look_the_same_are_the_same() {
 }
 
 #[test]
-fn a_refusal_says_what_was_expected() {
+fn an_error_says_what_was_expected() {
     let longest = "ä".repeat(MAX_USERNAME);
     assert!(Username::parse(&longest).is_ok());
     for bad in ["", "   ", &(longest + "x"), &"x".repeat(100_000)] {
@@ -57,7 +57,7 @@ fn a_refusal_says_what_was_expected() {
 }
 
 #[test]
-fn a_name_can_stand_in_an_address() {
+fn a_name_can_be_part_of_a_url() {
     for bad in ["a/b", "a\\b", "50%", "who?", "#1", "/", "%2e", "\u{ff0f}x", "x\u{ff1f}"] {
         assert_eq!(Username::parse(bad), Err(InvalidUsername::Reserved), "{bad:?}");
     }
@@ -73,11 +73,11 @@ fn a_name_can_stand_in_an_address() {
 
 proptest! {
     #[test]
-    fn any_text_is_parsed_or_refused(text in "\\PC{0,40}|.{0,20}") {
+    fn any_text_is_parsed_or_rejected(text in "\\PC{0,40}|.{0,20}") {
         if let Ok(name) = Username::parse(&text) {
             prop_assert!((1..=MAX_USERNAME).contains(&name.display().chars().count()));
             prop_assert!(!name.key().is_empty());
-            let again = Username::parse(name.display()).expect("what is shown can be typed");
+            let again = Username::parse(name.display()).expect("a displayed name is valid");
             prop_assert_eq!(again.key(), name.key());
         }
     }

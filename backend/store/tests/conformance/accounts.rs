@@ -1,4 +1,4 @@
-//! Who is who.
+//! Accounts and credentials.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use backend_store::accounts::{Access, Claim, NewAccount, Opening};
 use backend_store::allowance::Allowance;
 use futures::future::join_all;
 
-use crate::support::{Bed, account, ask, credential, device, eventually, keys, username};
+use crate::support::{Bed, account, credential, device, eventually, exchange, keys, username};
 
 pub(crate) async fn a_credential_opens_its_account_until_it_is_revoked(bed: &Bed) {
     let store = bed.open(Retention::default()).await;
@@ -56,7 +56,7 @@ pub(crate) async fn an_unused_account_expires(bed: &Bed) {
         Claim::HeldBack,
         "and after it"
     );
-    eventually("the name of an expired account is free", async || {
+    eventually("the hold on the name of an expired account ends", async || {
         assert!(store.access(&credential(2)).await.unwrap().account().is_some(), "use renews");
         matches!(
             store.claim_username(&busy, &username("idle")).await.unwrap(),
@@ -78,8 +78,8 @@ pub(crate) async fn an_account_that_was_only_opened_expires_soon(bed: &Bed) {
     }
     store.claim_username(&named, &username("named")).await.unwrap();
     store.add_device(&armed, &device("d"), &keys("d"), &credential(3)).await.unwrap();
-    ask(&*store, &asking, "s", "Hello?").await;
-    eventually("reading does not keep it", async || {
+    exchange(&*store, &asking, "s", "Hello?").await;
+    eventually("an account that only reads expires", async || {
         store.access(&credential(1)).await.unwrap() == Access::Unknown
     })
     .await;
@@ -109,7 +109,7 @@ pub(crate) async fn a_new_account_has_its_name_or_is_not_made(bed: &Bed) {
     assert_eq!(store.account(&account("eve")).await.unwrap(), None);
 }
 
-pub(crate) async fn of_many_who_come_for_a_name_at_once_one_is_let_in(bed: &Bed) {
+pub(crate) async fn concurrent_openings_with_one_name_create_one_account(bed: &Bed) {
     let (one, other) = bed.pair(Retention::default()).await;
     let openings = join_all((0..16u8).map(|n| {
         let store = if n % 2 == 0 { &one } else { &other };
@@ -136,7 +136,7 @@ pub(crate) async fn of_many_who_come_for_a_name_at_once_one_is_let_in(bed: &Bed)
     }
 }
 
-pub(crate) async fn accounts_of_one_place_are_limited(bed: &Bed) {
+pub(crate) async fn accounts_of_one_network_are_limited(bed: &Bed) {
     let (one, other) = bed.pair(Retention::default()).await;
     let new = |n: u8, place: &str, name: Option<&str>| NewAccount {
         id: account(&format!("a{n}")),
@@ -148,7 +148,7 @@ pub(crate) async fn accounts_of_one_place_are_limited(bed: &Bed) {
     assert_eq!(
         other.open_account(&new(2, "192.0.2.1", Some("ada"))).await.unwrap(),
         Opening::Taken,
-        "counts for nothing"
+        "a rejected opening is not counted"
     );
     assert_eq!(other.open_account(&new(2, "192.0.2.1", None)).await.unwrap(), Opening::Opened);
     assert_eq!(one.open_account(&new(3, "192.0.2.1", None)).await.unwrap(), Opening::Opened);
@@ -166,7 +166,7 @@ pub(crate) async fn accounts_of_one_place_are_limited(bed: &Bed) {
         ..new(n, "", None)
     };
     for n in 5..15 {
-        eventually("it fills again", async || {
+        eventually("the bucket refills", async || {
             one.open_account(&quick(n)).await.unwrap() == Opening::Opened
         })
         .await;

@@ -64,13 +64,13 @@ pub(crate) async fn a_topic_wakes_only_its_own_listeners(bed: &Bed) {
     assert_eq!(other_person.try_recv().unwrap_err(), TryRecvError::Empty);
     assert_eq!(other_topic.try_recv().unwrap_err(), TryRecvError::Empty);
     drop(meant);
-    store.publish(&Topic::Notice(ada.clone()), "to nobody".into()).await.unwrap();
+    store.publish(&Topic::Notice(ada.clone()), "without subscribers".into()).await.unwrap();
     let mut late = store.subscribe(&Topic::Notice(ada.clone())).await.unwrap();
     store.publish(&Topic::Notice(ada), "y".into()).await.unwrap();
-    // A word from just before may still be on its way through Redis; what comes after the
-    // subscription always arrives.
+    // A wake-up published before the subscription may still be on its way through Redis; later ones
+    // always arrive.
     let mut heard = woken(&mut late).await;
-    if &*heard == "to nobody" {
+    if &*heard == "without subscribers" {
         heard = woken(&mut late).await;
     }
     assert_eq!(&*heard, "y");
@@ -81,9 +81,5 @@ pub(crate) async fn a_probe_proves_the_path(bed: &Bed) {
     one.probe().await.unwrap();
     other.probe().await.unwrap();
     assert_eq!(one.kind(), bed.kind());
-    assert_eq!(
-        one.sweep().await.unwrap(),
-        0,
-        "a probe leaves nothing behind that a sweep would find"
-    );
+    assert_eq!(one.sweep().await.unwrap(), 0, "a probe leaves nothing for a sweep");
 }

@@ -1,4 +1,4 @@
-//! Devices, the credentials that belong to them, and what is gone for good.
+//! Devices, their credentials, and removed devices.
 
 use backend_protocol::limits::MAX_DEVICES;
 use backend_store::Retention;
@@ -40,7 +40,7 @@ pub(crate) async fn a_device_keeps_its_keys(bed: &Bed) {
 
     let by_bob =
         store.remove_device(&bob, &device("z"), &credential(2), &credential(9)).await.unwrap();
-    assert_eq!(by_bob, Removal::NotFound, "it is not his");
+    assert_eq!(by_bob, Removal::NotFound, "it belongs to Ada");
     assert_eq!(store.devices(&ada).await.unwrap().len(), 2);
 }
 
@@ -99,18 +99,18 @@ pub(crate) async fn a_removed_device_never_comes_back(bed: &Bed) {
     }
     let another =
         one.add_device(&ada, &device("tablet"), &keys("tablet"), &credential(1)).await.unwrap();
-    assert_eq!(another, DeviceChange::Removed, "what was removed registers nothing");
+    assert_eq!(another, DeviceChange::Removed, "a revoked credential registers nothing");
     assert!(!one.use_device(&ada, &device("laptop"), &credential(1)).await.unwrap());
-    let revenge =
+    let by_removed =
         one.remove_device(&ada, &device("laptop"), &credential(1), &credential(4)).await.unwrap();
-    assert_eq!(revenge, Removal::Refused);
+    assert_eq!(by_removed, Removal::Refused);
     assert_eq!(one.access(&credential(4)).await.unwrap(), Access::Unknown);
     let again =
         one.remove_device(&ada, &device("phone"), &credential(3), &credential(4)).await.unwrap();
     assert_eq!(again, Removal::NotFound);
     assert!(one.use_device(&ada, &device("laptop"), &credential(3)).await.unwrap());
 
-    // The name of a device means nothing in another account.
+    // Device ids are scoped to an account.
     let his = one.add_device(&bob, &device("phone"), &keys("phone"), &credential(2)).await.unwrap();
     assert_eq!(his, DeviceChange::Added);
 
@@ -118,11 +118,11 @@ pub(crate) async fn a_removed_device_never_comes_back(bed: &Bed) {
     assert_eq!(
         one.access(&credential(1)).await.unwrap(),
         Access::Unknown,
-        "signed out, it is forgotten"
+        "deleted by signing out"
     );
 }
 
-pub(crate) async fn a_device_takes_the_credentials_it_was_used_with_along(bed: &Bed) {
+pub(crate) async fn removing_a_device_revokes_the_credentials_it_used(bed: &Bed) {
     let store = bed.open(Retention::default()).await;
     let ada = account("ada");
     for n in [1, 2, 3] {
@@ -145,7 +145,7 @@ pub(crate) async fn a_device_takes_the_credentials_it_was_used_with_along(bed: &
         let found = store.access(&credential(n)).await.unwrap().account();
         assert_eq!(found.as_ref().map(|account| &account.id), expected, "{n}");
     }
-    // One's own last device: signed out, without a fresh credential.
+    // The account's last device: signed out, without a fresh credential.
     let own =
         store.remove_device(&ada, &device("laptop"), &credential(3), &credential(4)).await.unwrap();
     assert_eq!(own, Removal::Removed { replaced: false });
@@ -158,7 +158,7 @@ pub(crate) async fn an_account_removes_a_bounded_number_of_devices(bed: &Bed) {
     let ada = account("ada");
     store.create_account(&ada, &credential(1)).await.unwrap();
     for n in 0..=MAX_DEVICES_REMOVED {
-        // Each with a credential of its own: credential(1) stays.
+        // Each with its own credential: credential(1) stays valid.
         let mut hash = [7; 32];
         hash[..8].copy_from_slice(&(n as u64).to_be_bytes());
         let own = CredentialHash(hash);

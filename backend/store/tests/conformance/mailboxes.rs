@@ -12,7 +12,7 @@ use futures::future::join_all;
 
 use crate::support::{Bed, account, delivery, eventually, username};
 
-/// Accounts with a credential of their own.
+/// Accounts, each with its own credential.
 async fn people<const N: usize>(store: &dyn Store, names: [&str; N]) -> [AccountId; N] {
     let accounts = names.map(account);
     for account in &accounts {
@@ -65,7 +65,7 @@ pub(crate) async fn a_message_reaches_both_inboxes(bed: &Bed) {
     assert_eq!((new.events.len(), new.first, new.head), (0, 1, 0));
     let sent = send(&*store, &ada, &bob, "m1").await;
     assert_eq!((sent.conversation.clone(), sent.seq), (ConversationId::between(&ada, &bob), 1));
-    assert_eq!(send(&*store, &bob, &ada, "m1").await.seq, 2, "his own cid, not hers");
+    assert_eq!(send(&*store, &bob, &ada, "m1").await.seq, 2, "cids are scoped to the sender");
     let inbox = events(&*store, &bob).await;
     assert_eq!(events(&*store, &ada).await, inbox);
     let InboxEvent::Message(message) = &inbox[0] else { panic!("a message") };
@@ -96,7 +96,7 @@ pub(crate) async fn a_retry_of_the_same_cid_gives_the_same_answer(bed: &Bed) {
     }
 }
 
-pub(crate) async fn nobody_receives_for_an_unknown_account(bed: &Bed) {
+pub(crate) async fn an_unknown_recipient_is_rejected(bed: &Bed) {
     let store = bed.open(Retention::default()).await;
     let [ada] = people(&*store, ["ada"]).await;
     assert_eq!(store.deliver(&delivery(&ada, &account("ghost"), "m1")).await.unwrap(), None);
@@ -104,7 +104,7 @@ pub(crate) async fn nobody_receives_for_an_unknown_account(bed: &Bed) {
     assert_eq!(store.conversations(&ada).await.unwrap(), []);
 }
 
-pub(crate) async fn concurrent_senders_leave_no_gap_and_no_double(bed: &Bed) {
+pub(crate) async fn concurrent_senders_leave_no_gap_and_no_duplicate(bed: &Bed) {
     let (one, other) = bed.pair(Retention::default()).await;
     let [ada, bob, eve] = people(&*one, ["ada", "bob", "eve"]).await;
     let pairs = [(&ada, &bob), (&bob, &ada), (&eve, &ada), (&eve, &bob)];
@@ -156,15 +156,11 @@ pub(crate) async fn an_inbox_is_read_in_pages_and_trimmed_from_the_oldest(bed: &
     let page = store.inbox(&ada, 12, 10).await.unwrap();
     assert_eq!((page.events.len(), page.first, page.head), (0, 8, 12));
     let page = store.inbox(&ada, u64::MAX, 10).await.unwrap();
-    assert_eq!(
-        (page.events.len(), page.head),
-        (0, 12),
-        "a position that was never given is no error"
-    );
+    assert_eq!((page.events.len(), page.head), (0, 12), "an unassigned position is no error");
     assert_eq!(store.inbox(&bob, 0, 10).await.unwrap().head, 0);
 }
 
-pub(crate) async fn an_inbox_expires_but_its_positions_go_on(bed: &Bed) {
+pub(crate) async fn an_inbox_expires_but_its_positions_continue(bed: &Bed) {
     let store = bed
         .open(Retention { mailbox_ttl: Duration::from_millis(300), ..Retention::default() })
         .await;
@@ -184,12 +180,12 @@ pub(crate) async fn an_inbox_expires_but_its_positions_go_on(bed: &Bed) {
     assert_eq!((page.messages.len(), page.more), (0, false));
     store.sweep().await.unwrap();
     let next = send(&*store, &bob, &ada, "m2").await;
-    assert_eq!(next.seq, 2, "numbers are never given twice");
+    assert_eq!(next.seq, 2, "numbers are never reused");
     let page = store.inbox(&ada, 0, 10).await.unwrap();
     assert_eq!((page.events.len(), page.first, page.head), (1, 2, 2));
 }
 
-pub(crate) async fn senders_learn_once_what_was_received(bed: &Bed) {
+pub(crate) async fn senders_get_one_receipt_per_advance(bed: &Bed) {
     let store = bed.open(Retention::default()).await;
     let [ada, bob, eve] = people(&*store, ["ada", "bob", "eve"]).await;
     let with_ada = send(&*store, &ada, &bob, "a1").await.conversation;
@@ -206,7 +202,7 @@ pub(crate) async fn senders_learn_once_what_was_received(bed: &Bed) {
     assert_eq!(events(&*store, &eve).await.last(), Some(&received(&with_eve, 1)));
 
     store.mark_received(&bob, 4).await.unwrap();
-    assert_eq!(events(&*store, &ada).await.len(), 5, "his own message tells nobody");
+    assert_eq!(events(&*store, &ada).await.len(), 5, "no receipt for his own message");
     store.mark_received(&bob, u64::MAX).await.unwrap();
     assert_eq!(events(&*store, &ada).await.last(), Some(&received(&with_ada, 4)));
     assert_eq!(events(&*store, &eve).await.len(), 2, "nothing new for her");
@@ -215,18 +211,18 @@ pub(crate) async fn senders_learn_once_what_was_received(bed: &Bed) {
     let listed = store.conversations(&ada).await.unwrap();
     assert_eq!((listed[0].id.clone(), listed[0].peer_received_upto), (with_ada, 4));
     store
-        .mark_received(&account("nobody"), 5)
+        .mark_received(&account("unknown"), 5)
         .await
         .expect("an empty inbox has received everything");
 }
 
-pub(crate) async fn reading_never_goes_back_and_never_ahead(bed: &Bed) {
+pub(crate) async fn read_marks_never_go_back_nor_ahead(bed: &Bed) {
     let store = bed.open(Retention::default()).await;
     let [ada, bob, eve] = people(&*store, ["ada", "bob", "eve"]).await;
     let conversation = ConversationId::between(&ada, &bob);
     assert!(
         store.mark_read(&bob, &conversation, 5).await.unwrap(),
-        "a member, though nothing was said"
+        "a member, though there is no message"
     );
     for cid in ["1", "2", "3"] {
         send(&*store, &ada, &bob, cid).await;
@@ -238,7 +234,7 @@ pub(crate) async fn reading_never_goes_back_and_never_ahead(bed: &Bed) {
     let read = |upto| receipt(&conversation, &bob, ReceiptState::Read, upto);
     for who in [&ada, &bob] {
         let inbox = events(&*store, who).await;
-        assert_eq!(inbox[3..], [read(2), read(3)], "both people's devices learn it");
+        assert_eq!(inbox[3..], [read(2), read(3)], "both people's devices get it");
     }
     let mine = store.conversations(&bob).await.unwrap().remove(0);
     assert_eq!((mine.read_upto, mine.peer_read_upto), (3, 0));
@@ -252,7 +248,7 @@ pub(crate) async fn conversations_are_listed_latest_first(bed: &Bed) {
     store.claim_username(&bob, &username("Bob")).await.unwrap();
     send(&*store, &ada, &bob, "1").await;
     let with_eve = send(&*store, &eve, &ada, "2").await;
-    eventually("the clock moves on", async || clock_moved(&*store, &with_eve, &ada, &eve).await)
+    eventually("the clock advances", async || clock_moved(&*store, &with_eve, &ada, &eve).await)
         .await;
     let last = send(&*store, &bob, &ada, "3").await;
     let listed = store.conversations(&ada).await.unwrap();
@@ -265,7 +261,7 @@ pub(crate) async fn conversations_are_listed_latest_first(bed: &Bed) {
     assert_eq!(store.conversations(&bob).await.unwrap().len(), 1);
 }
 
-/// Two messages in one millisecond have no order of time: writes until the clock has moved.
+/// Messages within one millisecond have no order of time: writes until the clock has advanced.
 async fn clock_moved(
     store: &dyn Store,
     since: &Delivered,

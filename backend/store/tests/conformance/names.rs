@@ -1,4 +1,4 @@
-//! Which account has which name, and what becomes of one that is given up.
+//! Usernames: claims, and the reservation of names given up.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ pub(crate) async fn a_taken_username_is_refused_and_so_is_one_that_looks_the_sam
     assert_eq!(
         store.claim_username(&ada, &username("Paypal")).await.unwrap(),
         after("Paypal"),
-        "it is hers"
+        "she already has it"
     );
     for taken in ["Paypal", "paypal", "PAYPAL", "p\u{430}yp\u{430}l", "paypa1"] {
         assert_eq!(
@@ -75,7 +75,7 @@ pub(crate) async fn a_name_given_up_is_held_back_for_its_account(bed: &Bed) {
             "{taken}"
         );
     }
-    // Using the account brings nothing of the earlier name back.
+    // Using the account does not restore its previous name.
     one.access(&credential(1)).await.unwrap();
     assert_eq!(other.claim_username(&bob, &username("first")).await.unwrap(), Claim::HeldBack);
     assert_eq!(other.claim_username(&bob, &username("second")).await.unwrap(), Claim::Taken);
@@ -87,14 +87,14 @@ pub(crate) async fn a_name_given_up_is_held_back_for_its_account(bed: &Bed) {
     assert_eq!(
         other.claim_username(&ada, &username("First")).await.unwrap(),
         after("second"),
-        "its own again"
+        "reserved for this account"
     );
     assert_eq!(one.account_by_username(&username("first")).await.unwrap().unwrap().id, ada);
     assert_eq!(one.claim_username(&bob, &username("first")).await.unwrap(), Claim::Taken);
     assert_eq!(one.claim_username(&bob, &username("second")).await.unwrap(), Claim::HeldBack);
 }
 
-pub(crate) async fn a_name_held_back_is_free_in_the_end(bed: &Bed) {
+pub(crate) async fn a_reserved_name_becomes_free(bed: &Bed) {
     let store =
         bed.open(Retention { name_hold: Duration::from_secs(2), ..Retention::default() }).await;
     let (ada, bob) = (account("ada"), account("bob"));
@@ -132,7 +132,7 @@ pub(crate) async fn an_account_holds_back_a_bounded_number_of_names(bed: &Bed) {
     assert_eq!(
         store.claim_username(&ada, &username("name-3-x")).await.unwrap(),
         after(&shown),
-        "back to an own one"
+        "back to a reserved one"
     );
     assert_eq!(
         store.claim_username(&ada, &username("NAME-3-x")).await.unwrap(),
@@ -141,7 +141,7 @@ pub(crate) async fn an_account_holds_back_a_bounded_number_of_names(bed: &Bed) {
     );
 }
 
-pub(crate) async fn a_new_name_is_told_to_those_concerned(bed: &Bed) {
+pub(crate) async fn a_rename_is_sent_to_the_accounts_concerned(bed: &Bed) {
     let (one, other) = bed.pair(Retention::default()).await;
     let [ada, bob, eve] = ["ada", "bob", "eve"].map(account);
     for (n, who) in (1..).zip([&ada, &bob, &eve]) {
@@ -149,13 +149,15 @@ pub(crate) async fn a_new_name_is_told_to_those_concerned(bed: &Bed) {
     }
     one.add_device(&bob, &device("b"), &keys("b"), &credential(2)).await.unwrap();
     one.claim_username(&ada, &username("Ada")).await.unwrap();
-    assert_eq!(one.inbox(&ada, 0, 10).await.unwrap().head, 0, "it has no device to be told");
+    assert_eq!(one.inbox(&ada, 0, 10).await.unwrap().head, 0, "it has no device");
     one.deliver(&delivery(&ada, &bob, "m1")).await.unwrap();
     one.add_device(&ada, &device("a"), &keys("a"), &credential(1)).await.unwrap();
     let mut wake = other.subscribe(&Topic::Inbox(bob.clone())).await.unwrap();
     one.claim_username(&ada, &username("Countess")).await.unwrap();
     woken(&mut wake).await;
-    one.claim_username(&ada, &username("Countess")).await.expect("again tells nothing");
+    one.claim_username(&ada, &username("Countess"))
+        .await
+        .expect("repeating the claim appends nothing");
     let renamed = |previous: Option<&str>, account: &AccountId, name: &str| InboxEvent::Renamed {
         account: account.clone(),
         username: name.into(),
@@ -175,11 +177,11 @@ pub(crate) async fn a_new_name_is_told_to_those_concerned(bed: &Bed) {
     assert_eq!(one.inbox(&eve, 0, 10).await.unwrap().head, 0);
     one.claim_username(&bob, &username("Bob")).await.unwrap();
     let last =
-        one.inbox(&ada, 2, 10).await.unwrap().events.pop().expect("a first name is told, too").1;
+        one.inbox(&ada, 2, 10).await.unwrap().events.pop().expect("a first name is sent, too").1;
     assert_eq!(last, renamed(None, &bob, "Bob"));
 }
 
-pub(crate) async fn of_many_who_claim_a_name_at_once_one_gets_it(bed: &Bed) {
+pub(crate) async fn concurrent_claims_of_one_name_have_one_winner(bed: &Bed) {
     let (one, other) = bed.pair(Retention::default()).await;
     let claims = (0..16u8).map(|n| {
         let store = if n % 2 == 0 { &one } else { &other };

@@ -10,7 +10,7 @@ use backend_store::broker::Topic;
 use backend_store::runs::Opened;
 
 use crate::support::{
-    Bed, account, answer, ask, completed, delta, eventually, new_run, run, session, woken,
+    Bed, account, answer, completed, delta, eventually, exchange, new_run, run, session, woken,
 };
 
 const LEASE: Duration = Duration::from_secs(30);
@@ -60,7 +60,7 @@ pub(crate) async fn only_the_newest_messages_are_kept(bed: &Bed) {
     let store = bed.open(Retention::default()).await;
     let ada = account("ada");
     for n in 0..13 {
-        ask(&*store, &ada, "s", &n.to_string()).await;
+        exchange(&*store, &ada, "s", &n.to_string()).await;
     }
     let history = store.history(&ada, &session("s")).await.unwrap().unwrap();
     assert_eq!(history.len(), 20);
@@ -91,12 +91,12 @@ pub(crate) async fn an_idempotency_key_names_one_run(bed: &Bed) {
     assert_eq!(
         store.open_run(&keyed(&ada, "s", "r4", 1)).await.unwrap(),
         existing,
-        "finished, but the same"
+        "also after the run has finished"
     );
     assert_eq!(store.history(&ada, &session("s")).await.unwrap().unwrap().len(), 1);
     assert!(
         matches!(store.open_run(&keyed(&eve, "s", "r5", 2)).await.unwrap(), Opened::New { .. }),
-        "her own key"
+        "keys are scoped to the account"
     );
 }
 
@@ -111,7 +111,7 @@ pub(crate) async fn a_session_has_one_active_run(bed: &Bed) {
     assert_eq!(
         store.history(&ada, &session("s")).await.unwrap().unwrap().len(),
         1,
-        "the refused one left nothing"
+        "the rejected run changed nothing"
     );
     assert!(matches!(
         store.open_run(&new_run(&ada, "t", "r3", "Other")).await.unwrap(),
@@ -166,7 +166,7 @@ pub(crate) async fn a_closed_run_takes_no_more_events(bed: &Bed) {
     assert!(store.close_run(&ada, &r, &completed("r"), Some(&answer("yes"))).await.unwrap());
     assert!(
         store.close_run(&ada, &r, &completed("r"), Some(&answer("yes"))).await.unwrap(),
-        "a retry is no other end"
+        "a retry succeeds"
     );
     assert!(!store.close_run(&ada, &r, &failed(), Some(&answer("no"))).await.unwrap());
     assert!(!store.append_run_events(&ada, &r, &[delta("x")], LEASE).await.unwrap());
@@ -217,9 +217,9 @@ pub(crate) async fn a_run_without_a_living_owner_is_reaped(bed: &Bed) {
     assert_eq!(owner.session(&ada, &session("s")).await.unwrap().unwrap().active_run, None);
     assert!(
         !owner.append_run_events(&ada, &run("dead"), &[delta("x")], LEASE).await.unwrap(),
-        "it has to give up"
+        "its owner has to end"
     );
-    assert_eq!(reaper.reap_runs(&failed()).await.unwrap(), 0, "once");
+    assert_eq!(reaper.reap_runs(&failed()).await.unwrap(), 0, "only once");
     assert!(
         owner.append_run_events(&ada, &run("alive"), &[delta("x")], LEASE).await.unwrap(),
         "renewed in time"
@@ -230,7 +230,7 @@ pub(crate) async fn a_finished_log_expires(bed: &Bed) {
     let store =
         bed.open(Retention { run_ttl: Duration::from_millis(300), ..Retention::default() }).await;
     let ada = account("ada");
-    let finished = ask(&*store, &ada, "s", "One?").await;
+    let finished = exchange(&*store, &ada, "s", "One?").await;
     eventually("the log expires", async || {
         store.run_log(&ada, &finished, 0, 10).await.unwrap().is_none()
     })

@@ -1,4 +1,4 @@
-//! Managing assistant sessions.
+//! Managing chat sessions.
 
 use std::time::Duration;
 
@@ -7,13 +7,15 @@ use backend_store::Retention;
 use backend_store::runs::Opened;
 use backend_store::sessions::Deleted;
 
-use crate::support::{Bed, account, answer, ask, completed, eventually, new_run, run, session};
+use crate::support::{
+    Bed, account, answer, completed, eventually, exchange, new_run, run, session,
+};
 
 pub(crate) async fn sessions_are_listed_latest_first_and_only_to_their_owner(bed: &Bed) {
     let store = bed.open(Retention::default()).await;
     let (ada, eve) = (account("ada"), account("eve"));
     for name in ["one", "two", "one"] {
-        ask(&*store, &ada, name, "Hello?").await;
+        exchange(&*store, &ada, name, "Hello?").await;
     }
     let listed = store.sessions(&ada).await.unwrap();
     assert_eq!(listed.iter().map(|s| s.id.as_str()).collect::<Vec<_>>(), ["one", "two"]);
@@ -28,13 +30,13 @@ pub(crate) async fn sessions_are_listed_latest_first_and_only_to_their_owner(bed
     let patch = SessionPatch { title: Some("mine".into()), ..SessionPatch::default() };
     assert_eq!(store.update_session(&eve, &session("one"), &patch).await.unwrap(), None);
     assert_eq!(store.delete_session(&eve, &session("one")).await.unwrap(), Deleted::NotFound);
-    assert_eq!(store.sessions(&ada).await.unwrap(), listed, "untouched");
+    assert_eq!(store.sessions(&ada).await.unwrap(), listed, "unchanged");
 }
 
 pub(crate) async fn a_patch_changes_what_it_names(bed: &Bed) {
     let store = bed.open(Retention::default()).await;
     let (ada, s) = (account("ada"), session("s"));
-    ask(&*store, &ada, "s", "Hello?").await;
+    exchange(&*store, &ada, "s", "Hello?").await;
     let patch = SessionPatch {
         title: Some("New".into()),
         system_prompt: Some("Be kind.".into()),
@@ -57,9 +59,9 @@ pub(crate) async fn a_session_expires_after_its_last_message(bed: &Bed) {
     let ttl = Duration::from_millis(900);
     let store = bed.open(Retention { session_ttl: ttl, ..Retention::default() }).await;
     let (ada, old) = (account("ada"), session("old"));
-    ask(&*store, &ada, "old", "Hello?").await;
+    exchange(&*store, &ada, "old", "Hello?").await;
     eventually("the old one expires while the renewed one lives", async || {
-        ask(&*store, &ada, "renewed", "Still there?").await;
+        exchange(&*store, &ada, "renewed", "Still there?").await;
         store.session(&ada, &old).await.unwrap().is_none()
     })
     .await;
@@ -67,11 +69,11 @@ pub(crate) async fn a_session_expires_after_its_last_message(bed: &Bed) {
     assert_eq!(listed.iter().map(|s| s.id.as_str()).collect::<Vec<_>>(), ["renewed"]);
     assert_eq!(store.history(&ada, &old).await.unwrap(), None);
     assert_eq!(store.delete_session(&ada, &old).await.unwrap(), Deleted::NotFound);
-    ask(&*store, &ada, "old", "Anew").await;
+    exchange(&*store, &ada, "old", "Hello again").await;
     assert_eq!(
         store.history(&ada, &old).await.unwrap().unwrap().len(),
         2,
-        "nothing of the expired one came back"
+        "the expired messages are gone"
     );
     store.sweep().await.unwrap();
     assert_eq!(store.history(&ada, &old).await.unwrap().unwrap().len(), 2);
@@ -80,7 +82,7 @@ pub(crate) async fn a_session_expires_after_its_last_message(bed: &Bed) {
 pub(crate) async fn a_deleted_session_takes_its_messages_and_runs_with_it(bed: &Bed) {
     let store = bed.open(Retention::default()).await;
     let (ada, s) = (account("ada"), session("s"));
-    let finished = ask(&*store, &ada, "s", "Hello?").await;
+    let finished = exchange(&*store, &ada, "s", "Hello?").await;
     let open = new_run(&ada, "s", "open", "More?");
     assert!(matches!(store.open_run(&open).await.unwrap(), Opened::New { .. }));
     let deleted = store.delete_session(&ada, &s).await.unwrap();
@@ -91,7 +93,7 @@ pub(crate) async fn a_deleted_session_takes_its_messages_and_runs_with_it(bed: &
     assert_eq!(
         store.run_log(&ada, &finished, 0, 10).await.unwrap(),
         None,
-        "what was said is in the log, too"
+        "the log is deleted, too"
     );
     assert!(
         !store
@@ -99,13 +101,9 @@ pub(crate) async fn a_deleted_session_takes_its_messages_and_runs_with_it(bed: &
             .await
             .unwrap()
     );
-    let late = answer("too late");
+    let late = answer("late");
     assert!(!store.close_run(&ada, &run("open"), &completed("open"), Some(&late)).await.unwrap());
-    assert_eq!(
-        store.history(&ada, &s).await.unwrap(),
-        None,
-        "a late answer does not bring it back"
-    );
-    ask(&*store, &ada, "s", "Again").await;
+    assert_eq!(store.history(&ada, &s).await.unwrap(), None, "a late answer does not restore it");
+    exchange(&*store, &ada, "s", "Again").await;
     assert_eq!(store.history(&ada, &s).await.unwrap().unwrap().len(), 2);
 }

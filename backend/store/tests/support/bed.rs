@@ -1,4 +1,4 @@
-//! Where a case runs: a store of some kind, made for it alone, and the things it puts in.
+//! The store of a test case, and its test data.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,10 +23,10 @@ use tokio::sync::broadcast::error::RecvError;
 
 use crate::redis_server::{RedisCluster, RedisServer};
 
-/// Nothing here takes this long unless it hangs.
+/// Deadline of every wait.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// A place to open stores in, gone when dropped.
+/// Where a test case opens its stores; removed when dropped.
 pub(crate) enum Bed {
     Sqlite { folder: TempDir, opened: AtomicUsize },
     Redis(RedisServer),
@@ -43,7 +43,7 @@ impl Bed {
     }
 
     pub(crate) async fn redis_over_tls() -> Self {
-        // The process says which cryptography TLS uses; another test of it may have done so.
+        // Once per process; a second call fails and changes nothing.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         Self::Redis(RedisServer::start_tls())
     }
@@ -52,7 +52,7 @@ impl Bed {
         Self::Cluster(RedisCluster::start().await)
     }
 
-    /// Removes all that other cases left.
+    /// Removes the data of other cases.
     pub(crate) async fn empty(&self) {
         if let Self::Cluster(cluster) = self {
             cluster.empty().await;
@@ -75,7 +75,7 @@ impl Bed {
         }
     }
 
-    /// Two nodes of one store. The embedded one has only one.
+    /// Two nodes of one store. The embedded store has only one node.
     pub(crate) async fn pair(&self, retention: Retention) -> (Arc<dyn Store>, Arc<dyn Store>) {
         let one = self.open(retention.clone()).await;
         match self {
@@ -92,23 +92,23 @@ impl Bed {
     }
 }
 
-/// Waits until the condition holds; fails after a deadline.
+/// Waits until the condition holds; fails after the deadline.
 pub(crate) async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let start = Instant::now();
     while !condition().await {
-        assert!(start.elapsed() < DEADLINE, "not within {DEADLINE:?}: {what}");
+        assert!(start.elapsed() < DEADLINE, "deadline of {DEADLINE:?} passed: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
-/// Waits for the next wake-up; having missed some is one.
+/// Waits for the next wake-up; ignores lagging.
 pub(crate) async fn woken(subscription: &mut Subscription) -> Payload {
     loop {
         match tokio::time::timeout(DEADLINE, subscription.recv()).await.expect("a wake-up arrives")
         {
             Ok(payload) => return payload,
             Err(RecvError::Lagged(_)) => {}
-            Err(RecvError::Closed) => panic!("the broker has ended"),
+            Err(RecvError::Closed) => panic!("the subscription was closed"),
         }
     }
 }
@@ -191,15 +191,15 @@ pub(crate) fn new_run(
     }
 }
 
-/// A whole turn: a run opened and closed with an answer.
-pub(crate) async fn ask(
+/// One exchange: a run opened and closed with an answer.
+pub(crate) async fn exchange(
     store: &dyn Store,
     who: &AccountId,
     session_name: &str,
     question: &str,
 ) -> RunId {
-    static TURN: AtomicUsize = AtomicUsize::new(0);
-    let name = format!("turn-{}", TURN.fetch_add(1, Ordering::Relaxed));
+    static EXCHANGE: AtomicUsize = AtomicUsize::new(0);
+    let name = format!("exchange-{}", EXCHANGE.fetch_add(1, Ordering::Relaxed));
     let opened = store.open_run(&new_run(who, session_name, &name, question)).await.unwrap();
     assert!(matches!(opened, Opened::New { .. }), "{opened:?}");
     let reply = answer(&format!("answer to {question}"));

@@ -1,4 +1,4 @@
-//! Real `redis-server` processes on free ports of loopback, each in a folder of its own, ended when
+//! Real `redis-server` processes on free loopback ports, each in a folder of its own, stopped when
 //! dropped.
 
 use std::path::Path;
@@ -9,10 +9,10 @@ use backend_store::redis::RedisSettings;
 use tempfile::TempDir;
 use test_ports::free_port;
 
-/// A server starts within this.
+/// Deadline for starting a server.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// One server. Keeps nothing on disk.
+/// One server without persistence.
 pub(crate) struct RedisServer {
     folder: TempDir,
     port: u16,
@@ -26,7 +26,7 @@ impl RedisServer {
         Self::with(tempfile::tempdir().unwrap(), false, &[])
     }
 
-    /// With a certificate for `localhost` from an authority of its own; speaks nothing but TLS.
+    /// With a certificate for `localhost` from its own authority; TLS only.
     pub(crate) fn start_tls() -> Self {
         let folder = tempfile::tempdir().unwrap();
         certify(folder.path());
@@ -35,7 +35,7 @@ impl RedisServer {
 
     fn with(folder: TempDir, tls: bool, more: &[&str]) -> Self {
         let more = more.iter().map(|&option| option.to_owned()).collect::<Vec<_>>();
-        // Somebody else may take a free port before the server does: then another one.
+        // Another process may take the free port first: try another one.
         for _ in 0..20 {
             let port = free_port();
             if let Some(process) = launch(folder.path(), port, tls, &more) {
@@ -55,13 +55,13 @@ impl RedisServer {
         }
     }
 
-    /// Kills it (SIGKILL): it has no time to say good-bye.
+    /// Kills it (SIGKILL).
     pub(crate) fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
     }
 
-    /// Stops it in its tracks (SIGSTOP): connections stay open and nobody answers.
+    /// Suspends it (SIGSTOP): connections stay open and get no response.
     pub(crate) fn pause(&self) {
         self.signal("-STOP");
     }
@@ -80,7 +80,7 @@ impl RedisServer {
         );
     }
 
-    /// Starts it again at the same place, empty.
+    /// Starts it again on the same port, empty.
     pub(crate) fn restart(&mut self) {
         let start = Instant::now();
         while start.elapsed() < DEADLINE {
@@ -95,7 +95,7 @@ impl RedisServer {
 
 impl Drop for RedisServer {
     fn drop(&mut self) {
-        // It may have been killed already.
+        // It may be dead already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -117,8 +117,7 @@ impl RedisCluster {
         {
             node.ask(&["CLUSTER", "ADDSLOTSRANGE", slots.0, slots.1]).await;
             for other in &nodes {
-                // The bus port is free for sure only when it is told: here it is the one of the
-                // configuration.
+                // Only a bus port that is passed explicitly is known to be free.
                 let (port, bus) = (other.port.to_string(), (other.bus_port()).to_string());
                 node.ask(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus]).await;
             }
@@ -159,7 +158,7 @@ impl RedisCluster {
     }
 }
 
-/// One sentinel that watches one server.
+/// One sentinel that monitors one server.
 pub(crate) struct Sentinel(RedisServer);
 
 impl Sentinel {
@@ -184,7 +183,7 @@ impl RedisServer {
         redis::cmd("KEYS").arg("*").query_async(&mut connection).await.unwrap()
     }
 
-    /// Sends one command over a connection of its own.
+    /// Sends one command over its own connection.
     pub(crate) async fn ask(&self, command: &[&str]) -> String {
         let client = redis::Client::open(format!("redis://127.0.0.1:{}", self.port)).unwrap();
         let mut connection = client.get_multiplexed_async_connection().await.unwrap();
@@ -204,14 +203,14 @@ impl RedisServer {
     }
 }
 
-/// Redis' own rule, port + 10000, may leave the range of ports.
+/// The default, port + 10000, may exceed the port range.
 fn bus_port(port: u16) -> u16 {
     if port > 55_000 { port - 10_000 } else { port + 10_000 }
 }
 
 fn launch(folder: &Path, port: u16, tls: bool, more: &[String]) -> Option<Child> {
     let mut command = Command::new("redis-server");
-    // A configuration file goes first; a sentinel writes to its own.
+    // A configuration file comes first; a sentinel writes to its own.
     let is_sentinel = more.iter().any(|option| option == "--sentinel");
     if is_sentinel {
         command.args(["sentinel.conf", "--sentinel"]);
@@ -253,7 +252,7 @@ fn launch(folder: &Path, port: u16, tls: bool, more: &[String]) -> Option<Child>
     None
 }
 
-/// An authority, and a leaf for `localhost`.
+/// An authority, and a certificate for `localhost` signed by it.
 fn certify(folder: &Path) {
     let mut authority = rcgen::CertificateParams::new(Vec::new()).unwrap();
     authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);

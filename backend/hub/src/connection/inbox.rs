@@ -1,21 +1,22 @@
-//! Durable events, pulled from the inbox in order and without gaps, as long as the queue has room.
+//! Durable events, pulled from the inbox in order and without gaps while the queue has room.
 
 use backend_protocol::live::{InboxEvent, ServerFrame, close};
 use tokio::time::Instant;
 
-use super::Session;
-use super::farewell::End;
+use super::closing::End;
+use super::notices::SOON;
+use super::state::{AFTER_HELLO, Connection};
 use crate::timers::jittered;
 use crate::transport::Transport;
 
-/// Events in one read: few enough that a queue with room does not grow far beyond its bound.
+/// Events per read: few enough that a queue with room does not grow far beyond its limit.
 const PAGE: usize = 16;
 
-/// A device that may be gone: its own account's set of devices changed.
+/// The account's own set of devices changed, so this device may be gone.
 type DevicesChanged = bool;
 
-impl<T: Transport> Session<T> {
-    /// Queues events while there are some and there is room.
+impl<T: Transport> Connection<T> {
+    /// Queues events while there are any and the queue has room.
     pub(super) async fn fill_events(&mut self) -> Result<(), End> {
         loop {
             let Some(live) = self.live.as_deref_mut() else { return Ok(()) };
@@ -28,20 +29,20 @@ impl<T: Transport> Session<T> {
                 return Ok(());
             }
             live.lagging = None;
-            if let Some(lines) = &mut live.lines {
-                lines.forget_wakes();
+            if let Some(subscriptions) = &mut live.subscriptions {
+                subscriptions.discard_wakes();
             }
-            match self.hub.store.inbox(self.seat.account(), live.sent, PAGE).await {
+            match self.hub.store.inbox(self.slot.account(), live.sent, PAGE).await {
                 Ok(page) => {
-                    self.timers.look = Some(Instant::now() + jittered(self.hub.settings.look));
+                    self.timers.poll = Some(Instant::now() + jittered(self.hub.settings.poll));
                     if self.queue(page.events, page.first, page.head)? {
                         self.check_device().await?;
                     }
                 }
                 Err(error) => {
-                    tracing::debug!(%error, "an inbox could not be read; it is read again soon");
+                    tracing::debug!(%error, "cannot read an inbox, retrying");
                     live.behind = false;
-                    self.look_soon();
+                    self.poll_inbox_soon();
                 }
             }
         }
@@ -53,15 +54,15 @@ impl<T: Transport> Session<T> {
         first: u64,
         head: u64,
     ) -> Result<DevicesChanged, End> {
-        let Some(live) = self.live.as_deref_mut() else { return Ok(false) };
+        let sent = self.live.as_deref().expect(AFTER_HELLO).sent;
         let lost = || End::because(close::POSITION_LOST, "events were missed: sync by pages");
-        if head < live.sent || (head > live.sent && first > live.sent + 1) {
+        if head < sent || (head > sent && first > sent + 1) {
             return Err(lost());
         }
         let more = !events.is_empty();
         let mut devices_changed = false;
         for (position, event) in events {
-            let Some(live) = self.live.as_deref_mut() else { break };
+            let live = self.live.as_deref_mut().expect(AFTER_HELLO);
             if position <= live.sent {
                 continue;
             }
@@ -69,41 +70,40 @@ impl<T: Transport> Session<T> {
                 return Err(lost());
             }
             live.sent = position;
-            devices_changed |= matches!(&event, InboxEvent::KeyChange { account } if account == self.seat.account());
+            devices_changed |= matches!(&event, InboxEvent::KeyChange { account } if account == self.slot.account());
             self.hub.metrics.events.inc();
             self.push(&ServerFrame::Event { position, event });
         }
-        if let Some(live) = self.live.as_deref_mut() {
-            live.behind = more && live.sent < head;
-            live.caught_up |= !live.behind;
-        }
+        let live = self.live.as_deref_mut().expect(AFTER_HELLO);
+        live.behind = more && live.sent < head;
+        live.caught_up |= !live.behind;
         Ok(devices_changed)
     }
 
-    /// A removed device is signed out.
+    /// Closes the connection when its device was removed.
     async fn check_device(&mut self) -> Result<(), End> {
-        // A credential may have gone with another device: it is checked next.
+        // A credential may have been revoked with another device: check it next.
         self.timers.credential = Some(Instant::now());
         match self.device_is_registered().await {
             Ok(false) => Err(End::because(close::REVOKED, "this device was removed")),
-            // When the store does not answer, the next hello of this device is refused.
+            // When the store is unavailable, the next hello of this device is rejected.
             Ok(true) | Err(_) => Ok(()),
         }
     }
 
-    /// Looks into the inbox by itself, and listens again if the broker had given up.
-    pub(super) async fn look(&mut self) {
-        self.timers.look = Some(Instant::now() + jittered(self.hub.settings.look));
+    /// Polls the inbox, and subscribes again if the broker closed the subscription.
+    pub(super) async fn poll_inbox(&mut self) {
+        self.timers.poll = Some(Instant::now() + jittered(self.hub.settings.poll));
         let Some(live) = self.live.as_deref_mut() else { return };
-        if live.lines.is_none() {
-            live.lines = self.seat.listen(&*self.hub.store).await.ok();
+        if live.subscriptions.is_none() {
+            live.subscriptions = self.slot.subscribe(&*self.hub.store).await.ok();
         }
         live.behind = true;
     }
 
-    /// Something failed: look again in a moment.
-    pub(super) fn look_soon(&mut self) {
-        let soon = self.hub.settings.look.min(super::notices::SOON);
-        self.timers.look = Some(Instant::now() + jittered(soon));
+    /// Polls again shortly, after a failure.
+    pub(super) fn poll_inbox_soon(&mut self) {
+        let soon = self.hub.settings.poll.min(SOON);
+        self.timers.poll = Some(Instant::now() + jittered(soon));
     }
 }

@@ -1,4 +1,4 @@
-//! How a connection ends: why, what the peer is told, and what others are told.
+//! How a connection ends: the reason, the close frame, and the notices to others.
 
 use std::borrow::Cow;
 use std::future::{pending, poll_fn};
@@ -9,31 +9,31 @@ use backend_store::broker::Topic;
 use backend_store::presence::Transition;
 use tokio::time::timeout;
 
-use super::notices::announce;
-use super::{Session, text};
+use super::notices::{announce, leave_lobby};
+use super::state::{Connection, text};
 use crate::drain;
-use crate::hub::Shared;
+use crate::shared::Shared;
 use crate::transport::{Incoming, Outgoing, Transport};
 use crate::wire::{Step, Wire};
 
-/// For leaving presence and lobby when the store is slow; they fade by themselves otherwise.
+/// Deadline for leaving presence and lobby; without it the entries expire.
 const LEAVE: Duration = Duration::from_secs(3);
 
 /// The longest reason of a close frame, in bytes (RFC 6455 section 5.5).
 const MAX_REASON: usize = 123;
 
-/// Why a session ended.
+/// Why a connection ended.
 #[derive(Debug)]
 pub(super) enum End {
     /// The peer closed.
     Peer,
     /// The transport failed.
     Lost,
-    /// The transport cannot read on: the peer broke the rules.
+    /// The transport cannot read on: the peer violated the protocol.
     Malformed(String),
-    /// Nobody waits any more.
+    /// The drain deadline has passed.
     Aborted,
-    /// We close.
+    /// This side closes.
     Close { code: u16, reason: Cow<'static, str> },
 }
 
@@ -57,11 +57,11 @@ impl End {
     }
 }
 
-impl<T: Transport> Session<T> {
-    /// Tells the peer and everybody else, at the same time.
-    pub(super) async fn part(mut self, end: &End) {
+impl<T: Transport> Connection<T> {
+    /// Closes the transport and leaves presence and lobby, at the same time.
+    pub(super) async fn finish(mut self, end: &End) {
         let live = self.live.take();
-        let account = self.seat.account();
+        let account = self.slot.account();
         let hub = &self.hub;
         let leave = async {
             let Some(live) = live else { return };
@@ -69,12 +69,12 @@ impl<T: Transport> Session<T> {
             drop(live);
             let in_lobby = async {
                 if visible {
-                    super::notices::leave_lobby(hub, account, &self.connection).await?;
+                    leave_lobby(hub, account, &self.id).await?;
                 }
                 Ok::<_, backend_store::StoreError>(())
             };
             let present = async {
-                if hub.store.depart(account, &self.connection).await? == Transition::Left {
+                if hub.store.depart(account, &self.id).await? == Transition::Left {
                     let notice = Notice::Presence { account: account.clone(), online: false };
                     announce(hub, &Topic::Presence(account.clone()), &notice).await;
                 }
@@ -84,14 +84,14 @@ impl<T: Transport> Session<T> {
                 timeout(LEAVE, async { futures::try_join!(in_lobby, present) }).await,
                 Ok(Ok(_))
             ) {
-                tracing::debug!(%account, "presence could not be ended; it fades by itself");
+                tracing::debug!(%account, "cannot leave presence; it expires");
             }
         };
         tokio::join!(leave, close(hub, &mut self.wire, end));
     }
 }
 
-/// Says goodbye as far as the peer still listens.
+/// Sends the close frame and waits for the peer's.
 pub(super) async fn close<T: Transport>(hub: &Shared, wire: &mut Wire<T>, end: &End) {
     hub.metrics.closes.with_label_values(&[end.label().as_str()]).inc();
     match end {
@@ -109,7 +109,7 @@ pub(super) async fn close<T: Transport>(hub: &Shared, wire: &mut Wire<T>, end: &
         }
         End::Malformed(what) => {
             wire.push(Outgoing::Close { code: close::BAD_FRAME, reason: shortened(what) });
-            // Unread bytes are left, so closing at once would reset the connection before the peer
+            // Unread bytes are left: closing at once would reset the connection before the peer
             // reads the reason.
             let _ = timeout(hub.settings.linger, async {
                 ended(wire).await;
@@ -118,7 +118,7 @@ pub(super) async fn close<T: Transport>(hub: &Shared, wire: &mut Wire<T>, end: &
             .await;
             return;
         }
-        // The transport answers a close frame by itself; it only wants to be polled.
+        // The transport answers the close frame when polled.
         End::Peer => {}
         End::Lost | End::Aborted => return,
     }
@@ -135,7 +135,7 @@ async fn ended<T: Transport>(wire: &mut Wire<T>) {
     }
 }
 
-/// What fits into a close frame.
+/// Cut to the length of a close reason.
 fn shortened(reason: &str) -> Cow<'static, str> {
     let mut short = reason.to_owned();
     short.truncate(reason.floor_char_boundary(MAX_REASON));

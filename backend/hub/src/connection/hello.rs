@@ -1,5 +1,5 @@
-//! `hello`: who listens, and where it left off. Subscribe first, then look at the range: nothing
-//! falls between.
+//! `hello`: which device connects and where it resumes. Subscribe first, then read the inbox: no
+//! event is missed.
 
 use backend_protocol::id::DeviceId;
 use backend_protocol::limits::{MAX_DEVICES, MAX_FRAME, MAX_REPLAY, MAX_WATCHED};
@@ -8,10 +8,10 @@ use backend_store::mailboxes::InboxPage;
 use tokio::time::Instant;
 
 use super::refusal::Refusal;
-use super::{Live, Session};
+use super::state::{Connection, Live};
 use crate::transport::Transport;
 
-impl<T: Transport> Session<T> {
+impl<T: Transport> Connection<T> {
     pub(super) async fn hello(
         &mut self,
         id: u64,
@@ -19,18 +19,18 @@ impl<T: Transport> Session<T> {
         resume: Option<u64>,
     ) -> Result<(), Refusal> {
         if self.live.is_some() {
-            return Err(Refusal::of(ErrorCode::OutOfOrder, "hello was said already"));
+            return Err(Refusal::of(ErrorCode::OutOfOrder, "hello was already sent"));
         }
-        let account = self.seat.account();
+        let account = self.slot.account();
         let store = &self.hub.store;
-        // Whatever comes of it, the client spoke; if the store is away it may say it again.
+        // The client has sent its hello; when the store is unavailable it may retry.
         self.timers.hello = Some(Instant::now() + self.hub.settings.hello);
-        // From now on the credential belongs to the device: it goes when the device is removed.
+        // From now on the credential is bound to the device: removing the device revokes it.
         if !store.use_device(account, &device, &self.credential).await? {
             let message = "this device is not registered: PUT /api/devices/{device} first";
             return Err(Refusal::of(ErrorCode::UnknownDevice, message));
         }
-        let lines = self.seat.listen(&**store).await?;
+        let subscriptions = self.slot.subscribe(&**store).await?;
         let position = resume.unwrap_or(0).min(i64::MAX as u64);
         let inbox = store.inbox(account, position, 1).await?;
         let (recovered, result) = match resume {
@@ -46,7 +46,7 @@ impl<T: Transport> Session<T> {
             max_watched: MAX_WATCHED as u32,
             ping_seconds: self.hub.settings.ping.as_secs() as u32,
         };
-        let (connection, account) = (self.connection.clone(), account.clone());
+        let (connection, account) = (self.id.clone(), account.clone());
         self.push(&ServerFrame::Welcome {
             id,
             connection,
@@ -57,11 +57,11 @@ impl<T: Transport> Session<T> {
         });
         self.timers.hello = None;
         self.timers.refresh = Some(Instant::now());
-        // Listening begins only now: what was revoked since the upgrade was not heard.
+        // The subscription starts here: revocations since the WebSocket handshake were missed.
         self.timers.credential = Some(Instant::now());
         self.live = Some(Box::new(Live {
             device,
-            lines: Some(lines),
+            subscriptions: Some(subscriptions),
             sent,
             behind: true,
             caught_up: false,
@@ -74,7 +74,7 @@ impl<T: Transport> Session<T> {
     }
 }
 
-/// All that followed `position` is kept, and it is not too much.
+/// All events after `position` are kept, and few enough to replay.
 fn can_replay(position: u64, inbox: &InboxPage) -> bool {
     position <= inbox.head
         && position + 1 >= inbox.first
@@ -92,7 +92,7 @@ mod tests {
         assert!(can_replay(7, &inbox(8, 7)), "nothing kept, nothing missed");
         assert!(can_replay(4, &inbox(5, 504)));
         assert!(!can_replay(3, &inbox(4, 504)), "too long");
-        assert!(!can_replay(3, &inbox(5, 9)), "partly forgotten");
-        assert!(!can_replay(10, &inbox(5, 9)), "never given");
+        assert!(!can_replay(3, &inbox(5, 9)), "partly trimmed");
+        assert!(!can_replay(10, &inbox(5, 9)), "never assigned");
     }
 }

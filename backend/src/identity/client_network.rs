@@ -1,19 +1,19 @@
-//! Where a request comes from, as far as new accounts are counted: an IPv4 address, or an IPv6
-//! network of 64 bits, which is what one household or one host is given (RFC 6177 section 2).
+//! The client network that new accounts are counted against: an IPv4 address, or an IPv6 /64, the
+//! size given to one household or host (RFC 6177 section 2).
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use axum::http::HeaderMap;
 
-/// Who comes over a Unix socket without a gateway in between.
+/// Clients of a Unix socket without a gateway.
 const LOCAL: &str = "local";
 
-/// The gateway is the only peer and overwrites `X-Forwarded-For`, so that names the client. Without
-/// it the peer is the client itself.
+/// The gateway is the only peer and overwrites `X-Forwarded-For`, so the header names the client.
+/// Without a gateway the peer is the client.
 pub(super) fn of(headers: &HeaderMap, peer: Option<IpAddr>) -> String {
     let forwarded =
         headers.get_all("x-forwarded-for").iter().next_back().and_then(|value| value.to_str().ok());
-    // What the nearest hop has written stands last.
+    // The nearest hop's entry is the last one.
     let client = forwarded
         .and_then(|list| list.rsplit(',').next())
         .and_then(|last| last.trim().parse().ok());
@@ -21,8 +21,8 @@ pub(super) fn of(headers: &HeaderMap, peer: Option<IpAddr>) -> String {
         None => LOCAL.to_owned(),
         Some(IpAddr::V4(address)) => address.to_string(),
         Some(IpAddr::V6(address)) => {
-            let network = Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX));
-            format!("{network}/64")
+            let prefix = Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX));
+            format!("{prefix}/64")
         }
     }
 }
@@ -33,7 +33,7 @@ mod tests {
 
     use super::*;
 
-    fn place(forwarded: &[&'static str], peer: Option<&str>) -> String {
+    fn network(forwarded: &[&'static str], peer: Option<&str>) -> String {
         let mut headers = HeaderMap::new();
         for value in forwarded {
             headers.append(
@@ -46,21 +46,21 @@ mod tests {
 
     #[test]
     fn the_gateway_names_the_client() {
-        assert_eq!(place(&["192.0.2.7"], Some("10.0.0.1")), "192.0.2.7");
-        assert_eq!(place(&["2001:db8:1:2:3:4:5:6"], None), "2001:db8:1:2::/64");
-        assert_eq!(place(&["::ffff:192.0.2.7"], None), "192.0.2.7");
+        assert_eq!(network(&["192.0.2.7"], Some("10.0.0.1")), "192.0.2.7");
+        assert_eq!(network(&["2001:db8:1:2:3:4:5:6"], None), "2001:db8:1:2::/64");
+        assert_eq!(network(&["::ffff:192.0.2.7"], None), "192.0.2.7");
         assert_eq!(
-            place(&["198.51.100.1, 192.0.2.7"], None),
+            network(&["198.51.100.1, 192.0.2.7"], None),
             "192.0.2.7",
             "a client's own claim counts for nothing"
         );
-        assert_eq!(place(&["198.51.100.1", "192.0.2.7"], None), "192.0.2.7");
+        assert_eq!(network(&["198.51.100.1", "192.0.2.7"], None), "192.0.2.7");
     }
 
     #[test]
     fn without_a_gateway_the_peer_is_the_client() {
-        assert_eq!(place(&[], Some("192.0.2.8")), "192.0.2.8");
-        assert_eq!(place(&["unknown"], Some("2001:db8::1")), "2001:db8::/64");
-        assert_eq!(place(&[], None), "local");
+        assert_eq!(network(&[], Some("192.0.2.8")), "192.0.2.8");
+        assert_eq!(network(&["unknown"], Some("2001:db8::1")), "2001:db8::/64");
+        assert_eq!(network(&[], None), "local");
     }
 }

@@ -1,4 +1,4 @@
-//! Why a request is not carried out, and the frame that says so.
+//! Rejected requests and their error frames.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -6,10 +6,10 @@ use std::time::Duration;
 use backend_protocol::live::{ErrorCode, ServerFrame};
 use backend_store::StoreError;
 
-/// After this a person has to mend the store first.
+/// Retry delay when the store needs an operator first.
 const CORRUPT_RETRY: Duration = Duration::from_secs(60);
 
-/// A refused request.
+/// A rejected request.
 #[derive(Debug)]
 pub(super) struct Refusal {
     code: ErrorCode,
@@ -18,7 +18,7 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    /// The client has to ask something else.
+    /// The client has to send another request.
     pub(super) fn of(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
         Self { code, message: message.into(), retry: None }
     }
@@ -35,7 +35,7 @@ impl Refusal {
         }
     }
 
-    /// For metrics.
+    /// The metric label.
     pub(super) fn label(&self) -> &'static str {
         match self.code {
             ErrorCode::Invalid => "invalid",
@@ -48,7 +48,7 @@ impl Refusal {
         }
     }
 
-    /// The answer to request `id`.
+    /// The response to request `id`.
     pub(super) fn frame(self, id: u64) -> ServerFrame {
         let retry_after = self
             .retry
@@ -64,23 +64,22 @@ impl Refusal {
     }
 }
 
-/// Nothing was lost: the client keeps the request and tries again, whoever has to mend the store
-/// meanwhile.
+/// Nothing is lost: the client keeps the request and retries.
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         let retry = match &error {
             StoreError::Unavailable { retry_after, .. } => {
-                tracing::debug!(%error, "a request was refused");
+                tracing::debug!(%error, "request rejected");
                 *retry_after
             }
             StoreError::Corrupt { .. } | StoreError::Setup(_) => {
-                tracing::error!(%error, "a request was refused");
+                tracing::error!(%error, "request rejected");
                 CORRUPT_RETRY
             }
         };
         Self {
             code: ErrorCode::StoreUnavailable,
-            message: "the store does not answer at present".into(),
+            message: "the store is unavailable".into(),
             retry: Some(retry),
         }
     }

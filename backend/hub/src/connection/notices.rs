@@ -1,5 +1,4 @@
-//! Presence, lobby and typing: true now, kept nowhere, the first to give way when the peer reads
-//! slowly.
+//! Presence, lobby and typing: ephemeral, and the first to be dropped when the peer reads slowly.
 
 use std::time::Duration;
 
@@ -10,17 +9,17 @@ use backend_store::broker::{Payload, Topic};
 use backend_store::presence::Transition;
 use tokio::time::Instant;
 
-use super::Session;
 use super::refusal::Refusal;
-use crate::hub::Shared;
+use super::state::{AFTER_HELLO, Connection};
+use crate::shared::Shared;
 use crate::timers::jittered;
 use crate::transport::Transport;
 
-/// When the store failed in the background, the next attempt comes within this.
+/// Longest delay of a retry after a background store call failed.
 pub(super) const SOON: Duration = Duration::from_secs(3);
 
-impl<T: Transport> Session<T> {
-    /// Queues the newest presence and lobby changes while there is room for them.
+impl<T: Transport> Connection<T> {
+    /// Queues the latest presence and lobby changes while there is room.
     pub(super) fn fill_notices(&mut self) {
         while self.wire.has_room_for_notices() {
             let Some(live) = self.live.as_deref_mut() else { return };
@@ -32,10 +31,10 @@ impl<T: Transport> Session<T> {
         }
     }
 
-    /// A notice of another connection for this account.
+    /// Forwards a notice that another connection sent to this account.
     pub(super) fn pass_on(&mut self, payload: &str) {
         let Ok(notice @ Notice::Typing { .. }) = serde_json::from_str(payload) else {
-            tracing::warn!("a wake-up carried no notice for one account");
+            tracing::warn!("wake-up without a notice for one account");
             return;
         };
         if self.wire.has_room_for_notices() {
@@ -45,37 +44,37 @@ impl<T: Transport> Session<T> {
         }
     }
 
-    /// In the lobby and shown it, or neither.
+    /// Enters the lobby and watches it, or stops both.
     pub(super) async fn lobby(&mut self, on: bool) -> Result<(), Refusal> {
-        let account = self.seat.account();
-        let Some(live) = self.live.as_deref_mut() else { return Ok(()) };
+        let account = self.slot.account();
+        let live = self.live.as_deref_mut().expect(AFTER_HELLO);
         if !on {
             if live.lobby.take().is_some() {
-                leave_lobby(&self.hub, account, &self.connection).await?;
+                leave_lobby(&self.hub, account, &self.id).await?;
             }
             return Ok(());
         }
-        // Asked again, it begins again with everyone.
+        // A repeated request starts again with a snapshot.
         live.lobby = None;
-        let view = self.hub.lobby.view(&self.hub.keepers, &self.stage).await?;
-        enter_lobby(&self.hub, account, &self.connection, true).await?;
+        let view = self.hub.lobby.view(&self.hub.maintenance, &self.stage).await?;
+        enter_lobby(&self.hub, account, &self.id, true).await?;
         live.lobby = Some(view);
         Ok(())
     }
 
-    /// Renews presence, and the lobby if this connection is in it.
+    /// Renews presence, and the lobby entry if this connection is in the lobby.
     pub(super) async fn refresh(&mut self) {
-        let (hub, account) = (&self.hub, self.seat.account());
+        let (hub, account) = (&self.hub, self.slot.account());
         let visible = self.live.as_deref().is_some_and(|live| live.lobby.is_some());
         let refreshed = async {
-            if hub.store.arrive(account, &self.connection, hub.settings.presence_ttl).await?
+            if hub.store.arrive(account, &self.id, hub.settings.presence_ttl).await?
                 == Transition::Came
             {
                 let notice = Notice::Presence { account: account.clone(), online: true };
                 announce(hub, &Topic::Presence(account.clone()), &notice).await;
             }
             if visible {
-                enter_lobby(hub, account, &self.connection, false).await?;
+                enter_lobby(hub, account, &self.id, false).await?;
             }
             Ok::<_, Refusal>(())
         };
@@ -87,7 +86,7 @@ impl<T: Transport> Session<T> {
     }
 }
 
-/// Shows the account's person in the lobby, under today's name.
+/// Shows the account in the lobby under its current name.
 async fn enter_lobby(
     hub: &Shared,
     account: &AccountId,
@@ -107,14 +106,14 @@ async fn enter_lobby(
     Ok(())
 }
 
-/// Takes this connection out of the lobby.
+/// Removes this connection from the lobby.
 pub(super) async fn leave_lobby(
     hub: &Shared,
     account: &AccountId,
     connection: &ConnectionId,
 ) -> backend_store::Result<()> {
     if hub.store.leave_lobby(account, connection).await? == Transition::Left {
-        // Whoever leaves is known by id; the name only has to be there.
+        // Clients match this notice by account id; the name may be empty.
         let username = hub
             .store
             .account(account)
@@ -128,14 +127,14 @@ pub(super) async fn leave_lobby(
     Ok(())
 }
 
-/// Tells every node; whoever misses it finds out at the next look.
+/// Publishes to every node; a node that misses it finds the change at its next poll.
 pub(super) async fn announce(hub: &Shared, topic: &Topic, notice: &Notice) {
     if let Err(error) = hub.store.publish(topic, payload(notice)).await {
-        tracing::debug!(%error, "a notice could not be published");
+        tracing::debug!(%error, "cannot publish a notice");
     }
 }
 
-/// A notice as it travels between nodes.
+/// A notice as sent between nodes.
 pub(super) fn payload(notice: &Notice) -> Payload {
     serde_json::to_string(notice).expect("notices are structs of strings").into()
 }

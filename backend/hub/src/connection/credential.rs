@@ -1,23 +1,23 @@
-//! Whether the account is still open to this connection.
+//! Credential checks.
 
 use backend_protocol::live::close;
 use backend_store::accounts::Access;
 use tokio::time::Instant;
 
-use super::farewell::End;
-use super::{Live, Session};
+use super::closing::End;
+use super::state::{Connection, Live};
 use crate::timers::jittered;
 use crate::transport::Transport;
 
-impl<T: Transport> Session<T> {
-    /// Ends the session when its device was removed or its credential opens the account no more.
-    /// Another credential of the account may have been revoked, and a wake-up may have been lost,
-    /// so the store is asked: when told, and now and then. That also renews the account's time to
-    /// live.
+impl<T: Transport> Connection<T> {
+    /// Closes the connection when its device was removed or its credential no longer opens the
+    /// account. A revocation may concern another credential of the account, and a wake-up may get
+    /// lost, so the store is queried: on a wake-up, and periodically. This also renews the
+    /// account's time to live.
     pub(super) async fn check_credential(&mut self) -> Result<(), End> {
         let away = |error| {
-            tracing::debug!(%error, "a credential could not be checked");
-            // Who may still come in proves it with the next upgrade.
+            tracing::debug!(%error, "cannot check a credential");
+            // The client reconnects; its next WebSocket request is checked.
             End::drained()
         };
         let access = self.hub.store.access(&self.credential).await.map_err(away)?;
@@ -25,13 +25,13 @@ impl<T: Transport> Session<T> {
             return Err(End::because(close::REVOKED, "this device was removed"));
         }
         match access {
-            Access::Account(account) if account.id == *self.seat.account() => {
+            Access::Account(account) if account.id == *self.slot.account() => {
                 self.timers.credential =
                     Some(Instant::now() + jittered(self.hub.settings.credential));
                 Ok(())
             }
-            // It belonged to another device as well, which is gone: this one was given a new
-            // cookie, or will be refused.
+            // It was also bound to another device, which was removed: this device got a new cookie,
+            // or will be rejected.
             Access::Removed => {
                 Err(End::because(close::COOKIE_REPLACED, "the cookie was replaced; reconnect"))
             }
@@ -39,11 +39,10 @@ impl<T: Transport> Session<T> {
         }
     }
 
-    /// True while the device of this connection is registered; before `hello` there is none to be
-    /// missed.
+    /// True while the device of this connection is registered, and before `hello`.
     pub(super) async fn device_is_registered(&mut self) -> backend_store::Result<bool> {
         let Some(Live { device, .. }) = self.live.as_deref() else { return Ok(true) };
-        let devices = self.hub.store.devices(self.seat.account()).await?;
+        let devices = self.hub.store.devices(self.slot.account()).await?;
         Ok(devices.iter().any(|known| known.device == *device))
     }
 }

@@ -1,74 +1,40 @@
 //! The life of one connection, in one task: hello, then requests in and events out, until one side
-//! ends it.
+//! closes.
 
-mod credential;
-mod farewell;
+mod state;
+mod refusal;
 mod hello;
+mod requests;
 mod inbox;
 mod notices;
-mod refusal;
-mod requests;
+mod credential;
+mod closing;
 
 use std::future::{pending, poll_fn};
 use std::sync::Arc;
 
-use backend_protocol::id::{AccountId, ConnectionId, ConversationId, DeviceId};
-use backend_protocol::live::{ClientFrame, ServerFrame, close};
+use backend_protocol::id::{AccountId, ConnectionId};
+use backend_protocol::live::{ClientFrame, close};
 use backend_store::accounts::CredentialHash;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::drain::{self, Stage};
-use crate::hub::Shared;
-use crate::lobby::LobbyView;
-use crate::presence::Watching;
 use crate::rate::Verdict;
-use crate::roster::{Heard, Lines, Seat};
+use crate::roster::{Slot, Wake};
+use crate::shared::Shared;
 use crate::timers::{Timers, due};
 use crate::transport::{Incoming, Outgoing, Transport, TransportError};
 use crate::wire::{Step, Wire};
-use farewell::End;
+use closing::End;
 use refusal::Refusal;
+use state::{Connection, Live};
 
-/// One connection.
-struct Session<T> {
-    hub: Arc<Shared>,
-    seat: Seat,
-    /// What opened the account.
-    credential: CredentialHash,
-    connection: ConnectionId,
-    wire: Wire<T>,
-    timers: Timers,
-    stage: watch::Receiver<Stage>,
-    /// Set by `hello`; boxed because connections that never say it should be small.
-    live: Option<Box<Live>>,
-}
-
-/// What a connection has after `hello`.
-struct Live {
-    device: DeviceId,
-    /// Nothing while the broker does not answer; the periodic look goes on.
-    lines: Option<Lines>,
-    /// The last inbox position queued for this peer.
-    sent: u64,
-    /// The inbox may hold more.
-    behind: bool,
-    /// The inbox was once seen to its end, so the peer can be called slow from now on.
-    caught_up: bool,
-    /// Since when events wait because the queue is full.
-    lagging: Option<Instant>,
-    /// The people whose presence this connection is told.
-    watching: Option<Watching>,
-    lobby: Option<LobbyView>,
-    /// The conversation last told of typing, and when: more within a moment is not passed on.
-    typing: Option<(ConversationId, Instant)>,
-}
-
-/// What wakes a session.
+/// An event of a connection.
 enum Event {
     Wire(Step),
-    Heard(Heard),
-    /// Presence or the lobby has something to tell.
+    Wake(Wake),
+    /// Presence or the lobby has notices.
     Notices,
     Stage,
     Timer,
@@ -85,27 +51,19 @@ pub(crate) async fn run<T: Transport>(
     let mut wire = Wire::new(transport, hub.settings.queue_bytes);
     let _counted = hub.metrics.connection();
     match admit(&hub, &stage, &account) {
-        Err(end) => farewell::close(&hub, &mut wire, &end).await,
-        Ok(seat) => {
+        Err(end) => closing::close(&hub, &mut wire, &end).await,
+        Ok(slot) => {
             let timers = Timers::new(hub.settings.hello, hub.settings.ping);
-            let connection = connection_id();
-            let mut session = Session {
-                hub: Arc::clone(&hub),
-                seat,
-                credential,
-                connection,
-                wire,
-                timers,
-                stage,
-                live: None,
-            };
-            let end = session.serve().await;
-            session.part(&end).await;
+            let (hub, id) = (Arc::clone(&hub), connection_id());
+            let mut connection =
+                Connection { hub, slot, credential, id, wire, timers, stage, live: None };
+            let end = connection.serve().await;
+            connection.finish(&end).await;
         }
     }
 }
 
-fn admit(hub: &Shared, stage: &watch::Receiver<Stage>, account: &AccountId) -> Result<Seat, End> {
+fn admit(hub: &Shared, stage: &watch::Receiver<Stage>, account: &AccountId) -> Result<Slot, End> {
     if *stage.borrow() != Stage::Serving {
         return Err(End::drained());
     }
@@ -118,7 +76,7 @@ fn connection_id() -> ConnectionId {
     ConnectionId::parse(text).expect("32 hexadecimal digits are an id")
 }
 
-impl<T: Transport> Session<T> {
+impl<T: Transport> Connection<T> {
     async fn serve(&mut self) -> End {
         loop {
             if let Err(end) = self.fill().await {
@@ -131,14 +89,14 @@ impl<T: Transport> Session<T> {
             if let Err(end) = self.on(event).await {
                 return end;
             }
-            // Not only when the timer woke us: a busy connection must not starve its deadlines.
+            // Not only on timer events: a busy connection must not starve its deadlines.
             if let Err(end) = self.on_time().await {
                 return end;
             }
         }
     }
 
-    /// Queues what there is to tell and room for.
+    /// Queues events and notices while there is room.
     async fn fill(&mut self) -> Result<(), End> {
         self.fill_events().await?;
         self.fill_notices();
@@ -147,16 +105,15 @@ impl<T: Transport> Session<T> {
 
     async fn next(&mut self) -> Event {
         let patience = self.hub.settings.write;
-        let lagging =
-            self.live.as_deref().filter(|live| live.caught_up).and_then(|live| live.lagging);
+        let lagging = self.live.as_deref().and_then(Live::lagging_since);
         let deadlines = [self.wire.deadline(patience), lagging.map(|since| since + patience)];
-        // A peer that does not read is not read from either.
+        // A peer that does not read is not read from.
         let reading = self.wire.has_room();
         let Self { wire, timers, stage, live, .. } = self;
         tokio::select! {
             biased;
             changed = stage.changed() => {
-                // The hub outlives its sessions.
+                // The hub outlives its connections.
                 if changed.is_err() { pending::<()>().await }
                 Event::Stage
             }
@@ -173,13 +130,13 @@ impl<T: Transport> Session<T> {
             Event::Wire(Step::Ended) => Err(End::Peer),
             Event::Wire(Step::Failed(TransportError::Malformed(what))) => Err(End::Malformed(what)),
             Event::Wire(Step::Failed(TransportError::Lost(_))) => Err(End::Lost),
-            Event::Heard(heard) => self.on_heard(heard).await,
+            Event::Wake(wake) => self.on_wake(wake).await,
             Event::Stage => self.on_stage(),
         }
     }
 
     async fn on_frame(&mut self, frame: Incoming) -> Result<(), End> {
-        // Whatever comes shows that the peer is there.
+        // Any frame proves that the peer is alive.
         self.timers.pong = None;
         let (kind, text) = match frame {
             Incoming::Text(text) => ("text", Some(text)),
@@ -194,32 +151,33 @@ impl<T: Transport> Session<T> {
         if kind == "binary" {
             return Err(End::because(close::BAD_FRAME, "binary frames are not used"));
         }
-        let verdict = self.seat.rate();
-        if verdict == Verdict::Abuse {
-            return Err(End::because(close::RATE, "too many frames"));
-        }
+        let wait = match self.slot.rate() {
+            Verdict::Pass => None,
+            Verdict::Refuse(wait) => Some(wait),
+            Verdict::Abuse => return Err(End::because(close::RATE, "too many frames")),
+        };
         let Some(text) = text else { return Ok(()) };
         let ClientFrame { id, request } = serde_json::from_slice(&text).map_err(|error| {
             self.hub.metrics.frames_in.with_label_values(&["malformed"]).inc();
             End::because(close::BAD_FRAME, error.to_string())
         })?;
         self.hub.metrics.frames_in.with_label_values(&[requests::kind(&request)]).inc();
-        match verdict {
-            Verdict::Refuse(wait) => self.refuse(id, Refusal::rate_limited(wait)),
-            Verdict::Pass | Verdict::Abuse => self.answer(id, request, text.len()).await,
+        match wait {
+            Some(wait) => self.refuse(id, Refusal::rate_limited(wait)),
+            None => self.answer(id, request, text.len()).await,
         }
         Ok(())
     }
 
-    async fn on_heard(&mut self, heard: Heard) -> Result<(), End> {
+    async fn on_wake(&mut self, wake: Wake) -> Result<(), End> {
         let Some(live) = self.live.as_deref_mut() else { return Ok(()) };
-        match heard {
-            Heard::Inbox => live.behind = true,
-            Heard::Notice(payload) => self.pass_on(&payload),
-            Heard::Revoked => return self.check_credential().await,
-            Heard::Silence => {
-                live.lines = None;
-                self.look_soon();
+        match wake {
+            Wake::Inbox => live.behind = true,
+            Wake::Notice(payload) => self.pass_on(&payload),
+            Wake::Revoked => return self.check_credential().await,
+            Wake::Closed => {
+                live.subscriptions = None;
+                self.poll_inbox_soon();
             }
         }
         Ok(())
@@ -229,7 +187,7 @@ impl<T: Transport> Session<T> {
         match *self.stage.borrow_and_update() {
             Stage::Serving => {}
             Stage::Draining(window) => {
-                self.timers.leave = Some(Instant::now() + drain::moment(window))
+                self.timers.leave = Some(Instant::now() + drain::leave_delay(window))
             }
             Stage::Aborting => return Err(End::Aborted),
         }
@@ -239,10 +197,10 @@ impl<T: Transport> Session<T> {
     async fn on_time(&mut self) -> Result<(), End> {
         let now = Instant::now();
         let settings = &self.hub.settings;
-        let slow = |since: Option<Instant>| due(since.map(|since| since + settings.write), now);
-        let lagging =
-            self.live.as_deref().filter(|live| live.caught_up).and_then(|live| live.lagging);
-        if due(self.wire.deadline(settings.write), now) || slow(lagging) {
+        let lagging = self.live.as_deref().and_then(Live::lagging_since);
+        if due(self.wire.deadline(settings.write), now)
+            || due(lagging.map(|since| since + settings.write), now)
+        {
             return Err(End::because(close::SLOW, "frames are read too slowly"));
         }
         if due(self.timers.hello, now) {
@@ -262,39 +220,39 @@ impl<T: Transport> Session<T> {
         if due(self.timers.refresh, now) {
             self.refresh().await;
         }
-        if due(self.timers.look, now) {
-            self.look().await;
+        if due(self.timers.poll, now) {
+            self.poll_inbox().await;
         }
         if due(self.timers.credential, now) {
             self.check_credential().await?;
         }
         Ok(())
     }
-
-    fn push(&mut self, frame: &ServerFrame) {
-        let kind = match frame {
-            ServerFrame::Welcome { .. } => "welcome",
-            ServerFrame::Ok { .. } => "ok",
-            ServerFrame::Err { .. } => "err",
-            ServerFrame::Event { .. } => "event",
-            ServerFrame::Notice { .. } => "notice",
-            ServerFrame::Bye { .. } => "bye",
-        };
-        self.hub.metrics.frames_out.with_label_values(&[kind]).inc();
-        self.wire.push(text(frame));
-    }
-}
-
-/// A frame as it goes over the wire.
-fn text(frame: &ServerFrame) -> Outgoing {
-    Outgoing::Text(serde_json::to_string(frame).expect("frames are structs of strings and numbers"))
 }
 
 async fn live_event(live: Option<&mut Live>) -> Event {
-    let Some(Live { lines, watching, lobby, .. }) = live else { return pending().await };
+    let Some(Live { subscriptions, watching, lobby, .. }) = live else { return pending().await };
+    let wake = async {
+        match subscriptions {
+            Some(subscriptions) => subscriptions.next().await,
+            None => pending().await,
+        }
+    };
+    let presence = async {
+        match watching {
+            Some(watching) => watching.changed().await,
+            None => pending().await,
+        }
+    };
+    let lobby = async {
+        match lobby {
+            Some(lobby) => lobby.changed().await,
+            None => pending().await,
+        }
+    };
     tokio::select! {
-        heard = async { match lines { Some(lines) => lines.next().await, None => pending().await } } => Event::Heard(heard),
-        () = async { match watching { Some(watching) => watching.moved().await, None => pending().await } } => Event::Notices,
-        () = async { match lobby { Some(lobby) => lobby.moved().await, None => pending().await } } => Event::Notices,
+        wake = wake => Event::Wake(wake),
+        () = presence => Event::Notices,
+        () = lobby => Event::Notices,
     }
 }

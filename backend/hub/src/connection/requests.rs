@@ -1,4 +1,4 @@
-//! What a client can ask, one function each. An answer is queued before the next frame is read.
+//! Requests of a client, one function each. A response is queued before the next frame is read.
 
 use std::time::Duration;
 
@@ -10,19 +10,18 @@ use backend_store::broker::Topic;
 use backend_store::mailboxes::{Delivered, Delivery};
 use tokio::time::Instant;
 
-use super::Session;
 use super::notices::payload;
 use super::refusal::Refusal;
+use super::state::{AFTER_HELLO, Connection};
 use crate::transport::Transport;
 
-/// A message arrives at its readers with its place and time around it, and must still fit into one
-/// frame.
+/// Bytes that the server adds around a message; the recipient's copy must still fit into one frame.
 const ROOM_AROUND: usize = 1024;
 
-/// Typing in one conversation is passed on once in this time.
+/// Minimum time between two typing notices in one conversation.
 const TYPING: Duration = Duration::from_secs(2);
 
-/// For metrics.
+/// The metric label.
 pub(super) fn kind(request: &Request) -> &'static str {
     match request {
         Request::Hello { .. } => "hello",
@@ -35,12 +34,12 @@ pub(super) fn kind(request: &Request) -> &'static str {
     }
 }
 
-impl<T: Transport> Session<T> {
-    /// Carries out one request of `size` bytes and answers it.
+impl<T: Transport> Connection<T> {
+    /// Handles one request of `size` bytes and queues its response.
     pub(super) async fn answer(&mut self, id: u64, request: Request, size: usize) {
         let outcome = match request {
             Request::Hello { device, resume } => {
-                // Its answer is the welcome.
+                // The response is the welcome.
                 if let Err(refusal) = self.hello(id, device, resume).await {
                     self.refuse(id, refusal);
                 }
@@ -79,8 +78,8 @@ impl<T: Transport> Session<T> {
         envelope: Envelope,
     ) -> Result<Sent, Refusal> {
         envelope.check().map_err(Refusal::invalid)?;
-        let Some(live) = self.live.as_deref() else { return Err(not_found()) };
-        let (sender, device) = (self.seat.account().clone(), live.device.clone());
+        let live = self.live.as_deref().expect(AFTER_HELLO);
+        let (sender, device) = (self.slot.account().clone(), live.device.clone());
         let delivery = Delivery { sender, device, recipient: to, cid, envelope };
         let timer = self.hub.metrics.send_seconds.start_timer();
         let delivered = self.hub.store.deliver(&delivery).await?;
@@ -90,24 +89,24 @@ impl<T: Transport> Session<T> {
     }
 
     async fn received(&mut self, upto: u64) -> Result<(), Refusal> {
-        if self.live.as_deref().is_none_or(|live| upto > live.sent) {
+        if upto > self.live.as_deref().expect(AFTER_HELLO).sent {
             return Err(Refusal::invalid("upto must be the position of an event that was sent"));
         }
-        Ok(self.hub.store.mark_received(self.seat.account(), upto).await?)
+        Ok(self.hub.store.mark_received(self.slot.account(), upto).await?)
     }
 
     async fn read(&mut self, conversation: &ConversationId, upto: u64) -> Result<(), Refusal> {
-        let account = self.seat.account();
+        let account = self.slot.account();
         let upto = upto.min(i64::MAX as u64);
         let member = self.hub.store.mark_read(account, conversation, upto).await?;
         if member { Ok(()) } else { Err(not_found()) }
     }
 
     async fn typing(&mut self, conversation: ConversationId) -> Result<(), Refusal> {
-        let account = self.seat.account();
+        let account = self.slot.account();
         let peer = conversation.peer_of(account).ok_or_else(not_found)?;
         let now = Instant::now();
-        let Some(live) = self.live.as_deref_mut() else { return Ok(()) };
+        let live = self.live.as_deref_mut().expect(AFTER_HELLO);
         if live
             .typing
             .as_ref()
@@ -126,11 +125,11 @@ impl<T: Transport> Session<T> {
         }
         users.sort_unstable();
         users.dedup();
-        let Some(live) = self.live.as_deref_mut() else { return Ok(()) };
+        let live = self.live.as_deref_mut().expect(AFTER_HELLO);
         live.watching = None;
         if !users.is_empty() {
             live.watching =
-                Some(self.hub.presence.watch(users, &self.hub.keepers, &self.stage).await?);
+                Some(self.hub.presence.watch(users, &self.hub.maintenance, &self.stage).await?);
         }
         Ok(())
     }

@@ -1,15 +1,22 @@
-//! Names of runs, sessions and messages. A run's name holds its time of birth, so that one whose
-//! log has expired can be told from one that never was.
+//! Ids of runs, sessions and messages. A run's id contains its creation time, to tell an expired
+//! run from an unknown one.
 
 use std::time::Duration;
 
-use backend_protocol::id::{RunId, SessionId};
+use backend_protocol::api::{Message, Role};
+use backend_protocol::id::{MessageId, RunId, SessionId};
 
-/// Hexadecimal digits of the milliseconds since 1970 in a run's name.
+/// Hexadecimal digits of the milliseconds since 1970 in a run's id.
 const TIME_DIGITS: usize = 12;
 
+/// A message created now, with a new id.
+pub(crate) fn message(role: Role, content: String) -> Message {
+    let id = MessageId::parse(random()).expect("hexadecimal digits make an id");
+    Message { id, role, content, created_at: jiff::Timestamp::now().to_string() }
+}
+
 /// 128 random bits.
-pub(crate) fn random() -> String {
+fn random() -> String {
     format!("{:032x}", rand::random::<u128>())
 }
 
@@ -23,7 +30,7 @@ pub(crate) fn run() -> RunId {
         .expect("hexadecimal digits make an id")
 }
 
-/// How long ago this run was named; `None` when it was not named here.
+/// The age of this run; `None` when the id was not created by `run`.
 pub(crate) fn age(run: &RunId) -> Option<Duration> {
     let (born, rest) = run.as_str().split_once('-')?;
     if born.len() != TIME_DIGITS || rest.len() != 20 {
@@ -42,10 +49,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_run_tells_its_age_and_a_strangers_name_does_not() {
-        assert!(age(&run()).expect("named here") < Duration::from_secs(60));
+    fn the_age_of_a_run_is_known_from_its_id() {
+        assert!(age(&run()).expect("its id has a time") < Duration::from_secs(60));
         let old = RunId::parse("000000000001-00000000000000000000").unwrap();
-        assert!(age(&old).expect("named long ago") > Duration::from_secs(60 * 60));
+        assert!(age(&old).expect("its id has a time") > Duration::from_secs(60 * 60));
         assert_eq!(age(&RunId::parse("run-1").unwrap()), None);
     }
 }

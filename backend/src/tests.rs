@@ -1,8 +1,0 @@
-//! The OpenAPI document, against its snapshot and the routes.
-
-use crate::api::openapi;
-
-#[test]
-fn the_openapi_document_is_the_committed_one() {
-    insta::assert_json_snapshot!("openapi", openapi::document());
-}
