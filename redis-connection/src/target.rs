@@ -23,7 +23,7 @@ use crate::established::{Established, Transport};
 pub struct Options {
     /// RESP3 (Redis 6 or newer) is required for pushes.
     pub protocol: ProtocolVersion,
-    /// To connect to one server: TCP, TLS, login. Twice as long for the whole path, which may ask
+    /// To connect to one server: TCP, TLS, login. Twice as long for the whole path, which may query
     /// sentinels or several nodes first.
     pub connect: Duration,
     /// For the reply to one attempt.
