@@ -10,10 +10,11 @@
 
 mod address;
 mod error;
-mod target;
 
 mod established;
 mod retry;
+
+mod target;
 
 mod connection;
 

@@ -21,20 +21,23 @@ pub mod storage;
 
 mod certificate;
 pub mod check;
+
 mod failure;
 
 mod records;
+
 mod schedule;
 mod settings;
+mod status;
 
-mod account;
 mod authority;
-mod order;
+mod lease;
 mod solvers;
 
-mod lease;
+mod account;
+mod order;
+
 mod maintenance;
-mod status;
 
 mod tickets;
 

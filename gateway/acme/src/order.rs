@@ -74,7 +74,11 @@ impl Ordering<'_> {
                 // An authority may reject the reference (already replaced, unknown): order without
                 // it.
                 Err(error) => {
-                    tracing::debug!(names = %self.names, %error, "ordering without a reference to the predecessor")
+                    tracing::debug!(
+                        names = %self.names,
+                        %error,
+                        "ordering without a reference to the predecessor"
+                    )
                 }
             }
         }

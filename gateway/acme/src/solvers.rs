@@ -102,7 +102,11 @@ impl Challenges {
     pub(crate) async fn withdraw(&self, item: &Item, fence: &Fence) {
         self.local().answers.retain(|(kept, _)| kept != item);
         if let Err(error) = self.records.remove_answer(item, fence).await {
-            tracing::debug!(%item, %error, "cannot remove a used challenge answer: it stays until it expires");
+            tracing::debug!(
+                %item,
+                %error,
+                "cannot remove a used challenge answer: it stays until it expires"
+            );
         }
     }
 

@@ -77,7 +77,10 @@ impl TicketMaintainer {
                 refreshed = self.refresh() => refreshed,
             };
             if let Err(error) = refreshed {
-                tracing::warn!(%error, "cannot share session ticket keys: sessions resume on this replica only");
+                tracing::warn!(
+                    %error,
+                    "cannot share session ticket keys: sessions resume on this replica only"
+                );
             }
             let next = self.clock.now() + self.settings.poll;
             tokio::select! {

@@ -178,7 +178,10 @@ impl Accounts for RedisStore {
         )
         .await
         {
-            tracing::warn!(%error, "cannot clean up after a removed device: its keys stay until they expire");
+            tracing::warn!(
+                %error,
+                "cannot clean up after a removed device: its keys stay until they expire"
+            );
         }
         Ok(removal)
     }

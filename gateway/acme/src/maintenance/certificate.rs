@@ -57,7 +57,11 @@ impl Maintained {
             Ok(certificate) => self.serve(stored, certificate, Source::Stored),
             // An invalid certificate counts as missing: a new one is ordered.
             Err(failure) if self.rejected.as_ref() != Some(&failure) => {
-                tracing::warn!(names = %self.names, error = %failure, "cannot serve a stored certificate");
+                tracing::warn!(
+                    names = %self.names,
+                    error = %failure,
+                    "cannot serve a stored certificate"
+                );
                 self.rejected = Some(failure);
             }
             Err(_) => {}
@@ -161,7 +165,11 @@ impl Maintained {
     /// Best effort: a lock that stays expires.
     pub(super) async fn unlock(&self, fence: &Fence) {
         if let Err(error) = self.shared.records.unlock(fence).await {
-            tracing::debug!(names = %self.names, %error, "cannot release the ordering lock: it stays until it expires");
+            tracing::debug!(
+                names = %self.names,
+                %error,
+                "cannot release the ordering lock: it stays until it expires"
+            );
         }
     }
 

@@ -92,7 +92,11 @@ impl Maintained {
         match lease::hold_until(&self.stop, held).await {
             Ok(None) => Ok(now),
             Ok(Some((stored, certificate))) => {
-                tracing::info!(names = %self.names, serial = certificate.serial, "a certificate was issued");
+                tracing::info!(
+                    names = %self.names,
+                    serial = certificate.serial,
+                    "a certificate was issued"
+                );
                 self.serve(stored, certificate, Source::Ordered);
                 self.shared.records.put_attempts(&self.names, &self.attempts, fence).await?;
                 Ok(self.now())
@@ -131,7 +135,13 @@ impl Maintained {
         if let Some(at) = retry_after.filter(|_| !others) {
             next = next.max(at);
         }
-        tracing::warn!(names = %self.names, kind = failure.kind.as_str(), error = %failure, failures, "cannot obtain a certificate");
+        tracing::warn!(
+            names = %self.names,
+            kind = failure.kind.as_str(),
+            error = %failure,
+            failures,
+            "cannot obtain a certificate"
+        );
         self.attempts = Attempts { failures, next: unix(next), error: Some(failure.clone()) };
         self.note_failure(&failure, next);
         self.shared.records.put_attempts(&self.names, &self.attempts, fence).await?;

@@ -36,7 +36,11 @@ impl Maintained {
             }
             Err(failure) => {
                 // The certificate is not affected: no error in its status.
-                tracing::debug!(names = %self.names, error = %failure, "cannot store when to renew");
+                tracing::debug!(
+                    names = %self.names,
+                    error = %failure,
+                    "cannot store when to renew"
+                );
                 soon
             }
         }
