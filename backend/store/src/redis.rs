@@ -3,30 +3,34 @@
 //! ```text
 //! {u:ACCOUNT}:…       account, devices, sessions, runs, inbox, presence     one slot, so one script each
 //! {c:CONVERSATION}:…  counter, log, names of messages
-//! {n:NAME}:… {k:CREDENTIAL}:…   who has a name, who is opened by a credential
-//! {p:PLACE}:… {places}:…        accounts from one place, and the secret of its pseudonym
+//! {n:NAME}:… {k:CREDENTIAL}:…   the account that has a name, the account that a credential opens
+//! {p:PLACE}:… {places}:…        accounts from one network address, and the secret of its pseudonym
 //! {lobby}:… {leases}:…          the lobby; runs by the end of their lease
 //! ```
 //!
-//! A method that stays in one slot is one script. One that touches several has a commit point and
-//! steps that may be repeated, so that the same call again mends what a crash left (`mailboxes.rs`
-//! and `accounts.rs` say how). Every key has a time to live; expiry is Redis' own, so there is
-//! nothing to sweep.
+//! A method that stays in one slot is one script. A method that touches several slots has a commit
+//! point and repeatable steps, so that the same call again completes what a crash left out
+//! (`mailboxes.rs` and `accounts.rs` describe how). Every key has a time to live and Redis expires
+//! it, so there is nothing to sweep.
+
+mod settings;
+
+mod connection;
+mod events;
+mod keys;
+mod scripts;
+
+mod calls;
+mod listener;
 
 mod accounts;
 mod broker;
-mod calls;
 mod devices;
-mod events;
-mod keys;
-mod link;
 mod mailboxes;
 mod names;
 mod presence;
 mod runs;
-mod scripts;
 mod sessions;
-mod settings;
 
 pub use settings::RedisSettings;
 
@@ -40,45 +44,44 @@ use tokio::task::JoinHandle;
 use crate::canary::Canary;
 use crate::error::Result;
 use crate::{Retention, Store};
-use broker::Listener;
 use calls::Calls;
-use link::Link;
+use connection::Connection;
+use listener::Listener;
 use scripts::Scripts;
-use settings::Target;
 
-/// A store in Redis, for any number of nodes. Dropping it ends its connections.
+/// A store in Redis, for any number of nodes. Dropping it closes its connections.
 pub struct RedisStore {
-    link: Link,
+    connection: Connection,
     listener: Arc<Listener>,
     scripts: Scripts,
     calls: Calls,
     retention: Retention,
-    tending: JoinHandle<()>,
+    maintenance: JoinHandle<()>,
 }
 
 impl RedisStore {
-    /// Connects, and warns when Redis is set to throw data away.
+    /// Connects, and logs a warning when Redis is configured to evict keys.
     pub async fn connect(settings: RedisSettings, retention: Retention) -> Result<Self> {
-        let link = Link::new(Target::build(&settings, None)?);
-        warn_of_eviction(&link).await?;
+        let connection = Connection::new(settings.target(None)?);
+        warn_of_eviction(&connection).await?;
         let listener = Arc::new(Listener::new(settings));
         listener.connect().await?;
-        let tended = listener.clone();
-        let tending = tokio::spawn(async move { tended.tend().await });
+        let maintained = listener.clone();
+        let maintenance = tokio::spawn(async move { maintained.maintain().await });
         Ok(Self {
-            link,
+            connection,
             listener,
             scripts: Scripts::new(),
             calls: Calls::default(),
             retention,
-            tending,
+            maintenance,
         })
     }
 }
 
 impl Drop for RedisStore {
     fn drop(&mut self) {
-        self.tending.abort();
+        self.maintenance.abort();
     }
 }
 
@@ -95,8 +98,8 @@ impl Store for RedisStore {
         let key = format!("{{probe:{:016x}}}:written", rand::random::<u64>());
         let mut write = redis::cmd("SET");
         write.arg(&key).arg("1").arg("PX").arg(10_000);
-        self.link.command::<()>("the probe", &write).await?;
-        self.link.command::<i64>("the probe", redis::cmd("DEL").arg(&key)).await?;
+        self.connection.command::<()>("the probe", &write).await?;
+        self.connection.command::<i64>("the probe", redis::cmd("DEL").arg(&key)).await?;
         canary.sing(self).await
     }
 
@@ -105,25 +108,24 @@ impl Store for RedisStore {
     }
 }
 
-/// With any other policy than `noeviction` a full Redis forgets messages that were promised.
-async fn warn_of_eviction(link: &Link) -> Result<()> {
-    let info: Value = link.command("INFO", redis::cmd("INFO").arg("memory")).await?;
+/// With any other policy than `noeviction`, a full Redis drops messages that were acknowledged.
+async fn warn_of_eviction(connection: &Connection) -> Result<()> {
+    let info: Value = connection.command("INFO", redis::cmd("INFO").arg("memory")).await?;
     let mut texts = Vec::new();
     collect_texts(&info, &mut texts);
-    let policies = texts
-        .iter()
-        .flat_map(|text| text.lines())
-        .filter_map(|line| line.strip_prefix("maxmemory_policy:"));
-    for policy in policies.map(str::trim).filter(|policy| *policy != "noeviction") {
-        tracing::warn!(
-            policy,
-            "Redis may throw away what it promised to keep: set maxmemory-policy to noeviction"
-        );
+    for line in texts.iter().flat_map(|text| text.lines()) {
+        let policy = line.strip_prefix("maxmemory_policy:").map(str::trim);
+        if let Some(policy) = policy.filter(|policy| *policy != "noeviction") {
+            tracing::warn!(
+                policy,
+                "Redis may evict data that the store has acknowledged: set maxmemory-policy to noeviction"
+            );
+        }
     }
     Ok(())
 }
 
-/// A cluster answers with one text for each node.
+/// A cluster replies with one text for each node.
 fn collect_texts(value: &Value, texts: &mut Vec<String>) {
     match value {
         Value::BulkString(bytes) => texts.push(String::from_utf8_lossy(bytes).into_owned()),

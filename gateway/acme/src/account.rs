@@ -1,4 +1,4 @@
-//! The account at an authority: registered once, its key kept in storage.
+//! ACME accounts: registered once for each authority, with the key in storage.
 
 use std::time::Duration;
 
@@ -6,11 +6,14 @@ use instant_acme::{Account, AccountCredentials, ExternalAccountKey, NewAccount};
 use tokio::time::{Instant, sleep};
 
 use crate::authority::Connection;
-use crate::storage::{Account as Kept, Fence, Records};
-use crate::{Authority, Failure, FailureKind, lease};
+use crate::failure::{Failure, FailureKind};
+use crate::lease;
+use crate::records::{Account as Kept, Records};
+use crate::settings::Authority;
+use crate::storage::Fence;
 
-/// Opens the kept account, or registers one; of several replicas, one registers and the others wait
-/// for it.
+/// Opens the stored account, or registers one. Of several replicas, one registers and the others
+/// wait.
 pub(crate) async fn open(
     authority: &Authority,
     connection: &Connection,
@@ -33,14 +36,14 @@ pub(crate) async fn open(
         if Instant::now() >= deadline {
             return Err(Failure::new(
                 FailureKind::Timeout,
-                "another replica is registering an account and does not end",
+                "another replica is registering an account and has not finished",
             ));
         }
         sleep(Duration::from_millis(100)).await;
     }
 }
 
-/// Registers anew after the authority forgot the account; the old key is of no use any more.
+/// Registers again after the authority dropped the account. The old key is discarded.
 pub(crate) async fn renew(
     authority: &Authority,
     connection: &Connection,
@@ -50,7 +53,7 @@ pub(crate) async fn renew(
     let Some(fence) = records.lock(&lock, LOCK_TTL).await? else {
         return Err(Failure::new(
             FailureKind::AccountUnknown,
-            "another replica is registering an account anew",
+            "another replica is registering the account again",
         ));
     };
     let work = Box::pin(register(authority, connection, records, &fence));
@@ -119,7 +122,7 @@ async fn restore(
 ) -> Result<Account, Failure> {
     let credentials: AccountCredentials = serde_json::from_value(kept.credentials.clone())
         .map_err(|_| {
-            Failure::new(FailureKind::Storage, "the kept ACME account cannot be read: remove it")
+            Failure::new(FailureKind::Storage, "cannot read the stored ACME account: remove it")
         })?;
     connection.builder().from_credentials(credentials).await.map_err(|error| {
         Failure::acme(format_args!("opening the account at {}", authority.host()), &error)
@@ -130,7 +133,6 @@ fn contacts(authority: &Authority) -> Vec<&str> {
     authority.contacts.iter().map(String::as_str).collect()
 }
 
-/// Extended while it lasts: only a replica that died in the middle makes the others wait for its
-/// end.
+/// Extended while a replica registers. Other replicas wait this long only after a crash.
 const LOCK_TTL: Duration = Duration::from_secs(20);
 const PATIENCE: Duration = Duration::from_secs(60);

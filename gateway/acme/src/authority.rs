@@ -1,4 +1,4 @@
-//! The HTTPS side of one ACME server: deadlines, bounded answers, and what `Retry-After` said.
+//! HTTPS client for one ACME server: deadlines, bounded responses, `Retry-After`.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,19 +15,19 @@ use instant_acme::{Account, AccountBuilder, BodyWrapper, BytesResponse, Error, H
 use rustls::crypto::aws_lc_rs;
 use rustls::{ClientConfig, RootCertStore};
 
-use crate::{Authority, SettingsError};
+use crate::settings::{Authority, SettingsError};
 
 type Body = BodyWrapper<hyper::body::Bytes>;
 type Https = Client<HttpsConnector<HttpConnector>, Body>;
 
-/// A connection pool to one authority; cheap to clone.
+/// A connection pool for one authority. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Connection {
     https: Https,
     advice: RetryAdvice,
 }
 
-/// What the last refusal said about when to come back.
+/// The `Retry-After` of the last error response.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RetryAdvice(Arc<Mutex<Option<Duration>>>);
 
@@ -38,7 +38,9 @@ impl Connection {
         let builder = HttpsConnectorBuilder::new();
         let builder = match &authority.roots {
             None => builder.with_provider_and_platform_verifier(provider).map_err(|error| {
-                refused(format!("no trusted roots on this machine (ca-certificates): {error}"))
+                refused(format!(
+                    "no trusted roots on this machine (install ca-certificates): {error}"
+                ))
             })?,
             Some(roots) => {
                 let mut store = RootCertStore::empty();
@@ -58,12 +60,12 @@ impl Connection {
         Ok(Self { https, advice: RetryAdvice::default() })
     }
 
-    /// A fresh start for the ACME library.
+    /// For the ACME library.
     pub(crate) fn builder(&self) -> AccountBuilder {
         Account::builder_with_http(Box::new(self.clone()))
     }
 
-    /// When the last refusal allows another attempt, counted from `now`; told once.
+    /// When the last error response allows another attempt, counted from `now`. Returned once.
     pub(crate) fn take_advice(&self, now: SystemTime) -> Option<SystemTime> {
         self.advice.take().and_then(|delay| now.checked_add(delay.min(LONGEST_ADVICE)))
     }
@@ -74,27 +76,26 @@ impl HttpClient for Connection {
         &self,
         request: Request<Body>,
     ) -> Pin<Box<dyn Future<Output = Result<BytesResponse, Error>> + Send>> {
-        let (question, advice) = (self.https.request(request), self.advice.clone());
+        let (response, advice) = (self.https.request(request), self.advice.clone());
         Box::pin(async move {
             let exchange = async {
-                let (parts, body) = question.await.map_err(other)?.into_parts();
-                let body = Limited::new(body, LARGEST_ANSWER)
-                    .collect()
-                    .await
-                    .map_err(Error::Other)?
-                    .to_bytes();
-                Ok::<_, Error>((parts, body))
+                let (parts, body) = response.await.map_err(other)?.into_parts();
+                let body = Limited::new(body, LARGEST_RESPONSE).collect().await;
+                Ok::<_, Error>((parts, body.map_err(Error::Other)?.to_bytes()))
             };
-            let (parts, body) = tokio::time::timeout(DEADLINE, exchange)
-                .await
-                .map_err(|_| Error::Other("the authority did not answer within 30 s".into()))??;
+            let (parts, body) = match tokio::time::timeout(DEADLINE, exchange).await {
+                Ok(response) => response?,
+                Err(_) => {
+                    return Err(Error::Other("no response from the authority within 30 s".into()));
+                }
+            };
             if !parts.status.is_success() {
                 advice.note(parts.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()));
-                // A proxy's error page is no ACME problem: its status says more than where its JSON
-                // ends.
+                // A proxy's error page is not an ACME problem document: report its status, not a
+                // JSON error.
                 if parts.status.is_server_error() && !body.starts_with(b"{") {
                     return Err(Error::Other(
-                        format!("the authority answered {}", parts.status).into(),
+                        format!("the authority responded with {}", parts.status).into(),
                     ));
                 }
             }
@@ -130,15 +131,15 @@ fn other(error: hyper_util::client::legacy::Error) -> Error {
 const DEADLINE: Duration = Duration::from_secs(30);
 const IDLE: Duration = Duration::from_secs(30);
 const LONGEST_ADVICE: Duration = Duration::from_secs(7 * 24 * 3600);
-/// Chains and problems are a few kilobytes.
-const LARGEST_ANSWER: usize = 1 << 20;
+/// In bytes. Chains and problem documents take a few kilobytes.
+const LARGEST_RESPONSE: usize = 1 << 20;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn retry_after_is_read_in_both_forms_and_told_once() {
+    fn retry_after_is_parsed_in_both_forms_and_returned_once() {
         let advice = RetryAdvice::default();
         advice.note(Some("120"));
         assert_eq!(advice.take(), Some(Duration::from_secs(120)));

@@ -1,4 +1,4 @@
-//! What the gateway serves: checked certificates, by name.
+//! Checked certificates by name, ready to serve.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,23 +7,23 @@ use std::time::SystemTime;
 
 use rustls::sign::CertifiedKey;
 
-use crate::NameSet;
+use crate::names::NameSet;
 
 /// A certificate that passed [`check`](crate::check), with its key, ready for rustls.
 #[derive(Clone)]
 pub struct Certificate {
     /// The chain and the key, for a [`ServerConfig`](rustls::ServerConfig) or a resolver.
     pub key: Arc<CertifiedKey>,
-    /// The DNS names (perhaps with a leading `*.`) and IP addresses it is valid for.
+    /// The DNS names (some with a leading `*.`) and IP addresses it is valid for.
     pub names: Vec<String>,
-    /// Valid from.
+    /// Start of its validity.
     pub not_before: SystemTime,
-    /// Valid until.
+    /// End of its validity.
     pub not_after: SystemTime,
     /// Its serial number, in hex.
     pub serial: String,
-    /// The id renewal information is asked with (RFC 9773 section 4.1): key identifier of the
-    /// issuer, serial number.
+    /// The id for renewal information (RFC 9773 section 4.1): key identifier of the issuer, serial
+    /// number.
     pub(crate) renewal_id: Option<(Vec<u8>, Vec<u8>)>,
 }
 
@@ -36,7 +36,7 @@ impl fmt::Debug for Certificate {
     }
 }
 
-/// All certificates at one moment.
+/// A snapshot of all certificates.
 #[derive(Clone, Debug, Default)]
 pub struct Certificates {
     by_set: BTreeMap<NameSet, Arc<Certificate>>,
@@ -44,12 +44,12 @@ pub struct Certificates {
 }
 
 impl Certificates {
-    /// The certificate of a configured set of names, once there is one.
+    /// The certificate of a configured set of names, if it exists.
     pub fn of(&self, names: &NameSet) -> Option<&Arc<Certificate>> {
         self.by_set.get(names)
     }
 
-    /// The certificate to show for a server name (SNI), in lower case.
+    /// The certificate for a server name (SNI) in lower case.
     pub fn resolve(&self, server_name: &str) -> Option<&Arc<Certificate>> {
         self.by_name.get(server_name)
     }

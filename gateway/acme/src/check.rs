@@ -1,7 +1,6 @@
-//! Checks a certificate and its key before anybody serves them, and says which file is wrong and
-//! why.
+//! Checks a certificate and its key before they are served. Errors name the file and the reason.
 
-mod links;
+mod chain;
 mod reason;
 
 pub use reason::{CheckError, Reason};
@@ -18,20 +17,20 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 
-use crate::Certificate;
-use crate::clock::from_unix;
+use crate::certificate::Certificate;
+use crate::clock::from_timestamp;
 
-/// Where a chain or a key comes from, for the error text, and what is in it.
+/// The text of a chain or key, and its origin for errors.
 #[derive(Clone, Copy)]
 pub struct Pem<'a> {
-    /// A path, or words such as `the stored certificate`.
+    /// A path, or a text such as `the stored certificate`.
     pub origin: &'a str,
     /// The text.
     pub text: &'a [u8],
 }
 
-/// Reads and checks a chain (leaf first) and a key. `wanted` lists names the leaf must be valid
-/// for; it may be empty.
+/// Reads and checks a chain (leaf first) and a key. The leaf must be valid for the names in
+/// `wanted`, which may be empty.
 pub fn files(
     chain: &Path,
     key: &Path,
@@ -52,7 +51,7 @@ pub fn files(
     )
 }
 
-/// Like [`files`], for text that is already here.
+/// Like [`files`], for text in memory.
 pub fn pem(
     chain: Pem<'_>,
     key: Pem<'_>,
@@ -66,19 +65,18 @@ pub fn pem(
         rustls_pki_types::pem::Error::NoItemsFound => Reason::NoKey.of(key.origin),
         error => Reason::NotPem(error.to_string()).of(key.origin),
     })?;
-    let parsed = links::parse(&ders).map_err(|reason| reason.of(chain.origin))?;
+    let parsed = chain::parse(&ders).map_err(|reason| reason.of(chain.origin))?;
     let Some(leaf) = parsed.first() else {
         return Err(Reason::NoCertificate.of(chain.origin));
     };
 
-    // The most telling reason first: a swapped chain would also fail in its links, and a weak key
-    // may not even load.
-    if let Some(position) =
-        links::position_of_key(&parsed, &private).filter(|position| *position > 1)
-    {
+    // The most specific reason first: a swapped chain would also fail the check of the chain, and a
+    // weak key may not load.
+    let position = chain::position_of_key(&parsed, &private);
+    if let Some(position) = position.filter(|position| *position > 1) {
         return Err(Reason::LeafNotFirst { position }.of(chain.origin));
     }
-    links::check(&parsed, now).map_err(|reason| reason.of(chain.origin))?;
+    chain::check(&parsed, now).map_err(|reason| reason.of(chain.origin))?;
     let certified = CertifiedKey::from_der(ders.clone(), private, &aws_lc_rs::default_provider());
     let certified = certified.map_err(|error| match error {
         rustls::Error::InconsistentKeys(_) => {
@@ -92,30 +90,33 @@ pub fn pem(
     }
     Ok(Certificate {
         key: Arc::new(certified),
-        not_before: time(leaf.validity().not_before.timestamp()),
-        not_after: time(leaf.validity().not_after.timestamp()),
+        not_before: from_timestamp(leaf.validity().not_before.timestamp()),
+        not_after: from_timestamp(leaf.validity().not_after.timestamp()),
         serial: hex::encode(leaf.raw_serial()),
         renewal_id: issuer_key(leaf).map(|issuer| (issuer, leaf.raw_serial().to_vec())),
         names,
     })
 }
 
-/// The DNS names and addresses of a leaf (RFC 6125: the subject's common name no longer counts).
+/// The DNS names and addresses of a leaf (RFC 6125: the subject's common name does not count).
 fn names(leaf: &X509Certificate<'_>) -> Vec<String> {
     let Ok(Some(alternatives)) = leaf.subject_alternative_name() else { return Vec::new() };
     let name = |general: &GeneralName<'_>| match general {
         GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
-        GeneralName::IPAddress(bytes) => <[u8; 4]>::try_from(*bytes)
-            .map(IpAddr::from)
-            .or_else(|_| <[u8; 16]>::try_from(*bytes).map(IpAddr::from))
-            .ok()
-            .map(|ip| ip.to_string()),
+        GeneralName::IPAddress(bytes) => address(bytes).map(|ip| ip.to_string()),
         _ => None,
     };
     alternatives.value.general_names.iter().filter_map(name).collect()
 }
 
-/// A wildcard stands for exactly one label (RFC 6125 section 6.4.3).
+fn address(bytes: &[u8]) -> Option<IpAddr> {
+    if let Ok(four) = <[u8; 4]>::try_from(bytes) {
+        return Some(IpAddr::from(four));
+    }
+    <[u8; 16]>::try_from(bytes).ok().map(IpAddr::from)
+}
+
+/// A wildcard matches exactly one label (RFC 6125 section 6.4.3).
 fn covers(names: &[String], wanted: &str) -> bool {
     let wanted = wanted.to_ascii_lowercase();
     let parent = wanted.split_once('.').map(|(_, parent)| format!("*.{parent}"));
@@ -129,10 +130,6 @@ fn issuer_key(leaf: &X509Certificate<'_>) -> Option<Vec<u8>> {
         }
         _ => None,
     })
-}
-
-fn time(timestamp: i64) -> SystemTime {
-    from_unix(u64::try_from(timestamp).unwrap_or(0))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What went wrong while ordering, in words that tell an operator what to do.
+//! Failures of ordering, with advice for the operator.
 
 use std::error::Error as _;
 use std::fmt;
@@ -7,66 +7,66 @@ use std::time::SystemTime;
 use instant_acme::{Error, Problem};
 use serde::{Deserialize, Serialize};
 
-use crate::StorageError;
 use crate::check::CheckError;
 use crate::clock::display;
+use crate::storage::StorageError;
 
 /// One failed attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{text}")]
 pub struct Failure {
-    /// The kind, bounded: good as a metric label.
+    /// The kind, from a bounded set, for metric labels.
     pub kind: FailureKind,
-    /// What happened and who can mend it.
+    /// What failed and how to fix it.
     pub text: String,
-    /// When the authority allows another attempt, if it said so.
+    /// When the authority allows another attempt, if it returned that.
     pub retry_after: Option<SystemTime>,
 }
 
-/// The kinds of failure an operator acts on differently.
+/// Kinds of failure, by what an operator has to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureKind {
     /// A CAA record forbids the authority.
     Caa,
-    /// The authority limits our rate.
+    /// A rate limit of the authority.
     RateLimited,
     /// The name does not resolve for the authority.
     Dns,
     /// The authority could not connect to us.
     Connection,
-    /// Somebody else answered the authority, or the answer was wrong.
+    /// Another server responded to the authority, or the response was wrong.
     Unauthorized,
     /// The authority's TLS handshake with us failed.
     Tls,
-    /// The authority will not issue for this name.
+    /// The authority does not issue for this name.
     Rejected,
     /// The authority does not offer the profile.
     Profile,
-    /// The account is refused: binding, terms, contact.
+    /// The account is rejected: binding, terms, contact.
     Account,
-    /// The authority no longer knows the account.
+    /// The authority no longer has the account.
     AccountUnknown,
-    /// The directory cannot be reached, or answers nonsense.
+    /// The directory is unreachable, or its responses are invalid.
     Unreachable,
-    /// The authority has trouble of its own.
+    /// An internal error of the authority.
     ServerError,
-    /// No way to prove the name is both allowed here and offered there.
+    /// No challenge is both allowed here and offered by the authority.
     NoChallenge,
-    /// What was issued fails our own check.
+    /// The issued certificate fails our check.
     Refused,
-    /// Our storage fails.
+    /// Storage failed.
     Storage,
-    /// The lock went to another replica.
+    /// Another replica took the lock.
     LockLost,
-    /// It took too long.
+    /// A deadline passed.
     Timeout,
-    /// Everything else the authority says.
+    /// Any other error.
     Other,
 }
 
 impl FailureKind {
-    /// The name as a metric label and in logs.
+    /// The name in metrics and logs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Caa => "caa",
@@ -90,48 +90,44 @@ impl FailureKind {
         }
     }
 
-    /// Whether proving the name in another way could succeed.
+    /// Another kind of challenge could succeed.
     pub(crate) fn is_validation(self) -> bool {
         matches!(self, Self::Connection | Self::Unauthorized | Self::Tls | Self::Dns | Self::Other)
     }
 
-    /// Whether it says nothing against us or our names, so that trying again soon costs nobody
-    /// anything.
+    /// The failure does not count against a limit of the authority, so an early retry costs
+    /// nothing.
     pub(crate) fn is_passing(self) -> bool {
         matches!(self, Self::Unreachable | Self::ServerError)
     }
 
-    /// What an operator should look at.
+    /// What an operator should check.
     fn advice(self) -> Option<&'static str> {
         Some(match self {
             Self::Caa => {
                 "the CAA records of the name do not allow this authority: change them or the authority"
             }
-            Self::RateLimited => {
-                "the authority limits how often it issues; the next attempt waits for it"
-            }
-            Self::Dns => {
-                "check that the name has an A or AAAA record that the public internet sees"
-            }
+            Self::RateLimited => "rate limit of the authority; the next attempt waits for it",
+            Self::Dns => "check that the name has an A or AAAA record on the public internet",
             Self::Connection => {
-                "check that port 80 (http-01) or 443 (tls-alpn-01) of the name leads here from the internet"
+                "check that port 80 (http-01) or 443 (tls-alpn-01) of the name reaches this server from the internet"
             }
             Self::Unauthorized => {
-                "another server answers for the name: check its A and AAAA records and any proxy"
+                "another server responds for the name: check its A and AAAA records and any proxy"
             }
             Self::Tls => {
-                "something in front ends TLS or does not pass `acme-tls/1` on: try http-01"
+                "a proxy in front terminates TLS or does not pass `acme-tls/1`: try http-01"
             }
             Self::Rejected => {
                 "the authority does not issue for this name: check its spelling and the authority's policy"
             }
-            Self::Profile => "choose a profile that the authority offers, or leave `profile` out",
+            Self::Profile => "choose a profile that the authority offers, or remove `profile`",
             Self::Account => "check the contact addresses and the external account key",
             Self::Unreachable => {
-                "check the directory URL, outgoing HTTPS and which roots this machine trusts"
+                "check the directory URL, outgoing HTTPS and the trusted roots of this machine"
             }
             Self::ServerError => {
-                "the authority has trouble of its own and is asked again soon; see its status page"
+                "internal error of the authority; retried soon; see its status page"
             }
             Self::NoChallenge => "allow both http-01 and tls-alpn-01 in the settings",
             Self::Storage => "check the certificate storage",
@@ -149,28 +145,30 @@ impl Failure {
         Self { kind, text, retry_after: None }
     }
 
-    /// From an answer of the authority; `about` says what we were doing.
+    /// From a problem document of the authority. `about` names what was being done.
     pub(crate) fn problem(about: impl fmt::Display, problem: &Problem) -> Self {
         let kind = problem.r#type.as_deref().map_or(FailureKind::Other, kind_of);
-        // One failed name of many is told as a subproblem (RFC 8555 section 6.7.1): its kind says
-        // more than `compound`.
-        let mut inner =
-            problem.subproblems.iter().filter_map(|sub| sub.r#type.as_deref()).map(kind_of);
-        let kind = if kind == FailureKind::Other { inner.next().unwrap_or(kind) } else { kind };
-        let mut said = problem.detail.clone().unwrap_or_else(|| "no detail given".to_owned());
+        // One failed name of many is a subproblem (RFC 8555 section 6.7.1). Its kind is more
+        // specific than `compound`.
+        let inner = problem.subproblems.iter().find_map(|sub| sub.r#type.as_deref());
+        let kind = match inner {
+            Some(inner) if kind == FailureKind::Other => kind_of(inner),
+            _ => kind,
+        };
+        let mut text = problem.detail.clone().unwrap_or_else(|| "no detail given".to_owned());
         for sub in &problem.subproblems {
-            said.push_str(&format!("; {sub}"));
+            text.push_str(&format!("; {sub}"));
         }
-        Self::new(kind, format_args!("{about}: {}", clean(&said)))
+        Self::new(kind, format_args!("{about}: {}", clean(&text)))
     }
 
-    /// From any error of the protocol; `about` says what we were doing.
+    /// From any error of the protocol. `about` names what was being done.
     pub(crate) fn acme(about: impl fmt::Display, error: &Error) -> Self {
         match error {
             Error::Api(problem) => Self::problem(about, problem),
             Error::Timeout(_) => Self::new(
                 FailureKind::Timeout,
-                format_args!("{about}: the authority is still busy"),
+                format_args!("{about}: the authority is still processing"),
             ),
             Error::Other(_)
             | Error::Http(_)
@@ -186,7 +184,7 @@ impl Failure {
 
     pub(crate) fn until(mut self, retry_after: Option<SystemTime>) -> Self {
         if let Some(at) = retry_after {
-            self.text.push_str(&format!("; not before {}", display(at)));
+            self.text.push_str(&format!("; next attempt at {} or later", display(at)));
             self.retry_after = Some(at);
         }
         self
@@ -224,14 +222,13 @@ fn kind_of(urn: &str) -> FailureKind {
         | "invalidContact"
         | "unsupportedContact" => FailureKind::Account,
         "accountDoesNotExist" => FailureKind::AccountUnknown,
-        // A nonce that is refused was tried again at once (RFC 8555 section 6.5), several times,
-        // before it gets here.
+        // The ACME library has retried a rejected nonce several times (RFC 8555 section 6.5).
         "badNonce" | "serverInternal" => FailureKind::ServerError,
         _ => FailureKind::Other,
     }
 }
 
-/// An error with its causes, as hyper keeps the telling part at the bottom.
+/// An error with its causes: hyper has the most specific one last.
 fn chain(error: &Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -246,7 +243,7 @@ fn chain(error: &Error) -> String {
     text
 }
 
-/// What a server says may hold anything: one line, bounded.
+/// Text of a server on one line, bounded, without control characters.
 fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(600).collect()
 }
@@ -260,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_tells_the_operator_what_to_do() {
+    fn each_kind_has_advice_for_the_operator() {
         let caa =
             problem(r#"{"type":"urn:ietf:params:acme:error:caa","detail":"CAA for a.example"}"#);
         assert_eq!(caa.kind, FailureKind::Caa);
@@ -276,13 +273,13 @@ mod tests {
         assert!(
             nonce.kind.is_passing()
                 && !nonce.kind.is_validation()
-                && nonce.text.contains("asked again"),
+                && nonce.text.contains("retried soon"),
             "{nonce}"
         );
     }
 
     #[test]
-    fn the_kind_of_a_subproblem_wins_over_a_vague_whole() {
+    fn the_kind_of_a_subproblem_replaces_an_unspecific_one() {
         let failure = problem(
             r#"{"type":"urn:ietf:params:acme:error:compound","detail":"several","subproblems":[
                {"type":"urn:ietf:params:acme:error:rejectedIdentifier","detail":"no","identifier":{"type":"dns","value":"b.example"}}]}"#,
@@ -292,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_server_says_stays_on_one_bounded_line() {
+    fn text_of_a_server_stays_on_one_bounded_line() {
         let failure = problem(&format!(r#"{{"detail":"two\nlines {}"}}"#, "x".repeat(5000)));
         assert!(!failure.text.contains('\n') && failure.text.len() < 900);
     }

@@ -1,4 +1,4 @@
-//! The set of names one certificate is for.
+//! The set of names of one certificate.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -7,23 +7,23 @@ use aws_lc_rs::digest;
 use instant_acme::Identifier;
 use rustls_pki_types::ServerName;
 
-/// The names of one certificate: DNS names in lower case and IP addresses, sorted, without doubles,
-/// never empty.
+/// The names of one certificate: DNS names in lower case and IP addresses, sorted, without
+/// duplicates, never empty.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NameSet(Vec<String>);
 
-/// Why a list of names cannot become a certificate.
+/// Why a list of names is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
     /// The list is empty.
     #[error("a certificate needs at least one name")]
     Empty,
-    /// More than an authority accepts.
+    /// More than authorities accept.
     #[error(
         "a certificate can hold {MOST_NAMES} names at most, got {0}: split them over several certificates"
     )]
     TooMany(usize),
-    /// A wildcard: only DNS-01 proves those.
+    /// A wildcard, which needs DNS-01.
     #[error(
         "`{0}` is a wildcard, which HTTP-01 and TLS-ALPN-01 cannot prove: list the names one by one"
     )]
@@ -33,11 +33,11 @@ pub enum NameError {
     Malformed(String),
 }
 
-/// Let's Encrypt and others stop here.
+/// The limit of Let's Encrypt and others.
 const MOST_NAMES: usize = 100;
 
 impl NameSet {
-    /// Parses names as an operator writes them.
+    /// Parses the names of a configuration.
     pub fn new<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> Result<Self, NameError> {
         let mut parsed =
             names.into_iter().map(|name| parse(name.as_ref())).collect::<Result<Vec<_>, _>>()?;
@@ -60,8 +60,8 @@ impl NameSet {
         &self.0
     }
 
-    /// A short id, good as a file name and as part of a key: the first name for people, a digest
-    /// for uniqueness.
+    /// A short id for file names and keys: the first name for readability, a digest for
+    /// uniqueness.
     pub fn id(&self) -> String {
         let first = self.0.first().map_or("", String::as_str).replace(':', "_");
         let digest = hex::encode(digest::digest(&digest::SHA256, self.0.join(",").as_bytes()));
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_authority_would_sign_is_refused() {
+    fn names_that_no_authority_signs_are_rejected() {
         assert_eq!(NameSet::new(Vec::<String>::new()), Err(NameError::Empty));
         assert_eq!(NameSet::new(["*.a.example"]), Err(NameError::Wildcard("*.a.example".into())));
         assert_eq!(NameSet::new(["../../etc"]), Err(NameError::Malformed("../../etc".into())));

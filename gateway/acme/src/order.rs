@@ -1,4 +1,4 @@
-//! One order: names proven, certificate fetched (RFC 8555 section 7.4).
+//! One order: proves the names and fetches the certificate (RFC 8555 section 7.4).
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -10,10 +10,14 @@ use instant_acme::{
 use rcgen::{CertificateParams, DistinguishedName, KeyPair};
 use tokio::time::sleep;
 
+use crate::challenge::ChallengeKind;
+use crate::failure::{Failure, FailureKind};
+use crate::names::NameSet;
+use crate::settings::Authority;
+use crate::solvers::{self, Challenges};
 use crate::storage::{Fence, Item};
-use crate::{Authority, ChallengeKind, Challenges, Failure, FailureKind, NameSet};
 
-/// What an order needs.
+/// The inputs of an order.
 pub(crate) struct Ordering<'a> {
     pub(crate) account: &'a Account,
     pub(crate) authority: &'a Authority,
@@ -21,27 +25,27 @@ pub(crate) struct Ordering<'a> {
     pub(crate) challenges: &'a Challenges,
     /// Preferred first.
     pub(crate) kinds: &'a [ChallengeKind],
-    /// The certificate this one takes the place of (RFC 9773 section 5).
+    /// The certificate that this one replaces (RFC 9773 section 5).
     pub(crate) replaces: Option<CertificateIdentifier<'static>>,
     pub(crate) fence: &'a Fence,
 }
 
-/// What came of it, unchecked.
+/// An issued certificate, not checked.
 pub(crate) struct Issued {
     /// PEM, leaf first.
     pub(crate) chain: String,
-    /// PEM, made for this certificate only.
+    /// PEM, generated for this certificate.
     pub(crate) key: String,
-    /// How all names were proven, if in the same way and not from an earlier order.
+    /// The challenge that proved every name, if it was the same and in this order.
     pub(crate) proven: Option<ChallengeKind>,
 }
 
-/// By name: the kinds that failed and why the last one did.
+/// By name: the challenges that failed, and the last failure.
 type Failed = HashMap<String, (Vec<ChallengeKind>, Failure)>;
 
 impl Ordering<'_> {
-    /// Orders. A name that cannot be proven in one way is tried in the next, each time with a fresh
-    /// order, because one failed proof ends an order (RFC 8555 section 7.1.6).
+    /// Orders. A name whose challenge failed is tried with the next kind of challenge in a new
+    /// order, because one failed challenge invalidates an order (RFC 8555 section 7.1.6).
     pub(crate) async fn obtain(&self) -> Result<Issued, Failure> {
         let mut failed = Failed::new();
         loop {
@@ -67,26 +71,39 @@ impl Ordering<'_> {
         if let Some(replaces) = &self.replaces {
             match self.account.new_order(&new().replaces(replaces.clone())).await {
                 Ok(order) => return Ok(order),
-                // An authority may refuse the reference (already replaced, unknown); the order
-                // stands without it.
+                // An authority may reject the reference (already replaced, unknown): order without
+                // it.
                 Err(error) => {
-                    tracing::debug!(names = %self.names, %error, "ordering without naming the predecessor")
+                    tracing::debug!(
+                        names = %self.names,
+                        %error,
+                        "ordering without a reference to the predecessor"
+                    )
                 }
             }
         }
-        self.account
-            .new_order(&new())
-            .await
-            .map_err(|error| Failure::acme(self.doing("ordering"), &error))
+        let ordered = self.account.new_order(&new()).await;
+        ordered.map_err(|error| Failure::acme(self.doing("ordering"), &error))
     }
 
-    /// Whether all names are proven; an error when nothing is left to try.
+    /// Returns true when all names are proven, an error when no challenge is left to try.
     async fn prove(
         &self,
         order: &mut Order,
         failed: &mut Failed,
         published: &mut Vec<Item>,
     ) -> Result<bool, Failure> {
+        let chosen = self.start_challenges(order, failed, published).await?;
+        self.await_challenges(order, &chosen, failed).await
+    }
+
+    /// Publishes an answer for each name that is not proven, and starts its validation.
+    async fn start_challenges(
+        &self,
+        order: &mut Order,
+        failed: &Failed,
+        published: &mut Vec<Item>,
+    ) -> Result<HashMap<String, ChallengeKind>, Failure> {
         let mut chosen = HashMap::new();
         let mut authorizations = order.authorizations();
         while let Some(authorization) = authorizations.next().await {
@@ -99,17 +116,24 @@ impl Ordering<'_> {
             let name = authorization.identifier().to_string();
             let kind = self.choose(&authorization, &name, failed)?;
             let Some(mut challenge) = authorization.challenge(kind.acme()) else { continue };
-            let item = kind.item(&identifier, &challenge.token);
+            let item = solvers::item(kind, &identifier, &challenge.token);
             published.push(item.clone());
-            self.challenges
-                .publish(&item, challenge.key_authorization().as_str(), self.fence)
-                .await?;
-            challenge.set_ready().await.map_err(|error| {
-                Failure::acme(format_args!("{name} by {kind} at {}", self.authority.host()), &error)
-            })?;
+            let answer = challenge.key_authorization();
+            self.challenges.publish(&item, answer.as_str(), self.fence).await?;
+            let ready = challenge.set_ready().await;
+            ready.map_err(|error| Failure::acme(self.about(&name, kind), &error))?;
             chosen.insert(name, kind);
         }
+        Ok(chosen)
+    }
 
+    /// Waits for the outcome of every started challenge.
+    async fn await_challenges(
+        &self,
+        order: &mut Order,
+        chosen: &HashMap<String, ChallengeKind>,
+        failed: &mut Failed,
+    ) -> Result<bool, Failure> {
         let mut proven = true;
         let mut authorizations = order.authorizations();
         while let Some(authorization) = authorizations.next().await {
@@ -117,7 +141,7 @@ impl Ordering<'_> {
                 .map_err(|error| Failure::acme(self.doing("reading the authorizations"), &error))?;
             let name = authorization.identifier().to_string();
             let Some(kind) = chosen.get(&name) else { continue };
-            if let Err(failure) = self.verdict(&mut authorization, &name, *kind).await {
+            if let Err(failure) = self.validated(&mut authorization, &name, *kind).await {
                 if !failure.kind.is_validation() {
                     return Err(failure);
                 }
@@ -137,7 +161,7 @@ impl Ordering<'_> {
         Ok(proven)
     }
 
-    /// The first kind that is allowed here, offered there, and not known to fail.
+    /// The first kind that is allowed, offered by the authority, and has not failed.
     fn choose(
         &self,
         authorization: &AuthorizationHandle<'_>,
@@ -149,46 +173,40 @@ impl Ordering<'_> {
         let offered = |kind: &&ChallengeKind| {
             authorization.challenges.iter().any(|c| c.r#type == kind.acme())
         };
-        self.kinds.iter().filter(untried).find(offered).copied().ok_or_else(|| match spent {
-            Some((_, last)) => last.clone(),
-            None => {
-                let host = self.authority.host();
-                Failure::new(
-                    FailureKind::NoChallenge,
-                    format_args!("{host} offers no usable challenge for {name}"),
-                )
-            }
-        })
+        if let Some(kind) = self.kinds.iter().filter(untried).find(offered) {
+            return Ok(*kind);
+        }
+        if let Some((_, last)) = spent {
+            return Err(last.clone());
+        }
+        let text = format!("{} offers no usable challenge for {name}", self.authority.host());
+        Err(Failure::new(FailureKind::NoChallenge, text))
     }
 
-    /// Waits until the authority has made up its mind about one name.
-    async fn verdict(
+    /// Polls until the authority has validated one name.
+    async fn validated(
         &self,
         authorization: &mut AuthorizationHandle<'_>,
         name: &str,
         kind: ChallengeKind,
     ) -> Result<(), Failure> {
-        let about = || format!("{name} by {kind} at {}", self.authority.host());
-        let mut delay = FIRST_LOOK;
+        let about = self.about(name, kind);
+        let mut delay = FIRST_POLL;
         loop {
             sleep(delay).await;
-            delay = (delay * 3 / 2).min(LONGEST_LOOK);
+            delay = (delay * 3 / 2).min(LONGEST_POLL);
             let state =
-                authorization.refresh().await.map_err(|error| Failure::acme(about(), &error))?;
-            match state.status {
+                authorization.refresh().await.map_err(|error| Failure::acme(&about, &error))?;
+            let status = match state.status {
                 AuthorizationStatus::Valid => return Ok(()),
-                AuthorizationStatus::Pending => {}
-                other => {
-                    let told =
-                        state.challenges.iter().find_map(|challenge| challenge.error.as_ref());
-                    return Err(match told {
-                        Some(problem) => Failure::problem(about(), problem),
-                        None => {
-                            Failure::new(FailureKind::Other, format_args!("{}: {other:?}", about()))
-                        }
-                    });
-                }
-            }
+                AuthorizationStatus::Pending => continue,
+                other => other,
+            };
+            let problem = state.challenges.iter().find_map(|challenge| challenge.error.as_ref());
+            return Err(match problem {
+                Some(problem) => Failure::problem(about, problem),
+                None => Failure::new(FailureKind::Other, format_args!("{about}: {status:?}")),
+            });
         }
     }
 
@@ -197,7 +215,7 @@ impl Ordering<'_> {
         mut order: Order,
         proven: Option<ChallengeKind>,
     ) -> Result<Issued, Failure> {
-        let retries = RetryPolicy::new().initial_delay(FIRST_LOOK).backoff(1.5).timeout(PATIENCE);
+        let retries = RetryPolicy::new().initial_delay(FIRST_POLL).backoff(1.5).timeout(DEADLINE);
         let about = self.doing("finalizing");
         match order.poll_ready(&retries).await {
             Ok(OrderStatus::Ready) => {}
@@ -209,19 +227,21 @@ impl Ordering<'_> {
             }
             Err(error) => return Err(Failure::acme(about, &error)),
         }
-        let unmade = |error: rcgen::Error| {
-            Failure::new(FailureKind::Other, format_args!("making the request: {error}"))
+        let failed = |error: rcgen::Error| {
+            Failure::new(FailureKind::Other, format_args!("creating the CSR: {error}"))
         };
-        let key = KeyPair::generate().map_err(unmade)?;
-        let mut params = CertificateParams::new(self.names.as_slice().to_vec()).map_err(unmade)?;
+        let key = KeyPair::generate().map_err(failed)?;
+        let mut params = CertificateParams::new(self.names.as_slice().to_vec()).map_err(failed)?;
         params.distinguished_name = DistinguishedName::new();
-        let request = params.serialize_request(&key).map_err(unmade)?;
+        let request = params.serialize_request(&key).map_err(failed)?;
         order.finalize_csr(request.der()).await.map_err(|error| Failure::acme(&about, &error))?;
-        let chain = order
-            .poll_certificate(&retries)
-            .await
-            .map_err(|error| Failure::acme(&about, &error))?;
+        let chain = order.poll_certificate(&retries).await;
+        let chain = chain.map_err(|error| Failure::acme(&about, &error))?;
         Ok(Issued { chain, key: key.serialize_pem(), proven })
+    }
+
+    fn about(&self, name: &str, kind: ChallengeKind) -> String {
+        format!("{name} by {kind} at {}", self.authority.host())
     }
 
     fn doing(&self, what: &str) -> String {
@@ -229,7 +249,7 @@ impl Ordering<'_> {
     }
 }
 
-/// The way in which everything was proven that had to be.
+/// The kind of challenge that all published answers have in common.
 fn one_kind(published: &[Item]) -> Option<ChallengeKind> {
     let kind = |item: &Item| match item {
         Item::Http01(_) => Some(ChallengeKind::Http01),
@@ -240,6 +260,7 @@ fn one_kind(published: &[Item]) -> Option<ChallengeKind> {
     published.iter().all(|item| kind(item) == Some(first)).then_some(first)
 }
 
-const FIRST_LOOK: Duration = Duration::from_millis(100);
-const LONGEST_LOOK: Duration = Duration::from_secs(5);
-const PATIENCE: Duration = Duration::from_secs(90);
+const FIRST_POLL: Duration = Duration::from_millis(100);
+const LONGEST_POLL: Duration = Duration::from_secs(5);
+/// For the order to become ready, and for the certificate.
+const DEADLINE: Duration = Duration::from_secs(90);

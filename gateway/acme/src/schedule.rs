@@ -1,34 +1,35 @@
-//! When: to renew, to try again, and with whom. Pure functions of the time.
+//! Schedule of renewals and retries, and the choice of authority. Pure functions of the time.
 
 use std::time::{Duration, SystemTime};
 
 use instant_acme::RenewalInfo;
 
+use crate::certificate::Certificate;
 use crate::clock::{from_unix, unix};
-use crate::storage::{Renewal, Stored};
-use crate::{Certificate, FailureKind};
+use crate::failure::FailureKind;
+use crate::records::{Renewal, Stored};
 
-/// How long to wait after failures in a row: doubled each time, up to a limit, and spread so that
-/// many servers that fail together do not return together.
+/// How long to wait after failures in a row: doubled each time up to a limit, with jitter, so that
+/// servers that failed together do not retry together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
     /// After the first failure.
     pub first: Duration,
-    /// Never longer.
+    /// The longest wait.
     pub most: Duration,
 }
 
 impl Default for Backoff {
-    /// Five failed proofs of a name in an hour is what Let's Encrypt puts up with.
+    /// Let's Encrypt allows five failed validations of a name per hour.
     fn default() -> Self {
         Self { first: Duration::from_secs(120), most: Duration::from_secs(6 * 3600) }
     }
 }
 
 impl Backoff {
-    /// The wait after that many failures; `luck` from 0 to 1 spreads it from three quarters to five
-    /// quarters. An authority that could not be reached, or had trouble of its own, counted nothing
-    /// against us: sooner again there, as after a start before the network.
+    /// The wait after `failures` in a row. `luck` from 0 to 1 spreads it from 75% to 125%. An
+    /// unreachable or failing authority does not count attempts against its limits, so the wait is
+    /// a twelfth: the network may only just be coming up.
     pub(crate) fn delay(&self, failures: u32, kind: FailureKind, luck: f64) -> Duration {
         let doubled = 2u32.saturating_pow(failures.saturating_sub(1).min(30));
         let first = if kind.is_passing() { self.first / PASSING } else { self.first };
@@ -36,15 +37,15 @@ impl Backoff {
     }
 }
 
-/// The authority to ask after that many failures in a row: each gets `after` of them before the
-/// next has its turn.
+/// The index of the authority to use after `failures` in a row: each gets `after` of them before
+/// the next one is used.
 pub(crate) fn authority(failures: u32, after: u32, authorities: usize) -> usize {
-    let turns = failures.checked_div(after).unwrap_or(0);
-    usize::try_from(turns).unwrap_or(0).checked_rem(authorities).unwrap_or(0)
+    let changes = failures.checked_div(after).unwrap_or(0);
+    usize::try_from(changes).unwrap_or(0).checked_rem(authorities).unwrap_or(0)
 }
 
-/// Failures to count after a failure. A rate limit is not worth more attempts there: the next
-/// authority's turn comes.
+/// The count after one more failure. `move_on` (rate limit): rounded up so that the next authority
+/// is used.
 pub(crate) fn failures_after(failures: u32, after: u32, move_on: bool) -> u32 {
     match move_on {
         true => (failures / after.max(1)).saturating_add(1).saturating_mul(after.max(1)),
@@ -53,8 +54,8 @@ pub(crate) fn failures_after(failures: u32, after: u32, move_on: bool) -> u32 {
 }
 
 /// When to renew: at the moment drawn from the authority's window, else with a third of the
-/// lifetime left; but not right after issuing, whatever anybody suggests, so that a confused
-/// authority or clock cannot make us order in a circle.
+/// lifetime left. Never right after issuing, so that a wrong window or clock cannot cause a loop of
+/// orders.
 pub(crate) fn renew_at(certificate: &Certificate, stored: &Stored) -> SystemTime {
     let lifetime = certificate.not_after.duration_since(certificate.not_before).unwrap_or_default();
     let third = before(certificate.not_after, lifetime / 3);
@@ -65,8 +66,8 @@ pub(crate) fn renew_at(certificate: &Certificate, stored: &Stored) -> SystemTime
     at.max(soonest)
 }
 
-/// The moment a window is left to (RFC 9773 section 4.2): kept while the window stays, drawn anew
-/// when it moves.
+/// Draws a moment from the window (RFC 9773 section 4.2). Keeps the previous one while the window
+/// is the same.
 pub(crate) fn plan(
     info: &RenewalInfo,
     retry_after: Duration,
@@ -80,21 +81,20 @@ pub(crate) fn plan(
     let kept = before
         .filter(|before| before.start == start && before.end == end)
         .and_then(|before| before.at);
-    // A window that ends before it starts says nothing (section 4.2: treat it as if there was
-    // none).
+    // Section 4.2: a window that ends before it starts counts as none.
     let drawn = (end > start)
         .then(|| from_unix(start) + Duration::from_secs(end - start).mul_f64(luck.clamp(0.0, 1.0)));
-    let ask = now + retry_after.clamp(ASK_SOONEST, ASK_LATEST);
-    Renewal { start, end, at: kept.or(drawn.map(unix)), ask: unix(ask) }
+    let query = now + retry_after.clamp(QUERY_SOONEST, QUERY_LATEST);
+    Renewal { start, end, at: kept.or(drawn.map(unix)), query: unix(query) }
 }
 
-/// What to note when the authority could not be asked, or has nothing to say.
+/// The record when the query failed, or the authority has no renewal information.
 pub(crate) fn unplanned(previous: Option<&Renewal>, supported: bool, now: SystemTime) -> Renewal {
-    let wait = if supported { ASK_AFTER_ERROR } else { ASK_LATEST };
-    let ask = unix(now + wait);
+    let wait = if supported { QUERY_AFTER_ERROR } else { QUERY_LATEST };
+    let query = unix(now + wait);
     match previous {
-        Some(previous) if supported => Renewal { ask, ..previous.clone() },
-        _ => Renewal { start: 0, end: 0, at: None, ask },
+        Some(previous) if supported => Renewal { query, ..previous.clone() },
+        _ => Renewal { start: 0, end: 0, at: None, query },
     }
 }
 
@@ -102,14 +102,14 @@ fn before(end: SystemTime, span: Duration) -> SystemTime {
     end.checked_sub(span).unwrap_or(end)
 }
 
-/// So much sooner than after a refusal.
+/// The divisor of the wait after a failure that does not count against a limit.
 const PASSING: u32 = 12;
-/// A certificate rests this long before anything renews it.
+/// The shortest time between issuing and renewal.
 const SETTLE: Duration = Duration::from_secs(3600);
-/// RFC 9773 section 4.3.2: limits on both sides of what a server says.
-const ASK_SOONEST: Duration = Duration::from_secs(60);
-const ASK_LATEST: Duration = Duration::from_secs(24 * 3600);
-const ASK_AFTER_ERROR: Duration = Duration::from_secs(3600);
+/// RFC 9773 section 4.3.2: bounds for the server's `Retry-After`.
+const QUERY_SOONEST: Duration = Duration::from_secs(60);
+const QUERY_LATEST: Duration = Duration::from_secs(24 * 3600);
+const QUERY_AFTER_ERROR: Duration = Duration::from_secs(3600);
 
 #[cfg(test)]
 mod tests;

@@ -1,31 +1,33 @@
-//! What an operator decides: which certificates, from whom, proven how.
+//! Settings of an operator: certificates, authorities, challenges.
 
 use std::fmt;
 use std::time::Duration;
 
 use rustls_pki_types::CertificateDer;
 
-use crate::{Backoff, ChallengeKind, NameSet};
+use crate::challenge::ChallengeKind;
+use crate::names::NameSet;
+use crate::schedule::Backoff;
 
-/// Everything a [`Maintainer`](crate::Maintainer) needs to know.
+/// The settings of a [`Maintainer`](crate::Maintainer).
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// One certificate per set of names.
     pub certificates: Vec<NameSet>,
-    /// The ACME servers: the first is preferred, the others take over when it keeps failing. Never
+    /// The ACME servers. The first is preferred; the next is used while it keeps failing. Never
     /// empty.
     pub authorities: Vec<Authority>,
-    /// Ways to prove a name, preferred first; a way left out is never used. Never empty.
+    /// The allowed challenges, preferred first. Never empty.
     pub challenges: Vec<ChallengeKind>,
     /// How long to wait after a failure.
     pub backoff: Backoff,
     /// After how many failures in a row the next authority is tried.
     pub fallback_after: u32,
-    /// How often storage is read for what another replica did; 30 s at most.
+    /// How often storage is read for changes by other replicas; at most 30 s.
     pub poll: Duration,
-    /// How long the ordering lock outlives a replica that died.
+    /// How long the ordering lock of a crashed replica stays.
     pub lock_ttl: Duration,
-    /// How long one attempt may take, all challenges and retries included.
+    /// Deadline of one attempt, all challenges and retries included.
     pub order_deadline: Duration,
 }
 
@@ -68,23 +70,23 @@ impl Settings {
 const MOST_POLL: Duration = Duration::from_secs(30);
 const LEAST_TTL: Duration = Duration::from_millis(300);
 
-/// One ACME server and what it is told about us.
+/// One ACME server and our account there.
 #[derive(Clone, Debug)]
 pub struct Authority {
     /// The URL of its directory, such as `https://acme-v02.api.letsencrypt.org/directory`.
     pub url: String,
-    /// Trust only these for its HTTPS; none: what the machine trusts.
+    /// The only roots to trust for its HTTPS. Without them: the system's roots.
     pub roots: Option<Vec<CertificateDer<'static>>>,
-    /// Addresses for the account, such as `mailto:admin@example.org`.
+    /// Contact addresses of the account, such as `mailto:admin@example.org`.
     pub contacts: Vec<String>,
-    /// External account binding (RFC 8555 section 7.3.4), as ZeroSSL and others ask for.
+    /// External account binding (RFC 8555 section 7.3.4), as ZeroSSL and others require.
     pub external_account: Option<ExternalAccount>,
-    /// The certificate profile to ask for, such as `shortlived`.
+    /// The certificate profile to request, such as `shortlived`.
     pub profile: Option<String>,
 }
 
 impl Authority {
-    /// A server known by its directory URL only.
+    /// A server that needs nothing but its directory URL.
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
@@ -102,12 +104,12 @@ impl Authority {
     }
 }
 
-/// The key that binds an ACME account to an account the authority already knows.
+/// The key that binds an ACME account to an existing account at the authority.
 #[derive(Clone)]
 pub struct ExternalAccount {
-    /// The key id the authority gave.
+    /// The key id from the authority.
     pub key_id: String,
-    /// The HMAC key itself (decoded from the base64url the authority shows).
+    /// The HMAC key, decoded from base64url.
     pub hmac_key: Vec<u8>,
 }
 
@@ -117,16 +119,16 @@ impl fmt::Debug for ExternalAccount {
     }
 }
 
-/// Why settings cannot be used.
+/// Why settings are invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {
-    /// Nobody to ask.
+    /// No ACME server.
     #[error("expected at least one ACME directory")]
     NoAuthority,
-    /// No way to prove a name.
+    /// No challenge allowed.
     #[error("expected at least one of `http-01` and `tls-alpn-01`")]
     NoChallenge,
-    /// A number that cannot work.
+    /// A number out of range.
     #[error(
         "expected `fallback_after` of 1 or more, `poll` above 0 and up to 30 s, `lock_ttl` of 300 ms or more"
     )]
@@ -137,9 +139,9 @@ pub enum SettingsError {
     /// The HTTPS client cannot be built.
     #[error("cannot build the HTTPS client for {url}: {reason}")]
     Client {
-        /// Which directory.
+        /// The directory URL.
         url: String,
-        /// What is wrong.
+        /// What failed.
         reason: String,
     },
 }

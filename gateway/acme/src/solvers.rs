@@ -1,4 +1,4 @@
-//! Answers to challenges, published through storage so that any replica can give them.
+//! Challenge answers, published through storage so that any replica can respond.
 
 mod tls_alpn;
 
@@ -8,60 +8,32 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use instant_acme::{ChallengeType, Identifier};
+use instant_acme::Identifier;
 use rustls::sign::CertifiedKey;
-use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
-use crate::storage::{Fence, Item, Records};
-use crate::{NameSet, StorageError};
+use crate::challenge::ChallengeKind;
+use crate::names::NameSet;
+use crate::records::Records;
+use crate::storage::{Fence, Item, StorageError};
 
-/// A way to prove control of a name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum ChallengeKind {
-    /// A file served on port 80 (RFC 8555 section 8.3).
-    #[serde(rename = "http-01")]
-    Http01,
-    /// A certificate shown on port 443 for the protocol `acme-tls/1` (RFC 8737).
-    #[serde(rename = "tls-alpn-01")]
-    TlsAlpn01,
-}
-
-impl ChallengeKind {
-    pub(crate) fn acme(self) -> ChallengeType {
-        match self {
-            Self::Http01 => ChallengeType::Http01,
-            Self::TlsAlpn01 => ChallengeType::TlsAlpn01,
-        }
-    }
-
-    /// Where its answer is kept.
-    pub(crate) fn item(self, identifier: &Identifier, token: &str) -> Item {
-        match self {
-            Self::Http01 => Item::Http01(token.to_owned()),
-            Self::TlsAlpn01 => Item::TlsAlpn01(tls_alpn::server_name(identifier)),
-        }
-    }
-}
-
-impl fmt::Display for ChallengeKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Http01 => "http-01",
-            Self::TlsAlpn01 => "tls-alpn-01",
-        })
-    }
-}
-
-/// Answers an authority's questions, whichever replica they reach. The gateway asks it on port 80
-/// and in the handshake (rustls' `Acceptor`, or tokio-rustls' `LazyConfigAcceptor`, lets a
-/// handshake wait for the answer).
+/// Responds to an authority's challenge requests, on whichever replica they arrive. The gateway
+/// calls it on port 80 and in the handshake (rustls' `Acceptor`, or tokio-rustls'
+/// `LazyConfigAcceptor`, lets a handshake wait).
 pub struct Challenges {
     records: Records,
     server_names: HashSet<String>,
     local: Mutex<Local>,
-    /// Anyone can ask: only so many questions reach storage at a time.
-    gate: Semaphore,
+    /// Bounds the reads of storage: anyone can send requests.
+    reads: Semaphore,
+}
+
+/// The storage item for the answer to a challenge.
+pub(crate) fn item(kind: ChallengeKind, identifier: &Identifier, token: &str) -> Item {
+    match kind {
+        ChallengeKind::Http01 => Item::Http01(token.to_owned()),
+        ChallengeKind::TlsAlpn01 => Item::TlsAlpn01(tls_alpn::server_name(identifier)),
+    }
 }
 
 impl Challenges {
@@ -69,52 +41,52 @@ impl Challenges {
         let identifiers = certificates.iter().flat_map(NameSet::identifiers);
         let server_names =
             identifiers.map(|identifier| tls_alpn::server_name(&identifier)).collect();
-        Self {
-            records,
-            server_names,
-            local: Mutex::default(),
-            gate: Semaphore::new(MOST_QUESTIONS),
-        }
+        Self { records, server_names, local: Mutex::default(), reads: Semaphore::new(MOST_READS) }
     }
 
-    /// The body for `/.well-known/acme-challenge/{token}`; `None` for a token nobody published.
+    /// The body for `/.well-known/acme-challenge/{token}`; `None` for an unknown token.
     pub async fn http01(&self, token: &str) -> Option<String> {
-        // RFC 8555 section 8.3: base64url. Anything else never reaches storage.
+        // RFC 8555 section 8.3: base64url. Nothing else reaches storage.
         if token.len() > LONGEST_TOKEN
             || !token.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
         {
             return None;
         }
         let item = Item::Http01(token.to_owned());
-        if let Some(known) = self.local().answer(&item) {
-            return Some(known);
+        if let Some(cached) = self.local().answer(&item) {
+            return Some(cached);
         }
-        let found = self.ask(&item).await?;
+        let found = self.read(&item).await?;
         self.local().keep(item, found.clone());
         Some(found)
     }
 
-    /// The certificate for a handshake that offers exactly [`ACME_TLS_ALPN`]; `None` when no such
-    /// proof is pending.
+    /// The certificate for a handshake that offers exactly [`ACME_TLS_ALPN`]; `None` when no
+    /// challenge is pending for the name.
     pub async fn tls_alpn01(&self, server_name: &str) -> Option<Arc<CertifiedKey>> {
         let server_name = server_name.to_ascii_lowercase();
         if !self.server_names.contains(&server_name) {
             return None;
         }
         let item = Item::TlsAlpn01(server_name.clone());
-        // Storage first: a retry publishes another proof for the same name.
-        let found = self.ask(&item).await.or_else(|| self.local().answer(&item))?;
+        // Storage first: a retry publishes another answer for the same name.
+        let found = self.read(&item).await.or_else(|| self.local().answer(&item))?;
         if let Some(made) = self.local().certificate(&item, &found) {
             return Some(made);
         }
-        let made = tls_alpn::certificate(&server_name, &found)
-            .inspect_err(|error| tracing::warn!(%server_name, %error, "cannot make a tls-alpn-01 certificate"))
-            .ok()?;
-        self.local().keep_certificate(item, found, Arc::clone(&made));
-        Some(made)
+        match tls_alpn::certificate(&server_name, &found) {
+            Ok(made) => {
+                self.local().keep_certificate(item, found, Arc::clone(&made));
+                Some(made)
+            }
+            Err(error) => {
+                tracing::warn!(%server_name, %error, "cannot create a tls-alpn-01 certificate");
+                None
+            }
+        }
     }
 
-    /// Lets every replica answer.
+    /// Publishes an answer to every replica.
     pub(crate) async fn publish(
         &self,
         item: &Item,
@@ -126,21 +98,27 @@ impl Challenges {
         Ok(())
     }
 
-    /// Forgets an answer; when storage cannot, it expires there.
+    /// Removes an answer. When storage fails, the answer expires there.
     pub(crate) async fn withdraw(&self, item: &Item, fence: &Fence) {
         self.local().answers.retain(|(kept, _)| kept != item);
         if let Err(error) = self.records.remove_answer(item, fence).await {
-            tracing::debug!(%item, %error, "a spent challenge stays until it expires");
+            tracing::debug!(
+                %item,
+                %error,
+                "cannot remove a used challenge answer: it stays until it expires"
+            );
         }
     }
 
-    async fn ask(&self, item: &Item) -> Option<String> {
-        let _turn = self.gate.acquire().await.ok()?;
-        self.records
-            .answer(item)
-            .await
-            .inspect_err(|error| tracing::warn!(%error, "cannot look up an ACME challenge"))
-            .ok()?
+    async fn read(&self, item: &Item) -> Option<String> {
+        let _permit = self.reads.acquire().await.ok()?;
+        match self.records.answer(item).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                tracing::warn!(%error, "cannot read a challenge answer");
+                None
+            }
+        }
     }
 
     fn local(&self) -> MutexGuard<'_, Local> {
@@ -156,7 +134,7 @@ impl fmt::Debug for Challenges {
     }
 }
 
-/// What this replica published or answered lately.
+/// Answers and certificates that this replica used recently.
 #[derive(Default)]
 struct Local {
     answers: VecDeque<(Item, String)>,
@@ -186,6 +164,6 @@ impl Local {
     }
 }
 
-const MOST_QUESTIONS: usize = 16;
+const MOST_READS: usize = 16;
 const MOST_KEPT: usize = 256;
 const LONGEST_TOKEN: usize = 256;

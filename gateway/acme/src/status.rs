@@ -1,37 +1,38 @@
-//! What an operator can see of each certificate.
+//! Status of each certificate, for the operator.
 
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use tokio::sync::watch;
 
-use crate::{Failure, NameSet};
+use crate::failure::Failure;
+use crate::names::NameSet;
 
 /// The state of one certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
     /// Which certificate.
     pub names: NameSet,
-    /// Where the one that is served came from.
+    /// The source of the served certificate.
     pub source: Source,
-    /// The directory host it was issued by.
+    /// The host of the directory that issued it.
     pub authority: Option<String>,
-    /// Until when the one that is served is valid.
+    /// The end of the served certificate's validity.
     pub not_after: Option<SystemTime>,
     /// When it will be renewed, if nothing fails.
     pub renew_at: Option<SystemTime>,
-    /// Why the last attempt failed, here or on another replica; gone after a success.
+    /// Why the last attempt failed, here or on another replica. Cleared by a success.
     pub last_error: Option<Failure>,
     /// Failures in a row.
     pub failures: u32,
-    /// When the next attempt is due, after a failure.
+    /// After a failure: when the next attempt is due.
     pub next_attempt: Option<SystemTime>,
 }
 
-/// Where the certificate that is served came from.
+/// The source of the served certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// There is none yet.
+    /// No certificate is served.
     Missing,
     /// Read from storage: from an earlier run or another replica.
     Stored,
@@ -67,7 +68,7 @@ impl Board {
         self.0.subscribe()
     }
 
-    /// Changes one status; watchers wake only when something did change.
+    /// Changes one status. Wakes watchers only when it differs.
     pub(crate) fn update(&self, names: &NameSet, change: impl FnOnce(&mut Status)) {
         self.0.send_if_modified(|all| {
             let mut new: Vec<Status> = all.to_vec();

@@ -1,5 +1,5 @@
-//! Session ticket keys: rotated, shared through storage, so that a session of one replica resumes
-//! on another.
+//! Session ticket keys: rotated, and shared through storage so that a session of one replica
+//! resumes on another.
 
 mod ring;
 
@@ -11,21 +11,20 @@ use std::time::{Duration, SystemTime};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::{from_unix, unix};
-use crate::storage::{Lock, Records, TicketKeyRecord, TicketKeys};
-use crate::{Clock, Storage, StorageError};
+use crate::clock::{Clock, from_unix, unix};
+use crate::records::{Records, TicketKeyRecord, TicketKeys};
+use crate::storage::{Lock, Storage, StorageError};
 use ring::{KEY_LEN, Key, NAME_LEN, Ring};
 
-/// How long ticket keys live.
+/// Lifetime of ticket keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TicketSettings {
     /// How long one key encrypts.
     pub rotate: Duration,
-    /// How many generations are known: the one that encrypts and those that still decrypt. Two or
-    /// more.
+    /// Generations in use: the one that encrypts and those that still decrypt. At least two.
     pub generations: usize,
-    /// How often storage is read; a new key encrypts only once every replica has had two chances to
-    /// read it.
+    /// How often storage is read. A new key starts to encrypt after two polls, so that every
+    /// replica has read it.
     pub poll: Duration,
 }
 
@@ -39,16 +38,16 @@ impl Default for TicketSettings {
     }
 }
 
-/// Keeps a [`Ticketer`] supplied with keys.
-pub struct TicketKeeper {
+/// Maintains the keys of a [`Ticketer`].
+pub struct TicketMaintainer {
     settings: TicketSettings,
     records: Records,
     clock: Arc<dyn Clock>,
     ticketer: Arc<Ticketer>,
 }
 
-impl TicketKeeper {
-    /// A keeper whose ticketer works at once, with a key of its own until storage was read.
+impl TicketMaintainer {
+    /// The ticketer works at once, with a local key until storage is read.
     pub fn new(
         settings: TicketSettings,
         storage: Arc<dyn Storage>,
@@ -65,21 +64,23 @@ impl TicketKeeper {
         Ok(Self { settings, records: Records::new(storage), clock, ticketer })
     }
 
-    /// For [`ServerConfig::ticketer`](rustls::ServerConfig); it stays the same while keys come and
-    /// go.
+    /// For [`ServerConfig::ticketer`](rustls::ServerConfig). Stays the same while keys are rotated.
     pub fn ticketer(&self) -> Arc<Ticketer> {
         Arc::clone(&self.ticketer)
     }
 
-    /// Reads and rotates until `shutdown`. When storage fails, the keys at hand stay in use.
+    /// Reads and rotates keys until `shutdown`. When storage fails, the current keys stay in use.
     pub async fn run(self, shutdown: CancellationToken) {
         while !shutdown.is_cancelled() {
-            let tended = tokio::select! {
+            let refreshed = tokio::select! {
                 () = shutdown.cancelled() => return,
-                tended = self.tend() => tended,
+                refreshed = self.refresh() => refreshed,
             };
-            if let Err(error) = tended {
-                tracing::warn!(%error, "cannot share session ticket keys: sessions resume on this replica only");
+            if let Err(error) = refreshed {
+                tracing::warn!(
+                    %error,
+                    "cannot share session ticket keys: sessions resume on this replica only"
+                );
             }
             let next = self.clock.now() + self.settings.poll;
             tokio::select! {
@@ -89,11 +90,12 @@ impl TicketKeeper {
         }
     }
 
-    /// One look: takes over what storage holds, and adds a key when it is time.
-    pub async fn tend(&self) -> Result<(), StorageError> {
-        // Replicas that start together: one makes the first key, the others take it a moment later.
-        for _ in 0..FIRST_KEY_LOOKS {
-            if self.look().await? {
+    /// Reads the keys from storage once, and adds a new one when it is due.
+    pub async fn refresh(&self) -> Result<(), StorageError> {
+        // Replicas that start together: one creates the first key, the others read it a moment
+        // later.
+        for _ in 0..FIRST_KEY_READS {
+            if self.try_refresh().await? {
                 return Ok(());
             }
             tokio::time::sleep(FIRST_KEY_WAIT).await;
@@ -101,8 +103,8 @@ impl TicketKeeper {
         Ok(())
     }
 
-    /// Whether there are keys now.
-    async fn look(&self) -> Result<bool, StorageError> {
+    /// Returns true when storage holds keys.
+    async fn try_refresh(&self) -> Result<bool, StorageError> {
         let now = self.clock.now();
         let mut keys = self.records.ticket_keys().await?.unwrap_or_default();
         if self.due(&keys, now)
@@ -128,32 +130,31 @@ impl TicketKeeper {
     }
 
     fn rotate(&self, keys: &TicketKeys, now: SystemTime) -> Result<TicketKeys, StorageError> {
-        // The very first key is needed at once; later ones are known everywhere before they
-        // encrypt.
+        // The first key is needed at once. Every replica has read a later one before it encrypts.
         let from = if keys.keys.is_empty() { now } else { now + self.settings.poll * 2 };
         let mut rotated = vec![fresh(from)?];
-        // One more than the generations while the newest waits for its turn.
+        // One more than the generations, until the newest starts to encrypt.
         rotated.extend(keys.keys.iter().take(self.settings.generations).cloned());
         Ok(TicketKeys { keys: rotated })
     }
 }
 
-impl fmt::Debug for TicketKeeper {
+impl fmt::Debug for TicketMaintainer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TicketKeeper").field("settings", &self.settings).finish_non_exhaustive()
+        f.debug_struct("TicketMaintainer").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
 
 fn fresh(from: SystemTime) -> Result<TicketKeyRecord, StorageError> {
     let (mut name, mut key) = ([0u8; NAME_LEN], [0u8; KEY_LEN]);
     aws_lc_rs::rand::fill(&mut name).and_then(|()| aws_lc_rs::rand::fill(&mut key)).map_err(
-        |_| StorageError::unavailable("make", "a ticket key", "the system gives no randomness"),
+        |_| StorageError::unavailable("create", "a ticket key", "no randomness from the system"),
     )?;
     Ok(TicketKeyRecord { name: hex::encode(name), key: hex::encode(key), from: unix(from) })
 }
 
 impl Ring {
-    /// Keys that cannot be read are left out: their sessions start anew.
+    /// Skips malformed keys: their sessions do not resume.
     fn parse(keys: &TicketKeys) -> Self {
         let key = |record: &TicketKeyRecord| {
             let (mut name, mut key) = ([0u8; NAME_LEN], [0u8; KEY_LEN]);
@@ -165,8 +166,8 @@ impl Ring {
     }
 }
 
-/// Longer than it takes to make a key, much shorter than the poll.
-const FIRST_KEY_LOOKS: u32 = 10;
+/// Longer than it takes to create a key, much shorter than the poll.
+const FIRST_KEY_READS: u32 = 10;
 const FIRST_KEY_WAIT: Duration = Duration::from_millis(50);
 const LOCK_TTL: Duration = Duration::from_secs(30);
 const WEEK: u64 = 7 * 24 * 3600;

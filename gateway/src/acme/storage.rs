@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gateway_acme::{
-    DirectoryStorage, RedisAddress, RedisStorage, Storage, SystemClock, TicketKeeper,
+    DirectoryStorage, RedisAddress, RedisStorage, Storage, SystemClock, TicketMaintainer,
     TicketSettings, Ticketer,
 };
 use gateway_config::CertificateStorage;
@@ -31,7 +31,7 @@ pub(super) struct Opened {
     storage: Arc<dyn Storage>,
     ticketer: Arc<Ticketer>,
     /// There until it is started.
-    keeper: tokio::sync::Mutex<Option<TicketKeeper>>,
+    keeper: tokio::sync::Mutex<Option<TicketMaintainer>>,
     stop: Mutex<Option<CancellationToken>>,
 }
 
@@ -48,7 +48,7 @@ impl Wanted {
                         let failed = |error| format!("{}: {error}", directory.display());
                         // One of its rooms stands for all: what is above them need not be writable.
                         files::could_write_into(&directory.join("certificates")).map_err(failed)?;
-                        DirectoryStorage::look(directory)
+                        DirectoryStorage::read_only(directory)
                     }
                 };
                 Arc::new(opened.map_err(|error| error.to_string())?)
@@ -80,7 +80,7 @@ impl Wanted {
 impl Opened {
     pub(super) fn new(wanted: Wanted) -> Result<Self, String> {
         let Wanted { config, digest, storage } = wanted;
-        let keeper = TicketKeeper::new(
+        let keeper = TicketMaintainer::new(
             TicketSettings::default(),
             Arc::clone(&storage),
             Arc::new(SystemClock),
@@ -112,7 +112,7 @@ impl Opened {
     /// Reads the ticket keys once, so that they are shared from the first connection on.
     pub(super) async fn tend(&self) {
         if let Some(keeper) = self.keeper.lock().await.as_ref()
-            && let Err(error) = keeper.tend().await
+            && let Err(error) = keeper.refresh().await
         {
             tracing::warn!(%error, "cannot read the session ticket keys yet");
         }

@@ -1,10 +1,10 @@
 //! Accounts and their credentials in Redis.
 //!
-//! An account, a credential and a name are in three slots. Making one: the account first, then the
-//! credential, without which it is of no use, then the name; a refused name takes both back. A
-//! crash in between leaves an account that was only opened, and expires. Which credentials were
-//! removed is kept with the account, so that removing a device is one script. Names: `names.rs`;
-//! devices: `devices.rs`.
+//! An account, a credential and a name are in three slots. Opening an account writes the account
+//! first, then the credential that opens it, then the name; a refused name removes both again. A
+//! crash in between leaves an account that was only opened, and expires. Removed credentials are
+//! stored with the account, so that removing a device is one script. Names: `names.rs`; devices:
+//! `devices.rs`.
 
 use async_trait::async_trait;
 use backend_protocol::api::{Device, DeviceKeys};
@@ -20,7 +20,7 @@ use crate::codec::parsed;
 use crate::error::Result;
 use crate::username::Username;
 
-/// Id, username and the key of that, as the account has them.
+/// The account's fields: id, username, name key.
 pub(super) type Fields = (Option<String>, Option<String>, Option<String>);
 
 /// The secret of pseudonyms.
@@ -46,28 +46,30 @@ impl Accounts for RedisStore {
             (keys::of(&new.id) + "account", keys::credential(&new.credential));
         let mut create = self.scripts.create_account.key(&account);
         create.arg(new.id.as_str()).arg(kept).arg(hex::encode(new.credential.0));
-        self.link.script::<i64>("account", &create).await?;
+        self.connection.script::<i64>("account", &create).await?;
         let mut set = redis::cmd("SET");
         set.arg(&credential).arg(new.id.as_str()).arg("NX").arg("PX").arg(kept);
-        self.link.command::<Option<String>>("credential", &set).await?;
+        self.connection.command::<Option<String>>("credential", &set).await?;
         let Some(username) = &new.username else { return Ok(Opening::Opened) };
         let refused = match self.claim_username(&new.id, username).await? {
             Claim::Claimed { .. } => return Ok(Opening::Opened),
             Claim::HeldBack => Opening::HeldBack,
             Claim::Taken | Claim::TooMany => Opening::Taken,
         };
-        // Another account was quicker.
+        // Another account took the name in between.
         let (credential, account) =
             (redis::cmd("DEL").arg(credential).clone(), redis::cmd("DEL").arg(account).clone());
-        self.link.command::<i64>("credential", &credential).await?;
-        self.link.command::<i64>("account", &account).await?;
+        self.connection.command::<i64>("credential", &credential).await?;
+        self.connection.command::<i64>("account", &account).await?;
         Ok(refused)
     }
 
     async fn access(&self, credential: &CredentialHash) -> Result<Access> {
         let key = keys::credential(credential);
-        let Some(id) =
-            self.link.command::<Option<String>>("credential", redis::cmd("GET").arg(&key)).await?
+        let Some(id) = self
+            .connection
+            .command::<Option<String>>("credential", redis::cmd("GET").arg(&key))
+            .await?
         else {
             return Ok(Access::Unknown);
         };
@@ -80,7 +82,7 @@ impl Accounts for RedisStore {
             Option<String>,
             Option<String>,
             String,
-        ) = self.link.script("account", &read).await?;
+        ) = self.connection.script("account", &read).await?;
         if found.is_some() && state == "removed" {
             return Ok(Access::Removed);
         }
@@ -92,13 +94,13 @@ impl Accounts for RedisStore {
                     None => Ok(()),
                 }
             };
-            try_join(self.link.command::<i64>("credential", &renew), name).await?;
+            try_join(self.connection.command::<i64>("credential", &renew), name).await?;
         }
         Ok(account_from((found, username, name_key))?.map_or(Access::Unknown, Access::Account))
     }
 
     async fn revoke_credential(&self, credential: &CredentialHash) -> Result<()> {
-        self.link
+        self.connection
             .command::<i64>("credential", redis::cmd("DEL").arg(keys::credential(credential)))
             .await?;
         Ok(())
@@ -136,9 +138,9 @@ impl Accounts for RedisStore {
         device: &DeviceId,
         by: &CredentialHash,
     ) -> Result<bool> {
-        let mut link = self.of_account(&self.scripts.use_device, account);
-        link.arg(device.as_str()).arg(hex::encode(by.0));
-        self.link.script("devices", &link).await
+        let mut call = self.of_account(&self.scripts.use_device, account);
+        call.arg(device.as_str()).arg(hex::encode(by.0));
+        self.connection.script("devices", &call).await
     }
 
     async fn remove_device(
@@ -149,32 +151,37 @@ impl Accounts for RedisStore {
         fresh: &CredentialHash,
     ) -> Result<Removal> {
         let kept = ttl(self.retention.account_ttl);
-        // First, so that nothing can fail between the removal and what the asker goes on with.
+        // First, so that the caller has a valid credential whatever fails after the removal.
         let mut set = redis::cmd("SET");
         set.arg(keys::credential(fresh)).arg(account.as_str()).arg("PX").arg(kept);
-        self.link.command::<()>("credential", &set).await?;
+        self.connection.command::<()>("credential", &set).await?;
         let mut remove = self.of_account(&self.scripts.remove_device, account);
         remove.arg(device.as_str()).arg(hex::encode(by.0)).arg(kept);
-        let mut outcome = self.link.script::<Vec<String>>("devices", &remove).await?.into_iter();
+        let mut outcome =
+            self.connection.script::<Vec<String>>("devices", &remove).await?.into_iter();
         let removal = match outcome.next().as_deref() {
             Some("removed") => Removal::Removed { replaced: false },
             Some("replaced") => Removal::Removed { replaced: true },
             Some("refused") => Removal::Refused,
             _ => Removal::NotFound,
         };
-        // What the credentials opened is remembered as long as that they were removed.
+        // The keys of the removed credentials stay as long as their removal is stored.
         let mut after: Vec<_> = outcome
             .map(|hash| redis::cmd("PEXPIRE").arg(keys::credential_of(&hash)).arg(kept).clone())
             .collect();
         if removal != (Removal::Removed { replaced: true }) {
             after.push(redis::cmd("DEL").arg(keys::credential(fresh)).clone());
         }
-        // The removal is done: what fails here only leaves keys that end by their time to live.
-        if let Err(error) =
-            try_join_all(after.iter().map(|each| self.link.command::<i64>("credential", each)))
-                .await
+        // The removal is committed: a failure here only leaves keys that expire.
+        if let Err(error) = try_join_all(
+            after.iter().map(|each| self.connection.command::<i64>("credential", each)),
+        )
+        .await
         {
-            tracing::warn!(%error, "what is left of a removed device was not tidied up");
+            tracing::warn!(
+                %error,
+                "cannot clean up after a removed device: its keys stay until they expire"
+            );
         }
         Ok(removal)
     }
@@ -185,34 +192,38 @@ impl Accounts for RedisStore {
 }
 
 impl RedisStore {
-    /// True when the account exists now.
+    /// True when the account exists.
     pub(super) async fn account_exists(&self, account: &AccountId) -> Result<bool> {
-        self.link.command("account", redis::cmd("EXISTS").arg(keys::of(account) + "account")).await
+        self.connection
+            .command("account", redis::cmd("EXISTS").arg(keys::of(account) + "account"))
+            .await
     }
 
     pub(super) async fn fields(&self, account: &AccountId) -> Result<Fields> {
         let mut get = redis::cmd("HMGET");
         get.arg(keys::of(account) + "account").arg(&["id", "username", "name_key"]);
-        self.link.command("account", &get).await
+        self.connection.command("account", &get).await
     }
 
-    /// The account has written something. What opened it is renewed first: a crash in between
-    /// repeats this at the next write.
+    /// Extends an account after its first write. Extends its credential first, so that a crash in
+    /// between is repaired by the next write.
     pub(super) async fn settle(&self, account: &AccountId) -> Result<()> {
         let key = keys::of(account) + "account";
         let kept = ttl(self.retention.account_ttl);
         let read = redis::cmd("HGET").arg(&key).arg("opened_by").clone();
-        let Some(credential) = self.link.command::<Option<String>>("account", &read).await? else {
+        let Some(credential) = self.connection.command::<Option<String>>("account", &read).await?
+        else {
             return Ok(());
         };
         let renew = redis::cmd("PEXPIRE").arg(keys::credential_of(&credential)).arg(kept).clone();
-        self.link.command::<i64>("credential", &renew).await?;
+        self.connection.command::<i64>("credential", &renew).await?;
         let mut settle = self.scripts.settle_account.key(key);
-        self.link.script::<i64>("account", settle.arg(kept)).await?;
+        self.connection.script::<i64>("account", settle.arg(kept)).await?;
         Ok(())
     }
 
-    /// Counts one account against its place's allowance; how long to wait when that is used up.
+    /// Counts one account against the allowance of its network address. Returns how long to wait
+    /// when the allowance is used up.
     async fn spend(&self, allowance: &Allowance) -> Result<Option<Wait>> {
         let new = secret();
         let mut set = redis::cmd("SET");
@@ -222,11 +233,12 @@ impl RedisStore {
             .arg("GET")
             .arg("PX")
             .arg(ttl(self.retention.account_ttl));
-        let kept = self.link.command::<Option<String>>("allowance", &set).await?.unwrap_or(new);
+        let kept =
+            self.connection.command::<Option<String>>("allowance", &set).await?.unwrap_or(new);
         let mut spend =
             self.scripts.spend.key(keys::allowance(&pseudonym(&kept, &allowance.place)));
         spend.arg(allowance.cost()).arg(allowance.capacity());
-        let millis: i64 = self.link.script("allowance", &spend).await?;
+        let millis: i64 = self.connection.script("allowance", &spend).await?;
         Ok((millis > 0).then(|| wait(millis)))
     }
 }

@@ -1,5 +1,4 @@
-//! Names for calls that append, so that the same call again is recognised after its answer was
-//! lost.
+//! Names of append calls, so that a repeated call is recognised after its reply was lost.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,8 +9,7 @@ use backend_protocol::run::RunEvent;
 use crate::codec::encode;
 use crate::error::Result;
 
-/// The last call of each run whose outcome is unknown. A run has one owner, so there is at most
-/// one.
+/// For each run, the last call with an unknown outcome. A run has one owner, so it has at most one.
 #[derive(Default)]
 pub(super) struct Calls {
     open: Mutex<HashMap<RunId, Call>>,
@@ -23,11 +21,12 @@ struct Call {
     failed: bool,
 }
 
-/// More than any node runs at once. Owners that never come back are forgotten all together.
+/// More than a node runs at a time. Above it, all entries are dropped, with those of abandoned
+/// runs.
 const MOST: usize = 100_000;
 
 impl Calls {
-    /// The name of a call: a new one, unless the call before it failed and had the same events.
+    /// The name of a call: a new one, unless the previous call failed and had the same events.
     pub(super) fn name(&self, run: &RunId, events: &[RunEvent]) -> Result<String> {
         let events = encode("run log", &events)?;
         let mut open = self.lock();
@@ -42,14 +41,14 @@ impl Calls {
         Ok(name)
     }
 
-    /// The call failed: it may have been carried out, or not.
+    /// The call failed. Redis may have run it or not.
     pub(super) fn unsettled(&self, run: &RunId) {
         if let Some(call) = self.lock().get_mut(run) {
             call.failed = true;
         }
     }
 
-    /// The call was answered.
+    /// The call has a reply.
     pub(super) fn settled(&self, run: &RunId) {
         self.lock().remove(run);
     }

@@ -1,5 +1,5 @@
-//! Devices in Redis: all of them, their credentials and those that are gone for good are in the
-//! account's slot.
+//! Devices in Redis. An account's devices, their credentials and the removed devices are in its
+//! slot.
 
 use backend_protocol::api::{Device, DeviceKeys};
 use backend_protocol::id::{AccountId, DeviceId};
@@ -12,8 +12,7 @@ use crate::codec::{corrupt, decode, encode, parsed, rfc3339};
 use crate::error::Result;
 
 impl RedisStore {
-    /// A script with the keys of an account: itself, its credentials, its devices and the removed
-    /// ones.
+    /// A script with the keys of an account: account, credentials, devices, removed devices.
     pub(super) fn of_account<'a>(
         &self,
         script: &'a Script,
@@ -38,7 +37,7 @@ impl RedisStore {
         let mut add = self.of_account(&self.scripts.add_device, account);
         add.arg(device.as_str()).arg(hex::encode(by.0)).arg(encode("devices", keys)?);
         add.arg(MAX_DEVICES).arg(MAX_DEVICES_REMOVED);
-        match self.link.script::<String>("devices", &add).await?.as_str() {
+        match self.connection.script::<String>("devices", &add).await?.as_str() {
             "added" => Ok(DeviceChange::Added),
             "unchanged" => Ok(DeviceChange::Unchanged),
             "conflict" => Ok(DeviceChange::Conflict),
@@ -50,7 +49,7 @@ impl RedisStore {
 
     pub(super) async fn list_devices(&self, account: &AccountId) -> Result<Vec<Device>> {
         let get = redis::cmd("HGETALL").arg(keys::of(account) + "devices").clone();
-        let found: Vec<(String, String)> = self.link.command("devices", &get).await?;
+        let found: Vec<(String, String)> = self.connection.command("devices", &get).await?;
         let mut devices = found.into_iter().map(device_from).collect::<Result<Vec<_>>>()?;
         devices.sort_by_key(|(number, _)| *number);
         Ok(devices.into_iter().map(|(_, device)| device).collect())

@@ -1,4 +1,4 @@
-//! Entries of streams whose ids are `<position>-0`.
+//! Entries of streams with ids of the form `<position>-0`.
 
 use redis::{FromRedisValue, ParsingError, Value};
 use serde::de::DeserializeOwned;
@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use crate::codec::{corrupt, decode};
 use crate::error::Result;
 
-/// One entry: its position, and its fields one after the other.
+/// A stream entry: its position, and its fields as alternating names and values.
 pub(super) struct Entry {
     pub(super) position: u64,
     fields: Vec<String>,
@@ -15,13 +15,11 @@ pub(super) struct Entry {
 impl Entry {
     /// The value of a field.
     pub(super) fn field(&self, place: &str, name: &str) -> Result<&str> {
-        let pairs = self.fields.chunks_exact(2);
-        let found = pairs.filter_map(|pair| match pair {
+        let found = self.fields.chunks_exact(2).find_map(|pair| match pair {
             [field, value] if field == name => Some(value.as_str()),
             _ => None,
         });
-        let mut found = found;
-        found.next().ok_or_else(|| {
+        found.ok_or_else(|| {
             corrupt(place, &format!("expected the field `{name}` in entry {}", self.position))
         })
     }
@@ -45,7 +43,7 @@ pub(super) fn events<T: DeserializeOwned>(place: &str, entries: &[Entry]) -> Res
         .collect()
 }
 
-/// A position as Lua and stream ids can hold it exactly.
+/// A position limited to what Lua represents exactly.
 pub(super) fn position(after: u64) -> u64 {
     after.min(1 << 52)
 }

@@ -1,5 +1,5 @@
-//! Names of keys and channels. The part in braces is the hash tag: all of one owner is in one slot
-//! of a cluster.
+//! Names of keys and channels. The part in braces is the hash tag: all keys of one owner are in one
+//! slot of a cluster.
 
 use backend_protocol::id::{AccountId, ConversationId, RunId};
 
@@ -7,46 +7,45 @@ use crate::accounts::CredentialHash;
 use crate::broker::Topic;
 use crate::username::Username;
 
-/// What all keys of an account begin with. Ids have no braces, no colon and no dot, so no two keys
-/// are alike.
+/// The prefix of an account's keys. Ids contain no braces, colons or dots, so keys are unambiguous.
 pub(super) fn of(account: &AccountId) -> String {
     format!("{{u:{account}}}:")
 }
 
-/// The account a credential opens.
+/// The key of the account that a credential opens.
 pub(super) fn credential(hash: &CredentialHash) -> String {
     credential_of(&hex::encode(hash.0))
 }
 
-/// The same for a hash in hexadecimal digits.
+/// Like [`credential`], for a hash in hex.
 pub(super) fn credential_of(hash: &str) -> String {
     format!("{{k:{hash}}}:account")
 }
 
-/// Until when the allowance of a place is spent.
+/// The key of a network address's used allowance.
 pub(super) fn allowance(pseudonym: &str) -> String {
     format!("{{p:{pseudonym}}}:spent")
 }
 
-/// The account that has a name. The name is the last part: it may hold any sign.
+/// The key of the account that has a name. Hex, because a name may contain any character.
 pub(super) fn name(key: &str) -> String {
     format!("{{n:{}}}:account", hex::encode(key))
 }
 
-/// The same for a parsed one.
+/// Like [`name`], for a parsed username.
 pub(super) fn name_of(username: &Username) -> String {
     name(username.key())
 }
 
-/// What all keys of a conversation begin with.
+/// The prefix of a conversation's keys.
 pub(super) fn conversation(id: &ConversationId) -> String {
     format!("{{c:{id}}}:")
 }
 
-/// Runs by the end of their lease, so that reaping looks at few.
+/// Runs sorted by the end of their lease, so that the reaper reads only expired ones.
 pub(super) const LEASES: &str = "{leases}:runs";
 
-/// What all keys of the lobby begin with.
+/// The prefix of the lobby's keys.
 pub(super) const LOBBY: &str = "{lobby}:";
 
 /// The channel of a topic.

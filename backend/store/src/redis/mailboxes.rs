@@ -1,22 +1,22 @@
 //! Private messages and inboxes in Redis.
 //!
-//! A message touches the slot of its conversation and the slots of two inboxes, so it cannot be one
-//! script on a cluster. Why it is delivered all the same, once `deliver` has returned `Ok`:
+//! A message touches the slot of its conversation and the slots of two inboxes, so on a cluster a
+//! delivery cannot be one script. A message is delivered once `deliver` has returned `Ok`, because:
 //!
-//! 1. Appending to the conversation is the commit point. It gives the number, and is idempotent by
-//!    sender and `cid`.
-//! 2. Appending to an inbox takes a conversation's messages strictly in the order of their numbers:
-//!    one that is there is skipped, and before one that is not the next, the missing ones are
-//!    fetched from the conversation. So it is idempotent, and an inbox has the conversation's order
-//!    whoever was quicker.
-//! 3. `Ok` comes after both inboxes have it. After a crash in between, the sender has no answer and
-//!    sends the same `cid` again: step 1 gives the same number and step 2 appends where it is
-//!    missing. Should the sender never come back, the next message of the conversation brings the
-//!    missing one along.
+//! 1. Appending to the conversation is the commit point. It assigns the number, and is idempotent
+//!    by sender and `cid`.
+//! 2. An inbox takes a conversation's messages strictly in the order of their numbers: a message
+//!    that it has is skipped, and missing ones before it are fetched from the conversation. So the
+//!    append is idempotent, and an inbox keeps the conversation's order under concurrent
+//!    deliveries.
+//! 3. `Ok` is returned after both inboxes have the message. After a crash in between, the sender
+//!    has no reply and sends the same `cid` again: step 1 returns the same number and step 2
+//!    appends where the message is missing. If the sender does not retry, the next message of the
+//!    conversation brings the missing one along.
 //!
-//! A conversation that was lost and starts anew (at number 1) has another epoch; the inboxes then
-//! count anew, too. A receipt advances a mark in the very script that appends it, so it is appended
-//! once.
+//! A conversation that was lost and starts over at number 1 has another epoch; the inboxes then
+//! restart their count as well. A receipt advances a mark in the same script that appends it, so it
+//! is appended once.
 
 use async_trait::async_trait;
 use backend_protocol::api::{Conversation, PrivateMessage, User};
@@ -33,13 +33,13 @@ use crate::codec::{corrupt, decode, encode, parsed, rfc3339};
 use crate::error::Result;
 use crate::mailboxes::{Delivered, Delivery, InboxPage, Mailboxes, Page};
 
-/// Missing messages brought along at once; older ones are in the conversation's pages.
+/// The most missing messages brought along; older ones are in the conversation's pages.
 const BROUGHT_ALONG: usize = 200;
 
-/// Lost races to one inbox before giving up; each means that others got through.
+/// Lost races to one inbox before an error. In each, another delivery succeeded.
 const ROUNDS: usize = 32;
 
-/// A message as its conversation keeps it; number and time are beside it.
+/// A message as stored in its conversation, without number and time.
 #[derive(Serialize, Deserialize)]
 struct Kept {
     cid: ClientMessageId,
@@ -48,10 +48,10 @@ struct Kept {
     envelope: Envelope,
 }
 
-/// As `read_conversations.lua` gives it: id, last, updated, read, and the peer's two marks.
+/// From `read_conversations.lua`: id, last, updated, read, and the peer's two marks.
 type Shown = (String, u64, i64, u64, u64, u64);
 
-/// A message with what the inboxes need to put it in order.
+/// A message with the fields that inboxes order it by.
 struct Numbered {
     epoch: String,
     at: i64,
@@ -61,8 +61,8 @@ struct Numbered {
 #[async_trait]
 impl Mailboxes for RedisStore {
     async fn deliver(&self, delivery: &Delivery) -> Result<Option<Delivered>> {
-        // One round trip for conversations that exist: should the account be gone, nothing reaches
-        // an inbox.
+        // One round trip for an existing conversation. If the account is gone, nothing is appended
+        // to an inbox.
         let (exists, known) = try_join(
             self.account_exists(&delivery.recipient),
             self.append_to_conversation(delivery, false),
@@ -76,7 +76,7 @@ impl Mailboxes for RedisStore {
             None => self
                 .append_to_conversation(delivery, true)
                 .await?
-                .ok_or_else(|| corrupt("conversation", &"a new conversation was not made"))?,
+                .ok_or_else(|| corrupt("conversation", &"a new conversation was not created"))?,
         };
         let mut members = numbered.message.conversation.members().to_vec();
         members.dedup();
@@ -93,14 +93,14 @@ impl Mailboxes for RedisStore {
             .arg(ttl(self.retention.mailbox_ttl))
             .arg(self.counter_ttl())
             .arg(encode("inbox", event)?);
-        self.link.script("inbox", &append).await
+        self.connection.script("inbox", &append).await
     }
 
     async fn inbox(&self, account: &AccountId, after: u64, limit: usize) -> Result<InboxPage> {
         let mut read = self.scripts.read_inbox.key(inbox(account));
         read.key(counters(account)).arg(position(after)).arg(limit);
         let (first, head, entries): (u64, u64, Vec<Entry>) =
-            self.link.script("inbox", &read).await?;
+            self.connection.script("inbox", &read).await?;
         let first = if first == 0 { head + 1 } else { first };
         Ok(InboxPage { events: events("inbox", &entries)?, first, head })
     }
@@ -108,7 +108,7 @@ impl Mailboxes for RedisStore {
     async fn mark_received(&self, account: &AccountId, upto: u64) -> Result<()> {
         let mut read = self.scripts.read_received.key(inbox(account));
         read.key(counters(account)).arg(position(upto)).arg(account.as_str());
-        let mut news = self.link.script::<Vec<String>>("inbox", &read).await?.into_iter();
+        let mut news = self.connection.script::<Vec<String>>("inbox", &read).await?.into_iter();
         let upto = news.next().unwrap_or_default();
         let mut receipts = Vec::new();
         while let (Some(conversation), Some(sender), Some(seq)) =
@@ -125,10 +125,10 @@ impl Mailboxes for RedisStore {
             self.append_receipt(sender, account, conversation, ReceiptState::Received, *seq)
         });
         try_join_all(sending).await?;
-        // Last, so that a crash before it repeats the receipts, which are idempotent, instead of
-        // losing them.
+        // Last, so that a crash before it repeats the receipts, which are idempotent, and does not
+        // lose them.
         let mut advance = self.scripts.advance_received.key(counters(account));
-        self.link.script::<i64>("inbox", advance.arg(upto)).await?;
+        self.connection.script::<i64>("inbox", advance.arg(upto)).await?;
         Ok(())
     }
 
@@ -143,7 +143,7 @@ impl Mailboxes for RedisStore {
             .arg(keys::conversation(conversation) + "counter")
             .arg("last")
             .clone();
-        let last = self.link.command::<Option<u64>>("conversation", &get).await?.unwrap_or(0);
+        let last = self.connection.command::<Option<u64>>("conversation", &get).await?.unwrap_or(0);
         let upto = upto.min(last);
         if upto == 0 {
             return Ok(true);
@@ -160,10 +160,9 @@ impl Mailboxes for RedisStore {
         let prefix = keys::of(account);
         let mut read = self.scripts.read_conversations.key(prefix.clone() + "conversations");
         read.arg(prefix).arg(ttl(self.retention.mailbox_ttl));
-        let shown: Vec<Shown> = self.link.script("conversations", &read).await?;
-        let mut found =
-            try_join_all(shown.into_iter().map(|shown| self.conversation_from(account, shown)))
-                .await?;
+        let shown: Vec<Shown> = self.connection.script("conversations", &read).await?;
+        let reading = shown.into_iter().map(|shown| self.conversation_from(account, shown));
+        let mut found = try_join_all(reading).await?;
         found.sort_by(|a, b| b.updated_at.cmp(&a.updated_at).then_with(|| a.id.cmp(&b.id)));
         Ok(found)
     }
@@ -186,7 +185,7 @@ impl Mailboxes for RedisStore {
             .arg("-")
             .arg("COUNT")
             .arg(limit.saturating_add(1));
-        let mut entries: Vec<Entry> = self.link.command("conversation", &read).await?;
+        let mut entries: Vec<Entry> = self.connection.command("conversation", &read).await?;
         let more = entries.len() > limit;
         entries.truncate(limit);
         entries.reverse();
@@ -199,7 +198,7 @@ impl Mailboxes for RedisStore {
 }
 
 impl RedisStore {
-    /// Step 1. Nothing when the conversation would be new and may not.
+    /// Step 1. `None` when the conversation would be new and `may_be_new` is false.
     async fn append_to_conversation(
         &self,
         delivery: &Delivery,
@@ -220,7 +219,8 @@ impl RedisStore {
             .arg(ttl(self.retention.mailbox_ttl))
             .arg(self.counter_ttl())
             .arg(i32::from(may_be_new));
-        let found: Option<(u64, i64, String)> = self.link.script("conversation", &append).await?;
+        let found: Option<(u64, i64, String)> =
+            self.connection.script("conversation", &append).await?;
         Ok(found.map(|(seq, at, epoch)| Numbered {
             epoch,
             at,
@@ -240,7 +240,7 @@ impl RedisStore {
             read.arg(keys::conversation(conversation) + "log")
                 .arg(format!("{}-0", numbered.message.seq));
             read.arg(format!("({}-0", position(after))).arg("COUNT").arg(BROUGHT_ALONG);
-            let entries: Vec<Entry> = self.link.command("conversation", &read).await?;
+            let entries: Vec<Entry> = self.connection.command("conversation", &read).await?;
             let mut brought = Vec::with_capacity(entries.len());
             for entry in entries.iter().rev() {
                 let (at, message) = message_from(conversation, entry)?;
@@ -248,16 +248,17 @@ impl RedisStore {
             }
             let mut all: Vec<&Numbered> = brought.iter().collect();
             if all.last().is_none_or(|last| last.message.seq < numbered.message.seq) {
-                // Trimmed already by a burst of later messages; it was promised all the same.
+                // Trimmed by a burst of later messages. Its delivery was acknowledged, so append
+                // it.
                 all.push(numbered);
             }
             missing =
                 self.append_messages(account, conversation, &numbered.epoch, true, &all).await?;
         }
-        Err(corrupt("inbox", &"its count of the conversation's messages does not settle"))
+        Err(corrupt("inbox", &"its count of the conversation's messages keeps changing"))
     }
 
-    /// Appends those messages that are new. When older ones are missing: the number after which.
+    /// Appends the new messages. When older ones are missing, returns the number after which.
     async fn append_messages(
         &self,
         account: &AccountId,
@@ -284,7 +285,7 @@ impl RedisStore {
             let event = encode("inbox", &InboxEvent::Message(message.clone()))?;
             append.arg(message.seq).arg(at).arg(message.sender.as_str()).arg(event);
         }
-        let missing: String = self.link.script("inbox", &append).await?;
+        let missing: String = self.connection.script("inbox", &append).await?;
         if missing.is_empty() {
             return Ok(None);
         }
@@ -298,7 +299,7 @@ impl RedisStore {
             id.peer_of(account).ok_or_else(|| corrupt("conversations", &"it has other members"))?;
         let get = redis::cmd("HGET").arg(keys::of(&peer) + "account").arg("username").clone();
         let username =
-            self.link.command::<Option<String>>("account", &get).await?.unwrap_or_default();
+            self.connection.command::<Option<String>>("account", &get).await?.unwrap_or_default();
         let peer_read_upto = if peer == *account { read_upto } else { peer_read_upto };
         let (peer, updated_at) = (User { account_id: peer, username }, rfc3339(updated));
         Ok(Conversation {
@@ -312,7 +313,7 @@ impl RedisStore {
         })
     }
 
-    /// Tells `to` how far `who` has come, once.
+    /// Appends a receipt of `who` to the inbox of `to`, once.
     async fn append_receipt(
         &self,
         to: &AccountId,
@@ -344,12 +345,11 @@ impl RedisStore {
             .arg(encode("inbox", &event)?)
             .arg(mark)
             .arg(upto);
-        self.link.script::<i64>("inbox", &append).await?;
+        self.connection.script::<i64>("inbox", &append).await?;
         Ok(())
     }
 
-    /// Counters outlive what they count, so that no number is given twice while anyone remembers
-    /// it.
+    /// Counters outlive what they count, so that no number is reused while a client may have it.
     fn counter_ttl(&self) -> i64 {
         ttl(self.retention.mailbox_ttl.saturating_add(self.retention.account_ttl))
     }

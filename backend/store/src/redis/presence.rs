@@ -1,5 +1,5 @@
-//! Presence and the lobby in Redis. A key lives as long as its longest connection, so whoever
-//! exists is here.
+//! Presence and the lobby in Redis. A key expires with its last connection, so an account is online
+//! while its key exists.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::codec::parsed;
 use crate::error::Result;
 use crate::presence::{Presence, Transition, by_name};
 
-/// Questions sent before the first is answered; they travel together.
+/// Commands sent before the first reply, so that they share packets.
 const AT_ONCE: usize = 256;
 
 #[async_trait]
@@ -27,23 +27,23 @@ impl Presence for RedisStore {
     ) -> Result<Transition> {
         let mut arrive = self.scripts.arrive.key(connections(account));
         arrive.arg(connection.as_str()).arg(ttl(lives));
-        let came: bool = self.link.script("presence", &arrive).await?;
+        let came: bool = self.connection.script("presence", &arrive).await?;
         Ok(if came { Transition::Came } else { Transition::Same })
     }
 
     async fn depart(&self, account: &AccountId, connection: &ConnectionId) -> Result<Transition> {
         let mut depart = self.scripts.depart.key(connections(account));
-        let left: bool = self.link.script("presence", depart.arg(connection.as_str())).await?;
+        let left: bool =
+            self.connection.script("presence", depart.arg(connection.as_str())).await?;
         Ok(if left { Transition::Left } else { Transition::Same })
     }
 
     async fn online(&self, accounts: &[AccountId]) -> Result<BTreeSet<AccountId>> {
         let mut online = BTreeSet::new();
         for some in accounts.chunks(AT_ONCE) {
-            let here = try_join_all(some.iter().map(|account| self.is_here(account))).await?;
-            online.extend(
-                some.iter().zip(here).filter(|(_, here)| *here).map(|(account, _)| account.clone()),
-            );
+            let found = try_join_all(some.iter().map(|account| self.is_online(account))).await?;
+            let present = some.iter().zip(found).filter(|(_, is_online)| *is_online);
+            online.extend(present.map(|(account, _)| account.clone()));
         }
         Ok(online)
     }
@@ -61,7 +61,7 @@ impl Presence for RedisStore {
             .arg(&user.username)
             .arg(connection.as_str())
             .arg(ttl(lives));
-        let came: bool = self.link.script("lobby", &enter).await?;
+        let came: bool = self.connection.script("lobby", &enter).await?;
         Ok(if came { Transition::Came } else { Transition::Same })
     }
 
@@ -76,20 +76,20 @@ impl Presence for RedisStore {
             .key(lobby_of(account))
             .arg(account.as_str())
             .arg(connection.as_str());
-        let left: bool = self.link.script("lobby", &leave).await?;
+        let left: bool = self.connection.script("lobby", &leave).await?;
         Ok(if left { Transition::Left } else { Transition::Same })
     }
 
     async fn rename_in_lobby(&self, user: &User) -> Result<bool> {
         let mut rename = self.scripts.rename_in_lobby.key(lobby("people"));
         rename.key(lobby("names")).arg(user.account_id.as_str()).arg(&user.username);
-        self.link.script("lobby", &rename).await
+        self.connection.script("lobby", &rename).await
     }
 
     async fn lobby(&self) -> Result<Vec<User>> {
         let mut read = self.scripts.read_lobby.key(lobby("people"));
         let names: Vec<(String, String)> =
-            self.link.script("lobby", read.key(lobby("names"))).await?;
+            self.connection.script("lobby", read.key(lobby("names"))).await?;
         let user =
             |(account, username)| Ok(User { account_id: parsed("lobby", account)?, username });
         Ok(by_name(names.into_iter().map(user).collect::<Result<Vec<_>>>()?))
@@ -97,8 +97,8 @@ impl Presence for RedisStore {
 }
 
 impl RedisStore {
-    async fn is_here(&self, account: &AccountId) -> Result<bool> {
-        self.link.command("presence", redis::cmd("EXISTS").arg(connections(account))).await
+    async fn is_online(&self, account: &AccountId) -> Result<bool> {
+        self.connection.command("presence", redis::cmd("EXISTS").arg(connections(account))).await
     }
 }
 

@@ -1,5 +1,4 @@
-//! Runs and their logs in Redis. All of a run is in its account's slot; only the index of leases is
-//! elsewhere.
+//! Runs and their logs in Redis. A run is in its account's slot; the index of leases is in another.
 
 use std::time::Duration;
 
@@ -18,20 +17,20 @@ use crate::codec::{corrupt, encode, now, parsed};
 use crate::error::Result;
 use crate::runs::{NewRun, Opened, RunLog, Runs};
 
-/// An open run is kept this long after its lease, for somebody to reap it.
+/// An open run stays this long after its lease, for a node to reap it.
 const UNREAPED: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The index outlives every lease.
 const INDEX_TTL: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// Runs looked at in one round of reaping.
+/// Runs read in one round of reaping.
 const ROUND: usize = 100;
 
 #[async_trait]
 impl Runs for RedisStore {
     async fn open_run(&self, new: &NewRun) -> Result<Opened> {
-        // Indexed first: a crash between the two leaves an entry that the reaper removes, never a
-        // run it cannot find.
+        // Indexed first: a crash in between leaves an entry that the reaper removes, never a run
+        // that the reaper cannot find.
         self.index(&new.account, &new.run, new.lease).await?;
         let prefix = keys::of(&new.account);
         let (key, body) = match &new.idempotency {
@@ -51,7 +50,7 @@ impl Runs for RedisStore {
             .arg(self.retention.history_messages)
             .arg(ttl(self.retention.session_ttl))
             .arg(body);
-        let opened = opened_from(self.link.script("session", &open).await?)?;
+        let opened = opened_from(self.connection.script("session", &open).await?)?;
         if matches!(opened, Opened::New { .. }) {
             self.settle(&new.account).await?;
         }
@@ -75,7 +74,7 @@ impl Runs for RedisStore {
         for event in events {
             append.arg(encode("run log", event)?);
         }
-        let open: bool = match self.link.script("run", &append).await {
+        let open: bool = match self.connection.script("run", &append).await {
             Ok(open) => open,
             Err(error) => {
                 self.calls.unsettled(run);
@@ -114,7 +113,7 @@ impl Runs for RedisStore {
         let mut read = self.scripts.read_run.key(&key);
         read.key(key.clone() + ":log").arg(position(after)).arg(limit);
         let found: Option<(String, u64, bool, Vec<Entry>)> =
-            self.link.script("run log", &read).await?;
+            self.connection.script("run log", &read).await?;
         let Some((session, last, closed, entries)) = found else { return Ok(None) };
         let events = events("run log", &entries)?;
         let reached = events.last().map_or(after, |(position, _)| *position);
@@ -126,17 +125,19 @@ impl Runs for RedisStore {
     }
 
     async fn request_stop(&self, account: &AccountId, run: &RunId) -> Result<bool> {
-        let asked: bool =
-            self.link.script("run", &self.scripts.stop_run.key(run_key(account, run))).await?;
-        if asked {
+        let requested: bool = self
+            .connection
+            .script("run", &self.scripts.stop_run.key(run_key(account, run)))
+            .await?;
+        if requested {
             self.wake(&Topic::RunStop(run.clone())).await;
         }
-        Ok(asked)
+        Ok(requested)
     }
 
     async fn stop_requested(&self, account: &AccountId, run: &RunId) -> Result<bool> {
         let get = redis::cmd("HEXISTS").arg(run_key(account, run)).arg("stop").clone();
-        self.link.command("run", &get).await
+        self.connection.command("run", &get).await
     }
 
     async fn reap_runs(&self, last: &RunEvent) -> Result<usize> {
@@ -145,7 +146,7 @@ impl Runs for RedisStore {
         loop {
             let mut due = redis::cmd("ZRANGEBYSCORE");
             due.arg(keys::LEASES).arg("-inf").arg(now()).arg("LIMIT").arg(0).arg(ROUND);
-            let due: Vec<String> = self.link.command("leases", &due).await?;
+            let due: Vec<String> = self.connection.command("leases", &due).await?;
             for entry in &due {
                 if self.reap(entry, &last).await? {
                     reaped += 1;
@@ -159,8 +160,7 @@ impl Runs for RedisStore {
 }
 
 impl RedisStore {
-    /// Closes the run of an index entry if its lease is over; otherwise looks again when it will
-    /// be.
+    /// Closes the run of an index entry if its lease has expired. Otherwise updates the entry.
     async fn reap(&self, entry: &str, last: &str) -> Result<bool> {
         let (account, run) =
             entry.split_once('.').ok_or_else(|| corrupt("leases", &"expected `account.run`"))?;
@@ -169,7 +169,7 @@ impl RedisStore {
         let outcome = self.close(&account, &run, last, None, "over").await?;
         if let Ok(lease) = outcome.parse::<i64>() {
             let again = redis::cmd("ZADD").arg(keys::LEASES).arg(lease).arg(entry).clone();
-            self.link.command::<i64>("leases", &again).await?;
+            self.connection.command::<i64>("leases", &again).await?;
             return Ok(false);
         }
         self.unindex(&account, &run).await?;
@@ -203,26 +203,26 @@ impl RedisStore {
             .arg(ttl(self.retention.session_ttl))
             .arg(ttl(self.retention.run_ttl))
             .arg(only);
-        self.link.script("run", &close).await
+        self.connection.script("run", &close).await
     }
 
-    /// Only the first end of the lease is indexed: appending then needs no second slot. The reaper
-    /// finds out.
+    /// Indexes only the first end of the lease, so that an append needs no second slot. The reaper
+    /// reads the current one.
     async fn index(&self, account: &AccountId, run: &RunId, lease: Duration) -> Result<()> {
         let add = redis::cmd("ZADD")
             .arg(keys::LEASES)
             .arg(now() + ttl(lease))
             .arg(entry(account, run))
             .clone();
-        self.link.command::<i64>("leases", &add).await?;
+        self.connection.command::<i64>("leases", &add).await?;
         let keep = redis::cmd("PEXPIRE").arg(keys::LEASES).arg(ttl(INDEX_TTL)).clone();
-        self.link.command::<i64>("leases", &keep).await?;
+        self.connection.command::<i64>("leases", &keep).await?;
         Ok(())
     }
 
     async fn unindex(&self, account: &AccountId, run: &RunId) -> Result<()> {
         let remove = redis::cmd("ZREM").arg(keys::LEASES).arg(entry(account, run)).clone();
-        self.link.command::<i64>("leases", &remove).await?;
+        self.connection.command::<i64>("leases", &remove).await?;
         Ok(())
     }
 }

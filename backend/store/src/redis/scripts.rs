@@ -1,10 +1,10 @@
-//! The Lua scripts, each with the parts it builds on. Redis keeps them by their hash (EVALSHA).
+//! The Lua scripts, each with the parts it includes. Redis caches them by hash (EVALSHA).
 
 use redis::Script;
 
 macro_rules! scripts {
     ($($name:ident $(after $part:literal)?),+ $(,)?) => {
-        /// All scripts; what each takes and gives is said in its file.
+        /// All scripts. The head of each file documents its keys, arguments and reply.
         pub(super) struct Scripts { $(pub(super) $name: Script),+ }
 
         impl Scripts {

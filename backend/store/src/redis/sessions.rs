@@ -10,8 +10,8 @@ use crate::codec::{decode, parsed, rfc3339};
 use crate::error::Result;
 use crate::sessions::{Deleted, Sessions};
 
-/// As `show_session` in `session.lua` gives it: id, title, model, system prompt, created, updated,
-/// run, messages.
+/// From `show_session` in `session.lua`: id, title, model, system prompt, created, updated, run,
+/// number of messages.
 pub(super) type Shown = (String, String, String, String, i64, i64, String, u32);
 
 #[async_trait]
@@ -19,7 +19,7 @@ impl Sessions for RedisStore {
     async fn sessions(&self, account: &AccountId) -> Result<Vec<Session>> {
         let prefix = keys::of(account);
         let mut read = self.scripts.sessions.key(prefix.clone() + "sessions");
-        let shown: Vec<Shown> = self.link.script("sessions", read.arg(prefix)).await?;
+        let shown: Vec<Shown> = self.connection.script("sessions", read.arg(prefix)).await?;
         shown.into_iter().map(session_from).collect()
     }
 
@@ -27,7 +27,11 @@ impl Sessions for RedisStore {
         let prefix = keys::of(account);
         let mut read = self.scripts.read_session.key(format!("{prefix}session:{session}"));
         read.arg(prefix).arg(session.as_str());
-        self.link.script::<Option<Shown>>("session", &read).await?.map(session_from).transpose()
+        self.connection
+            .script::<Option<Shown>>("session", &read)
+            .await?
+            .map(session_from)
+            .transpose()
     }
 
     async fn history(
@@ -38,11 +42,8 @@ impl Sessions for RedisStore {
         let key = format!("{}session:{session}", keys::of(account));
         let mut read = self.scripts.read_history.key(&key);
         read.key(key.clone() + ":log");
-        self.link
-            .script::<Option<Vec<String>>>("messages", &read)
-            .await?
-            .map(messages_from)
-            .transpose()
+        let history: Option<Vec<String>> = self.connection.script("messages", &read).await?;
+        history.map(messages_from).transpose()
     }
 
     async fn update_session(
@@ -64,14 +65,19 @@ impl Sessions for RedisStore {
                 update.arg(field).arg(value);
             }
         }
-        self.link.script::<Option<Shown>>("session", &update).await?.map(session_from).transpose()
+        self.connection
+            .script::<Option<Shown>>("session", &update)
+            .await?
+            .map(session_from)
+            .transpose()
     }
 
     async fn delete_session(&self, account: &AccountId, session: &SessionId) -> Result<Deleted> {
         let prefix = keys::of(account);
         let mut delete = self.scripts.delete_session.key(format!("{prefix}session:{session}"));
         delete.key(prefix.clone() + "sessions").arg(prefix).arg(session.as_str());
-        let Some(active) = self.link.script::<Option<String>>("session", &delete).await? else {
+        let Some(active) = self.connection.script::<Option<String>>("session", &delete).await?
+        else {
             return Ok(Deleted::NotFound);
         };
         let active_run: Option<RunId> =

@@ -1,20 +1,20 @@
-//! What can be wrong with a certificate or its key.
+//! Why a certificate or its key is rejected.
 
 use std::time::SystemTime;
 
 use crate::clock::display;
 
-/// A file (or another source) and what is wrong with it.
+/// A rejected file (or other source), and the reason.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{origin}: {reason}")]
 pub struct CheckError {
     /// The file at fault.
     pub origin: String,
-    /// What is wrong.
+    /// The reason.
     pub reason: Reason,
 }
 
-/// What is wrong.
+/// Reasons to reject.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
     /// The file cannot be read.
@@ -29,24 +29,24 @@ pub enum Reason {
     /// No private key.
     #[error("expected `-----BEGIN PRIVATE KEY-----`, found no private key")]
     NoKey,
-    /// A certificate that is no certificate.
+    /// A certificate that cannot be parsed.
     #[error("certificate {position} of the chain cannot be parsed: {reason}")]
     Malformed {
         /// Counted from 1.
         position: usize,
-        /// What the parser says.
+        /// The error of the parser.
         reason: String,
     },
-    /// The private key cannot be used.
+    /// The private key is invalid or unsupported.
     #[error("the private key cannot be used: {0}")]
     KeyUnusable(String),
     /// The key belongs to another certificate.
     #[error("the private key does not belong to the first certificate in {chain}")]
     KeyMismatch {
-        /// The chain it was compared with.
+        /// The origin of the chain.
         chain: String,
     },
-    /// The leaf comes later in the file.
+    /// The leaf is not the first certificate.
     #[error(
         "the certificate of the key is number {position} of the chain: it must come first, its issuer next"
     )]
@@ -54,7 +54,7 @@ pub enum Reason {
         /// Counted from 1.
         position: usize,
     },
-    /// A certificate is not followed by the one that signed it.
+    /// A certificate is not followed by its issuer.
     #[error(
         "the chain is in the wrong order: certificate {position} (`{subject}`) must be followed by its issuer \
          `{issuer}`, but `{found}` follows"
@@ -64,12 +64,12 @@ pub enum Reason {
         position: usize,
         /// Its subject.
         subject: String,
-        /// Who signed it.
+        /// Its issuer.
         issuer: String,
-        /// Who follows.
+        /// The subject that follows.
         found: String,
     },
-    /// The name of the issuer is right, its key is not.
+    /// The next certificate has the name of the issuer but another key.
     #[error(
         "certificate {position} of the chain was not signed by the key of the certificate that follows it"
     )]
@@ -77,46 +77,46 @@ pub enum Reason {
         /// Counted from 1.
         position: usize,
     },
-    /// Too late.
+    /// Past its validity.
     #[error("certificate {position} of the chain expired on {}", display(*.at))]
     Expired {
         /// Counted from 1.
         position: usize,
-        /// When.
+        /// End of its validity.
         at: SystemTime,
     },
-    /// Too early.
+    /// Before its validity.
     #[error("certificate {position} of the chain is not valid before {}: check this machine's clock", display(*.at))]
     NotYetValid {
         /// Counted from 1.
         position: usize,
-        /// From when.
+        /// Start of its validity.
         at: SystemTime,
     },
-    /// An RSA key that browsers refuse.
+    /// An RSA key that browsers reject.
     #[error(
         "certificate {position} of the chain has an RSA key of {bits} bits: expected 2048 or more"
     )]
     WeakKey {
         /// Counted from 1.
         position: usize,
-        /// How long.
+        /// Its length in bits.
         bits: usize,
     },
-    /// A signature that browsers refuse.
+    /// A signature that browsers reject.
     #[error(
-        "certificate {position} of the chain is signed with SHA-1 or MD5, which browsers refuse"
+        "certificate {position} of the chain is signed with SHA-1 or MD5, which browsers reject"
     )]
     WeakSignature {
         /// Counted from 1.
         position: usize,
     },
-    /// The leaf is for other names.
+    /// The leaf is not valid for a name.
     #[error("the certificate is not valid for `{name}`, only for: {}", .has.join(", "))]
     NameMissing {
-        /// The name asked for.
+        /// The missing name.
         name: String,
-        /// What it is valid for.
+        /// The names it is valid for.
         has: Vec<String>,
     },
 }

@@ -1,4 +1,4 @@
-//! Each way in which a certificate can be wrong, told by file and reason.
+//! Every reason to reject a certificate, with the file that it names.
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,6 +10,7 @@ use rcgen::{
 use tempfile::TempDir;
 
 use super::*;
+use crate::clock::from_unix;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -70,9 +71,9 @@ fn check(
     )
 }
 
-/// The file at fault and the reason.
+/// The rejected file and the reason.
 fn fault<T>(result: Result<T, CheckError>) -> (String, Reason) {
-    let error = result.err().expect("something is wrong");
+    let error = result.err().expect("it is rejected");
     (error.origin, error.reason)
 }
 
@@ -88,7 +89,7 @@ fn a_good_chain_passes_with_or_without_its_root() {
 }
 
 #[test]
-fn the_time_must_be_right_for_every_certificate() {
+fn every_certificate_must_be_valid_now() {
     let all = chain();
     let at = |at| fault(check(&[&all.leaf, &all.intermediate], &all.key, &[], at));
     let (origin, reason) = at(now() + 31 * DAY);
@@ -124,14 +125,14 @@ fn each_certificate_must_be_followed_by_its_issuer() {
         "{reason}"
     );
 
-    // The same names and other keys: only the signature tells.
+    // The same names and other keys: only the signatures differ.
     let other = chain();
     let (_, reason) = fault(check(&[&all.leaf, &other.intermediate], &all.key, &[], now()));
     assert_eq!(reason, Reason::BadSignature { position: 1 });
 }
 
 #[test]
-fn the_names_asked_for_must_be_in_it() {
+fn the_leaf_must_be_valid_for_the_wanted_names() {
     let all = chain();
     let check = |name: &str| check(&[&all.leaf, &all.intermediate], &all.key, &[name], now());
     for good in ["a.example", "A.Example", "x.b.example", "192.0.2.1"] {
@@ -145,12 +146,13 @@ fn the_names_asked_for_must_be_in_it() {
 }
 
 #[test]
-fn what_browsers_refuse_for_weakness_is_refused_here() {
+fn weak_keys_and_signatures_are_rejected() {
     let key = KeyPair::generate().unwrap().serialize_pem();
     let key = Pem { origin: "key.pem", text: key.as_bytes() };
     let check =
         |chain: &[u8]| fault(pem(Pem { origin: "chain.pem", text: chain }, key, &[], now())).1;
-    // Made by OpenSSL, because no library of today makes such: RSA of 1024 bits; ECDSA with SHA-1.
+    // Created with OpenSSL, because current libraries refuse to: RSA of 1024 bits; ECDSA with
+    // SHA-1.
     let weak = check(include_bytes!("fixtures/weak.pem"));
     assert_eq!(weak, Reason::WeakKey { position: 1, bits: 1024 });
     let sha1 = check(include_bytes!("fixtures/sha1.pem"));
@@ -158,7 +160,7 @@ fn what_browsers_refuse_for_weakness_is_refused_here() {
 }
 
 #[test]
-fn files_are_named_when_they_are_missing_empty_or_something_else() {
+fn a_missing_empty_or_malformed_file_is_named() {
     let directory = TempDir::new().unwrap();
     let path = |name: &str| directory.path().join(name);
     let all = chain();

@@ -1,4 +1,4 @@
-//! The schedule, moment by moment.
+//! Schedule of renewals and retries.
 
 use rcgen::{CertificateParams, KeyPair};
 
@@ -42,12 +42,12 @@ fn info(from: Duration, to: Duration) -> RenewalInfo {
 }
 
 #[test]
-fn without_advice_a_third_of_the_lifetime_is_left() {
+fn without_renewal_information_a_third_of_the_lifetime_is_left() {
     assert_eq!(renew_at(&certificate(), &stored(None)), start() + 60 * DAY);
 }
 
 #[test]
-fn the_moment_drawn_from_the_window_counts_and_a_window_in_the_past_means_soon() {
+fn a_certificate_is_renewed_in_its_window_and_soon_when_the_window_has_passed() {
     let drawn = plan(&info(10 * DAY, 12 * DAY), HOUR, None, start(), 0.5);
     assert_eq!(renew_at(&certificate(), &stored(Some(drawn))), start() + 11 * DAY);
     let revoked = plan(&info(Duration::ZERO, HOUR), HOUR, None, start(), 0.0);
@@ -55,13 +55,13 @@ fn the_moment_drawn_from_the_window_counts_and_a_window_in_the_past_means_soon()
 }
 
 #[test]
-fn a_window_after_the_end_does_not_let_the_certificate_expire() {
+fn a_window_after_the_expiry_does_not_let_the_certificate_expire() {
     let late = plan(&info(100 * DAY, 200 * DAY), HOUR, None, start(), 0.5);
     assert_eq!(renew_at(&certificate(), &stored(Some(late))), start() + 81 * DAY);
 }
 
 #[test]
-fn the_draw_is_kept_while_the_window_stays_and_repeated_when_it_moves() {
+fn the_moment_is_kept_while_the_window_is_the_same_and_drawn_again_when_it_moves() {
     let first = plan(&info(10 * DAY, 20 * DAY), HOUR, None, start(), 0.1);
     let again = plan(&info(10 * DAY, 20 * DAY), HOUR, Some(&first), start() + DAY, 0.9);
     assert_eq!(again.at, first.at);
@@ -70,26 +70,26 @@ fn the_draw_is_kept_while_the_window_stays_and_repeated_when_it_moves() {
 }
 
 #[test]
-fn a_window_that_ends_before_it_starts_is_no_advice() {
+fn a_window_that_ends_before_it_starts_is_ignored() {
     assert_eq!(plan(&info(20 * DAY, 10 * DAY), HOUR, None, start(), 0.5).at, None);
 }
 
 #[test]
-fn how_often_to_ask_is_bounded_on_both_sides() {
-    let ask = |after| plan(&info(DAY, 2 * DAY), after, None, start(), 0.5).ask;
-    assert_eq!(ask(Duration::ZERO), unix(start() + Duration::from_secs(60)));
-    assert_eq!(ask(365 * DAY), unix(start() + DAY));
+fn the_query_interval_is_bounded_on_both_sides() {
+    let query = |after| plan(&info(DAY, 2 * DAY), after, None, start(), 0.5).query;
+    assert_eq!(query(Duration::ZERO), unix(start() + Duration::from_secs(60)));
+    assert_eq!(query(365 * DAY), unix(start() + DAY));
 }
 
 #[test]
-fn an_authority_that_cannot_be_asked_does_not_undo_what_it_said() {
+fn a_failed_query_keeps_the_planned_renewal() {
     let first = plan(&info(10 * DAY, 20 * DAY), HOUR, None, start(), 0.1);
     assert_eq!(unplanned(Some(&first), true, start()).at, first.at);
     assert_eq!(unplanned(None, false, start()).at, None);
 }
 
 #[test]
-fn waits_double_up_to_the_limit_and_are_spread() {
+fn waits_double_up_to_the_limit_with_jitter() {
     let backoff = Backoff { first: Duration::from_secs(100), most: Duration::from_secs(1000) };
     let waits: Vec<_> = (1..=5)
         .map(|failures| backoff.delay(failures, FailureKind::Connection, 0.5).as_secs())
@@ -100,19 +100,19 @@ fn waits_double_up_to_the_limit_and_are_spread() {
     assert_eq!(
         backoff.delay(1, FailureKind::Unreachable, 0.5).as_millis(),
         8333,
-        "it counted nothing against us"
+        "it does not count against a limit"
     );
 }
 
 #[test]
-fn each_authority_has_its_turns_and_then_the_first_again() {
-    let turns: Vec<_> = (0..7).map(|failures| authority(failures, 2, 3)).collect();
-    assert_eq!(turns, [0, 0, 1, 1, 2, 2, 0]);
+fn authorities_rotate_after_the_configured_number_of_failures() {
+    let used: Vec<_> = (0..7).map(|failures| authority(failures, 2, 3)).collect();
+    assert_eq!(used, [0, 0, 1, 1, 2, 2, 0]);
     assert_eq!(authority(5, 3, 1), 0);
 }
 
 #[test]
-fn a_rate_limit_ends_the_turn_of_an_authority() {
+fn a_rate_limit_moves_on_to_the_next_authority() {
     assert_eq!(authority(failures_after(0, 3, true), 3, 2), 1);
     assert_eq!(failures_after(1, 3, false), 2);
 }

@@ -1,4 +1,4 @@
-//! The certificate of TLS-ALPN-01 (RFC 8737 section 3).
+//! Certificates for TLS-ALPN-01 (RFC 8737 section 3).
 
 use std::fmt::Write;
 use std::net::IpAddr;
@@ -11,11 +11,10 @@ use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
-/// The protocol an authority offers, alone, in the handshake of a TLS-ALPN-01 challenge.
+/// The only protocol that an authority offers in the handshake of a TLS-ALPN-01 challenge.
 pub const ACME_TLS_ALPN: &[u8] = b"acme-tls/1";
 
-/// The server name the authority will ask for: of an address, its reverse name (RFC 8738 section
-/// 6).
+/// The server name that the authority sends: for an address, its reverse name (RFC 8738 section 6).
 pub(super) fn server_name(identifier: &Identifier) -> String {
     match identifier {
         Identifier::Dns(name) => name.clone(),
@@ -25,9 +24,9 @@ pub(super) fn server_name(identifier: &Identifier) -> String {
         }
         Identifier::Ip(IpAddr::V6(address)) => {
             let mut name = String::with_capacity(72);
-            for octet in address.octets().iter().rev() {
+            for byte in address.octets().iter().rev() {
                 // Writing to a String cannot fail.
-                let _ = write!(name, "{:x}.{:x}.", octet & 15, octet >> 4);
+                let _ = write!(name, "{:x}.{:x}.", byte & 15, byte >> 4);
             }
             name + "ip6.arpa"
         }
@@ -35,8 +34,8 @@ pub(super) fn server_name(identifier: &Identifier) -> String {
     }
 }
 
-/// Self-signed, for exactly the one name, with the digest of the key authorization in a critical
-/// extension.
+/// A self-signed certificate for exactly one name, with the digest of the key authorization in a
+/// critical extension.
 pub(super) fn certificate(
     server_name: &str,
     key_authorization: &str,
@@ -53,30 +52,25 @@ pub(super) fn certificate(
     let key = KeyPair::generate().map_err(text)?;
     let certificate = params.self_signed(&key).map_err(text)?;
     let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    // Not `from_der`: its comparison of the keys trips over the critical extension, and they match
-    // by construction.
+    // Not `from_der`: its comparison of the keys fails on the critical extension. They match by
+    // construction.
     let signer = any_supported_type(&private).map_err(|error| error.to_string())?;
     Ok(Arc::new(CertifiedKey::new(vec![certificate.der().clone()], signer)))
 }
 
-/// The address behind a reverse name made by [`server_name`].
+/// The address of a reverse name from [`server_name`].
 fn address(server_name: &str) -> Option<IpAddr> {
     if let Some(reversed) = server_name.strip_suffix(".in-addr.arpa") {
-        let octets: Vec<u8> =
-            reversed.split('.').rev().map(|part| part.parse().ok()).collect::<Option<_>>()?;
-        return <[u8; 4]>::try_from(octets).ok().map(IpAddr::from);
+        let parts = reversed.split('.').rev();
+        let bytes: Vec<u8> = parts.map(|part| part.parse().ok()).collect::<Option<_>>()?;
+        return <[u8; 4]>::try_from(bytes).ok().map(IpAddr::from);
     }
-    let nibbles: Vec<u8> = server_name
-        .strip_suffix(".ip6.arpa")?
-        .split('.')
-        .rev()
-        .map(|part| u8::from_str_radix(part, 16).ok().filter(|nibble| *nibble < 16))
-        .collect::<Option<_>>()?;
-    let octets: Vec<u8> = nibbles
-        .chunks_exact(2)
-        .map(|pair| pair.iter().fold(0, |octet, n| octet << 4 | n))
-        .collect();
-    <[u8; 16]>::try_from(octets).ok().map(IpAddr::from)
+    let parts = server_name.strip_suffix(".ip6.arpa")?.split('.').rev();
+    let nibble = |part| u8::from_str_radix(part, 16).ok().filter(|nibble| *nibble < 16);
+    let nibbles: Vec<u8> = parts.map(nibble).collect::<Option<_>>()?;
+    let byte = |pair: &[u8]| pair.iter().fold(0, |byte, nibble| byte << 4 | nibble);
+    let bytes: Vec<u8> = nibbles.chunks_exact(2).map(byte).collect();
+    <[u8; 16]>::try_from(bytes).ok().map(IpAddr::from)
 }
 
 #[cfg(test)]
@@ -87,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_certificate_carries_the_name_and_the_critical_digest_and_nothing_else() {
+    fn the_certificate_holds_only_the_name_and_the_critical_digest() {
         let made = certificate("a.example", "token.thumb").unwrap();
         let (_, parsed) = parse_x509_certificate(&made.cert[0]).unwrap();
         let alternatives = parsed.subject_alternative_name().unwrap().unwrap();
@@ -100,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_asked_for_by_their_reverse_names() {
+    fn addresses_are_requested_by_their_reverse_names() {
         for text in ["192.0.2.7", "2001:db8::7"] {
             let address_of: IpAddr = text.parse().unwrap();
             assert_eq!(address(&server_name(&Identifier::Ip(address_of))), Some(address_of));

@@ -1,4 +1,4 @@
-//! Storage in a directory of one machine: private files, replaced as a whole.
+//! Storage in a directory of one machine: private files, replaced atomically.
 
 mod files;
 
@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::{CHALLENGE_LIFETIME, Fence, Item, Lock, Storage, StorageError};
+use super::interface::{CHALLENGE_LIFETIME, Fence, Item, Lock, Storage, StorageError};
 use files::Guard;
 
 /// A directory that only its owner can read (0700, files 0600), shared by the processes of one
@@ -21,20 +21,20 @@ pub struct DirectoryStorage {
 }
 
 impl DirectoryStorage {
-    /// Opens `root`, making it when it is missing, and removes what a crash left half-written.
+    /// Opens `root`, creates it when it is missing, and removes files that a crash left incomplete.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, StorageError> {
         let root = root.into();
-        for room in ["certificates", "attempts", "accounts", "challenges", "tickets", "locks"] {
-            let path = root.join(room);
+        for folder in ["certificates", "attempts", "accounts", "challenges", "tickets", "locks"] {
+            let path = root.join(folder);
             files::private_directory(&path)
-                .map_err(|error| StorageError::unavailable("make", path.display(), error))?;
-            files::sweep(&path, ".tmp", HALF_WRITTEN);
+                .map_err(|error| StorageError::unavailable("create", path.display(), error))?;
+            files::sweep(&path, ".tmp", INCOMPLETE);
         }
         Ok(Self { root: root.into() })
     }
 
-    /// The directory as it is, or is not: for reading only. Nothing is made.
-    pub fn look(root: impl Into<PathBuf>) -> Result<Self, StorageError> {
+    /// For reading only: creates nothing. The directory may be missing.
+    pub fn read_only(root: impl Into<PathBuf>) -> Result<Self, StorageError> {
         let root = root.into();
         match std::fs::metadata(&root) {
             Ok(found) if !found.is_dir() => {
@@ -47,7 +47,7 @@ impl DirectoryStorage {
         }
     }
 
-    /// File systems block: away from the runtime's threads.
+    /// Runs on a thread that may block.
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Path) -> Result<T, StorageError> + Send + 'static,
@@ -139,11 +139,11 @@ impl Storage for DirectoryStorage {
     }
 }
 
-/// Half-written files older than this belong to no living process.
-const HALF_WRITTEN: Duration = Duration::from_secs(3600);
+/// Incomplete files older than this belong to no running process.
+const INCOMPLETE: Duration = Duration::from_secs(3600);
 
-/// Who holds a lock: the last token given, and until when (milliseconds since 1970; this machine's
-/// clock is everyone's).
+/// The state of a lock: the last token issued, and its expiry in milliseconds since 1970 by the
+/// clock that all processes share.
 #[derive(Default, Serialize, Deserialize)]
 struct Held {
     token: u64,
@@ -163,7 +163,7 @@ fn held(root: &Path, lock: &Lock) -> Result<Held, StorageError> {
     bytes.map_or_else(|| Ok(Held::default()), parse)
 }
 
-/// Only under the guard, which is why it is asked for.
+/// Requires the guard.
 fn put_held(root: &Path, lock: &Lock, _guard: &Guard, held: &Held) -> Result<(), StorageError> {
     let path = root.join(format!("{lock}.json"));
     let text = format!(r#"{{"token":{},"until":{}}}"#, held.token, held.until);
@@ -176,7 +176,7 @@ fn guard(root: &Path, lock: &Lock) -> Result<Guard, StorageError> {
     Guard::take(&path).map_err(|error| StorageError::unavailable("lock", path.display(), error))
 }
 
-/// While the guard lives, nobody can take the lock over: check and write are one step.
+/// While the guard exists, no other process can take the lock: check and write are one step.
 fn fenced(root: &Path, fence: &Fence) -> Result<Guard, StorageError> {
     let guard = guard(root, &fence.lock)?;
     match held(root, &fence.lock)?.token == fence.token {

@@ -1,72 +1,87 @@
-//! Storage in Redis or Valkey, for replicas on many machines; everything sealed with a secret.
-
-mod address;
-mod link;
-
-pub use address::RedisAddress;
+//! Storage in Redis or Valkey, for replicas on many machines. Every value is sealed with a secret.
 
 use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use redis::{FromRedisValue, Script};
+use redis::{Cmd, FromRedisValue, ProtocolVersion, Script, ScriptInvocation};
+use redis_connection::{Address, Connection, Error, Options, Target};
 
+use super::interface::{CHALLENGE_LIFETIME, Fence, Item, Lock, Storage, StorageError};
 use super::seal::Seal;
-use super::{CHALLENGE_LIFETIME, Fence, Item, Lock, Storage, StorageError};
-use address::Target;
-use link::{Link, Question};
+
+/// RESP2, which every version of Redis has. The connect deadline lies within that of a call.
+const OPTIONS: Options = Options {
+    protocol: ProtocolVersion::RESP2,
+    connect: Duration::from_secs(2),
+    reply: Duration::from_secs(5),
+    call: Duration::from_secs(5),
+};
 
 /// Keys under one prefix, in one hash slot, so that a Redis Cluster can check a fence and write in
 /// one script.
 pub struct RedisStorage {
-    link: Link,
+    connection: Connection,
     prefix: String,
     seal: Seal,
     scripts: Scripts,
 }
 
 impl RedisStorage {
-    /// Prepares a connection, which is made, and made anew, when it is needed. `secret` seals every
-    /// value: 32 random bytes or more, the same for every replica.
-    pub fn new(address: &RedisAddress, prefix: &str, secret: &[u8]) -> Result<Self, StorageError> {
-        let link = Link::new(Target::new(address)?);
-        // The braces are the hash tag: what is inside them decides the slot.
+    /// Validates the address; connects on first use. `secret` seals every value: 32 random bytes or
+    /// more, the same for every replica.
+    pub fn new(address: &Address, prefix: &str, secret: &[u8]) -> Result<Self, StorageError> {
+        let target = Target::new(address, OPTIONS, None).map_err(|error| {
+            StorageError::unavailable("use", "the Redis URL", format_args!("{error}; {EXPECTED}"))
+        })?;
+        // The braces are the hash tag: the text inside them selects the slot.
         let prefix = format!("{{{prefix}:acme}}");
-        Ok(Self { link, prefix, seal: Seal::new(secret)?, scripts: Scripts::default() })
+        Ok(Self {
+            connection: Connection::new(target),
+            prefix,
+            seal: Seal::new(secret)?,
+            scripts: Scripts::default(),
+        })
     }
 
     fn key(&self, item: &impl fmt::Display) -> String {
         format!("{}:{item}", self.prefix)
     }
 
-    /// The counter outlives the lock: it is what makes tokens grow. It starts at the time, so that
-    /// tokens grow even when Redis lost its data, or a failover lost the last of it.
+    /// The counter outlives the lock, so that tokens grow. It starts at the current time: tokens
+    /// grow even when Redis lost its data, or a failover lost the latest writes.
     fn lock_keys(&self, lock: &Lock) -> [String; 2] {
         [self.key(lock), format!("{}.token", self.key(lock))]
     }
 
-    async fn ask<T: FromRedisValue>(
+    async fn command<T: FromRedisValue>(
         &self,
         doing: &'static str,
-        place: &str,
-        question: Question<'_>,
+        key: &str,
+        command: &Cmd,
     ) -> Result<T, StorageError> {
-        let answer = self.link.ask(question).await;
-        answer.map_err(|error| {
-            StorageError::unavailable(doing, place, format_args!("Redis: {error}"))
-        })
+        self.connection.command(command).await.map_err(|error| failed(doing, key, &error))
     }
 
-    /// Runs one of the scripts that answer 1 for done and 0 for fenced.
+    async fn script<T: FromRedisValue>(
+        &self,
+        doing: &'static str,
+        key: &str,
+        script: &ScriptInvocation<'_>,
+    ) -> Result<T, StorageError> {
+        self.connection.script(script).await.map_err(|error| failed(doing, key, &error))
+    }
+
+    /// Runs a script that returns 1 for done and 0 for fenced.
     async fn guarded(
         &self,
         doing: &'static str,
-        mut call: redis::ScriptInvocation<'_>,
+        mut call: ScriptInvocation<'_>,
         fence: &Fence,
     ) -> Result<(), StorageError> {
         let [lock, counter] = self.lock_keys(&fence.lock);
         call.key(&lock).key(counter).arg(fence.token);
-        match self.ask::<u8>(doing, &lock, Question::Script(&call)).await? {
+        match self.script::<u8>(doing, &lock, &call).await? {
             1 => Ok(()),
             _ => Err(StorageError::fenced(&fence.lock)),
         }
@@ -78,7 +93,7 @@ impl Storage for RedisStorage {
     async fn read(&self, item: &Item) -> Result<Option<Vec<u8>>, StorageError> {
         let key = self.key(item);
         let sealed: Option<Vec<u8>> =
-            self.ask("read", &key, Question::Command(redis::cmd("GET").arg(&key))).await?;
+            self.command("read", &key, redis::cmd("GET").arg(&key)).await?;
         sealed.map(|sealed| self.seal.open(&key, &sealed)).transpose()
     }
 
@@ -100,7 +115,7 @@ impl Storage for RedisStorage {
         let [key, counter] = self.lock_keys(lock);
         let mut call = self.scripts.lock.prepare_invoke();
         call.key(&key).key(counter).arg(in_millis(ttl));
-        let token: u64 = self.ask("lock", &key, Question::Script(&call)).await?;
+        let token: u64 = self.script("lock", &key, &call).await?;
         Ok((token > 0).then(|| Fence { lock: lock.clone(), token }))
     }
 
@@ -124,9 +139,9 @@ impl fmt::Debug for RedisStorage {
     }
 }
 
-/// A fence is valid while its token is the last one given: an expired lock that nobody took over
-/// still guards its owner. The arguments that every guarded script shares come last: the lock, its
-/// counter, the token.
+/// A fence is valid while its token is the last one issued: an expired lock that no other replica
+/// took still guards its owner. The arguments shared by every guarded script come last: the lock,
+/// its counter, the token.
 struct Scripts {
     lock: Script,
     write: Script,
@@ -173,9 +188,33 @@ impl Default for Scripts {
     }
 }
 
-/// For every question to the network, all attempts included.
-const DEADLINE: Duration = Duration::from_secs(5);
+const EXPECTED: &str =
+    "expected redis://, rediss://, unix://, redis-sentinel://…/MASTER or redis-cluster://";
+
+fn failed(doing: &'static str, key: &str, error: &Error) -> StorageError {
+    StorageError::unavailable(doing, key, format_args!("Redis: {error}"))
+}
 
 fn in_millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rejected_url_is_explained_without_its_password() {
+        let secret = [7; 32];
+        for url in ["http://:word@a.example", "redis-sentinel://:word@a.example", ":word@a.example"]
+        {
+            let error = RedisStorage::new(&Address::new(url), "test", &secret).unwrap_err();
+            let text = error.to_string();
+            assert!(
+                text.contains("cannot use the Redis URL") && text.contains("unix://"),
+                "{text}"
+            );
+            assert!(!text.contains("word@"), "{text}");
+        }
+    }
 }

@@ -8,12 +8,12 @@ use arc_swap::ArcSwap;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use rustls::server::ProducesTickets;
 
-use crate::Clock;
+use crate::clock::Clock;
 
 pub(super) const NAME_LEN: usize = 16;
 pub(super) const KEY_LEN: usize = 32;
 
-/// One key. It decrypts as long as it is in the ring and encrypts from its time on.
+/// One key. It decrypts while it is in the ring, and encrypts from `from` on.
 pub(super) struct Key {
     name: [u8; NAME_LEN],
     aead: RandomizedNonceKey,
@@ -26,23 +26,23 @@ impl Key {
     }
 }
 
-/// The keys known now.
+/// The current keys.
 pub(super) struct Ring(Vec<Key>);
 
 impl Ring {
-    /// Any order will do.
+    /// The keys may be in any order.
     pub(super) fn new(mut keys: Vec<Key>) -> Self {
         keys.sort_by_key(|key| std::cmp::Reverse(key.from));
         Self(keys)
     }
 
-    /// The newest whose time has come.
+    /// The newest key that encrypts.
     fn current(&self, now: SystemTime) -> Option<&Key> {
         self.0.iter().find(|key| key.from <= now)
     }
 }
 
-/// Seals and opens session tickets for rustls, with whatever keys there are at the moment.
+/// Seals and opens session tickets for rustls with the current keys.
 pub struct Ticketer {
     ring: ArcSwap<Ring>,
     lifetime: u32,
@@ -80,12 +80,12 @@ impl ProducesTickets for Ticketer {
         Some(ticket)
     }
 
-    /// Everything in `ticket` comes from outside: lengths are checked before anything is read.
+    /// `ticket` is untrusted: lengths are checked before anything is read.
     fn decrypt(&self, ticket: &[u8]) -> Option<Vec<u8>> {
         let (name, rest) = ticket.split_first_chunk::<NAME_LEN>()?;
         let (nonce, text) = rest.split_first_chunk::<NONCE_LEN>()?;
         let ring = self.ring.load();
-        // The name is public, and sent in the clear: comparing it needs no constant time.
+        // The name is public, so the comparison need not be constant-time.
         let key = ring.0.iter().find(|key| key.name == *name)?;
         let mut text = text.to_vec();
         let nonce = Nonce::assume_unique_for_key(*nonce);

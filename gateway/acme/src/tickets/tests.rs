@@ -1,13 +1,13 @@
-//! Ticket keys over time.
+//! Rotation of ticket keys.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustls::server::ProducesTickets;
 
 use super::*;
-use crate::DirectoryStorage;
+use crate::storage::DirectoryStorage;
 
-/// A clock that stands until it is set.
+/// A clock that changes only when it is set.
 struct Standing(AtomicU64);
 
 #[async_trait::async_trait]
@@ -27,74 +27,76 @@ const SETTINGS: TicketSettings = TicketSettings {
     poll: Duration::from_secs(30),
 };
 
-fn setup() -> (tempfile::TempDir, Arc<Standing>, impl Fn() -> TicketKeeper) {
+fn setup() -> (tempfile::TempDir, Arc<Standing>, impl Fn() -> TicketMaintainer) {
     let directory = tempfile::tempdir().unwrap();
     let storage = Arc::new(DirectoryStorage::open(directory.path()).unwrap());
     let clock = Arc::new(Standing(AtomicU64::new(10_000)));
     let shared = clock.clone();
     (directory, clock, move || {
-        TicketKeeper::new(SETTINGS, storage.clone(), shared.clone()).unwrap()
+        TicketMaintainer::new(SETTINGS, storage.clone(), shared.clone()).unwrap()
     })
 }
 
 #[tokio::test]
-async fn what_one_replica_seals_another_opens() {
-    let (_directory, _, keeper) = setup();
-    let (one, other) = (keeper(), keeper());
-    one.tend().await.unwrap();
-    other.tend().await.unwrap();
+async fn another_replica_opens_a_sealed_ticket() {
+    let (_directory, _, maintainer) = setup();
+    let (one, other) = (maintainer(), maintainer());
+    one.refresh().await.unwrap();
+    other.refresh().await.unwrap();
     let ticket = one.ticketer().encrypt(b"session").unwrap();
     assert_eq!(other.ticketer().decrypt(&ticket).unwrap(), b"session");
 }
 
 #[tokio::test]
-async fn before_storage_was_read_a_replica_seals_for_itself() {
-    let (_directory, _, keeper) = setup();
-    let (one, other) = (keeper(), keeper());
+async fn before_storage_is_read_only_the_same_replica_opens_a_ticket() {
+    let (_directory, _, maintainer) = setup();
+    let (one, other) = (maintainer(), maintainer());
     let ticket = one.ticketer().encrypt(b"session").unwrap();
     assert_eq!(one.ticketer().decrypt(&ticket).unwrap(), b"session");
     assert_eq!(other.ticketer().decrypt(&ticket), None);
 }
 
 #[tokio::test]
-async fn a_new_key_seals_only_after_everybody_could_learn_it() {
-    let (_directory, clock, keeper) = setup();
-    let (one, other) = (keeper(), keeper());
-    one.tend().await.unwrap();
-    other.tend().await.unwrap();
-    let name = |keeper: &TicketKeeper| keeper.ticketer().encrypt(b"").unwrap()[..NAME_LEN].to_vec();
+async fn a_new_key_encrypts_only_after_every_replica_could_read_it() {
+    let (_directory, clock, maintainer) = setup();
+    let (one, other) = (maintainer(), maintainer());
+    one.refresh().await.unwrap();
+    other.refresh().await.unwrap();
+    let name = |maintainer: &TicketMaintainer| {
+        maintainer.ticketer().encrypt(b"").unwrap()[..NAME_LEN].to_vec()
+    };
     let old = name(&one);
     clock.0.store(11_000, Ordering::Relaxed);
-    one.tend().await.unwrap();
-    assert_eq!(name(&one), old, "the other does not know the new key yet");
+    one.refresh().await.unwrap();
+    assert_eq!(name(&one), old, "the other replica has not read the new key");
     clock.0.store(11_060, Ordering::Relaxed);
     assert_ne!(name(&one), old);
-    other.tend().await.unwrap();
+    other.refresh().await.unwrap();
     assert_eq!(name(&one), name(&other));
 }
 
 #[tokio::test]
-async fn old_keys_open_for_some_generations_and_then_are_gone() {
-    let (_directory, clock, keeper) = setup();
-    let keeper = keeper();
-    keeper.tend().await.unwrap();
-    let ticket = keeper.ticketer().encrypt(b"session").unwrap();
+async fn old_keys_decrypt_for_the_configured_generations() {
+    let (_directory, clock, maintainer) = setup();
+    let maintainer = maintainer();
+    maintainer.refresh().await.unwrap();
+    let ticket = maintainer.ticketer().encrypt(b"session").unwrap();
     let mut opened = 0;
-    for turn in 1..=6 {
-        clock.0.store(10_000 + turn * 1100, Ordering::Relaxed);
-        keeper.tend().await.unwrap();
-        opened += usize::from(keeper.ticketer().decrypt(&ticket).is_some());
+    for rotation in 1..=6 {
+        clock.0.store(10_000 + rotation * 1100, Ordering::Relaxed);
+        maintainer.refresh().await.unwrap();
+        opened += usize::from(maintainer.ticketer().decrypt(&ticket).is_some());
     }
-    // Its own turn as the next waits, and the generations after it.
+    // Its own generation while the next key waits, and the generations after it.
     assert_eq!(opened, SETTINGS.generations);
 }
 
 #[tokio::test]
-async fn nothing_from_outside_opens_or_panics() {
-    let (_directory, _, keeper) = setup();
-    let keeper = keeper();
-    keeper.tend().await.unwrap();
-    let ticketer = keeper.ticketer();
+async fn a_malformed_ticket_does_not_open_and_does_not_panic() {
+    let (_directory, _, maintainer) = setup();
+    let maintainer = maintainer();
+    maintainer.refresh().await.unwrap();
+    let ticketer = maintainer.ticketer();
     let ticket = ticketer.encrypt(b"session").unwrap();
     for length in 0..ticket.len() {
         assert_eq!(ticketer.decrypt(&ticket[..length]), None);

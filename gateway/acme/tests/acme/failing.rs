@@ -1,4 +1,4 @@
-//! What goes wrong is told in words, waited out, and never takes a certificate away.
+//! Failures are reported, followed by backoff, and never remove a certificate.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -37,7 +37,7 @@ async fn while_the_directory_is_down_the_old_certificate_is_served_and_then_it_r
     assert!(status.next_attempt.is_some() && status.not_after == Some(old.not_after));
     assert_eq!(replica.certificates.borrow().resolve("a.example").unwrap().serial, old.serial);
 
-    // It comes back without memory of our account, as an authority that was rebuilt would.
+    // It restarts without our account, like an authority that was rebuilt.
     pebble.up().await;
     replica.certificate(|certificate| certificate.serial != old.serial).await;
     let status = replica.status(|status| status.last_error.is_none()).await;
@@ -46,7 +46,7 @@ async fn while_the_directory_is_down_the_old_certificate_is_served_and_then_it_r
 }
 
 #[tokio::test]
-async fn after_so_many_failures_the_second_directory_takes_over() {
+async fn after_the_configured_number_of_failures_the_second_directory_is_used() {
     let front = Front::open().await;
     let pebble = Pebble::start(&front).await;
     let (_directory, storage) = storage();
@@ -65,7 +65,7 @@ async fn after_so_many_failures_the_second_directory_takes_over() {
 }
 
 #[tokio::test]
-async fn a_name_that_leads_elsewhere_is_told_as_such() {
+async fn a_name_that_does_not_lead_here_is_reported() {
     let front = Front::closed();
     let pebble = Pebble::start(&front).await;
     let (_directory, storage) = storage();
@@ -84,7 +84,7 @@ async fn a_name_that_leads_elsewhere_is_told_as_such() {
 }
 
 #[tokio::test]
-async fn a_name_the_authority_refuses_is_told_as_such() {
+async fn a_name_that_the_authority_rejects_is_reported() {
     let front = Front::open().await;
     let pebble =
         Pebble::with(&front, Options { blocked: vec!["b.example"], ..Options::default() }).await;
@@ -101,7 +101,7 @@ async fn a_name_the_authority_refuses_is_told_as_such() {
 }
 
 #[tokio::test]
-async fn a_rate_limit_is_waited_out_as_long_as_the_authority_says_even_over_a_restart() {
+async fn a_rate_limit_delays_the_next_attempt_even_across_a_restart() {
     let front = Front::open().await;
     let pebble = Pebble::start(&front).await;
     let proxy = Proxy::before(&pebble).await;
@@ -120,14 +120,18 @@ async fn a_rate_limit_is_waited_out_as_long_as_the_authority_says_even_over_a_re
     proxy.limit_orders(None);
     let mut replica = Replica::start(settings(&["a.example"], authorities), storage, &front);
     let status = replica.status(|status| status.last_error.is_some()).await;
-    assert_eq!((status.failures, pebble.issued()), (1, 0), "it remembers, and does not even ask");
+    assert_eq!(
+        (status.failures, pebble.issued()),
+        (1, 0),
+        "the stored backoff applies, and no request is sent"
+    );
     replica.clock.jump_to(next + Duration::from_secs(2));
     replica.certificate(|_| true).await;
     replica.stop().await;
 }
 
 #[tokio::test]
-async fn what_caa_records_forbid_is_told_with_what_to_change() {
+async fn a_caa_refusal_is_reported_with_advice() {
     let front = Front::open().await;
     let pebble = Pebble::start(&front).await;
     let proxy = Proxy::before(&pebble).await;
@@ -148,25 +152,25 @@ async fn what_caa_records_forbid_is_told_with_what_to_change() {
 }
 
 #[tokio::test]
-async fn the_profile_arrives_in_the_order_and_one_that_is_not_offered_is_told_as_such() {
+async fn an_order_requests_the_profile_and_one_that_is_not_offered_is_reported() {
     let front = Front::open().await;
     let pebble = Pebble::start(&front).await;
     let proxy = Proxy::before(&pebble).await;
     proxy.offer_profiles(&["shortlived"]);
-    let asking = |profile: &str| Authority {
+    let with_profile = |profile: &str| Authority {
         profile: Some(profile.to_owned()),
         ..pebble.authority_at(proxy.port)
     };
     let (_directory, store) = storage();
     let mut replica =
-        Replica::start(settings(&["a.example"], vec![asking("shortlived")]), store, &front);
+        Replica::start(settings(&["a.example"], vec![with_profile("shortlived")]), store, &front);
     replica.certificate(|_| true).await;
     replica.stop().await;
     assert_eq!(proxy.chosen(), ["shortlived"]);
 
     let (_directory, store) = storage();
     let mut replica =
-        Replica::start(settings(&["b.example"], vec![asking("shortlifed")]), store, &front);
+        Replica::start(settings(&["b.example"], vec![with_profile("shortlifed")]), store, &front);
     let failure = replica.status(|status| status.last_error.is_some()).await.last_error.unwrap();
     assert_eq!(failure.kind, FailureKind::Profile, "{failure}");
     assert!(failure.text.contains("no profile is named \"shortlifed\""), "{failure}");
@@ -174,14 +178,14 @@ async fn the_profile_arrives_in_the_order_and_one_that_is_not_offered_is_told_as
 }
 
 #[tokio::test]
-async fn failures_are_spaced_out_more_and_more() {
+async fn waits_between_failures_double() {
     let front = Front::closed();
     let authority = Authority {
         roots: Some(Vec::new()),
         ..Authority::new(format!("https://localhost:{}/dir", free_port()))
     };
     let (_directory, storage) = storage();
-    // A twelfth of it after an authority that could not be reached.
+    // An unreachable authority: a twelfth of these waits.
     let backoff = Backoff { first: Duration::from_secs(1200), most: Duration::from_secs(10_000) };
     let settings = Settings { backoff, ..settings(&["a.example"], vec![authority]) };
     let mut replica = Replica::start(settings, storage, &front);

@@ -1,4 +1,4 @@
-//! From nothing to a certificate.
+//! The first certificate.
 
 use std::sync::Arc;
 
@@ -57,7 +57,7 @@ async fn tls_alpn_01_alone_proves_names_and_an_address() {
 }
 
 #[tokio::test]
-async fn http_01_steps_in_where_tls_alpn_01_does_not_get_through() {
+async fn http_01_is_used_when_tls_alpn_01_fails() {
     let mut front = Front::closed();
     front.open_http().await;
     let pebble = Pebble::start(&front).await;
@@ -69,12 +69,16 @@ async fn http_01_steps_in_where_tls_alpn_01_does_not_get_through() {
         &front,
     );
     replica.certificate(|_| true).await;
-    assert_eq!(replica.status(|_| true).await.failures, 0, "a way round is no failure");
+    assert_eq!(
+        replica.status(|_| true).await.failures,
+        0,
+        "another kind of challenge is not a failure"
+    );
     replica.stop().await;
 }
 
 #[tokio::test]
-async fn tls_alpn_01_steps_in_where_http_01_does_not_get_through() {
+async fn tls_alpn_01_is_used_when_http_01_fails() {
     let mut front = Front::closed();
     front.open_tls().await;
     let pebble = Pebble::start(&front).await;
@@ -90,7 +94,7 @@ async fn tls_alpn_01_steps_in_where_http_01_does_not_get_through() {
 }
 
 #[tokio::test]
-async fn a_restart_serves_what_is_stored_and_keeps_the_account() {
+async fn a_restart_serves_the_stored_certificate_and_keeps_the_account() {
     let front = Front::open().await;
     let pebble = Pebble::start(&front).await;
     let (_directory, storage) = storage();
@@ -108,7 +112,7 @@ async fn a_restart_serves_what_is_stored_and_keeps_the_account() {
     );
     second.stop().await;
 
-    // Another name needs another certificate, and no other account.
+    // Another name needs another certificate but no new account.
     let mut third =
         Replica::start(settings(&["b.example"], vec![pebble.authority()]), storage, &front);
     third.certificate(|_| true).await;
@@ -117,7 +121,7 @@ async fn a_restart_serves_what_is_stored_and_keeps_the_account() {
 }
 
 #[tokio::test]
-async fn an_authority_that_asks_for_an_external_account_gets_it() {
+async fn an_account_is_bound_to_an_external_account_when_the_authority_requires_it() {
     const KEY: &str = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W";
     let front = Front::open().await;
     let options = Options { external_account: Some(("kid-1", KEY)), ..Options::default() };

@@ -1,8 +1,8 @@
-//! Certificates against a real ACME server (Pebble), a real Redis, and handshakes over loopback.
+//! Tests with a real ACME server (Pebble), a real Redis, and handshakes over loopback.
 
 #![expect(
     clippy::unwrap_used,
-    reason = "clippy allows it in test functions, and these are their helpers"
+    reason = "clippy allows it in test functions; these are their helpers"
 )]
 
 mod support;

@@ -1,4 +1,4 @@
-//! The authority says when to renew (RFC 9773).
+//! Renewal information from the authority (RFC 9773).
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -14,7 +14,7 @@ use crate::support::replica::{Replica, settings};
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 #[tokio::test]
-async fn the_window_the_authority_suggests_is_followed_and_the_order_names_its_predecessor() {
+async fn the_suggested_window_is_followed_and_the_order_names_its_predecessor() {
     let front = Front::open().await;
     let pebble = Pebble::start(&front).await;
     let proxy = Proxy::before(&pebble).await;
@@ -30,16 +30,16 @@ async fn the_window_the_authority_suggests_is_followed_and_the_order_names_its_p
     let first = replica.certificate(|_| true).await;
     let inside = |at: SystemTime| at >= start - Duration::from_secs(1) && at <= end;
     let at = replica.status(|status| status.renew_at.is_some_and(inside)).await.renew_at.unwrap();
-    assert_eq!(proxy.asked(), 1);
+    assert_eq!(proxy.queries(), 1);
 
-    // The moment that was drawn is the same for another replica, which does not ask again.
+    // Another replica uses the same drawn moment and does not query again.
     let mut other = Replica::start(
         settings(&["a.example"], vec![pebble.authority_at(proxy.port)]),
         storage,
         &front,
     );
     assert_eq!(other.status(|status| status.renew_at.is_some()).await.renew_at, Some(at));
-    assert_eq!(proxy.asked(), 1);
+    assert_eq!(proxy.queries(), 1);
     other.stop().await;
 
     replica.clock.jump_to(at);
@@ -52,7 +52,7 @@ async fn the_window_the_authority_suggests_is_followed_and_the_order_names_its_p
 }
 
 #[tokio::test]
-async fn it_asks_again_when_told_and_hurries_when_the_window_moves_closer() {
+async fn the_window_is_queried_again_after_retry_after_and_an_earlier_one_is_followed() {
     let front = Front::open().await;
     let pebble = Pebble::start(&front).await;
     let proxy = Proxy::before(&pebble).await;
@@ -72,17 +72,17 @@ async fn it_asks_again_when_told_and_hurries_when_the_window_moves_closer() {
         })
         .await;
 
-    // As after a revocation: the window lies in the past at once.
+    // As after a revocation: the window has passed.
     proxy.suggest((now - 2 * DAY, now - DAY), 7200);
-    assert_eq!(proxy.asked(), 1);
+    assert_eq!(proxy.queries(), 1);
     replica.clock.jump_to(replica.clock.now() + Duration::from_secs(7210));
     replica.certificate(|certificate| certificate.serial != first.serial).await;
-    eventually(|| async { proxy.asked() >= 2 }).await;
+    eventually(|| async { proxy.queries() >= 2 }).await;
     replica.stop().await;
 }
 
 #[tokio::test]
-async fn without_an_answer_a_third_of_the_lifetime_decides() {
+async fn without_renewal_information_a_certificate_is_renewed_with_a_third_of_its_lifetime_left() {
     let front = Front::open().await;
     let pebble = Pebble::start(&front).await;
     let proxy = Proxy::before(&pebble).await;
@@ -94,10 +94,10 @@ async fn without_an_answer_a_third_of_the_lifetime_decides() {
         &front,
     );
     let certificate = replica.certificate(|_| true).await;
-    eventually(|| async { proxy.asked() == 1 }).await;
+    eventually(|| async { proxy.queries() == 1 }).await;
     let lifetime = certificate.not_after.duration_since(certificate.not_before).unwrap();
     let status = replica.status(|status| status.renew_at.is_some()).await;
     assert_eq!(status.renew_at, Some(certificate.not_after - lifetime / 3));
-    assert_eq!(status.last_error, None, "no renewal information is no failure");
+    assert_eq!(status.last_error, None, "missing renewal information is not a failure");
     replica.stop().await;
 }

@@ -1,4 +1,4 @@
-//! Time passes, and the certificate is renewed in time.
+//! Renewal of certificates.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -31,10 +31,9 @@ async fn with_a_third_of_its_lifetime_left_a_certificate_is_renewed_and_not_befo
     let planned = replica.status(|status| status.renew_at.is_some()).await.renew_at.unwrap();
     assert!(about(planned, due), "planned for {planned:?}, due {due:?}");
 
-    // Each look at the certificate first decides whether to renew; then, once a day, it asks the
-    // authority when to, and notes that it did: so a changed note after a jump shows that it
-    // looked, and left the certificate alone.
-    let note = || {
+    // Each step first decides whether to renew. Once a day it also queries the authority and
+    // records that: so a changed record after a jump proves that a step ran and did not renew.
+    let record = || {
         let entry = std::fs::read_dir(directory.path().join("certificates"))
             .unwrap()
             .next()
@@ -42,17 +41,17 @@ async fn with_a_third_of_its_lifetime_left_a_certificate_is_renewed_and_not_befo
             .unwrap();
         std::fs::read_to_string(entry.path()).unwrap_or_default()
     };
-    eventually(|| async { note().contains(r#""ask":"#) }).await;
-    let before = note();
+    eventually(|| async { record().contains(r#""ask":"#) }).await;
+    let before = record();
     replica.clock.jump_to(planned - HOUR);
     replica.prompt.check_now();
-    eventually(|| async { note().contains(r#""ask":"#) && note() != before }).await;
+    eventually(|| async { record().contains(r#""ask":"#) && record() != before }).await;
     assert_eq!(pebble.issued(), 1);
 
     replica.clock.jump_to(planned);
     let second = replica.certificate(|certificate| certificate.serial != first.serial).await;
     assert!(second.not_after >= first.not_after);
-    // An authority whose clock is years behind ours must not be asked again and again.
+    // The clock of the authority is now behind ours: it must not get one order after the other.
     let again = replica
         .status(|status| status.renew_at.is_some_and(|at| at > planned))
         .await
@@ -64,7 +63,7 @@ async fn with_a_third_of_its_lifetime_left_a_certificate_is_renewed_and_not_befo
 }
 
 #[tokio::test]
-async fn a_certificate_that_ran_out_while_nothing_ran_is_replaced() {
+async fn a_certificate_that_expired_while_no_replica_ran_is_replaced() {
     let front = Front::open().await;
     let pebble = Pebble::start(&front).await;
     let directory = tempfile::tempdir().unwrap();
@@ -74,8 +73,8 @@ async fn a_certificate_that_ran_out_while_nothing_ran_is_replaced() {
     let old = first.certificate(|_| true).await;
     first.stop().await;
 
-    // Ten seconds before the old one ends: the new one, issued by a clock that did not jump, is
-    // good for those.
+    // Ten seconds before the old one expires: the new one, issued by a clock that did not jump, is
+    // still valid.
     let clock = Arc::new(JumpingClock::default());
     clock.jump_to(old.not_after - Duration::from_secs(10));
     let mut second = Replica::start_at(
@@ -91,7 +90,7 @@ async fn a_certificate_that_ran_out_while_nothing_ran_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_stored_certificate_that_was_damaged_is_not_served_but_replaced() {
+async fn a_damaged_stored_certificate_is_replaced_and_not_served() {
     let front = Front::open().await;
     let pebble = Pebble::start(&front).await;
     let directory = tempfile::tempdir().unwrap();
@@ -117,7 +116,7 @@ async fn a_stored_certificate_that_was_damaged_is_not_served_but_replaced() {
 }
 
 #[tokio::test]
-async fn the_way_that_worked_last_is_tried_first_the_next_time() {
+async fn the_challenge_that_succeeded_last_is_tried_first() {
     let mut front = Front::closed();
     front.open_http().await;
     let pebble = Pebble::start(&front).await;

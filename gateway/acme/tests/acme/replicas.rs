@@ -1,4 +1,4 @@
-//! Several replicas, one Redis: one orders, all serve; and one may die at any moment.
+//! Several replicas with one Redis: one orders, all serve, and any may crash.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ async fn of_three_replicas_exactly_one_orders_and_all_serve_the_same() {
         let settings = settings(&["a.example", "b.example"], vec![pebble.authority()]);
         Replica::start(settings, Arc::new(redis.storage()), &front)
     };
-    // The front asks them in turns: most answers come from replicas that did not order.
+    // The front uses them in rotation: most responses come from replicas that do not order.
     let mut replicas = [start(), start(), start()];
     let mut serials = Vec::new();
     let mut ordered = 0;
@@ -38,7 +38,7 @@ async fn of_three_replicas_exactly_one_orders_and_all_serve_the_same() {
 }
 
 #[tokio::test]
-async fn a_replica_that_does_not_order_answers_both_kinds_of_challenge() {
+async fn a_replica_that_does_not_order_responds_to_both_kinds_of_challenge() {
     let front = Front::open().await;
     let pebble = Pebble::start(&front).await;
     let redis = Redis::start().await;
@@ -47,8 +47,8 @@ async fn a_replica_that_does_not_order_answers_both_kinds_of_challenge() {
     {
         let settings =
             Settings { challenges: vec![kind], ..settings(&[name], vec![pebble.authority()]) };
-        // The front that the authority sees asks a replica that never runs; the one that orders is
-        // behind a closed one.
+        // Pebble connects to the front of a replica that never runs. The front of the replica that
+        // orders is closed.
         let idle =
             Maintainer::new(settings.clone(), Arc::new(redis.storage()), Arc::new(SystemClock))
                 .unwrap();
@@ -62,7 +62,7 @@ async fn a_replica_that_does_not_order_answers_both_kinds_of_challenge() {
 }
 
 #[tokio::test]
-async fn when_the_one_that_orders_dies_another_takes_over() {
+async fn when_the_ordering_replica_crashes_another_orders() {
     let mut front = Front::closed();
     let pebble = Pebble::start(&front).await;
     let redis = Redis::start().await;
@@ -74,7 +74,7 @@ async fn when_the_one_that_orders_dies_another_takes_over() {
         Replica::start(slow, Arc::new(redis.storage()), front)
     };
     let first = start(&front);
-    // In the middle of its order: the challenge is published and the lock is held.
+    // During the order: the challenge is published and the lock is held.
     let published = || {
         let mut raw = redis::Client::open(redis.url()).unwrap().get_connection().unwrap();
         let keys: Vec<String> = redis::cmd("KEYS").arg("*challenges*").query(&mut raw).unwrap();
@@ -95,7 +95,7 @@ async fn when_the_one_that_orders_dies_another_takes_over() {
 }
 
 #[tokio::test]
-async fn a_clean_stop_in_the_middle_of_an_order_lets_go_of_the_lock_at_once() {
+async fn a_shutdown_during_an_order_releases_the_lock_at_once() {
     let mut front = Front::closed();
     let pebble = Pebble::start(&front).await;
     let redis = Redis::start().await;
@@ -115,7 +115,7 @@ async fn a_clean_stop_in_the_middle_of_an_order_lets_go_of_the_lock_at_once() {
     eventually(locked).await;
     first.stop().await;
 
-    // Within the patience of a test, and far within the ten minutes of the lock.
+    // Long before the ten minutes of the lock.
     front.open_http().await;
     let mut second = start(&front);
     second.certificate(|_| true).await;
@@ -123,7 +123,7 @@ async fn a_clean_stop_in_the_middle_of_an_order_lets_go_of_the_lock_at_once() {
 }
 
 #[tokio::test]
-async fn what_redis_forgot_is_put_back_and_not_ordered_again() {
+async fn a_certificate_that_redis_lost_is_restored_and_not_ordered_again() {
     let front = Front::open().await;
     let pebble = Pebble::start(&front).await;
     let redis = Redis::start().await;
@@ -146,7 +146,7 @@ async fn what_redis_forgot_is_put_back_and_not_ordered_again() {
 }
 
 #[tokio::test]
-async fn while_redis_is_away_the_certificate_is_served_and_the_status_says_why_until_it_is_back() {
+async fn while_redis_is_down_the_certificate_is_served_and_the_status_shows_the_failure() {
     let front = Front::open().await;
     let pebble = Pebble::start(&front).await;
     let mut redis = Redis::start().await;

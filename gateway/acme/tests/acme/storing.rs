@@ -1,4 +1,4 @@
-//! One suite for every storage: what one promises, the other keeps.
+//! One conformance suite for every storage.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -29,12 +29,12 @@ fn items() -> [Item; 6] {
 async fn conforms(one: &dyn Storage, other: &dyn Storage) {
     let lock = Lock::Order("a.example-00".to_owned());
 
-    // A lock is held by one, and told apart from other locks.
+    // One replica holds a lock; other locks are independent.
     let fence = one.lock(&lock, LONG).await.unwrap().expect("free");
     assert_eq!(other.lock(&lock, LONG).await.unwrap(), None);
     assert!(other.lock(&Lock::TicketKeys, LONG).await.unwrap().is_some());
 
-    // What one writes, the other reads; every item has its own place.
+    // One replica writes, the other reads; every item has its own key.
     for (index, item) in items().iter().enumerate() {
         assert_eq!(other.read(item).await.unwrap(), None);
         one.write(item, &[index as u8, 0, 255], &fence).await.unwrap();
@@ -45,15 +45,14 @@ async fn conforms(one: &dyn Storage, other: &dyn Storage) {
     one.write(&items()[0], b"new", &fence).await.unwrap();
     assert_eq!(other.read(&items()[0]).await.unwrap().unwrap(), b"new");
 
-    // Removed is gone, and may be removed again.
+    // A removed item is gone and may be removed again.
     one.remove(&items()[3], &fence).await.unwrap();
     one.remove(&items()[3], &fence).await.unwrap();
     assert_eq!(other.read(&items()[3]).await.unwrap(), None);
 
-    // Once let go, the next one gets it, with a larger token, and the fence of the first is worth
-    // nothing.
+    // After release, the next holder gets a larger token, and the first fence is invalid.
     one.unlock(&fence).await.unwrap();
-    let next = other.lock(&lock, LONG).await.unwrap().expect("let go");
+    let next = other.lock(&lock, LONG).await.unwrap().expect("released");
     assert!(next.token > fence.token);
     let fenced =
         |result: Result<(), StorageError>| matches!(result, Err(StorageError::Fenced { .. }));
@@ -64,25 +63,29 @@ async fn conforms(one: &dyn Storage, other: &dyn Storage) {
     assert_eq!(
         one.lock(&lock, LONG).await.unwrap(),
         None,
-        "a late unlock frees nobody else's lock"
+        "a late unlock does not release the lock of another holder"
     );
     assert_eq!(other.read(&items()[0]).await.unwrap().unwrap(), b"new");
     other.unlock(&next).await.unwrap();
 
-    // A lock that runs out is free; held on to, it does not run out.
+    // An expired lock is free; an extended one is not.
     let short = one.lock(&lock, SHORT).await.unwrap().expect("free");
     one.extend(&short, LONG).await.unwrap();
     let witness = Lock::Account("ab".to_owned());
     one.lock(&witness, SHORT).await.unwrap().expect("free");
     take(other, &witness).await;
-    assert_eq!(other.lock(&lock, SHORT).await.unwrap(), None, "so much time has passed");
+    assert_eq!(
+        other.lock(&lock, SHORT).await.unwrap(),
+        None,
+        "the extended lock outlives the short one"
+    );
     one.extend(&short, SHORT).await.unwrap();
     let taken = take(other, &lock).await;
     assert!(taken.token > short.token);
     assert!(fenced(one.write(&items()[0], b"late", &short).await));
 }
 
-/// Waits until the lock has run out.
+/// Waits until the lock has expired.
 async fn take(storage: &dyn Storage, lock: &Lock) -> gateway_acme::storage::Fence {
     let taken = async {
         loop {
@@ -92,7 +95,7 @@ async fn take(storage: &dyn Storage, lock: &Lock) -> gateway_acme::storage::Fenc
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(crate::support::PATIENCE, taken).await.expect("it runs out")
+    tokio::time::timeout(crate::support::PATIENCE, taken).await.expect("it expires")
 }
 
 #[tokio::test]
@@ -114,13 +117,13 @@ async fn a_redis_cluster_conforms_and_keeps_all_in_one_slot() {
     conforms(&storage(&cluster.url()), &storage(&cluster.url())).await;
     let mut holders = 0;
     for node in &cluster.0 {
-        holders += usize::from(node.ask(&["DBSIZE"]).await.unwrap() != redis::Value::Int(0));
+        holders += usize::from(node.send(&["DBSIZE"]).await.unwrap() != redis::Value::Int(0));
     }
-    assert_eq!(holders, 1, "a fence and what it guards are checked and written in one script");
+    assert_eq!(holders, 1, "one script checks a fence and writes the guarded item");
 }
 
 #[tokio::test]
-async fn redis_through_sentinel_conforms_and_follows_the_master_fences_included() {
+async fn redis_with_sentinel_conforms_and_keeps_locks_and_fences_across_a_failover() {
     let sentinel = Sentinel::start().await;
     let (one, other) = (storage(&sentinel.url()), storage(&sentinel.url()));
     conforms(&one, &other).await;
@@ -141,7 +144,7 @@ async fn redis_through_sentinel_conforms_and_follows_the_master_fences_included(
 }
 
 #[tokio::test]
-async fn redis_lets_in_by_password_and_is_trusted_by_its_own_authority_alone() {
+async fn redis_is_used_with_a_password_and_over_tls_with_its_own_authority() {
     let redis = Redis::with(&["--requirepass", "word"]).await;
     let address =
         RedisAddress { password: Some("word".to_owned()), ..RedisAddress::new(redis.url()) };
@@ -169,32 +172,32 @@ async fn only_the_owner_can_read_a_directory() {
     let fence = storage.lock(&Lock::TicketKeys, LONG).await.unwrap().unwrap();
     storage.write(&Item::TicketKeys, b"secret", &fence).await.unwrap();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    for room in fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().path()) {
-        assert_eq!(mode(&room), 0o700, "{}", room.display());
-        for file in fs::read_dir(&room).unwrap().map(|entry| entry.unwrap().path()) {
+    for folder in fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().path()) {
+        assert_eq!(mode(&folder), 0o700, "{}", folder.display());
+        for file in fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
             assert_eq!(mode(&file), 0o600, "{}", file.display());
         }
     }
 }
 
 #[tokio::test]
-async fn what_a_crash_left_half_written_is_not_read_and_is_swept_away() {
+async fn an_incomplete_file_of_a_crash_is_ignored_and_removed() {
     let directory = tempfile::tempdir().unwrap();
     let storage = DirectoryStorage::open(directory.path()).unwrap();
     let fence = storage.lock(&Lock::TicketKeys, LONG).await.unwrap().unwrap();
     storage.write(&Item::TicketKeys, b"whole", &fence).await.unwrap();
-    let half = directory.path().join("tickets/keys.4711.0.tmp");
-    fs::write(&half, b"ha").unwrap();
+    let incomplete = directory.path().join("tickets/keys.4711.0.tmp");
+    fs::write(&incomplete, b"ha").unwrap();
     assert_eq!(storage.read(&Item::TicketKeys).await.unwrap().unwrap(), b"whole");
     let long_ago = std::time::SystemTime::now() - Duration::from_secs(7200);
-    fs::File::options().write(true).open(&half).unwrap().set_modified(long_ago).unwrap();
+    fs::File::options().write(true).open(&incomplete).unwrap().set_modified(long_ago).unwrap();
     let again = DirectoryStorage::open(directory.path()).unwrap();
-    assert!(!half.exists());
+    assert!(!incomplete.exists());
     assert_eq!(again.read(&Item::TicketKeys).await.unwrap().unwrap(), b"whole");
 }
 
 #[tokio::test]
-async fn redis_never_sees_a_secret_and_a_wrong_one_is_told_clearly() {
+async fn redis_holds_only_sealed_values_and_a_wrong_secret_is_reported() {
     let redis = Redis::start().await;
     let storage = redis.storage();
     let fence = storage.lock(&Lock::TicketKeys, LONG).await.unwrap().unwrap();
@@ -217,7 +220,7 @@ async fn redis_never_sees_a_secret_and_a_wrong_one_is_told_clearly() {
     let short = RedisStorage::new(&RedisAddress::new(redis.url()), "test", b"short").unwrap_err();
     assert!(matches!(short, StorageError::ShortSecret { got: 5 }));
 
-    // Moved to another place, a sealed value does not open even for its owner.
+    // A sealed value does not open under another key.
     let _: () = redis::Commands::set(&mut raw, "{test:acme}:accounts/ab", sealed).unwrap();
     assert!(matches!(
         storage.read(&Item::Account("ab".into())).await,
@@ -226,13 +229,13 @@ async fn redis_never_sees_a_secret_and_a_wrong_one_is_told_clearly() {
 }
 
 #[tokio::test]
-async fn a_holder_from_before_redis_lost_everything_is_still_recognised() {
+async fn a_late_holder_is_detected_even_after_redis_lost_its_data() {
     let redis = Redis::start().await;
     let storage = redis.storage();
     let before = storage.lock(&Lock::TicketKeys, LONG).await.unwrap().unwrap();
     let mut raw = redis::Client::open(redis.url()).unwrap().get_connection().unwrap();
     let _: () = redis::cmd("FLUSHALL").query(&mut raw).unwrap();
-    // Two holders later even two losses within one millisecond would show.
+    // Two holders, so that a second loss within one millisecond would be detected as well.
     for _ in 0..2 {
         let after = storage.lock(&Lock::TicketKeys, LONG).await.unwrap().unwrap();
         storage.unlock(&after).await.unwrap();
@@ -242,11 +245,11 @@ async fn a_holder_from_before_redis_lost_everything_is_still_recognised() {
 }
 
 #[tokio::test]
-async fn a_storage_that_is_away_is_an_error_in_words_and_not_a_hang() {
+async fn an_unreachable_redis_is_an_error_and_not_a_hang() {
     let url = format!("redis://127.0.0.1:{}", crate::support::free_port());
     let storage = RedisStorage::new(&RedisAddress::new(url), "test", SECRET).unwrap();
-    let asked =
+    let read =
         tokio::time::timeout(crate::support::PATIENCE, storage.read(&Item::TicketKeys)).await;
-    let error = asked.expect("a deadline").unwrap_err();
+    let error = read.expect("a read has a deadline").unwrap_err();
     assert!(error.to_string().contains("cannot read {test:acme}:tickets/keys"), "{error}");
 }

@@ -1,4 +1,4 @@
-//! Real servers on free ports, ended by their process id, and a clock that can be moved on.
+//! Real servers on free ports, ended by process id, and a clock that can be advanced.
 
 pub(crate) mod clock;
 pub(crate) mod front;
@@ -16,10 +16,10 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// Far more than anything here takes; only a failing test waits so long.
+/// Longer than anything here takes: only a failing test waits this long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A child process that ends with its owner.
+/// A child process that is killed on drop.
 pub(crate) struct Process(pub(crate) Child);
 
 impl Drop for Process {
@@ -29,18 +29,18 @@ impl Drop for Process {
     }
 }
 
-/// Waits until somebody listens.
+/// Waits until the port accepts connections.
 pub(crate) async fn listening(port: u16) {
     eventually(|| async move { TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.is_ok() })
         .await;
 }
 
-/// Waits for a condition that nothing announces.
+/// Polls a condition until it holds.
 pub(crate) async fn eventually<F: Future<Output = bool>>(condition: impl Fn() -> F) {
     let holds = async {
         while !condition().await {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    timeout(PATIENCE, holds).await.expect("the condition never held");
+    timeout(PATIENCE, holds).await.expect("the condition holds in time");
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use gateway_acme::{TicketKeeper, TicketSettings};
+use gateway_acme::{TicketMaintainer, TicketSettings};
 use rcgen::{CertificateParams, KeyPair};
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::{
@@ -24,32 +24,32 @@ const SETTINGS: TicketSettings = TicketSettings {
 async fn a_session_of_one_replica_resumes_on_another() {
     let redis = Redis::start().await;
     let clock = Arc::new(JumpingClock::default());
-    let keeper = || TicketKeeper::new(SETTINGS, Arc::new(redis.storage()), clock.clone()).unwrap();
-    let (one, other) = (keeper(), keeper());
+    let maintainer =
+        || TicketMaintainer::new(SETTINGS, Arc::new(redis.storage()), clock.clone()).unwrap();
+    let (one, other) = (maintainer(), maintainer());
     let identity = Identity::new();
     let (server_one, server_other) = (identity.server(&one), identity.server(&other));
     let client = identity.client();
 
-    // Before they share a key, a session is good for the replica that made it only.
+    // Before they share a key, a session resumes only on its own replica.
     assert_eq!(handshake(&client, &server_one), HandshakeKind::Full);
     assert_eq!(handshake(&client, &server_one), HandshakeKind::Resumed);
     assert_eq!(handshake(&client, &server_other), HandshakeKind::Full);
 
-    one.tend().await.unwrap();
-    other.tend().await.unwrap();
+    one.refresh().await.unwrap();
+    other.refresh().await.unwrap();
     let client = identity.client();
     assert_eq!(handshake(&client, &server_one), HandshakeKind::Full);
     assert_eq!(handshake(&client, &server_other), HandshakeKind::Resumed);
 
-    // Across a rotation too: the one that rotates waits until the other has had time to learn the
-    // new key.
+    // Also across a rotation: a new key is not used until the other replica had time to read it.
     clock.jump_to(SystemTime::now() + SETTINGS.rotate + Duration::from_secs(5));
-    one.tend().await.unwrap();
+    one.refresh().await.unwrap();
     assert_eq!(handshake(&client, &server_one), HandshakeKind::Resumed);
     assert_eq!(handshake(&client, &server_other), HandshakeKind::Resumed);
 }
 
-/// A server certificate and those who trust it.
+/// A server certificate, and a client that trusts it.
 struct Identity {
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
@@ -66,7 +66,7 @@ impl Identity {
         Self { chain: vec![certificate.der().clone()], key }
     }
 
-    fn server(&self, tickets: &TicketKeeper) -> Arc<ServerConfig> {
+    fn server(&self, tickets: &TicketMaintainer) -> Arc<ServerConfig> {
         let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
             .with_protocol_versions(&[&rustls::version::TLS13])
             .unwrap()
@@ -89,7 +89,7 @@ impl Identity {
     }
 }
 
-/// A whole handshake and the tickets after it, in memory.
+/// A complete handshake and the tickets after it, in memory.
 fn handshake(client: &Arc<ClientConfig>, server: &Arc<ServerConfig>) -> HandshakeKind {
     let mut client =
         ClientConnection::new(client.clone(), "a.example".try_into().unwrap()).unwrap();

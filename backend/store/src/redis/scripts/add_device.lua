@@ -1,6 +1,6 @@
 -- KEYS: account, credentials, devices, removed devices. ARGV: device, credential, keys (JSON), most devices, most
--- removed ones.
--- Kept as "<number> <created> <keys>": the number orders devices made in one millisecond.
+-- removed devices.
+-- Stored as "<number> <created> <keys>": the number orders devices added in the same millisecond.
 if redis.call('SISMEMBER', KEYS[4], ARGV[1]) == 1 then return 'removed' end
 if redis.call('HGET', KEYS[2], ARGV[2]) == 'removed' then return 'removed' end
 if redis.call('EXISTS', KEYS[1]) == 0 then return 'gone' end

@@ -1,6 +1,6 @@
 -- KEYS: counter, log, names of messages. ARGV: sender and cid, message, new epoch, messages kept, ttl,
 -- ttl of the counter (ms), 1 when the conversation may be new. Idempotent by sender and cid.
--- Returns number, time (ms) and epoch; nothing when it would be new and may not.
+-- Returns number, time (ms) and epoch; nil when the conversation would be new and may not be.
 local epoch = redis.call('HGET', KEYS[1], 'epoch')
 if not epoch and ARGV[7] ~= '1' then return false end
 local known = redis.call('HGET', KEYS[3], ARGV[1])

@@ -1,7 +1,7 @@
 -- KEYS: inbox, counters, conversation of this account, conversations of this account. ARGV: channel, events kept,
--- ttl, ttl of the counters (ms), conversation, its epoch, 1 when nothing older can come any more, then for each
--- message: number, time (ms), sender, event. Appends those that are new, in order.
--- When older ones are missing it appends nothing and says after which number: '5'; otherwise ''.
+-- ttl, ttl of the counters (ms), conversation, its epoch, 1 when no older messages can be added, then for each
+-- message: number, time (ms), sender, event. Appends the new ones in order.
+-- When older ones are missing, appends nothing and returns the number after which, such as '5'; otherwise ''.
 local state = redis.call('HMGET', KEYS[3], 'epoch', 'last')
 local last = number(state[2])
 if state[1] ~= ARGV[6] then

@@ -1,7 +1,7 @@
--- KEYS: run, log. ARGV: lease (ms), run kept (ms), name of this call, then events. 1 when the run is open.
+-- KEYS: run, log. ARGV: lease (ms), run kept (ms), name of this call, then events. Returns 1 when the run is open.
 local state = redis.call('HMGET', KEYS[1], 'session', 'closed', 'last', 'call')
 if not state[1] or state[2] then return 0 end
--- The same call again, after its answer was lost, appends nothing.
+-- A repeated call, after its reply was lost, appends nothing.
 if state[4] ~= ARGV[3] then
   local last = number(state[3])
   for i = 4, #ARGV do

@@ -1,4 +1,4 @@
--- KEYS: connections. ARGV: connection, ttl (ms). 1 when nobody was here before.
+-- KEYS: connections. ARGV: connection, ttl (ms). Returns 1 for the first connection.
 local time = now()
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', time)
 local before = redis.call('ZCARD', KEYS[1])

@@ -1,5 +1,5 @@
--- KEYS: name. ARGV: account, reservation (ms). Reserves the name; '', or who has it: an account, or 'held <account>'.
--- A name that is held back for the account itself stays so until it is taken.
+-- KEYS: name. ARGV: account, reservation (ms). Reserves the name. Returns '', or the holder: an account, or
+-- 'held <account>'. A name that is held back for this account stays held until it is taken.
 local holder = redis.call('GET', KEYS[1])
 if holder == 'held ' .. ARGV[1] then return '' end
 if holder and holder ~= ARGV[1] then return holder end

@@ -1,9 +1,9 @@
 -- KEYS: run, log. ARGV: prefix, run, last event, answer or '', messages kept, session ttl (ms), run kept (ms),
--- 'over' to close only a run whose lease is over. Returns 'closed', 'not open', or the end of the lease.
+-- 'over' to close only a run whose lease has expired. Returns 'closed', 'not open', or the end of the lease.
 local state = redis.call('HMGET', KEYS[1], 'session', 'closed', 'last', 'lease')
 if not state[1] then return 'not open' end
 if state[2] then
-  -- The same call again, after its answer was lost.
+  -- A repeated call, after its reply was lost.
   if state[2] == ARGV[3] and ARGV[8] ~= 'over' then return 'closed' end
   return 'not open'
 end

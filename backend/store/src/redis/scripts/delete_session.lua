@@ -1,4 +1,4 @@
--- KEYS: session, sessions. ARGV: prefix, session. The open run, or ''; nothing when there is no session.
+-- KEYS: session, sessions. ARGV: prefix, session. Returns the open run, or ''; nil when the session does not exist.
 redis.call('ZREM', KEYS[2], ARGV[2])
 if redis.call('EXISTS', KEYS[1]) == 0 then return false end
 local active = active_run(ARGV[1], KEYS[1])

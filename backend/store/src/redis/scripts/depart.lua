@@ -1,4 +1,4 @@
--- KEYS: connections. ARGV: connection. 1 when it was the last one.
+-- KEYS: connections. ARGV: connection. Returns 1 for the last connection.
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now())
 if redis.call('ZREM', KEYS[1], ARGV[1]) == 0 then return 0 end
 local latest = redis.call('ZREVRANGE', KEYS[1], 0, 0, 'WITHSCORES')

@@ -1,5 +1,5 @@
--- Goes before the scripts that know which credentials belong to a device. KEYS[1] is the account, KEYS[2] its
--- credentials: each 'removed', or the devices it belongs to as " <device> <device>".
+-- Included before scripts that use the credentials of devices. KEYS[1] is the account, KEYS[2] its credentials: each
+-- is 'removed', or the devices it belongs to as " <device> <device>".
 
 local function has_device(devices, device)
   return string.find(devices .. ' ', ' ' .. device .. ' ', 1, true) ~= nil

@@ -1,5 +1,5 @@
 -- KEYS: people by expiry, names, connections of this account. ARGV: account, name, connection, ttl (ms).
--- 1 when the account was not in the lobby.
+-- Returns 1 when the account was not in the lobby.
 local time = now()
 redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', time)
 local before = redis.call('ZCARD', KEYS[3])

@@ -1,6 +1,6 @@
--- Goes before the scripts that append to an inbox. KEYS[1] is its stream, KEYS[2] its counters.
+-- Included before scripts that append to an inbox. KEYS[1] is its stream, KEYS[2] its counters.
 
--- Appends an event with further fields; its position.
+-- Appends an event with further fields. Returns its position.
 local function append_event(keep, ttl, counter_ttl, fields)
   local head = redis.call('HINCRBY', KEYS[2], 'head', 1)
   redis.call('XADD', KEYS[1], 'MAXLEN', keep, head .. '-0', unpack(fields))

@@ -1,4 +1,5 @@
--- KEYS: people by expiry, names, connections of this account. ARGV: account, connection. 1 when it was the last one.
+-- KEYS: people by expiry, names, connections of this account. ARGV: account, connection. Returns 1 for the last
+-- connection.
 redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now())
 if redis.call('ZREM', KEYS[3], ARGV[2]) == 0 then return 0 end
 local latest = redis.call('ZREVRANGE', KEYS[3], 0, 0, 'WITHSCORES')[2]

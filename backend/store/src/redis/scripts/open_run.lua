@@ -9,7 +9,7 @@ end
 local key = session_key(prefix, session)
 local active = active_run(prefix, key)
 if active ~= '' and active ~= run then return {'active', active} end
--- The same run again is the same call again, after its answer was lost.
+-- The same run is a repeated call, after its reply was lost.
 if active == '' then
   if redis.call('EXISTS', key) == 0 then
     redis.call('DEL', key .. ':log', key .. ':runs')

@@ -1,6 +1,6 @@
--- Goes before every script. All keys a script touches carry the hash tag of KEYS[1], so they are in its slot.
+-- Included before every script. All keys of a script have the hash tag of KEYS[1], so they are in one slot.
 
--- Milliseconds by Redis' own clock: one clock for all nodes.
+-- Milliseconds by the clock of Redis, the same for all nodes.
 local function now()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)

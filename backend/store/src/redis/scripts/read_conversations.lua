@@ -1,4 +1,5 @@
--- KEYS: conversations of this account. ARGV: prefix, ttl (ms). For each: id, last, updated, read, and the peer's two marks.
+-- KEYS: conversations of this account. ARGV: prefix, ttl (ms). Returns for each: id, last, updated, read, and the
+-- peer's two marks.
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now() - ARGV[2])
 local shown = {}
 for _, id in ipairs(redis.call('ZREVRANGE', KEYS[1], 0, -1)) do

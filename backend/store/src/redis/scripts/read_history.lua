@@ -1,3 +1,3 @@
--- KEYS: session, messages. The messages, or nothing when there is no session.
+-- KEYS: session, messages. Returns the messages; nil when the session does not exist.
 if redis.call('EXISTS', KEYS[1]) == 0 then return false end
 return redis.call('LRANGE', KEYS[2], 0, -1)

@@ -1,4 +1,4 @@
--- KEYS: people by expiry, names. Account, name …; forgets who has faded.
+-- KEYS: people by expiry, names. Returns account, name, …. Removes expired accounts.
 local time = now()
 for _, account in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', time)) do
   redis.call('HDEL', KEYS[2], account)

@@ -1,5 +1,6 @@
--- KEYS: inbox, counters. ARGV: upto, me. What others sent between the mark and `upto`, the newest of each conversation.
--- Writes nothing: the mark advances after the senders know. Returns the new mark, then conversation, sender, number …
+-- KEYS: inbox, counters. ARGV: upto, this account. Reads the newest message of each conversation that others sent
+-- between the mark and `upto`. Writes nothing: the mark advances after the receipts are appended. Returns the new mark,
+-- then conversation, sender, number, ….
 local marks = redis.call('HMGET', KEYS[2], 'head', 'received')
 local upto = math.min(tonumber(ARGV[1]), number(marks[1]))
 local at = number(marks[2])

@@ -1,4 +1,4 @@
--- KEYS: run, log. ARGV: after, limit. Session, last position, 1 when closed, and the events.
+-- KEYS: run, log. ARGV: after, limit. Returns session, last position, 1 when closed, and the events.
 local state = redis.call('HMGET', KEYS[1], 'session', 'last', 'closed')
 if not state[1] then return false end
 local events = redis.call('XRANGE', KEYS[2], '(' .. ARGV[1] .. '-0', '+', 'COUNT', ARGV[2])

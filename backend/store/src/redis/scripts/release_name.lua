@@ -1,3 +1,3 @@
--- KEYS: name. ARGV: account. Frees the name if the account has it.
+-- KEYS: name. ARGV: account. Deletes the name if the account has it.
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0

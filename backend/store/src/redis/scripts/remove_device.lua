@@ -1,5 +1,5 @@
--- KEYS: account, credentials, devices, removed devices. ARGV: device, credential of who asks, ttl (ms).
--- 'refused', 'none', 'removed' or 'replaced', and then the credentials that belonged to it: the commit point.
+-- KEYS: account, credentials, devices, removed devices. ARGV: device, credential of the caller, ttl (ms).
+-- The commit point. Returns 'refused', 'none', 'removed' or 'replaced', then the credentials that belonged to it.
 local mine = redis.call('HGET', KEYS[2], ARGV[2]) or ''
 if mine == 'removed' then return {'refused'} end
 if redis.call('HDEL', KEYS[3], ARGV[1]) == 0 then return {'none'} end

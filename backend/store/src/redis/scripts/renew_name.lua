@@ -1,5 +1,5 @@
--- KEYS: name. ARGV: account, ttl (ms), '1' when it may be one that was held back. Renews the name of an account, and
--- mends a claim that was cut short.
+-- KEYS: name. ARGV: account, ttl (ms), '1' when the name may be held back for the account. Extends the name of an
+-- account, and completes an interrupted claim.
 local holder = redis.call('GET', KEYS[1])
 local back = ARGV[3] == '1' and holder == 'held ' .. ARGV[1]
 if holder and holder ~= ARGV[1] and not back then return 0 end

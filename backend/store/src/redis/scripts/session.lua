@@ -1,4 +1,4 @@
--- Goes before the scripts that work on sessions. `prefix` is what all keys of the account begin with.
+-- Included before scripts for sessions. `prefix` is the prefix of the account's keys.
 
 local function run_key(prefix, run) return prefix .. 'run:' .. run end
 local function session_key(prefix, session) return prefix .. 'session:' .. session end
@@ -12,7 +12,7 @@ local function active_run(prefix, key)
   return ''
 end
 
--- A session's fields, or nothing when there is none.
+-- A session's fields; nil when it does not exist.
 local function show_session(prefix, session)
   local key = session_key(prefix, session)
   local found = redis.call('HMGET', key, 'title', 'model', 'system_prompt', 'created', 'updated')
@@ -21,14 +21,14 @@ local function show_session(prefix, session)
     active_run(prefix, key), tostring(redis.call('LLEN', key .. ':log'))}
 end
 
--- Appends a message, trims the oldest, renews the session.
+-- Appends a message, trims the oldest, extends the session.
 local function append_message(prefix, session, message, keep, ttl)
   local key = session_key(prefix, session)
   local at = now()
   redis.call('RPUSH', key .. ':log', message)
   redis.call('LTRIM', key .. ':log', -keep, -1)
   redis.call('HSET', key, 'updated', at)
-  -- Two in one millisecond have an order, too: the later one counts as a moment later.
+  -- At least 1 ms after the newest, so that two sessions of one millisecond keep their order.
   local newest = redis.call('ZREVRANGE', prefix .. 'sessions', 0, 0, 'WITHSCORES')
   redis.call('ZADD', prefix .. 'sessions', math.max(at, number(newest[2]) + 1), session)
   for _, each in ipairs({key, key .. ':log', key .. ':runs', prefix .. 'sessions'}) do

@@ -1,4 +1,4 @@
--- KEYS: sessions. ARGV: prefix. All sessions, latest first; forgets those that have expired.
+-- KEYS: sessions. ARGV: prefix. Returns all sessions, latest first. Removes expired ones.
 local shown = {}
 for _, session in ipairs(redis.call('ZREVRANGE', KEYS[1], 0, -1)) do
   local found = show_session(ARGV[1], session)

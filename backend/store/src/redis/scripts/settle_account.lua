@@ -1,4 +1,4 @@
--- KEYS: account. ARGV: ttl (ms). The account has written something: it is kept as long as any other.
+-- KEYS: account. ARGV: ttl (ms). Extends an account after its first write.
 if redis.call('HDEL', KEYS[1], 'opened_by') == 0 then return 0 end
 redis.call('PEXPIRE', KEYS[1], ARGV[1])
 return 1

@@ -1,4 +1,5 @@
--- KEYS: allowance of a place. ARGV: cost (ms), capacity (ms). Counts one account; 0, or how long to wait (ms).
+-- KEYS: allowance of a network address. ARGV: cost (ms), capacity (ms). Counts one account. Returns 0, or how long to
+-- wait (ms).
 local time = now()
 local next = math.max(number(redis.call('GET', KEYS[1])), time) + ARGV[1]
 local excess = next - time - ARGV[2]

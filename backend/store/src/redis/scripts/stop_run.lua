@@ -1,4 +1,4 @@
--- KEYS: run. 1 when the run is open and asked to stop.
+-- KEYS: run. Requests a stop. Returns 1 when the run is open.
 local state = redis.call('HMGET', KEYS[1], 'session', 'closed')
 if not state[1] or state[2] then return 0 end
 redis.call('HSET', KEYS[1], 'stop', 1)

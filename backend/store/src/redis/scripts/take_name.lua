@@ -1,6 +1,6 @@
 -- KEYS: account, names given up. ARGV: username, key, hold (ms), most names given up.
--- Gives the account its name; {'taken', key of the earlier one}, {'too many', ''}, or {'gone', ''}. The name until now
--- stays beside it as 'renamed_from' until its events are written.
+-- Sets the account's name. Returns {'taken', key of the earlier one}, {'too many', ''}, or {'gone', ''}. The previous
+-- name stays in 'renamed_from' until the rename events are written.
 if redis.call('EXISTS', KEYS[1]) == 0 then return {'gone', ''} end
 local found = redis.call('HMGET', KEYS[1], 'username', 'name_key')
 local username, earlier = found[1] or '', found[2] or ''

@@ -1,4 +1,4 @@
--- KEYS: session. ARGV: prefix, session, then fields and values. An empty system prompt removes it.
+-- KEYS: session. ARGV: prefix, session, then fields and values. An empty system prompt deletes the field.
 if redis.call('EXISTS', KEYS[1]) == 0 then return false end
 for i = 3, #ARGV, 2 do
   if ARGV[i] == 'system_prompt' and ARGV[i + 1] == '' then

@@ -1,5 +1,5 @@
 -- KEYS: account, credentials, devices, removed devices. ARGV: credential, ttl (ms).
--- Its id, username, the key of that, and how it is: '', 'opened' or 'removed'. Renews the account unless it was only
+-- Returns id, username, name key, and the state: '', 'opened' or 'removed'. Extends the account unless it is only
 -- opened or the credential was removed.
 local state = ''
 if redis.call('HGET', KEYS[2], ARGV[1]) == 'removed' then

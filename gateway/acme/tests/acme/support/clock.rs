@@ -1,4 +1,4 @@
-//! A clock that runs with the real one, and jumps ahead when told.
+//! A clock that runs with the system clock and can jump ahead.
 
 use std::time::{Duration, SystemTime};
 
@@ -15,9 +15,9 @@ impl Default for JumpingClock {
 }
 
 impl JumpingClock {
-    /// Lets time pass, all at once.
+    /// Advances the clock.
     pub(crate) fn jump_to(&self, at: SystemTime) {
-        let ahead = at.duration_since(self.now()).expect("time only moves on");
+        let ahead = at.duration_since(self.now()).expect("the clock only moves forward");
         self.0.send_modify(|offset| *offset += ahead);
     }
 }

@@ -1,4 +1,4 @@
-//! The smallest front door that answers challenges: one port for HTTP-01, one for TLS-ALPN-01.
+//! A minimal server for challenges: one port for HTTP-01, one for TLS-ALPN-01.
 
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,16 +16,16 @@ use tokio_rustls::LazyConfigAcceptor;
 
 use super::free_port;
 
-/// Whose answers are given: that of the replicas, in turns, so that not only the one that orders is
-/// asked.
+/// The challenges of all replicas, used in rotation, so that replicas that do not order also
+/// respond.
 #[derive(Clone, Default)]
 struct Answers(Arc<Mutex<Vec<Arc<Challenges>>>>, Arc<AtomicUsize>);
 
 impl Answers {
     fn next(&self) -> Option<Arc<Challenges>> {
         let all = self.0.lock().unwrap();
-        let turn = self.1.fetch_add(1, Ordering::Relaxed);
-        all.get(turn.checked_rem(all.len())?).cloned()
+        let next = self.1.fetch_add(1, Ordering::Relaxed);
+        all.get(next.checked_rem(all.len())?).cloned()
     }
 }
 
@@ -33,7 +33,7 @@ pub(crate) struct Front {
     pub(crate) http: u16,
     pub(crate) tls: u16,
     answers: Answers,
-    /// Ends with the front.
+    /// Aborted on drop.
     tasks: JoinSet<()>,
 }
 
@@ -46,7 +46,7 @@ impl Front {
         front
     }
 
-    /// Nobody listens on either port.
+    /// Both ports closed.
     pub(crate) fn closed() -> Self {
         Self {
             http: free_port(),
@@ -61,7 +61,7 @@ impl Front {
         let answers = self.answers.clone();
         self.tasks.spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                // One at a time: the questions are few and from a program of ours.
+                // One at a time: only Pebble connects.
                 let _ = answer_http(stream, &answers).await;
             }
         });
@@ -106,10 +106,10 @@ async fn answer_http(stream: TcpStream, answers: &Answers) -> std::io::Result<()
 
 async fn answer_tls(stream: TcpStream, answers: &Answers) -> std::io::Result<()> {
     let hello = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
-    let asks = hello.client_hello();
+    let client = hello.client_hello();
     let only_acme =
-        asks.alpn().is_some_and(|mut offered| offered.all(|protocol| protocol == ACME_TLS_ALPN));
-    let (true, Some(name), Some(challenges)) = (only_acme, asks.server_name(), answers.next())
+        client.alpn().is_some_and(|mut offered| offered.all(|protocol| protocol == ACME_TLS_ALPN));
+    let (true, Some(name), Some(challenges)) = (only_acme, client.server_name(), answers.next())
     else {
         return Ok(());
     };

@@ -1,4 +1,4 @@
-//! Pebble, Let's Encrypt's test authority, in its strict mode and with some nonces refused.
+//! Pebble, Let's Encrypt's test authority, in strict mode and with some nonces rejected.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use super::front::Front;
 use super::{Process, free_port, listening};
 
-/// The authority, and the name server it asks (every name is this machine).
+/// The authority and its name server, where every name resolves to this machine.
 pub(crate) struct Pebble {
     pub(crate) port: u16,
     pub(crate) root: CertificateDer<'static>,
@@ -21,7 +21,7 @@ pub(crate) struct Pebble {
     server: Option<Process>,
 }
 
-/// What differs from test to test.
+/// Settings that differ between tests.
 #[derive(Default)]
 pub(crate) struct Options {
     /// Key id and HMAC key (base64url) that accounts must be bound with.
@@ -31,7 +31,7 @@ pub(crate) struct Options {
 }
 
 impl Pebble {
-    /// Started, and validating against `front`.
+    /// Starts it. It validates against `front`.
     pub(crate) async fn start(front: &Front) -> Self {
         Self::with(front, Options::default()).await
     }
@@ -69,12 +69,12 @@ impl Pebble {
         pebble
     }
 
-    /// Ends the server; nobody listens afterwards.
+    /// Stops the server.
     pub(crate) fn down(&mut self) {
         self.server = None;
     }
 
-    /// Starts it (again), on the same port and without memory of what was.
+    /// Starts it (again) on the same port, without its earlier state.
     pub(crate) async fn up(&mut self) {
         let names = fs::read_to_string(self.directory.path().join("names")).unwrap();
         let log = File::options().create(true).append(true).open(self.log_path()).unwrap();
@@ -94,12 +94,12 @@ impl Pebble {
         listening(self.port).await;
     }
 
-    /// As an authority to order from.
+    /// Its settings as an authority.
     pub(crate) fn authority(&self) -> Authority {
         self.authority_at(self.port)
     }
 
-    /// As an authority seen through another port.
+    /// Its settings as an authority on another port.
     pub(crate) fn authority_at(&self, port: u16) -> Authority {
         Authority {
             roots: Some(vec![self.root.clone()]),
@@ -107,7 +107,7 @@ impl Pebble {
         }
     }
 
-    /// How many lines of its log hold this text.
+    /// The number of log lines that contain this text.
     pub(crate) fn logged(&self, text: &str) -> usize {
         fs::read_to_string(self.log_path())
             .unwrap()
@@ -116,12 +116,12 @@ impl Pebble {
             .count()
     }
 
-    /// Certificates issued, by its own account.
+    /// The number of issued certificates in its log.
     pub(crate) fn issued(&self) -> usize {
         self.logged("Issued certificate serial")
     }
 
-    /// Certificate and key for a server that poses as `localhost` beside it.
+    /// Certificate and key for another server on `localhost`.
     pub(crate) fn https_files(&self) -> (PathBuf, PathBuf) {
         (self.directory.path().join("cert.pem"), self.directory.path().join("key.pem"))
     }
@@ -158,7 +158,7 @@ fn write_config(directory: &Path, port: u16, front: &Front, options: &Options) {
     fs::write(directory.join("config.json"), config).unwrap();
 }
 
-/// Makes a root and, below it, the certificate Pebble shows; returns the root.
+/// Creates a root and Pebble's HTTPS certificate. Returns the root.
 fn https_certificate(directory: &Path) -> CertificateDer<'static> {
     let root_key = KeyPair::generate().unwrap();
     let mut root = CertificateParams::new(vec!["Test root".to_owned()]).unwrap();

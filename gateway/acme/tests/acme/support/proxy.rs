@@ -1,7 +1,7 @@
-//! Pebble 2.4 has no renewal information, no rate limits, no CAA and no profiles: this proxy stands
-//! before the real Pebble, passes everything on unchanged, and adds those (the directory entry and
-//! answers of RFC 9773, its `replaces` field, refusals of RFC 8555 sections 6.6 and 6.7, the choice
-//! among profiles). What it adds is made up here and is no proof of any real server.
+//! Pebble 2.4 has no renewal information, rate limits, CAA or profiles. This proxy in front of the
+//! real Pebble passes requests through and adds them: the directory entry and responses of RFC 9773
+//! and its `replaces` field, errors of RFC 8555 sections 6.6 and 6.7, and profiles. These additions
+//! are simulated, so they prove nothing about real servers.
 
 use std::convert::Infallible;
 use std::net::Ipv4Addr;
@@ -33,19 +33,19 @@ type Https = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
 pub(crate) struct Proxy {
     pub(crate) port: u16,
-    said: Arc<Mutex<Said>>,
+    state: Arc<Mutex<State>>,
     _tasks: JoinSet<()>,
 }
 
-/// What it is told to say, and what it heard.
+/// Simulated behaviour, and recorded requests.
 #[derive(Default)]
-struct Said {
+struct State {
     window: Option<(SystemTime, SystemTime)>,
     retry_after: u64,
     limited: Option<u64>,
     refused: Option<(&'static str, &'static str)>,
     profiles: Vec<&'static str>,
-    asked: usize,
+    queries: usize,
     replaced: Vec<String>,
     chosen: Vec<String>,
 }
@@ -55,20 +55,22 @@ impl Proxy {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (acceptor, client) = (acceptor(pebble), client(pebble));
-        let said = Arc::new(Mutex::new(Said { retry_after: 21_600, ..Said::default() }));
-        let (heard, behind) = (Arc::clone(&said), pebble.port);
+        let state = Arc::new(Mutex::new(State { retry_after: 21_600, ..State::default() }));
+        let (recorded, behind) = (Arc::clone(&state), pebble.port);
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                let (acceptor, client, said) =
-                    (acceptor.clone(), client.clone(), Arc::clone(&heard));
+                let (acceptor, client, state) =
+                    (acceptor.clone(), client.clone(), Arc::clone(&recorded));
                 connections.spawn(async move {
                     let Ok(stream) = acceptor.accept(stream).await else { return };
                     let service = service_fn(move |request| {
-                        let (client, said) = (client.clone(), Arc::clone(&said));
+                        let (client, state) = (client.clone(), Arc::clone(&state));
                         async move {
-                            Ok::<_, Infallible>(answer(request, &client, &said, port, behind).await)
+                            Ok::<_, Infallible>(
+                                respond(request, &client, &state, port, behind).await,
+                            )
                         }
                     });
                     let _ = hyper::server::conn::http1::Builder::new()
@@ -77,50 +79,50 @@ impl Proxy {
                 });
             }
         });
-        Self { port, said, _tasks: tasks }
+        Self { port, state, _tasks: tasks }
     }
 
-    /// Suggests to renew between these, and to ask again after so many seconds.
+    /// Sets the renewal window and the seconds until the next query.
     pub(crate) fn suggest(&self, window: (SystemTime, SystemTime), retry_after: u64) {
-        let mut said = self.said.lock().unwrap();
-        (said.window, said.retry_after) = (Some(window), retry_after);
+        let mut state = self.state.lock().unwrap();
+        (state.window, state.retry_after) = (Some(window), retry_after);
     }
 
-    /// Refuses orders for so many seconds, or no longer.
+    /// Limits orders, with this `Retry-After` in seconds, or stops to.
     pub(crate) fn limit_orders(&self, seconds: Option<u64>) {
-        self.said.lock().unwrap().limited = seconds;
+        self.state.lock().unwrap().limited = seconds;
     }
 
-    /// Refuses orders for this reason of RFC 8555 section 6.7, in these words; or no longer.
+    /// Rejects orders with this error type of RFC 8555 section 6.7 and this detail, or stops to.
     pub(crate) fn refuse_orders(&self, reason: Option<(&'static str, &'static str)>) {
-        self.said.lock().unwrap().refused = reason;
+        self.state.lock().unwrap().refused = reason;
     }
 
-    /// Offers these profiles, and refuses others.
+    /// Offers these profiles and rejects others.
     pub(crate) fn offer_profiles(&self, profiles: &[&'static str]) {
-        self.said.lock().unwrap().profiles = profiles.to_vec();
+        self.state.lock().unwrap().profiles = profiles.to_vec();
     }
 
-    /// The profiles of the orders that Pebble accepted.
+    /// The profiles of accepted orders.
     pub(crate) fn chosen(&self) -> Vec<String> {
-        self.said.lock().unwrap().chosen.clone()
+        self.state.lock().unwrap().chosen.clone()
     }
 
-    /// How often it was asked when to renew.
-    pub(crate) fn asked(&self) -> usize {
-        self.said.lock().unwrap().asked
+    /// The number of queries for renewal information.
+    pub(crate) fn queries(&self) -> usize {
+        self.state.lock().unwrap().queries
     }
 
-    /// The certificates that orders said they replace.
+    /// The `replaces` fields of orders.
     pub(crate) fn replaced(&self) -> Vec<String> {
-        self.said.lock().unwrap().replaced.clone()
+        self.state.lock().unwrap().replaced.clone()
     }
 }
 
-async fn answer(
+async fn respond(
     request: Request<Incoming>,
     client: &Https,
-    said: &Mutex<Said>,
+    state: &Mutex<State>,
     port: u16,
     behind: u16,
 ) -> Response<Full<Bytes>> {
@@ -128,45 +130,31 @@ async fn answer(
     let body = body.collect().await.unwrap().to_bytes();
     let path = parts.uri.path().to_owned();
     if path.starts_with("/renewal-info/") {
-        return renewal_info(&mut said.lock().unwrap());
+        return renewal_info(&mut state.lock().unwrap());
     }
     let ordering = path == "/order-plz";
-    if let (true, Some(seconds)) = (ordering, said.lock().unwrap().limited) {
-        let problem =
-            json!({"type": "urn:ietf:params:acme:error:rateLimited", "detail": "too many orders"});
-        let refusal = Response::builder()
-            .status(StatusCode::TOO_MANY_REQUESTS)
-            .header("retry-after", seconds);
-        return refusal.body(problem.to_string().into()).unwrap();
-    }
-    if ordering && let Some((reason, detail)) = said.lock().unwrap().refused {
-        return problem(StatusCode::FORBIDDEN, reason, detail);
+    if ordering && let Some(error) = rejected(&body, &state.lock().unwrap()) {
+        return error;
     }
     let profile = if ordering { field(&body, "profile") } else { None };
-    if let Some(profile) = &profile
-        && !said.lock().unwrap().profiles.contains(&profile.as_str())
-    {
-        let detail = format!("no profile is named {profile:?}");
-        return problem(StatusCode::BAD_REQUEST, "invalidProfile", &detail);
-    }
     let replaces = if ordering { field(&body, "replaces") } else { None };
 
     parts.uri = format!("https://localhost:{behind}{path}").parse().unwrap();
-    // Its URLs follow the host it is asked for, and signatures cover them: they stay ours.
+    // Pebble builds its URLs from the host header, and signatures cover them: keep our port.
     parts.headers.insert("host", format!("localhost:{port}").parse().unwrap());
     let (mut parts, body) =
         client.request(Request::from_parts(parts, Full::new(body))).await.unwrap().into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     // Pebble rejects some nonces on purpose, and the client then repeats the order.
     if parts.status.is_success() {
-        said.lock().unwrap().chosen.extend(profile);
+        state.lock().unwrap().chosen.extend(profile);
     }
     let added = match (path.as_str(), replaces) {
         ("/dir", _) => {
             Some(("renewalInfo", json!(format!("https://localhost:{port}/renewal-info"))))
         }
         (_, Some(replaces)) if parts.status.is_success() => {
-            said.lock().unwrap().replaced.push(replaces.clone());
+            state.lock().unwrap().replaced.push(replaces.clone());
             Some(("replaces", json!(replaces)))
         }
         _ => None,
@@ -181,9 +169,27 @@ async fn answer(
     Response::from_parts(parts, Full::new(body))
 }
 
-fn renewal_info(said: &mut Said) -> Response<Full<Bytes>> {
-    said.asked += 1;
-    let Some((start, end)) = said.window else {
+/// The error for an order, if it is to be rejected.
+fn rejected(body: &[u8], state: &State) -> Option<Response<Full<Bytes>>> {
+    if let Some(seconds) = state.limited {
+        let mut limited = problem(StatusCode::TOO_MANY_REQUESTS, "rateLimited", "too many orders");
+        limited.headers_mut().insert("retry-after", seconds.into());
+        return Some(limited);
+    }
+    if let Some((reason, detail)) = state.refused {
+        return Some(problem(StatusCode::FORBIDDEN, reason, detail));
+    }
+    let profile = field(body, "profile")?;
+    if !state.profiles.contains(&profile.as_str()) {
+        let detail = format!("no profile is named {profile:?}");
+        return Some(problem(StatusCode::BAD_REQUEST, "invalidProfile", &detail));
+    }
+    None
+}
+
+fn renewal_info(state: &mut State) -> Response<Full<Bytes>> {
+    state.queries += 1;
+    let Some((start, end)) = state.window else {
         return Response::builder()
             .status(StatusCode::NOT_FOUND)
             .header("retry-after", 60)
@@ -192,10 +198,10 @@ fn renewal_info(said: &mut Said) -> Response<Full<Bytes>> {
     };
     let text = |at| jiff::Timestamp::try_from(at).unwrap().to_string();
     let body = json!({"suggestedWindow": {"start": text(start), "end": text(end)}}).to_string();
-    Response::builder().header("retry-after", said.retry_after).body(body.into()).unwrap()
+    Response::builder().header("retry-after", state.retry_after).body(body.into()).unwrap()
 }
 
-/// An answer of RFC 8555 section 6.7.
+/// A problem document (RFC 8555 section 6.7).
 fn problem(status: StatusCode, reason: &str, detail: &str) -> Response<Full<Bytes>> {
     let problem = json!({"type": format!("urn:ietf:params:acme:error:{reason}"), "detail": detail});
     let answer =
@@ -203,7 +209,7 @@ fn problem(status: StatusCode, reason: &str, detail: &str) -> Response<Full<Byte
     answer.body(problem.to_string().into()).unwrap()
 }
 
-/// A field of an order, from inside its signature (RFC 7515 section 7.2.2).
+/// A field in the signed payload of an order (RFC 7515 section 7.2.2).
 fn field(body: &[u8], name: &str) -> Option<String> {
     let signed: Value = serde_json::from_slice(body).ok()?;
     let payload = BASE64_URL_SAFE_NO_PAD.decode(signed["payload"].as_str()?).ok()?;
@@ -232,6 +238,6 @@ fn client(pebble: &Pebble) -> Https {
         .with_no_client_auth();
     let connector =
         HttpsConnectorBuilder::new().with_tls_config(config).https_only().enable_http1().build();
-    // Hyper fills in the host from the address unless it is told to keep ours.
+    // By default hyper replaces the host header with the address.
     Client::builder(TokioExecutor::new()).set_host(false).build(connector)
 }

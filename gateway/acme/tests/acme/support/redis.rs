@@ -1,4 +1,4 @@
-//! A Redis of one's own: one server, one that Sentinel watches, or a cluster.
+//! Redis for one test: a server, a master with Sentinel, or a cluster.
 
 use std::process::{Command, Stdio};
 
@@ -35,7 +35,7 @@ impl Redis {
         redis
     }
 
-    /// One that speaks nothing but TLS, and the authority of its certificate.
+    /// A server for TLS only, and the authority of its certificate.
     pub(crate) async fn with_tls() -> (Self, Vec<u8>) {
         let directory = tempfile::tempdir().unwrap();
         let authority = certify(&directory);
@@ -55,12 +55,12 @@ impl Redis {
         (redis, authority)
     }
 
-    /// Ends it; what it knew is lost.
+    /// Kills it. Its data is lost.
     pub(crate) fn down(&mut self) {
         self.process = None;
     }
 
-    /// Starts it (again), on the same port.
+    /// Starts it (again) on the same port.
     pub(crate) async fn up(&mut self) {
         let process = Command::new("redis-server")
             .args([
@@ -91,8 +91,8 @@ impl Redis {
         storage(&self.url())
     }
 
-    /// One command over a connection of its own.
-    pub(crate) async fn ask(&self, command: &[&str]) -> redis::RedisResult<redis::Value> {
+    /// Sends one command over a new connection.
+    pub(crate) async fn send(&self, command: &[&str]) -> redis::RedisResult<redis::Value> {
         let mut connection =
             redis::Client::open(self.url())?.get_multiplexed_async_connection().await?;
         redis::cmd(command[0]).arg(&command[1..]).query_async(&mut connection).await
@@ -116,16 +116,16 @@ impl Cluster {
         }
         let slots = [("0", "5460"), ("5461", "10922"), ("10923", "16383")];
         for ((node, _), (first, last)) in nodes.iter().zip(slots) {
-            node.ask(&["CLUSTER", "ADDSLOTSRANGE", first, last]).await.unwrap();
+            node.send(&["CLUSTER", "ADDSLOTSRANGE", first, last]).await.unwrap();
             for (other, bus) in &nodes {
-                node.ask(&["CLUSTER", "MEET", "127.0.0.1", &other.port.to_string(), bus])
+                node.send(&["CLUSTER", "MEET", "127.0.0.1", &other.port.to_string(), bus])
                     .await
                     .unwrap();
             }
         }
         for (node, _) in &nodes {
             eventually(|| async {
-                let info = format!("{:?}", node.ask(&["CLUSTER", "INFO"]).await);
+                let info = format!("{:?}", node.send(&["CLUSTER", "INFO"]).await);
                 info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:3")
             })
             .await;
@@ -139,7 +139,7 @@ impl Cluster {
     }
 }
 
-/// A master, a replica of it, and a sentinel that watches them.
+/// A master, its replica, and a sentinel that monitors them.
 pub(crate) struct Sentinel {
     pub(crate) master: Redis,
     pub(crate) replica: Redis,
@@ -152,9 +152,9 @@ impl Sentinel {
     pub(crate) async fn start() -> Self {
         let master = Redis::start().await;
         let replica = Redis::with(&["--replicaof", "127.0.0.1", &master.port.to_string()]).await;
-        // Sentinel asks the master once at its start, and then only every ten seconds.
+        // Sentinel queries the master once at its start, and then only every ten seconds.
         eventually(|| async {
-            format!("{:?}", master.ask(&["INFO", "replication"]).await).contains("state=online")
+            format!("{:?}", master.send(&["INFO", "replication"]).await).contains("state=online")
         })
         .await;
         let (port, directory) = (free_port(), tempfile::tempdir().unwrap());
@@ -174,7 +174,8 @@ impl Sentinel {
             Self { master, replica, port, _process: Process(process), _directory: directory };
         listening(port).await;
         eventually(|| async {
-            format!("{:?}", sentinel.ask(&["SENTINEL", "REPLICAS", "main"]).await).contains("slave")
+            format!("{:?}", sentinel.send(&["SENTINEL", "REPLICAS", "main"]).await)
+                .contains("slave")
         })
         .await;
         sentinel
@@ -184,7 +185,7 @@ impl Sentinel {
         format!("redis-sentinel://127.0.0.1:{}/main", self.port)
     }
 
-    /// Makes the replica, once it has everything, the master, and waits until it is.
+    /// Promotes the replica after it has caught up, and waits until it is the master.
     pub(crate) async fn fail_over(&self) {
         eventually(|| async {
             let (here, there) = (replication(&self.master).await, replication(&self.replica).await);
@@ -193,19 +194,20 @@ impl Sentinel {
                 && offset(&here) == offset(&there)
         })
         .await;
-        let told = async { while self.ask(&["SENTINEL", "FAILOVER", "main"]).await.is_err() {} };
-        timeout(PATIENCE, told).await.expect("sentinel agrees");
+        let accepted =
+            async { while self.send(&["SENTINEL", "FAILOVER", "main"]).await.is_err() {} };
+        timeout(PATIENCE, accepted).await.expect("Sentinel accepts the failover");
         eventually(|| async {
-            format!("{:?}", self.replica.ask(&["ROLE"]).await).contains("master")
+            format!("{:?}", self.replica.send(&["ROLE"]).await).contains("master")
         })
         .await;
         eventually(|| async {
-            format!("{:?}", self.master.ask(&["ROLE"]).await).contains("slave")
+            format!("{:?}", self.master.send(&["ROLE"]).await).contains("slave")
         })
         .await;
     }
 
-    async fn ask(&self, command: &[&str]) -> redis::RedisResult<redis::Value> {
+    async fn send(&self, command: &[&str]) -> redis::RedisResult<redis::Value> {
         let client = redis::Client::open(format!("redis://127.0.0.1:{}", self.port))?;
         let mut connection = client.get_multiplexed_async_connection().await?;
         redis::cmd(command[0]).arg(&command[1..]).query_async(&mut connection).await
@@ -214,7 +216,7 @@ impl Sentinel {
 
 async fn replication(server: &Redis) -> String {
     let text = server
-        .ask(&["INFO", "replication"])
+        .send(&["INFO", "replication"])
         .await
         .and_then(|value| redis::from_redis_value(value).map_err(Into::into));
     text.unwrap_or_default()
@@ -224,7 +226,7 @@ fn offset(info: &str) -> Option<&str> {
     info.lines().find_map(|line| line.strip_prefix("master_repl_offset:"))
 }
 
-/// An authority and, below it, a certificate for `localhost`; returns the authority.
+/// Creates an authority and a certificate for `localhost`. Returns the authority.
 fn certify(directory: &TempDir) -> Vec<u8> {
     let authority_key = KeyPair::generate().unwrap();
     let mut authority = CertificateParams::new(Vec::new()).unwrap();

@@ -1,4 +1,4 @@
-//! A maintainer at work, as a gateway would run it.
+//! A running maintainer, as in a gateway.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub(crate) struct Replica {
     task: JoinHandle<()>,
 }
 
-/// Quick to look and quick to try again.
+/// Short polls and short backoff.
 pub(crate) fn settings(names: &[&str], authorities: Vec<Authority>) -> Settings {
     Settings {
         challenges: vec![ChallengeKind::Http01],
@@ -37,7 +37,7 @@ pub(crate) fn settings(names: &[&str], authorities: Vec<Authority>) -> Settings 
 }
 
 impl Replica {
-    /// Started, its answers given at `front`.
+    /// Starts it. `front` serves its challenges.
     pub(crate) fn start(settings: Settings, storage: Arc<dyn Storage>, front: &Front) -> Self {
         Self::start_at(settings, storage, front, Arc::default())
     }
@@ -70,7 +70,7 @@ impl Replica {
             |all: &Arc<Certificates>| all.iter().any(|(_, certificate)| wanted(certificate));
         let waited = timeout(PATIENCE, self.certificates.wait_for(found)).await;
         let Ok(all) = waited.map(|all| Arc::clone(&all.unwrap())) else {
-            panic!("no such certificate; the statuses are {:#?}", self.statuses.borrow())
+            panic!("no such certificate in time; the statuses are {:#?}", self.statuses.borrow())
         };
         all.iter()
             .map(|(_, certificate)| certificate)
@@ -79,20 +79,22 @@ impl Replica {
             .clone()
     }
 
-    /// Waits for the only certificate's status to satisfy `wanted`.
+    /// Waits until the status of the only certificate satisfies `wanted`.
     pub(crate) async fn status(&mut self, wanted: impl Fn(&Status) -> bool) -> Status {
         let waited = timeout(PATIENCE, self.statuses.wait_for(|all| wanted(&all[0]))).await;
         let status = waited.map(|all| all.unwrap()[0].clone());
-        status.unwrap_or_else(|_| panic!("never so; the status is {:#?}", self.statuses.borrow()))
+        status.unwrap_or_else(|_| {
+            panic!("no such status in time; it is {:#?}", self.statuses.borrow())
+        })
     }
 
-    /// A clean end: locks are let go.
+    /// Shuts it down: locks are released.
     pub(crate) async fn stop(self) {
         self.shutdown.cancel();
-        timeout(PATIENCE, self.task).await.expect("it stops").expect("it does not panic");
+        timeout(PATIENCE, self.task).await.expect("it stops in time").expect("it does not panic");
     }
 
-    /// A crash: everything stays as it is.
+    /// Aborts it, like a crash: locks stay.
     pub(crate) async fn crash(self) {
         self.task.abort();
         let _ = self.task.await;

@@ -1,4 +1,4 @@
-//! The items with their types: what is written is JSON, and checked when it is read back.
+//! Typed records over storage: written as JSON, validated when read.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,28 +8,30 @@ use aws_lc_rs::digest;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Fence, Item, Lock, Storage, StorageError};
-use crate::{ChallengeKind, Failure, NameSet};
+use crate::challenge::ChallengeKind;
+use crate::failure::Failure;
+use crate::names::NameSet;
+use crate::storage::{Fence, Item, Lock, Storage, StorageError};
 
-/// A certificate as it is kept.
+/// A stored certificate.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Stored {
     /// The chain, leaf first.
     pub(crate) chain: String,
     /// The private key.
     pub(crate) key: String,
-    /// The directory URL of who issued it.
+    /// The directory URL of its issuer.
     pub(crate) authority: String,
     /// When it was stored, in seconds since 1970.
     pub(crate) issued: u64,
-    /// What the authority suggests for its renewal.
+    /// The authority's suggestion for its renewal.
     pub(crate) renewal: Option<Renewal>,
-    /// How its names were proven, if all in the same way: tried first the next time.
+    /// The challenge that proved its names, if it was the same for all: tried first next time.
     #[serde(default)]
     pub(crate) proven: Option<ChallengeKind>,
 }
 
-/// The window an authority suggests (RFC 9773), and the moment in it that was drawn for all
+/// The window that an authority suggests (RFC 9773), and the moment in it that was drawn for all
 /// replicas.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Renewal {
@@ -37,27 +39,28 @@ pub(crate) struct Renewal {
     pub(crate) end: u64,
     /// When to renew; `None` while the authority suggests nothing.
     pub(crate) at: Option<u64>,
-    /// When to ask again.
-    pub(crate) ask: u64,
+    /// When to query again.
+    #[serde(rename = "ask")]
+    pub(crate) query: u64,
 }
 
-/// What was tried for a set of names since the last success.
+/// Failed attempts for a set of names since the last success.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Attempts {
     /// Failures in a row.
     pub(crate) failures: u32,
-    /// No attempt before this.
+    /// The earliest time of the next attempt.
     pub(crate) next: u64,
-    /// What the last one said.
+    /// The last failure.
     pub(crate) error: Option<Failure>,
 }
 
-/// An account as it is kept.
+/// A stored account.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Account {
     pub(crate) directory: String,
     pub(crate) contacts: Vec<String>,
-    /// What the ACME library wants back: account URL and private key.
+    /// In the format of the ACME library: account URL and private key.
     pub(crate) credentials: serde_json::Value,
 }
 
@@ -67,22 +70,22 @@ pub(crate) struct TicketKeys {
     pub(crate) keys: Vec<TicketKeyRecord>,
 }
 
-/// One of them, in hex.
+/// One session ticket key, in hex.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct TicketKeyRecord {
     pub(crate) name: String,
     pub(crate) key: String,
-    /// From when it encrypts, in seconds since 1970.
+    /// When it starts to encrypt, in seconds since 1970.
     pub(crate) from: u64,
 }
 
-/// What a challenge is answered with.
+/// The answer to a challenge.
 #[derive(Clone, Serialize, Deserialize)]
 struct Answer {
     key_authorization: String,
 }
 
-/// A [`Storage`] in the words of this crate.
+/// A [`Storage`] with the types of this crate.
 #[derive(Clone)]
 pub(crate) struct Records(Arc<dyn Storage>);
 
@@ -210,7 +213,7 @@ impl fmt::Debug for Records {
 }
 
 fn malformed(item: &Item, error: &serde_json::Error) -> StorageError {
-    // serde's text may quote what it read, which may be a key: say where, not what.
+    // serde's text may quote its input, which may be a key: report only the position.
     let reason = format!("JSON error at line {} column {}", error.line(), error.column());
     StorageError::Malformed { place: item.to_string(), reason }
 }

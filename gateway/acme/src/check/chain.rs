@@ -1,4 +1,4 @@
-//! The links of a chain: each valid now, strong enough, and signed by the next.
+//! Checks of a chain: every certificate is valid now, strong enough, and signed by the next.
 
 use std::time::SystemTime;
 
@@ -7,7 +7,8 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::parse_x509_certificate;
 use x509_parser::public_key::PublicKey;
 
-use super::{Reason, time};
+use super::reason::Reason;
+use crate::clock::from_timestamp;
 
 /// Parses every certificate.
 pub(super) fn parse<'a>(
@@ -28,13 +29,13 @@ pub(super) fn check(chain: &[X509Certificate<'_>], now: SystemTime) -> Result<()
         check_time(certificate, position, now)?;
         check_strength(certificate, position)?;
         if let Some(next) = chain.get(position) {
-            check_link(certificate, next, position)?;
+            check_issuer(certificate, next, position)?;
         }
     }
     Ok(())
 }
 
-/// Counted from 1: the certificate that the key belongs to, if any does.
+/// The position, counted from 1, of the certificate that the key belongs to.
 pub(super) fn position_of_key(
     chain: &[X509Certificate<'_>],
     key: &PrivateKeyDer<'_>,
@@ -53,8 +54,10 @@ fn check_time(
     now: SystemTime,
 ) -> Result<(), Reason> {
     let validity = certificate.validity();
-    let (from, until) =
-        (time(validity.not_before.timestamp()), time(validity.not_after.timestamp()));
+    let (from, until) = (
+        from_timestamp(validity.not_before.timestamp()),
+        from_timestamp(validity.not_after.timestamp()),
+    );
     if now < from {
         return Err(Reason::NotYetValid { position, at: from });
     }
@@ -71,7 +74,7 @@ fn check_strength(certificate: &X509Certificate<'_>, position: usize) -> Result<
             return Err(Reason::WeakKey { position, bits });
         }
     }
-    // The signature of a root on itself proves nothing and harms nothing.
+    // The signature of a root on itself is not verified by anyone.
     let own = certificate.issuer().as_raw() == certificate.subject().as_raw();
     if !own
         && WEAK_SIGNATURES
@@ -82,7 +85,7 @@ fn check_strength(certificate: &X509Certificate<'_>, position: usize) -> Result<
     Ok(())
 }
 
-fn check_link(
+fn check_issuer(
     certificate: &X509Certificate<'_>,
     next: &X509Certificate<'_>,
     position: usize,
