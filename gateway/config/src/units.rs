@@ -1,12 +1,11 @@
-//! Durations and sizes as people write them.
+//! Durations and sizes in the notation of the configuration.
 
 use std::time::Duration;
 
-/// The longest duration accepted: ten years. Deadlines beyond it are mistakes, and clocks must be
-/// able to add it.
+/// Maximum duration: ten years. A longer timeout is a mistake, and clocks must be able to add it.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
-/// `500ms`, `10s`, `2m`, `1h`, `7d`.
+/// Parses `500ms`, `10s`, `2m`, `1h`, `7d`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = split(text);
     let milliseconds = match unit {
@@ -28,7 +27,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         })
 }
 
-/// `512`, `64KiB`, `10MiB`, `1GiB`.
+/// Parses `512`, `64KiB`, `10MiB`, `1GiB`.
 pub(crate) fn bytes(text: &str) -> Result<u64, String> {
     let (number, unit) = split(text);
     let factor = match unit {
@@ -48,7 +47,7 @@ pub(crate) fn bytes(text: &str) -> Result<u64, String> {
     bytes.ok_or_else(|| "expected a whole number of bytes, `KiB`, `MiB` or `GiB`".to_owned())
 }
 
-/// Writes a duration as it is read.
+/// Formats a duration in the notation of the configuration.
 pub fn duration_text(duration: Duration) -> String {
     match duration.as_millis() {
         0 => "0s".to_owned(),
@@ -60,7 +59,7 @@ pub fn duration_text(duration: Duration) -> String {
     }
 }
 
-/// Writes a size as it is read.
+/// Formats a size in the notation of the configuration.
 pub fn bytes_text(bytes: u64) -> String {
     match bytes {
         0 => "0".to_owned(),
