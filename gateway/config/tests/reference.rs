@@ -166,7 +166,7 @@ fn parts(property: &Value) -> (String, String) {
         if let Some(value) = sentence.strip_prefix("Default: ") {
             default.push(value.to_owned());
         } else if sentence.starts_with("Required") {
-            default.push(sentence.to_lowercase());
+            default.push(sentence.replacen('R', "r", 1));
         } else {
             meaning.push(sentence);
         }

@@ -146,7 +146,7 @@ pub(crate) struct TrustText {
     /// Default: none, these fields are overwritten.
     pub(crate) forwarded: Option<Vec<Text<IpNet>>>,
     /// Whether to forward header fields with an underscore in their name. Many services read
-    /// `X_Real_Ip` as `X-Real-Ip`; fields that could be mistaken for the client's address are
-    /// always removed. Default: false.
+    /// `X_Real_Ip` as `X-Real-Ip`; fields that identify the client are always
+    /// removed. Default: false.
     pub(crate) underscores_in_headers: Option<bool>,
 }
