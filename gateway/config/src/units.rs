@@ -18,13 +18,12 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
             return Err("expected a duration such as `500ms`, `10s`, `2m`, `1h` or `7d`".to_owned());
         }
     };
-    number
+    let duration = number
         .and_then(|number| number.checked_mul(milliseconds))
         .map(Duration::from_millis)
-        .filter(|duration| *duration <= LONGEST)
-        .ok_or_else(|| {
-            "expected a whole number of `ms`, `s`, `m`, `h` or `d`, at most ten years".to_owned()
-        })
+        .filter(|duration| *duration <= LONGEST);
+    let expected = "expected a whole number of `ms`, `s`, `m`, `h` or `d`, at most ten years";
+    duration.ok_or_else(|| expected.to_owned())
 }
 
 /// Parses `512`, `64KiB`, `10MiB`, `1GiB`.
@@ -81,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_and_sizes_read_back_as_written() {
+    fn durations_and_sizes_are_formatted_as_they_are_parsed() {
         for text in ["500ms", "10s", "2m", "1h", "7d"] {
             assert_eq!(duration_text(duration(text).unwrap()), text);
         }
@@ -91,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_without_unit_overflow_or_another_unit_is_no_duration() {
+    fn missing_units_unknown_units_and_overflows_are_rejected() {
         for text in [
             "",
             "10",

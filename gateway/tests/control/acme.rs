@@ -101,11 +101,11 @@ async fn a_reload_applies_the_changed_contents_of_a_ca_file() {
     let pebble = Pebble::start(tls, http).await;
     let directory = tempfile::tempdir().unwrap();
     install_provider();
-    let stranger = CertificateParams::new(Vec::new())
+    let other_root = CertificateParams::new(Vec::new())
         .unwrap()
         .self_signed(&KeyPair::generate().unwrap())
         .unwrap();
-    std::fs::write(directory.path().join("roots.pem"), stranger.pem()).unwrap();
+    std::fs::write(directory.path().join("roots.pem"), other_root.pem()).unwrap();
     let keys = pebble.keys().replace(&pebble.root().display().to_string(), "roots.pem");
     let text = config(tls, http, &format!("\"{NAME}\""), &keys);
     std::fs::write(directory.path().join("gateway.toml"), &text).unwrap();

@@ -11,7 +11,7 @@ use crate::support::{Collector, Directory, FRONT, NameServer, SOON, says, within
 const NAME: &str = "chat.example.org";
 
 /// A configuration that orders a certificate for [`NAME`] from this directory.
-fn ordering(directory: &Directory) -> String {
+fn ordered_from(directory: &Directory) -> String {
     let ordered = format!(
         "[[certificate]]\nname = \"public\"\nsource = \"acme\"\nnames = [\"{NAME}\"]\n{}",
         directory.keys()
@@ -20,7 +20,7 @@ fn ordering(directory: &Directory) -> String {
 }
 
 /// The one line of `gateway doctor` about a subject.
-async fn examined(config: &str, arguments: &[&str], subject: &str) -> String {
+async fn doctor_line(config: &str, arguments: &[&str], subject: &str) -> String {
     let place = tempfile::tempdir().unwrap();
     std::fs::write(place.path().join("gateway.toml"), config).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
@@ -38,7 +38,8 @@ async fn examined(config: &str, arguments: &[&str], subject: &str) -> String {
 }
 
 async fn caa(directory: &Directory, names: &NameServer) -> String {
-    examined(&ordering(directory), &["--nameserver", &names.address.to_string()], "CAA ").await
+    doctor_line(&ordered_from(directory), &["--nameserver", &names.address.to_string()], "CAA ")
+        .await
 }
 
 #[tokio::test]
@@ -91,11 +92,12 @@ async fn a_truncated_dns_response_is_queried_again_over_tcp() {
 #[tokio::test]
 async fn an_unreachable_name_server_is_reported_with_its_address() {
     let directory = Directory::start(&["ca.test"], 0).await;
-    let nobody = format!("127.0.0.1:{}", free_port());
-    let printed = examined(&ordering(&directory), &["--nameserver", &nobody], "CAA ").await;
+    let unreachable = format!("127.0.0.1:{}", free_port());
+    let printed =
+        doctor_line(&ordered_from(&directory), &["--nameserver", &unreachable], "CAA ").await;
     assert!(
         printed.starts_with("BAD ")
-            && printed.contains(&nobody)
+            && printed.contains(&unreachable)
             && printed.contains("--nameserver"),
         "{printed}"
     );
@@ -111,7 +113,8 @@ async fn the_clock_is_compared_with_the_authoritys() {
         (-3600, "BAD   clock by https://localhost"),
     ] {
         let directory = Directory::start(&["ca.test"], ahead).await;
-        let printed = examined(&ordering(&directory), &["--nameserver", &server], "clock by").await;
+        let printed =
+            doctor_line(&ordered_from(&directory), &["--nameserver", &server], "clock by").await;
         assert!(printed.starts_with(expected), "{printed}");
         if ahead != 0 {
             let way = if ahead > 0 { "behind" } else { "ahead" };
@@ -127,17 +130,17 @@ async fn the_clock_is_compared_with_the_authoritys() {
 async fn a_collector_that_accepts_no_traces_is_reported() {
     let collector = Collector::start().await;
     let config = format!("{FRONT}{}{}", says("x"), collector.section(1.0));
-    let printed = examined(&config, &[], "collector ").await;
+    let printed = doctor_line(&config, &[], "collector ").await;
     assert!(printed.starts_with("ok ") && printed.ends_with("takes traces"), "{printed}");
     let elsewhere = config.replace("/v1/traces", "/v1/trace");
-    let printed = examined(&elsewhere, &[], "collector ").await;
+    let printed = doctor_line(&elsewhere, &[], "collector ").await;
     assert!(
         printed.starts_with("BAD ") && printed.contains("it answers 404 Not Found"),
         "{printed}"
     );
     let nowhere =
         config.replace(&collector.address.to_string(), &format!("127.0.0.1:{}", free_port()));
-    let printed = examined(&nowhere, &[], "collector ").await;
+    let printed = doctor_line(&nowhere, &[], "collector ").await;
     assert!(printed.starts_with("BAD ") && printed.contains("is it running"), "{printed}");
 }
 
@@ -146,8 +149,8 @@ async fn an_https_collector_is_verified_against_its_ca_file() {
     let server = Directory::start(&[], 0).await;
     let section = format!("\n[tracing]\nendpoint = \"{}\"\n", server.url("/v1/traces"));
     let config = format!("{FRONT}{}{section}", says("x"));
-    let printed = examined(&format!("{config}{}", server.ca_file()), &[], "collector ").await;
+    let printed = doctor_line(&format!("{config}{}", server.ca_file()), &[], "collector ").await;
     assert!(printed.starts_with("ok ") && printed.ends_with("takes traces"), "{printed}");
-    let printed = examined(&config, &[], "collector ").await;
+    let printed = doctor_line(&config, &[], "collector ").await;
     assert!(printed.starts_with("BAD ") && printed.contains("certificate"), "{printed}");
 }

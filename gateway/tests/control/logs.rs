@@ -59,10 +59,10 @@ async fn no_log_line_contains_a_path_of_the_build_machine() {
         program.reload(&config("trace", format)).await;
         program.ask("/word").await;
         let lines = program.end().await;
-        let told = |line: &String| {
+        let is_logged = |line: &String| {
             line.contains("decided upon suite") && line.starts_with('{') == (format == "json")
         };
-        assert!(lines.iter().any(told), "rustls logs: {lines:#?}");
+        assert!(lines.iter().any(is_logged), "rustls logs: {lines:#?}");
         for line in lines {
             let foreign = ["/.cargo/", "/registry/src/", "log.file", "/rustc/", &*workspace];
             assert!(!foreign.iter().any(|foreign| line.contains(foreign)), "{line}");

@@ -164,8 +164,8 @@ async fn check_and_dry_run_report_the_same_problems() {
         let text = valid();
         assert!(text.contains(from), "{from}");
         replace(&gateway.path("gateway.toml"), &text.replacen(from, to, 1));
-        let (checked, forecast) = (check(&gateway).await, reload(&gateway, "?dry_run=true").await);
-        assert_eq!(checked, forecast, "{to}");
+        let (checked, dry_run) = (check(&gateway).await, reload(&gateway, "?dry_run=true").await);
+        assert_eq!(checked, dry_run, "{to}");
         let expected = reason.replace("\\\"", "\"");
         assert!(checked.contains(&expected), "{to}\nexpected: {expected}\nfound:    {checked}");
         assert_eq!(listing(gateway.directory.path()), before, "a file was created: {to}");

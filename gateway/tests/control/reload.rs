@@ -77,12 +77,12 @@ async fn a_dry_run_reports_the_changes_without_applying_them() {
     let gateway = TestGateway::start(&format!("{FRONT}{}", says("old"))).await;
     let (hash, address) = (gateway.handle.config().hash.clone(), free_address());
     let url = format!("http://{}/reload?dry_run=true", gateway.admin().await);
-    let rehearse = async || {
+    let dry_run = async || {
         let answer = reqwest::Client::new().post(&url).send().await.unwrap();
         (answer.status().as_u16(), answer.json::<serde_json::Value>().await.unwrap())
     };
     gateway.write_config(&format!("{FRONT}{}{}", listener("extra", address), says("new")));
-    let (status, report) = rehearse().await;
+    let (status, report) = dry_run().await;
     assert_eq!((status, &report["applied"]), (200, &serde_json::json!(false)), "{report}");
     assert_eq!(report["routes"]["changed"], serde_json::json!(["word"]));
     assert_eq!(report["listeners"]["added"], serde_json::json!(["extra"]));
@@ -95,7 +95,7 @@ async fn a_dry_run_reports_the_changes_without_applying_them() {
     assert!(TcpStream::connect(address).await.is_err(), "a dry run must not keep an address bound");
 
     let occupied = std::net::TcpListener::bind(address).unwrap();
-    let (status, answer) = rehearse().await;
+    let (status, answer) = dry_run().await;
     assert_eq!(status, 422);
     assert!(
         answer["faults"][0]["reason"].as_str().unwrap().contains("another program listens there"),

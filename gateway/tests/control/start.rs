@@ -4,7 +4,7 @@ use gateway::gateway::Options;
 
 use crate::support::{FRONT, TestGateway, says};
 
-async fn refusal(config: &str) -> String {
+async fn start_error(config: &str) -> String {
     match TestGateway::try_start(config, Options::default()).await {
         Ok(_) => panic!("the gateway started"),
         Err(error) => error.to_string(),
@@ -29,7 +29,7 @@ async fn an_occupied_port_is_reported_with_its_key_and_no_listener_stays_bound()
         occupied.0
     );
     let first = FRONT.replace("localhost:0", &free.to_string());
-    let reason = refusal(&format!("{first}{second}{}", says("x"))).await;
+    let reason = start_error(&format!("{first}{second}{}", says("x"))).await;
     assert!(reason.contains(&occupied.0.to_string()), "{reason}");
     assert!(
         reason.contains("listener `second`, key `address`")
@@ -43,7 +43,7 @@ async fn an_occupied_port_is_reported_with_its_key_and_no_listener_stays_bound()
 async fn an_unreadable_certificate_is_reported_with_its_file() {
     let files = "source = \"files\"\ncert = \"no-chain.pem\"\nkey = \"no.key\"";
     let reason =
-        refusal(&format!("{}{}", FRONT.replace("source = \"self-signed\"", files), says("x")))
+        start_error(&format!("{}{}", FRONT.replace("source = \"self-signed\"", files), says("x")))
             .await;
     assert!(
         reason.contains("certificate `local`: cert: ")
@@ -70,7 +70,7 @@ async fn a_key_of_another_certificate_is_rejected() {
 
 #[tokio::test]
 async fn an_unknown_key_fails_the_start_with_file_line_and_suggestion() {
-    let reason = refusal(&format!("{FRONT}{}", says("x").replace("respond", "repsond"))).await;
+    let reason = start_error(&format!("{FRONT}{}", says("x").replace("respond", "repsond"))).await;
     assert!(
         reason.contains(
             "gateway.toml:21:1: unknown key `repsond` in `route`; did you mean `respond`?"

@@ -33,7 +33,7 @@ impl Authority {
 }
 
 /// A backend that responds with the client certificate's subject.
-async fn telling() -> (u16, tokio::task::AbortHandle) {
+async fn subject_backend() -> (u16, tokio::task::AbortHandle) {
     let subject = |headers: HeaderMap| async move {
         headers
             .get_all("x-client-cert-subject")
@@ -49,7 +49,7 @@ async fn telling() -> (u16, tokio::task::AbortHandle) {
 
 #[tokio::test]
 async fn the_backend_receives_the_subject_of_the_client_certificate_not_a_forged_one() {
-    let (authority, (port, backend)) = (Authority::new(), telling().await);
+    let (authority, (port, backend)) = (Authority::new(), subject_backend().await);
     let https = "protocol = \"https\"\n";
     let front = FRONT.replace("localhost:0", "127.0.0.1:0");
     for (mode, required) in [("required", true), ("optional", false)] {

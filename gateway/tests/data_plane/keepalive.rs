@@ -13,13 +13,13 @@ use crate::harness::{Backend, Gateway, PATIENCE, eventually, routes_to};
 /// Connection and request counts of a backend.
 #[derive(Default)]
 struct Connections {
-    made: AtomicUsize,
+    accepted: AtomicUsize,
     open: AtomicUsize,
 }
 
 impl Connections {
     fn now(&self) -> (usize, usize) {
-        (self.made.load(Ordering::SeqCst), self.open.load(Ordering::SeqCst))
+        (self.accepted.load(Ordering::SeqCst), self.open.load(Ordering::SeqCst))
     }
 }
 
@@ -30,7 +30,7 @@ async fn counting(together: usize) -> (Backend, Arc<Connections>) {
     let backend = Backend::raw(move |mut tcp: TcpStream| {
         let (connections, barrier) = (Arc::clone(&counted), Arc::clone(&barrier));
         async move {
-            connections.made.fetch_add(1, Ordering::SeqCst);
+            connections.accepted.fetch_add(1, Ordering::SeqCst);
             connections.open.fetch_add(1, Ordering::SeqCst);
             let mut bytes = [0; 4096];
             while let Ok(read @ 1..) = tcp.read(&mut bytes).await {

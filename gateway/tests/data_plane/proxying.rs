@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use crate::harness::{Backend, Gateway, PATIENCE, eventually, routes_to};
 
 /// Responds with the method, path and headers of the request.
-async fn tell(request: Request) -> Json<BTreeMap<String, String>> {
+async fn report_request(request: Request) -> Json<BTreeMap<String, String>> {
     let headers = request.headers().iter().map(|(name, value)| {
         (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())
     });
@@ -26,14 +26,14 @@ async fn tell(request: Request) -> Json<BTreeMap<String, String>> {
     Json(received)
 }
 
-async fn telling() -> (Gateway, Backend) {
-    let backend = Backend::start(Router::new().fallback(any(tell))).await;
+async fn reporting_backend() -> (Gateway, Backend) {
+    let backend = Backend::start(Router::new().fallback(any(report_request))).await;
     (Gateway::start(&routes_to(&[backend.address])).await, backend)
 }
 
 #[tokio::test]
 async fn a_request_is_proxied_over_h1_and_h2() {
-    let (gateway, _backend) = telling().await;
+    let (gateway, _backend) = reporting_backend().await;
     for (client, version) in
         [(gateway.client_h1(), Version::HTTP_11), (gateway.client(), Version::HTTP_2)]
     {
@@ -63,7 +63,7 @@ async fn a_request_is_proxied_over_h1_and_h2() {
 
 #[tokio::test]
 async fn forwarded_fields_of_clients_are_overwritten() {
-    let (gateway, _backend) = telling().await;
+    let (gateway, _backend) = reporting_backend().await;
     for client in [gateway.client_h1(), gateway.client()] {
         let request = client
             .get(gateway.url("/"))
@@ -92,7 +92,7 @@ async fn forwarded_fields_of_clients_are_overwritten() {
 
 #[tokio::test]
 async fn forwarded_fields_of_a_trusted_proxy_are_kept() {
-    let backend = Backend::start(Router::new().fallback(any(tell))).await;
+    let backend = Backend::start(Router::new().fallback(any(report_request))).await;
     let text = format!("{}\n[trust]\nforwarded = [\"127.0.0.0/8\"]", routes_to(&[backend.address]));
     let gateway = Gateway::start(&text).await;
     let request = gateway
@@ -109,7 +109,7 @@ async fn forwarded_fields_of_a_trusted_proxy_are_kept() {
 
 #[tokio::test]
 async fn the_proxy_protocol_header_sets_the_client_address() {
-    let (gateway, _backend) = telling().await;
+    let (gateway, _backend) = reporting_backend().await;
     let v1: &[u8] = b"PROXY TCP4 192.0.2.9 198.51.100.1 1234 443\r\n";
     let v2: &[u8] =
         b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x09\xc6\x33\x64\x01\x04\xd2\x01\xbb";
@@ -129,7 +129,7 @@ async fn the_proxy_protocol_header_sets_the_client_address() {
     assert_eq!(
         tokio::time::timeout(PATIENCE, tcp.read(&mut [0; 1])).await.unwrap().unwrap_or(0),
         0,
-        "refused without it"
+        "a connection without the header must be rejected"
     );
     assert_eq!(
         gateway.metric("gateway_connections_refused_total", &[("reason", "proxy_header")]),
@@ -228,7 +228,7 @@ async fn security_headers_are_added_to_responses() {
 
 #[tokio::test]
 async fn a_reload_changes_routes_for_the_next_request_on_the_same_connection() {
-    let (gateway, backend) = telling().await;
+    let (gateway, backend) = reporting_backend().await;
     let client = gateway.client_h1();
     assert_eq!(client.get(gateway.url("/a")).send().await.unwrap().status(), 200);
     let text = routes_to(&[backend.address])

@@ -13,7 +13,7 @@ async fn named(name: &'static str) -> Backend {
 }
 
 /// An address without a listener.
-async fn nobody() -> SocketAddr {
+async fn closed_port() -> SocketAddr {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     listener.local_addr().unwrap()
 }
@@ -42,7 +42,7 @@ async fn requests_are_balanced_and_survive_the_death_of_a_backend() {
 
 #[tokio::test]
 async fn a_target_that_keeps_failing_is_ejected() {
-    let (dead, two) = (nobody().await, named("two").await);
+    let (dead, two) = (closed_port().await, named("two").await);
     let ejection = "\nejection = { consecutive_failures = 2, duration = \"60s\" }\nretries = { per_request = 1, budget_percent = 100 }";
     let gateway = Gateway::start(&(routes_to(&[dead, two.address]) + ejection)).await;
     let client = gateway.client();
@@ -64,7 +64,7 @@ async fn a_target_that_keeps_failing_is_ejected() {
 
 #[tokio::test]
 async fn an_unreachable_target_gets_502_then_503_in_the_accepted_format() {
-    let gateway = Gateway::start(&routes_to(&[nobody().await])).await;
+    let gateway = Gateway::start(&routes_to(&[closed_port().await])).await;
     let client = gateway.client();
     let page = client.get(gateway.url("/")).header("accept", "text/html").send().await.unwrap();
     assert_eq!(
@@ -157,7 +157,7 @@ async fn dns_names_and_unix_sockets_are_targets() {
     let serving = tokio::spawn(async move {
         axum::serve(listener, Router::new().fallback(any(async || "unix"))).await
     });
-    let text = routes_to(&[nobody().await]);
+    let text = routes_to(&[closed_port().await]);
     let with = |target: String| {
         text.split("targets").next().unwrap().to_owned() + &format!("targets = [\"{target}\"]")
     };

@@ -26,7 +26,7 @@ async fn echo(mut socket: WebSocket) {
 
 async fn echoing() -> (Gateway, Backend) {
     let upgrade = async |headers: HeaderMap, upgrade: WebSocketUpgrade| {
-        if headers.contains_key("x-refuse") {
+        if headers.contains_key("x-reject") {
             return (StatusCode::UNAUTHORIZED, "who are you?").into_response();
         }
         assert!(!headers.contains_key("sec-websocket-extensions"));
@@ -56,11 +56,11 @@ fn origin(gateway: &Gateway) -> String {
 async fn read_head(stream: &mut TlsStream<TcpStream>) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
-        let octet = tokio::time::timeout(PATIENCE, stream.read_u8())
+        let byte = tokio::time::timeout(PATIENCE, stream.read_u8())
             .await
             .expect("timed out")
             .expect("the connection is closed");
-        head.push(octet);
+        head.push(byte);
     }
     String::from_utf8(head).unwrap()
 }
@@ -143,7 +143,7 @@ async fn only_pages_of_the_same_origin_can_open_a_websocket() {
 async fn a_rejection_by_the_backend_reaches_the_client_unchanged() {
     let (gateway, _backend) = echoing().await;
     let answer = gateway
-        .exchange(handshake(&gateway, &format!("{}X-Refuse: 1\r\n", origin(&gateway))).as_bytes())
+        .exchange(handshake(&gateway, &format!("{}X-Reject: 1\r\n", origin(&gateway))).as_bytes())
         .await;
     assert!(
         answer.starts_with("HTTP/1.1 401 ") && answer.ends_with("\r\n\r\nwho are you?"),
