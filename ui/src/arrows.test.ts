@@ -43,3 +43,33 @@ test("there are no unknown layers", () => {
   const layers = new Set(files.map(layerOf).filter((layer) => layer !== "main"));
   expect([...layers].sort()).toEqual(Object.keys(ALLOWED).sort());
 });
+
+test("imports form no circle", () => {
+  const open: string[] = [];
+  const done = new Set<string>();
+  const circles: string[] = [];
+  const visit = (file: string) => {
+    if (done.has(file)) return;
+    if (open.includes(file)) {
+      circles.push([...open.slice(open.indexOf(file)), file].join(" -> "));
+      return;
+    }
+    open.push(file);
+    for (const imported of importsOf(file)) visit(imported);
+    open.pop();
+    done.add(file);
+  };
+  files.forEach(visit);
+  expect(circles).toEqual([]);
+});
+
+/** The files imported by a file, without imports of itself (recursive components). */
+function importsOf(file: string): string[] {
+  const targets = [...readFileSync(join(ROOT, file), "utf8").matchAll(IMPORT)].map(([, to]) =>
+    relative(ROOT, normalize(join(ROOT, dirname(file), to ?? ""))),
+  );
+  return targets.flatMap((target) => {
+    const found = ["", ".ts", ".svelte.ts"].map((end) => target + end);
+    return files.filter((known) => known !== file && found.includes(known));
+  });
+}
