@@ -9,10 +9,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use gateway::gateway::{Gateway, Options};
-use gateway::life_cycle::{Held, Signals};
-use gateway::take_over::Upgrades;
-use gateway::telemetry::Telemetry;
+use gateway::{Gateway, Held, Options, Signals, Telemetry, Upgrades};
 use tokio_util::sync::CancellationToken;
 
 use crate::arguments::{Arguments, Command};
@@ -70,7 +67,7 @@ async fn serve(arguments: &Arguments, held: Held) -> Result<(), Box<dyn Error>> 
 
 /// Tells a person where to go.
 #[expect(clippy::print_stdout, reason = "the one line that a person who starts this looks for")]
-async fn announce(arguments: &Arguments, gateway: &gateway::gateway::Handle) {
+async fn announce(arguments: &Arguments, gateway: &gateway::Handle) {
     let addresses = gateway.addresses().await;
     let port = addresses
         .iter()

@@ -1,6 +1,6 @@
 //! A gateway starts whole, or not at all with a reason.
 
-use gateway::gateway::Options;
+use gateway::Options;
 
 use crate::support::{FRONT, TestGateway, says};
 

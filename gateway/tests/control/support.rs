@@ -22,9 +22,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use gateway::config_source::{ConfigError, ConfigSource};
-use gateway::gateway::{Gateway, Handle, Options, RunningGateway};
-use gateway::plane::Drained;
+use gateway::{ConfigError, ConfigSource, Drained, Gateway, Handle, Options, RunningGateway};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;

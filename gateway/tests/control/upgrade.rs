@@ -2,8 +2,7 @@
 
 use std::os::unix::net::UnixStream;
 
-use gateway::gateway::{Gateway, Options};
-use gateway::take_over::Upgrades;
+use gateway::{Gateway, Options, Upgrades};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
@@ -50,7 +49,7 @@ async fn a_successor_keeps_free_ports_binds_what_is_new_and_leaves_what_it_does_
         at("run/upgrade.sock").replace("\"x\"", "\"y\""),
         more("new")
     ));
-    let source = gateway::config_source::ConfigSource::File(before.path("gateway.toml"));
+    let source = gateway::ConfigSource::File(before.path("gateway.toml"));
     let options =
         Options { ignore_files: true, upgrades: Upgrades::TakeOver, ..Options::default() };
     let after = Gateway::start(source, options, CancellationToken::new())
@@ -91,7 +90,7 @@ async fn a_question_to_the_admin_address_that_comes_in_the_last_moment_is_answer
     // In the hands of the one before, and nothing said on it yet.
     let mut connection = TcpStream::connect(admin).await.unwrap();
     assert_eq!(before.ask_admin("/readyz").await.0, 200);
-    let source = gateway::config_source::ConfigSource::File(before.path("gateway.toml"));
+    let source = gateway::ConfigSource::File(before.path("gateway.toml"));
     let options =
         Options { ignore_files: true, upgrades: Upgrades::TakeOver, ..Options::default() };
     let after = Gateway::start(source, options, CancellationToken::new())
@@ -115,7 +114,7 @@ async fn an_address_that_overlaps_one_of_the_running_gateway_is_named_and_the_ru
     let before = TestGateway::start(&at("run/upgrade.sock")).await;
     let port = before.address("https").await.port();
     before.write_config(&at("run/upgrade.sock").replace("localhost:0", &format!("0.0.0.0:{port}")));
-    let source = gateway::config_source::ConfigSource::File(before.path("gateway.toml"));
+    let source = gateway::ConfigSource::File(before.path("gateway.toml"));
     let options =
         Options { ignore_files: true, upgrades: Upgrades::TakeOver, ..Options::default() };
     let Err(error) = Gateway::start(source, options, CancellationToken::new()).await else {
@@ -147,7 +146,7 @@ async fn a_gateway_that_stops_takes_no_new_configuration_and_is_not_taken_over()
         "no reload has failed"
     );
 
-    let source = gateway::config_source::ConfigSource::File(gateway.path("gateway.toml"));
+    let source = gateway::ConfigSource::File(gateway.path("gateway.toml"));
     let options =
         Options { ignore_files: true, upgrades: Upgrades::TakeOver, ..Options::default() };
     let Err(error) = Gateway::start(source, options, CancellationToken::new()).await else {
