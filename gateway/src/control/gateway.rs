@@ -24,7 +24,9 @@ use crate::control::telemetry::Telemetry;
 use crate::control::upgrade::{Inherited, Predecessor, UpgradeError, Upgrades};
 use crate::metrics::{Metrics, UpgradeResult};
 use crate::serving::access_log::Pseudonyms;
-use crate::serving::plane::{Drained, Http01, Idle, Plane};
+use crate::serving::challenges::Http01;
+use crate::serving::drain::Idle;
+use crate::serving::plane::{Drained, Plane};
 use crate::serving::snapshot::Snapshot;
 
 /// What a program that runs a gateway may add to it.

@@ -12,8 +12,8 @@ pub(super) const VARY: HeaderValue = HeaderValue::from_static("accept, sec-fetch
 pub(super) const VARY_AND_CODING: HeaderValue =
     HeaderValue::from_static("accept, accept-encoding, sec-fetch-mode");
 
-/// Below these is never a page of the application, whatever routes and files there are.
-const NEVER: [&str; 4] = ["/api", "/ws", "/assets", "/.well-known"];
+/// Nothing at or below these is a page of the application, whatever files there are.
+const NEVER: [&str; 2] = ["/assets", "/.well-known"];
 
 /// Whether a browser goes there, instead of loading something for a page. It sends so (Fetch
 /// Metadata, `Sec-Fetch-Mode`); of other clients a navigation asks for HTML by name.
@@ -31,32 +31,39 @@ pub(super) fn is_navigation(method: &Method, headers: &HeaderMap) -> bool {
     }
 }
 
-/// The directories of a site below its root, with both slashes, and whether each has an
-/// `index.html` of its own.
+/// Where a site has pages that are no files, and where it has none.
 #[derive(Debug)]
-pub(super) struct Directories(HashMap<String, bool>);
+pub(super) struct Pages {
+    /// The directories of the site below its root, with both slashes, and whether each has an
+    /// `index.html` of its own.
+    directories: HashMap<String, bool>,
+    /// Paths of services: nothing at or below them is a page.
+    claimed: Vec<String>,
+}
 
-impl Directories {
-    pub(super) fn of(files: &HashMap<String, File>) -> Self {
+impl Pages {
+    pub(super) fn of(files: &HashMap<String, File>, claimed: Vec<String>) -> Self {
         let above = |file: &'_ str| above(file).map(str::to_owned).collect::<Vec<_>>();
         let all = files.keys().flat_map(|file| above(file));
-        Self(
-            all.map(|directory| {
-                (directory.clone(), files.contains_key(&format!("{directory}index.html")))
+        let directories = all
+            .map(|directory| {
+                let has_index = files.contains_key(&format!("{directory}index.html"));
+                (directory, has_index)
             })
-            .collect(),
-        )
+            .collect();
+        Self { directories, claimed }
     }
 
     /// Whether the application may have a page at this path, which is no file: not where files are
     /// that pages load, which is any directory without an `index.html`, and not under a hidden
     /// name.
-    pub(super) fn may_have_page(&self, path: &str) -> bool {
+    pub(super) fn may_be(&self, path: &str) -> bool {
         let below = |root: &str| {
             path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        let known = above(path).map_while(|directory| self.0.get(directory));
+        let known = above(path).map_while(|directory| self.directories.get(directory));
         !NEVER.into_iter().any(below)
+            && !self.claimed.iter().any(|path| below(path))
             && !path.contains("/.")
             && known.into_iter().all(|has_index| *has_index)
     }

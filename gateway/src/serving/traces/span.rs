@@ -65,15 +65,15 @@ impl Span {
         TraceParent { trace: self.trace, span, flags: self.flags }
     }
 
-    /// Writes it into a request for the target asked last.
-    pub(crate) fn tell(&self, headers: &mut HeaderMap) {
+    /// Writes it into a request for the target of the present attempt.
+    pub(crate) fn propagate(&self, headers: &mut HeaderMap) {
         if let Ok(value) = HeaderValue::try_from(self.traceparent().to_string()) {
             headers.insert(TRACEPARENT, value);
         }
     }
 
-    /// A target is about to be asked.
-    pub(crate) fn asks(&mut self, target: &Arc<Target>) {
+    /// Begins an attempt at a target.
+    pub(crate) fn begin_attempt(&mut self, target: &Arc<Target>) {
         let began = Instant::now();
         let target = Arc::clone(target);
         self.attempts.push(Attempt {
@@ -93,8 +93,8 @@ impl Span {
         }
     }
 
-    /// The attempt is over before the request is.
-    pub(crate) fn is_over(&mut self) {
+    /// Ends the attempt before the request ends.
+    pub(crate) fn end_attempt(&mut self) {
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.ended.get_or_insert_with(Instant::now);
         }
@@ -102,7 +102,7 @@ impl Span {
 
     /// The target asked last failed; the reason is one of a fixed list. The first reason stays.
     pub(crate) fn failed(&mut self, reason: &'static str) {
-        self.is_over();
+        self.end_attempt();
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.error.get_or_insert(reason);
         }
