@@ -18,8 +18,11 @@ mod serving;
 
 pub use control::cli::Cli;
 pub use control::config_source::{ConfigError, ConfigSource};
-pub use control::gateway::{Gateway, Handle, Options, RunningGateway};
+pub use control::gateway::{Gateway, Options, RunningGateway};
+pub use control::handle::Handle;
 pub use control::local_ca::AUTHORITY_FILE;
+pub use control::phase::{Haste, Phase};
+pub use control::report::{Changes, ReloadReport};
 pub use control::signals::{Held, Signals};
 pub use control::telemetry::Telemetry;
 pub use control::trust;

@@ -1,12 +1,16 @@
 //! Binds addresses, all of a listener's or none, and says plainly what stands in the way.
 
+mod bound;
+mod inherited;
+
+pub(crate) use bound::{Bound, Part};
+pub(crate) use inherited::{Inherited, Received};
+
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 
 use gateway_config::ListenAddress;
 use socket2::{Domain, Protocol, Socket, Type};
-
-use crate::control::upgrade::{Inherited, Part};
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 4096;
@@ -23,29 +27,6 @@ pub struct BindError {
     pub error: io::Error,
     /// The part of this very gateway that holds the port, when it is not another program.
     pub held_by: Option<String>,
-}
-
-/// Sockets bound for one address of the configuration.
-#[derive(Debug)]
-pub(crate) struct Bound {
-    /// One for each address family.
-    pub sockets: Vec<TcpListener>,
-    /// The addresses really bound: another port when port 0 was asked for.
-    pub addresses: Vec<SocketAddr>,
-}
-
-impl Bound {
-    /// The same sockets once more, sharing their queues of connections.
-    pub(crate) fn try_clone(&self) -> io::Result<Self> {
-        let sockets = self.sockets.iter().map(TcpListener::try_clone).collect::<io::Result<_>>()?;
-        Ok(Self { sockets, addresses: self.addresses.clone() })
-    }
-
-    fn and(mut self, other: Self) -> Self {
-        self.sockets.extend(other.sockets);
-        self.addresses.extend(other.addresses);
-        self
-    }
 }
 
 /// Binds every socket address of a listener.

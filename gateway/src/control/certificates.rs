@@ -36,9 +36,9 @@ pub(crate) struct Loaded {
 pub(crate) enum Purpose {
     /// To be served: what the local authority has to issue, it issues.
     Serve,
-    /// To be looked at: nothing is made or written. In the place of what the local authority would
+    /// For a dry run: nothing is made or written. In the place of what the local authority would
     /// have to issue is something equal that is never served.
-    Look,
+    DryRun,
 }
 
 /// What is known about a certificate.
@@ -134,11 +134,11 @@ fn load_one(
             let stem = certificate.name.as_str();
             match purpose {
                 Purpose::Serve => issue(certificate, directory, names)?,
-                Purpose::Look => match local_ca::look(directory, stem, names)
+                Purpose::DryRun => match local_ca::look(directory, stem, names)
                     .map_err(|error| error.to_string())?
                 {
                     Some(files) => files,
-                    None => return rehearse(certificate, names, loaded),
+                    None => return dry_run(certificate, names, loaded),
                 },
             }
         }
@@ -166,7 +166,7 @@ fn load_one(
 }
 
 /// In the place of a certificate that is yet to be issued.
-fn rehearse(
+fn dry_run(
     certificate: &Certificate,
     names: &[ServerName],
     loaded: &mut Loaded,

@@ -49,6 +49,16 @@ impl Plane {
         self.service.shared()
     }
 
+    /// What requests that begin now are served with.
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        self.shared().snapshot.load_full()
+    }
+
+    /// Serves requests that begin from now on with this snapshot.
+    pub(crate) fn follow(&self, snapshot: Arc<Snapshot>) {
+        self.shared().snapshot.store(snapshot);
+    }
+
     /// Answers ACME challenges with these from now on.
     pub fn answer_challenges(&self, challenges: Vec<Arc<Challenges>>) {
         self.shared().challenges.replace(challenges);

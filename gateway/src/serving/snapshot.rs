@@ -114,7 +114,7 @@ impl Snapshot {
     }
 
     /// The same from nothing before, to see whether it can be built: its upstreams send nothing.
-    pub(crate) fn rehearse(
+    pub(crate) fn dry_run(
         config: Arc<Config>,
         certificates: &Certificates,
         pseudonyms: &Pseudonyms,

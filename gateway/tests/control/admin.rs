@@ -154,7 +154,7 @@ async fn a_web_page_cannot_use_it() {
             reqwest::Client::new().post(format!("http://{admin}/drain")).header(name, value);
         assert_eq!(request.send().await.unwrap().status(), 403);
     }
-    assert!(!gateway.handle.drain_requested());
+    assert!(!gateway.handle.is_ending());
     let typed = reqwest::Client::new()
         .get(format!("http://{admin}/config"))
         .header("sec-fetch-site", "none");

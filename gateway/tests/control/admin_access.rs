@@ -38,7 +38,7 @@ async fn a_foreign_name_that_leads_here_reads_nothing() {
     }
     let (status, _) =
         ask(admin, "POST /drain HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n").await;
-    assert!(status == 421 && !gateway.handle.drain_requested());
+    assert!(status == 421 && !gateway.handle.is_ending());
     let port = admin.port();
     for (host, expected) in [
         (format!("127.0.0.1:{port}"), 200),

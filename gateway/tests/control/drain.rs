@@ -49,7 +49,7 @@ async fn a_websocket_that_stays_is_cut_at_the_deadline() {
     assert_eq!(socket.echo("one").await.as_deref(), Some("one"));
     let began = Instant::now();
     gateway.handle.request_drain();
-    eventually(true, || async { gateway.handle.readiness().is_draining() }).await;
+    eventually(true, || async { gateway.handle.is_ending() }).await;
     assert_eq!(socket.echo("two").await.as_deref(), Some("two"), "it works until the deadline");
     let drained = within(SOON, gateway.running).await.unwrap();
     assert!(began.elapsed() >= Duration::from_millis(700));

@@ -5,7 +5,6 @@ use std::os::unix::net::UnixStream;
 use gateway::{Gateway, Options, Upgrades};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio_util::sync::CancellationToken;
 
 use crate::support::{
     Backend, FRONT, SOON, TestGateway, eventually, leads_to, says, websocket, within,
@@ -52,9 +51,7 @@ async fn a_successor_keeps_free_ports_binds_what_is_new_and_leaves_what_it_does_
     let source = gateway::ConfigSource::File(before.path("gateway.toml"));
     let options =
         Options { ignore_files: true, upgrades: Upgrades::TakeOver, ..Options::default() };
-    let after = Gateway::start(source, options, CancellationToken::new())
-        .await
-        .unwrap_or_else(|error| panic!("{error}"));
+    let after = Gateway::start(source, options).await.unwrap_or_else(|error| panic!("{error}"));
     let handle = after.handle();
     let after = tokio::spawn(after.run());
 
@@ -93,9 +90,7 @@ async fn a_question_to_the_admin_address_that_comes_in_the_last_moment_is_answer
     let source = gateway::ConfigSource::File(before.path("gateway.toml"));
     let options =
         Options { ignore_files: true, upgrades: Upgrades::TakeOver, ..Options::default() };
-    let after = Gateway::start(source, options, CancellationToken::new())
-        .await
-        .unwrap_or_else(|error| panic!("{error}"));
+    let after = Gateway::start(source, options).await.unwrap_or_else(|error| panic!("{error}"));
     eventually(true, || async { before.handle.is_superseded() }).await;
     connection
         .write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
@@ -117,9 +112,7 @@ async fn an_address_that_overlaps_one_of_the_running_gateway_is_named_and_the_ru
     let source = gateway::ConfigSource::File(before.path("gateway.toml"));
     let options =
         Options { ignore_files: true, upgrades: Upgrades::TakeOver, ..Options::default() };
-    let Err(error) = Gateway::start(source, options, CancellationToken::new()).await else {
-        panic!("started")
-    };
+    let Err(error) = Gateway::start(source, options).await else { panic!("started") };
     assert!(error.to_string().contains("listener `https` of this gateway holds port"), "{error}");
     eventually(Some(1.0), || before.metric("gateway_upgrades_total{result=\"failed\"}")).await;
     assert_eq!(before.ask_admin("/readyz").await.0, 200);
@@ -149,9 +142,7 @@ async fn a_gateway_that_stops_takes_no_new_configuration_and_is_not_taken_over()
     let source = gateway::ConfigSource::File(gateway.path("gateway.toml"));
     let options =
         Options { ignore_files: true, upgrades: Upgrades::TakeOver, ..Options::default() };
-    let Err(error) = Gateway::start(source, options, CancellationToken::new()).await else {
-        panic!("started")
-    };
+    let Err(error) = Gateway::start(source, options).await else { panic!("started") };
     assert!(error.to_string().contains("it is stopping"), "{error}");
     gateway.handle.cut();
     within(SOON, gateway.running).await.unwrap();

@@ -44,7 +44,7 @@ impl Wanted {
             CertificateStorage::Directory(directory) => {
                 let opened = match purpose {
                     Purpose::Serve => DirectoryStorage::open(directory),
-                    Purpose::Look => {
+                    Purpose::DryRun => {
                         let failed = |error| format!("{}: {error}", directory.display());
                         // One of its rooms stands for all: what is above them need not be writable.
                         files::could_write_into(&directory.join("certificates")).map_err(failed)?;
