@@ -5,7 +5,7 @@ use std::error::Error;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
-use gateway::config_source::ConfigSource;
+use gateway::ConfigSource;
 use gateway_config::{ListenAddress, ServerName, SiteRoot, Standalone, StandaloneAcme};
 
 use crate::arguments::Arguments;

@@ -9,11 +9,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use gateway::gateway::{Gateway, Options};
-use gateway::life_cycle::{Held, Signals};
-use gateway::take_over::Upgrades;
-use gateway::telemetry::Telemetry;
-use tokio_util::sync::CancellationToken;
+use gateway::{Gateway, Held, Options, Signals, Telemetry, Upgrades};
 
 use crate::arguments::{Arguments, Command};
 use crate::services::Services;
@@ -45,7 +41,6 @@ async fn serve(arguments: &Arguments, held: Held) -> Result<(), Box<dyn Error>> 
     let source = configuration::source(arguments)?;
     let telemetry = Telemetry::install(&source.load()?.log)?;
 
-    let shutdown = CancellationToken::new();
     let services = Services::start(&arguments.data).await?;
     let options = Options {
         registries: vec![services.registry()],
@@ -54,13 +49,14 @@ async fn serve(arguments: &Arguments, held: Held) -> Result<(), Box<dyn Error>> 
         upgrades: Upgrades::Ignored,
         ..Options::default()
     };
-    let gateway = Gateway::start(source, options, shutdown.clone()).await?;
+    let gateway = Gateway::start(source, options).await?;
     let obeying = tokio::spawn(signals.obey(gateway.handle()));
     announce(arguments, &gateway.handle()).await;
 
     // Concurrently: the gateway's connections end when the services close theirs.
+    let handle = gateway.handle();
     let services = async {
-        shutdown.cancelled().await;
+        handle.ending().await;
         services.drain().await;
     };
     tokio::join!(gateway.run(), services);
@@ -70,7 +66,7 @@ async fn serve(arguments: &Arguments, held: Held) -> Result<(), Box<dyn Error>> 
 
 /// Prints the URL.
 #[expect(clippy::print_stdout, reason = "the person who starts the program needs the URL")]
-async fn announce(arguments: &Arguments, gateway: &gateway::gateway::Handle) {
+async fn announce(arguments: &Arguments, gateway: &gateway::Handle) {
     let addresses = gateway.addresses().await;
     let port = addresses
         .iter()

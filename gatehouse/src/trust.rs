@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use gateway::local_ca::AUTHORITY_FILE;
+use gateway::AUTHORITY_FILE;
 use gateway::trust::phone::Offer;
 use gateway::trust::{self, Step};
 use qrcode::QrCode;

@@ -1,48 +1,36 @@
 //! The front door: terminates TLS, routes, protects, serves the static UI, carries WebSockets, and
-//! changes its mind without dropping a connection.
+//! changes its configuration without dropping a connection.
 //!
 //! ```text
-//! request:  listener → tls → connection → tunnel | proxy → router → filters → static files | upstream → access log, metrics
+//! serving:  listener → tls → connection → tunnel | proxy → router → filters → static files | upstream → access log, metrics
 //! control:  cli → config source → certificates → snapshot → bind → gateway ← reload ← files, SIGHUP, admin
 //! ```
 //!
-//! Start at [`gateway::Gateway::start`] for the control plane and at [`plane::Plane`] for the data
-//! plane; what they share is one [`snapshot::Snapshot`], swapped whole.
+//! Start at [`Gateway::start`] for the control plane and at [`Plane`] for the data plane; what they
+//! share is one [`Snapshot`], swapped whole. Control imports serving, never the reverse.
 
-// What a request meets.
-pub mod access_log;
-mod answer;
-mod connection;
-mod filters;
-mod head;
-mod held;
-mod listener;
-pub mod metrics;
-pub mod plane;
-mod proxy;
-mod router;
-pub mod snapshot;
-pub mod static_files;
-mod stream;
-pub mod tls;
-mod traces;
-mod tunnel;
-mod upstream;
-
-// What puts a configuration into effect.
-mod acme;
-pub mod admin;
-pub mod bind;
-pub mod certificates;
-pub mod cli;
-pub mod config_source;
 mod files;
-pub mod gateway;
-pub mod life_cycle;
-pub mod local_ca;
-pub mod reload;
+mod metrics;
 mod secret;
-mod service_manager;
-pub mod take_over;
-pub mod telemetry;
-pub mod trust;
+
+mod control;
+mod serving;
+
+pub use control::cli::Cli;
+pub use control::config_source::{ConfigError, ConfigSource};
+pub use control::gateway::{Gateway, Options, RunningGateway};
+pub use control::handle::Handle;
+pub use control::local_ca::AUTHORITY_FILE;
+pub use control::phase::{Haste, Phase};
+pub use control::report::{Changes, ReloadReport};
+pub use control::signals::{Held, Signals};
+pub use control::telemetry::Telemetry;
+pub use control::trust;
+pub use control::upgrade::Upgrades;
+pub use metrics::Metrics;
+pub use serving::access_log::Pseudonyms;
+pub use serving::challenges::Http01;
+pub use serving::drain::Idle;
+pub use serving::plane::{Drained, Plane};
+pub use serving::snapshot::Snapshot;
+pub use serving::tls::Certificates;

@@ -12,5 +12,5 @@ fn main() -> ExitCode {
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
         return ExitCode::FAILURE;
     }
-    gateway::cli::Cli::parse().execute()
+    gateway::Cli::parse().execute()
 }

@@ -6,7 +6,7 @@
 
 mod parts;
 
-pub use parts::{
+pub(crate) use parts::{
     ConnectionRefusal, HandshakeResult, HttpVersion, ListenerMetrics, RouteMetrics, TraceMetrics,
     UpgradeResult, UpstreamMetrics,
 };

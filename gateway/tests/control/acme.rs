@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use gateway::gateway::Options;
+use gateway::Options;
 use rcgen::{CertificateParams, KeyPair};
 
 use crate::support::pebble::{Pebble, free_port};

@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use gateway::gateway::Options;
+use gateway::Options;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
 use crate::support::{FRONT, TestGateway, says};

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::Stdio;
 
-use gateway::metrics::Metrics;
+use gateway::Metrics;
 use tokio::process::Command;
 
 use crate::support::{SOON, within};

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use gateway::gateway::Options;
+use gateway::Options;
 use tokio::net::TcpStream;
 
 use crate::support::{

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use gateway::gateway::Options;
+use gateway::Options;
 use tempfile::TempDir;
 
 use crate::support::pebble::{Pebble, Process, free_port};

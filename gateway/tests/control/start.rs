@@ -1,6 +1,6 @@
 //! Start: everything works, or the start fails with a reason and leaves nothing behind.
 
-use gateway::gateway::Options;
+use gateway::Options;
 
 use crate::support::{FRONT, TestGateway, says};
 

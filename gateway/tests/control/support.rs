@@ -22,13 +22,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use gateway::config_source::{ConfigError, ConfigSource};
-use gateway::gateway::{Gateway, Handle, Options, RunningGateway};
-use gateway::plane::Drained;
+use gateway::{ConfigError, ConfigSource, Drained, Gateway, Handle, Options, RunningGateway};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 /// How long a condition may take to become true.
 pub(crate) const SOON: Duration = Duration::from_secs(60);
@@ -101,8 +98,7 @@ impl TestGateway {
     ) -> Result<Self, ConfigError> {
         install_provider();
         let source = ConfigSource::File(directory.path().join(file));
-        let gateway: RunningGateway =
-            Gateway::start(source, options, CancellationToken::new()).await?;
+        let gateway: RunningGateway = Gateway::start(source, options).await?;
         Ok(Self { handle: gateway.handle(), directory, running: tokio::spawn(gateway.run()) })
     }
 

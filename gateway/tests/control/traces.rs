@@ -11,7 +11,7 @@ use axum::extract::{Request, State, WebSocketUpgrade};
 use axum::http::{HeaderMap, StatusCode as Status};
 use axum::response::Response;
 use axum::routing::{any, get};
-use gateway::gateway::Options;
+use gateway::Options;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use tokio::net::TcpListener;

@@ -3,11 +3,9 @@
 
 use std::os::unix::net::UnixStream;
 
-use gateway::gateway::{Gateway, Options};
-use gateway::take_over::Upgrades;
+use gateway::{Gateway, Options, Upgrades};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio_util::sync::CancellationToken;
 
 use crate::support::{
     Backend, FRONT, SOON, TestGateway, eventually, leads_to, says, websocket, within,
@@ -51,12 +49,10 @@ async fn a_successor_keeps_its_ports_binds_new_ones_and_ignores_the_rest() {
         at("run/upgrade.sock").replace("\"x\"", "\"y\""),
         more("new")
     ));
-    let source = gateway::config_source::ConfigSource::File(before.path("gateway.toml"));
+    let source = gateway::ConfigSource::File(before.path("gateway.toml"));
     let options =
         Options { ignore_files: true, upgrades: Upgrades::TakeOver, ..Options::default() };
-    let after = Gateway::start(source, options, CancellationToken::new())
-        .await
-        .unwrap_or_else(|error| panic!("{error}"));
+    let after = Gateway::start(source, options).await.unwrap_or_else(|error| panic!("{error}"));
     let handle = after.handle();
     let after = tokio::spawn(after.run());
 
@@ -95,12 +91,10 @@ async fn an_open_admin_connection_is_served_during_an_upgrade() {
     // The predecessor has accepted the connection, and no request has been sent on it.
     let mut connection = TcpStream::connect(admin).await.unwrap();
     assert_eq!(before.ask_admin("/readyz").await.0, 200);
-    let source = gateway::config_source::ConfigSource::File(before.path("gateway.toml"));
+    let source = gateway::ConfigSource::File(before.path("gateway.toml"));
     let options =
         Options { ignore_files: true, upgrades: Upgrades::TakeOver, ..Options::default() };
-    let after = Gateway::start(source, options, CancellationToken::new())
-        .await
-        .unwrap_or_else(|error| panic!("{error}"));
+    let after = Gateway::start(source, options).await.unwrap_or_else(|error| panic!("{error}"));
     eventually(true, || async { before.handle.is_superseded() }).await;
     connection
         .write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
@@ -118,12 +112,10 @@ async fn an_upgrade_to_an_overlapping_address_fails_and_the_predecessor_keeps_se
     let before = TestGateway::start(&at("run/upgrade.sock")).await;
     let port = before.address("https").await.port();
     before.write_config(&at("run/upgrade.sock").replace("localhost:0", &format!("0.0.0.0:{port}")));
-    let source = gateway::config_source::ConfigSource::File(before.path("gateway.toml"));
+    let source = gateway::ConfigSource::File(before.path("gateway.toml"));
     let options =
         Options { ignore_files: true, upgrades: Upgrades::TakeOver, ..Options::default() };
-    let Err(error) = Gateway::start(source, options, CancellationToken::new()).await else {
-        panic!("the gateway started")
-    };
+    let Err(error) = Gateway::start(source, options).await else { panic!("the gateway started") };
     assert!(error.to_string().contains("listener `https` of this gateway holds port"), "{error}");
     eventually(Some(1.0), || before.metric("gateway_upgrades_total{result=\"failed\"}")).await;
     assert_eq!(before.ask_admin("/readyz").await.0, 200);
@@ -150,12 +142,10 @@ async fn a_draining_gateway_rejects_reloads_and_upgrades() {
         "no reload has failed"
     );
 
-    let source = gateway::config_source::ConfigSource::File(gateway.path("gateway.toml"));
+    let source = gateway::ConfigSource::File(gateway.path("gateway.toml"));
     let options =
         Options { ignore_files: true, upgrades: Upgrades::TakeOver, ..Options::default() };
-    let Err(error) = Gateway::start(source, options, CancellationToken::new()).await else {
-        panic!("the gateway started")
-    };
+    let Err(error) = Gateway::start(source, options).await else { panic!("the gateway started") };
     assert!(error.to_string().contains("it is stopping"), "{error}");
     gateway.handle.cut();
     within(SOON, gateway.running).await.unwrap();

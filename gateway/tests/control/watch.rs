@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::symlink;
 
-use gateway::gateway::Options;
+use gateway::Options;
 
 use crate::support::{FRONT, TestGateway, eventually, says};
 

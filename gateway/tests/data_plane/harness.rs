@@ -7,11 +7,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use axum::Router;
-use gateway::access_log::Pseudonyms;
-use gateway::metrics::Metrics;
-use gateway::plane::Plane;
-use gateway::snapshot::Snapshot;
-use gateway::tls::Certificates;
+use gateway::{Certificates, Metrics, Plane, Pseudonyms, Snapshot};
 use gateway_config::Config;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::routing::any;
-use gateway::plane::Idle;
+use gateway::Idle;
 use tokio::io::AsyncWriteExt as _;
 use tracing::subscriber::DefaultGuard;
 

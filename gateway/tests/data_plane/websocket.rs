@@ -196,7 +196,7 @@ async fn an_open_websocket_survives_reloads_and_is_closed_at_the_end_of_a_drain(
     gateway.reload(&routes_to(&[backend.address]).replace("\"live\"", "\"renamed\""));
     echoes(&mut socket, "still here").await;
     let idle = gateway.raw().await;
-    let drained = gateway.plane.drain(Duration::from_millis(300), gateway::plane::Idle::Ends);
+    let drained = gateway.plane.drain(Duration::from_millis(300), gateway::Idle::Ends);
     let (drained, after) = tokio::join!(drained, async {
         echoes(&mut socket, "even while draining").await;
         tokio::time::timeout(PATIENCE, socket.next())

@@ -1,0 +1,140 @@
+//! The storage of ACME, opened; session tickets are shared through it.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gateway_acme::{
+    DirectoryStorage, RedisAddress, RedisStorage, Storage, SystemClock, TicketMaintainer,
+    TicketSettings, Ticketer,
+};
+use gateway_config::CertificateStorage;
+use rustls::server::ProducesTickets;
+use sha2::{Digest as _, Sha256};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::control::certificates::Purpose;
+use crate::{files, secret};
+
+/// The storage that a configuration names, with what the files and variables named there hold.
+pub(super) struct Wanted {
+    config: CertificateStorage,
+    /// Of the contents: a reload looks whether they changed, and they need not be kept for it.
+    digest: [u8; 32],
+    storage: Arc<dyn Storage>,
+}
+
+/// Storage, and the keeper of its ticket keys.
+pub(super) struct Opened {
+    config: CertificateStorage,
+    digest: [u8; 32],
+    storage: Arc<dyn Storage>,
+    ticketer: Arc<Ticketer>,
+    /// There until it is started.
+    keeper: tokio::sync::Mutex<Option<TicketMaintainer>>,
+    stop: Mutex<Option<CancellationToken>>,
+}
+
+impl Wanted {
+    /// Reads what is named, and makes the directory unless this is only a look; on a thread that
+    /// may block.
+    pub(super) fn read(config: &CertificateStorage, purpose: Purpose) -> Result<Self, String> {
+        let mut digest = Sha256::new();
+        let storage: Arc<dyn Storage> = match config {
+            CertificateStorage::Directory(directory) => {
+                let opened = match purpose {
+                    Purpose::Serve => DirectoryStorage::open(directory),
+                    Purpose::DryRun => {
+                        let failed = |error| format!("{}: {error}", directory.display());
+                        // One of its rooms stands for all: what is above them need not be writable.
+                        files::could_write_into(&directory.join("certificates")).map_err(failed)?;
+                        DirectoryStorage::read_only(directory)
+                    }
+                };
+                Arc::new(opened.map_err(|error| error.to_string())?)
+            }
+            CertificateStorage::Redis { url, password, ca_file, secret: seal, prefix } => {
+                let password = password.as_ref().map(secret::read).transpose()?;
+                let authorities = ca_file.as_deref().map(authorities).transpose()?;
+                let (address, seal) = (
+                    RedisAddress { url: secret::read(url)?, password, authorities },
+                    secret::read(seal)?,
+                );
+                let fields = [
+                    Some(address.url.as_bytes()),
+                    address.password.as_deref().map(str::as_bytes),
+                    address.authorities.as_deref(),
+                    Some(seal.as_bytes()),
+                ];
+                for field in fields.map(Option::unwrap_or_default) {
+                    digest.update(Sha256::digest(field));
+                }
+                let opened = RedisStorage::new(&address, prefix, seal.as_bytes());
+                Arc::new(opened.map_err(|error| error.to_string())?)
+            }
+        };
+        Ok(Self { config: config.clone(), digest: digest.finalize().into(), storage })
+    }
+}
+
+impl Opened {
+    pub(super) fn new(wanted: Wanted) -> Result<Self, String> {
+        let Wanted { config, digest, storage } = wanted;
+        let keeper = TicketMaintainer::new(
+            TicketSettings::default(),
+            Arc::clone(&storage),
+            Arc::new(SystemClock),
+        );
+        let keeper = keeper.map_err(|error| error.to_string())?;
+        Ok(Self {
+            config,
+            digest,
+            storage,
+            ticketer: keeper.ticketer(),
+            keeper: tokio::sync::Mutex::new(Some(keeper)),
+            stop: Mutex::default(),
+        })
+    }
+
+    /// Whether it is what is wanted, secrets included.
+    pub(super) fn is(&self, wanted: &Wanted) -> bool {
+        self.config == wanted.config && self.digest == wanted.digest
+    }
+
+    pub(super) fn storage(&self) -> Arc<dyn Storage> {
+        Arc::clone(&self.storage)
+    }
+
+    pub(super) fn ticketer(&self) -> Arc<dyn ProducesTickets> {
+        Arc::clone(&self.ticketer) as Arc<dyn ProducesTickets>
+    }
+
+    /// Reads the ticket keys once, so that they are shared from the first connection on.
+    pub(super) async fn tend(&self) {
+        if let Some(keeper) = self.keeper.lock().await.as_ref()
+            && let Err(error) = keeper.refresh().await
+        {
+            tracing::warn!(%error, "cannot read the session ticket keys yet");
+        }
+    }
+
+    /// Keeps the keys fresh from now on, if that is not done already.
+    pub(super) fn start(&self, tasks: &TaskTracker, end: &CancellationToken) {
+        if let Some(keeper) = self.keeper.try_lock().ok().and_then(|mut keeper| keeper.take()) {
+            let stop = end.child_token();
+            tasks.spawn(keeper.run(stop.clone()));
+            *self.stop.lock().unwrap_or_else(PoisonError::into_inner) = Some(stop);
+        }
+    }
+
+    pub(super) fn stop(&self) {
+        if let Some(stop) = self.stop.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            stop.cancel();
+        }
+    }
+}
+
+fn authorities(file: &Path) -> Result<Vec<u8>, String> {
+    files::read(file, files::PEM_MOST)
+        .map_err(|error| format!("redis_ca_file: {}: {error}", file.display()))
+}

@@ -1,0 +1,56 @@
+//! Ordered certificates: what storage holds, and what an authority said last.
+
+use std::time::SystemTime;
+
+use gateway_acme::{Source, Status};
+use gateway_config::Config;
+use jiff::Timestamp;
+
+use super::Finding;
+use crate::control::acme::{Acme, Wishes};
+use crate::control::certificates::{Loaded, Purpose};
+
+pub(super) async fn orders(config: &Config) -> Vec<Finding> {
+    if config.certificate_storage.is_none() {
+        return Vec::new();
+    }
+    let storage = "certificate storage";
+    let wishes = match Wishes::read(config, Purpose::DryRun) {
+        Ok(wishes) => wishes,
+        Err(error) => return vec![Finding::bad(storage, error.to_string())],
+    };
+    match Acme::default().plan(wishes, &mut Loaded::default(), Purpose::DryRun).await {
+        Ok(plan) => {
+            let trouble =
+                plan.trouble.iter().map(|trouble| Finding::bad(storage, trouble.as_str()));
+            trouble
+                .chain(plan.statuses().iter().map(|(name, status)| finding(name.as_str(), status)))
+                .collect()
+        }
+        Err(error) => vec![Finding::bad(storage, error.to_string())],
+    }
+}
+
+fn finding(name: &str, status: &Status) -> Finding {
+    let subject = format!("certificate {name}");
+    let held = match status.not_after {
+        Some(until) => format!("the one in storage is valid until {}", time(until)),
+        None => "there is none yet".to_owned(),
+    };
+    match &status.last_error {
+        Some(failure) => {
+            let next = status
+                .next_attempt
+                .map_or_else(String::new, |at| format!("; next attempt at {}", time(at)));
+            Finding::bad(subject, format!("the last attempt failed: {failure}{next}; {held}"))
+        }
+        None if status.source == Source::Missing => {
+            Finding::odd(subject, "is not ordered yet: a start orders it")
+        }
+        None => Finding::good(subject, held),
+    }
+}
+
+fn time(at: SystemTime) -> String {
+    Timestamp::try_from(at).map_or_else(|_| "an unknown time".to_owned(), |at| format!("{at:.0}"))
+}

@@ -1,0 +1,75 @@
+//! `gateway drain`: what a container's stop hook calls.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use super::{complain, direct, say};
+use crate::control::config_source::ConfigSource;
+
+/// Time for the process to end after its drain.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Deadline of one question to the admin address.
+const ANSWER: Duration = Duration::from_secs(5);
+
+#[derive(Debug, Args)]
+pub(super) struct DrainArgs {
+    /// The configuration file of the running gateway, for its admin address and deadlines
+    #[arg(
+        long,
+        short,
+        value_name = "FILE",
+        default_value = "gateway.toml",
+        env = "GATEWAY_CONFIG"
+    )]
+    config: PathBuf,
+    /// The admin address, when it is not the configuration's
+    #[arg(long, value_name = "ADDR")]
+    admin: Option<SocketAddr>,
+    /// Return at once instead of waiting until the gateway has stopped
+    #[arg(long)]
+    no_wait: bool,
+}
+
+pub(super) async fn drain(args: DrainArgs) -> ExitCode {
+    let config = ConfigSource::File(args.config).load();
+    let configured =
+        config.as_ref().ok().and_then(|config| config.admin.as_ref()).map(|admin| admin.address);
+    let Some(admin) = args.admin.or(configured) else {
+        let reason = config.map_or_else(
+            |error| error.to_string(),
+            |_| "the configuration has no [admin]".to_owned(),
+        );
+        return complain(&format!("no admin address: {reason}; or give --admin"));
+    };
+    let asked = direct().post(format!("http://{admin}/drain")).timeout(ANSWER).send().await;
+    match asked {
+        Ok(answer) if answer.status().is_success() => {}
+        Ok(answer) => return complain(&format!("{admin} answered {}", answer.status())),
+        Err(error) => return complain(&format!("no gateway answers at {admin}: {error}")),
+    }
+    if args.no_wait {
+        say("draining");
+        return ExitCode::SUCCESS;
+    }
+    let longest = config
+        .map_or(Duration::from_secs(60), |config| config.drain.delay + config.drain.deadline)
+        + GRACE;
+    let deadline = Instant::now() + longest;
+    while Instant::now() < deadline {
+        match tokio::time::timeout(ANSWER, TcpStream::connect(admin)).await {
+            Ok(Ok(_still_there)) => tokio::time::sleep(Duration::from_millis(200)).await,
+            _ => {
+                say("drained");
+                return ExitCode::SUCCESS;
+            }
+        }
+    }
+    complain(&format!("{admin} still answers after {longest:?}"))
+}

@@ -1,0 +1,124 @@
+//! The new gateway's side: asks the running one for its sockets, and tells it when it serves.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::unistd::geteuid;
+use tokio::net::UnixStream;
+
+use super::UpgradeError;
+use super::socket::check_directory;
+use super::wire::{Channel, Described, Message, PREPARATION, PROTOCOL};
+use crate::control::bind::{Inherited, Part, Received};
+
+/// Deadline of an answer: the running gateway may be in the middle of a reload.
+const ANSWER: Duration = Duration::from_secs(20);
+
+/// The gateway that is being taken over.
+pub(crate) struct Predecessor {
+    channel: Channel,
+    path: PathBuf,
+    pid: i32,
+}
+
+impl Predecessor {
+    /// Asks whoever is at the socket for its listening sockets; none when nobody is.
+    pub(crate) async fn meet(path: &Path) -> Result<Option<(Self, Inherited)>, UpgradeError> {
+        check_directory(path)?;
+        let failed = |error| UpgradeError::Socket { path: path.to_owned(), error };
+        let Some(stream) = reach(path, ANSWER).await.map_err(failed)? else {
+            tracing::info!(socket = %path.display(), "no gateway runs that could be taken over: starting ordinarily");
+            return Ok(None);
+        };
+        let mut channel = Channel::new(stream);
+        let (uid, pid) = channel.peer().map_err(failed)?;
+        if uid != geteuid().as_raw() && uid != 0 {
+            return Err(UpgradeError::Stranger { path: path.to_owned(), uid });
+        }
+        let broken = |error: io::Error| UpgradeError::Broken(error.to_string());
+        let ask =
+            Message::Ask { protocol: PROTOCOL, version: env!("CARGO_PKG_VERSION").to_owned() };
+        channel.send(&ask, ANSWER).await.map_err(broken)?;
+        let (version, described) = match channel.receive(ANSWER).await.map_err(broken)? {
+            Some(Message::Sockets { version, sockets }) => (version, sockets),
+            Some(Message::Refused { reason }) => return Err(UpgradeError::Refused(reason)),
+            Some(message) => return Err(UpgradeError::Broken(format!("it sent {message:?}"))),
+            None => return Err(UpgradeError::Broken("it closed the connection".to_owned())),
+        };
+        let descriptors =
+            channel.receive_descriptors(described.len(), ANSWER).await.map_err(broken)?;
+        let pid = pid.unwrap_or_default();
+        tracing::info!(
+            pid,
+            version,
+            sockets = descriptors.len(),
+            "taking over from the running gateway"
+        );
+        let received = received(described, descriptors).map_err(UpgradeError::Broken)?;
+        let inherited = Inherited::new(received).map_err(UpgradeError::Broken)?;
+        Ok(Some((Self { channel, path: path.to_owned(), pid }, inherited)))
+    }
+
+    /// Tells that this process serves. Afterwards it is the only one that accepts; on an error it
+    /// must not.
+    pub(crate) async fn announce(mut self) -> Result<(), UpgradeError> {
+        // It may be gone, and may have said why before.
+        let said = self.channel.send(&Message::Serving, ANSWER).await;
+        match self.channel.receive(PREPARATION).await {
+            Ok(Some(Message::HandedOver)) => tracing::info!(pid = self.pid, "taken over"),
+            Ok(Some(Message::Refused { reason })) => return Err(UpgradeError::Refused(reason)),
+            // It cannot go on accepting if it is gone; and if it is only slow, it will read what
+            // was said and stop then.
+            answer => tracing::warn!(
+                pid = self.pid, socket = %self.path.display(), ?said, ?answer,
+                "the gateway before does not answer; serving in its place"
+            ),
+        }
+        Ok(())
+    }
+
+    /// Tells why this process will not serve.
+    pub(crate) async fn give_up(mut self, reason: &str) {
+        // Whether it is heard or not, the running gateway serves on.
+        let _said = self.channel.send(&Message::Failed { reason: reason.to_owned() }, ANSWER).await;
+    }
+}
+
+/// Each descriptor with what is said about it.
+fn received(described: Vec<Described>, descriptors: Vec<OwnedFd>) -> Result<Vec<Received>, String> {
+    if described.len() != descriptors.len() {
+        let (described, came) = (described.len(), descriptors.len());
+        return Err(format!("{described} sockets are described, {came} came"));
+    }
+    let mut all = Vec::new();
+    for (Described { listener, configured }, descriptor) in described.into_iter().zip(descriptors) {
+        let part = match &listener {
+            Some(name) => {
+                Part::Listener(name.parse().map_err(|reason| format!("{name:?}: {reason}"))?)
+            }
+            None => Part::Admin,
+        };
+        let configured =
+            configured.parse().map_err(|reason| format!("{configured:?}: {reason}"))?;
+        all.push(Received { part, configured, descriptor });
+    }
+    Ok(all)
+}
+
+/// Connects to an upgrade socket; none when no process listens there.
+async fn reach(path: &Path, within: Duration) -> io::Result<Option<UnixStream>> {
+    match tokio::time::timeout(within, UnixStream::connect(path)).await? {
+        Ok(stream) => Ok(Some(stream)),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
+            ) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,120 @@
+//! The life of a client's connection: PROXY header, TLS, then one request after another, each to
+//! the tunnel or to Pingora.
+
+mod h1;
+mod h2;
+mod redirect;
+mod refuse;
+mod request_head;
+mod service;
+
+pub(crate) use service::Service;
+
+use std::sync::Arc;
+
+use tokio::net::TcpStream;
+
+use crate::metrics::{ConnectionRefusal, ListenerMetrics};
+use crate::serving::caps::ConnectionSlot;
+use crate::serving::listener::{self, Accepted};
+use crate::serving::snapshot::ListenerKind;
+use crate::serving::stream::{ClientStream, Facts, Transport};
+use crate::serving::tls;
+
+/// Counts the connection as open for as long as it lives.
+struct Open(Arc<ListenerMetrics>);
+
+impl Open {
+    fn new(metrics: Arc<ListenerMetrics>) -> Self {
+        metrics.open.inc();
+        Self(metrics)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.dec();
+    }
+}
+
+/// Serves a connection until it ends. Every stage is boxed and gone when the next begins: what
+/// stays for an idle WebSocket is its relay alone.
+pub(crate) async fn serve(service: Arc<Service>, accepted: Accepted) {
+    let _open = Open::new(Arc::clone(&accepted.metrics));
+    let Some((stream, kind, _slot)) = Box::pin(begin(&service, accepted)).await else { return };
+    if stream.is_h2() {
+        return Box::pin(h2::serve(service, stream)).await;
+    }
+    if let Kind::Redirect(port) = kind {
+        return Box::pin(redirect::serve(service, stream, port)).await;
+    }
+    let relay = Box::pin(h1::serve(service, stream)).await;
+    if let Some(relay) = relay {
+        relay.run().await;
+    }
+}
+
+enum Kind {
+    Serve,
+    Redirect(Option<u16>),
+}
+
+/// Reads the PROXY header and finishes the TLS handshake, where the listener has them.
+async fn begin(
+    service: &Service,
+    accepted: Accepted,
+) -> Option<(Box<ClientStream>, Kind, ConnectionSlot)> {
+    let Accepted { mut tcp, peer, listener, mut slot, behind_proxy, metrics } = accepted;
+    let shared = service.shared();
+    let deadline = shared.snapshot.load().config().limits.handshake_timeout;
+    let mut client = peer;
+    if behind_proxy {
+        match tokio::time::timeout(deadline, listener::read_proxy_header(&mut tcp)).await {
+            Ok(Ok(named)) => client = named.unwrap_or(peer),
+            Ok(Err(error)) => {
+                metrics.refused(ConnectionRefusal::ProxyHeader);
+                tracing::debug!(%peer, %error, "connection refused");
+                return None;
+            }
+            Err(_) => {
+                metrics.refused(ConnectionRefusal::ProxyHeader);
+                return None;
+            }
+        }
+        if let Err(refusal) = slot.belongs_to(client.ip(), &listener.caps) {
+            metrics.refused(refusal);
+            return None;
+        }
+    }
+    let facts = Facts { client, secure: false, client_subject: None, asked: None, outlet: None };
+    let https = match &listener.kind {
+        ListenerKind::Https(https) => https,
+        ListenerKind::Plain => return Some((plain(tcp, facts), Kind::Serve, slot)),
+        ListenerKind::Redirect(port) => {
+            return Some((plain(tcp, facts), Kind::Redirect(*port), slot));
+        }
+    };
+    let challenges = shared.challenges.maintained();
+    let config = Arc::clone(&https.config);
+    match tls::accept(tcp, config, &challenges, deadline, &shared.metrics).await {
+        Ok(Some(tls)) => {
+            let session = tls.get_ref().1;
+            let (client_subject, asked) = (tls::subject(session), https.asked(session));
+            let facts = Facts { secure: true, client_subject, asked, ..facts };
+            let transport = Transport::Tls(Box::new(tls));
+            Some((Box::new(ClientStream::new(transport, facts)), Kind::Serve, slot))
+        }
+        Ok(None) => None,
+        Err(error) => {
+            tracing::debug!(%error, "TLS handshake failed");
+            None
+        }
+    }
+}
+
+fn plain(tcp: TcpStream, facts: Facts) -> Box<ClientStream> {
+    Box::new(ClientStream::new(Transport::Tcp(tcp), facts))
+}
+
+#[cfg(test)]
+mod tests;

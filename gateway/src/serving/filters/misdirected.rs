@@ -1,0 +1,19 @@
+//! A request whose host belongs to another certificate than the name for which its connection was
+//! opened: a client that reuses a connection for too much, or one that hides from others which host
+//! it asks for.
+
+use super::exchange::{Exchange, Refusal};
+
+pub(super) fn check(exchange: &mut Exchange<'_>) -> Result<(), Refusal> {
+    let (Some(asked), Some(host)) = (&exchange.facts.asked, &exchange.about.host) else {
+        return Ok(());
+    };
+    if exchange.snapshot.config().tls.refuse_misdirected && asked.is_not_for(host.as_str()) {
+        // RFC 9110 section 15.5.20: the client may ask again on another connection.
+        return Err(Refusal::new(
+            421,
+            "This connection was opened for another host: open one for this host.",
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,186 @@
+//! Static sites: read into memory when a configuration takes effect, compressed when they were
+//! built, answered by a pure function of the request.
+
+mod conditional;
+mod encoding;
+mod load;
+mod navigation;
+
+pub(crate) use load::SiteError;
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+
+use crate::serving::answer::Answer;
+use conditional::Selected;
+use encoding::Coding;
+use navigation::Pages;
+
+/// A site in memory.
+#[derive(Debug)]
+pub(crate) struct Site {
+    /// By decoded path, such as `/assets/x.js`.
+    files: HashMap<String, File>,
+    pages: Pages,
+    spa_fallback: Option<String>,
+    pub(crate) policy: HeaderValue,
+}
+
+/// A file, in every coding it was built in.
+#[derive(Debug)]
+struct File {
+    content_type: &'static str,
+    /// Its name has a hash of its content.
+    immutable: bool,
+    identity: Representation,
+    coded: Vec<(Coding, Representation)>,
+}
+
+#[derive(Debug)]
+struct Representation {
+    bytes: Bytes,
+    /// Strong (RFC 9110 section 8.8.3): of these very octets.
+    etag: HeaderValue,
+}
+
+/// An answer from a site.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    /// Empty for HEAD, while `Content-Length` tells what GET would bring.
+    pub(crate) body: Bytes,
+    pub(crate) length: u64,
+}
+
+const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+/// Kept, and asked about each time: a deployment shows at once.
+const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
+
+impl Site {
+    fn new(
+        files: HashMap<String, File>,
+        spa_fallback: Option<String>,
+        policy: HeaderValue,
+        claimed: Vec<String>,
+    ) -> Self {
+        Self { pages: Pages::of(&files, claimed), files, spa_fallback, policy }
+    }
+
+    /// Answers a request for a normalised path; `None`: there is no such file.
+    pub(crate) fn reply(&self, method: &Method, path: &str, headers: &HeaderMap) -> Option<Reply> {
+        let (file, fell_back) = self.find(method, path, headers)?;
+        let accept = headers.get_all(header::ACCEPT_ENCODING);
+        let ranged = *method == Method::GET && headers.contains_key(header::RANGE);
+        // A range of a compressed file is of no use to a browser that shows a video or resumes a
+        // download.
+        let coding = if ranged {
+            None
+        } else {
+            encoding::choose(accept, file.coded.iter().map(|(coding, _)| *coding))
+        };
+        let coded = coding.and_then(|coding| file.coded.iter().find(|(other, _)| *other == coding));
+        let representation = coded.map_or(&file.identity, |(_, representation)| representation);
+        let selected = conditional::select(
+            headers,
+            method,
+            representation.bytes.len() as u64,
+            &representation.etag,
+        );
+
+        let mut reply = vec![
+            (header::ETAG, representation.etag.clone()),
+            (header::CACHE_CONTROL, if file.immutable { IMMUTABLE } else { REVALIDATE }),
+        ];
+        match (fell_back, file.coded.is_empty()) {
+            (false, true) => {}
+            (false, false) => {
+                reply.push((header::VARY, HeaderValue::from_static("accept-encoding")))
+            }
+            (true, true) => reply.push((header::VARY, navigation::VARY)),
+            (true, false) => reply.push((header::VARY, navigation::VARY_AND_CODING)),
+        }
+        let (status, body) = match selected {
+            Selected::NotModified => (StatusCode::NOT_MODIFIED, Bytes::new()),
+            Selected::Failed => (StatusCode::PRECONDITION_FAILED, Bytes::new()),
+            Selected::Whole => (StatusCode::OK, representation.bytes.clone()),
+            Selected::Part(range, content_range) => {
+                reply.push((header::CONTENT_RANGE, content_range));
+                let part = usize::try_from(range.start).ok().zip(usize::try_from(range.end).ok());
+                let part = part.and_then(|(start, end)| representation.bytes.get(start..end));
+                (
+                    StatusCode::PARTIAL_CONTENT,
+                    part.map_or_else(Bytes::new, |part| representation.bytes.slice_ref(part)),
+                )
+            }
+            Selected::Unsatisfiable(content_range) => {
+                reply.push((header::CONTENT_RANGE, content_range));
+                (StatusCode::RANGE_NOT_SATISFIABLE, Bytes::new())
+            }
+        };
+        if matches!(status, StatusCode::OK | StatusCode::PARTIAL_CONTENT) {
+            reply.push((header::CONTENT_TYPE, HeaderValue::from_static(file.content_type)));
+            reply.push((header::ACCEPT_RANGES, HeaderValue::from_static("bytes")));
+            if let Some(coding) = coding {
+                reply.push((header::CONTENT_ENCODING, HeaderValue::from_static(coding.as_str())));
+            }
+        }
+        let length = body.len() as u64;
+        let body = if *method == Method::HEAD { Bytes::new() } else { body };
+        Some(Reply { status, headers: reply, body, length })
+    }
+
+    /// The file, and whether it stands in for one that is not there.
+    fn find(&self, method: &Method, path: &str, headers: &HeaderMap) -> Option<(&File, bool)> {
+        let mut path = decode(path)?;
+        if path.ends_with('/') {
+            path.push_str("index.html");
+        }
+        if let Some(file) = self.files.get(&path) {
+            return Some((file, false));
+        }
+        let fallback = self.spa_fallback.as_ref()?;
+        if !self.pages.may_be(&path) || !navigation::is_navigation(method, headers) {
+            return None;
+        }
+        Some((self.files.get(fallback)?, true))
+    }
+
+    /// Whether there is nothing at all in it, as when the user interface was not built.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    /// What is said instead of a user interface that was not built.
+    pub(crate) fn not_built() -> Answer {
+        Answer::plain(
+            503,
+            "The user interface was not built into this program: run `make ui` and build it again.",
+        )
+    }
+}
+
+/// A normalised path without its escapes, which are valid then.
+fn decode(path: &str) -> Option<String> {
+    if !path.contains('%') {
+        return Some(path.to_owned());
+    }
+    let mut octets = Vec::with_capacity(path.len());
+    let mut rest = path.bytes();
+    while let Some(octet) = rest.next() {
+        octets.push(match octet {
+            b'%' => {
+                let digit =
+                    |octet: Option<u8>| octet.and_then(|octet| char::from(octet).to_digit(16));
+                u8::try_from(digit(rest.next())? * 16 + digit(rest.next())?).ok()?
+            }
+            plain => plain,
+        });
+    }
+    String::from_utf8(octets).ok()
+}
+
+#[cfg(test)]
+mod tests;

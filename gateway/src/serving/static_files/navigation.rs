@@ -1,0 +1,75 @@
+//! Requests for pages that are no files: the application finds out itself which page it is, be its
+//! name `/people/ada.lovelace`. A missing script must not turn into a page.
+
+use std::collections::HashMap;
+
+use http::{HeaderMap, HeaderValue, Method, header};
+
+use super::File;
+
+/// What decides whether a request falls back (RFC 9110 section 12.5.5).
+pub(super) const VARY: HeaderValue = HeaderValue::from_static("accept, sec-fetch-mode");
+pub(super) const VARY_AND_CODING: HeaderValue =
+    HeaderValue::from_static("accept, accept-encoding, sec-fetch-mode");
+
+/// Nothing at or below these is a page of the application, whatever files there are.
+const NEVER: [&str; 2] = ["/assets", "/.well-known"];
+
+/// Whether a browser goes there, instead of loading something for a page. It sends so (Fetch
+/// Metadata, `Sec-Fetch-Mode`); of other clients a navigation asks for HTML by name.
+pub(super) fn is_navigation(method: &Method, headers: &HeaderMap) -> bool {
+    if !matches!(*method, Method::GET | Method::HEAD) {
+        return false;
+    }
+    match headers.get("sec-fetch-mode") {
+        Some(mode) => mode == "navigate",
+        None => {
+            let mut accept =
+                headers.get_all(header::ACCEPT).iter().filter_map(|accept| accept.to_str().ok());
+            accept.any(|accept| accept.contains("text/html"))
+        }
+    }
+}
+
+/// Where a site has pages that are no files, and where it has none.
+#[derive(Debug)]
+pub(super) struct Pages {
+    /// The directories of the site below its root, with both slashes, and whether each has an
+    /// `index.html` of its own.
+    directories: HashMap<String, bool>,
+    /// Paths of services: nothing at or below them is a page.
+    claimed: Vec<String>,
+}
+
+impl Pages {
+    pub(super) fn of(files: &HashMap<String, File>, claimed: Vec<String>) -> Self {
+        let above = |file: &'_ str| above(file).map(str::to_owned).collect::<Vec<_>>();
+        let all = files.keys().flat_map(|file| above(file));
+        let directories = all
+            .map(|directory| {
+                let has_index = files.contains_key(&format!("{directory}index.html"));
+                (directory, has_index)
+            })
+            .collect();
+        Self { directories, claimed }
+    }
+
+    /// Whether the application may have a page at this path, which is no file: not where files are
+    /// that pages load, which is any directory without an `index.html`, and not under a hidden
+    /// name.
+    pub(super) fn may_be(&self, path: &str) -> bool {
+        let below = |root: &str| {
+            path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let known = above(path).map_while(|directory| self.directories.get(directory));
+        !NEVER.into_iter().any(below)
+            && !self.claimed.iter().any(|path| below(path))
+            && !path.contains("/.")
+            && known.into_iter().all(|has_index| *has_index)
+    }
+}
+
+/// Every directory above a path but for the root, from the top.
+fn above(path: &str) -> impl Iterator<Item = &str> {
+    path.match_indices('/').skip(1).filter_map(|(slash, _)| path.get(..=slash))
+}
