@@ -1,5 +1,5 @@
-//! Files and directories that a configuration names: read within bounds, and looked at without
-//! anything being made.
+//! Files and directories named in the configuration: bounded reads, and checks without side
+//! effects.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _};
@@ -9,13 +9,13 @@ use std::path::Path;
 use nix::sys::statfs::{self, FsType, fstatfs};
 use nix::unistd::{AccessFlags, access};
 
-/// Most bytes of a certificate, a key or a list of authorities.
+/// Maximum size of a file with certificates or a key.
 pub(crate) const PEM_MOST: u64 = 4 << 20;
 
-/// Reads a regular file of at most so many bytes. A pipe or a device could block or have no end,
-/// and what the kernel makes up (`/proc`, `/sys`) is no file of an operator.
+/// Reads a regular file of at most `most` bytes. Pipes and devices are rejected because they can
+/// block or be endless, pseudo files (`/proc`, `/sys`) because no operator writes them.
 pub(crate) fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    // Opening a pipe would wait for a writer.
+    // Without this flag, opening a pipe waits for a writer.
     let flags = nix::fcntl::OFlag::O_NONBLOCK.bits();
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
     if !file.metadata()?.is_file() {
@@ -33,7 +33,7 @@ pub(crate) fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Refuses a file or directory that the kernel makes up.
+/// Rejects files and directories of pseudo file systems.
 pub(crate) fn refuse_kernels(file: &File) -> io::Result<()> {
     const KERNELS: [FsType; 8] = [
         statfs::PROC_SUPER_MAGIC,
@@ -54,9 +54,9 @@ pub(crate) fn refuse_kernels(file: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a directory can be written into, or made with those above it, without doing so.
+/// Whether a directory is writable or could be created with its missing ancestors; creates nothing.
 pub(crate) fn could_write_into(directory: &Path) -> io::Result<()> {
-    // An empty path is the present directory.
+    // An empty path means the current directory.
     let above =
         directory.ancestors().map(|path| if path == Path::new("") { Path::new(".") } else { path });
     for nearest in above {

@@ -1,7 +1,7 @@
-//! ACME at work: one maintainer for the certificates of one issuer, kept over reloads, publishing
-//! to where TLS serves from.
+//! ACME certificates: one maintainer per issuer, kept across reloads, which publishes its
+//! certificates to TLS.
 //!
-//! config → `prepare` (everything that can fail) → `take` (start, publish, end what is gone).
+//! config → `prepare` (everything that can fail) → `take` (start, publish, stop removed ones).
 
 mod follow;
 mod group;
@@ -23,10 +23,10 @@ use group::{Entry, Group, Member};
 use settings::Inputs;
 use storage::{Opened, Wanted};
 
-/// How long a start waits for what storage holds already.
+/// How long a start waits for certificates from storage.
 const FIRST_LOOK: Duration = Duration::from_secs(5);
 
-/// What is in effect.
+/// The applied state.
 #[derive(Default)]
 pub(crate) struct Acme {
     storage: Option<Arc<Opened>>,
@@ -38,13 +38,13 @@ struct Running {
     stop: CancellationToken,
 }
 
-/// What a configuration asks for, with the contents of the files and variables that it names.
+/// What a configuration requires, including the contents of the files and variables it names.
 pub(crate) struct Wishes {
     storage: Option<Wanted>,
     issuers: Vec<(AcmeIssuer, Inputs, Vec<Member>)>,
 }
 
-/// What a configuration asks for, ready to take effect.
+/// What a configuration requires, ready to be applied.
 pub(crate) struct Prepared {
     storage: Option<Arc<Opened>>,
     groups: Vec<(Arc<Group>, Option<Maintainer>)>,
@@ -53,7 +53,7 @@ pub(crate) struct Prepared {
 }
 
 impl Wishes {
-    /// Reads everything; on a thread that may block.
+    /// Reads all inputs; call it on a thread that may block.
     pub(crate) fn read(config: &Config, purpose: Purpose) -> Result<Self, ConfigError> {
         let storage = config
             .certificate_storage
@@ -68,7 +68,7 @@ impl Wishes {
 }
 
 impl Prepared {
-    /// How each ordered certificate is doing, as far as storage tells.
+    /// The status of each ordered certificate, as far as storage contains it.
     pub(crate) fn statuses(&self) -> Vec<(Name, Status)> {
         self.groups.iter().flat_map(|(group, _)| group.statuses()).collect()
     }
@@ -76,8 +76,8 @@ impl Prepared {
 
 impl Acme {
     /// Prepares a maintainer for each issuer that is new, has other names, or whose files changed.
-    /// What `loaded` holds for ordered certificates are stand-ins; they are replaced by what is
-    /// served already or found in storage. A look writes nothing.
+    /// The ordered certificates in `loaded` are stand-ins and are replaced by certificates in use
+    /// or in storage. A dry run writes nothing.
     pub(crate) async fn prepare(
         &self,
         wishes: Wishes,
@@ -127,7 +127,7 @@ impl Acme {
         Ok(Prepared { storage: Some(opened), groups, trouble })
     }
 
-    /// Takes it into effect.
+    /// Applies it.
     pub(crate) fn take(&mut self, prepared: Prepared, handle: &Handle) {
         let state = handle.state();
         state.plane.answer_challenges(
@@ -199,8 +199,8 @@ impl Acme {
     }
 }
 
-/// The ordered certificates of a configuration; those of one issuer share an account and a
-/// maintainer.
+/// The ordered certificates of a configuration, grouped by issuer; each group shares an account and
+/// a maintainer.
 fn by_issuer(config: &Config) -> Result<Vec<(AcmeIssuer, Inputs, Vec<Member>)>, ConfigError> {
     let mut groups: Vec<(AcmeIssuer, Inputs, Vec<Member>)> = Vec::new();
     for certificate in &config.certificates {

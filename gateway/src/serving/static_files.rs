@@ -1,5 +1,5 @@
-//! Static sites: read into memory when a configuration takes effect, compressed when they were
-//! built, answered by a pure function of the request.
+//! Static sites: loaded into memory with the configuration, compressed at build time, served by a
+//! pure function of the request.
 
 mod conditional;
 mod encoding;
@@ -21,18 +21,18 @@ use navigation::Directories;
 /// A site in memory.
 #[derive(Debug)]
 pub(crate) struct Site {
-    /// By decoded path, such as `/assets/x.js`.
+    /// Files by decoded path, such as `/assets/x.js`.
     files: HashMap<String, File>,
     directories: Directories,
     spa_fallback: Option<String>,
     pub(crate) policy: HeaderValue,
 }
 
-/// A file, in every coding it was built in.
+/// A file in every encoding that was built.
 #[derive(Debug)]
 struct File {
     content_type: &'static str,
-    /// Its name has a hash of its content.
+    /// Whether the name contains a hash of the content.
     immutable: bool,
     identity: Representation,
     coded: Vec<(Coding, Representation)>,
@@ -41,22 +41,22 @@ struct File {
 #[derive(Debug)]
 struct Representation {
     bytes: Bytes,
-    /// Strong (RFC 9110 section 8.8.3): of these very octets.
+    /// Strong (RFC 9110 section 8.8.3): identifies exactly these bytes.
     etag: HeaderValue,
 }
 
-/// An answer from a site.
+/// A response from a site.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
-    /// Empty for HEAD, while `Content-Length` tells what GET would bring.
+    /// Empty for HEAD; `Content-Length` is that of GET.
     pub(crate) body: Bytes,
     pub(crate) length: u64,
 }
 
 const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
-/// Kept, and asked about each time: a deployment shows at once.
+/// Cached, but revalidated each time: a deployment is visible immediately.
 const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 
 impl Site {
@@ -68,13 +68,12 @@ impl Site {
         Self { directories: Directories::of(&files), files, spa_fallback, policy }
     }
 
-    /// Answers a request for a normalised path; `None`: there is no such file.
+    /// Responds to a request for a normalised path; `None` if there is no such file.
     pub(crate) fn reply(&self, method: &Method, path: &str, headers: &HeaderMap) -> Option<Reply> {
         let (file, fell_back) = self.find(method, path, headers)?;
         let accept = headers.get_all(header::ACCEPT_ENCODING);
         let ranged = *method == Method::GET && headers.contains_key(header::RANGE);
-        // A range of a compressed file is of no use to a browser that shows a video or resumes a
-        // download.
+        // A range of a compressed file is useless for videos and resumed downloads.
         let coding = if ranged {
             None
         } else {
@@ -131,7 +130,7 @@ impl Site {
         Some(Reply { status, headers: reply, body, length })
     }
 
-    /// The file, and whether it stands in for one that is not there.
+    /// The file, and whether it is the fallback.
     fn find(&self, method: &Method, path: &str, headers: &HeaderMap) -> Option<(&File, bool)> {
         let mut path = decode(path)?;
         if path.ends_with('/') {
@@ -147,12 +146,12 @@ impl Site {
         Some((self.files.get(fallback)?, true))
     }
 
-    /// Whether there is nothing at all in it, as when the user interface was not built.
+    /// Whether the site has no files, because the user interface was not built.
     pub(crate) fn is_empty(&self) -> bool {
         self.files.is_empty()
     }
 
-    /// What is said instead of a user interface that was not built.
+    /// The response of a user interface that was not built.
     pub(crate) fn not_built() -> Answer {
         Answer::plain(
             503,
@@ -161,7 +160,7 @@ impl Site {
     }
 }
 
-/// A normalised path without its escapes, which are valid then.
+/// Decodes a normalised path, whose escapes are valid.
 fn decode(path: &str) -> Option<String> {
     if !path.contains('%') {
         return Some(path.to_owned());

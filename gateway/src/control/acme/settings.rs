@@ -1,5 +1,4 @@
-//! From the configuration's words to the maintainer's settings, and the contents of the files that
-//! are named there.
+//! Converts the configuration to the maintainer's settings, and reads the files it names.
 
 use std::path::Path;
 
@@ -12,7 +11,7 @@ use rustls_pki_types::pem::PemObject as _;
 
 use crate::{files, secret};
 
-/// What the files and variables that an issuer names hold: a reload looks whether it changed.
+/// Contents of the files and variables that an issuer names, to detect changes on reload.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Inputs {
     roots: Option<Vec<CertificateDer<'static>>>,
@@ -35,7 +34,7 @@ pub(super) fn settings(issuer: &AcmeIssuer, inputs: &Inputs, names: Vec<NameSet>
         ..Authority::new(url)
     };
     let account = issuer.external_account.as_ref().zip(inputs.hmac_key.clone());
-    // The account at the authority and its profiles are the first one's own.
+    // External account and profile belong to the first authority only.
     let mut authorities = vec![Authority {
         profile: issuer.profile.clone(),
         external_account: account.map(|(account, hmac_key)| ExternalAccount {

@@ -1,6 +1,6 @@
-//! By what name the admin address is asked. A web page whose own name was made to lead to this
-//! address (DNS rebinding) is of the same origin for its browser, which then sends no `Origin`; but
-//! the `Host` still has the page's name.
+//! Checks the host of admin requests. With DNS rebinding, a web page points its own name at this
+//! address: the browser treats the request as same-origin and sends no `Origin`, but `Host` still
+//! contains the page's name.
 
 use std::net::Ipv4Addr;
 
@@ -14,7 +14,7 @@ use gateway_config::HostPattern;
 use crate::control::gateway::Handle;
 use crate::serving::router::Host;
 
-/// Why a request is refused.
+/// Why a request is rejected.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 enum Refused {
     /// RFC 9112 section 3.2.
@@ -38,7 +38,7 @@ impl Refused {
     }
 }
 
-/// Lets requests through that name this address, one of its names, or `localhost`.
+/// Accepts requests for an IP address, `localhost`, or a configured name.
 pub(super) async fn check(State(gateway): State<Handle>, request: Request, next: Next) -> Response {
     let config = gateway.config();
     let known = config.admin.as_ref().map(|admin| &*admin.hosts).unwrap_or_default();
@@ -58,13 +58,13 @@ fn judge(
     fields: &[&HeaderValue],
     known: &[HostPattern],
 ) -> Result<(), Refused> {
-    // HTTP/1.0 has no Host, and no browser speaks it.
+    // HTTP/1.0 has no Host, and browsers do not use it.
     if fields.len() > 1 || (fields.is_empty() && version > Version::HTTP_10) {
         return Err(Refused::Count(fields.len()));
     }
     let named = fields.iter().map(|field| field.to_str().map_err(|_| Refused::Malformed));
-    // The host of an absolute target goes before the field (RFC 9112 section 3.2.2); neither may be
-    // foreign.
+    // The host of an absolute target takes precedence over the field (RFC 9112 section 3.2.2); both
+    // are checked.
     for text in named.chain(authority.map(|authority| Ok(authority.as_str()))) {
         let host = Host::parse(text?).ok_or(Refused::Malformed)?;
         if !is_ours(host.as_str(), known) {
@@ -74,7 +74,7 @@ fn judge(
     Ok(())
 }
 
-/// An IP address cannot be rebound: a page that has it as its host comes from there.
+/// An IP address cannot be rebound: a page with this host was loaded from it.
 fn is_ours(host: &str, known: &[HostPattern]) -> bool {
     let is_address = host.starts_with('[') || host.parse::<Ipv4Addr>().is_ok();
     is_address || host == "localhost" || known.iter().any(|pattern| pattern.matches(host))

@@ -64,7 +64,7 @@ fn time(at: SystemTime) -> String {
         .map_or_else(|_| "an unknown time".to_owned(), |at| format!("{at:.0}"))
 }
 
-/// What a start would do about a certificate that is not there.
+/// What a start would do about a certificate that does not exist yet.
 fn to_come(certificate: &Certificate) -> String {
     let (names, whose) = match &certificate.source {
         CertificateSource::SelfSigned { directory, names } => (

@@ -1,4 +1,4 @@
-//! The authority, judged by OpenSSL as well.
+//! The authority, verified by OpenSSL as well.
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! Heads that are taken, and heads that are refused.
+//! Accepted and rejected heads.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Reads a site: from a directory or from the binary.
+//! Loads a site from a directory or from the binary.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -21,43 +21,43 @@ pub enum SiteError {
     /// A file or directory cannot be read.
     #[error("{path}: {error}")]
     Read {
-        /// Which.
+        /// The path.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         error: io::Error,
     },
-    /// Too much for memory.
+    /// The site is too large for memory.
     #[error("{0} holds more than {limit} MiB, which is too much to be kept in memory", limit = TOTAL_MAX >> 20)]
     TooLarge(PathBuf),
-    /// The fallback is not among the files.
+    /// The fallback file does not exist.
     #[error("there is no file `{0}` to fall back to")]
     NoFallback(String),
-    /// The policy cannot be a header.
+    /// The policy is not a valid header value.
     #[error("the content security policy has characters that a header cannot have")]
     Policy,
 }
 
-/// Most octets of one site.
+/// Maximum size of a site, in bytes.
 const TOTAL_MAX: u64 = 256 << 20;
-/// Deepest directory.
+/// Maximum depth of directories.
 const DEPTH_MAX: usize = 16;
 
-/// What the chat's own page needs, and nothing else. Svelte makes its templates through the one
-/// policy named.
+/// Allows only what the chat page needs. Svelte creates its templates through the named Trusted
+/// Types policy.
 const STRICT_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; \
      connect-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; \
      frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types svelte-trusted-html",
 );
 
-/// The user interface. Nothing, when it was not built before this program.
+/// The embedded user interface; empty if it was not built before this program.
 #[derive(RustEmbed)]
 #[folder = "$CARGO_MANIFEST_DIR/../ui/dist"]
 #[allow_missing = true]
 struct UserInterface;
 
 impl Site {
-    /// Reads all of it.
+    /// Reads all files.
     pub(crate) fn build(site: &gateway_config::Site) -> Result<Self, SiteError> {
         let octets = match &site.root {
             SiteRoot::Embedded => {
@@ -85,7 +85,7 @@ impl Site {
     }
 }
 
-/// Puts files and their compressed neighbours together.
+/// Combines files with their compressed variants.
 pub(super) fn assemble(mut octets: BTreeMap<String, Bytes>) -> HashMap<String, File> {
     let mut coded: HashMap<String, Vec<(Coding, Representation)>> = HashMap::new();
     for coding in Coding::BY_PREFERENCE {
@@ -97,7 +97,7 @@ pub(super) fn assemble(mut octets: BTreeMap<String, Bytes>) -> HashMap<String, F
             .collect();
         for (path, plain) in neighbours {
             let whole = octets.get(&plain).map_or(0, Bytes::len);
-            // One that is not smaller would only cost the client.
+            // A variant that is not smaller has no benefit.
             if let Some(bytes) = octets.remove(&path).filter(|bytes| bytes.len() < whole) {
                 coded.entry(plain).or_default().push((coding, Representation::new(bytes)));
             }
@@ -126,7 +126,7 @@ impl Representation {
     }
 }
 
-/// `/assets/NAME-HASH.ext`, as Vite names what it bundles: eight characters of base64url.
+/// `/assets/NAME-HASH.ext`, as named by Vite: the hash has eight characters of base64url.
 fn has_hash(path: &str) -> bool {
     let stem = path
         .strip_prefix("/assets/")
@@ -152,11 +152,12 @@ fn read_directory(root: &Path) -> Result<BTreeMap<String, Bytes>, SiteError> {
         for entry in fs::read_dir(&directory).map_err(|error| failed(&directory, error))? {
             let entry = entry.map_err(|error| failed(&directory, error))?;
             let Ok(name) = entry.file_name().into_string() else { continue };
-            // Hidden files are not for the public, but for what RFC 8615 puts there.
+            // Hidden files are not public, except for `.well-known` (RFC 8615).
             if name.starts_with('.') && name != ".well-known" {
                 continue;
             }
-            // Links may lead about inside (Kubernetes mounts consist of them), never outside.
+            // Symlinks may point inside the site (Kubernetes mounts consist of them), never
+            // outside.
             let path =
                 fs::canonicalize(entry.path()).map_err(|error| failed(&entry.path(), error))?;
             if !path.starts_with(&real_root) {

@@ -1,4 +1,4 @@
-//! Files, codings, ranges and conditions.
+//! Files, encodings, ranges and conditions.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Who may issue certificates for our names, as their zones have it (RFC 8659).
+//! CAA records: which authorities may issue certificates for the configured names (RFC 8659).
 
 use gateway_config::{AcmeChallenge, CertificateSource, Config, ServerName};
 use hickory_proto::rr::Name;
@@ -8,8 +8,8 @@ use super::Finding;
 use super::authorities::{self, Directories};
 use super::dns::{LookupError, NameServers};
 
-/// Properties that authorities know; another one, marked critical, stops all of them (RFC 8659
-/// section 4.1).
+/// Properties that authorities implement; any other property, marked critical, forbids issuance
+/// (RFC 8659 section 4.1).
 const KNOWN: [&str; 7] =
     ["issue", "issuewild", "iodef", "issuemail", "issuevmc", "contactemail", "contactphone"];
 
@@ -17,17 +17,17 @@ const KNOWN: [&str; 7] =
 #[derive(Debug, PartialEq, Eq)]
 enum Judgement {
     Allowed,
-    /// To one account only (RFC 8657 section 3), which may or may not be ours.
+    /// For one account only (RFC 8657 section 3), which may or may not be ours.
     ForAccount(String),
-    /// Not by any way that is configured to prove a name (RFC 8657 section 4).
+    /// Only with validation methods that are not configured (RFC 8657 section 4).
     OtherMethods(String),
-    /// The records allow these.
+    /// Only these authorities may issue.
     Others(Vec<String>),
-    /// By a property that nobody knows.
+    /// An unknown critical property forbids issuance.
     Critical(String),
 }
 
-/// Looks at every name that is to be ordered.
+/// Checks every name that is ordered by ACME.
 pub(super) async fn caa(
     config: &Config,
     directories: &Directories,
@@ -60,7 +60,7 @@ pub(super) async fn caa(
                     directory.identities(),
                     &acme.issuer.challenges,
                 );
-                // Without the fallback it still works.
+                // A forbidden fallback is only a warning.
                 findings.push(if index > 0 { found.softened() } else { found });
             }
         }
@@ -68,13 +68,13 @@ pub(super) async fn caa(
     findings
 }
 
-/// The records that count: those of the name itself, else of the nearest name above it (RFC 8659
-/// section 3).
+/// The relevant record set: that of the name itself, else of its closest ancestor (RFC 8659 section
+/// 3).
 async fn relevant(
     name: &str,
     servers: &NameServers,
 ) -> Result<Option<(Name, Vec<CAA>)>, LookupError> {
-    // A name that DNS cannot have has no records there.
+    // A name that is invalid in DNS has no records.
     let Ok(mut name) = Name::from_ascii(name) else { return Ok(None) };
     name.set_fqdn(true);
     while !name.is_root() {
@@ -99,7 +99,7 @@ fn judge(records: &[CAA], identities: &[String], challenges: &[AcmeChallenge]) -
     let mut any = false;
     for record in records.iter().filter(|record| is(record, "issue")) {
         any = true;
-        // What cannot be read allows nobody; so does a value without a name.
+        // A malformed value, or one without a name, allows no authority.
         let Ok((Some(issuer), parameters)) = record.value_as_issue() else { continue };
         let issuer = issuer.to_ascii().trim_end_matches('.').to_ascii_lowercase();
         if !identities.iter().any(|identity| identity.eq_ignore_ascii_case(&issuer)) {
@@ -171,7 +171,7 @@ fn finding(
     }
 }
 
-/// The directory does not say by which names records mean it.
+/// The finding for a directory without CAA identities.
 fn nameless(subject: &str, at: &str, judgement: Judgement) -> Finding {
     match judgement {
         Judgement::Critical(tag) => critical(subject, at, &tag),

@@ -1,4 +1,4 @@
-//! The clock, and the certificates it is held against.
+//! The system clock, and the validity and coverage of certificates.
 
 use std::path::Path;
 use std::time::SystemTime;
@@ -11,7 +11,7 @@ use crate::control::certificates::{self, Facts, Purpose};
 
 const DAY: i64 = 86_400;
 
-/// The clock cannot be before the file that was just written.
+/// The clock must not be earlier than the modification time of the configuration file.
 pub(super) fn clock(config: &Path) -> Finding {
     let written = std::fs::metadata(config).and_then(|metadata| metadata.modified());
     let ahead = written.ok().and_then(|written| written.duration_since(SystemTime::now()).ok());
@@ -46,7 +46,7 @@ pub(super) fn certificates(config: &Config) -> Vec<Finding> {
     let mut names: Vec<String> = facts.values().flat_map(|facts| facts.names.clone()).collect();
     for certificate in &config.certificates {
         match (&certificate.source, facts.get(&certificate.name)) {
-            // What is at hand here is a stand-in: `orders` tells about the certificate itself.
+            // These facts belong to the stand-in; `orders` reports the certificate itself.
             (CertificateSource::Acme(acme), _) => {
                 names.extend(acme.names.iter().map(ToString::to_string))
             }
@@ -85,7 +85,7 @@ fn validity(name: &str, facts: &Facts, by_hand: bool, now: i64) -> Finding {
     Finding::good(subject, format!("{} for {days} days", facts.names.join(", ")))
 }
 
-/// Hosts that routes answer for and no certificate covers.
+/// Hosts of routes that no certificate covers.
 fn uncovered(config: &Config, names: &[String]) -> Vec<Finding> {
     let covers = |host: &str| {
         let wildcard = host.split_once('.').map(|(_, parent)| format!("*.{parent}"));

@@ -1,4 +1,4 @@
-//! The collector of traces: whether it takes an empty request.
+//! The trace collector: whether it accepts an empty export request.
 
 use gateway_config::Config;
 

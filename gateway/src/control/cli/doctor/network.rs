@@ -1,4 +1,4 @@
-//! Ports and names.
+//! Listening ports and DNS names.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -9,10 +9,10 @@ use gateway_config::{CertificateSource, Config, HostPattern, ListenAddress, Serv
 use super::{Finding, direct};
 use crate::control::bind;
 
-/// Deadline of a question to the network.
+/// Timeout of one network operation.
 pub(super) const ANSWER: Duration = Duration::from_secs(5);
 
-/// Whether every address can be bound; a gateway that runs already holds them.
+/// Whether every address can be bound; a running gateway already holds them.
 pub(super) async fn listeners(config: &Config) -> Vec<Finding> {
     let admin = config
         .admin
@@ -51,7 +51,7 @@ pub(super) async fn listeners(config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// Whether every public name leads somewhere.
+/// Whether every public name resolves.
 pub(super) async fn names(config: &Config) -> Vec<Finding> {
     let mut names = BTreeSet::new();
     for route in &config.routes {

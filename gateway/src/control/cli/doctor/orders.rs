@@ -1,4 +1,4 @@
-//! Ordered certificates: what storage holds, and what an authority said last.
+//! ACME certificates: what the storage contains, and the result of the last order.
 
 use std::time::SystemTime;
 

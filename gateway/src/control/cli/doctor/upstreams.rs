@@ -1,5 +1,4 @@
-//! Upstreams: can each target be reached, and does it take WebSockets where routes let them
-//! through?
+//! Upstreams: whether each target is reachable, and accepts WebSockets if a route allows them.
 
 use std::io;
 
@@ -52,8 +51,8 @@ async fn reach(upstream: &Upstream, target: &Target) -> Finding {
     }
 }
 
-/// A WebSocket handshake (RFC 6455 section 4.1) without a session: a backend may well refuse it as
-/// unauthenticated, which shows as much as a 101 that it speaks WebSocket there.
+/// Sends a WebSocket handshake (RFC 6455 section 4.1) without a cookie. A backend may reject it as
+/// unauthenticated, which proves WebSocket support as well as 101 does.
 async fn upgrade(upstream: &Upstream, target: &Target, path: &str) -> Finding {
     let subject = format!("WebSocket {path} at {target}");
     let handshake = async {
