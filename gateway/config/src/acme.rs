@@ -1,4 +1,4 @@
-//! Certificates ordered by ACME, and where they are kept.
+//! Certificates ordered by ACME, and the storage for them.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -10,30 +10,30 @@ use crate::ServerName;
 pub struct Acme {
     /// The names in the certificate; never empty, no wildcards.
     pub names: Vec<ServerName>,
-    /// Who issues it, and how.
+    /// The authority that issues it, and how.
     pub issuer: AcmeIssuer,
-    /// The directory of the local certificate authority whose leaf is served until the first
-    /// certificate is there.
+    /// Directory of the local certificate authority whose leaf is served until the first
+    /// certificate is issued.
     pub stand_in_directory: PathBuf,
 }
 
-/// From whom certificates are ordered, and how names are proven.
+/// The certificate authority, and how names are validated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AcmeIssuer {
-    /// The authority's directory.
+    /// URL of the authority's directory.
     pub directory: DirectoryUrl,
-    /// The directory that takes over while the first keeps failing.
+    /// Directory that is used while the first one keeps failing.
     pub fallback_directory: Option<DirectoryUrl>,
     /// URLs for the account, such as `mailto:admin@example.org`.
     pub contacts: Vec<String>,
-    /// The certificate profile to ask for.
+    /// Certificate profile to request.
     pub profile: Option<String>,
-    /// Ways to prove a name, preferred first; never empty.
+    /// Challenge types, preferred first; never empty.
     pub challenges: Vec<AcmeChallenge>,
     /// External account binding at the first directory.
     pub external_account: Option<AcmeExternalAccount>,
-    /// PEM roots that alone are trusted for the HTTPS of the directories; `None`: those of the
-    /// machine.
+    /// PEM file with the only roots trusted for HTTPS to the directories; `None`: the system's
+    /// roots.
     pub ca_file: Option<PathBuf>,
 }
 
@@ -65,22 +65,22 @@ impl FromStr for DirectoryUrl {
         if right {
             Ok(Self(text.to_owned()))
         } else {
-            Err(format!("expected a URL such as `{}`", Self::LETS_ENCRYPT))
+            Err(format!("expected an https URL such as `{}`", Self::LETS_ENCRYPT))
         }
     }
 }
 
-/// A way to prove control of a name.
+/// A challenge type: how control of a name is proven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AcmeChallenge {
-    /// On the https listeners (RFC 8737).
+    /// Answered on the https listeners (RFC 8737).
     TlsAlpn01,
-    /// On the http listeners (RFC 8555 section 8.3).
+    /// Answered on the http listeners (RFC 8555 section 8.3).
     Http01,
 }
 
 impl AcmeChallenge {
-    /// Its name.
+    /// The type as it is written in ACME.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::TlsAlpn01 => "tls-alpn-01",
@@ -104,41 +104,43 @@ impl FromStr for AcmeChallenge {
     }
 }
 
-/// The binding to an account that the authority knows already (RFC 8555 section 7.3.4).
+/// External account binding: ties the ACME account to an existing account at the authority (RFC
+/// 8555 section 7.3.4).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AcmeExternalAccount {
-    /// The key's id.
+    /// Key identifier.
     pub key_id: String,
-    /// The HMAC key in base64url, as the authority shows it.
+    /// HMAC key in base64url, as the authority displays it.
     pub hmac_key: Secret,
 }
 
-/// `[certificate_storage]`: where ACME certificates, accounts, challenges and session ticket keys
-/// are kept.
+/// `[certificate_storage]`: storage for ACME certificates, accounts, challenges and session ticket
+/// keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CertificateStorage {
-    /// A directory of this machine.
+    /// A local directory.
     Directory(PathBuf),
     /// Redis or Valkey, shared by replicas.
     Redis {
         /// `redis://`, `rediss://`, `unix://`, `redis-sentinel://…/MASTER` or `redis-cluster://`.
         url: Secret,
-        /// The password, instead of one in the URL.
+        /// Password, if it is not part of the URL.
         password: Option<Secret>,
-        /// PEM authorities that alone are trusted for its TLS; `None`: those of the web.
+        /// PEM file with the only authorities trusted for TLS to Redis; `None`: the public web
+        /// authorities.
         ca_file: Option<PathBuf>,
-        /// Seals every value: 32 random bytes or more.
+        /// Encrypts every value: at least 32 random bytes.
         secret: Secret,
-        /// Begins every key.
+        /// Prefix of every key.
         prefix: String,
     },
 }
 
-/// Where a secret is; never the secret itself.
+/// Location of a secret; never the secret itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Secret {
-    /// In this environment variable.
+    /// An environment variable.
     Environment(String),
-    /// In this file; white space around it does not count.
+    /// A file; leading and trailing white space is ignored.
     File(PathBuf),
 }

@@ -1,4 +1,4 @@
-//! Certificates and the TLS policy they are used with.
+//! Certificates and the TLS policy.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -11,37 +11,37 @@ use crate::{Acme, Name};
 /// One `[[certificate]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate {
-    /// Its name, unique among certificates.
+    /// Unique among certificates.
     pub name: Name,
-    /// Where it comes from.
+    /// Where the certificate comes from.
     pub source: CertificateSource,
 }
 
 /// Where a certificate comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CertificateSource {
-    /// Issued by the local certificate authority, which is made on first use.
+    /// Issued by the local certificate authority, which is created on first use.
     SelfSigned {
-        /// The directory of the authority and of what it issued.
+        /// Directory of the authority and the certificates it issued.
         directory: PathBuf,
         /// The names in the certificate; never empty.
         names: Vec<ServerName>,
     },
-    /// PEM files, watched for change.
+    /// PEM files, watched for changes.
     Files {
-        /// The chain, leaf first.
+        /// Certificate chain, leaf first.
         cert: PathBuf,
-        /// The private key of the leaf.
+        /// Private key of the leaf.
         key: PathBuf,
     },
-    /// Ordered from an authority by ACME (RFC 8555), and renewed by itself.
+    /// Ordered from an authority by ACME (RFC 8555) and renewed automatically.
     Acme(Acme),
 }
 
 /// A name that a certificate can be valid for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ServerName {
-    /// A DNS name in lower case, perhaps with a leading `*.`.
+    /// A DNS name in lower case, optionally with a leading `*.`.
     Dns(String),
     /// An IP address.
     Ip(IpAddr),
@@ -72,28 +72,28 @@ impl fmt::Display for ServerName {
     }
 }
 
-/// `[tls]`: what every https listener demands.
+/// `[tls]`: policy of every https listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsPolicy {
-    /// The oldest protocol version accepted.
+    /// Oldest protocol version accepted.
     pub min_version: TlsVersion,
     /// `Strict-Transport-Security` max-age; zero: the header is not sent.
     pub hsts_max_age: Duration,
-    /// Whether HSTS covers subdomains.
+    /// Whether HSTS includes subdomains.
     pub hsts_include_subdomains: bool,
-    /// What a client gets that asks for a name of no certificate.
+    /// Reply to a client that requests a server name without a certificate.
     pub unknown_names: UnknownNames,
-    /// Whether a request is refused whose host belongs to another certificate than the name its
-    /// connection asked for.
+    /// Whether to reject a request whose host belongs to a different certificate than the server
+    /// name of its connection.
     pub refuse_misdirected: bool,
 }
 
-/// What a client gets that asks for a name of no certificate.
+/// Reply to a client that requests a server name without a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnknownNames {
     /// The listener's first certificate.
     Default,
-    /// An alert.
+    /// A TLS alert.
     Refuse,
 }
 
@@ -107,7 +107,7 @@ pub enum TlsVersion {
 }
 
 /// Letters, digits and inner hyphens in labels of 1 to 63 (RFC 1123 section 2.1), at most 253 in
-/// all; underscores are let through because service names inside clusters use them.
+/// total. Underscores are accepted because service names inside clusters use them.
 pub(crate) fn is_dns_name(text: &str) -> bool {
     let label = |label: &str| {
         (1..=63).contains(&label.len())

@@ -1,4 +1,4 @@
-//! The validated configuration: whoever holds a [`Config`] needs to check nothing more.
+//! The validated configuration: a [`Config`] needs no further checks.
 
 use std::path::Path;
 
@@ -8,46 +8,45 @@ use crate::{
     Site, TlsPolicy, Tracing, Trust, Upgrade, Upstream, read, validate,
 };
 
-/// A configuration that holds together: names are unique, every reference is to something that
-/// exists.
+/// A consistent configuration: names are unique and every reference resolves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Where to listen; at least one.
+    /// At least one.
     pub listeners: Vec<Listener>,
-    /// What TLS demands.
+    /// TLS policy.
     pub tls: TlsPolicy,
-    /// Certificates; at least one when a listener speaks https.
+    /// At least one if a listener uses https.
     pub certificates: Vec<Certificate>,
-    /// Where ACME certificates and session ticket keys are kept; always there when a certificate is
-    /// ordered.
+    /// Storage for ACME certificates and session ticket keys; always present when a certificate is
+    /// ordered by ACME.
     pub certificate_storage: Option<CertificateStorage>,
-    /// Which request goes where; at least one.
+    /// At least one.
     pub routes: Vec<Route>,
     /// Internal services.
     pub upstreams: Vec<Upstream>,
     /// Static sites.
     pub sites: Vec<Site>,
-    /// General protection.
+    /// Protection against overload and abuse.
     pub limits: Limits,
-    /// Where metrics, health and reload are served; `None`: nowhere.
+    /// Address of metrics, health and reload; `None`: none.
     pub admin: Option<Admin>,
     /// Logs.
     pub log: Log,
-    /// Traces of requests; `None`: none are made.
+    /// Traces of requests; `None`: off.
     pub tracing: Option<Tracing>,
-    /// How to stop.
+    /// Graceful shutdown.
     pub drain: Drain,
-    /// How a new process takes over; `None`: it does not.
+    /// Replacing the running process without downtime; `None`: off.
     pub upgrade: Option<Upgrade>,
-    /// Who is believed.
+    /// Trusted proxies and request header fields.
     pub trust: Trust,
-    /// SHA-256 of the text it was read from, in hexadecimal.
+    /// SHA-256 of the configuration text, in hexadecimal.
     pub hash: String,
 }
 
 impl Config {
-    /// Reads and validates a configuration. `origin` names the text in problems; relative paths in
-    /// it are below `base`.
+    /// Parses and validates a configuration. `origin` names the text in problems; relative paths in
+    /// it resolve against `base`.
     pub fn parse(text: &str, origin: &str, base: &Path) -> Result<Self, Problems> {
         let mut problems = Collector::new(text);
         let sections = read::sections(text, &mut problems);
@@ -57,17 +56,17 @@ impl Config {
         }
     }
 
-    /// The upstream of this name.
+    /// The upstream with this name.
     pub fn upstream(&self, name: &Name) -> Option<&Upstream> {
         self.upstreams.iter().find(|upstream| upstream.name == *name)
     }
 
-    /// The site of this name.
+    /// The site with this name.
     pub fn site(&self, name: &Name) -> Option<&Site> {
         self.sites.iter().find(|site| site.name == *name)
     }
 
-    /// The certificate of this name.
+    /// The certificate with this name.
     pub fn certificate(&self, name: &Name) -> Option<&Certificate> {
         self.certificates.iter().find(|certificate| certificate.name == *name)
     }

@@ -1,4 +1,4 @@
-//! Writes a configuration as TOML with every default spelled out: what the gateway understood.
+//! Writes the effective configuration as TOML, with every default filled in.
 
 mod acme;
 mod tracing;
@@ -13,12 +13,11 @@ use crate::{
     PathMatch, Protocol, RateLimit, Route, Site, SiteRoot, TlsVersion, UnknownNames, Upstream,
 };
 
-/// Stands for what is not to be shown.
+/// Replaces values that must not be shown.
 const REDACTED: &str = "(not shown)";
 
 impl Config {
-    /// The configuration as TOML with every default spelled out. Where private keys are is not
-    /// shown.
+    /// The configuration as TOML with every default filled in. Paths of private keys are redacted.
     pub fn to_toml(&self) -> String {
         let mut text = Writer::default();
         self.listeners.iter().for_each(|listener| text.listener(listener));
@@ -115,7 +114,7 @@ impl Writer {
         self.plain(key, format!("[{}]", values.join(", ")));
     }
 
-    /// A list whose absence means "any".
+    /// Writes a list that means "any" when it is absent.
     fn list_unless_empty(&mut self, key: &str, values: &[impl Display]) {
         if !values.is_empty() {
             self.list(key, values);
@@ -123,7 +122,7 @@ impl Writer {
     }
 
     fn rate_limit(&mut self, limit: &RateLimit) {
-        // Debug keeps the point that makes the number a float.
+        // `Debug` keeps the decimal point that makes the number a float.
         self.plain(
             "rate_limit",
             format!("{{ per_second = {:?}, burst = {} }}", limit.per_second, limit.burst),

@@ -1,29 +1,36 @@
-//! The gateway's configuration: TOML text in, a validated [`Config`] out, or every problem with
-//! file, line and reason.
+//! The gateway's configuration: TOML text in; a validated [`Config`] out, or all problems with their
+//! line, column and key path.
 //!
-//! text → `outside` (serde, spans) → `validate` → [`Config`]. No sockets, no files of the
-//! configuration's are opened.
+//! text → `read` → `outside` (serde types with positions) → `validate` → [`Config`]. This crate opens
+//! no sockets and none of the files named in the configuration.
 
-mod acme;
-mod certificate;
-mod config;
-mod effective;
-mod limits;
-mod listener;
-mod name;
-mod operation;
-mod outside;
-mod problem;
+// Text to sections.
 mod read;
-mod route;
-mod schema;
-mod site;
-mod standalone;
-mod tracing;
-mod units;
 mod unknown_keys;
-mod upstream;
+mod key_paths;
+mod outside;
+
+// Sections to a configuration.
 mod validate;
+mod config;
+mod listener;
+mod certificate;
+mod acme;
+mod route;
+mod upstream;
+mod site;
+mod limits;
+mod operation;
+mod tracing;
+
+// A configuration to text.
+mod effective;
+mod standalone;
+
+// Shared by all of the above.
+mod name;
+mod problem;
+mod units;
 
 pub use acme::{
     Acme, AcmeChallenge, AcmeExternalAccount, AcmeIssuer, CertificateStorage, DirectoryUrl, Secret,
@@ -36,9 +43,9 @@ pub use limits::Limits;
 pub use listener::{ClientCertificates, ListenAddress, Listener, Protocol};
 pub use name::Name;
 pub use operation::{Admin, Drain, Log, LogFormat, LogLevel, Trust, Upgrade};
+pub use outside::schema;
 pub use problem::{Problem, Problems};
 pub use route::{Action, HostPattern, PathMatch, RateLimit, Route, RouteTimeouts};
-pub use schema::schema;
 pub use site::{Site, SiteRoot};
 pub use standalone::{Standalone, StandaloneAcme};
 pub use tracing::{CollectorUrl, Tracing};

@@ -1,4 +1,4 @@
-//! Where the gateway listens, and what it speaks there.
+//! Listeners: addresses and protocols.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -12,59 +12,58 @@ use crate::Name;
 /// One `[[listener]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
-    /// Its name, unique among listeners.
+    /// Unique among listeners.
     pub name: Name,
-    /// Where to bind.
+    /// Address to bind.
     pub address: ListenAddress,
-    /// What is spoken there.
+    /// Protocol of its connections.
     pub protocol: Protocol,
-    /// Peers that must begin with a PROXY protocol header; empty: nobody does, and the header is
-    /// refused.
+    /// Networks whose connections must begin with a PROXY protocol header. From any other peer the
+    /// header is rejected.
     pub proxy_protocol: Vec<IpNet>,
-    /// Most connections open at once on this listener.
+    /// Maximum open connections on this listener.
     pub max_connections: u32,
 }
 
-/// What a listener speaks.
+/// Protocol of a listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Protocol {
-    /// TLS with HTTP/1.1 and h2 by ALPN.
+    /// TLS with HTTP/1.1 and HTTP/2, selected by ALPN.
     Https {
-        /// Names of the certificates offered here, the first one being the default when no SNI
-        /// matches; never empty.
+        /// Certificates offered here; never empty. The first is the default when no SNI matches.
         certificates: Vec<Name>,
-        /// Whether clients show certificates of their own; `None`: they are not asked.
+        /// Client certificates (mutual TLS); `None`: not requested.
         client_certificates: Option<ClientCertificates>,
     },
-    /// Plain HTTP that serves ACME challenges and redirects everything else to https.
+    /// Plain HTTP that answers ACME challenges and redirects all other requests to https.
     HttpRedirect {
-        /// The port to redirect to; `None`: the port that the first https listener really got.
+        /// Port to redirect to; `None`: the port the first https listener is bound to.
         https_port: Option<u16>,
     },
-    /// Plain HTTP served like https: for development, or behind another TLS terminator.
+    /// Plain HTTP that serves the routes: for development, or behind another TLS terminator.
     HttpPlain,
 }
 
-/// Which certificates clients show.
+/// Verification of client certificates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientCertificates {
-    /// A PEM file with the authorities that may have issued them.
+    /// PEM file with the authorities that may issue them.
     pub authorities: PathBuf,
-    /// Whether a client without one is refused.
+    /// Whether a client without a certificate is rejected.
     pub required: bool,
 }
 
 /// An address to bind.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ListenAddress {
-    /// One IP address and port; port 0 takes any free one.
+    /// One IP address and port; port 0 binds any free port.
     Socket(SocketAddr),
-    /// Both loopback families on one port, as browsers try both for `localhost`.
+    /// Both loopback addresses on one port, because browsers try both for `localhost`.
     Localhost(u16),
 }
 
 impl ListenAddress {
-    /// Every socket address that has to be bound.
+    /// Every socket address to bind.
     pub fn socket_addrs(&self) -> Vec<SocketAddr> {
         match self {
             Self::Socket(address) => vec![*address],
@@ -76,7 +75,7 @@ impl ListenAddress {
         }
     }
 
-    /// The port as configured; 0 means any free one.
+    /// The configured port; 0 means any free port.
     pub fn port(&self) -> u16 {
         match self {
             Self::Socket(address) => address.port(),
@@ -84,8 +83,8 @@ impl ListenAddress {
         }
     }
 
-    /// Whether both cannot be listened on at once: `[::]` takes every address, `0.0.0.0` every IPv4
-    /// address.
+    /// Whether the two addresses cannot be bound together: `[::]` covers every address, `0.0.0.0`
+    /// every IPv4 address.
     pub fn overlaps(&self, other: &Self) -> bool {
         let takes = |one: IpAddr, other: IpAddr| {
             one == other || (one.is_unspecified() && (one.is_ipv6() || other.is_ipv4()))
@@ -100,7 +99,7 @@ impl ListenAddress {
                 .any(|one| others.iter().any(|other| clash(one.ip(), other.ip())))
     }
 
-    /// Whether only this machine can reach it.
+    /// Whether only this machine can connect to it.
     pub fn is_loopback(&self) -> bool {
         match self {
             Self::Socket(address) => address.ip().is_loopback(),
@@ -117,7 +116,7 @@ impl FromStr for ListenAddress {
             return port
                 .parse()
                 .map(Self::Localhost)
-                .map_err(|_| format!("`{port}` is not a port (0 to 65535)"));
+                .map_err(|_| "expected a port from 0 to 65535".to_owned());
         }
         text.parse().map(Self::Socket).map_err(|_| {
             "expected an address such as `[::]:443`, `127.0.0.1:8443` or `localhost:8443`"

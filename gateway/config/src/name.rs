@@ -1,4 +1,4 @@
-//! Names that the configuration gives to its parts; they become metric labels and log fields.
+//! Names of configuration items; they become metric labels and log fields.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 pub struct Name(Arc<str>);
 
 impl Name {
-    /// The longest name accepted, in characters.
+    /// Maximum length in characters.
     pub const MAX_LENGTH: usize = 64;
 
     /// The name as text.

@@ -1,4 +1,4 @@
-//! Running the gateway: admin address, logs, drain, upgrade, trusted networks.
+//! Operation: admin address, logs, drain, upgrade, trusted networks.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,45 +8,45 @@ use ipnet::IpNet;
 
 use crate::HostPattern;
 
-/// `[admin]`: where metrics, health and reload are served, with plain HTTP.
+/// `[admin]`: address of metrics, health and reload, over plain HTTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Admin {
-    /// The address; must not be reachable from the internet.
+    /// Address to bind; must not be reachable from the internet.
     pub address: SocketAddr,
-    /// Names by which it may be asked, besides IP addresses and `localhost`.
+    /// Host names accepted in requests, besides IP addresses and `localhost`.
     pub hosts: Vec<HostPattern>,
 }
 
 /// `[log]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
-    /// Whether each request is logged.
+    /// Whether to log every request.
     pub access: bool,
-    /// How much is logged.
+    /// Minimum level of log lines.
     pub level: LogLevel,
-    /// How lines look.
+    /// Format of log lines.
     pub format: LogFormat,
-    /// Whether client addresses are replaced by a keyed hash of their network.
+    /// Whether to replace client addresses by a keyed hash of their network.
     pub pseudonymise: bool,
 }
 
-/// How much is logged.
+/// Minimum level of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LogLevel {
-    /// Failures that someone must look at.
+    /// Failures that need attention.
     Error,
-    /// And what was odd.
+    /// Also unexpected conditions.
     Warn,
-    /// And what happened.
+    /// Also normal events.
     Info,
-    /// And why.
+    /// Also details for debugging.
     Debug,
-    /// And everything else.
+    /// Everything.
     Trace,
 }
 
 impl LogLevel {
-    /// The level as tracing and the configuration spell it.
+    /// The level as written in the configuration and by `tracing`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Error => "error",
@@ -58,37 +58,38 @@ impl LogLevel {
     }
 }
 
-/// How log lines look.
+/// Format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// One JSON object a line, for machines.
+    /// One JSON object per line, for machines.
     Json,
     /// Short lines, for people.
     Text,
 }
 
-/// `[drain]`: how the gateway stops.
+/// `[drain]`: graceful shutdown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Drain {
-    /// Time between "not ready" and the end of accepting, for load balancers to notice.
+    /// Time to keep accepting connections after readiness turns off, so that load balancers notice.
     pub delay: Duration,
-    /// Time after that in which requests finish and WebSockets go elsewhere, before they are cut.
+    /// Time after that for requests to finish and WebSockets to reconnect elsewhere; then they are
+    /// closed.
     pub deadline: Duration,
 }
 
-/// `[upgrade]`: how a new process takes over from the running one.
+/// `[upgrade]`: replacing the running process by a new one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upgrade {
-    /// The Unix socket at which a new process asks for the listening sockets.
+    /// Unix socket on which the predecessor hands over its listening sockets.
     pub socket: PathBuf,
 }
 
-/// `[trust]`: who is believed.
+/// `[trust]`: trusted proxies and request header fields.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trust {
-    /// Networks of proxies whose `X-Forwarded-*`, `X-Request-Id` and `traceparent` are believed;
-    /// from others they are overwritten.
+    /// Networks of proxies whose `X-Forwarded-*`, `X-Request-Id` and `traceparent` are trusted;
+    /// from other peers they are overwritten.
     pub forwarded: Vec<IpNet>,
-    /// Whether fields whose names have an underscore go to services.
+    /// Whether header fields with an underscore in their name are forwarded.
     pub underscores_in_headers: bool,
 }

@@ -1,5 +1,5 @@
-//! The configuration as it is written: every key, its type, and what it means. The JSON Schema is
-//! made from these.
+//! The configuration as written: every key with its type and meaning. The JSON Schema is generated
+//! from these types.
 
 pub(crate) mod certificate;
 pub(crate) mod listener;
@@ -9,7 +9,7 @@ pub(crate) mod text;
 pub(crate) mod tracing;
 pub(crate) mod upstream;
 
-pub(crate) use text::{Text, Value};
+pub(crate) use text::{Text, Value, found};
 
 use schemars::JsonSchema;
 use toml::Spanned;
@@ -26,44 +26,48 @@ use upstream::UpstreamText;
 #[schemars(rename = "Gateway", deny_unknown_fields)]
 #[expect(
     dead_code,
-    reason = "says which sections there are; the sections are read one by one, so that each reports its problems"
+    reason = "defines the schema; sections are deserialized one by one, so that each reports its own problems"
 )]
 pub(crate) struct File {
-    /// Where to listen. Required, at least one.
+    /// Addresses to listen on. Required, at least one.
     listener: Vec<ListenerText>,
-    /// What TLS demands on every https listener. Default: TLS 1.2 or newer, HSTS for a year.
+    /// TLS policy of every https listener. Default: TLS 1.2 or newer, HSTS for one year.
     tls: Option<TlsText>,
-    /// Certificates. Required, at least one, when a listener speaks https. Default: none.
+    /// Certificates. Required, at least one, if a listener uses https. Default: none.
     certificate: Option<Vec<CertificateText>>,
-    /// Where ACME certificates and session ticket keys are kept. Default: below `certs/acme`, if
-    /// one is ordered.
+    /// Storage for ACME certificates and session ticket keys. Default: `certs/acme` if a
+    /// certificate is ordered by ACME.
     certificate_storage: Option<StorageText>,
-    /// Which request goes where. Required, at least one. The most specific route wins, whatever the
-    /// order here.
+    /// Which requests go where. The most specific route wins, regardless of the order in the file.
+    /// Required, at least one.
     route: Vec<RouteText>,
     /// Internal services that routes forward to. Default: none.
     upstream: Option<Vec<UpstreamText>>,
     /// Static sites that routes serve. Default: none.
     site: Option<Vec<SiteText>>,
-    /// General protection. Default: safe limits, given at each key.
+    /// Protection against overload and abuse. Default: safe limits, listed at each key.
     limits: Option<LimitsText>,
-    /// Where metrics, health and reload are served. Default: nowhere.
+    /// Address of metrics, health and reload. Default: none.
     admin: Option<AdminText>,
-    /// Logs. Default: access log on, level info, JSON, addresses pseudonymised.
+    /// Logs. Default: access log on, level `info`, JSON, client addresses pseudonymised.
     log: Option<LogText>,
-    /// Which requests are traced, and the OpenTelemetry collector that gets their spans. Default:
-    /// none, and nothing is sent.
+    /// Traces, sent to an OpenTelemetry collector. Default: off.
     tracing: Option<TracingText>,
-    /// How the gateway stops. Default: no delay, 30 seconds.
+    /// Graceful shutdown. Default: no delay, 30 seconds to finish.
     drain: Option<DrainText>,
-    /// How a new process takes over from the running one without losing a connection. Default: it
-    /// does not.
+    /// Replacing the running gateway process by a new one without losing a connection. Default:
+    /// off.
     upgrade: Option<UpgradeText>,
-    /// Who is believed. Default: nobody.
+    /// Trusted proxies and request header fields. Default: no proxy is trusted.
     trust: Option<TrustText>,
 }
 
-/// The sections that could be read.
+/// The JSON Schema (draft 2020-12) of a configuration file, for editors and for spelling suggestions.
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(File).to_value()
+}
+
+/// Sections that were read successfully.
 #[derive(Default)]
 pub(crate) struct Sections {
     pub(crate) listener: Vec<Spanned<ListenerText>>,

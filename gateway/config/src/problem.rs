@@ -1,25 +1,27 @@
-//! What is wrong with a configuration, and where.
+//! Problems of a configuration, with their position.
 
 use std::fmt;
 use std::ops::Range;
 
-/// One thing that is wrong.
+use crate::key_paths::KeyPaths;
+
+/// One problem.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
-    /// The line, counted from 1.
+    /// Line, starting at 1.
     pub line: usize,
-    /// The column in characters, counted from 1.
+    /// Column in characters, starting at 1.
     pub column: usize,
-    /// What was expected and what came.
+    /// Path of the key, what was expected, what was found, and how to fix it.
     pub reason: String,
 }
 
-/// Everything that is wrong with a configuration, in the order of its lines; never empty.
+/// All problems of a configuration, sorted by line; never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problems {
-    /// Where the text came from: a file's path.
+    /// Source of the text: the path of the file.
     pub origin: String,
-    /// What is wrong.
+    /// The problems.
     pub problems: Vec<Problem>,
 }
 
@@ -35,25 +37,41 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
-/// Collects problems with their places in one text.
+/// Collects problems with their position in one text.
 pub(crate) struct Collector<'t> {
     text: &'t str,
+    keys: KeyPaths,
     problems: Vec<Problem>,
 }
 
 impl<'t> Collector<'t> {
     pub(crate) fn new(text: &'t str) -> Self {
-        Self { text, problems: Vec::new() }
+        Self { text, keys: KeyPaths::default(), problems: Vec::new() }
     }
 
-    /// Notes a problem at a span of bytes.
-    pub(crate) fn add(&mut self, span: Range<usize>, reason: impl Into<String>) {
-        let before = self.text.get(..span.start.min(self.text.len())).unwrap_or(self.text);
+    /// Sets the key paths for problems that are added after this.
+    pub(crate) fn set_key_paths(&mut self, keys: KeyPaths) {
+        self.keys = keys;
+    }
+
+    /// Adds a problem at a span of bytes, prefixed with the path of the key there.
+    pub(crate) fn add(&mut self, span: Range<usize>, reason: impl AsRef<str>) {
+        let reason = reason.as_ref();
+        let reason = match self.keys.at(span.start) {
+            Some(key) => format!("{key}: {reason}"),
+            None => reason.to_owned(),
+        };
+        self.add_without_key(span.start, reason);
+    }
+
+    /// Adds a problem at a byte offset; its reason names the key, or there is no key.
+    pub(crate) fn add_without_key(&mut self, offset: usize, reason: String) {
+        let before = self.text.get(..offset.min(self.text.len())).unwrap_or(self.text);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         self.problems.push(Problem {
             line: before.matches('\n').count() + 1,
             column: before.get(line_start..).unwrap_or_default().chars().count() + 1,
-            reason: reason.into(),
+            reason,
         });
     }
 

@@ -1,4 +1,4 @@
-//! Which request goes where.
+//! Routes: which requests go where.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,47 +9,46 @@ use http::{Method, StatusCode};
 use crate::Name;
 use crate::certificate::is_dns_name;
 
-/// One `[[route]]`. The most specific one wins, whatever the order in the file.
+/// One `[[route]]`. The most specific route wins, regardless of the order in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
-    /// Its name, unique among routes; the `route` label of metrics and logs.
+    /// Unique among routes; the `route` label of metrics and logs.
     pub name: Name,
-    /// Hosts it answers for; empty: any host.
+    /// Hosts that match; empty: any host.
     pub hosts: Vec<HostPattern>,
-    /// Paths it answers for.
+    /// Paths that match.
     pub path: PathMatch,
-    /// Methods it answers for; empty: any. Another method on a matching path is answered 405.
+    /// Methods that match; empty: any method. Another method on a matching path gets 405.
     pub methods: Vec<Method>,
-    /// What it does.
+    /// What to do with a matching request.
     pub action: Action,
-    /// Whether WebSocket upgrades are let through (upstream routes only).
+    /// Whether WebSocket requests are accepted (upstream routes only).
     pub websocket: bool,
-    /// Whether an upgrade must carry an `Origin` that names the request's own host.
+    /// Whether a WebSocket request needs an `Origin` that equals its own host.
     pub require_origin: bool,
-    /// Longest request body accepted, in bytes; a longer one is answered 413.
+    /// Maximum size of a request body, in bytes; a larger one gets 413.
     pub body_limit: u64,
-    /// Deadlines of this route.
+    /// Timeouts of this route.
     pub timeouts: RouteTimeouts,
-    /// Rate of requests that one client address may have on this route; `None`: only the general
-    /// limit.
+    /// Request rate of one client address on this route; `None`: only the general limit applies.
     pub rate_limit: Option<RateLimit>,
 }
 
-/// What a route does with a request.
+/// What to do with a matching request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Forward it to the upstream of this name.
+    /// Forward it to the upstream with this name.
     Upstream(Name),
-    /// Answer from the site of this name.
+    /// Serve a file of the site with this name.
     Static(Name),
     /// Redirect.
     Redirect {
-        /// The `Location`; a trailing `*` is replaced by path and query of the request.
+        /// Value of `Location`; a trailing `*` is replaced by the path and query of the request.
         location: String,
         /// 301, 302, 303, 307 or 308.
         status: StatusCode,
     },
-    /// Answer at once.
+    /// Send a fixed response.
     Respond {
         /// The status code.
         status: StatusCode,
@@ -58,13 +57,13 @@ pub enum Action {
     },
 }
 
-/// How a path is matched. Paths are compared after normalisation, octet by octet.
+/// How a path is matched. Paths are normalised, then compared byte by byte.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum PathMatch {
     /// This path only.
     Exact(String),
     /// This path and everything below it, by whole segments: `/api` matches `/api` and `/api/x`,
-    /// not `/apix`.
+    /// but not `/apix`.
     Prefix(String),
 }
 
@@ -77,18 +76,18 @@ impl PathMatch {
     }
 }
 
-/// A host pattern, in lower case and without port.
+/// A host pattern in lower case, without a port.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum HostPattern {
-    /// This host only (a DNS name or an IP address as it stands in `Host`, IPv6 in brackets).
+    /// One host: a DNS name or an IP address as written in `Host` (IPv6 in brackets).
     Exact(String),
-    /// Every name below this one (`*.example.org` is stored as `example.org`), the name itself
-    /// excluded.
+    /// Every name below this one, but not the name itself; `*.example.org` is stored as
+    /// `example.org`.
     Wildcard(String),
 }
 
 impl HostPattern {
-    /// Whether a host, in lower case and without port, is meant.
+    /// Whether the pattern matches a host, given in lower case and without a port.
     pub fn matches(&self, host: &str) -> bool {
         match self {
             Self::Exact(exact) => host == exact,
@@ -126,24 +125,24 @@ impl fmt::Display for HostPattern {
     }
 }
 
-/// Deadlines of a route.
+/// Timeouts of a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RouteTimeouts {
-    /// From the last byte of the request to the head of the answer.
+    /// From the last byte of the request to the head of the response.
     pub first_byte: Duration,
-    /// Between two reads of an answer's body; event streams need more than the backend's keep-alive
-    /// comment.
+    /// Between two reads of a response body; for event streams, longer than the backend's
+    /// keep-alive interval.
     pub idle: Duration,
-    /// Silence in both directions after which a WebSocket is closed; must exceed the heartbeat.
+    /// Closes a WebSocket without traffic in either direction; must exceed the heartbeat interval.
     pub websocket_idle: Duration,
 }
 
 /// A token bucket.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RateLimit {
-    /// Tokens that come back every second; above zero.
+    /// Tokens added per second; above zero.
     pub per_second: f64,
-    /// Most tokens that can be saved up; at least 1.
+    /// Maximum number of tokens; at least 1.
     pub burst: u32,
 }
 

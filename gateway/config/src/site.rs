@@ -7,18 +7,18 @@ use crate::Name;
 /// One `[[site]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Site {
-    /// Its name, unique among sites.
+    /// Unique among sites.
     pub name: Name,
-    /// Where its files are.
+    /// Location of its files.
     pub root: SiteRoot,
-    /// The file that answers a navigation to an unknown path, relative to the root; `None`: 404.
+    /// File, relative to the root, that is served when a navigation requests an unknown path;
+    /// `None`: 404.
     pub spa_fallback: Option<String>,
-    /// `Content-Security-Policy` of its pages; `None`: the strict built-in policy of the chat's own
-    /// page.
+    /// `Content-Security-Policy` of its pages; `None`: the strict built-in policy of the chat page.
     pub content_security_policy: Option<String>,
 }
 
-/// Where the files of a site are.
+/// Location of a site's files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SiteRoot {
     /// The user interface built into the binary.

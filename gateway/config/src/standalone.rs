@@ -1,5 +1,4 @@
-//! The configuration of a single machine, written as the TOML text that an operator would start
-//! from.
+//! Generates the configuration of a single machine as TOML text that an operator can start from.
 
 use std::fmt::{Display, Write};
 use std::net::SocketAddr;
@@ -7,45 +6,45 @@ use std::path::PathBuf;
 
 use crate::{DirectoryUrl, HostPattern, ListenAddress, ServerName, SiteRoot, Target};
 
-/// What a gateway in front of one chat backend has to know.
+/// Settings of a gateway in front of one chat backend.
 #[derive(Clone, Debug)]
 pub struct Standalone {
-    /// Where https is spoken; at least one.
+    /// Addresses of the https listeners; at least one.
     pub https: Vec<ListenAddress>,
-    /// Where http redirects to https.
+    /// Addresses that redirect http to https.
     pub http: Vec<ListenAddress>,
     /// The admin address.
     pub admin: Option<SocketAddr>,
-    /// Names by which the admin address is asked, besides IP addresses and `localhost`.
+    /// Host names of the admin address, besides IP addresses and `localhost`.
     pub admin_hosts: Vec<HostPattern>,
-    /// Where `/api` goes.
+    /// Upstream of `/api`.
     pub api: Target,
-    /// Where `/ws` goes.
+    /// Upstream of `/ws`.
     pub live: Target,
-    /// The cookie that tells accounts apart.
+    /// Name of the cookie that identifies an account.
     pub account_cookie: String,
-    /// The directory of the local certificate authority.
+    /// Directory of the local certificate authority.
     pub certificates: PathBuf,
-    /// Names in the certificate; empty: those of localhost.
+    /// Names in the certificate; empty: the names of localhost.
     pub names: Vec<ServerName>,
-    /// Certificates from an authority that browsers trust; `None`: only the local one.
+    /// Certificates from a public authority; `None`: only the local authority.
     pub acme: Option<StandaloneAcme>,
-    /// Where the user interface is.
+    /// Location of the user interface.
     pub ui: SiteRoot,
-    /// Whether log lines are for people instead of machines.
+    /// Whether to log text for people instead of JSON.
     pub text_log: bool,
 }
 
-/// What a single machine orders, and from whom.
+/// Certificates that a single machine orders by ACME.
 #[derive(Clone, Debug)]
 pub struct StandaloneAcme {
-    /// The names; none: nothing is ordered.
+    /// Names in the certificate; empty: no certificate is ordered.
     pub names: Vec<ServerName>,
-    /// Where certificates and accounts are kept.
+    /// Directory for certificates and accounts.
     pub storage: PathBuf,
-    /// The authority's directory; `None`: Let's Encrypt.
+    /// URL of the authority's directory; `None`: Let's Encrypt.
     pub directory: Option<DirectoryUrl>,
-    /// The roots to trust for it; `None`: those of the machine.
+    /// Roots trusted for HTTPS to the authority; `None`: the system's roots.
     pub ca_file: Option<PathBuf>,
 }
 

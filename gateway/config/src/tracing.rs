@@ -1,4 +1,4 @@
-//! Traces of requests, and the collector they are sent to.
+//! Traces of requests, and the collector that receives them.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -6,26 +6,26 @@ use std::time::Duration;
 
 use crate::{Name, Secret};
 
-/// `[tracing]`: which requests are traced, and where their spans go.
+/// `[tracing]`: which requests are traced, and where spans are sent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tracing {
-    /// Where spans are sent, by OTLP over HTTP.
+    /// URL of the collector, for OTLP over HTTP.
     pub endpoint: CollectorUrl,
-    /// Share of requests that are traced when no trusted proxy has decided, from 0 to 1.
+    /// Share of requests to trace, from 0 to 1, when no trusted proxy has made a sampling decision.
     pub sample: f64,
-    /// Deadline for one try to send.
+    /// Timeout of one export attempt.
     pub timeout: Duration,
-    /// The name of this service in traces.
+    /// Service name in traces.
     pub service_name: Name,
-    /// Headers for the collector, `name=value`, several with commas or line ends between.
+    /// Header fields for the collector as `name=value`, separated by commas or line breaks.
     pub headers: Option<Secret>,
-    /// PEM roots that alone are trusted for https; `None`: those of the machine.
+    /// PEM file with the only roots trusted for HTTPS to the collector; `None`: the system's roots.
     pub ca_file: Option<PathBuf>,
 }
 
 impl Eq for Tracing {}
 
-/// The URL that takes an `ExportTraceServiceRequest` (OTLP 1.x, "OTLP/HTTP Request").
+/// URL that accepts an `ExportTraceServiceRequest` (OTLP 1.x, "OTLP/HTTP Request").
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CollectorUrl(String);
 
@@ -46,7 +46,7 @@ impl FromStr for CollectorUrl {
             let bare = !authority.is_empty() && !authority.contains('@') && url.query().is_none();
             bare && matches!(url.scheme_str(), Some("http" | "https")) && url.path().len() > 1
         });
-        let expected = "expected a URL with its path and without password or query, such as \
+        let expected = "expected an http or https URL with a path and without a password or query, such as \
                         `http://127.0.0.1:4318/v1/traces`";
         if right { Ok(Self(text.to_owned())) } else { Err(expected.to_owned()) }
     }

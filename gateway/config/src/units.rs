@@ -1,12 +1,11 @@
-//! Durations and sizes as people write them.
+//! Durations and sizes in the notation of the configuration.
 
 use std::time::Duration;
 
-/// The longest duration accepted: ten years. Deadlines beyond it are mistakes, and clocks must be
-/// able to add it.
+/// Maximum duration: ten years. A longer timeout is a mistake, and clocks must be able to add it.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
-/// `500ms`, `10s`, `2m`, `1h`, `7d`.
+/// Parses `500ms`, `10s`, `2m`, `1h`, `7d`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = split(text);
     let milliseconds = match unit {
@@ -19,16 +18,15 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
             return Err("expected a duration such as `500ms`, `10s`, `2m`, `1h` or `7d`".to_owned());
         }
     };
-    number
+    let duration = number
         .and_then(|number| number.checked_mul(milliseconds))
         .map(Duration::from_millis)
-        .filter(|duration| *duration <= LONGEST)
-        .ok_or_else(|| {
-            "expected a whole number of `ms`, `s`, `m`, `h` or `d`, at most ten years".to_owned()
-        })
+        .filter(|duration| *duration <= LONGEST);
+    let expected = "expected a whole number of `ms`, `s`, `m`, `h` or `d`, at most ten years";
+    duration.ok_or_else(|| expected.to_owned())
 }
 
-/// `512`, `64KiB`, `10MiB`, `1GiB`.
+/// Parses `512`, `64KiB`, `10MiB`, `1GiB`.
 pub(crate) fn bytes(text: &str) -> Result<u64, String> {
     let (number, unit) = split(text);
     let factor = match unit {
@@ -48,7 +46,7 @@ pub(crate) fn bytes(text: &str) -> Result<u64, String> {
     bytes.ok_or_else(|| "expected a whole number of bytes, `KiB`, `MiB` or `GiB`".to_owned())
 }
 
-/// Writes a duration as it is read.
+/// Formats a duration in the notation of the configuration.
 pub fn duration_text(duration: Duration) -> String {
     match duration.as_millis() {
         0 => "0s".to_owned(),
@@ -60,7 +58,7 @@ pub fn duration_text(duration: Duration) -> String {
     }
 }
 
-/// Writes a size as it is read.
+/// Formats a size in the notation of the configuration.
 pub fn bytes_text(bytes: u64) -> String {
     match bytes {
         0 => "0".to_owned(),
@@ -82,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_and_sizes_read_back_as_written() {
+    fn durations_and_sizes_are_formatted_as_they_are_parsed() {
         for text in ["500ms", "10s", "2m", "1h", "7d"] {
             assert_eq!(duration_text(duration(text).unwrap()), text);
         }
@@ -92,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_without_unit_overflow_or_another_unit_is_no_duration() {
+    fn missing_units_unknown_units_and_overflows_are_rejected() {
         for text in [
             "",
             "10",

@@ -1,5 +1,4 @@
-//! Keys that no section knows: reported all at once, with the key that was probably meant, and
-//! taken out.
+//! Reports and removes unknown keys, with a suggestion for each.
 
 use serde_json::{Map, Value};
 use toml::Spanned;
@@ -8,7 +7,7 @@ use toml::de::{DeTable, DeValue};
 use crate::problem::Collector;
 
 /// Reports and removes every unknown key of a document.
-pub(crate) fn refuse(document: &mut DeTable<'_>, schema: &Value, problems: &mut Collector<'_>) {
+pub(crate) fn reject(document: &mut DeTable<'_>, schema: &Value, problems: &mut Collector<'_>) {
     Walk { definitions: schema.get("$defs"), problems }.table(document, schema, "");
 }
 
@@ -34,8 +33,10 @@ impl<'w> Walk<'w, '_> {
             .collect();
         for key in unknown {
             let value = table.remove(&key);
-            self.problems.add(key.span(), complaint(key.get_ref(), section, known));
-            // A required key that is only misspelt is not missing too: one mistake, one problem.
+            let reason = complaint(key.get_ref(), section, known);
+            self.problems.add_without_key(key.span().start, reason);
+            // A misspelt required key is one problem, not two: keep its value under the correct
+            // key.
             let meant = meant(key.get_ref(), known)
                 .filter(|name| required(name) && !table.contains_key(*name));
             if let (Some(name), Some(value)) = (meant, value) {
@@ -85,7 +86,7 @@ impl<'w> Walk<'w, '_> {
     }
 }
 
-/// The known key that an unknown one is most like, if it is like any.
+/// The known key closest to an unknown one, if any is close.
 fn meant<'k>(key: &str, known: &'k Map<String, Value>) -> Option<&'k str> {
     let (distance, name) =
         known.keys().map(|name| (strsim::damerau_levenshtein(key, name), name)).min()?;
@@ -98,7 +99,7 @@ fn complaint(key: &str, section: &str, known: &Map<String, Value>) -> String {
         Some(name) => format!("unknown key `{key}`{place}; did you mean `{name}`?"),
         None => {
             let names: Vec<_> = known.keys().map(|name| format!("`{name}`")).collect();
-            format!("unknown key `{key}`{place}; known are {}", names.join(", "))
+            format!("unknown key `{key}`{place}; known keys: {}", names.join(", "))
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The internal services that requests are forwarded to.
+//! Upstreams: the internal services that requests are forwarded to.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -9,52 +9,52 @@ use std::time::Duration;
 use crate::Name;
 use crate::certificate::is_dns_name;
 
-/// One `[[upstream]]`: equal targets behind one name.
+/// One `[[upstream]]`: one name for a group of equivalent targets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upstream {
-    /// Its name, unique among upstreams; the `upstream` label of metrics and logs.
+    /// Unique among upstreams; the `upstream` label of metrics and logs.
     pub name: Name,
-    /// Where its instances are; never empty, no doubles.
+    /// Instances of the service; never empty, no duplicates.
     pub targets: Vec<Target>,
-    /// How a target is chosen.
+    /// Load balancing algorithm.
     pub balance: Balance,
-    /// Deadline for connecting to a target.
+    /// Timeout for connecting to a target.
     pub connect_timeout: Duration,
-    /// Idle connections kept for reuse, per target.
+    /// Maximum idle connections kept for reuse, per target.
     pub keepalive_connections: u32,
     /// How long an idle connection is kept for reuse.
     pub keepalive_timeout: Duration,
-    /// Active health checks; `None`: none.
+    /// Active health checks; `None`: off.
     pub health_check: Option<HealthCheck>,
-    /// Retries of requests that got no byte of an answer.
+    /// Retries of requests that received no byte of a response.
     pub retries: Retries,
-    /// Passive ejection of targets that fail.
+    /// Passive ejection of failing targets.
     pub ejection: Ejection,
-    /// Load above which requests are refused with 503 instead of queued.
+    /// Load above which requests get 503 instead of being queued.
     pub circuit_breaker: CircuitBreaker,
-    /// Time over which a target that came back gets its full share; zero: at once.
+    /// Time over which a recovered target ramps up to its full share; zero: immediately.
     pub slow_start: Duration,
 }
 
-/// One place where an upstream may be reached, always with plain HTTP/1.1.
+/// An address of an upstream, always reached over plain HTTP/1.1.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Target {
     /// `127.0.0.1:9000`: one address.
     Socket(SocketAddr),
-    /// `backend:9000`: a name as one target; its addresses are tried in order, and re-resolved as
-    /// those of `Dns` are.
+    /// `backend:9000`: one target; the addresses of the name are tried in order and resolved again
+    /// every few seconds.
     Host {
-        /// The host name.
+        /// Host name.
         host: String,
-        /// The port.
+        /// Port.
         port: u16,
     },
-    /// `dns:backend-headless:9000`: every address of the name is a target of its own, re-resolved
-    /// every few seconds.
+    /// `dns:backend-headless:9000`: every address of the name is a target; resolved again every few
+    /// seconds.
     Dns {
-        /// The host name.
+        /// Host name.
         host: String,
-        /// The port.
+        /// Port.
         port: u16,
     },
     /// `unix:/run/backend.sock`: a Unix domain socket.
@@ -67,18 +67,18 @@ impl FromStr for Target {
     fn from_str(text: &str) -> Result<Self, String> {
         const EXPECTED: &str = "expected `host:port`, `unix:/absolute/path` or `dns:name:port`";
         if let Some(path) = text.strip_prefix("unix:") {
-            // sun_path holds 108 bytes, the closing NUL included: unix(7).
+            // `sun_path` has 108 bytes, including the trailing NUL: unix(7).
             return match path.len() {
                 2..=107 if path.starts_with('/') && !path.contains('\0') => {
                     Ok(Self::Unix(path.into()))
                 }
-                108.. => Err("a Unix socket path has at most 107 bytes".to_owned()),
+                108.. => Err("expected a Unix socket path of at most 107 bytes".to_owned()),
                 _ => Err(EXPECTED.to_owned()),
             };
         }
         if let Ok(address) = text.parse::<SocketAddr>() {
             return if address.port() == 0 {
-                Err("port 0 cannot be connected to".into())
+                Err("expected a port from 1 to 65535".into())
             } else {
                 Ok(Self::Socket(address))
             };
@@ -109,14 +109,14 @@ impl fmt::Display for Target {
     }
 }
 
-/// How a target is chosen.
+/// Load balancing algorithm.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Balance {
-    /// The one with fewer requests in flight of two chosen at random.
+    /// Of two random targets, the one with fewer requests in flight.
     LeastRequest,
-    /// Rendezvous hashing: the same key keeps its target while that is healthy.
+    /// Rendezvous hashing: a key keeps its target as long as that target is healthy.
     Rendezvous {
-        /// The cookie whose value is the key; a request without it is keyed by client address.
+        /// Cookie whose value is the key; a request without it is keyed by client address.
         cookie: String,
     },
 }
@@ -124,44 +124,44 @@ pub enum Balance {
 /// An active health check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HealthCheck {
-    /// The path to GET, any 2xx being healthy; `None`: a connection is enough.
+    /// Path for GET requests; any 2xx is healthy. `None`: a TCP connection is enough.
     pub path: Option<String>,
     /// Time between two checks of one target.
     pub interval: Duration,
-    /// Deadline of one check.
+    /// Timeout of one check.
     pub timeout: Duration,
-    /// Good checks in a row that make a target healthy; at least 1.
+    /// Consecutive successes that mark a target healthy; at least 1.
     pub healthy_after: u32,
-    /// Bad checks in a row that make a target unhealthy; at least 1.
+    /// Consecutive failures that mark a target unhealthy; at least 1.
     pub unhealthy_after: u32,
 }
 
-/// Retries, only before the first byte of an answer.
+/// Retries, only before the first byte of a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Retries {
-    /// Most further attempts for one request; zero: none.
+    /// Maximum retries of one request; zero: none.
     pub per_request: u32,
-    /// Retries may be at most this share of requests, in percent.
+    /// Maximum share of requests that are retries, in percent.
     pub budget_percent: u32,
 }
 
 /// Passive ejection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ejection {
-    /// Failures in a row (no connection, no answer, 502, 503, 504) that eject a target; zero:
+    /// Consecutive failures (no connection, no response, 502, 503, 504) that eject a target; zero:
     /// never.
     pub consecutive_failures: u32,
-    /// How long it stays out; doubles each time in a row, up to ten times this.
+    /// Time of the first ejection; doubles with each consecutive one, up to ten times this.
     pub duration: Duration,
-    /// Most targets out at once, in percent, so that a bad hour does not leave none.
+    /// Maximum share of targets ejected at once, in percent, so that some always remain.
     pub max_percent: u32,
 }
 
 /// Load limits of an upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CircuitBreaker {
-    /// Most requests in flight at once over all targets; WebSockets are not counted.
+    /// Maximum requests in flight over all targets; WebSockets are not counted.
     pub max_requests: u32,
-    /// Most WebSockets open at once over all targets.
+    /// Maximum open WebSockets over all targets.
     pub max_websockets: u32,
 }

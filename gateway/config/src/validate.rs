@@ -1,4 +1,4 @@
-//! From sections as written to a configuration that holds together.
+//! Validates sections and builds the configuration.
 
 mod acme;
 mod certificate;
@@ -16,11 +16,11 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 use toml::Spanned;
 
-use crate::outside::{Sections, Text, Value};
+use crate::outside::{Sections, Text, Value, found};
 use crate::problem::Collector;
 use crate::{Config, Name};
 
-/// Builds a configuration; `None` only after a problem was noted.
+/// Builds the configuration; `None` only after a problem was added.
 pub(crate) fn config(
     text: &str,
     base: &Path,
@@ -72,24 +72,25 @@ pub(crate) fn config(
     check.problems.is_empty().then_some(config)
 }
 
-/// Takes values out of their texts and notes what is wrong with them.
+/// Takes parsed values out of sections and collects their problems.
 pub(crate) struct Check<'c, 't> {
     base: &'c Path,
     problems: &'c mut Collector<'t>,
 }
 
 impl Check<'_, '_> {
-    fn add(&mut self, span: Range<usize>, reason: impl Into<String>) {
+    fn add(&mut self, span: Range<usize>, reason: impl AsRef<str>) {
         self.problems.add(span, reason);
     }
 
     fn required(&mut self, section: &str, missing: bool) {
         if missing && self.problems.is_empty() {
-            self.add(0..0, format!("expected at least one `[[{section}]]`"));
+            let reason = format!("expected at least one `[[{section}]]`, found none");
+            self.problems.add_without_key(0, reason);
         }
     }
 
-    /// The value, or a problem.
+    /// The value; adds a problem if it is invalid.
     fn take<T: Clone>(&mut self, text: &Text<T>) -> Option<T> {
         match &text.parsed {
             Ok(value) => Some(value.clone()),
@@ -100,12 +101,12 @@ impl Check<'_, '_> {
         }
     }
 
-    /// The value, or the default when there is none or a problem.
+    /// The value, or the default if it is absent or invalid.
     fn or<T: Clone>(&mut self, text: Option<&Text<T>>, default: T) -> T {
         text.and_then(|text| self.take(text)).unwrap_or(default)
     }
 
-    /// The values that are right, or the default when there is no list.
+    /// The valid values, or the default if the list is absent.
     fn all<T: Clone + PartialEq>(
         &mut self,
         texts: Option<&Vec<Text<T>>>,
@@ -118,7 +119,7 @@ impl Check<'_, '_> {
         for text in texts {
             match self.take(text) {
                 Some(value) if values.contains(&value) => {
-                    self.add(text.span.clone(), "is there twice")
+                    self.add(text.span.clone(), "this value is already in the list: remove it")
                 }
                 Some(value) => values.push(value),
                 None => {}
@@ -127,7 +128,7 @@ impl Check<'_, '_> {
         values
     }
 
-    /// The value if it is within bounds.
+    /// The value if it is within bounds, else the default.
     fn within<T>(&mut self, text: Option<&Text<T>>, default: T, least: T, most: T) -> T
     where
         T: Value + Clone + PartialOrd + Written,
@@ -138,7 +139,7 @@ impl Check<'_, '_> {
         match self.take(text) {
             Some(value) if value < least || value > most => {
                 let reason = format!(
-                    "expected {} to {}, got {}",
+                    "expected {} to {}, found {}",
                     least.written(),
                     most.written(),
                     value.written()
@@ -151,19 +152,24 @@ impl Check<'_, '_> {
         }
     }
 
-    /// A path, relative ones being below the directory of the file.
+    /// Adds a problem with a value: what was expected, and the value.
+    fn unexpected(&mut self, text: &Text<String>, expected: &str, value: &str) {
+        self.add(text.span.clone(), found(expected, value));
+    }
+
+    /// The path; relative paths resolve against the directory of the file.
     fn path(&mut self, text: &Text<PathBuf>) -> Option<PathBuf> {
         self.take(text).map(|path| self.base.join(path))
     }
 
-    /// Notes a key that has no meaning beside another one.
-    fn refuse<T>(&mut self, text: Option<&Text<T>>, reason: &str) {
+    /// Adds a problem if a key is set that does not apply.
+    fn reject<T>(&mut self, text: Option<&Text<T>>, reason: &str) {
         if let Some(text) = text {
             self.add(text.span.clone(), reason);
         }
     }
 
-    /// Notes names that are there twice.
+    /// Adds a problem for every name that is used twice.
     fn unique<T>(&mut self, what: &str, sections: &[Spanned<T>], name: impl Fn(&T) -> &Text<Name>) {
         let mut seen = HashSet::new();
         for section in sections {
@@ -171,13 +177,16 @@ impl Check<'_, '_> {
             if let Ok(name) = &text.parsed
                 && !seen.insert(name)
             {
-                self.add(text.span.clone(), format!("there are two {what}s named `{name}`"));
+                self.add(
+                    text.span.clone(),
+                    format!("another {what} is named `{name}`: names must be unique"),
+                );
             }
         }
     }
 }
 
-/// Writes a bound as people write it.
+/// A value formatted the way it is written in the configuration.
 pub(crate) trait Written {
     fn written(&self) -> String;
 }

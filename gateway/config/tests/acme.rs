@@ -1,5 +1,4 @@
-//! ACME certificates, their storage, and client certificates: what is understood and what is
-//! refused.
+//! ACME certificates, their storage, and client certificates: accepted and rejected settings.
 
 use std::path::Path;
 
@@ -36,7 +35,7 @@ fn acme(config: &Config) -> &Acme {
 }
 
 #[test]
-fn names_alone_are_enough() {
+fn only_names_are_required() {
     let config = parse(ACME).unwrap();
     let issuer = &acme(&config).issuer;
     assert_eq!(issuer.directory.as_str(), "https://acme-v02.api.letsencrypt.org/directory");
@@ -48,7 +47,7 @@ fn names_alone_are_enough() {
 }
 
 #[test]
-fn every_kind_of_storage_is_understood_and_read_back() {
+fn every_kind_of_storage_survives_writing_and_parsing() {
     let redis = |url, secret| {
         let prefix = "gatehouse".to_owned();
         Some(CertificateStorage::Redis { url, password: None, ca_file: None, secret, prefix })
@@ -82,7 +81,7 @@ fn every_kind_of_storage_is_understood_and_read_back() {
 }
 
 #[test]
-fn clients_are_asked_for_certificates_when_their_authorities_are_named() {
+fn client_certificates_are_required_by_default_when_an_authority_is_set() {
     for (mode, required) in [("", true), ("client_certificates = \"optional\"\n", false)] {
         let wanted = format!("protocol = \"https\"\nclient_ca = \"clients.pem\"\n{mode}");
         let config = parse(&ACME.replacen("protocol = \"https\"\n", &wanted, 1)).unwrap();
@@ -98,79 +97,116 @@ fn clients_are_asked_for_certificates_when_their_authorities_are_named() {
     }
 }
 
+/// A text of [`ACME`], its replacement, and the position and a part of the reason of the problem.
+type Case = (&'static str, &'static str, &'static str, &'static str);
+
+fn check(cases: &[Case]) {
+    for (text, replacement, position, reason) in cases {
+        let problems = parse(&ACME.replacen(text, replacement, 1)).unwrap_err();
+        assert!(
+            problems.contains(&format!("gateway.toml:{position}: ")),
+            "{replacement}: expected {position}, found {problems}"
+        );
+        assert!(problems.contains(reason), "{replacement}: expected {reason}, found {problems}");
+        assert!(!problems.contains("a+b/c=="), "the secret is repeated: {problems}");
+    }
+}
+
 #[test]
-fn each_mistake_is_found_on_its_line() {
-    let names = "names = [\"chat.example.org\"]\n";
-    for (line, replacement, place, reason) in [
-        (names, "", "6:1", "`source = \"acme\"` needs `names`"),
-        (names, "names = [\"*.example.org\"]\n", "9:10", "is a wildcard"),
+fn invalid_acme_certificates_are_rejected() {
+    const NAMES: &str = "names = [\"chat.example.org\"]\n";
+    check(&[
+        (NAMES, "", "6:1", "certificate: `source = \"acme\"` requires `names`"),
+        (NAMES, "names = [\"*.example.org\"]\n", "9:10", "wildcards are not supported"),
         (
-            names,
-            &format!("{names}directory = \"http://acme.example\"\n"),
+            NAMES,
+            "names = [\"a.example\"]\ndirectory = \"http://acme.example\"\n",
             "10:13",
-            "expected a URL such as `https://",
+            "certificate.directory: expected an https URL such as `https://",
         ),
-        (names, &format!("{names}challenges = []\n"), "6:1", "`challenges` is empty"),
         (
-            names,
-            &format!("{names}challenges = [\"dns-01\"]\n"),
+            NAMES,
+            "names = [\"a.example\"]\nchallenges = []\n",
+            "6:1",
+            "expected `challenges` with `tls-alpn-01`",
+        ),
+        (
+            NAMES,
+            "names = [\"a.example\"]\nchallenges = [\"dns-01\"]\n",
             "10:15",
-            "expected `tls-alpn-01` or `http-01`",
+            "expected `tls-alpn-01` or `http-01`, found \"dns-01\"",
         ),
         (
-            names,
-            &format!("{names}contact = [\"admin\"]\n"),
+            NAMES,
+            "names = [\"a.example\"]\ncontact = [\"admin\"]\n",
             "10:12",
-            "expected a URL such as `mailto:",
+            "certificate.contact: expected a URL such as `mailto:",
         ),
-        (names, &format!("{names}eab_key_id = \"k\"\n"), "6:1", "give both or neither"),
         (
-            names,
-            &format!("{names}eab_key_id = \"k\"\neab_hmac_key_env = \"a+b/c==\"\n"),
-            "11:20",
-            "name of an environment",
+            NAMES,
+            "names = [\"a.example\"]\nkey = \"k.pem\"\n",
+            "10:7",
+            "certificate.key: only for `source = \"files\"`",
         ),
-        (names, &format!("{names}key = \"k.pem\"\n"), "10:7", "is for `source = \"files\"`"),
         (
             "source = \"acme\"",
             "source = \"self-signed\"\nprofile = \"x\"",
             "9:11",
-            "is for `source = \"acme\"`",
+            "certificate.profile: only for `source = \"acme\"`",
         ),
+    ]);
+}
+
+#[test]
+fn an_invalid_external_account_is_rejected_without_repeating_its_key() {
+    const NAMES: &str = "names = [\"chat.example.org\"]\n";
+    check(&[
+        (NAMES, "names = [\"a.example\"]\neab_key_id = \"k\"\n", "6:1", "set both or neither"),
+        (
+            NAMES,
+            "names = [\"a.example\"]\neab_key_id = \"k\"\neab_hmac_key_env = \"a+b/c==\"\n",
+            "11:20",
+            "certificate.eab_hmac_key_env: expected the name of an environment",
+        ),
+    ]);
+}
+
+#[test]
+fn invalid_certificate_storage_is_rejected() {
+    check(&[
         (
             "[[route]]",
             "[certificate_storage]\n[[route]]",
             "11:1",
-            "expected either `directory`, or Redis",
+            "certificate_storage: expected either `directory`, or for Redis",
         ),
         (
             "[[route]]",
             "[certificate_storage]\nredis_url_env = \"A\"\n[[route]]",
             "11:1",
-            "`secret_env` or `secret_file`",
+            "Redis requires `secret_env` or `secret_file`",
         ),
         (
             "[[route]]",
             "[certificate_storage]\ndirectory = \"d\"\nredis_ca_file = \"c\"\n[[route]]",
             "13:17",
-            "is for Redis",
+            "certificate_storage.redis_ca_file: only for Redis",
         ),
         (
             "[[route]]",
             "[certificate_storage]\ndirectory = \"d\"\nsecret_env = \"A\"\n[[route]]",
             "11:1",
-            "expected either `directory`, or Redis",
+            "expected either `directory`, or for Redis",
         ),
-        (
-            "protocol = \"https\"\n",
-            "protocol = \"https\"\nclient_certificates = \"required\"\n",
-            "1:1",
-            "needs `client_ca`",
-        ),
-    ] {
-        let problems = parse(&ACME.replacen(line, replacement, 1)).unwrap_err();
-        assert!(problems.contains(&format!("gateway.toml:{place}: ")), "{replacement}: {problems}");
-        assert!(problems.contains(reason), "{replacement}: {problems}");
-        assert!(!problems.contains("a+b/c=="), "{problems}");
-    }
+    ]);
+}
+
+#[test]
+fn verification_of_client_certificates_requires_an_authority() {
+    check(&[(
+        "protocol = \"https\"\n",
+        "protocol = \"https\"\nclient_certificates = \"required\"\n",
+        "1:1",
+        "`client_certificates` requires `client_ca`",
+    )]);
 }

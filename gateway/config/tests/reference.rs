@@ -1,8 +1,8 @@
-//! The reference in the operators' documentation is made from the JSON Schema and from
-//! `everything.toml`, so it is neither stale nor without an example. `UPDATE_GENERATED=1 cargo test
-//! -p gateway-config --test reference` writes it anew.
+//! The reference in `docs/gateway.md` is generated from the JSON Schema and the examples in
+//! `everything.toml`. `UPDATE_GENERATED=1 cargo test -p gateway-config --test reference` regenerates
+//! it.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use serde_json::Value;
 const BEGIN: &str = "<!-- made from the JSON Schema: begin -->\n";
 const END: &str = "<!-- made from the JSON Schema: end -->";
 
-/// The sections in the order in which a configuration is written.
+/// The sections, in the order of the reference.
 const SECTIONS: [&str; 14] = [
     "listener",
     "tls",
@@ -30,7 +30,7 @@ const SECTIONS: [&str; 14] = [
     "trust",
 ];
 
-/// Examples of keys that exclude those which `everything.toml` shows, each a text.
+/// Examples of string keys that exclude a key of `everything.toml`.
 const ALTERNATIVES: [(&str, &str); 5] = [
     ("certificate_storage.directory", "/var/lib/gatehouse/acme"),
     ("certificate_storage.redis_url_file", "/run/secrets/redis-url"),
@@ -40,7 +40,7 @@ const ALTERNATIVES: [(&str, &str); 5] = [
 ];
 
 #[test]
-fn the_reference_lists_every_key_as_the_schema_has_it() {
+fn the_reference_matches_the_schema() {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/gateway.md");
     let document = std::fs::read_to_string(&path).unwrap();
     let (before, rest) = document.split_once(BEGIN).unwrap();
@@ -60,7 +60,7 @@ fn reference() -> String {
         schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
     let mut sections = SECTIONS;
     sections.sort_unstable();
-    assert_eq!(known, sections, "a section is missing here");
+    assert_eq!(known, sections, "SECTIONS must list every section of the schema");
 
     let mut text = String::new();
     for section in SECTIONS {
@@ -80,7 +80,7 @@ fn reference() -> String {
     text
 }
 
-/// The keys of a section, and below them those of the tables inside it.
+/// Writes the keys of a section, then those of its nested tables.
 fn table(text: &mut String, schema: &Value, property: &Value, path: &str, example: &toml::Value) {
     let definition = resolve(schema, property);
     text.push_str("\n| key | type | default | meaning | example |\n|---|---|---|---|---|\n");
@@ -105,7 +105,7 @@ fn table(text: &mut String, schema: &Value, property: &Value, path: &str, exampl
     }
 }
 
-/// A value on one line: TOML writes a text with line ends on several, a table's row must not.
+/// A value on one line, for a table row.
 fn shown(example: &toml::Value) -> String {
     match example.as_str() {
         Some(text) => format!("`{text:?}`"),
@@ -113,7 +113,7 @@ fn shown(example: &toml::Value) -> String {
     }
 }
 
-/// The first value of a key, in a table or in any table of a list.
+/// The first value of a key in a table or in a list of tables.
 fn find<'e>(example: &'e toml::Value, key: &str) -> Option<&'e toml::Value> {
     match example {
         toml::Value::Array(items) => items.iter().find_map(|item| item.get(key)),
@@ -121,7 +121,7 @@ fn find<'e>(example: &'e toml::Value, key: &str) -> Option<&'e toml::Value> {
     }
 }
 
-/// Follows a list to its items, an optional value to its type, and a reference to its definition.
+/// Resolves a list to its items, an optional value to its type, and a reference to its definition.
 fn resolve<'s>(schema: &'s Value, property: &'s Value) -> &'s Value {
     if let Some(items) = property.get("items") {
         return resolve(schema, items);
@@ -145,11 +145,11 @@ fn kind(schema: &Value, property: &Value) -> String {
     let one = match &definition["type"] {
         Value::String(kind) => kind.clone(),
         Value::Array(kinds) => {
-            let kinds: Vec<_> =
-                kinds.iter().filter_map(Value::as_str).filter(|kind| *kind != "null").collect();
+            let names = kinds.iter().filter_map(Value::as_str);
+            let kinds: Vec<_> = names.filter(|kind| *kind != "null").collect();
             kinds.join(" or ")
         }
-        other => panic!("a type that the reference cannot name: {other}"),
+        other => panic!("unsupported type: {other}"),
     };
     match one.as_str() {
         "object" => "table".to_owned(),
@@ -158,15 +158,15 @@ fn kind(schema: &Value, property: &Value) -> String {
     }
 }
 
-/// What a key means, and its default: the doc comments end with `Default: …` or `Required …`.
+/// Splits a description into meaning and default: it contains `Default: …` or `Required …`.
 fn parts(property: &Value) -> (String, String) {
-    let said = property["description"].as_str().unwrap().replace('\n', " ");
+    let description = property["description"].as_str().unwrap().replace('\n', " ");
     let (mut meaning, mut default) = (Vec::new(), Vec::new());
-    for sentence in said.trim_end_matches('.').split(". ") {
+    for sentence in description.trim_end_matches('.').split(". ") {
         if let Some(value) = sentence.strip_prefix("Default: ") {
             default.push(value.to_owned());
         } else if sentence.starts_with("Required") {
-            default.push(sentence.to_lowercase());
+            default.push(sentence.replacen('R', "r", 1));
         } else {
             meaning.push(sentence);
         }
@@ -176,8 +176,8 @@ fn parts(property: &Value) -> (String, String) {
 
 fn capital(text: &str) -> String {
     let mut characters = text.chars();
-    characters
-        .next()
-        .map(|first| first.to_uppercase().chain(characters).collect())
-        .unwrap_or_default()
+    match characters.next() {
+        Some(first) => first.to_uppercase().chain(characters).collect(),
+        None => String::new(),
+    }
 }

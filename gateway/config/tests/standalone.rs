@@ -1,6 +1,6 @@
-//! The configuration of a single machine goes the same way as one from a file.
+//! The generated configuration of a single machine parses like a file.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::path::Path;
 
@@ -27,7 +27,7 @@ fn standalone() -> Standalone {
 }
 
 #[test]
-fn its_text_parses_to_what_was_asked_for() {
+fn the_generated_text_parses_to_the_requested_settings() {
     let text = standalone().to_toml();
     let config = Config::parse(&text, "standalone", Path::new("/"))
         .unwrap_or_else(|problems| panic!("{problems}\n{text}"));
@@ -48,7 +48,7 @@ fn its_text_parses_to_what_was_asked_for() {
 }
 
 #[test]
-fn a_public_name_is_ordered_and_the_local_authority_still_serves_the_machine_itself() {
+fn a_public_name_is_ordered_by_acme_and_localhost_keeps_its_local_certificate() {
     let acme = StandaloneAcme {
         names: vec!["chat.example.org".parse().unwrap()],
         storage: "/var/gatehouse/certificates".into(),

@@ -1,5 +1,4 @@
-//! Properties of the text: the schema, the effective configuration, and texts that nobody would
-//! write.
+//! The schema, the effective configuration, and mangled texts.
 
 use std::path::Path;
 
@@ -15,17 +14,18 @@ fn parse(text: &str) -> Config {
 }
 
 #[test]
-fn the_schema_is_the_one_that_editors_know() {
+fn the_schema_matches_its_snapshot() {
     insta::assert_json_snapshot!(schema());
 }
 
 #[test]
-fn every_key_is_documented_with_its_default_or_as_required() {
-    fn look(schema: &Value, path: &str, undocumented: &mut Vec<String>) {
+fn every_description_has_a_default_or_says_required() {
+    fn collect(schema: &Value, path: &str, undocumented: &mut Vec<String>) {
         for (key, property) in
             schema.get("properties").and_then(Value::as_object).into_iter().flatten()
         {
             let text = property.get("description").and_then(Value::as_str).unwrap_or_default();
+            let text = text.replace('\n', " ");
             if !text.contains("Default: ") && !text.contains("Required") {
                 undocumented.push(format!("{path}.{key}: {text}"));
             }
@@ -33,9 +33,9 @@ fn every_key_is_documented_with_its_default_or_as_required() {
     }
     let schema = schema();
     let mut undocumented = Vec::new();
-    look(&schema, "", &mut undocumented);
+    collect(&schema, "", &mut undocumented);
     for (name, definition) in schema["$defs"].as_object().unwrap() {
-        look(definition, name, &mut undocumented);
+        collect(definition, name, &mut undocumented);
     }
     assert_eq!(undocumented, Vec::<String>::new());
 }
@@ -60,7 +60,7 @@ fn every_key_of_the_schema_can_be_set() {
     let known = definitions
         .filter_map(|definition| definition.get("properties"))
         .filter_map(Value::as_object);
-    // Each has a twin beside which it may not stand.
+    // Each of these excludes a key that `everything.toml` sets.
     used.extend(
         ["redis_url_file", "redis_password_env", "secret_env", "headers_env"].map(str::to_owned),
     );
@@ -71,7 +71,7 @@ fn every_key_of_the_schema_can_be_set() {
 }
 
 #[test]
-fn the_effective_text_means_the_same_and_hides_where_keys_are() {
+fn the_effective_text_parses_to_the_same_configuration_and_hides_key_paths() {
     let config = parse(EVERYTHING);
     let text = config.to_toml();
     assert!(!text.contains("/etc/tls/secret.key"), "{text}");
@@ -81,13 +81,13 @@ fn the_effective_text_means_the_same_and_hides_where_keys_are() {
 }
 
 #[test]
-fn relative_paths_are_below_the_directory_of_the_file() {
+fn relative_paths_resolve_against_the_directory_of_the_file() {
     let text = EVERYTHING.replace("/etc/tls/chain.pem", "chain.pem");
     let config = Config::parse(&text, "gateway.toml", Path::new("/etc/gatehouse")).unwrap();
     assert!(config.to_toml().contains("cert = \"/etc/gatehouse/chain.pem\""));
 }
 
-/// Texts near a real configuration: lines of it dropped, doubled, cut and mixed with junk.
+/// A configuration with lines removed, duplicated, cut and replaced by random text.
 fn mangled() -> impl Strategy<Value = String> {
     let lines: Vec<&str> = EVERYTHING.lines().collect();
     let count = lines.len();
@@ -118,12 +118,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_text_makes_it_panic(text in "\\PC*") {
-        let _either = Config::parse(&text, "x", Path::new("/"));
+    fn no_text_panics(text in "\\PC*") {
+        let _result = Config::parse(&text, "x", Path::new("/"));
     }
 
     #[test]
-    fn no_mangled_configuration_makes_it_panic_and_what_it_accepts_means_the_same_again(text in mangled()) {
+    fn an_accepted_mangled_configuration_can_be_written_and_parsed_again(text in mangled()) {
         if let Ok(config) = Config::parse(&text, "x", Path::new("/")) {
             let written = config.to_toml().replace("(not shown)", "/etc/tls/secret.key");
             let again = Config::parse(&written, "x", Path::new("/"));

@@ -1,4 +1,4 @@
-//! Certificates ordered from a real authority, through the gateway's own listeners.
+//! Certificates ordered by ACME from Pebble, validated through the gateway's own listeners.
 
 use std::process::Command;
 use std::time::Duration;
@@ -27,7 +27,7 @@ async fn is_from_pebble(port: u16, name: &str) -> bool {
 }
 
 #[tokio::test]
-async fn each_challenge_is_answered_by_the_gateways_own_listener_and_open_connections_stay() {
+async fn each_challenge_type_is_answered_and_open_connections_stay_open() {
     for challenge in ["tls-alpn-01", "http-01"] {
         let (tls, http) = (free_port(), free_port());
         let pebble = Pebble::start(tls, http).await;
@@ -50,7 +50,7 @@ async fn each_challenge_is_answered_by_the_gateways_own_listener_and_open_connec
 }
 
 #[tokio::test]
-async fn without_the_directory_the_local_authority_serves_and_the_failure_is_counted() {
+async fn an_unreachable_directory_is_counted_and_the_local_certificate_is_served() {
     let (tls, http) = (free_port(), free_port());
     let pebble = Pebble::start(tls, http).await;
     let keys = pebble.keys().replace(&format!(":{}/", pebble.port), &format!(":{}/", free_port()));
@@ -67,7 +67,7 @@ async fn without_the_directory_the_local_authority_serves_and_the_failure_is_cou
 }
 
 #[tokio::test]
-async fn a_reload_keeps_the_certificate_other_names_get_another_and_a_restart_needs_no_authority() {
+async fn a_certificate_survives_a_reload_and_a_restart_and_new_names_are_ordered() {
     let (tls, http) = (free_port(), free_port());
     let mut pebble = Pebble::start(tls, http).await;
     let first = config(tls, http, &format!("\"{NAME}\""), &pebble.keys());
@@ -76,7 +76,7 @@ async fn a_reload_keeps_the_certificate_other_names_get_another_and_a_restart_ne
 
     let (status, report) = gateway.reload(&first.replace("hello", "hallo")).await;
     assert_eq!(status, 200, "{report}");
-    assert!(is_from_pebble(tls, NAME).await, "never the stand-in again");
+    assert!(is_from_pebble(tls, NAME).await, "the stand-in certificate must not return");
     assert_eq!(pebble.issued(), 1);
 
     let second = config(tls, http, &format!("\"{NAME}\", \"more.example.org\""), &pebble.keys());
@@ -91,21 +91,21 @@ async fn a_reload_keeps_the_certificate_other_names_get_another_and_a_restart_ne
     let restarted =
         TestGateway::start_in(gateway.directory, "gateway.toml", Default::default()).await;
     let restarted = restarted.unwrap_or_else(|error| panic!("{error}"));
-    assert!(is_from_pebble(tls, NAME).await, "from the first connection on");
+    assert!(is_from_pebble(tls, NAME).await, "the first connection must get the certificate");
     restarted.stop().await;
 }
 
 #[tokio::test]
-async fn a_reload_sees_that_the_contents_of_a_file_changed() {
+async fn a_reload_applies_the_changed_contents_of_a_ca_file() {
     let (tls, http) = (free_port(), free_port());
     let pebble = Pebble::start(tls, http).await;
     let directory = tempfile::tempdir().unwrap();
     install_provider();
-    let stranger = CertificateParams::new(Vec::new())
+    let other_root = CertificateParams::new(Vec::new())
         .unwrap()
         .self_signed(&KeyPair::generate().unwrap())
         .unwrap();
-    std::fs::write(directory.path().join("roots.pem"), stranger.pem()).unwrap();
+    std::fs::write(directory.path().join("roots.pem"), other_root.pem()).unwrap();
     let keys = pebble.keys().replace(&pebble.root().display().to_string(), "roots.pem");
     let text = config(tls, http, &format!("\"{NAME}\""), &keys);
     std::fs::write(directory.path().join("gateway.toml"), &text).unwrap();
@@ -123,7 +123,7 @@ async fn a_reload_sees_that_the_contents_of_a_file_changed() {
     std::fs::copy(pebble.root(), gateway.path("roots.pem")).unwrap();
     let (status, report) = gateway.reload(&text).await;
     assert_eq!(status, 200, "{report}");
-    // The failure is remembered and waited out.
+    // The failure is remembered and the next attempt is delayed.
     let ordered = async {
         while !is_from_pebble(tls, NAME).await {
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -134,7 +134,7 @@ async fn a_reload_sees_that_the_contents_of_a_file_changed() {
 }
 
 #[tokio::test]
-async fn a_certificate_carried_over_to_an_empty_storage_is_not_said_to_be_stored() {
+async fn a_certificate_missing_in_a_new_storage_is_not_reported_as_stored() {
     let (tls, http) = (free_port(), free_port());
     let mut pebble = Pebble::start(tls, http).await;
     let text = config(tls, http, &format!("\"{NAME}\""), &pebble.keys());
@@ -156,7 +156,7 @@ async fn a_certificate_carried_over_to_an_empty_storage_is_not_said_to_be_stored
 }
 
 #[tokio::test]
-async fn what_the_authority_refuses_is_told_by_metrics_and_doctor() {
+async fn a_rejected_order_is_reported_by_metrics_and_doctor() {
     let (tls, http) = (free_port(), free_port());
     let pebble = Pebble::refusing(tls, http, &[NAME]).await;
     let gateway =
@@ -173,16 +173,16 @@ async fn what_the_authority_refuses_is_told_by_metrics_and_doctor() {
             .unwrap();
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
-    // It is noted for others a moment after it is counted.
+    // The failure is stored for other processes shortly after it is counted.
     eventually(true, || async {
         doctor().await.contains("BAD   certificate public: the last attempt failed")
     })
     .await;
-    let said = doctor().await;
+    let printed = doctor().await;
     assert!(
-        said.contains("does not issue for this name") && said.contains("next attempt at"),
-        "{said}"
+        printed.contains("does not issue for this name") && printed.contains("next attempt at"),
+        "{printed}"
     );
-    assert!(said.contains("there is none yet"), "{said}");
+    assert!(printed.contains("there is none yet"), "{printed}");
     gateway.stop().await;
 }

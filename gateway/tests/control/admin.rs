@@ -1,4 +1,4 @@
-//! The admin address: for operators and Prometheus, not for web pages.
+//! The admin address: usable by operators and Prometheus, not by web pages.
 
 use std::io::Write;
 use std::process::Stdio;
@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use crate::support::{Backend, FRONT, TestGateway, eventually, leads_to, says};
 
 #[tokio::test]
-async fn metrics_count_requests_by_route_code_and_protocol_and_promtool_likes_them() {
+async fn metrics_count_requests_by_route_code_and_protocol_and_pass_promtool() {
     let backend = Backend::start().await;
     let gateway =
         TestGateway::start(&format!("{FRONT}{}{}", leads_to(&backend), says("word"))).await;
@@ -48,23 +48,23 @@ async fn metrics_count_requests_by_route_code_and_protocol_and_promtool_likes_th
 }
 
 #[tokio::test]
-async fn metrics_show_how_event_streams_went() {
-    // Two events, and then an end or silence.
+async fn event_streams_are_measured() {
+    // Two events, then the end of the stream or silence.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let target = listener.local_addr().unwrap();
     let serving = tokio::spawn(async move {
         let mut silent = Vec::new();
         loop {
             let (mut tcp, _) = listener.accept().await.unwrap();
-            let mut octets = [0; 4096];
-            let read = tcp.read(&mut octets).await.unwrap();
+            let mut bytes = [0; 4096];
+            let read = tcp.read(&mut bytes).await.unwrap();
             let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n";
             tcp.write_all(head.as_bytes()).await.unwrap();
             for _ in 0..2 {
                 tokio::time::sleep(Duration::from_millis(200)).await;
                 tcp.write_all(b"9\r\ndata: x\n\n\r\n").await.unwrap();
             }
-            if octets[..read].starts_with(b"GET /api/whole") {
+            if bytes[..read].starts_with(b"GET /api/whole") {
                 tcp.write_all(b"0\r\n\r\n").await.unwrap();
             } else {
                 silent.push(tcp);
@@ -105,7 +105,7 @@ async fn metrics_show_how_event_streams_went() {
 }
 
 #[tokio::test]
-async fn registries_of_others_are_served_beside_its_own() {
+async fn metrics_of_additional_registries_are_served() {
     let registry = prometheus::Registry::new();
     let counter = prometheus::IntCounter::new("backend_things_total", "Things.").unwrap();
     registry.register(Box::new(counter.clone())).unwrap();
@@ -117,7 +117,7 @@ async fn registries_of_others_are_served_beside_its_own() {
 }
 
 #[tokio::test]
-async fn it_is_ready_only_when_what_it_waits_for_is() {
+async fn the_gateway_is_ready_only_when_its_conditions_are_met() {
     let (backend, condition) = watch::channel(false);
     let options = Options { ready_when: vec![condition], ..Options::default() };
     let gateway = TestGateway::try_start(&format!("{FRONT}{}", says("x")), options).await.unwrap();
@@ -128,7 +128,7 @@ async fn it_is_ready_only_when_what_it_waits_for_is() {
 }
 
 #[tokio::test]
-async fn the_configuration_is_shown_without_where_keys_are() {
+async fn the_configuration_is_shown_without_key_paths() {
     let directory = tempfile::tempdir().unwrap();
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     std::fs::write(directory.path().join("chain.pem"), made.cert.pem()).unwrap();
@@ -146,7 +146,7 @@ async fn the_configuration_is_shown_without_where_keys_are() {
 }
 
 #[tokio::test]
-async fn a_web_page_cannot_use_it() {
+async fn web_pages_cannot_use_the_admin_address() {
     let gateway = TestGateway::start(&format!("{FRONT}{}", says("x"))).await;
     let admin = gateway.admin().await;
     for (name, value) in [("origin", "https://evil.example"), ("sec-fetch-site", "same-origin")] {
@@ -162,7 +162,7 @@ async fn a_web_page_cannot_use_it() {
 }
 
 #[tokio::test]
-async fn the_local_authoritys_certificate_is_served_and_no_key_is() {
+async fn the_local_ca_certificate_is_served_but_not_its_key() {
     let gateway = TestGateway::start(&(FRONT.to_owned() + &says("x"))).await;
     let pem = std::fs::read_to_string(gateway.path("certs/local-ca.pem")).unwrap();
     assert_eq!(gateway.ask_admin("/ca.pem").await, (200, pem.clone()));

@@ -1,4 +1,4 @@
-//! Who reaches the admin address: by its own names alone, and whatever others keep half open there.
+//! Access to the admin address: host names, and half-open requests.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use crate::support::{FRONT, SOON, TestGateway, eventually, says, within};
 
-/// The status of the answer to these very bytes, and the answer.
+/// Sends these bytes; the status of the response, and the whole response.
 async fn ask(admin: SocketAddr, request: &str) -> (u16, String) {
     let mut tcp = TcpStream::connect(admin).await.unwrap();
     tcp.write_all(request.as_bytes()).await.unwrap();
@@ -24,7 +24,7 @@ fn get(target: &str, fields: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_foreign_name_that_leads_here_reads_nothing() {
+async fn a_request_for_a_foreign_host_gets_no_data() {
     let gateway = TestGateway::start(&format!("{FRONT}{}", says("x"))).await;
     let admin = gateway.admin().await;
     for path in ["/config", "/metrics", "/livez", "/none"] {
@@ -67,7 +67,7 @@ async fn a_foreign_name_that_leads_here_reads_nothing() {
 }
 
 #[tokio::test]
-async fn configured_names_are_answered_from_the_next_reload_on() {
+async fn configured_host_names_are_accepted_after_a_reload() {
     let gateway = TestGateway::start(&format!("{FRONT}{}", says("x"))).await;
     let admin = gateway.admin().await;
     let status =
@@ -88,7 +88,7 @@ async fn configured_names_are_answered_from_the_next_reload_on() {
 }
 
 #[tokio::test]
-async fn half_open_heads_are_bounded_in_number_and_in_time_and_keep_no_operator_out() {
+async fn half_open_heads_are_limited_and_do_not_lock_out_operators() {
     const MANY: usize = 300;
     let gateway = TestGateway::start(&format!("{FRONT}{}", says("x"))).await;
     let admin = gateway.admin().await;
@@ -96,10 +96,10 @@ async fn half_open_heads_are_bounded_in_number_and_in_time_and_keep_no_operator_
     for _ in 0..MANY {
         let mut tcp = TcpStream::connect(admin).await.unwrap();
         tcp.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nX-").await.unwrap();
-        // Whether by its end or by a reset.
+        // The connection ends by a close or by a reset.
         open.spawn(async move { tcp.read(&mut [0; 1]).await.unwrap_or(0) });
     }
-    assert_eq!(gateway.ask_admin("/readyz").await.0, 200, "a whole request is answered");
+    assert_eq!(gateway.ask_admin("/readyz").await.0, 200, "a complete request is answered");
     let mut closed = 0;
     eventually(true, || {
         while let Some(ended) = open.try_join_next() {
@@ -109,7 +109,7 @@ async fn half_open_heads_are_bounded_in_number_and_in_time_and_keep_no_operator_
         std::future::ready(closed >= MANY - 64)
     })
     .await;
-    // The others have ten seconds for their heads.
+    // The other connections have ten seconds to send their heads.
     let rest = async { while open.join_next().await.is_some() {} };
     within(Duration::from_secs(40), rest).await;
     assert_eq!(gateway.ask_admin("/readyz").await.0, 200);
@@ -117,7 +117,7 @@ async fn half_open_heads_are_bounded_in_number_and_in_time_and_keep_no_operator_
 }
 
 #[tokio::test]
-async fn a_head_without_end_is_refused() {
+async fn an_endless_head_is_rejected() {
     let gateway = TestGateway::start(&format!("{FRONT}{}", says("x"))).await;
     let mut tcp = TcpStream::connect(gateway.admin().await).await.unwrap();
     let sending = async {

@@ -1,5 +1,5 @@
-//! Certificate files that clients would refuse are refused by `gateway check` and at the start,
-//! with file and reason.
+//! Certificate files that clients would reject fail `gateway check` and the start, with file and
+//! reason.
 
 use std::process::Command;
 
@@ -8,13 +8,13 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
 use crate::support::{FRONT, TestGateway, says};
 
-/// Chain and key as an operator would have them.
+/// Certificate chain and key, as PEM.
 struct Files {
     chain: String,
     key: String,
 }
 
-/// A root, an authority below it, and what it issues for `localhost`.
+/// A root, an intermediate below it, and leaves for `localhost`.
 struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pem: String,
@@ -45,7 +45,7 @@ impl Authority {
     }
 }
 
-/// What `gateway check` says of these files: nothing when they are right.
+/// The errors of `gateway check` for these files; `None` if it accepts them.
 fn checked(files: &Files) -> Option<String> {
     let directory = tempfile::tempdir().unwrap();
     write(directory.path(), files);
@@ -67,18 +67,16 @@ fn write(directory: &std::path::Path, files: &Files) {
     std::fs::write(directory.join("key.pem"), &files.key).unwrap();
 }
 
-#[tokio::test]
-async fn files_that_clients_would_refuse_are_refused_with_file_and_reason() {
-    let authority = Authority::new();
-    let right = || authority.issue(|_| {});
-    let of = |chain: String| Files { chain, ..right() };
+/// Name, files, the file at fault and a part of the reason.
+type Case = (&'static str, Files, &'static str, &'static str);
+
+fn invalid_leaves(authority: &Authority) -> Vec<Case> {
+    let valid = || authority.issue(|_| {});
+    let stranger = Authority::new();
     let leaf = |files: &Files| files.chain.replace(&authority.pem, "");
-    let (other, stranger) = (right(), Authority::new());
-    let cut = |pem: &str| {
-        pem.lines().filter(|line| !line.starts_with("-----END")).collect::<Vec<_>>().join("\n")
-    };
-    let mixed = right();
-    let cases = [
+    let mixed = valid();
+    let with_chain = |chain: String| Files { chain, key: mixed.key.clone() };
+    vec![
         (
             "expired",
             authority.issue(|leaf| leaf.not_after = rcgen::date_time_ymd(2020, 1, 1)),
@@ -91,54 +89,68 @@ async fn files_that_clients_would_refuse_are_refused_with_file_and_reason() {
             "chain.pem",
             "is not valid before",
         ),
-        (
-            "another's key",
-            Files { key: other.key.clone(), ..right() },
-            "key.pem",
-            "does not belong to",
-        ),
+        ("another key", Files { key: valid().key, ..valid() }, "key.pem", "does not belong to"),
         (
             "authority first",
-            Files { chain: format!("{}{}", authority.pem, leaf(&mixed)), key: mixed.key.clone() },
+            with_chain(format!("{}{}", authority.pem, leaf(&mixed))),
             "chain.pem",
             "it must come first",
         ),
         (
-            "a link is missing",
-            Files { chain: format!("{}{}", leaf(&mixed), authority.root), key: mixed.key.clone() },
+            "intermediate missing",
+            with_chain(format!("{}{}", leaf(&mixed), authority.root)),
             "chain.pem",
             "wrong order",
         ),
         (
-            "a namesake of its authority",
-            Files { chain: format!("{}{}", leaf(&mixed), stranger.pem), key: mixed.key.clone() },
+            "another authority with the same name",
+            with_chain(format!("{}{}", leaf(&mixed), stranger.pem)),
             "chain.pem",
             "was not signed by",
         ),
         ("RSA of 1024 bits", weak("weak.pem"), "chain.pem", "RSA key of 1024 bits"),
         ("SHA-1", weak("sha1.pem"), "chain.pem", "SHA-1"),
-        ("no certificate", of("nothing".to_owned()), "chain.pem", "PEM"),
-        ("empty", of(String::new()), "chain.pem", "PEM"),
-        ("cut off", of(cut(&right().chain)), "chain.pem", "PEM"),
-        ("a key for a chain", of(right().key), "chain.pem", "PEM"),
-        ("a chain for a key", Files { key: right().chain, ..right() }, "key.pem", "PEM"),
-        ("an encrypted key", Files { key: encrypted(), ..right() }, "key.pem", "PEM"),
-    ];
-    assert_eq!(checked(&right()), None);
+    ]
+}
+
+fn invalid_pem(authority: &Authority) -> Vec<Case> {
+    let valid = || authority.issue(|_| {});
+    let with_chain = |chain: String| Files { chain, ..valid() };
+    let whole = valid().chain;
+    let cut: Vec<_> = whole.lines().filter(|line| !line.starts_with("-----END")).collect();
+    vec![
+        ("no certificate", with_chain("nothing".to_owned()), "chain.pem", "PEM"),
+        ("empty", with_chain(String::new()), "chain.pem", "PEM"),
+        ("truncated", with_chain(cut.join("\n")), "chain.pem", "PEM"),
+        ("a key as chain", with_chain(valid().key), "chain.pem", "PEM"),
+        ("a chain as key", Files { key: valid().chain, ..valid() }, "key.pem", "PEM"),
+        ("an encrypted key", Files { key: encrypted(), ..valid() }, "key.pem", "PEM"),
+    ]
+}
+
+#[tokio::test]
+async fn certificate_files_that_clients_would_reject_are_rejected() {
+    let authority = Authority::new();
+    assert_eq!(checked(&authority.issue(|_| {})), None);
+    let cases = invalid_leaves(&authority).into_iter().chain(invalid_pem(&authority));
     for (case, files, file, reason) in cases {
-        let said = checked(&files).unwrap_or_else(|| panic!("{case}: accepted"));
-        assert!(said.contains("certificate `local`") && said.contains(file), "{case}: {said}");
-        assert!(said.contains(reason), "{case}: {said}");
+        let printed = checked(&files).unwrap_or_else(|| panic!("{case}: accepted by check"));
+        assert!(
+            printed.contains("certificate `local`") && printed.contains(file),
+            "{case}: {printed}"
+        );
+        assert!(printed.contains(reason), "{case}: {printed}");
 
         let directory = tempfile::tempdir().unwrap();
         write(directory.path(), &files);
         let refused = TestGateway::start_in(directory, "gateway.toml", Options::default()).await;
-        let error = refused.err().unwrap_or_else(|| panic!("{case}: served")).to_string();
+        let error =
+            refused.err().unwrap_or_else(|| panic!("{case}: accepted at the start")).to_string();
         assert!(error.contains(reason), "{case}: {error}");
     }
 }
 
-/// Certificates that today's tools do not make any more.
+/// Certificates that current tools no longer generate.
 fn weak(fixture: &str) -> Files {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("acme/src/check/fixtures")
@@ -162,6 +174,6 @@ fn encrypted() -> String {
             "pass:word",
         ])
         .output()
-        .expect("openssl is installed");
+        .expect("openssl must be installed");
     String::from_utf8(output.stdout).unwrap()
 }

@@ -1,5 +1,5 @@
-//! The doctor on what certificates need from elsewhere: CAA records, the authority, the clock, and
-//! the collector of traces.
+//! `gateway doctor` checks external dependencies: CAA records, the ACME authority, the clock and
+//! the trace collector.
 
 use std::process::Stdio;
 
@@ -10,8 +10,8 @@ use crate::support::{Collector, Directory, FRONT, NameServer, SOON, says, within
 
 const NAME: &str = "chat.example.org";
 
-/// A gateway that orders a certificate for [`NAME`] there.
-fn ordering(directory: &Directory) -> String {
+/// A configuration that orders a certificate for [`NAME`] from this directory.
+fn ordered_from(directory: &Directory) -> String {
     let ordered = format!(
         "[[certificate]]\nname = \"public\"\nsource = \"acme\"\nnames = [\"{NAME}\"]\n{}",
         directory.keys()
@@ -19,8 +19,8 @@ fn ordering(directory: &Directory) -> String {
     format!("{FRONT}{ordered}{}", says("x"))
 }
 
-/// What the doctor says about a subject, and whether all is well.
-async fn examined(config: &str, arguments: &[&str], subject: &str) -> String {
+/// The one line of `gateway doctor` about a subject.
+async fn doctor_line(config: &str, arguments: &[&str], subject: &str) -> String {
     let place = tempfile::tempdir().unwrap();
     std::fs::write(place.path().join("gateway.toml"), config).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
@@ -31,18 +31,20 @@ async fn examined(config: &str, arguments: &[&str], subject: &str) -> String {
         .env_remove("GATEWAY_CONFIG")
         .stdin(Stdio::null());
     let output = within(SOON * 3, command.kill_on_drop(true).output()).await.unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    let lines: Vec<_> = said.lines().filter(|line| line.contains(subject)).collect();
-    assert_eq!(lines.len(), 1, "{subject}: {said}{}", String::from_utf8_lossy(&output.stderr));
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    let lines: Vec<_> = printed.lines().filter(|line| line.contains(subject)).collect();
+    assert_eq!(lines.len(), 1, "{subject}: {printed}{}", String::from_utf8_lossy(&output.stderr));
     lines[0].to_owned()
 }
 
 async fn caa(directory: &Directory, names: &NameServer) -> String {
-    examined(&ordering(directory), &["--nameserver", &names.address.to_string()], "CAA ").await
+    doctor_line(&ordered_from(directory), &["--nameserver", &names.address.to_string()], "CAA ")
+        .await
 }
 
 #[tokio::test]
-async fn a_caa_record_above_that_names_another_authority_is_found_with_the_record_to_add() {
+async fn a_caa_record_of_a_parent_domain_for_another_authority_is_reported_with_the_record_to_add()
+{
     let directory = Directory::start(&["ca.test", "ca.example"], 0).await;
     let names = NameServer::start(&[("example.org", &["other.example", "third.example"])]).await;
     assert_eq!(
@@ -53,7 +55,7 @@ async fn a_caa_record_above_that_names_another_authority_is_found_with_the_recor
 }
 
 #[tokio::test]
-async fn a_record_that_names_the_authority_is_good_and_the_nearest_one_counts() {
+async fn the_closest_caa_record_must_allow_the_authority() {
     let directory = Directory::start(&["ca.test", "ca.example"], 0).await;
     let names = NameServer::start(&[
         ("chat.example.org", &["ca.example"]),
@@ -65,7 +67,7 @@ async fn a_record_that_names_the_authority_is_good_and_the_nearest_one_counts() 
 }
 
 #[tokio::test]
-async fn without_a_record_anybody_may_issue_and_a_broken_zone_is_no_permission() {
+async fn any_authority_may_issue_without_a_record_but_not_if_the_zone_fails() {
     let directory = Directory::start(&["ca.test"], 0).await;
     let names = NameServer::start(&[("example.com", &["other.example"])]).await;
     assert_eq!(
@@ -80,26 +82,29 @@ async fn without_a_record_anybody_may_issue_and_a_broken_zone_is_no_permission()
 }
 
 #[tokio::test]
-async fn an_answer_that_does_not_fit_a_datagram_is_asked_for_again_by_tcp() {
+async fn a_truncated_dns_response_is_queried_again_over_tcp() {
     let directory = Directory::start(&["ca.test"], 0).await;
     let names = NameServer::truncating(&[("example.org", &["other.example"])]).await;
-    let said = caa(&directory, &names).await;
-    assert!(said.contains("allow other.example and not ca.test"), "{said}");
+    let printed = caa(&directory, &names).await;
+    assert!(printed.contains("allow other.example and not ca.test"), "{printed}");
 }
 
 #[tokio::test]
-async fn a_name_server_that_is_not_there_is_named() {
+async fn an_unreachable_name_server_is_reported_with_its_address() {
     let directory = Directory::start(&["ca.test"], 0).await;
-    let nobody = format!("127.0.0.1:{}", free_port());
-    let said = examined(&ordering(&directory), &["--nameserver", &nobody], "CAA ").await;
+    let unreachable = format!("127.0.0.1:{}", free_port());
+    let printed =
+        doctor_line(&ordered_from(&directory), &["--nameserver", &unreachable], "CAA ").await;
     assert!(
-        said.starts_with("BAD ") && said.contains(&nobody) && said.contains("--nameserver"),
-        "{said}"
+        printed.starts_with("BAD ")
+            && printed.contains(&unreachable)
+            && printed.contains("--nameserver"),
+        "{printed}"
     );
 }
 
 #[tokio::test]
-async fn the_clock_is_held_against_the_authoritys() {
+async fn the_clock_is_compared_with_the_authoritys() {
     let names = NameServer::start(&[]).await;
     let server = names.address.to_string();
     for (ahead, expected) in [
@@ -108,40 +113,44 @@ async fn the_clock_is_held_against_the_authoritys() {
         (-3600, "BAD   clock by https://localhost"),
     ] {
         let directory = Directory::start(&["ca.test"], ahead).await;
-        let said = examined(&ordering(&directory), &["--nameserver", &server], "clock by").await;
-        assert!(said.starts_with(expected), "{said}");
+        let printed =
+            doctor_line(&ordered_from(&directory), &["--nameserver", &server], "clock by").await;
+        assert!(printed.starts_with(expected), "{printed}");
         if ahead != 0 {
             let way = if ahead > 0 { "behind" } else { "ahead" };
             assert!(
-                said.contains(&format!(" s {way}, 60 s are tolerated: set the clock")),
-                "{said}"
+                printed.contains(&format!(" s {way}, 60 s are tolerated: set the clock")),
+                "{printed}"
             );
         }
     }
 }
 
 #[tokio::test]
-async fn a_collector_that_takes_nothing_is_found() {
+async fn a_collector_that_accepts_no_traces_is_reported() {
     let collector = Collector::start().await;
     let config = format!("{FRONT}{}{}", says("x"), collector.section(1.0));
-    let said = examined(&config, &[], "collector ").await;
-    assert!(said.starts_with("ok ") && said.ends_with("takes traces"), "{said}");
+    let printed = doctor_line(&config, &[], "collector ").await;
+    assert!(printed.starts_with("ok ") && printed.ends_with("takes traces"), "{printed}");
     let elsewhere = config.replace("/v1/traces", "/v1/trace");
-    let said = examined(&elsewhere, &[], "collector ").await;
-    assert!(said.starts_with("BAD ") && said.contains("it answers 404 Not Found"), "{said}");
+    let printed = doctor_line(&elsewhere, &[], "collector ").await;
+    assert!(
+        printed.starts_with("BAD ") && printed.contains("it answers 404 Not Found"),
+        "{printed}"
+    );
     let nowhere =
         config.replace(&collector.address.to_string(), &format!("127.0.0.1:{}", free_port()));
-    let said = examined(&nowhere, &[], "collector ").await;
-    assert!(said.starts_with("BAD ") && said.contains("is it running"), "{said}");
+    let printed = doctor_line(&nowhere, &[], "collector ").await;
+    assert!(printed.starts_with("BAD ") && printed.contains("is it running"), "{printed}");
 }
 
 #[tokio::test]
-async fn a_collector_behind_https_is_trusted_by_its_own_root_alone() {
+async fn an_https_collector_is_verified_against_its_ca_file() {
     let server = Directory::start(&[], 0).await;
     let section = format!("\n[tracing]\nendpoint = \"{}\"\n", server.url("/v1/traces"));
     let config = format!("{FRONT}{}{section}", says("x"));
-    let said = examined(&format!("{config}{}", server.ca_file()), &[], "collector ").await;
-    assert!(said.starts_with("ok ") && said.ends_with("takes traces"), "{said}");
-    let said = examined(&config, &[], "collector ").await;
-    assert!(said.starts_with("BAD ") && said.contains("certificate"), "{said}");
+    let printed = doctor_line(&format!("{config}{}", server.ca_file()), &[], "collector ").await;
+    assert!(printed.starts_with("ok ") && printed.ends_with("takes traces"), "{printed}");
+    let printed = doctor_line(&config, &[], "collector ").await;
+    assert!(printed.starts_with("BAD ") && printed.contains("certificate"), "{printed}");
 }

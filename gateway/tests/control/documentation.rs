@@ -1,5 +1,4 @@
-//! The operators' documentation: its recipes are accepted by the program, and its metrics are those
-//! that there are.
+//! `docs/gateway.md`: its recipes pass `gateway check`, and its metrics table matches the registry.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -20,13 +19,13 @@ fn document() -> (PathBuf, String) {
 }
 
 #[tokio::test]
-async fn every_recipe_is_a_configuration_that_check_accepts() {
+async fn every_recipe_in_the_documentation_passes_check() {
     let (_, text) = document();
     let recipes: Vec<_> =
         text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
     let whole: Vec<_> =
         recipes.into_iter().filter(|recipe| recipe.contains("[[listener]]")).collect();
-    assert!(whole.len() >= 5, "{} recipes", whole.len());
+    assert!(whole.len() >= 5, "found only {} recipes", whole.len());
 
     let directory = tempfile::tempdir().unwrap();
     let made = rcgen::generate_simple_self_signed(["chat.example.org".to_owned()]).unwrap();
@@ -48,9 +47,9 @@ async fn every_recipe_is_a_configuration_that_check_accepts() {
     }
 }
 
-/// `UPDATE_GENERATED=1 cargo nextest run -p gateway documentation` writes the table anew.
+/// `UPDATE_GENERATED=1 cargo nextest run -p gateway documentation` regenerates the table.
 #[test]
-fn the_table_of_metrics_is_that_of_the_registry() {
+fn the_documented_metrics_match_the_registry() {
     let mut made = String::from("\n| metric | type | labels | meaning |\n|---|---|---|---|\n");
     let metrics = Metrics::new();
     let mut declared = metrics.declared().to_vec();

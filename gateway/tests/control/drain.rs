@@ -1,4 +1,4 @@
-//! A drain: not ready, still serving, then an end within the deadline.
+//! Drain: not ready, still serving, then stopped within the deadline.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::support::{Backend, FRONT, SOON, TestGateway, eventually, leads_to, websocket, within};
 
 #[tokio::test]
-async fn it_says_not_ready_and_goes_on_accepting_for_the_delay() {
+async fn a_draining_gateway_is_not_ready_but_accepts_during_the_delay() {
     let backend = Backend::start().await;
     let drain = "\n[drain]\ndelay = \"1h\"\ndeadline = \"5s\"\n";
     let gateway = TestGateway::start(&format!("{FRONT}{}{drain}", leads_to(&backend))).await;
@@ -22,7 +22,7 @@ async fn it_says_not_ready_and_goes_on_accepting_for_the_delay() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_open_is_answered_and_no_new_one_is_taken() {
+async fn open_requests_finish_and_new_connections_are_refused() {
     let backend = Backend::start().await;
     let gateway = TestGateway::start(&format!("{FRONT}{}", leads_to(&backend))).await;
     let address = gateway.address("https").await;
@@ -41,7 +41,7 @@ async fn a_request_that_is_open_is_answered_and_no_new_one_is_taken() {
 }
 
 #[tokio::test]
-async fn a_websocket_that_stays_is_cut_at_the_deadline() {
+async fn an_open_websocket_is_closed_at_the_drain_deadline() {
     let backend = Backend::start().await;
     let drain = "\n[drain]\ndeadline = \"700ms\"\n";
     let gateway = TestGateway::start(&format!("{FRONT}{}{drain}", leads_to(&backend))).await;
@@ -50,7 +50,11 @@ async fn a_websocket_that_stays_is_cut_at_the_deadline() {
     let began = Instant::now();
     gateway.handle.request_drain();
     eventually(true, || async { gateway.handle.readiness().is_draining() }).await;
-    assert_eq!(socket.echo("two").await.as_deref(), Some("two"), "it works until the deadline");
+    assert_eq!(
+        socket.echo("two").await.as_deref(),
+        Some("two"),
+        "the WebSocket works until the deadline"
+    );
     let drained = within(SOON, gateway.running).await.unwrap();
     assert!(began.elapsed() >= Duration::from_millis(700));
     assert_eq!(drained.cut, 1);
@@ -58,7 +62,7 @@ async fn a_websocket_that_stays_is_cut_at_the_deadline() {
 }
 
 #[tokio::test]
-async fn a_second_wish_to_stop_ends_it_at_once() {
+async fn a_second_stop_request_ends_the_drain_immediately() {
     let backend = Backend::start().await;
     let drain = "\n[drain]\ndeadline = \"1h\"\n";
     let gateway = TestGateway::start(&format!("{FRONT}{}{drain}", leads_to(&backend))).await;

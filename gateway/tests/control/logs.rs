@@ -1,5 +1,4 @@
-//! What is in the log: nothing that any client makes a warning of, and nothing about the machine
-//! that built the program.
+//! The log: clients cannot cause warnings, and no line contains a path of the build machine.
 
 use std::sync::Arc;
 
@@ -14,7 +13,7 @@ fn config(level: &str, format: &str) -> String {
     format!("{}{}", FRONT.replace("level = \"error\"", &log), says("word"))
 }
 
-/// A hello whose server name is an IP address, which RFC 6066 section 3 forbids.
+/// A ClientHello whose server name is an IP address, which RFC 6066 section 3 forbids.
 fn hello_to_an_address() -> Vec<u8> {
     let config = ClientConfig::builder()
         .with_root_certificates(RootCertStore::empty())
@@ -32,7 +31,7 @@ fn hello_to_an_address() -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn no_client_makes_a_warning_by_what_it_asks_for_in_its_hello() {
+async fn an_invalid_client_hello_is_not_logged_as_a_warning() {
     let program = Program::run(&config("info", "json")).await;
     let mut tcp = TcpStream::connect(program.https).await.unwrap();
     tcp.write_all(&hello_to_an_address()).await.unwrap();
@@ -51,19 +50,19 @@ async fn no_client_makes_a_warning_by_what_it_asks_for_in_its_hello() {
 }
 
 #[tokio::test]
-async fn no_line_has_a_path_of_the_machine_that_built_the_program() {
+async fn no_log_line_contains_a_path_of_the_build_machine() {
     let workspace =
         std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().display().to_string();
     for format in ["json", "text"] {
-        // Libraries log every connection, some of them by the `log` crate.
+        // Libraries log every connection, some of them through the `log` crate.
         let program = Program::run(&config("trace", "json")).await;
         program.reload(&config("trace", format)).await;
         program.ask("/word").await;
         let lines = program.end().await;
-        let told = |line: &String| {
+        let is_logged = |line: &String| {
             line.contains("decided upon suite") && line.starts_with('{') == (format == "json")
         };
-        assert!(lines.iter().any(told), "rustls logs: {lines:#?}");
+        assert!(lines.iter().any(is_logged), "rustls logs: {lines:#?}");
         for line in lines {
             let foreign = ["/.cargo/", "/registry/src/", "log.file", "/rustc/", &*workspace];
             assert!(!foreign.iter().any(|foreign| line.contains(foreign)), "{line}");

@@ -1,6 +1,6 @@
 //! The control plane, in process and as a program: start, reload, watch, admin, drain, signals.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod acme;
 mod admin;

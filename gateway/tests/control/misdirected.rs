@@ -1,5 +1,4 @@
-//! Requests whose host belongs to another certificate than the name their connection was opened
-//! for.
+//! Requests whose host belongs to a different certificate than the server name of their connection.
 
 use std::sync::Arc;
 
@@ -14,7 +13,7 @@ use tokio_rustls::client::TlsStream;
 
 use crate::support::{Backend, FRONT, SOON, TestGateway, leads_to, says, within};
 
-/// The default certificate has two names, another one a third.
+/// The default certificate has two names, another certificate has a third.
 const SECOND: &str = r#"
 [[certificate]]
 name = "second"
@@ -34,13 +33,12 @@ async fn connect(gateway: &TestGateway, name: Option<&str>, alpn: &[u8]) -> TlsS
     config.alpn_protocols = vec![alpn.to_vec()];
     let tcp =
         TcpStream::connect(("127.0.0.1", gateway.address("https").await.port())).await.unwrap();
-    // Without a name none is sent, and the certificate has to be that of the address.
+    // An IP address sends no SNI, and the certificate must contain that address.
     let name = ServerName::try_from(name.unwrap_or("127.0.0.1").to_owned()).unwrap();
     TlsConnector::from(Arc::new(config)).connect(name, tcp).await.unwrap()
 }
 
-/// The status of a request for this host on a connection that was opened for that name, over
-/// HTTP/1.1.
+/// The status of a request for this host on an HTTP/1.1 connection with this server name.
 async fn h1(gateway: &TestGateway, name: Option<&str>, host: &str) -> u16 {
     let mut tls = connect(gateway, name, b"http/1.1").await;
     let request = format!("GET /word HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
@@ -54,7 +52,7 @@ async fn status(tls: &mut TlsStream<TcpStream>) -> u16 {
     std::str::from_utf8(&head[9..12]).unwrap().parse().unwrap()
 }
 
-/// The same over h2.
+/// The same over HTTP/2.
 async fn h2(gateway: &TestGateway, name: Option<&str>, host: &str) -> u16 {
     let tls = connect(gateway, name, b"h2").await;
     let (mut sender, connection) =
@@ -69,21 +67,21 @@ async fn h2(gateway: &TestGateway, name: Option<&str>, host: &str) -> u16 {
 }
 
 #[tokio::test]
-async fn a_host_of_another_certificate_is_answered_421_and_one_of_the_same_is_served() {
+async fn a_host_of_another_certificate_gets_421() {
     let gateway = TestGateway::start(&config("")).await;
     for (name, host, expected) in [
         (Some("localhost"), "localhost", 200),
         (Some("localhost"), "LOCALHOST.:8443", 200),
-        // A browser puts both on one h2 connection (RFC 9113 section 9.1.1).
+        // A browser sends both over one HTTP/2 connection (RFC 9113 section 9.1.1).
         (Some("localhost"), "one.example", 200),
         (Some("one.example"), "127.0.0.1", 200),
         (Some("localhost"), "two.example", 421),
         (Some("two.example"), "localhost", 421),
         (Some("two.example"), "two.example", 200),
-        // A name of no certificate belongs to the default one.
+        // A name without a certificate belongs to the default certificate.
         (Some("localhost"), "unknown.example", 200),
         (Some("two.example"), "unknown.example", 421),
-        // Who names nothing is not held to anything.
+        // A connection without a server name is not restricted.
         (None, "two.example", 200),
         (None, "localhost", 200),
     ] {
@@ -96,7 +94,7 @@ async fn a_host_of_another_certificate_is_answered_421_and_one_of_the_same_is_se
 }
 
 #[tokio::test]
-async fn a_websocket_is_no_exception() {
+async fn a_websocket_request_for_a_host_of_another_certificate_gets_421() {
     let backend = Backend::start().await;
     let gateway = TestGateway::start(&config(&leads_to(&backend))).await;
     for (name, host, expected) in
@@ -114,7 +112,7 @@ async fn a_websocket_is_no_exception() {
 }
 
 #[tokio::test]
-async fn it_can_be_turned_off_and_where_unknown_names_are_refused_so_are_unknown_hosts() {
+async fn misdirected_requests_can_be_allowed_and_unknown_names_rejected() {
     let gateway = TestGateway::start(&config("\n[tls]\nrefuse_misdirected = false\n")).await;
     assert_eq!(h1(&gateway, Some("localhost"), "two.example").await, 200);
     let (done, report) = gateway.reload(&config("\n[tls]\nunknown_names = \"refuse\"\n")).await;

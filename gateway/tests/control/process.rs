@@ -1,4 +1,4 @@
-//! The program itself: signals, exit codes, and what its commands say.
+//! The `gateway` program: signals, exit codes, and the output of its commands.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ fn config(word: &str) -> String {
 }
 
 #[tokio::test]
-async fn sighup_reloads_and_does_not_kill() {
+async fn sighup_reloads_and_the_process_keeps_running() {
     let mut program = Program::run(&config("before")).await;
     program.signal(Signal::SIGHUP);
     next(&mut program.log, "\"cause\":\"SIGHUP\"").await;
@@ -31,7 +31,7 @@ async fn sighup_reloads_and_does_not_kill() {
 }
 
 #[tokio::test]
-async fn a_reload_changes_the_form_of_the_log_and_what_is_in_it() {
+async fn a_reload_changes_log_format_and_access_log() {
     let mut program = Program::run(&config("word")).await;
     let written = |format: &str, access: bool| {
         let log = format!("level = \"info\"\nformat = \"{format}\"\naccess = {access}");
@@ -48,7 +48,7 @@ async fn a_reload_changes_the_form_of_the_log_and_what_is_in_it() {
     program.ask("/unlogged").await;
     program.reload(&written("json", true)).await;
     program.ask("/word").await;
-    // The changed file is noticed too, so there may be lines of other reloads.
+    // The file watcher may reload too, so other lines can come first.
     let mut line = String::new();
     while !line.contains("\"path\":\"/word\"") {
         line = next(&mut program.log, "").await;
@@ -79,7 +79,7 @@ async fn the_drain_command_reaches_an_admin_address_that_is_not_loopback() {
     for any in ["0.0.0.0:0", "[::]:0"] {
         let mut program = Program::run(&config("x").replace("127.0.0.1:0", any)).await;
         assert!(program.admin.ip().is_unspecified(), "{}", program.admin);
-        // A proxy of the environment is no way to it.
+        // The command must ignore the proxy settings of the environment.
         let mut drain =
             gateway(program.directory.path(), &["drain", "--admin", &program.admin.to_string()]);
         let drained = drain.env("http_proxy", "http://127.0.0.1:1").output().await.unwrap();
@@ -89,7 +89,7 @@ async fn the_drain_command_reaches_an_admin_address_that_is_not_loopback() {
 }
 
 #[tokio::test]
-async fn an_occupied_port_ends_it_with_a_reason_instead_of_silence() {
+async fn an_occupied_port_fails_the_start_with_a_reason() {
     let occupied = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = occupied.local_addr().unwrap().to_string();
     let directory = tempfile::tempdir().unwrap();
@@ -105,27 +105,27 @@ async fn an_occupied_port_ends_it_with_a_reason_instead_of_silence() {
 }
 
 #[tokio::test]
-async fn check_prints_what_it_understood_or_every_problem() {
+async fn check_prints_a_summary_or_every_problem() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("gateway.toml"), config("x")).unwrap();
     let output = gateway(directory.path(), &["check"]).output().await.unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
+    let printed = String::from_utf8_lossy(&output.stdout);
     assert!(
-        output.status.success() && said.contains("gateway.toml is right: 1 listeners"),
-        "{said}"
+        output.status.success() && printed.contains("gateway.toml is right: 1 listeners"),
+        "{printed}"
     );
-    assert!(said.contains("# certificate local: localhost, 127.0.0.1, ::1"), "{said}");
+    assert!(printed.contains("# certificate local: localhost, 127.0.0.1, ::1"), "{printed}");
 
     std::fs::write(directory.path().join("gateway.toml"), config("x").replace("address", "adress"))
         .unwrap();
     let output = gateway(directory.path(), &["check"]).output().await.unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
+    let printed = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1));
-    assert_eq!(said.matches("unknown key `adress`").count(), 2, "{said}");
+    assert_eq!(printed.matches("unknown key `adress`").count(), 2, "{printed}");
 }
 
 #[tokio::test]
-async fn a_collector_that_fails_and_comes_back_is_one_line_each() {
+async fn a_collector_outage_and_its_end_are_logged_once_each() {
     let collector = Collector::start().await;
     collector.refuse(Some(400));
     let port = free_port();
@@ -158,30 +158,30 @@ async fn a_collector_that_fails_and_comes_back_is_one_line_each() {
 }
 
 #[tokio::test]
-async fn check_and_doctor_make_nothing() {
+async fn check_and_doctor_create_no_files() {
     let directory = tempfile::tempdir().unwrap();
     let ordered = "\n[[certificate]]\nname = \"public\"\nsource = \"acme\"\nnames = [\"a.invalid\"]\n\
          directory = \"https://localhost:1/dir\"\n";
     std::fs::write(directory.path().join("gateway.toml"), config("x") + ordered).unwrap();
     let output = gateway(directory.path(), &["check"]).output().await.unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{printed}");
     assert!(
-        said.contains("# certificate local: localhost, 127.0.0.1, ::1; issued at the start"),
-        "{said}"
+        printed.contains("# certificate local: localhost, 127.0.0.1, ::1; issued at the start"),
+        "{printed}"
     );
     assert!(
-        said.contains(
+        printed.contains(
             "# certificate public: a.invalid; ordered after the start from https://localhost:1/dir"
         ),
-        "{said}"
+        "{printed}"
     );
     let output = gateway(directory.path(), &["doctor", "--nameserver", "127.0.0.1:1"])
         .output()
         .await
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(said.contains("look  certificate public: is not ordered yet"), "{said}");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(printed.contains("look  certificate public: is not ordered yet"), "{printed}");
     let there: Vec<_> = std::fs::read_dir(directory.path())
         .unwrap()
         .map(|entry| entry.unwrap().file_name())
@@ -197,26 +197,26 @@ async fn schema_prints_a_json_schema() {
 }
 
 #[tokio::test]
-async fn doctor_says_which_target_cannot_be_reached_and_which_can() {
+async fn doctor_reports_reachable_and_unreachable_targets() {
     let backend = crate::support::Backend::start().await;
     let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let directory = tempfile::tempdir().unwrap();
     let good = format!("{}{}", config("x"), crate::support::leads_to(&backend));
     std::fs::write(directory.path().join("gateway.toml"), &good).unwrap();
     let output = gateway(directory.path(), &["doctor"]).output().await.unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{said}");
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{printed}");
     assert!(
-        said.contains(&format!("ok    WebSocket /ws at {}: is opened", backend.address)),
-        "{said}"
+        printed.contains(&format!("ok    WebSocket /ws at {}: is opened", backend.address)),
+        "{printed}"
     );
 
     let bad = good.replace(&backend.address.to_string(), &gone.to_string());
     std::fs::write(directory.path().join("gateway.toml"), bad).unwrap();
     let output = gateway(directory.path(), &["doctor"]).output().await.unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
+    let printed = String::from_utf8_lossy(&output.stdout);
     assert!(
-        !output.status.success() && said.contains(&format!("BAD   upstream backend at {gone}")),
-        "{said}"
+        !output.status.success() && printed.contains(&format!("BAD   upstream backend at {gone}")),
+        "{printed}"
     );
 }

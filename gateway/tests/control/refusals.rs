@@ -1,5 +1,5 @@
-//! `gateway check` and the forecast of a reload refuse the same, with the same words; and what they
-//! refuse, a reload refuses.
+//! `gateway check` and the dry run of a reload report the same problems in the same words, and a
+//! reload rejects the same configurations.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -7,8 +7,7 @@ use std::path::Path;
 
 use crate::support::{FRONT, TestGateway, program, replace, says};
 
-/// What is wrong, the text that replaces another one in a right configuration or comes after it,
-/// and a part of the reason.
+/// A text of the valid configuration, its replacement, and a part of the expected problem.
 struct Case {
     from: &'static str,
     to: &'static str,
@@ -20,31 +19,31 @@ const fn case(from: &'static str, to: &'static str, reason: &'static str) -> Cas
 }
 
 const SELF_SIGNED: &str = "source = \"self-signed\"";
-/// Stands for the end of the configuration.
+/// Marks the end of the configuration.
 const END: &str = "# end";
 
 const CASES: [Case; 25] = [
-    // What is wrong in the text.
+    // Problems of the text.
     case("protocol", "protcol", "did you mean `protocol`"),
     case("path = \"/word\"", "path_prefix = \"/word*\"", "write `path_prefix = \\\"/word\\\"`"),
     case(
         END,
         "[[listener]]\nname = \"two\"\naddress = \"127.0.0.1:9\"\nprotocol = \"http\"\n[[listener]]\nname = \"three\"\n\
                address = \"0.0.0.0:9\"\nprotocol = \"http\"",
-        "which overlaps 0.0.0.0:9",
+        "0.0.0.0:9 overlaps with the listener address 127.0.0.1:9",
     ),
-    // `[admin]` stands in the front already.
+    // `FRONT` already has `[admin]`.
     case(
         "address = \"127.0.0.1:0\"",
         "address = \"127.0.0.1:9\"\n[[listener]]\nname = \"two\"\naddress = \"127.0.0.1:9\"\n\
           protocol = \"http\"",
-        "give `[admin]` a port of its own",
+        "use another port for `[admin]`",
     ),
     case(
         "address = \"127.0.0.1:0\"",
         "address = \"0.0.0.0:9\"\n[[listener]]\nname = \"two\"\naddress = \"localhost:9\"\n\
           protocol = \"http\"",
-        "give `[admin]` a port of its own",
+        "use another port for `[admin]`",
     ),
     // Sites.
     case(END, "[[site]]\nname = \"s\"\nroot = \"missing\"", "missing: No such file"),
@@ -102,7 +101,7 @@ const CASES: [Case; 25] = [
         "[[certificate]]\nname = \"a\"\nsource = \"acme\"\nnames = [\"a.example\"]\nca_file = \"none.pem\"",
         "ca_file: ",
     ),
-    // The rest.
+    // Other sections.
     case(
         END,
         "[tracing]\nendpoint = \"http://127.0.0.1:1/v1/traces\"\nheaders_file = \"none\"",
@@ -112,8 +111,8 @@ const CASES: [Case; 25] = [
     case(END, "[upgrade]\nsocket = \"plain-file\"", "is there and is no socket"),
 ];
 
-/// What the cases name.
-fn furnish(directory: &Path) {
+/// Creates the files that the cases refer to.
+fn create_files(directory: &Path) {
     let at = |name: &str| directory.join(name);
     fs::write(at("plain-file"), "text").unwrap();
     fs::create_dir(at("site")).unwrap();
@@ -125,11 +124,11 @@ fn furnish(directory: &Path) {
     fs::set_permissions(at("open"), fs::Permissions::from_mode(0o777)).unwrap();
 }
 
-fn right() -> String {
+fn valid() -> String {
     format!("{FRONT}{}\n{END}\n", says("x"))
 }
 
-/// What `check` complains of; nothing: it accepts.
+/// The errors of `gateway check`; empty if it accepts the configuration.
 async fn check(gateway: &TestGateway) -> String {
     let config = gateway.path("gateway.toml");
     let mut check = program(Path::new("/"), &["check", "--config", config.to_str().unwrap()]);
@@ -138,7 +137,7 @@ async fn check(gateway: &TestGateway) -> String {
     String::from_utf8(output.stderr).unwrap()
 }
 
-/// What a reload complains of, or would complain of.
+/// The errors of a reload or, with a query, of its dry run.
 async fn reload(gateway: &TestGateway, query: &str) -> String {
     let url = format!("http://{}/reload{query}", gateway.admin().await);
     let answer = reqwest::Client::new().post(url).send().await.unwrap();
@@ -157,45 +156,45 @@ async fn reload(gateway: &TestGateway, query: &str) -> String {
 }
 
 #[tokio::test]
-async fn check_and_the_forecast_of_a_reload_refuse_the_same_in_the_same_words() {
-    let gateway = TestGateway::start(&right()).await;
-    furnish(gateway.directory.path());
+async fn check_and_dry_run_report_the_same_problems() {
+    let gateway = TestGateway::start(&valid()).await;
+    create_files(gateway.directory.path());
     let before: Vec<_> = listing(gateway.directory.path());
     for Case { from, to, reason } in CASES {
-        let text = right();
+        let text = valid();
         assert!(text.contains(from), "{from}");
         replace(&gateway.path("gateway.toml"), &text.replacen(from, to, 1));
-        let (checked, forecast) = (check(&gateway).await, reload(&gateway, "?dry_run=true").await);
-        assert_eq!(checked, forecast, "{to}");
+        let (checked, dry_run) = (check(&gateway).await, reload(&gateway, "?dry_run=true").await);
+        assert_eq!(checked, dry_run, "{to}");
         let expected = reason.replace("\\\"", "\"");
         assert!(checked.contains(&expected), "{to}\nexpected: {expected}\nfound:    {checked}");
-        assert_eq!(listing(gateway.directory.path()), before, "something was made: {to}");
-        assert_ne!(reload(&gateway, "").await, "", "a reload accepts what check refuses: {to}");
+        assert_eq!(listing(gateway.directory.path()), before, "a file was created: {to}");
+        assert_ne!(reload(&gateway, "").await, "", "a reload accepts what check rejects: {to}");
     }
     for further in
         ["", "[[site]]\nname = \"s\"\nroot = \"site\"", "[upgrade]\nsocket = \"site/upgrade.sock\""]
     {
-        replace(&gateway.path("gateway.toml"), &format!("{}{further}\n", right()));
+        replace(&gateway.path("gateway.toml"), &format!("{}{further}\n", valid()));
         assert_eq!(
             (check(&gateway).await, reload(&gateway, "?dry_run=true").await),
             Default::default(),
             "{further}"
         );
-        assert_eq!(listing(gateway.directory.path()), before, "something was made: {further}");
+        assert_eq!(listing(gateway.directory.path()), before, "a file was created: {further}");
         assert_eq!(reload(&gateway, "").await, "", "{further}");
-        replace(&gateway.path("gateway.toml"), &right());
+        replace(&gateway.path("gateway.toml"), &valid());
         assert_eq!(reload(&gateway, "").await, "");
     }
     gateway.stop().await;
 }
 
 #[tokio::test]
-async fn a_forecast_issues_nothing_and_names_what_would_be_issued() {
-    let gateway = TestGateway::start(&right()).await;
+async fn a_dry_run_issues_no_certificate_and_lists_the_new_ones() {
+    let gateway = TestGateway::start(&valid()).await;
     let before = listing(&gateway.path("certs"));
     let more =
         "[[certificate]]\nname = \"more\"\nsource = \"self-signed\"\nnames = [\"more.example\"]\n";
-    gateway.write_config(&format!("{}{more}", right()));
+    gateway.write_config(&format!("{}{more}", valid()));
     let url = format!("http://{}/reload?dry_run=true", gateway.admin().await);
     let report: serde_json::Value =
         reqwest::Client::new().post(url).send().await.unwrap().json().await.unwrap();

@@ -1,4 +1,4 @@
-//! A reload is all or nothing, says what it did, and touches nothing that is open.
+//! Reload: all or nothing, with a report, and without touching open connections.
 
 use std::net::SocketAddr;
 
@@ -20,7 +20,7 @@ fn listener(name: &str, address: SocketAddr) -> String {
 }
 
 #[tokio::test]
-async fn a_changed_route_takes_effect_and_an_open_websocket_stays_open() {
+async fn a_changed_route_is_applied_and_an_open_websocket_stays_open() {
     let backend = Backend::start().await;
     let base = format!("{FRONT}{}", leads_to(&backend));
     let gateway = TestGateway::start(&format!("{base}{}", says("before"))).await;
@@ -36,7 +36,7 @@ async fn a_changed_route_takes_effect_and_an_open_websocket_stays_open() {
 }
 
 #[tokio::test]
-async fn a_websocket_outlives_its_route() {
+async fn an_open_websocket_survives_the_removal_of_its_route() {
     let backend = Backend::start().await;
     let gateway = TestGateway::start(&format!("{FRONT}{}", leads_to(&backend))).await;
     let mut socket = websocket(&gateway).await;
@@ -47,7 +47,7 @@ async fn a_websocket_outlives_its_route() {
 }
 
 #[tokio::test]
-async fn a_broken_configuration_keeps_the_old_and_says_where() {
+async fn an_invalid_configuration_is_rejected_with_its_position() {
     let gateway = TestGateway::start(&format!("{FRONT}{}", says("old"))).await;
     let hash = gateway.handle.config().hash.clone();
     let (status, answer) =
@@ -73,16 +73,16 @@ async fn a_broken_configuration_keeps_the_old_and_says_where() {
 }
 
 #[tokio::test]
-async fn a_rehearsal_says_what_a_reload_would_do_and_does_nothing() {
+async fn a_dry_run_reports_the_changes_without_applying_them() {
     let gateway = TestGateway::start(&format!("{FRONT}{}", says("old"))).await;
     let (hash, address) = (gateway.handle.config().hash.clone(), free_address());
     let url = format!("http://{}/reload?dry_run=true", gateway.admin().await);
-    let rehearse = async || {
+    let dry_run = async || {
         let answer = reqwest::Client::new().post(&url).send().await.unwrap();
         (answer.status().as_u16(), answer.json::<serde_json::Value>().await.unwrap())
     };
     gateway.write_config(&format!("{FRONT}{}{}", listener("extra", address), says("new")));
-    let (status, report) = rehearse().await;
+    let (status, report) = dry_run().await;
     assert_eq!((status, &report["applied"]), (200, &serde_json::json!(false)), "{report}");
     assert_eq!(report["routes"]["changed"], serde_json::json!(["word"]));
     assert_eq!(report["listeners"]["added"], serde_json::json!(["extra"]));
@@ -92,10 +92,10 @@ async fn a_rehearsal_says_what_a_reload_would_do_and_does_nothing() {
         gateway.metric("gateway_config_reloads_total{result=\"success\"}").await.unwrap_or(0.0),
         0.0
     );
-    assert!(TcpStream::connect(address).await.is_err(), "a rehearsal keeps no address");
+    assert!(TcpStream::connect(address).await.is_err(), "a dry run must not keep an address bound");
 
     let occupied = std::net::TcpListener::bind(address).unwrap();
-    let (status, answer) = rehearse().await;
+    let (status, answer) = dry_run().await;
     assert_eq!(status, 422);
     assert!(
         answer["faults"][0]["reason"].as_str().unwrap().contains("another program listens there"),
@@ -107,7 +107,7 @@ async fn a_rehearsal_says_what_a_reload_would_do_and_does_nothing() {
 }
 
 #[tokio::test]
-async fn listeners_come_and_go_and_what_was_open_on_them_stays() {
+async fn listeners_are_added_and_removed_and_their_connections_stay_open() {
     let gateway = TestGateway::start(&format!("{FRONT}{}", says("word"))).await;
     let address = free_address();
     let with = format!("{FRONT}{}{}", listener("extra", address), says("word"));
@@ -123,7 +123,7 @@ async fn listeners_come_and_go_and_what_was_open_on_them_stays() {
 }
 
 #[tokio::test]
-async fn a_listener_that_gets_another_name_goes_on_at_its_address() {
+async fn a_renamed_listener_keeps_its_address() {
     let address = free_address();
     let named = |name: &str| format!("{FRONT}{}{}", listener(name, address), says("word"));
     let gateway = TestGateway::start(&named("one")).await;
@@ -135,7 +135,7 @@ async fn a_listener_that_gets_another_name_goes_on_at_its_address() {
 }
 
 #[tokio::test]
-async fn an_address_that_cannot_be_bound_keeps_everything_as_it_was() {
+async fn a_listener_that_cannot_bind_rejects_the_reload() {
     let occupied = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let gateway = TestGateway::start(&format!("{FRONT}{}", says("old"))).await;
     let extra = listener("extra", occupied.local_addr().unwrap());
@@ -149,7 +149,7 @@ async fn an_address_that_cannot_be_bound_keeps_everything_as_it_was() {
 }
 
 #[tokio::test]
-async fn the_admin_address_moves_after_it_has_answered() {
+async fn the_admin_address_moves_after_the_response() {
     let gateway = TestGateway::start(&format!("{FRONT}{}", says("x"))).await;
     let (old, new) = (gateway.admin().await, free_address());
     let moved = FRONT.replace("address = \"127.0.0.1:0\"", &format!("address = \"{new}\""));
@@ -183,7 +183,7 @@ async fn new_certificate_files_are_served_to_new_connections() {
 
     let second = make(gateway.directory.path());
     let new_client = trusting(second);
-    // Nobody asks for it: the files are watched.
+    // No request is needed: the files are watched.
     eventually(true, || async { new_client.get(&url).send().await.is_ok() }).await;
     assert_eq!(
         old_client.get(&url).send().await.unwrap().status(),
@@ -193,7 +193,7 @@ async fn new_certificate_files_are_served_to_new_connections() {
 }
 
 #[tokio::test]
-async fn a_listener_moved_onto_an_address_that_overlaps_its_own_is_refused_with_the_way_out() {
+async fn moving_a_listener_to_an_overlapping_address_is_rejected_with_instructions() {
     let port = free_address().port();
     let at =
         |address: String| format!("{}{}", FRONT.replace("localhost:0", &address), says("here"));

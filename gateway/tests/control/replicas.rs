@@ -1,4 +1,5 @@
-//! Three gateways behind a load balancer that passes TLS through, one Redis, one authority.
+//! Three gateways behind a load balancer that passes TLS through, with one Redis and one ACME
+//! authority.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -67,7 +68,7 @@ fn balance(directory: &TempDir, tls: u16, http: u16, replicas: &[(u16, u16)]) ->
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn();
-    Process(started.expect("haproxy is installed"))
+    Process(started.expect("haproxy must be installed"))
 }
 
 fn redis(directory: &TempDir, port: u16) -> Process {
@@ -86,10 +87,11 @@ fn redis(directory: &TempDir, port: u16) -> Process {
         .arg(directory.path())
         .stdout(Stdio::null())
         .spawn();
-    Process(started.expect("redis-server is installed"))
+    Process(started.expect("redis-server must be installed"))
 }
 
-/// Whether the handshake resumed the session in a file; without one, whether it wrote one there.
+/// Connects with OpenSSL. `reuse`: whether the session in the file was resumed. Otherwise the
+/// session is written to the file, and the result is whether it was.
 fn handshake(port: u16, session: &Path, resume: bool) -> bool {
     let mut client = Command::new("openssl")
         .args([
@@ -107,7 +109,7 @@ fn handshake(port: u16, session: &Path, resume: bool) -> bool {
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
-        .expect("openssl is installed");
+        .expect("openssl must be installed");
     let request = format!("GET /word HTTP/1.1\r\nHost: {NAME}\r\nConnection: close\r\n\r\n");
     client.stdin.take().unwrap().write_all(request.as_bytes()).unwrap();
     let output = client.wait_with_output().unwrap();
@@ -121,8 +123,7 @@ fn handshake(port: u16, session: &Path, resume: bool) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_orders_all_serve_it_sessions_resume_elsewhere_and_the_end_of_the_one_that_ordered_changes_nothing()
- {
+async fn replicas_share_one_certificate_and_session_tickets_and_survive_the_leader() {
     install_provider();
     let directory = tempfile::tempdir().unwrap();
     let (tls, http, redis_port) = (free_port(), free_port(), free_port());
@@ -132,8 +133,8 @@ async fn one_orders_all_serve_it_sessions_resume_elsewhere_and_the_end_of_the_on
     })
     .await;
     let pebble = Pebble::start(tls, http).await;
-    // HAProxy first: the authority comes as soon as one replica orders, and a balancer without
-    // servers up would refuse it.
+    // Start HAProxy first: the authority connects as soon as one replica places an order, and
+    // HAProxy rejects connections while no server is up.
     let ports: Vec<(u16, u16)> = (0..3).map(|_| (free_port(), free_port())).collect();
     let _balancer = balance(&directory, tls, http, &ports);
     eventually(true, || async { tokio::net::TcpStream::connect(("127.0.0.1", tls)).await.is_ok() })
@@ -156,12 +157,14 @@ async fn one_orders_all_serve_it_sessions_resume_elsewhere_and_the_end_of_the_on
             ordered.push(index);
         }
     }
-    let [leader] = ordered[..] else { panic!("expected one that ordered: {ordered:?}") };
+    let [leader] = ordered[..] else {
+        panic!("expected one replica with an order, found {ordered:?}")
+    };
 
     let session = directory.path().join("session");
     let [first, second] = [0, 1].map(|index| replicas[index].tls);
     assert!(handshake(first, &session, false));
-    assert!(handshake(second, &session, true), "a session of one replica resumes on another");
+    assert!(handshake(second, &session, true), "the session must resume on another replica");
 
     let gone = replicas.remove(leader);
     gone.gateway.stop().await;
@@ -169,7 +172,10 @@ async fn one_orders_all_serve_it_sessions_resume_elsewhere_and_the_end_of_the_on
         assert!(issuer(replica.tls, NAME).await.contains("Pebble"));
     }
     let joining = Replica::start((free_port(), free_port()), redis_port, &keys).await;
-    assert!(issuer(joining.tls, NAME).await.contains("Pebble"), "from the first connection on");
+    assert!(
+        issuer(joining.tls, NAME).await.contains("Pebble"),
+        "the first connection must get the certificate"
+    );
     assert_eq!(pebble.issued(), 1);
     joining.gateway.stop().await;
 }

@@ -1,4 +1,4 @@
-//! Signals are obeyed from before anything can be seen of the process.
+//! Signal handlers are installed before the process has any visible effect.
 
 use std::net::TcpStream;
 use std::process::Stdio;
@@ -10,8 +10,7 @@ use nix::unistd::Pid;
 use crate::support::pebble::free_port;
 use crate::support::{FRONT, SOON, program, says, within};
 
-/// Whether the process has a handler for SIGTERM: the fifteenth bit of `SigCgt` in
-/// proc_pid_status(5).
+/// Whether the process has a handler for SIGTERM: bit 15 of `SigCgt` in proc_pid_status(5).
 fn catches_sigterm(pid: u32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
@@ -20,7 +19,7 @@ fn catches_sigterm(pid: u32) -> bool {
 }
 
 #[tokio::test]
-async fn sigterm_ends_it_with_0_however_early_it_comes() {
+async fn an_early_sigterm_exits_with_0() {
     for round in 0..20 {
         let directory = tempfile::tempdir().unwrap();
         let port = free_port();
@@ -30,7 +29,8 @@ async fn sigterm_ends_it_with_0_however_early_it_comes() {
         let mut child = program(directory.path(), &["run"]).stderr(Stdio::null()).spawn().unwrap();
         let pid = child.id().unwrap();
         let deadline = Instant::now() + SOON;
-        // Every other round as soon as there is a handler, else as soon as the last port is open.
+        // Half of the rounds send the signal as soon as there is a handler, the others as soon as
+        // the last port is open.
         let early = round % 2 == 0;
         while !(if early {
             catches_sigterm(pid)
@@ -45,7 +45,7 @@ async fn sigterm_ends_it_with_0_however_early_it_comes() {
         }
         assert!(
             catches_sigterm(pid),
-            "round {round}: a port was open before the handler was there"
+            "round {round}: a port was open before the handler was installed"
         );
         kill(Pid::from_raw(pid.try_into().unwrap()), Signal::SIGTERM).unwrap();
         let ended = within(SOON, child.wait()).await.unwrap();

@@ -1,4 +1,4 @@
-//! One gateway in this process, one backend behind it, clients before it.
+//! Test harness: one gateway in this process, one backend, and clients.
 
 mod backend;
 mod client;
@@ -28,10 +28,10 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// How long a condition may take to come true.
+/// How long a condition may take to become true.
 pub(crate) const SOON: Duration = Duration::from_secs(60);
 
-/// Listeners, a certificate and an admin address, on free ports; routes come after it.
+/// Listeners, a certificate and an admin address, on free ports; the routes are added after it.
 pub(crate) const FRONT: &str = r#"
 [[listener]]
 name = "https"
@@ -50,7 +50,7 @@ level = "error"
 access = false
 "#;
 
-/// A route that answers with a word.
+/// A route with a fixed response.
 pub(crate) fn says(word: &str) -> String {
     format!(
         "\n[[route]]\nname = \"word\"\npath = \"/word\"\nrespond = {{ status = 200, body = \"{word}\" }}\n"
@@ -67,7 +67,7 @@ pub(crate) fn leads_to(backend: &Backend) -> String {
     )
 }
 
-/// A gateway that serves while this lives.
+/// A running gateway that stops when dropped.
 pub(crate) struct TestGateway {
     pub(crate) handle: Handle,
     pub(crate) directory: TempDir,
@@ -75,13 +75,13 @@ pub(crate) struct TestGateway {
 }
 
 impl TestGateway {
-    /// One that reloads when it is asked to, not when its file changes.
+    /// Starts a gateway that reloads on request, not when its file changes.
     pub(crate) async fn start(config: &str) -> Self {
         let options = Options { ignore_files: true, ..Options::default() };
         Self::try_start(config, options).await.unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// One that follows its file.
+    /// Starts a gateway that watches its file.
     pub(crate) async fn following(config: &str) -> Self {
         Self::try_start(config, Options::default()).await.unwrap_or_else(|error| panic!("{error}"))
     }
@@ -108,12 +108,12 @@ impl TestGateway {
         self.directory.path().join(name)
     }
 
-    /// Replaces the configuration, as an editor does.
+    /// Replaces the configuration file by writing and renaming, as an editor does.
     pub(crate) fn write_config(&self, config: &str) {
         replace(&self.path("gateway.toml"), config);
     }
 
-    /// Replaces the configuration and reloads by the admin address.
+    /// Replaces the configuration and reloads through the admin address.
     pub(crate) async fn reload(&self, config: &str) -> (u16, serde_json::Value) {
         self.write_config(config);
         let url = format!("http://{}/reload", self.admin().await);
@@ -128,15 +128,15 @@ impl TestGateway {
     }
 
     pub(crate) async fn admin(&self) -> SocketAddr {
-        self.handle.admin_address().await.expect("the configuration has an admin address")
+        self.handle.admin_address().await.expect("the configuration must have an admin address")
     }
 
-    /// A client that trusts the local authority, with connections of its own.
+    /// A client that trusts the local authority, with a connection pool of its own.
     pub(crate) fn client(&self) -> reqwest::Client {
         trusting(&self.path("certs/local-ca.pem"))
     }
 
-    /// The body of an answer.
+    /// The body of a response.
     pub(crate) async fn get(&self, path: &str) -> String {
         let port = self.address("https").await.port();
         self.client()
@@ -149,7 +149,7 @@ impl TestGateway {
             .unwrap()
     }
 
-    /// The body of an answer of the admin address.
+    /// Status and body of a response of the admin address.
     pub(crate) async fn ask_admin(&self, path: &str) -> (u16, String) {
         let answer = reqwest::get(format!("http://{}{path}", self.admin().await)).await.unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())
@@ -170,7 +170,7 @@ impl TestGateway {
     }
 }
 
-/// Writes beside a file and renames over it.
+/// Writes a temporary file and renames it over the target.
 pub(crate) fn replace(path: &Path, text: &str) {
     let new = path.with_extension("replacement");
     std::fs::write(&new, text).unwrap();
@@ -188,16 +188,16 @@ pub(crate) async fn eventually<T: PartialEq + Debug, F: Future<Output = T>>(
         if found == expected {
             return;
         }
-        assert!(Instant::now() < deadline, "expected {expected:?}, still {found:?}");
+        assert!(Instant::now() < deadline, "expected {expected:?}, found {found:?}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
 pub(crate) async fn within<T>(deadline: Duration, work: impl Future<Output = T>) -> T {
-    tokio::time::timeout(deadline, work).await.expect("in time")
+    tokio::time::timeout(deadline, work).await.expect("timed out")
 }
 
 pub(crate) fn install_provider() {
-    // Every test of this process wants the same one; the first has it.
+    // All tests of this process install the same provider; only the first call succeeds.
     let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
 }

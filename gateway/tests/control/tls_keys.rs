@@ -1,5 +1,4 @@
-//! Which keys are exchanged and which ciphers are spoken: the strongest that a client offers, and
-//! none of the old.
+//! Key exchange and ciphers: the strongest that a client offers, and no outdated ones.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -18,7 +17,7 @@ async fn gateway() -> TestGateway {
     TestGateway::start(&(FRONT.replace("localhost:0", "127.0.0.1:0") + &says("hello"))).await
 }
 
-/// What came of a handshake with a client that offers just these groups, in this order.
+/// The group negotiated with a client that offers these groups, in this order.
 async fn shake(
     port: u16,
     ca: &Path,
@@ -43,7 +42,7 @@ async fn shake(
 }
 
 #[tokio::test]
-async fn a_client_that_offers_all_gets_the_post_quantum_hybrid_and_others_what_they_like_best() {
+async fn the_post_quantum_hybrid_is_preferred_and_other_clients_get_their_first_choice() {
     use aws_lc_rs::kx_group::{SECP256R1, SECP384R1, X25519, X25519MLKEM768};
     install_provider();
     let gateway = gateway().await;
@@ -55,30 +54,30 @@ async fn a_client_that_offers_all_gets_the_post_quantum_hybrid_and_others_what_t
         (&[SECP384R1], NamedGroup::secp384r1),
     ] {
         let (group, suite) = shake(port, &ca, offered).await;
-        assert_eq!(group, expected, "offered {offered:?}");
+        assert_eq!(group, expected, "offered groups: {offered:?}");
         assert!(suite.tls13().is_some());
     }
     gateway.stop().await;
 }
 
-/// What OpenSSL's client says of a handshake; `None` when there was none.
+/// Output of OpenSSL's client; `None` if the handshake failed.
 fn openssl(port: u16, arguments: &[&str]) -> Option<String> {
     let output = Command::new("openssl")
         .args(["s_client", "-servername", "localhost", "-connect", &format!("127.0.0.1:{port}")])
         .args(arguments)
         .stdin(Stdio::null())
         .output()
-        .expect("openssl is installed");
+        .expect("openssl must be installed");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let shaken = !text.contains("Cipher is (NONE)") && text.contains("Cipher is ");
     shaken.then_some(text)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tls_1_2_is_spoken_with_aead_suites_alone_and_nothing_older_is() {
+async fn tls_1_2_works_only_with_aead_suites_and_older_versions_fail() {
     let gateway = gateway().await;
     let port = gateway.address("https").await.port();
-    // Level 0 lets the client offer what it would not by itself.
+    // Level 0 makes OpenSSL offer outdated algorithms.
     for (accepted, arguments) in [
         (true, &["-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-GCM-SHA256"][..]),
         (true, &["-tls1_2", "-cipher", "ECDHE-ECDSA-AES256-GCM-SHA384"]),
@@ -99,18 +98,18 @@ async fn tls_1_2_is_spoken_with_aead_suites_alone_and_nothing_older_is() {
         (false, &["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"]),
         (false, &["-tls1", "-cipher", "ALL:@SECLEVEL=0"]),
     ] {
-        let said = openssl(port, arguments);
-        assert_eq!(said.is_some(), accepted, "{arguments:?}: {said:?}");
+        let printed = openssl(port, arguments);
+        assert_eq!(printed.is_some(), accepted, "{arguments:?}: {printed:?}");
     }
-    // From 3.5 on OpenSSL has the hybrid, too.
+    // OpenSSL supports the hybrid from 3.5.
     let version =
-        Command::new("openssl").arg("version").output().expect("openssl is installed").stdout;
+        Command::new("openssl").arg("version").output().expect("openssl must be installed").stdout;
     let version = String::from_utf8_lossy(&version).into_owned();
     let number: Vec<u32> =
         version.split([' ', '.']).skip(1).map_while(|part| part.parse().ok()).collect();
     if number >= vec![3, 5] {
-        let said = openssl(port, &["-tls1_3"]).expect("it shakes hands");
-        assert!(said.contains("X25519MLKEM768"), "{said}");
+        let printed = openssl(port, &["-tls1_3"]).expect("the handshake succeeds");
+        assert!(printed.contains("X25519MLKEM768"), "{printed}");
     }
     gateway.stop().await;
 }

@@ -1,4 +1,4 @@
-//! What a listener demands of clients, and which certificates it refuses to serve.
+//! Client certificates, and server names without a certificate.
 
 use axum::Router;
 use axum::http::HeaderMap;
@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use crate::support::tls::{Connection, Identity};
 use crate::support::{Backend, FRONT, TestGateway};
 
-/// An authority for clients: its PEM, and what it issues for a name.
+/// A CA for client certificates.
 struct Authority(Issuer<'static, KeyPair>, String);
 
 impl Authority {
@@ -32,8 +32,8 @@ impl Authority {
     }
 }
 
-/// A backend that says what it was told about the client.
-async fn telling() -> (u16, tokio::task::AbortHandle) {
+/// A backend that responds with the client certificate's subject.
+async fn subject_backend() -> (u16, tokio::task::AbortHandle) {
     let subject = |headers: HeaderMap| async move {
         headers
             .get_all("x-client-cert-subject")
@@ -48,8 +48,8 @@ async fn telling() -> (u16, tokio::task::AbortHandle) {
 }
 
 #[tokio::test]
-async fn the_subject_of_a_client_certificate_reaches_the_backend_and_a_claimed_one_does_not() {
-    let (authority, (port, backend)) = (Authority::new(), telling().await);
+async fn the_backend_receives_the_subject_of_the_client_certificate_not_a_forged_one() {
+    let (authority, (port, backend)) = (Authority::new(), subject_backend().await);
     let https = "protocol = \"https\"\n";
     let front = FRONT.replace("localhost:0", "127.0.0.1:0");
     for (mode, required) in [("required", true), ("optional", false)] {
@@ -88,7 +88,7 @@ async fn the_subject_of_a_client_certificate_reaches_the_backend_and_a_claimed_o
 }
 
 #[tokio::test]
-async fn a_name_of_no_certificate_is_refused_where_that_is_asked_for() {
+async fn a_server_name_without_a_certificate_is_rejected_if_configured() {
     let backend = Backend::start().await;
     let base = FRONT.replace("localhost:0", "127.0.0.1:0") + &crate::support::leads_to(&backend);
     for (policy, served) in [("default", true), ("refuse", false)] {

@@ -1,4 +1,5 @@
-//! The upgrade socket follows the configuration, and a successor gets what it wants of the sockets.
+//! Upgrade: the upgrade socket follows the configuration, and the successor receives only the
+//! sockets it needs.
 
 use std::os::unix::net::UnixStream;
 
@@ -16,7 +17,7 @@ fn at(socket: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_reload_moves_the_upgrade_socket_and_takes_it_away() {
+async fn a_reload_moves_and_removes_the_upgrade_socket() {
     let gateway = TestGateway::start(&at("run/one.sock")).await;
     let (one, two) = (gateway.path("run/one.sock"), gateway.path("run/two.sock"));
     assert!(UnixStream::connect(&one).is_ok());
@@ -27,7 +28,7 @@ async fn a_reload_moves_the_upgrade_socket_and_takes_it_away() {
     std::fs::write(gateway.path("run/three.sock"), "precious").unwrap();
     let (status, report) = gateway.reload(&at("run/three.sock")).await;
     assert!(status == 422 && report.to_string().contains("is no socket"), "{report}");
-    assert!(UnixStream::connect(&two).is_ok(), "what was before stays");
+    assert!(UnixStream::connect(&two).is_ok(), "the previous socket must remain");
 
     let (status, _) = gateway.reload(&format!("{FRONT}{}", says("x"))).await;
     assert!(status == 200 && !two.exists());
@@ -35,7 +36,7 @@ async fn a_reload_moves_the_upgrade_socket_and_takes_it_away() {
 }
 
 #[tokio::test]
-async fn a_successor_keeps_free_ports_binds_what_is_new_and_leaves_what_it_does_not_want() {
+async fn a_successor_keeps_its_ports_binds_new_ones_and_ignores_the_rest() {
     let more = |name: &str| {
         format!(
             "\n[[listener]]\nname = \"{name}\"\naddress = \"127.0.0.1:0\"\nprotocol = \"http\"\n"
@@ -67,9 +68,12 @@ async fn a_successor_keeps_free_ports_binds_what_is_new_and_leaves_what_it_does_
             .map(|(_, address)| *address)
     };
     assert_eq!(of("https"), Some(kept));
-    assert!(of("new").is_some_and(|address| address != gone), "a free port of its own");
+    assert!(
+        of("new").is_some_and(|address| address != gone),
+        "the new listener must get a free port"
+    );
     assert_eq!(handle.admin_address().await, Some(admin));
-    assert!(std::net::TcpStream::connect(gone).is_err(), "nobody listens where nobody wants to");
+    assert!(std::net::TcpStream::connect(gone).is_err(), "the removed address must be closed");
     assert!(
         reqwest::get(format!("http://{admin}/config"))
             .await
@@ -84,10 +88,10 @@ async fn a_successor_keeps_free_ports_binds_what_is_new_and_leaves_what_it_does_
 }
 
 #[tokio::test]
-async fn a_question_to_the_admin_address_that_comes_in_the_last_moment_is_answered() {
+async fn an_open_admin_connection_is_served_during_an_upgrade() {
     let before = TestGateway::start(&at("run/upgrade.sock")).await;
     let admin = before.admin().await;
-    // In the hands of the one before, and nothing said on it yet.
+    // The predecessor has accepted the connection, and no request has been sent on it.
     let mut connection = TcpStream::connect(admin).await.unwrap();
     assert_eq!(before.ask_admin("/readyz").await.0, 200);
     let source = gateway::ConfigSource::File(before.path("gateway.toml"));
@@ -109,8 +113,7 @@ async fn a_question_to_the_admin_address_that_comes_in_the_last_moment_is_answer
 }
 
 #[tokio::test]
-async fn an_address_that_overlaps_one_of_the_running_gateway_is_named_and_the_running_one_serves_on()
- {
+async fn an_upgrade_to_an_overlapping_address_fails_and_the_predecessor_keeps_serving() {
     let before = TestGateway::start(&at("run/upgrade.sock")).await;
     let port = before.address("https").await.port();
     before.write_config(&at("run/upgrade.sock").replace("localhost:0", &format!("0.0.0.0:{port}")));
@@ -118,7 +121,7 @@ async fn an_address_that_overlaps_one_of_the_running_gateway_is_named_and_the_ru
     let options =
         Options { ignore_files: true, upgrades: Upgrades::TakeOver, ..Options::default() };
     let Err(error) = Gateway::start(source, options, CancellationToken::new()).await else {
-        panic!("started")
+        panic!("the gateway started")
     };
     assert!(error.to_string().contains("listener `https` of this gateway holds port"), "{error}");
     eventually(Some(1.0), || before.metric("gateway_upgrades_total{result=\"failed\"}")).await;
@@ -128,7 +131,7 @@ async fn an_address_that_overlaps_one_of_the_running_gateway_is_named_and_the_ru
 }
 
 #[tokio::test]
-async fn a_gateway_that_stops_takes_no_new_configuration_and_is_not_taken_over() {
+async fn a_draining_gateway_rejects_reloads_and_upgrades() {
     let backend = Backend::start().await;
     let more = format!("{}\n[drain]\ndeadline = \"1h\"\n", leads_to(&backend));
     let gateway = TestGateway::start(&format!("{}{more}", at("run/upgrade.sock"))).await;
@@ -150,7 +153,7 @@ async fn a_gateway_that_stops_takes_no_new_configuration_and_is_not_taken_over()
     let options =
         Options { ignore_files: true, upgrades: Upgrades::TakeOver, ..Options::default() };
     let Err(error) = Gateway::start(source, options, CancellationToken::new()).await else {
-        panic!("started")
+        panic!("the gateway started")
     };
     assert!(error.to_string().contains("it is stopping"), "{error}");
     gateway.handle.cut();

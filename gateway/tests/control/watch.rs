@@ -1,4 +1,4 @@
-//! A changed file is noticed, however it was changed.
+//! File watching: every way to change a file is detected.
 
 use std::os::unix::fs::symlink;
 
@@ -7,7 +7,7 @@ use gateway::Options;
 use crate::support::{FRONT, TestGateway, eventually, says};
 
 #[tokio::test]
-async fn a_file_that_is_renamed_into_place_is_noticed() {
+async fn a_file_replaced_by_rename_is_reloaded() {
     let gateway = TestGateway::following(&format!("{FRONT}{}", says("before"))).await;
     for word in ["after", "again"] {
         gateway.write_config(&format!("{FRONT}{}", says(word)));
@@ -16,16 +16,16 @@ async fn a_file_that_is_renamed_into_place_is_noticed() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_written_in_place_is_noticed() {
+async fn a_file_written_in_place_is_reloaded() {
     let gateway = TestGateway::following(&format!("{FRONT}{}", says("before"))).await;
     std::fs::write(gateway.path("gateway.toml"), format!("{FRONT}{}", says("after"))).unwrap();
     eventually("after".to_owned(), || gateway.get("/word")).await;
 }
 
-/// Kubernetes mounts `gateway.toml → ..data/gateway.toml` and `..data → ..2026_01`, and renames
-/// another `..data` over it.
+/// Kubernetes mounts `gateway.toml → ..data/gateway.toml` and `..data → ..2026_01`, and replaces
+/// `..data` by a rename.
 #[tokio::test]
-async fn a_swapped_symlink_of_a_mounted_config_map_is_noticed() {
+async fn a_swapped_symlink_of_a_mounted_config_map_is_reloaded() {
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name);
     let version = |name: &str, word: &str| {
@@ -53,7 +53,7 @@ async fn a_swapped_symlink_of_a_mounted_config_map_is_noticed() {
 }
 
 #[tokio::test]
-async fn a_file_that_was_broken_and_is_mended_takes_effect() {
+async fn a_corrected_file_is_applied() {
     let gateway = TestGateway::following(&format!("{FRONT}{}", says("before"))).await;
     gateway.write_config("nonsense");
     let failures =

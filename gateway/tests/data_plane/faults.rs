@@ -1,4 +1,4 @@
-//! Backends that break in the middle.
+//! Backends that fail in the middle of a request.
 
 use std::sync::Arc;
 
@@ -7,15 +7,15 @@ use tokio::net::TcpStream;
 
 use crate::harness::{Backend, Gateway, Seen, routes_to};
 
-/// A backend that notes each request and closes without an answer.
+/// A backend that records each request and closes the connection without a response.
 async fn closing() -> (Backend, Seen<()>) {
     let seen: Seen<()> = Seen::default();
     let noted = Arc::clone(&seen);
     let backend = Backend::raw(move |mut tcp: TcpStream| {
         let noted = Arc::clone(&noted);
         async move {
-            let mut octets = [0; 1024];
-            if tcp.read(&mut octets).await.unwrap_or(0) > 0 {
+            let mut bytes = [0; 1024];
+            if tcp.read(&mut bytes).await.unwrap_or(0) > 0 {
                 noted.lock().unwrap().push(());
             }
         }
@@ -25,18 +25,18 @@ async fn closing() -> (Backend, Seen<()>) {
 }
 
 #[tokio::test]
-async fn only_what_may_be_repeated_is_repeated() {
+async fn only_idempotent_requests_are_retried() {
     let (backend, seen) = closing().await;
     let gateway = Gateway::start(&routes_to(&[backend.address])).await;
     let client = gateway.client();
     assert_eq!(client.post(gateway.url("/")).body("once").send().await.unwrap().status(), 502);
-    assert_eq!(seen.lock().unwrap().len(), 1, "a POST that was sent is never sent again");
+    assert_eq!(seen.lock().unwrap().len(), 1, "a POST must not be retried");
     assert_eq!(client.get(gateway.url("/")).send().await.unwrap().status(), 502);
-    assert_eq!(seen.lock().unwrap().len(), 3, "a GET is tried once more");
+    assert_eq!(seen.lock().unwrap().len(), 3, "a GET is retried once");
 }
 
 #[tokio::test]
-async fn an_answer_that_breaks_off_is_not_passed_off_as_whole() {
+async fn a_truncated_response_is_not_forwarded_as_complete() {
     let backend = Backend::raw(async |mut tcp: TcpStream| {
         let _ = tcp.read(&mut [0; 1024]).await;
         tcp.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf").await.unwrap();
@@ -51,7 +51,7 @@ async fn an_answer_that_breaks_off_is_not_passed_off_as_whole() {
 }
 
 #[tokio::test]
-async fn nonsense_from_a_backend_is_502() {
+async fn a_malformed_response_gets_502() {
     let backend = Backend::raw(async |mut tcp: TcpStream| {
         let _ = tcp.read(&mut [0; 1024]).await;
         let _ = tcp.write_all(b"this is not HTTP\r\n\r\n").await;
@@ -62,13 +62,13 @@ async fn nonsense_from_a_backend_is_502() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_frees_the_backend() {
+async fn a_client_disconnect_closes_the_upstream_connection() {
     let (gone, mut left) = tokio::sync::mpsc::channel(1);
     let backend = Backend::raw(move |mut tcp: TcpStream| {
         let gone = gone.clone();
         async move {
             let _ = tcp.read(&mut [0; 1024]).await;
-            // Never answers: waits until the gateway hangs up.
+            // Sends no response and waits until the gateway closes the connection.
             while tcp.read(&mut [0; 1024]).await.unwrap_or(0) > 0 {}
             let _ = gone.send(()).await;
         }
@@ -77,10 +77,12 @@ async fn a_client_that_leaves_frees_the_backend() {
     let gateway = Gateway::start(&routes_to(&[backend.address])).await;
     let mut stream = gateway.raw().await;
     stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-    crate::harness::eventually("asked", async || {
+    crate::harness::eventually("the request has arrived", async || {
         gateway.metric("gateway_upstream_requests_in_flight", &[]) == 1.0
     })
     .await;
     drop(stream);
-    tokio::time::timeout(crate::harness::PATIENCE, left.recv()).await.expect("hung up in time");
+    tokio::time::timeout(crate::harness::PATIENCE, left.recv())
+        .await
+        .expect("the upstream connection is not closed in time");
 }

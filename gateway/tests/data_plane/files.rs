@@ -1,4 +1,4 @@
-//! Static files over the wire.
+//! Static files over real connections.
 
 use std::fs;
 
@@ -35,7 +35,7 @@ async fn serving() -> (Gateway, TempDir) {
 }
 
 #[tokio::test]
-async fn files_are_served_with_their_policy_tag_and_coding() {
+async fn files_are_served_with_policy_etag_and_encoding() {
     let (gateway, _site) = serving().await;
     for client in [gateway.client_h1(), gateway.client()] {
         let page = client
@@ -125,7 +125,7 @@ async fn unknown_paths_fall_back_for_navigations_only() {
 }
 
 #[tokio::test]
-async fn what_is_not_as_the_client_supposes_is_answered_412_and_the_connection_goes_on() {
+async fn a_failed_precondition_gets_412_and_the_connection_stays_open() {
     let (gateway, _site) = serving().await;
     for client in [gateway.client_h1(), gateway.client()] {
         let asset = gateway.url("/assets/app-12345678.js");
@@ -150,7 +150,7 @@ async fn several_requests_for_files_share_a_connection() {
     assert_eq!(gateway.metric("gateway_connections_total", &[("listener", "https")]), 1.0);
 }
 
-/// A site at this root, without a fallback.
+/// A site with this root, without a fallback.
 async fn site_at(root: &str) -> Gateway {
     let text = format!(
         r#"
@@ -170,7 +170,7 @@ async fn site_at(root: &str) -> Gateway {
 const NOT_BUILT: &str = "The user interface was not built";
 
 #[tokio::test]
-async fn a_site_without_files_says_that_it_was_not_built() {
+async fn a_site_without_files_reports_that_it_was_not_built() {
     let nothing = tempfile::tempdir().unwrap();
     let gateway = site_at(&nothing.path().display().to_string()).await;
     let page = gateway.client().get(gateway.url("/")).send().await.unwrap();
@@ -182,7 +182,7 @@ async fn a_site_without_files_says_that_it_was_not_built() {
 }
 
 #[tokio::test]
-async fn the_embedded_site_is_the_user_interface_or_says_that_it_was_not_built() {
+async fn the_embedded_site_is_the_user_interface_or_reports_that_it_was_not_built() {
     let built =
         std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../ui/dist/index.html").exists();
     let gateway = site_at("embedded").await;

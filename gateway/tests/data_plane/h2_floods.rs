@@ -1,4 +1,4 @@
-//! HTTP/2 frame by frame: floods that end or stall, and requests that are not acceptable.
+//! HTTP/2 frame by frame: floods are stopped, and malformed requests are rejected.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8>
     [head.as_slice(), payload].concat()
 }
 
-/// A header field that no table knows.
+/// A literal header field without indexing.
 pub(crate) fn field(name: &str, value: &str) -> Vec<u8> {
     let length = |text: &str| u8::try_from(text.len()).unwrap();
     [&[0, length(name)], name.as_bytes(), &[length(value)], value.as_bytes()].concat()
@@ -58,7 +58,7 @@ pub(crate) async fn connected_to(
     (gateway, backend, stream)
 }
 
-/// Reads frames until one of this kind; `None`: the connection ended before.
+/// Reads frames until one of this kind; `None` if the connection ended first.
 pub(crate) async fn await_frame(
     stream: &mut (impl tokio::io::AsyncRead + Unpin),
     wanted: u8,
@@ -74,18 +74,19 @@ pub(crate) async fn await_frame(
             }
         }
     };
-    tokio::time::timeout(PATIENCE, read).await.expect("a frame or the end, in time")
+    tokio::time::timeout(PATIENCE, read).await.expect("timed out waiting for a frame")
 }
 
 pub(crate) async fn assert_others_are_served(gateway: &Gateway) {
     assert_eq!(gateway.client().get(gateway.url("/")).send().await.unwrap().status(), 200);
 }
 
-/// Sends octets again and again, until the connection ends or takes no more; how many it took.
-async fn flood(stream: &mut TlsStream<TcpStream>, octets: &[u8], most: usize) -> usize {
+/// Sends the bytes repeatedly until the connection ends or stalls; returns how many bytes were
+/// sent.
+async fn flood(stream: &mut TlsStream<TcpStream>, bytes: &[u8], most: usize) -> usize {
     let mut sent = 0;
     while sent < most {
-        match tokio::time::timeout(Duration::from_secs(2), stream.write(octets)).await {
+        match tokio::time::timeout(Duration::from_secs(2), stream.write(bytes)).await {
             Ok(Ok(now)) => sent += now,
             Ok(Err(_)) | Err(_) => break,
         }
@@ -94,7 +95,7 @@ async fn flood(stream: &mut TlsStream<TcpStream>, octets: &[u8], most: usize) ->
 }
 
 #[tokio::test]
-async fn a_rapid_reset_ends_the_connection_and_only_that_one() {
+async fn rapid_resets_end_only_their_connection() {
     let (gateway, _backend, stream) = connected("").await;
     let (mut reading, mut writing) = tokio::io::split(stream);
     let sending = tokio::spawn(async move {
@@ -107,13 +108,13 @@ async fn a_rapid_reset_ends_the_connection_and_only_that_one() {
         }
         false
     });
-    // ENHANCE_YOUR_CALM (RFC 9113 section 7), unless the connection is gone already.
+    // ENHANCE_YOUR_CALM (RFC 9113 section 7), unless the connection is already gone.
     let goodbye = await_frame(&mut reading, GOAWAY).await;
     assert!(goodbye.is_none_or(|goodbye| goodbye.get(4..8) == Some(&[0, 0, 0, 11])));
     drop(reading);
     assert_others_are_served(&gateway).await;
     assert!(
-        tokio::time::timeout(PATIENCE, sending).await.expect("in time").unwrap(),
+        tokio::time::timeout(PATIENCE, sending).await.expect("timed out").unwrap(),
         "the flood was taken to its end"
     );
 }
@@ -125,24 +126,25 @@ async fn endless_continuations_end_the_connection() {
     let piece = frame(CONTINUATION, 0, 1, &field("a", &"b".repeat(100)).repeat(100));
     let most = 16 << 20;
     let sent = flood(&mut stream, &piece, most).await;
-    assert!(sent < most, "{sent} octets of one head were taken");
+    assert!(sent < most, "{sent} bytes of one head were accepted");
     assert_others_are_served(&gateway).await;
 }
 
 #[tokio::test]
-async fn pings_and_settings_that_nobody_reads_the_answers_of_stall_instead_of_filling_memory() {
-    for octets in [frame(PING, 0, 0, &[0; 8]), frame(SETTINGS, 0, 0, &[])] {
+async fn unread_acknowledgements_of_pings_and_settings_stall_the_client_instead_of_filling_memory()
+{
+    for bytes in [frame(PING, 0, 0, &[0; 8]), frame(SETTINGS, 0, 0, &[])] {
         let (gateway, _backend, mut stream) = connected("").await;
-        // What the sockets of both sides hold, and no more.
+        // No more than the socket buffers of both sides hold.
         let most = 64 << 20;
-        let sent = flood(&mut stream, &octets.repeat(1000), most).await;
-        assert!(sent < most, "{sent} octets were taken");
+        let sent = flood(&mut stream, &bytes.repeat(1000), most).await;
+        assert!(sent < most, "{sent} bytes were accepted");
         assert_others_are_served(&gateway).await;
     }
 }
 
 #[tokio::test]
-async fn fields_of_a_connection_are_refused() {
+async fn connection_specific_fields_are_rejected() {
     // RFC 9113 section 8.2.2.
     for (name, value) in [
         ("connection", "keep-alive"),
@@ -162,12 +164,12 @@ async fn fields_of_a_connection_are_refused() {
 }
 
 #[tokio::test]
-async fn a_body_that_stops_coming_is_the_clients_fault_and_ends_in_time() {
+async fn a_stalled_body_gets_408_and_is_not_counted_as_an_upstream_failure() {
     let (gateway, backend, mut stream) = connected("body_timeout = \"1s\"").await;
     stream.write_all(&frame(HEADERS, END_HEADERS, 1, POST)).await.unwrap();
     stream.write_all(&frame(DATA, 0, 1, b"some")).await.unwrap();
-    await_frame(&mut stream, HEADERS).await.expect("an answer");
-    crate::harness::eventually("counted as refused", async || {
+    await_frame(&mut stream, HEADERS).await.expect("a response");
+    crate::harness::eventually("the request is counted as refused", async || {
         gateway.metric("gateway_requests_total", &[("code", "408")]) == 1.0
     })
     .await;
@@ -179,12 +181,12 @@ async fn a_body_that_stops_coming_is_the_clients_fault_and_ends_in_time() {
     assert_eq!(
         gateway.metric("gateway_upstream_failures_total", &[]),
         0.0,
-        "{target} did nothing wrong"
+        "{target} is counted as failed"
     );
 }
 
 #[tokio::test]
-async fn a_body_that_stops_coming_behind_the_answer_ends_in_time_too() {
+async fn a_body_that_stalls_after_the_response_is_reset() {
     let backend = Backend::raw(async |mut tcp: TcpStream| {
         let _ = tcp.read(&mut [0; 1024]).await;
         let _ = tcp.write_all(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno").await;
@@ -195,12 +197,12 @@ async fn a_body_that_stops_coming_behind_the_answer_ends_in_time_too() {
     stream.write_all(&frame(HEADERS, END_HEADERS, 1, POST)).await.unwrap();
     stream.write_all(&frame(DATA, 0, 1, b"some")).await.unwrap();
     assert_eq!(await_frame(&mut stream, DATA).await.as_deref(), Some(b"no".as_slice()));
-    await_frame(&mut stream, RST_STREAM).await.expect("a reset");
+    await_frame(&mut stream, RST_STREAM).await.expect("RST_STREAM");
     assert_eq!(
         gateway.metric("gateway_requests_refused_total", &[("reason", "body_timeout")]),
         1.0
     );
-    crate::harness::eventually("counted and over", async || {
+    crate::harness::eventually("the request is counted and no longer in flight", async || {
         gateway.metric("gateway_requests_total", &[("code", "401")]) == 1.0
             && gateway.metric("gateway_upstream_requests_in_flight", &[]) == 0.0
             && gateway.metric("gateway_requests_in_flight", &[]) == 0.0

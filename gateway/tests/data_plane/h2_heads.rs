@@ -1,5 +1,4 @@
-//! HTTP/2 heads frame by frame: what is refused, and what a backend that speaks HTTP/1.1 gets of
-//! them.
+//! HTTP/2 heads frame by frame: which are rejected, and what an HTTP/1.1 backend receives.
 
 use axum::Router;
 use axum::http::HeaderMap;
@@ -11,7 +10,7 @@ use crate::h2_floods::{
 };
 use crate::harness::Backend;
 
-/// The status code of the answer to a head with these fields, and the cookies that a backend saw.
+/// Status of the response to a head with these fields, and the cookies the backend received.
 async fn answer_to(limits: &str, fields: &[(&str, &str)]) -> (String, Vec<String>) {
     let (note, seen) = std::sync::mpsc::channel();
     let backend = Router::new().fallback(any(move |headers: HeaderMap| {
@@ -25,14 +24,14 @@ async fn answer_to(limits: &str, fields: &[(&str, &str)]) -> (String, Vec<String
     let fields: Vec<u8> = fields.iter().flat_map(|(name, value)| field(name, value)).collect();
     let head = [GET, &fields].concat();
     stream.write_all(&frame(HEADERS, END_STREAM | END_HEADERS, 1, &head)).await.unwrap();
-    let answer = await_frame(&mut stream, HEADERS).await.expect("an answer");
+    let answer = await_frame(&mut stream, HEADERS).await.expect("a response");
     (status(&answer), seen.try_recv().unwrap_or_default())
 }
 
-/// The status code of a head in HPACK, which comes first: indexed, or a literal beside an indexed
-/// name (RFC 7541 section 6).
+/// The status code at the start of an HPACK block: indexed, or a literal with an indexed name (RFC
+/// 7541 section 6).
 fn status(head: &[u8]) -> String {
-    // A change of the table's size may stand before it.
+    // A table size update may come first.
     let head =
         head.iter().position(|byte| byte & 0xe0 != 0x20).map_or(head, |start| &head[start..]);
     const INDEXED: [&str; 7] = ["200", "204", "206", "304", "400", "404", "500"];
@@ -59,7 +58,7 @@ fn status(head: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn more_fields_than_allowed_are_answered_431() {
+async fn too_many_fields_get_431() {
     let nineteen = [("a", "b"); 19];
     assert_eq!(answer_to("header_fields = 19", &nineteen).await.0, "200");
     assert_eq!(answer_to("header_fields = 18", &nineteen).await.0, "431");
@@ -67,7 +66,7 @@ async fn more_fields_than_allowed_are_answered_431() {
 }
 
 #[tokio::test]
-async fn a_value_between_spaces_is_answered_400() {
+async fn a_value_with_surrounding_spaces_gets_400() {
     // RFC 9113 section 8.2.1.
     for value in [" a", "a ", "\ta", "a\t", " ", "\t"] {
         assert_eq!(answer_to("", &[("x-field", value)]).await.0, "400", "{value:?}");
@@ -77,7 +76,7 @@ async fn a_value_between_spaces_is_answered_400() {
 }
 
 #[tokio::test]
-async fn the_crumbs_of_a_cookie_reach_the_backend_as_one_field() {
+async fn cookie_crumbs_reach_the_backend_as_one_field() {
     // RFC 9113 section 8.2.3.
     let crumbs = [("cookie", "a=b"), ("x-between", "1"), ("cookie", "c=d"), ("cookie", "e=f; g=h")];
     assert_eq!(
@@ -88,6 +87,6 @@ async fn the_crumbs_of_a_cookie_reach_the_backend_as_one_field() {
         answer_to("", &[("cookie", "a=b")]).await,
         ("200".to_owned(), vec!["a=b".to_owned()])
     );
-    // One field as HTTP/1.1 counts it.
+    // One field, as HTTP/1.1 counts it.
     assert_eq!(answer_to("header_fields = 2", &crumbs).await.0, "200");
 }

@@ -1,4 +1,4 @@
-//! One gateway per test, with a certificate of its own and whatever backends the test needs.
+//! Test harness: one gateway per test, with its own certificate and backends.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -18,7 +18,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_util::sync::CancellationToken;
 
-/// Longest wait for anything in a test.
+/// Maximum wait for any event in a test.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Gateway {
@@ -34,10 +34,10 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    /// A gateway with three listeners: https, http that redirects, and https behind a balancer that
-    /// speaks PROXY. The text holds everything else.
+    /// Starts a gateway with three listeners: https, http that redirects, and https with the PROXY
+    /// protocol. `text` adds all other sections.
     pub(crate) async fn start(text: &str) -> Self {
-        // The first one wins; tests of one process share it.
+        // All tests of this process install the same provider; only the first call succeeds.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let made =
             rcgen::generate_simple_self_signed(vec!["localhost".into(), "chat.example.org".into()])
@@ -65,7 +65,7 @@ impl Gateway {
         Self { plane, metrics, https, http, proxied, snapshot, certificates, roots, stop }
     }
 
-    /// Takes another text into effect.
+    /// Applies another configuration.
     pub(crate) fn reload(&self, text: &str) {
         let previous = self.snapshot.load_full();
         self.snapshot.store(Arc::new(build(
@@ -84,12 +84,12 @@ impl Gateway {
         config
     }
 
-    /// A client that speaks h2.
+    /// A client that uses HTTP/2.
     pub(crate) fn client(&self) -> reqwest::Client {
         self.client_for(&[b"h2", b"http/1.1"])
     }
 
-    /// A client that speaks HTTP/1.1.
+    /// A client that uses HTTP/1.1.
     pub(crate) fn client_h1(&self) -> reqwest::Client {
         self.client_for(&[b"http/1.1"])
     }
@@ -108,7 +108,7 @@ impl Gateway {
         format!("https://localhost:{}{path}", self.https.port())
     }
 
-    /// A TLS connection for octets of the test's own.
+    /// A TLS connection for raw bytes.
     pub(crate) async fn raw(&self) -> TlsStream<TcpStream> {
         self.raw_on(TcpStream::connect(self.https).await.unwrap()).await
     }
@@ -117,7 +117,7 @@ impl Gateway {
         self.raw_speaking(b"http/1.1", tcp).await
     }
 
-    /// A TLS connection for h2 frames of the test's own.
+    /// A TLS connection for raw HTTP/2 frames.
     pub(crate) async fn raw_h2(&self) -> TlsStream<TcpStream> {
         self.raw_speaking(b"h2", TcpStream::connect(self.https).await.unwrap()).await
     }
@@ -127,14 +127,14 @@ impl Gateway {
         connector.connect(ServerName::try_from("localhost").unwrap(), tcp).await.unwrap()
     }
 
-    /// Sends octets and reads until the gateway closes.
-    pub(crate) async fn exchange(&self, octets: &[u8]) -> String {
+    /// Sends bytes and reads until the gateway closes the connection.
+    pub(crate) async fn exchange(&self, bytes: &[u8]) -> String {
         let mut stream = self.raw().await;
-        stream.write_all(octets).await.unwrap();
+        stream.write_all(bytes).await.unwrap();
         read_to_end(&mut stream).await
     }
 
-    /// How often a histogram was observed, and the sum of what was.
+    /// Sample count and sample sum of a histogram.
     pub(crate) fn observed(&self, name: &str) -> (u64, f64) {
         let families = self.metrics.registry().gather();
         let metrics = families
@@ -146,7 +146,7 @@ impl Gateway {
         })
     }
 
-    /// The sum of a metric over all its series that have these label pairs.
+    /// The sum of a metric over all series with these labels.
     pub(crate) fn metric(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let families = self.metrics.registry().gather();
         let metrics = families
@@ -208,7 +208,7 @@ fn build(
     Snapshot::build(Arc::new(config), certificates, previous, metrics, &Pseudonyms::new()).unwrap()
 }
 
-/// Everything to one upstream at these addresses, `/ws` as a WebSocket.
+/// Routes all requests to one upstream with these targets, `/ws` as a WebSocket.
 pub(crate) fn routes_to(targets: &[SocketAddr]) -> String {
     let targets: Vec<String> = targets.iter().map(|target| format!("\"{target}\"")).collect();
     format!(
@@ -233,7 +233,7 @@ pub(crate) fn routes_to(targets: &[SocketAddr]) -> String {
     )
 }
 
-/// A backend that goes away with its value.
+/// A backend that stops when dropped.
 pub(crate) struct Backend {
     pub(crate) address: SocketAddr,
     serving: JoinHandle<()>,
@@ -247,7 +247,7 @@ impl Backend {
         Self { address, serving }
     }
 
-    /// A backend that treats each connection as the test says.
+    /// A backend that handles raw connections with a function of the test.
     pub(crate) async fn raw<F, Fut>(serve: F) -> Self
     where
         F: Fn(TcpStream) -> Fut + Send + Sync + 'static,
@@ -271,27 +271,27 @@ impl Drop for Backend {
     }
 }
 
-/// What a backend saw, for the test to look at.
+/// Values a backend recorded.
 pub(crate) type Seen<T> = Arc<Mutex<Vec<T>>>;
 
-/// Reads until the other side closes, or fails the test.
+/// Reads until the peer closes the connection; fails the test if it does not.
 pub(crate) async fn read_to_end(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> String {
-    let mut octets = Vec::new();
-    let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut octets))
+    let mut bytes = Vec::new();
+    let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut bytes))
         .await
-        .expect("closed in time");
-    // A missing close_notify still is an end.
+        .expect("the connection is not closed in time");
+    // A connection may end without close_notify.
     if let Err(error) = read {
         assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof, "{error}");
     }
-    String::from_utf8_lossy(&octets).into_owned()
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Waits until something holds, looking often.
+/// Waits until a condition holds.
 pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let until = Instant::now() + PATIENCE;
     while !holds().await {
-        assert!(Instant::now() < until, "not in time: {what}");
+        assert!(Instant::now() < until, "timed out waiting until {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

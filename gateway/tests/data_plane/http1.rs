@@ -1,4 +1,4 @@
-//! HTTP/1.1 octet by octet: what is refused, what is kept apart, what goes on.
+//! HTTP/1.1 byte by byte: which requests are rejected, and that requests are never mixed up.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 
 use crate::harness::{Backend, Gateway, PATIENCE, Seen, read_to_end, routes_to};
 
-/// A backend that writes down every path it is asked for.
+/// A backend that records the path of every request.
 async fn recording() -> (Gateway, Backend, Seen<String>) {
     let seen: Seen<String> = Seen::default();
     let noted = Arc::clone(&seen);
@@ -24,7 +24,7 @@ async fn recording() -> (Gateway, Backend, Seen<String>) {
 }
 
 #[tokio::test]
-async fn smuggling_is_refused_before_a_backend_sees_anything() {
+async fn smuggling_is_rejected_before_it_reaches_a_backend() {
     let (gateway, _backend, seen) = recording().await;
     let table = [
         (
@@ -63,21 +63,17 @@ async fn smuggling_is_refused_before_a_backend_sees_anything() {
         ("GET / HTTP/1.1\r\nHost: x@y\r\nConnection: close\r\n\r\n", 400),
         ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
     ];
-    for (octets, status) in table {
-        let answer = gateway.exchange(octets.as_bytes()).await;
+    for (bytes, status) in table {
+        let answer = gateway.exchange(bytes.as_bytes()).await;
         assert!(
             answer.starts_with(&format!("HTTP/1.1 {status} ")),
-            "{octets:?} was answered {answer:?}"
+            "{bytes:?} was answered {answer:?}"
         );
         assert!(
             answer.to_ascii_lowercase().contains("connection: close"),
-            "{octets:?} should end the connection: {answer:?}"
+            "{bytes:?} should end the connection: {answer:?}"
         );
-        assert_eq!(
-            answer.matches("HTTP/1.1 ").count(),
-            1,
-            "{octets:?} was answered more than once"
-        );
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{bytes:?} was answered more than once");
     }
     assert_eq!(*seen.lock().unwrap(), Vec::<String>::new());
 }
@@ -101,7 +97,7 @@ async fn a_malformed_chunked_body_ends_the_connection() {
 }
 
 #[tokio::test]
-async fn a_length_near_the_largest_number_is_answered_like_any_other() {
+async fn a_huge_content_length_is_rejected() {
     let (gateway, _backend, seen) = recording().await;
     for (length, status) in [
         ("18446744073709551615", 413),
@@ -116,7 +112,7 @@ async fn a_length_near_the_largest_number_is_answered_like_any_other() {
         let mut start = [0; 13];
         tokio::time::timeout(PATIENCE, stream.read_exact(&mut start))
             .await
-            .expect("in time")
+            .expect("timed out")
             .unwrap();
         assert_eq!(
             std::str::from_utf8(&start),
@@ -128,7 +124,7 @@ async fn a_length_near_the_largest_number_is_answered_like_any_other() {
 }
 
 #[tokio::test]
-async fn a_chunk_without_a_plain_size_is_answered_400() {
+async fn a_malformed_chunk_size_gets_400() {
     let backend = Backend::start(Router::new().fallback(any(async |body: Bytes| body))).await;
     let gateway = Gateway::start(&routes_to(&[backend.address])).await;
     let head = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -167,7 +163,7 @@ async fn a_chunk_without_a_plain_size_is_answered_400() {
             .match_indices("HTTP/1.1 ")
             .filter_map(|(at, _)| answer.get(at + 9..at + 12))
             .collect();
-        assert_eq!(statuses, ["400"], "{body:?} was answered {answer:?}");
+        assert_eq!(statuses, ["400"], "{body:?}: {answer:?}");
     }
     let long = format!("3;{}\r\nabc\r\n0\r\n\r\n", "x".repeat(10_000));
     assert!(
@@ -176,7 +172,7 @@ async fn a_chunk_without_a_plain_size_is_answered_400() {
 }
 
 #[tokio::test]
-async fn a_chunked_body_that_comes_byte_by_byte_arrives_whole() {
+async fn a_chunked_body_sent_byte_by_byte_arrives_complete() {
     let backend = Backend::start(Router::new().fallback(any(async |body: Bytes| body))).await;
     let gateway = Gateway::start(&routes_to(&[backend.address])).await;
     let mut stream = gateway.raw().await;
@@ -197,7 +193,7 @@ async fn a_chunked_body_that_comes_byte_by_byte_arrives_whole() {
 }
 
 #[tokio::test]
-async fn requests_follow_each_other_on_one_connection_even_when_they_come_at_once() {
+async fn pipelined_requests_are_handled_in_order() {
     let (gateway, _backend, seen) = recording().await;
     let three = "GET /1 HTTP/1.1\r\nHost: x\r\n\r\n\
                  POST /2 HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc\
@@ -208,7 +204,7 @@ async fn requests_follow_each_other_on_one_connection_even_when_they_come_at_onc
 }
 
 #[tokio::test]
-async fn a_path_reaches_the_backend_in_one_spelling() {
+async fn a_path_reaches_the_backend_normalised() {
     let (gateway, _backend, seen) = recording().await;
     gateway
         .exchange(b"GET /%61%2Db%20c?q=%61 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
@@ -217,14 +213,17 @@ async fn a_path_reaches_the_backend_in_one_spelling() {
 }
 
 #[tokio::test]
-async fn a_client_that_waits_for_100_continue_gets_it() {
+async fn a_client_that_expects_100_continue_receives_it() {
     let backend = Backend::start(Router::new().fallback(any(async |body: Bytes| body))).await;
     let gateway = Gateway::start(&routes_to(&[backend.address])).await;
     let mut stream = gateway.raw().await;
     let head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n";
     stream.write_all(head).await.unwrap();
     let mut start = [0; 25];
-    tokio::time::timeout(PATIENCE, stream.read_exact(&mut start)).await.expect("in time").unwrap();
+    tokio::time::timeout(PATIENCE, stream.read_exact(&mut start))
+        .await
+        .expect("timed out")
+        .unwrap();
     assert_eq!(&start, b"HTTP/1.1 100 Continue\r\n\r\n");
     stream.write_all(b"body").await.unwrap();
     let answer = read_to_end(&mut stream).await;
@@ -232,11 +231,11 @@ async fn a_client_that_waits_for_100_continue_gets_it() {
 }
 
 #[tokio::test]
-async fn the_plain_port_redirects_and_answers_challenges() {
+async fn the_http_port_redirects_and_answers_acme_challenges() {
     let (gateway, _backend, _seen) = recording().await;
-    let ask = async |octets: &str| {
+    let ask = async |bytes: &str| {
         let mut tcp = TcpStream::connect(gateway.http).await.unwrap();
-        tcp.write_all(octets.as_bytes()).await.unwrap();
+        tcp.write_all(bytes.as_bytes()).await.unwrap();
         read_to_end(&mut tcp).await
     };
     let redirect = ask("GET /a?b=c HTTP/1.1\r\nHost: chat.example.org:8080\r\n\r\n").await;

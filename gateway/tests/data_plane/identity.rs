@@ -1,12 +1,12 @@
-//! What clients say about who they are goes no further: through the proxy and with a WebSocket's
-//! handshake.
+//! Header fields in which clients claim an identity are removed, from proxied requests and from
+//! WebSocket handshakes.
 
 use reqwest::header::{HeaderName, HeaderValue};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::harness::{Backend, Gateway, Seen, eventually, read_to_end, routes_to};
 
-/// Names that clients must not be believed by.
+/// Header fields that are trusted only from a proxy.
 const CLAIMS: [&str; 32] = [
     "forwarded",
     "x-forwarded-port",
@@ -31,7 +31,7 @@ const CLAIMS: [&str; 32] = [
     "x-method-override",
     "x-client-cert-subject",
     "proxy",
-    // As services with the rules of CGI read them.
+    // The same names in the spelling of services that follow the CGI rules.
     "x_real_ip",
     "x-forwarded_for",
     "x_forwarded_for",
@@ -43,7 +43,7 @@ const CLAIMS: [&str; 32] = [
     "_",
 ];
 
-/// A backend that keeps the heads of requests, in lower case, and answers each with nothing.
+/// A backend that records the heads of requests in lower case and sends an empty response.
 async fn keeping() -> (Backend, Seen<String>) {
     let seen = Seen::<String>::default();
     let kept = seen.clone();
@@ -56,7 +56,7 @@ async fn keeping() -> (Backend, Seen<String>) {
             {}
             kept.lock().unwrap().push(String::from_utf8_lossy(&head).to_lowercase());
             let answer = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-            // Whether the gateway still wants it is not what is looked at.
+            // The write may fail: only the request matters.
             let _ = tcp.write_all(answer.as_bytes()).await;
         }
     })
@@ -64,8 +64,8 @@ async fn keeping() -> (Backend, Seen<String>) {
     (backend, seen)
 }
 
-/// The heads that arrive of requests with all these names: over HTTP/1.1, over h2, and for a
-/// WebSocket.
+/// The heads that reach the backend for requests with all these names: over HTTP/1.1, over HTTP/2,
+/// and for a WebSocket.
 async fn arriving(names: &[&str], further: &str) -> Vec<String> {
     let (backend, seen) = keeping().await;
     let gateway = Gateway::start(&format!("{}{further}", routes_to(&[backend.address]))).await;
@@ -84,7 +84,7 @@ async fn arriving(names: &[&str], further: &str) -> Vec<String> {
          Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{fields}\r\n"
     );
     assert!(gateway.exchange(handshake.as_bytes()).await.starts_with("HTTP/1.1 403 "));
-    eventually("all three have come", async || seen.lock().unwrap().len() == 3).await;
+    eventually("all three requests have arrived", async || seen.lock().unwrap().len() == 3).await;
     let heads = seen.lock().unwrap().clone();
     assert!(heads[2].contains("upgrade: websocket"), "{}", heads[2]);
     heads
@@ -95,7 +95,7 @@ fn names_of(head: &str) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn claims_of_a_client_reach_no_service_in_whatever_spelling() {
+async fn identity_claims_of_a_client_are_removed_in_every_spelling() {
     for head in arriving(&CLAIMS, "").await {
         assert!(!head.contains("claim"), "{head}");
         let left: Vec<_> =
@@ -109,7 +109,7 @@ async fn claims_of_a_client_reach_no_service_in_whatever_spelling() {
 }
 
 #[tokio::test]
-async fn underscores_go_further_where_they_are_asked_for_but_no_claims_with_them() {
+async fn names_with_underscores_are_forwarded_if_enabled_except_identity_claims() {
     let further = "\n[trust]\nunderscores_in_headers = true\n";
     for head in arriving(&CLAIMS, further).await {
         let mut left: Vec<_> =
@@ -120,7 +120,7 @@ async fn underscores_go_further_where_they_are_asked_for_but_no_claims_with_them
 }
 
 #[tokio::test]
-async fn a_trusted_proxy_says_further_things_of_its_clients_but_not_in_disguise() {
+async fn a_trusted_proxy_may_send_further_forwarded_fields_but_not_in_disguise() {
     let further = "\n[trust]\nforwarded = [\"127.0.0.0/8\"]\n";
     for head in arriving(&["x-forwarded-user", "x_forwarded_user", "x-real-ip"], further).await {
         assert!(head.contains("x-forwarded-user: claim\r\n"), "{head}");
@@ -129,7 +129,7 @@ async fn a_trusted_proxy_says_further_things_of_its_clients_but_not_in_disguise(
 }
 
 #[tokio::test]
-async fn a_client_cannot_name_the_gateways_own_fields_as_its_connections() {
+async fn a_client_cannot_remove_the_gateways_fields_through_connection() {
     let (backend, seen) = keeping().await;
     let gateway = Gateway::start(&routes_to(&[backend.address])).await;
     let port = gateway.https.port();
@@ -150,7 +150,7 @@ async fn a_client_cannot_name_the_gateways_own_fields_as_its_connections() {
         stream.write_all(request.as_bytes()).await.unwrap();
         assert!(read_to_end(&mut stream).await.starts_with("HTTP/1.1 403 "), "{path}");
     }
-    eventually("both have come", async || seen.lock().unwrap().len() == 2).await;
+    eventually("both requests have arrived", async || seen.lock().unwrap().len() == 2).await;
     for head in seen.lock().unwrap().iter() {
         for name in [
             "x-forwarded-for",

@@ -1,4 +1,4 @@
-//! What the log says, and how little of it a client can make.
+//! The access log, and how little of it a client can cause.
 
 use std::sync::{Arc, Mutex};
 
@@ -11,14 +11,14 @@ use tracing::subscriber::DefaultGuard;
 use crate::h2_floods::{END_HEADERS, END_STREAM, HEADERS, connected_to, frame};
 use crate::harness::{Backend, Gateway, PATIENCE, eventually, routes_to};
 
-/// Lines of the log, for the test to look at.
+/// Captured log lines.
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl std::io::Write for Lines {
-    fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(octets);
-        Ok(octets.len())
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
@@ -27,7 +27,7 @@ impl std::io::Write for Lines {
 }
 
 impl Lines {
-    /// What this thread logs from now on.
+    /// Captures the log of this thread from now on.
     fn listen() -> (Self, DefaultGuard) {
         let lines = Self::default();
         let writer = lines.clone();
@@ -54,7 +54,7 @@ async fn answering(limits: &str) -> (Gateway, Backend) {
 }
 
 #[tokio::test]
-async fn a_refused_head_is_in_the_access_log_without_its_address() {
+async fn a_rejected_head_is_logged_without_path_and_address() {
     let (lines, _guard) = Lines::listen();
     let (gateway, _backend) = answering("").await;
     gateway.exchange(b"GET /path?secret=1 HTTP/1.1\r\n\r\n").await;
@@ -65,7 +65,7 @@ async fn a_refused_head_is_in_the_access_log_without_its_address() {
 }
 
 #[tokio::test]
-async fn a_long_request_is_a_short_line() {
+async fn a_long_request_is_truncated_in_the_log() {
     let (lines, _guard) = Lines::listen();
     let (gateway, _backend) = answering("").await;
     let (method, path) = ("M".repeat(9000), "p".repeat(8000));
@@ -77,7 +77,7 @@ async fn a_long_request_is_a_short_line() {
         )
         .await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
-    eventually("logged", async || lines.access().len() == 1).await;
+    eventually("the request is logged", async || lines.access().len() == 1).await;
     let line = lines.access().remove(0);
     assert!(line.len() < 1200, "{} bytes: {line}", line.len());
     assert!(line.contains(&format!("method=\"{}\u{2026}\"", "M".repeat(29))), "{line}");
@@ -85,7 +85,7 @@ async fn a_long_request_is_a_short_line() {
 }
 
 #[tokio::test]
-async fn a_flood_of_refused_requests_is_a_few_short_lines_with_its_count() {
+async fn a_flood_of_rejected_requests_is_summarised_in_a_few_lines() {
     const REQUESTS: u32 = 300;
     let (lines, _guard) = Lines::listen();
     let backend = Backend::start(Router::new().fallback(any(async || "answered"))).await;
@@ -94,17 +94,17 @@ async fn a_flood_of_refused_requests_is_a_few_short_lines_with_its_count() {
     let (mut reading, mut writing) = tokio::io::split(stream);
     let reading =
         tokio::spawn(async move { tokio::io::copy(&mut reading, &mut tokio::io::sink()).await });
-    // A path of 4,000 bytes, as a literal that the table does not take (RFC 7541 section 6.2.2).
+    // A path of 4,000 bytes, as a literal without indexing (RFC 7541 section 6.2.2).
     let path = [&[0x04, 0x7f, 0xa1, 0x1e, b'/'], vec![b'p'; 3999].as_slice()].concat();
     let head = [b"\x82\x87\x41\x09localhost".as_slice(), &path].concat();
     for number in 0..REQUESTS {
         let open = frame(HEADERS, END_STREAM | END_HEADERS, number * 2 + 1, &head);
         writing.write_all(&open).await.unwrap();
     }
-    // TLS may keep the last record when the socket took no more.
+    // TLS may hold back the last record if the socket did not accept more.
     writing.flush().await.unwrap();
     let refused = f64::from(REQUESTS - 1);
-    eventually("all are refused", async || {
+    eventually("all requests are rejected", async || {
         gateway.metric("gateway_requests_refused_total", &[("reason", "rate_limit")]) == refused
     })
     .await;
@@ -113,7 +113,7 @@ async fn a_flood_of_refused_requests_is_a_few_short_lines_with_its_count() {
     gateway.plane.drain(PATIENCE, Idle::Ends).await;
     let text = lines.text();
     assert!(text.len() < 16 * 1024, "{} bytes of log for {REQUESTS} requests", text.len());
-    // The one that was answered, the first that was refused, and how many more.
+    // The accepted request, the first rejected one, and the number of further ones.
     let access = lines.access();
     assert_eq!(access.len(), 3, "{text}");
     assert!(access.iter().any(|line| line.contains("status=200")), "{text}");
@@ -129,13 +129,13 @@ async fn a_flood_of_refused_requests_is_a_few_short_lines_with_its_count() {
 }
 
 #[tokio::test]
-async fn the_number_of_refusals_follows_when_their_interval_ends() {
+async fn the_number_of_rejections_is_logged_at_the_end_of_the_interval() {
     let (lines, _guard) = Lines::listen();
     let (gateway, _backend) = answering("").await;
     for _ in 0..4 {
         gateway.exchange(b"GET / HTTP/1.1\r\n\r\n").await;
     }
-    eventually("the number is logged", async || lines.access().len() == 2).await;
+    eventually("the number of rejections is logged", async || lines.access().len() == 2).await;
     let access = lines.access();
     assert!(
         access[0].contains(r#"reason="head""#) && access[0].contains("status=400"),

@@ -1,7 +1,7 @@
-//! The data plane as clients see it: real sockets, real TLS, small backends, all in this process
-//! and on free ports.
+//! The data plane from the client's view: real sockets, real TLS and small backends, in one process
+//! on free ports.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails, and says where")]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod deadlines;
 mod faults;
@@ -16,5 +16,6 @@ mod keepalive;
 mod limits;
 mod logs;
 mod proxying;
+mod rate_limits;
 mod upstreams;
 mod websocket;

@@ -1,4 +1,4 @@
-//! Requests that go to a backend.
+//! Requests that are proxied to a backend.
 
 use std::collections::BTreeMap;
 
@@ -15,37 +15,37 @@ use tokio::sync::mpsc;
 
 use crate::harness::{Backend, Gateway, PATIENCE, eventually, routes_to};
 
-/// Tells what arrived: method, path and headers.
-async fn tell(request: Request) -> Json<BTreeMap<String, String>> {
+/// Responds with the method, path and headers of the request.
+async fn report_request(request: Request) -> Json<BTreeMap<String, String>> {
     let headers = request.headers().iter().map(|(name, value)| {
         (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())
     });
-    let mut told: BTreeMap<String, String> = headers.collect();
-    told.insert(":method".into(), request.method().to_string());
-    told.insert(":path".into(), request.uri().to_string());
-    Json(told)
+    let mut received: BTreeMap<String, String> = headers.collect();
+    received.insert(":method".into(), request.method().to_string());
+    received.insert(":path".into(), request.uri().to_string());
+    Json(received)
 }
 
-async fn telling() -> (Gateway, Backend) {
-    let backend = Backend::start(Router::new().fallback(any(tell))).await;
+async fn reporting_backend() -> (Gateway, Backend) {
+    let backend = Backend::start(Router::new().fallback(any(report_request))).await;
     (Gateway::start(&routes_to(&[backend.address])).await, backend)
 }
 
 #[tokio::test]
 async fn a_request_is_proxied_over_h1_and_h2() {
-    let (gateway, _backend) = telling().await;
+    let (gateway, _backend) = reporting_backend().await;
     for (client, version) in
         [(gateway.client_h1(), Version::HTTP_11), (gateway.client(), Version::HTTP_2)]
     {
         for _ in 0..3 {
             let response = client.get(gateway.url("/some/path?query=1")).send().await.unwrap();
             assert_eq!((response.status().as_u16(), response.version()), (200, version));
-            let told: BTreeMap<String, String> = response.json().await.unwrap();
+            let received: BTreeMap<String, String> = response.json().await.unwrap();
             assert_eq!(
-                (told[":method"].as_str(), told[":path"].as_str()),
+                (received[":method"].as_str(), received[":path"].as_str()),
                 ("GET", "/some/path?query=1")
             );
-            assert_eq!(told["host"], format!("localhost:{}", gateway.https.port()));
+            assert_eq!(received["host"], format!("localhost:{}", gateway.https.port()));
         }
     }
     let answered = |protocol| {
@@ -62,8 +62,8 @@ async fn a_request_is_proxied_over_h1_and_h2() {
 }
 
 #[tokio::test]
-async fn what_the_client_claims_about_itself_is_overwritten() {
-    let (gateway, _backend) = telling().await;
+async fn forwarded_fields_of_clients_are_overwritten() {
+    let (gateway, _backend) = reporting_backend().await;
     for client in [gateway.client_h1(), gateway.client()] {
         let request = client
             .get(gateway.url("/"))
@@ -77,19 +77,22 @@ async fn what_the_client_claims_about_itself_is_overwritten() {
             .header("connection", "x-secret");
         let response = request.send().await.unwrap();
         let id = response.headers()["x-request-id"].to_str().unwrap().to_owned();
-        let told: BTreeMap<String, String> = response.json().await.unwrap();
-        assert_eq!(told["x-forwarded-for"], "127.0.0.1");
-        assert_eq!(told["x-forwarded-proto"], "https");
-        assert_eq!(told["x-forwarded-host"], told["host"]);
-        assert!(!told.contains_key("forwarded") && !told.contains_key("x-real-ip"), "{told:?}");
-        assert_eq!((told["x-request-id"].as_str(), id.len()), (id.as_str(), 32));
-        assert!(told["traceparent"].starts_with(&format!("00-{id}-")), "{told:?}");
+        let received: BTreeMap<String, String> = response.json().await.unwrap();
+        assert_eq!(received["x-forwarded-for"], "127.0.0.1");
+        assert_eq!(received["x-forwarded-proto"], "https");
+        assert_eq!(received["x-forwarded-host"], received["host"]);
+        assert!(
+            !received.contains_key("forwarded") && !received.contains_key("x-real-ip"),
+            "{received:?}"
+        );
+        assert_eq!((received["x-request-id"].as_str(), id.len()), (id.as_str(), 32));
+        assert!(received["traceparent"].starts_with(&format!("00-{id}-")), "{received:?}");
     }
 }
 
 #[tokio::test]
-async fn a_trusted_proxy_is_believed() {
-    let backend = Backend::start(Router::new().fallback(any(tell))).await;
+async fn forwarded_fields_of_a_trusted_proxy_are_kept() {
+    let backend = Backend::start(Router::new().fallback(any(report_request))).await;
     let text = format!("{}\n[trust]\nforwarded = [\"127.0.0.0/8\"]", routes_to(&[backend.address]));
     let gateway = Gateway::start(&text).await;
     let request = gateway
@@ -97,16 +100,16 @@ async fn a_trusted_proxy_is_believed() {
         .get(gateway.url("/"))
         .header("x-forwarded-for", "6.6.6.6, 192.0.2.7, 127.0.0.9")
         .header("x-request-id", "from-the-proxy");
-    let told: BTreeMap<String, String> = request.send().await.unwrap().json().await.unwrap();
+    let received: BTreeMap<String, String> = request.send().await.unwrap().json().await.unwrap();
     assert_eq!(
-        (told["x-forwarded-for"].as_str(), told["x-request-id"].as_str()),
+        (received["x-forwarded-for"].as_str(), received["x-request-id"].as_str()),
         ("192.0.2.7", "from-the-proxy")
     );
 }
 
 #[tokio::test]
-async fn the_proxy_header_names_the_client() {
-    let (gateway, _backend) = telling().await;
+async fn the_proxy_protocol_header_sets_the_client_address() {
+    let (gateway, _backend) = reporting_backend().await;
     let v1: &[u8] = b"PROXY TCP4 192.0.2.9 198.51.100.1 1234 443\r\n";
     let v2: &[u8] =
         b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x09\xc6\x33\x64\x01\x04\xd2\x01\xbb";
@@ -126,7 +129,7 @@ async fn the_proxy_header_names_the_client() {
     assert_eq!(
         tokio::time::timeout(PATIENCE, tcp.read(&mut [0; 1])).await.unwrap().unwrap_or(0),
         0,
-        "refused without it"
+        "a connection without the header must be rejected"
     );
     assert_eq!(
         gateway.metric("gateway_connections_refused_total", &[("reason", "proxy_header")]),
@@ -135,11 +138,11 @@ async fn the_proxy_header_names_the_client() {
 }
 
 #[tokio::test]
-async fn the_first_event_of_a_stream_arrives_before_the_second_exists() {
+async fn the_first_event_of_a_stream_arrives_before_the_second_is_sent() {
     let (sender, receiver) = mpsc::channel::<Bytes>(1);
     let receiver = std::sync::Arc::new(std::sync::Mutex::new(Some(receiver)));
     let stream = move || {
-        let mut receiver = receiver.lock().unwrap().take().expect("asked once");
+        let mut receiver = receiver.lock().unwrap().take().expect("only one request");
         async move {
             let events = futures::stream::poll_fn(move |cx| receiver.poll_recv(cx))
                 .map(Ok::<_, std::io::Error>);
@@ -169,7 +172,7 @@ async fn the_first_event_of_a_stream_arrives_before_the_second_exists() {
 }
 
 #[tokio::test]
-async fn an_upload_goes_through_unchanged() {
+async fn an_upload_arrives_unchanged() {
     let backend =
         Backend::start(Router::new().route("/echo", post(async |body: Bytes| body))).await;
     let text = routes_to(&[backend.address]).replace("1KiB", "2MiB");
@@ -197,7 +200,7 @@ async fn an_upload_goes_through_unchanged() {
 }
 
 #[tokio::test]
-async fn answers_are_hardened() {
+async fn security_headers_are_added_to_responses() {
     let backend = Backend::start(Router::new().fallback(async || {
         ([("server", "axum/secret"), ("x-powered-by", "axum"), ("alt-svc", "h3")], "hello")
     }))
@@ -211,7 +214,7 @@ async fn answers_are_hardened() {
         .unwrap();
     let headers = response.headers();
     for name in ["server", "x-powered-by", "alt-svc"] {
-        assert!(!headers.contains_key(name), "{name} should be gone");
+        assert!(!headers.contains_key(name), "{name} must be removed");
     }
     assert_eq!(headers["x-content-type-options"], "nosniff");
     assert_eq!(headers["referrer-policy"], "no-referrer");
@@ -225,7 +228,7 @@ async fn answers_are_hardened() {
 
 #[tokio::test]
 async fn a_reload_changes_routes_for_the_next_request_on_the_same_connection() {
-    let (gateway, backend) = telling().await;
+    let (gateway, backend) = reporting_backend().await;
     let client = gateway.client_h1();
     assert_eq!(client.get(gateway.url("/a")).send().await.unwrap().status(), 200);
     let text = routes_to(&[backend.address])
@@ -236,11 +239,11 @@ async fn a_reload_changes_routes_for_the_next_request_on_the_same_connection() {
 }
 
 #[tokio::test]
-async fn how_an_event_stream_went_is_measured() {
+async fn event_streams_are_measured() {
     let backend = Backend::raw(async |mut tcp: TcpStream| {
-        let mut octets = [0; 1024];
-        let read = tcp.read(&mut octets).await.unwrap();
-        let breaks_off = octets[..read].starts_with(b"GET /broken");
+        let mut bytes = [0; 1024];
+        let read = tcp.read(&mut bytes).await.unwrap();
+        let breaks_off = bytes[..read].starts_with(b"GET /broken");
         let head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
         tcp.write_all(head).await.unwrap();
         for _ in 0..2 {
@@ -256,7 +259,7 @@ async fn how_an_event_stream_went_is_measured() {
     let client = gateway.client();
     let whole = client.get(gateway.url("/whole")).send().await.unwrap().text().await.unwrap();
     assert_eq!(whole, "data: x\n\ndata: x\n\n");
-    eventually("measured", async || {
+    eventually("the event stream is measured", async || {
         gateway.observed("gateway_event_stream_longest_gap_seconds").0 == 1
     })
     .await;
@@ -267,7 +270,7 @@ async fn how_an_event_stream_went_is_measured() {
     assert_eq!(gateway.metric("gateway_event_stream_stalls_total", &[]), 0.0);
 
     client.get(gateway.url("/broken")).send().await.unwrap().text().await.unwrap_err();
-    eventually("counted", async || {
+    eventually("the event stream is counted", async || {
         gateway.metric("gateway_event_stream_stalls_total", &[("route", "all")]) == 1.0
     })
     .await;

@@ -1,4 +1,4 @@
-//! Several targets, and what happens when some of them fail.
+//! Several targets of one upstream, some of which fail.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -12,14 +12,14 @@ async fn named(name: &'static str) -> Backend {
     Backend::start(Router::new().fallback(any(async move || name))).await
 }
 
-/// An address where nobody listens.
-async fn nobody() -> SocketAddr {
+/// An address without a listener.
+async fn closed_port() -> SocketAddr {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     listener.local_addr().unwrap()
 }
 
 #[tokio::test]
-async fn requests_are_spread_and_none_is_lost_when_a_backend_dies() {
+async fn requests_are_balanced_and_survive_the_death_of_a_backend() {
     let (one, two) = (named("one").await, named("two").await);
     let gateway = Gateway::start(&routes_to(&[one.address, two.address])).await;
     let client = gateway.client();
@@ -42,11 +42,11 @@ async fn requests_are_spread_and_none_is_lost_when_a_backend_dies() {
 
 #[tokio::test]
 async fn a_target_that_keeps_failing_is_ejected() {
-    let (dead, two) = (nobody().await, named("two").await);
+    let (dead, two) = (closed_port().await, named("two").await);
     let ejection = "\nejection = { consecutive_failures = 2, duration = \"60s\" }\nretries = { per_request = 1, budget_percent = 100 }";
     let gateway = Gateway::start(&(routes_to(&[dead, two.address]) + ejection)).await;
     let client = gateway.client();
-    eventually("ejected", async || {
+    eventually("the target is ejected", async || {
         assert_eq!(client.get(gateway.url("/")).send().await.unwrap().status(), 200);
         gateway.metric("gateway_upstream_ejections_total", &[]) >= 1.0
     })
@@ -63,8 +63,8 @@ async fn a_target_that_keeps_failing_is_ejected() {
 }
 
 #[tokio::test]
-async fn nobody_there_is_502_and_503_in_the_form_asked_for() {
-    let gateway = Gateway::start(&routes_to(&[nobody().await])).await;
+async fn an_unreachable_target_gets_502_then_503_in_the_accepted_format() {
+    let gateway = Gateway::start(&routes_to(&[closed_port().await])).await;
     let client = gateway.client();
     let page = client.get(gateway.url("/")).header("accept", "text/html").send().await.unwrap();
     assert_eq!(
@@ -80,12 +80,12 @@ async fn nobody_there_is_502_and_503_in_the_form_asked_for() {
 }
 
 #[tokio::test]
-async fn health_checks_find_out_before_requests_do() {
+async fn health_checks_exclude_a_dead_target_before_requests_fail() {
     let (sick, well) = (Backend::start(Router::new()).await, named("well").await);
     let checks = "\nhealth_check = { path = \"/health\", interval = \"1s\", timeout = \"1s\", unhealthy_after = 1 }";
     let gateway = Gateway::start(&(routes_to(&[sick.address, well.address]) + checks)).await;
     let label = sick.address.to_string();
-    eventually("found out", async || {
+    eventually("the health check has failed", async || {
         gateway.metric("gateway_upstream_target_healthy", &[("target", &label)]) == 0.0
     })
     .await;
@@ -98,7 +98,7 @@ async fn health_checks_find_out_before_requests_do() {
 }
 
 #[tokio::test]
-async fn a_cookie_keeps_its_backend() {
+async fn rendezvous_keeps_a_cookie_on_its_backend() {
     let backends = [named("a").await, named("b").await, named("c").await];
     let addresses: Vec<SocketAddr> = backends.iter().map(|backend| backend.address).collect();
     let gateway = Gateway::start(
@@ -116,11 +116,11 @@ async fn a_cookie_keeps_its_backend() {
         assert_eq!((ask(who).await, ask(who).await), (first.clone(), first.clone()));
         used.insert(first);
     }
-    assert_eq!(used.len(), 3, "keys are spread");
+    assert_eq!(used.len(), 3, "all targets are used");
 }
 
 #[tokio::test]
-async fn an_open_circuit_breaker_answers_at_once() {
+async fn an_open_circuit_breaker_responds_immediately() {
     let (release, wait) = tokio::sync::watch::channel(false);
     let slow = move || {
         let mut wait = wait.clone();
@@ -136,7 +136,7 @@ async fn an_open_circuit_breaker_answers_at_once() {
     .await;
     let client = gateway.client();
     let first = tokio::spawn(client.get(gateway.url("/")).send());
-    eventually("the first is there", async || {
+    eventually("the first request has arrived", async || {
         gateway.metric("gateway_upstream_requests_in_flight", &[]) == 1.0
     })
     .await;
@@ -150,14 +150,14 @@ async fn an_open_circuit_breaker_answers_at_once() {
 }
 
 #[tokio::test]
-async fn names_and_unix_sockets_are_targets_too() {
+async fn dns_names_and_unix_sockets_are_targets() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("backend.sock");
     let listener = tokio::net::UnixListener::bind(&path).unwrap();
     let serving = tokio::spawn(async move {
         axum::serve(listener, Router::new().fallback(any(async || "unix"))).await
     });
-    let text = routes_to(&[nobody().await]);
+    let text = routes_to(&[closed_port().await]);
     let with = |target: String| {
         text.split("targets").next().unwrap().to_owned() + &format!("targets = [\"{target}\"]")
     };
@@ -168,8 +168,8 @@ async fn names_and_unix_sockets_are_targets_too() {
     );
     serving.abort();
 
-    // `localhost` may mean ::1 first, where nobody listens: `dns:` makes every address a target,
-    // one of which answers; without it all are one target, which needs no retry.
+    // `localhost` may resolve to ::1 first, where nothing listens. `dns:` makes every address a
+    // target, one of which works; without it, all addresses are one target and no retry is needed.
     let backend = named("by name").await;
     let port = backend.address.port();
     for (name, retries) in [("dns:localhost", 1), ("localhost", 0)] {

@@ -26,7 +26,7 @@ async fn echo(mut socket: WebSocket) {
 
 async fn echoing() -> (Gateway, Backend) {
     let upgrade = async |headers: HeaderMap, upgrade: WebSocketUpgrade| {
-        if headers.contains_key("x-refuse") {
+        if headers.contains_key("x-reject") {
             return (StatusCode::UNAUTHORIZED, "who are you?").into_response();
         }
         assert!(!headers.contains_key("sec-websocket-extensions"));
@@ -56,11 +56,11 @@ fn origin(gateway: &Gateway) -> String {
 async fn read_head(stream: &mut TlsStream<TcpStream>) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
-        let octet = tokio::time::timeout(PATIENCE, stream.read_u8())
+        let byte = tokio::time::timeout(PATIENCE, stream.read_u8())
             .await
-            .expect("in time")
-            .expect("not closed");
-        head.push(octet);
+            .expect("timed out")
+            .expect("the connection is closed");
+        head.push(byte);
     }
     String::from_utf8(head).unwrap()
 }
@@ -90,7 +90,7 @@ async fn open(gateway: &Gateway) -> WebSocketStream<TlsStream<TcpStream>> {
 async fn echoes(socket: &mut WebSocketStream<TlsStream<TcpStream>>, text: &str) {
     socket.send(Message::text(text)).await.unwrap();
     let answer =
-        tokio::time::timeout(PATIENCE, socket.next()).await.expect("in time").unwrap().unwrap();
+        tokio::time::timeout(PATIENCE, socket.next()).await.expect("timed out").unwrap().unwrap();
     assert_eq!(answer.into_text().unwrap(), text);
 }
 
@@ -127,7 +127,7 @@ async fn a_kept_connection_can_become_a_websocket() {
 }
 
 #[tokio::test]
-async fn only_the_sites_own_page_may_open_one() {
+async fn only_pages_of_the_same_origin_can_open_a_websocket() {
     let (gateway, _backend) = echoing().await;
     for wrong in
         ["", "Origin: https://evil.example\r\n", "Origin: null\r\n", "Origin: http://localhost\r\n"]
@@ -140,10 +140,10 @@ async fn only_the_sites_own_page_may_open_one() {
 }
 
 #[tokio::test]
-async fn a_refusal_of_the_backend_reaches_the_client_whole() {
+async fn a_rejection_by_the_backend_reaches_the_client_unchanged() {
     let (gateway, _backend) = echoing().await;
     let answer = gateway
-        .exchange(handshake(&gateway, &format!("{}X-Refuse: 1\r\n", origin(&gateway))).as_bytes())
+        .exchange(handshake(&gateway, &format!("{}X-Reject: 1\r\n", origin(&gateway))).as_bytes())
         .await;
     assert!(
         answer.starts_with("HTTP/1.1 401 ") && answer.ends_with("\r\n\r\nwho are you?"),
@@ -153,7 +153,7 @@ async fn a_refusal_of_the_backend_reaches_the_client_whole() {
 }
 
 #[tokio::test]
-async fn other_versions_and_malformed_handshakes_are_told_so() {
+async fn other_versions_and_malformed_handshakes_are_rejected() {
     let (gateway, _backend) = echoing().await;
     let old = handshake(&gateway, &origin(&gateway)).replace("Version: 13", "Version: 8");
     let answer = gateway.exchange(old.as_bytes()).await.to_ascii_lowercase();
@@ -166,7 +166,7 @@ async fn other_versions_and_malformed_handshakes_are_told_so() {
 }
 
 #[tokio::test]
-async fn a_route_without_websockets_answers_plainly() {
+async fn a_route_without_websockets_forwards_a_plain_request() {
     let (gateway, _backend) = echoing().await;
     let elsewhere = handshake(&gateway, "")
         .replace("/ws", "/elsewhere")
@@ -176,19 +176,21 @@ async fn a_route_without_websockets_answers_plainly() {
 }
 
 #[tokio::test]
-async fn a_silent_websocket_is_closed_after_the_routes_idle_time() {
+async fn an_idle_websocket_is_closed_after_the_routes_idle_timeout() {
     let (_, backend) = echoing().await;
     let text = routes_to(&[backend.address])
         .replace("websocket = true", "websocket = true\nwebsocket_idle_timeout = \"1s\"");
     let gateway = Gateway::start(&text).await;
     let mut socket = open(&gateway).await;
     echoes(&mut socket, "hello").await;
-    let ended = tokio::time::timeout(PATIENCE, socket.next()).await.expect("closed in time");
+    let ended = tokio::time::timeout(PATIENCE, socket.next())
+        .await
+        .expect("the connection is not closed in time");
     assert!(matches!(ended, None | Some(Err(_))), "{ended:?}");
 }
 
 #[tokio::test]
-async fn an_open_websocket_survives_reloads_and_is_cut_at_the_end_of_a_drain() {
+async fn an_open_websocket_survives_reloads_and_is_closed_at_the_end_of_a_drain() {
     let (gateway, backend) = echoing().await;
     let mut socket = open(&gateway).await;
     gateway.reload(&routes_to(&[backend.address]).replace("\"live\"", "\"renamed\""));
@@ -197,7 +199,9 @@ async fn an_open_websocket_survives_reloads_and_is_cut_at_the_end_of_a_drain() {
     let drained = gateway.plane.drain(Duration::from_millis(300), gateway::Idle::Ends);
     let (drained, after) = tokio::join!(drained, async {
         echoes(&mut socket, "even while draining").await;
-        tokio::time::timeout(PATIENCE, socket.next()).await.expect("cut in time")
+        tokio::time::timeout(PATIENCE, socket.next())
+            .await
+            .expect("the WebSocket is not closed in time")
     });
     assert!(matches!(after, None | Some(Err(_))), "{after:?}");
     assert_eq!(
@@ -209,8 +213,8 @@ async fn an_open_websocket_survives_reloads_and_is_cut_at_the_end_of_a_drain() {
 }
 
 #[tokio::test]
-async fn both_ends_can_finish_what_they_were_saying() {
-    // Each side sends, then closes its half; the other's words still arrive.
+async fn a_half_close_lets_both_sides_finish_sending() {
+    // Each side sends, then closes its half; the other side's data still arrives.
     let backend = Backend::raw(async |mut tcp: TcpStream| {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
@@ -218,9 +222,9 @@ async fn both_ends_can_finish_what_they_were_saying() {
         }
         let answer = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
         tcp.write_all(answer).await.unwrap();
-        let mut said = Vec::new();
-        tcp.read_to_end(&mut said).await.unwrap();
-        tcp.write_all(&said).await.unwrap();
+        let mut printed = Vec::new();
+        tcp.read_to_end(&mut printed).await.unwrap();
+        tcp.write_all(&printed).await.unwrap();
     })
     .await;
     let gateway = Gateway::start(&routes_to(&[backend.address])).await;
@@ -233,7 +237,7 @@ async fn both_ends_can_finish_what_they_were_saying() {
 }
 
 #[tokio::test]
-async fn a_repeated_field_of_the_handshake_is_answered_400() {
+async fn a_repeated_handshake_field_gets_400() {
     let (gateway, _backend) = echoing().await;
     let origin = origin(&gateway);
     for repeated in [
@@ -244,6 +248,6 @@ async fn a_repeated_field_of_the_handshake_is_answered_400() {
     ] {
         let answer =
             gateway.exchange(handshake(&gateway, &format!("{origin}{repeated}")).as_bytes()).await;
-        assert!(answer.starts_with("HTTP/1.1 400 "), "{repeated:?} was answered {answer:?}");
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{repeated:?}: {answer:?}");
     }
 }

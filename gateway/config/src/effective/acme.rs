@@ -1,4 +1,4 @@
-//! ACME certificates and their storage, written out.
+//! Writes ACME certificates and their storage.
 
 use super::Writer;
 use crate::{Acme, CertificateStorage, Secret};
@@ -45,7 +45,7 @@ impl Writer {
         }
     }
 
-    /// Where it is; what it is is not known here.
+    /// Writes the location of a secret; the secret itself is not read here.
     pub(super) fn secret(&mut self, key: &str, secret: &Secret) {
         match secret {
             Secret::Environment(name) => self.string(&format!("{key}_env"), name),

@@ -1,4 +1,4 @@
-//! Traces, written out.
+//! Writes `[tracing]`.
 
 use super::Writer;
 use crate::Tracing;
@@ -7,7 +7,7 @@ impl Writer {
     pub(super) fn tracing(&mut self, tracing: &Tracing) {
         self.section("tracing");
         self.string("endpoint", tracing.endpoint.as_str());
-        // Debug keeps the point that makes the number a float.
+        // `Debug` keeps the decimal point that makes the number a float.
         self.plain("sample", format!("{:?}", tracing.sample));
         self.duration("timeout", tracing.timeout);
         self.string("service_name", &tracing.service_name);

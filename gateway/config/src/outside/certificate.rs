@@ -1,4 +1,4 @@
-//! `[[certificate]]` and `[tls]`.
+//! `[[certificate]]`, `[tls]` and `[certificate_storage]`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,50 +9,49 @@ use serde::Deserialize;
 use super::Text;
 use crate::{AcmeChallenge, DirectoryUrl, Name, ServerName};
 
-/// A certificate, and where it comes from.
+/// A certificate and its source.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Certificate")]
 pub(crate) struct CertificateText {
-    /// A name for listeners, logs and metrics. Required, unique.
+    /// Name for listeners, logs and metrics. Required, unique.
     pub(crate) name: Text<Name>,
-    /// Where it comes from. Required.
+    /// Where the certificate comes from. Required.
     pub(crate) source: SourceText,
-    /// `self-signed`: the directory of the local certificate authority, made on first use. Default:
-    /// `certs`. `acme`: the URL of the authority's directory. Default: that of Let's Encrypt.
+    /// `self-signed`: directory of the local certificate authority, created on first use. `acme`:
+    /// URL of the authority's directory. Default: `certs` for `self-signed`, Let's Encrypt for
+    /// `acme`.
     pub(crate) directory: Option<Text<String>>,
-    /// `self-signed` and `acme`: the DNS names and IP addresses in the certificate. Required for
-    /// `acme`, where wildcards cannot be had. Default for `self-signed`: `localhost`, `127.0.0.1`,
-    /// `::1`. Default: see there.
+    /// `self-signed` and `acme`: DNS names and IP addresses in the certificate; `acme` does not
+    /// support wildcards. Required for `acme`. Default: `localhost`, `127.0.0.1` and `::1` for
+    /// `self-signed`.
     pub(crate) names: Option<Vec<Text<ServerName>>>,
-    /// `files`: a PEM file with the chain, leaf first. Required there.
+    /// `files`: PEM file with the certificate chain, leaf first. Required for `files`.
     pub(crate) cert: Option<Text<PathBuf>>,
-    /// `files`: a PEM file with the leaf's private key. Required there.
+    /// `files`: PEM file with the private key of the leaf. Required for `files`.
     pub(crate) key: Option<Text<PathBuf>>,
-    /// `acme`: the URL of a directory that takes over while the first keeps failing. Default: none.
+    /// `acme`: URL of a directory that is used while the first one keeps failing. Default: none.
     pub(crate) fallback_directory: Option<Text<DirectoryUrl>>,
-    /// `acme`: URLs under which the authority reaches you, such as `mailto:admin@example.org`.
-    /// Default: none.
+    /// `acme`: contact URLs for the authority, such as `mailto:admin@example.org`. Default: none.
     pub(crate) contact: Option<Vec<Text<String>>>,
-    /// `acme`: the certificate profile to ask for, such as `shortlived`. Default: the authority's
-    /// own.
+    /// `acme`: certificate profile to request, such as `shortlived`. Default: the authority's
+    /// default.
     pub(crate) profile: Option<Text<String>>,
-    /// `acme`: how names may be proven, preferred first: `tls-alpn-01` on the https listeners,
-    /// `http-01` on the http listeners. The authority comes to port 443 or 80. Default: both, in
-    /// this order.
+    /// `acme`: challenge types, preferred first: `tls-alpn-01` on the https listeners, `http-01` on
+    /// the http listeners. The authority connects to port 443 or 80. Default: both, in this order.
     pub(crate) challenges: Option<Vec<Text<AcmeChallenge>>>,
-    /// `acme`: the key id of an external account binding, as ZeroSSL and others ask for. Default:
-    /// none.
+    /// `acme`: key identifier of an external account binding, which ZeroSSL and others require.
+    /// Default: none.
     pub(crate) eab_key_id: Option<Text<String>>,
-    /// `acme`: the environment variable with the binding's HMAC key in base64url. Default: none.
+    /// `acme`: environment variable with the HMAC key of the binding, in base64url. Default: none.
     pub(crate) eab_hmac_key_env: Option<Text<String>>,
-    /// `acme`: a file with the binding's HMAC key in base64url. Default: none.
+    /// `acme`: file with the HMAC key of the binding, in base64url. Default: none.
     pub(crate) eab_hmac_key_file: Option<Text<PathBuf>>,
-    /// `acme`: a PEM file with the only roots trusted for the https of the directory, of a private
-    /// authority. Default: those of the machine.
+    /// `acme`: PEM file with the only roots trusted for HTTPS to the directory, for a private
+    /// authority. Default: the system's roots.
     pub(crate) ca_file: Option<Text<PathBuf>>,
-    /// `acme`: the directory of the local certificate authority whose certificate is served until
-    /// there is another. Default: `certs`.
+    /// `acme`: directory of the local certificate authority whose certificate is served until the
+    /// first one is issued. Default: `certs`.
     pub(crate) stand_in_directory: Option<Text<PathBuf>>,
 }
 
@@ -61,73 +60,71 @@ pub(crate) struct CertificateText {
 #[serde(rename_all = "kebab-case")]
 #[schemars(rename = "CertificateSource")]
 pub(crate) enum SourceText {
-    /// Issued by a certificate authority of this machine's own, and renewed by itself.
+    /// Issued by a local certificate authority and renewed automatically.
     SelfSigned,
-    /// PEM files, read again when they change.
+    /// PEM files, reloaded when they change.
     Files,
-    /// Ordered from Let's Encrypt or another authority, and renewed by itself.
+    /// Ordered from Let's Encrypt or another ACME authority and renewed automatically.
     Acme,
 }
 
-/// What TLS demands on every https listener.
+/// TLS policy of every https listener.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Tls")]
 pub(crate) struct TlsText {
-    /// The oldest version accepted. Default: `1.2`.
+    /// Oldest TLS version accepted. Default: `1.2`.
     pub(crate) min_version: Option<VersionText>,
     /// `Strict-Transport-Security` max-age; `0s` turns it off. Default: `365d`.
     pub(crate) hsts_max_age: Option<Text<Duration>>,
-    /// Whether HSTS covers subdomains. Default: false.
+    /// Whether HSTS includes subdomains. Default: false.
     pub(crate) hsts_include_subdomains: Option<bool>,
-    /// What a client gets that asks for a name of no certificate. Default: `default`.
+    /// Reply to a client that requests a server name without a certificate. Default: `default`.
     pub(crate) unknown_names: Option<UnknownNamesText>,
-    /// Whether a request is answered 421 if its host belongs to another certificate than the name
-    /// for which its connection was opened (RFC 9110 section 15.5.20). Default: true.
+    /// Whether to send 421 if the host of a request belongs to a different certificate than the
+    /// server name of its connection (RFC 9110 section 15.5.20). Default: true.
     pub(crate) refuse_misdirected: Option<bool>,
 }
 
-/// What a client gets that asks for a name of no certificate.
+/// Reply to a client that requests a server name without a certificate.
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(rename = "UnknownNames")]
 pub(crate) enum UnknownNamesText {
-    /// The listener's first certificate.
+    /// Send the listener's first certificate.
     Default,
-    /// An alert. A client that asks for no name at all, as for an IP address, gets the first
-    /// certificate with an address.
+    /// Send a TLS alert. A client that requests no server name, for example because it connects to
+    /// an IP address, gets the first certificate that contains an address.
     Refuse,
 }
 
-/// Where ACME certificates, accounts, challenges and session ticket keys are kept: `directory`, or
-/// all of Redis.
+/// Storage for ACME certificates, accounts, challenges and session ticket keys: either `directory`
+/// or the Redis keys.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "CertificateStorage")]
 pub(crate) struct StorageText {
-    /// A directory of this machine, private to its user. Default: `certs/acme`, if a certificate is
-    /// ordered.
+    /// Local directory, accessible only to the gateway's user. Default: `certs/acme` if a
+    /// certificate is ordered by ACME.
     pub(crate) directory: Option<Text<PathBuf>>,
-    /// The environment variable with the URL of a Redis that replicas share: `redis://` or
-    /// `rediss://` (TLS), through Sentinel `redis-sentinel://host,host/MASTER`, a cluster
-    /// `redis-cluster://host,host`. Default: none.
+    /// Environment variable with the URL of a Redis that replicas share: `redis://`, `rediss://`
+    /// (TLS), `redis-sentinel://host,host/MASTER` or `redis-cluster://host,host`. Default: none.
     pub(crate) redis_url_env: Option<Text<String>>,
-    /// A file with that URL. Default: none.
+    /// File with the Redis URL. Default: none.
     pub(crate) redis_url_file: Option<Text<PathBuf>>,
-    /// The environment variable with the password of that Redis, instead of one in the URL.
-    /// Default: none.
+    /// Environment variable with the Redis password, if it is not part of the URL. Default: none.
     pub(crate) redis_password_env: Option<Text<String>>,
-    /// A file with that password. Default: none.
+    /// File with the Redis password. Default: none.
     pub(crate) redis_password_file: Option<Text<PathBuf>>,
-    /// A PEM file with the only authorities trusted for the TLS of that Redis. Default: those of
-    /// the web.
+    /// PEM file with the only authorities trusted for TLS to Redis. Default: the public web
+    /// authorities.
     pub(crate) redis_ca_file: Option<Text<PathBuf>>,
-    /// The environment variable with the secret that seals what Redis keeps: 32 random bytes or
-    /// more, the same for every replica. Required with Redis, here or as a file.
+    /// Environment variable with the secret that encrypts the values in Redis: at least 32 random
+    /// bytes, the same for every replica. Required with Redis, unless `secret_file` is set.
     pub(crate) secret_env: Option<Text<String>>,
-    /// A file with that secret. Required with Redis, here or in the environment.
+    /// File with that secret. Required with Redis, unless `secret_env` is set.
     pub(crate) secret_file: Option<Text<PathBuf>>,
-    /// Begins every key in Redis. Default: `gatehouse`.
+    /// Prefix of every key in Redis. Default: `gatehouse`.
     pub(crate) prefix: Option<Text<Name>>,
 }
 

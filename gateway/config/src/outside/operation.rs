@@ -12,139 +12,141 @@ use super::Text;
 use super::route::RateLimitText;
 use crate::HostPattern;
 
-/// General protection.
+/// Protection against overload and abuse.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Limits")]
 pub(crate) struct LimitsText {
-    /// Most client connections open at once. Default: 100000.
+    /// Maximum open client connections. Default: 100000.
     pub(crate) max_connections: Option<Text<u32>>,
-    /// Most client connections open at once from one address (IPv6: one /64). Default: 1000.
+    /// Maximum open client connections from one address (IPv6: one /64). Default: 1000.
     pub(crate) max_connections_per_address: Option<Text<u32>>,
-    /// Deadline for the TLS handshake. Default: `10s`.
+    /// Timeout of the TLS handshake. Default: `10s`.
     pub(crate) handshake_timeout: Option<Text<Duration>>,
-    /// Deadline for the head of a request. Default: `10s`.
+    /// Timeout of a request head. Default: `10s`.
     pub(crate) header_timeout: Option<Text<Duration>>,
-    /// Silence while a request body is received; 408 after that. Default: `30s`.
+    /// Timeout between two reads of a request body; then 408. Default: `30s`.
     pub(crate) body_timeout: Option<Text<Duration>>,
-    /// Silence while a client takes nothing of its answer; it is cut after that. Default: `30s`.
+    /// Timeout between two writes of a response that the client does not read; then the response is
+    /// cut off. Default: `30s`.
     pub(crate) send_timeout: Option<Text<Duration>>,
-    /// Idle time between two requests on one connection. Default: `75s`.
+    /// Idle timeout between two requests on one connection. Default: `75s`.
     pub(crate) keepalive_timeout: Option<Text<Duration>>,
-    /// Most requests on one HTTP/1.1 connection. Default: 10000.
+    /// Maximum requests on one HTTP/1.1 connection. Default: 10000.
     pub(crate) keepalive_requests: Option<Text<u32>>,
-    /// Longest request head. Default: `32KiB`.
+    /// Maximum size of a request head. Default: `32KiB`.
     pub(crate) header_bytes: Option<Text<u64>>,
-    /// Most header fields. Default: 100.
+    /// Maximum number of header fields in a request. Default: 100.
     pub(crate) header_fields: Option<Text<u32>>,
-    /// Longest request body. Default: `1MiB`.
+    /// Maximum size of a request body. Default: `1MiB`.
     pub(crate) body_bytes: Option<Text<u64>>,
-    /// Most streams open at once on one h2 connection. Default: 128.
+    /// Maximum open streams on one HTTP/2 connection. Default: 128.
     pub(crate) h2_concurrent_streams: Option<Text<u32>>,
-    /// Most streams that a client may reset before their answer, per connection. Default: 50.
+    /// Maximum streams a client may reset before their response starts, per connection. Default:
+    /// 50.
     pub(crate) h2_pending_resets: Option<Text<u32>>,
-    /// Most bytes held for requests of one client address (IPv6: one /64): answers that it has not
-    /// taken yet, and 32 KiB for each request; 503 above that. Default: `128MiB`.
+    /// Maximum bytes held for the requests of one client address (IPv6: one /64): buffered
+    /// responses plus 32 KiB per request; above that, 503. Default: `128MiB`.
     pub(crate) held_bytes_per_address: Option<Text<u64>>,
-    /// Requests that one client address (IPv6: one /64) may make; a file of a site counts as a
-    /// tenth of one, and what is refused counts too. Default: 100 a second, 1000 at once.
+    /// Request rate of one client address (IPv6: one /64). A static file counts as a tenth of a
+    /// request; rejected requests count too. Default: 100 per second, burst 1000.
     pub(crate) rate_limit: Option<RateLimitText>,
-    /// Most client addresses remembered for rate limits. Default: 100000.
+    /// Maximum client addresses tracked for rate limits. Default: 100000.
     pub(crate) rate_limit_addresses: Option<Text<u32>>,
 }
 
-/// Where `/metrics`, `/livez`, `/readyz`, `/reload`, `/drain` and `/config` are served, with plain
-/// HTTP.
+/// Address of `/metrics`, `/livez`, `/readyz`, `/reload`, `/drain` and `/config`, over plain HTTP.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Admin")]
 pub(crate) struct AdminText {
-    /// The address; whoever reaches it can reload and stop the gateway: keep it off the internet.
-    /// Required.
+    /// Address to bind. Any client that can connect to it can reload and stop the gateway: keep it
+    /// off the internet. Required.
     pub(crate) address: Text<SocketAddr>,
-    /// Names by which it is asked, without port, besides its IP addresses and `localhost`;
-    /// `*.example.org` is every name below. A request for another name is answered 421: it may come
-    /// from a web page whose name leads here (DNS rebinding). Default: none.
+    /// Host names accepted in requests, without a port, besides IP addresses and `localhost`;
+    /// `*.example.org` is every name below `example.org`. A request for any other host gets 421,
+    /// which stops web pages that point their own name here (DNS rebinding). Default: none.
     pub(crate) hosts: Option<Vec<Text<HostPattern>>>,
 }
 
-/// Logs, on standard error.
+/// Logs, written to standard error.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Log")]
 pub(crate) struct LogText {
-    /// Whether each request is logged. Default: true.
+    /// Whether to log every request. Default: true.
     pub(crate) access: Option<bool>,
-    /// How much is logged. Default: `info`. The variable RUST_LOG goes before it.
+    /// Minimum level of log lines; the environment variable `RUST_LOG` overrides it. Default:
+    /// `info`.
     pub(crate) level: Option<LevelText>,
-    /// How lines look. Default: `json`.
+    /// Format of log lines. Default: `json`.
     pub(crate) format: Option<FormatText>,
-    /// Whether client addresses are replaced by a hash of their network, keyed anew at each start.
-    /// Default: true.
+    /// Whether to replace client addresses by a hash of their network; the hash key changes at each
+    /// start. Default: true.
     pub(crate) pseudonymise: Option<bool>,
 }
 
-/// How much is logged.
+/// Minimum level of log lines.
 #[derive(Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(rename = "LogLevel")]
 pub(crate) enum LevelText {
-    /// Failures that someone must look at.
+    /// Failures that need attention.
     Error,
-    /// And what was odd.
+    /// Also unexpected conditions.
     Warn,
-    /// And what happened.
+    /// Also normal events.
     Info,
-    /// And why.
+    /// Also details for debugging.
     Debug,
-    /// And everything else.
+    /// Everything.
     Trace,
 }
 
-/// How log lines look.
+/// Format of log lines.
 #[derive(Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(rename = "LogFormat")]
 pub(crate) enum FormatText {
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
     /// Short lines for people.
     Text,
 }
 
-/// How the gateway stops, on SIGTERM or `POST /drain`.
+/// Graceful shutdown, on SIGTERM or `POST /drain`.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Drain")]
 pub(crate) struct DrainText {
-    /// How long it goes on accepting after `/readyz` says no. Default: `0s`; behind a load
-    /// balancer: its check interval.
+    /// Time to keep accepting connections after `/readyz` fails; behind a load balancer, set it to
+    /// the interval of its health checks. Default: `0s`.
     pub(crate) delay: Option<Text<Duration>>,
-    /// How long open requests and WebSockets then have. Default: `30s`.
+    /// Time after that for open requests and WebSockets to finish. Default: `30s`.
     pub(crate) deadline: Option<Text<Duration>>,
 }
 
-/// How a new process takes over from the running one.
+/// Replacing the running gateway process by a new one.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Upgrade")]
 pub(crate) struct UpgradeText {
-    /// The Unix socket at which `gateway run --take-over` asks the running gateway for its
-    /// listening sockets. Its directory must belong to the gateway's user and be writable by nobody
-    /// else. Required.
+    /// Unix socket on which `gateway run --take-over` requests the listening sockets of the running
+    /// gateway. Its directory must belong to the gateway's user and must not be writable by others.
+    /// Required.
     pub(crate) socket: Text<PathBuf>,
 }
 
-/// Who is believed.
+/// Trusted proxies and request header fields.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Trust")]
 pub(crate) struct TrustText {
-    /// Networks of proxies in front whose `X-Forwarded-*`, `X-Request-Id` and `traceparent` are
-    /// believed. Default: none, they are overwritten.
+    /// Networks of proxies whose `X-Forwarded-*`, `X-Request-Id` and `traceparent` are trusted.
+    /// Default: none, these fields are overwritten.
     pub(crate) forwarded: Option<Vec<Text<IpNet>>>,
-    /// Whether fields whose names have an underscore go to services. Many services read `X_Real_Ip`
-    /// as `X-Real-Ip`, so they are removed unless asked for, and those that name the client always.
-    /// Default: false.
+    /// Whether to forward header fields with an underscore in their name. Many services read
+    /// `X_Real_Ip` as `X-Real-Ip`; fields that identify the client are always
+    /// removed. Default: false.
     pub(crate) underscores_in_headers: Option<bool>,
 }

@@ -1,5 +1,5 @@
-//! A value read from TOML and parsed where it stands, so that a bad one is reported with its place
-//! and does not hide others.
+//! A TOML value parsed together with its position, so that an invalid value is reported where it is
+//! and does not hide other problems.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,25 +13,25 @@ use ipnet::IpNet;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 
-/// A value with its place, or what is wrong with it.
+/// A value and its position, or the reason it is invalid.
 #[derive(Clone, Debug)]
 pub(crate) struct Text<T> {
     pub(crate) span: Range<usize>,
     pub(crate) parsed: Result<T, String>,
 }
 
-/// What can be read from a string or a number of TOML.
+/// A type that is parsed from a TOML string or number.
 pub(crate) trait Value: Sized {
-    /// The JSON Schema type: `"string"`, `"integer"` or both.
+    /// The JSON Schema types: `"string"`, `"integer"`, `"number"`, or several.
     fn types() -> &'static [&'static str] {
         &["string"]
     }
 
-    /// Parses the string or the number's digits.
+    /// Parses a string or the digits of a number. An error says what was expected.
     fn parse(text: &str) -> Result<Self, String>;
 }
 
-/// Values that know how to parse themselves.
+/// Types whose `FromStr` returns a message for people.
 macro_rules! parse_by_from_str {
     ($($type:ty),*) => {
         $(impl Value for $type {
@@ -95,7 +95,7 @@ impl Value for http::Method {
         ];
         let found = METHODS.into_iter().find(|method| method.as_str() == text);
         found.ok_or_else(|| {
-            "expected GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS, in capitals".to_owned()
+            "expected GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS in upper case".to_owned()
         })
     }
 }
@@ -183,6 +183,11 @@ impl<T: Value> JsonSchema for Text<T> {
     }
 }
 
+/// What was expected, with the text that was found.
+pub(crate) fn found(expected: &str, text: &str) -> String {
+    format!("{expected}, found {text:?}")
+}
+
 struct Parsed<T>(Result<T, String>);
 
 impl<'de, T: Value> Deserialize<'de> for Parsed<T> {
@@ -197,10 +202,10 @@ impl<T: Value> Scalar<T> {
     fn number<E>(digits: &str) -> Result<Parsed<T>, E> {
         if T::types() == ["string"] {
             return Ok(Parsed(Err(format!(
-                "expected a string in quotes, not the number {digits}"
+                "expected a string in quotes, found the number {digits}"
             ))));
         }
-        Ok(Parsed(T::parse(digits)))
+        Ok(Parsed(T::parse(digits).map_err(|reason| format!("{reason}, found {digits}"))))
     }
 }
 
@@ -208,14 +213,17 @@ impl<T: Value> de::Visitor<'_> for Scalar<T> {
     type Value = Parsed<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&T::types().join(" or "))
+        f.write_str(&kinds::<T>())
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
         if !T::types().contains(&"string") {
-            return Ok(Parsed(Err(format!("expected {} without quotes", T::types().join(" or ")))));
+            return Ok(Parsed(Err(format!(
+                "expected {} without quotes, found the string {text:?}",
+                kinds::<T>()
+            ))));
         }
-        Ok(Parsed(T::parse(text).map_err(|reason| format!("{text:?}: {reason}"))))
+        Ok(Parsed(T::parse(text).map_err(|reason| found(&reason, text))))
     }
 
     fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
@@ -229,4 +237,13 @@ impl<T: Value> de::Visitor<'_> for Scalar<T> {
     fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
         Self::number(&number.to_string())
     }
+}
+
+/// The types of a value, for messages.
+fn kinds<T: Value>() -> String {
+    let kinds: Vec<_> = T::types()
+        .iter()
+        .map(|kind| format!("{} {kind}", if *kind == "integer" { "an" } else { "a" }))
+        .collect();
+    kinds.join(" or ")
 }

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use toml::Spanned;
 
 use super::Check;
-use crate::outside::Text;
 use crate::outside::certificate::{CertificateText, StorageText};
+use crate::outside::{Text, found};
 use crate::{
     Acme, AcmeChallenge, AcmeExternalAccount, AcmeIssuer, Certificate, CertificateSource,
     CertificateStorage, DirectoryUrl, Name, Secret, ServerName,
@@ -18,33 +18,35 @@ pub(super) fn acme(
     section: &Spanned<CertificateText>,
 ) -> Option<CertificateSource> {
     let text = section.get_ref();
-    let reason = "is for `source = \"files\"`";
-    check.refuse(text.cert.as_ref(), reason);
-    check.refuse(text.key.as_ref(), reason);
+    let reason = "only for `source = \"files\"`: remove it";
+    check.reject(text.cert.as_ref(), reason);
+    check.reject(text.key.as_ref(), reason);
     for name in text.names.iter().flatten() {
         if matches!(&name.parsed, Ok(ServerName::Dns(dns)) if dns.starts_with("*.")) {
             check.add(
                 name.span.clone(),
-                "is a wildcard, which cannot be proven here: list the names one by one",
+                "wildcards are not supported with `source = \"acme\"`: list the names one by one",
             );
         }
     }
     let names = check.all(text.names.as_ref(), Vec::new());
     if names.is_empty() {
-        check.add(section.span(), "`source = \"acme\"` needs `names`");
+        check.add(section.span(), "`source = \"acme\"` requires `names`");
     }
     let challenges =
         check.all(text.challenges.as_ref(), vec![AcmeChallenge::TlsAlpn01, AcmeChallenge::Http01]);
     if challenges.is_empty() {
         check.add(
             section.span(),
-            "`challenges` is empty: expected `tls-alpn-01`, `http-01` or both",
+            "expected `challenges` with `tls-alpn-01`, `http-01` or both, found none",
         );
     }
     for contact in text.contact.iter().flatten() {
-        if matches!(&contact.parsed, Ok(contact) if !contact.starts_with("mailto:") && !contact.contains("://"))
+        if let Ok(url) = &contact.parsed
+            && !url.starts_with("mailto:")
+            && !url.contains("://")
         {
-            check.add(contact.span.clone(), "expected a URL such as `mailto:admin@example.org`");
+            check.unexpected(contact, "expected a URL such as `mailto:admin@example.org`", url);
         }
     }
     let issuer = AcmeIssuer {
@@ -63,18 +65,18 @@ pub(super) fn acme(
     Some(CertificateSource::Acme(Acme { names, issuer, stand_in_directory }))
 }
 
-/// Notes keys that mean something for ACME only.
-pub(super) fn refuse_keys(check: &mut Check<'_, '_>, text: &CertificateText) {
-    let reason = "is for `source = \"acme\"`";
-    check.refuse(text.fallback_directory.as_ref(), reason);
-    check.refuse(text.contact.as_ref().and_then(|list| list.first()), reason);
-    check.refuse(text.profile.as_ref(), reason);
-    check.refuse(text.challenges.as_ref().and_then(|list| list.first()), reason);
-    check.refuse(text.eab_key_id.as_ref(), reason);
-    check.refuse(text.eab_hmac_key_env.as_ref(), reason);
-    check.refuse(text.eab_hmac_key_file.as_ref(), reason);
-    check.refuse(text.ca_file.as_ref(), reason);
-    check.refuse(text.stand_in_directory.as_ref(), reason);
+/// Adds a problem for every key that applies only to ACME.
+pub(super) fn reject_keys(check: &mut Check<'_, '_>, text: &CertificateText) {
+    let reason = "only for `source = \"acme\"`: remove it";
+    check.reject(text.fallback_directory.as_ref(), reason);
+    check.reject(text.contact.as_ref().and_then(|list| list.first()), reason);
+    check.reject(text.profile.as_ref(), reason);
+    check.reject(text.challenges.as_ref().and_then(|list| list.first()), reason);
+    check.reject(text.eab_key_id.as_ref(), reason);
+    check.reject(text.eab_hmac_key_env.as_ref(), reason);
+    check.reject(text.eab_hmac_key_file.as_ref(), reason);
+    check.reject(text.ca_file.as_ref(), reason);
+    check.reject(text.stand_in_directory.as_ref(), reason);
 }
 
 pub(super) fn storage(
@@ -102,11 +104,11 @@ pub(super) fn storage(
     let seal = secret(check, &span, "secret", text.secret_env.as_ref(), text.secret_file.as_ref());
     match (&text.directory, url, seal) {
         (Some(directory), None, None) => {
-            let reason = "is for Redis, not for a directory";
-            check.refuse(text.prefix.as_ref(), reason);
-            check.refuse(text.redis_password_env.as_ref(), reason);
-            check.refuse(text.redis_password_file.as_ref(), reason);
-            check.refuse(text.redis_ca_file.as_ref(), reason);
+            let reason = "only for Redis, but `directory` is set: remove one of them";
+            check.reject(text.prefix.as_ref(), reason);
+            check.reject(text.redis_password_env.as_ref(), reason);
+            check.reject(text.redis_password_file.as_ref(), reason);
+            check.reject(text.redis_ca_file.as_ref(), reason);
             check.path(directory).map(CertificateStorage::Directory)
         }
         (None, Some(url), Some(secret)) => {
@@ -118,13 +120,16 @@ pub(super) fn storage(
         (None, Some(_), None) => {
             check.add(
                 span,
-                "Redis needs `secret_env` or `secret_file`: what is kept there is sealed with it",
+                "Redis requires `secret_env` or `secret_file`: the secret encrypts the stored values",
             );
             None
         }
         _ => {
-            check
-                .add(span, "expected either `directory`, or Redis by `redis_url_env` or `redis_url_file` and a secret");
+            check.add(
+                span,
+                "expected either `directory`, or for Redis one of `redis_url_env` and \
+                 `redis_url_file` and one of `secret_env` and `secret_file`",
+            );
             None
         }
     }
@@ -135,7 +140,7 @@ fn directory(check: &mut Check<'_, '_>, text: Option<&Text<String>>) -> Director
     let parsed = text
         .parsed
         .clone()
-        .and_then(|url| url.parse().map_err(|reason| format!("{url:?}: {reason}")));
+        .and_then(|url| url.parse().map_err(|reason: String| found(&reason, &url)));
     parsed.unwrap_or_else(|reason| {
         check.add(text.span.clone(), reason);
         DirectoryUrl::lets_encrypt()
@@ -159,13 +164,17 @@ fn external_account(
         (Some(key_id), Some(hmac_key)) => Some(AcmeExternalAccount { key_id, hmac_key }),
         (None, None) => None,
         _ => {
-            check.add(span, "`eab_key_id` belongs to `eab_hmac_key_env` or `eab_hmac_key_file`: give both or neither");
+            check.add(
+                span,
+                "expected `eab_key_id` together with `eab_hmac_key_env` or `eab_hmac_key_file`: \
+                 set both or neither",
+            );
             None
         }
     }
 }
 
-/// Where a secret is: in the environment or in a file, not in both.
+/// The location of a secret: an environment variable or a file, not both.
 pub(super) fn secret(
     check: &mut Check<'_, '_>,
     span: &Range<usize>,
@@ -175,7 +184,10 @@ pub(super) fn secret(
 ) -> Option<Secret> {
     match (env, file) {
         (Some(_), Some(_)) => {
-            check.add(span.clone(), format!("`{key}_env` and `{key}_file` exclude each other"));
+            check.add(
+                span.clone(),
+                format!("both `{key}_env` and `{key}_file` are set: remove one of them"),
+            );
             None
         }
         (Some(env), None) => match check.take(env) {
@@ -183,7 +195,7 @@ pub(super) fn secret(
             Some(_) => {
                 check.add(
                     env.span.clone(),
-                    "expected the name of an environment variable: `A-Z a-z 0-9 _`",
+                    "expected the name of an environment variable: `A-Z a-z 0-9 _`, found other characters",
                 );
                 None
             }
@@ -194,7 +206,7 @@ pub(super) fn secret(
     }
 }
 
-/// Whoever writes the secret itself here is told, and the secret is not repeated.
+/// Rejects a secret written in place of the variable's name; the message does not repeat it.
 fn is_variable(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     (1..=128).contains(&name.len())

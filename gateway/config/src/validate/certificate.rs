@@ -1,4 +1,4 @@
-//! Certificates and TLS policy.
+//! Certificates and the TLS policy.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
@@ -50,7 +50,7 @@ fn certificate(
         SourceText::Acme => acme::acme(check, section),
     };
     if text.source != SourceText::Acme {
-        acme::refuse_keys(check, text);
+        acme::reject_keys(check, text);
     }
     Some(Certificate { name: name?, source: source? })
 }
@@ -60,9 +60,9 @@ fn self_signed(
     section: &Spanned<CertificateText>,
 ) -> Option<CertificateSource> {
     let text = section.get_ref();
-    let reason = "is for `source = \"files\"`; a self-signed certificate has a `directory`";
-    check.refuse(text.cert.as_ref(), reason);
-    check.refuse(text.key.as_ref(), reason);
+    let reason = "only for `source = \"files\"`; `source = \"self-signed\"` uses `directory`";
+    check.reject(text.cert.as_ref(), reason);
+    check.reject(text.key.as_ref(), reason);
     let directory = match &text.directory {
         Some(directory) => check.base.join(directory_path(check, directory)?),
         None => check.base.join("certs"),
@@ -74,14 +74,14 @@ fn self_signed(
     ];
     let names = check.all(text.names.as_ref(), localhost);
     if names.is_empty() {
-        check.add(section.span(), "`names` is empty: expected at least one name");
+        check.add(section.span(), "expected at least one name in `names`, found none");
     }
     Some(CertificateSource::SelfSigned { directory, names })
 }
 
 fn directory_path(check: &mut Check<'_, '_>, text: &Text<String>) -> Option<PathBuf> {
     let path = check.take(text)?;
-    PathBuf::parse(&path).map_err(|reason| check.add(text.span.clone(), reason)).ok()
+    PathBuf::parse(&path).map_err(|reason| check.unexpected(text, &reason, &path)).ok()
 }
 
 fn files(
@@ -89,18 +89,18 @@ fn files(
     section: &Spanned<CertificateText>,
 ) -> Option<CertificateSource> {
     let text = section.get_ref();
-    check.refuse(
+    check.reject(
         text.directory.as_ref(),
-        "`directory` is for `source = \"self-signed\"` and `\"acme\"`",
+        "only for `source = \"self-signed\"` and `source = \"acme\"`: remove it",
     );
     if let Some(first) = text.names.as_ref().and_then(|names| names.first()) {
         check.add(
             first.span.clone(),
-            "`names` is for `source = \"self-signed\"`; files bring their own names",
+            "only for `source = \"self-signed\"` and `source = \"acme\"`; the names are read from `cert`",
         );
     }
     let (Some(cert), Some(key)) = (&text.cert, &text.key) else {
-        check.add(section.span(), "`source = \"files\"` needs `cert` and `key`");
+        check.add(section.span(), "`source = \"files\"` requires `cert` and `key`");
         return None;
     };
     let (cert, key) = (check.path(cert), check.path(key));

@@ -46,36 +46,27 @@ fn listener(
     let protocol = match text.protocol {
         ProtocolText::Https => {
             if text.mode.is_some() {
-                check.add(section.span(), "`mode` is for listeners with protocol `http`");
+                check.add(section.span(), "`mode` is only for `protocol = \"http\"`: remove it");
             }
-            check.refuse(
-                text.https_port.as_ref(),
-                "`https_port` is for listeners with protocol `http`",
-            );
+            check.reject(text.https_port.as_ref(), "only for `protocol = \"http\"`: remove it");
             let certificates = check.all(text.certificates.as_ref(), certificates.to_vec());
             if certificates.is_empty() {
                 check.add(
                     section.span(),
-                    "a listener with protocol `https` needs a `[[certificate]]`",
+                    "`protocol = \"https\"` requires a `[[certificate]]`, found none",
                 );
             }
             Protocol::Https { certificates, client_certificates: clients(check, section) }
         }
         ProtocolText::Http => {
             if let Some(first) = text.certificates.as_ref().and_then(|list| list.first()) {
-                check.add(
-                    first.span.clone(),
-                    "`certificates` is for listeners with protocol `https`",
-                );
+                check.add(first.span.clone(), "only for `protocol = \"https\"`: remove it");
             }
-            check.refuse(
-                text.client_ca.as_ref(),
-                "`client_ca` is for listeners with protocol `https`",
-            );
+            check.reject(text.client_ca.as_ref(), "only for `protocol = \"https\"`: remove it");
             if text.client_certificates.is_some() {
                 check.add(
                     section.span(),
-                    "`client_certificates` is for listeners with protocol `https`",
+                    "`client_certificates` is only for `protocol = \"https\"`: remove it",
                 );
             }
             http(check, section, https_exists)
@@ -91,7 +82,7 @@ fn clients(
     let text = section.get_ref();
     let Some(authorities) = &text.client_ca else {
         if text.client_certificates.is_some() {
-            check.add(section.span(), "`client_certificates` needs `client_ca`");
+            check.add(section.span(), "`client_certificates` requires `client_ca`");
         }
         return None;
     };
@@ -106,14 +97,14 @@ fn http(
 ) -> Protocol {
     let text = section.get_ref();
     if text.mode == Some(HttpMode::Plain) {
-        check.refuse(text.https_port.as_ref(), "`https_port` is for `mode = \"redirect\"`");
+        check.reject(text.https_port.as_ref(), "only for `mode = \"redirect\"`: remove it");
         return Protocol::HttpPlain;
     }
     let https_port = text.https_port.as_ref().and_then(|port| check.take(port));
     if https_port.is_none() && !https_exists {
         check.add(
             section.span(),
-            "there is no https listener to redirect to: add one, or set `https_port`, or `mode = \"plain\"`",
+            "found no https listener to redirect to: add one, or set `https_port` or `mode = \"plain\"`",
         );
     }
     Protocol::HttpRedirect { https_port }
@@ -126,14 +117,14 @@ fn unique_addresses(check: &mut Check<'_, '_>, sections: &[Spanned<ListenerText>
         if let Some(other) = overlapping(address, sections.get(..index).unwrap_or_default()) {
             check.add(
                 text.span.clone(),
-                format!("another listener has the address {}", already(address, other)),
+                format!("{}: use another address or port", taken(address, other)),
             );
         }
     }
 }
 
-/// Notes an admin address that is a listener's too.
-pub(super) fn apart(
+/// Adds a problem if the admin address overlaps with a listener.
+pub(super) fn check_admin(
     check: &mut Check<'_, '_>,
     admin: &Text<SocketAddr>,
     sections: &[Spanned<ListenerText>],
@@ -141,10 +132,7 @@ pub(super) fn apart(
     let Ok(address) = &admin.parsed else { return };
     let address = ListenAddress::Socket(*address);
     if let Some(other) = overlapping(&address, sections) {
-        let reason = format!(
-            "a listener has the address {}: give `[admin]` a port of its own",
-            already(&address, other)
-        );
+        let reason = format!("{}: use another port for `[admin]`", taken(&address, other));
         check.add(admin.span.clone(), reason);
     }
 }
@@ -158,10 +146,10 @@ fn overlapping<'s>(
     addresses.into_iter().find(|other| address.overlaps(other))
 }
 
-fn already(address: &ListenAddress, other: &ListenAddress) -> String {
+fn taken(address: &ListenAddress, other: &ListenAddress) -> String {
     if address == other {
-        format!("{other} already")
+        format!("a listener already has the address {other}")
     } else {
-        format!("{other} already, which overlaps {address}")
+        format!("{address} overlaps with the listener address {other}")
     }
 }

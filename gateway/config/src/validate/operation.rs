@@ -35,7 +35,7 @@ pub(super) fn limits(check: &mut Check<'_, '_>, text: LimitsText) -> Limits {
             1 << 10,
             1 << 20,
         )),
-        // Pingora's parser takes 256 fields and no more.
+        // Pingora's parser accepts at most 256 fields.
         header_fields: check.within(text.header_fields.as_ref(), 100, 1, 256),
         body_bytes: check.or(text.body_bytes.as_ref(), 1 << 20),
         h2_concurrent_streams: check.within(text.h2_concurrent_streams.as_ref(), 128, 1, 10_000),
@@ -70,7 +70,7 @@ pub(super) fn admin(
 ) -> Option<Admin> {
     let hosts = check.all(text.hosts.as_ref(), Vec::new());
     let address = check.take(&text.address)?;
-    listener::apart(check, &text.address, listeners);
+    listener::check_admin(check, &text.address, listeners);
     Some(Admin { address, hosts })
 }
 
@@ -100,25 +100,23 @@ pub(super) fn drain(check: &mut Check<'_, '_>, text: DrainText) -> Drain {
     }
 }
 
-/// unix(7) has room for 107 octets; a few are for the name under which the socket is made before it
-/// takes its place.
-const SOCKET_PATH_OCTETS: usize = 100;
+/// Maximum length of the socket path. unix(7) allows 107 bytes; some are reserved for the temporary
+/// name under which the socket is created before it is renamed.
+const MAX_SOCKET_PATH: usize = 100;
 
 pub(super) fn upgrade(check: &mut Check<'_, '_>, text: &UpgradeText) -> Option<Upgrade> {
     let socket = check.path(&text.socket)?;
-    let octets = socket.as_os_str().as_bytes().len();
-    if octets > SOCKET_PATH_OCTETS {
+    let length = socket.as_os_str().as_bytes().len();
+    if length > MAX_SOCKET_PATH {
         let reason = format!(
-            "expected a path of at most {SOCKET_PATH_OCTETS} octets, got {octets}: `{}`",
+            "expected a path of at most {MAX_SOCKET_PATH} bytes, found {length}: {}",
             socket.display()
         );
         check.add(text.socket.span.clone(), reason);
     }
     if socket.file_name().is_none() {
-        check.add(
-            text.socket.span.clone(),
-            "expected the path of a socket, such as `/run/gateway/upgrade.sock`",
-        );
+        let expected = "expected the path of a socket such as `/run/gateway/upgrade.sock`, found";
+        check.add(text.socket.span.clone(), format!("{expected} {}", socket.display()));
     }
     Some(Upgrade { socket })
 }

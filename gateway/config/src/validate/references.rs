@@ -23,20 +23,25 @@ pub(super) fn check(
     let sites: Vec<_> = sites.iter().map(|section| &section.get_ref().name).collect();
     for listener in listeners {
         for name in listener.get_ref().certificates.iter().flatten() {
-            exists(check, "certificate", name, &certificates);
+            check_reference(check, "certificate", name, &certificates);
         }
     }
     for route in routes {
         if let Some(name) = &route.get_ref().upstream {
-            exists(check, "upstream", name, &upstreams);
+            check_reference(check, "upstream", name, &upstreams);
         }
         if let Some(name) = &route.get_ref().site {
-            exists(check, "site", name, &sites);
+            check_reference(check, "site", name, &sites);
         }
     }
 }
 
-fn exists(check: &mut Check<'_, '_>, what: &str, reference: &Text<Name>, declared: &[&Text<Name>]) {
+fn check_reference(
+    check: &mut Check<'_, '_>,
+    what: &str,
+    reference: &Text<Name>,
+    declared: &[&Text<Name>],
+) {
     let Ok(wanted) = &reference.parsed else {
         return;
     };
@@ -51,8 +56,8 @@ fn exists(check: &mut Check<'_, '_>, what: &str, reference: &Text<Name>, declare
         Some((distance, name)) if distance <= 2.max(name.len() / 3) => {
             format!("; did you mean `{name}`?")
         }
-        Some(_) => format!("; there are {}", names.join(", ")),
-        None => format!("; there is no `[[{what}]]`"),
+        Some(_) => format!("; existing: {}", names.join(", ")),
+        None => format!("; add a `[[{what}]]`"),
     };
     check.add(reference.span.clone(), format!("there is no {what} named `{wanted}`{advice}"));
 }

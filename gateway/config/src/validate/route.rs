@@ -11,7 +11,7 @@ use crate::outside::Text;
 use crate::outside::route::{RateLimitText, RedirectText, RespondText, RouteText, SiteText};
 use crate::{Action, Limits, PathMatch, RateLimit, Route, RouteTimeouts, Site, SiteRoot};
 
-/// The longest deadline of a route.
+/// Maximum timeout of a route.
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 pub(super) fn sites(check: &mut Check<'_, '_>, sections: &[Spanned<SiteText>]) -> Vec<Site> {
@@ -30,10 +30,8 @@ fn site(check: &mut Check<'_, '_>, text: &SiteText) -> Option<Site> {
         let plain = !file.is_empty()
             && file.split('/').all(|part| !part.is_empty() && !part.starts_with('.'));
         if !plain {
-            check.add(
-                text.span.clone(),
-                format!("{file:?}: expected a file below the root, such as `index.html`"),
-            );
+            let expected = "expected a file below the root, such as `index.html`";
+            check.unexpected(text, expected, &file);
         }
         Some(file)
     });
@@ -54,7 +52,10 @@ pub(super) fn routes(
             if let Some(other) = routes.iter().find(|other| same_requests(other, &route)) {
                 check.add(
                     section.span(),
-                    format!("route `{}` matches the same requests as `{}`", route.name, other.name),
+                    format!(
+                        "route `{}` matches the same requests as route `{}`: change or remove one",
+                        route.name, other.name
+                    ),
                 );
             }
             routes.push(route);
@@ -76,7 +77,7 @@ fn route(
     let action = action(check, section);
     let websocket = text.websocket.unwrap_or(false);
     if websocket && text.upstream.is_none() {
-        check.add(section.span(), "`websocket` needs an `upstream`");
+        check.add(section.span(), "`websocket` requires `upstream`");
     }
     let millisecond = Duration::from_millis(1);
     let timeouts = RouteTimeouts {
@@ -121,14 +122,16 @@ fn path(check: &mut Check<'_, '_>, section: &Spanned<RouteText>) -> Option<PathM
                 path
             })
         }),
-        _ => {
-            check.add(section.span(), "expected exactly one of `path` and `path_prefix`");
+        (found, _) => {
+            let found = if found.is_some() { "both" } else { "neither" };
+            let expected = "expected exactly one of `path` and `path_prefix`";
+            check.add(section.span(), format!("{expected}, found {found}"));
             None
         }
     }
 }
 
-/// A path as it looks after normalisation: it could never match otherwise.
+/// A path in normalised form; any other form could never match.
 fn plain_path(check: &mut Check<'_, '_>, text: &Text<String>, key: &str) -> Option<String> {
     let path = check.take(text)?;
     if let Some((before, _)) = path.split_once('*') {
@@ -144,14 +147,12 @@ fn plain_path(check: &mut Check<'_, '_>, text: &Text<String>, key: &str) -> Opti
     {
         return Some(path);
     }
-    check.add(
-        text.span.clone(),
-        format!("{path:?}: expected a path from `/`, without `//`, `.`, `..`, `?`, `#`, `%`, `\\`, spaces"),
-    );
+    let expected = "expected a path that starts with `/`, without `//`, `.`, `..`, `?`, `#`, `%`, `\\` or spaces";
+    check.unexpected(text, expected, &path);
     None
 }
 
-/// What to write instead of a path with `*`, which stands for nothing here.
+/// The correct spelling of a path with `*`, which has no special meaning.
 fn wildcard(path: &str, before: &str, key: &str) -> String {
     let prefix = match before.trim_end_matches('/') {
         "" => "/",
@@ -160,11 +161,12 @@ fn wildcard(path: &str, before: &str, key: &str) -> String {
     let meant = format!("path_prefix = {prefix:?}");
     if key == "path_prefix" {
         return format!(
-            "{path:?}: `*` has no meaning here, a prefix has everything below it: write `{meant}`"
+            "found `*` in {path:?}, but a prefix matches everything below it: write `{meant}`"
         );
     }
     format!(
-        "{path:?}: `*` has no meaning here, `path` is one path: for everything below it write `{meant}`"
+        "found `*` in {path:?}, but `path` matches one path: to match everything below it, write \
+         `{meant}`"
     )
 }
 
@@ -176,10 +178,16 @@ fn action(check: &mut Check<'_, '_>, section: &Spanned<RouteText>) -> Option<Act
         (None, None, Some(redirect_text), None) => redirect(check, redirect_text),
         (None, None, None, Some(respond_text)) => respond(check, respond_text),
         _ => {
-            check.add(
-                section.span(),
-                "expected exactly one of `upstream`, `static`, `redirect` and `respond`",
-            );
+            let keys = [
+                ("`upstream`", text.upstream.is_some()),
+                ("`static`", text.site.is_some()),
+                ("`redirect`", text.redirect.is_some()),
+                ("`respond`", text.respond.is_some()),
+            ];
+            let set: Vec<_> = keys.iter().filter(|(_, set)| *set).map(|(key, _)| *key).collect();
+            let found = if set.is_empty() { "none".to_owned() } else { set.join(" and ") };
+            let expected = "expected exactly one of `upstream`, `static`, `redirect` and `respond`";
+            check.add(section.span(), format!("{expected}, found {found}"));
             None
         }
     }
@@ -189,14 +197,12 @@ fn redirect(check: &mut Check<'_, '_>, text: &RedirectText) -> Option<Action> {
     let location = header_value(check, &text.location)?;
     let absolute = ["/", "https://", "http://"].iter().any(|start| location.starts_with(start));
     if !absolute {
-        check.add(
-            text.location.span.clone(),
-            format!("{location:?}: expected an absolute path or a URL"),
-        );
+        check.unexpected(&text.location, "expected an absolute path or a URL", &location);
     }
     let status = check.or(text.status.as_ref(), StatusCode::PERMANENT_REDIRECT);
     if !matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308) {
-        check.refuse(text.status.as_ref(), "expected 301, 302, 303, 307 or 308");
+        let reason = format!("expected 301, 302, 303, 307 or 308, found {}", status.as_u16());
+        check.reject(text.status.as_ref(), &reason);
     }
     Some(Action::Redirect { location, status })
 }
@@ -216,16 +222,13 @@ pub(super) fn rate_limit(check: &mut Check<'_, '_>, text: &RateLimitText) -> Opt
 fn header_value(check: &mut Check<'_, '_>, text: &Text<String>) -> Option<String> {
     let value = check.take(text)?;
     if HeaderValue::from_str(&value).is_err() || value.is_empty() || !value.is_ascii() {
-        check.add(
-            text.span.clone(),
-            "expected visible ASCII characters only, as it becomes a header",
-        );
+        check.unexpected(text, "expected visible ASCII characters, for a header field", &value);
         return None;
     }
     Some(value)
 }
 
-/// Whether no rule could choose between two routes.
+/// Whether the two routes match the same requests with the same priority.
 fn same_requests(one: &Route, other: &Route) -> bool {
     let hosts = one.hosts.iter().any(|host| other.hosts.contains(host))
         || (one.hosts.is_empty() && other.hosts.is_empty());

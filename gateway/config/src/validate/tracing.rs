@@ -9,8 +9,7 @@ use super::acme::secret;
 use crate::Tracing;
 use crate::outside::tracing::TracingText;
 
-/// The share traced unless the configuration says otherwise: enough to see what is slow, little
-/// enough not to be.
+/// Default share of requests to trace: enough to find slow requests at a low cost.
 const SAMPLE: f64 = 0.1;
 
 pub(super) fn tracing(

@@ -1,4 +1,4 @@
-//! A backend that echoes WebSocket messages and answers when told to.
+//! A backend that echoes WebSocket messages and delays responses on request.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,9 +13,9 @@ use tokio::task::AbortHandle;
 
 pub(crate) struct Backend {
     pub(crate) address: SocketAddr,
-    /// Lets one request to `/api/slow` be answered.
+    /// Releases one response of `/api/slow`.
     pub(crate) answer: Arc<Notify>,
-    /// Told when a request to `/api/slow` has arrived.
+    /// Notified when a request to `/api/slow` has arrived.
     pub(crate) asked: Arc<Notify>,
     task: AbortHandle,
 }

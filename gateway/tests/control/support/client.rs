@@ -28,7 +28,7 @@ pub(crate) fn trusting(authority: &Path) -> reqwest::Client {
 pub(crate) struct WebSocket(WebSocketStream<TlsStream<TcpStream>>);
 
 impl WebSocket {
-    /// Sends a message and waits for it to come back; `None` when the connection is closed.
+    /// Sends a message and returns its echo; `None` if the connection is closed.
     pub(crate) async fn echo(&mut self, text: &str) -> Option<String> {
         self.0.send(Message::text(text)).await.ok()?;
         match self.0.next().await? {

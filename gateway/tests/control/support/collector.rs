@@ -1,5 +1,4 @@
-//! An OpenTelemetry collector as far as the gateway can tell: it decodes what it gets, and answers
-//! as it is told.
+//! A minimal OpenTelemetry collector: decodes what it receives and responds as configured.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -23,13 +22,13 @@ use super::eventually;
 
 #[derive(Default)]
 pub(crate) struct Seen {
-    /// What was taken, as it came.
+    /// Accepted requests.
     pub(crate) requests: Vec<ExportTraceServiceRequest>,
     /// The headers of every request.
     pub(crate) headers: Vec<HeaderMap>,
-    /// Answered instead of 200 as long as it is there.
+    /// Status to respond with instead of 200.
     refuse: Option<StatusCode>,
-    /// Spans said to be rejected.
+    /// Number of spans to report as rejected.
     reject: i64,
 }
 
@@ -50,7 +49,7 @@ impl Collector {
         Self { address, seen, task }
     }
 
-    /// The section of a gateway that sends here.
+    /// The `[tracing]` section of a gateway that exports to this collector.
     pub(crate) fn section(&self, sample: f64) -> String {
         format!(
             "\n[tracing]\nendpoint = \"http://{}/v1/traces\"\nsample = {sample:?}\n",
@@ -67,12 +66,12 @@ impl Collector {
         self.seen.lock().unwrap().reject = spans;
     }
 
-    /// How often it was asked.
+    /// Number of requests so far.
     pub(crate) fn asked(&self) -> usize {
         self.seen.lock().unwrap().headers.len()
     }
 
-    /// All spans so far.
+    /// All spans received so far.
     pub(crate) fn spans(&self) -> Vec<Span> {
         let seen = self.seen.lock().unwrap();
         let resources = seen.requests.iter().flat_map(|request| &request.resource_spans);
@@ -82,7 +81,7 @@ impl Collector {
             .collect()
     }
 
-    /// The spans of a trace, once there are as many or more; the server's first.
+    /// The spans of a trace, as soon as there are at least this many; the server span first.
     pub(crate) async fn trace(&self, trace: &str, count: usize) -> Vec<Span> {
         eventually(true, || async { spans_of(&self.spans(), trace).len() >= count }).await;
         spans_of(&self.spans(), trace)
@@ -102,15 +101,16 @@ async fn take(State(seen): State<Arc<Mutex<Seen>>>, headers: HeaderMap, body: By
         return (status, [("retry-after", "0")]).into_response();
     }
     seen.requests.push(ExportTraceServiceRequest::decode(body).unwrap());
-    let said = ExportTracePartialSuccess {
+    let printed = ExportTracePartialSuccess {
         rejected_spans: seen.reject,
         error_message: "too old".to_owned(),
     };
-    let answer = ExportTraceServiceResponse { partial_success: (seen.reject > 0).then_some(said) };
+    let answer =
+        ExportTraceServiceResponse { partial_success: (seen.reject > 0).then_some(printed) };
     ([("content-type", "application/x-protobuf")], answer.encode_to_vec()).into_response()
 }
 
-/// Those of one trace, in the order in which they began.
+/// The spans of one trace, sorted by start time.
 pub(crate) fn spans_of(spans: &[Span], trace: &str) -> Vec<Span> {
     let mut found: Vec<Span> =
         spans.iter().filter(|span| hex::encode(&span.trace_id) == trace).cloned().collect();

@@ -1,4 +1,4 @@
-//! The directory of an ACME authority, with a clock of its own.
+//! An ACME directory with an adjustable clock.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ pub(crate) struct Directory {
 }
 
 impl Directory {
-    /// One that goes by these names in CAA records, and whose clock is so many seconds ahead.
+    /// Starts a directory with these CAA identities, whose clock is ahead by this many seconds.
     pub(crate) async fn start(identities: &[&str], ahead: i64) -> Self {
         install_provider();
         let directory = tempfile::tempdir().unwrap();
@@ -60,17 +60,17 @@ impl Directory {
         Self { port, directory, task: task.abort_handle() }
     }
 
-    /// A URL of it.
+    /// A URL on its server.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("https://localhost:{}{path}", self.port)
     }
 
-    /// The key that makes it trusted.
+    /// The `ca_file` key that makes its certificate trusted.
     pub(crate) fn ca_file(&self) -> String {
         format!("ca_file = \"{}\"\n", self.directory.path().join("root.pem").display())
     }
 
-    /// The keys of a `[[certificate]]` that is ordered here.
+    /// The keys of a `[[certificate]]` that is ordered from it.
     pub(crate) fn keys(&self) -> String {
         format!("directory = \"{}\"\n{}", self.url("/dir"), self.ca_file())
     }

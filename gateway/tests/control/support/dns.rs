@@ -1,5 +1,4 @@
-//! A name server that knows CAA records and nothing else, on one port for datagrams and
-//! connections.
+//! A DNS server that serves only CAA records, over UDP and TCP on one port.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -22,23 +21,23 @@ pub(crate) struct NameServer {
 #[derive(Default)]
 struct Zones {
     records: BTreeMap<String, Vec<CAA>>,
-    /// Datagrams only say that there is more.
+    /// UDP responses are truncated.
     truncated: bool,
     failing: bool,
 }
 
 impl NameServer {
-    /// One that allows these issuers, by owner name; none: a record that allows nobody.
+    /// Starts a server that allows these issuers by owner name; an empty list allows no issuer.
     pub(crate) async fn start(zones: &[(&str, &[&str])]) -> Self {
         Self::serve(zones, false, false).await
     }
 
-    /// One whose datagrams are too small.
+    /// Starts a server that truncates UDP responses.
     pub(crate) async fn truncating(zones: &[(&str, &[&str])]) -> Self {
         Self::serve(zones, true, false).await
     }
 
-    /// One whose zones are broken.
+    /// Starts a server that fails every query.
     pub(crate) async fn failing() -> Self {
         Self::serve(&[], false, true).await
     }

@@ -1,4 +1,4 @@
-//! Pebble, Let's Encrypt's test authority, validating against a gateway of this machine.
+//! Pebble, the test authority of Let's Encrypt, validating against a gateway on this machine.
 
 pub(crate) use test_ports::free_port;
 
@@ -12,11 +12,11 @@ use tempfile::TempDir;
 
 use super::install_provider;
 
-/// The authority, and the name server it asks: every name is this machine.
+/// Pebble and its DNS server, which resolves every name to this machine.
 pub(crate) struct Pebble {
     pub(crate) port: u16,
     directory: TempDir,
-    /// Ends with it.
+    /// Stopped when dropped.
     processes: Vec<Process>,
 }
 
@@ -30,12 +30,12 @@ impl Drop for Process {
 }
 
 impl Pebble {
-    /// One that comes to these ports of the gateway.
+    /// Starts an authority that validates on these ports of the gateway.
     pub(crate) async fn start(tls: u16, http: u16) -> Self {
         Self::refusing(tls, http, &[]).await
     }
 
-    /// The same, which does not issue for these names.
+    /// Starts an authority that refuses to issue for these names.
     pub(crate) async fn refusing(tls: u16, http: u16, names: &[&str]) -> Self {
         let refused = names;
         install_provider();
@@ -52,47 +52,8 @@ impl Pebble {
         }});
         fs::write(directory.path().join("config.json"), config.to_string()).unwrap();
         let log = fs::File::create(directory.path().join("log")).unwrap();
-        let resolver = Command::new("pebble-challtestsrv")
-            .args([
-                "-defaultIPv4",
-                "127.0.0.1",
-                "-defaultIPv6",
-                "",
-                "-http01",
-                "",
-                "-https01",
-                "",
-                "-tlsalpn01",
-                "",
-            ])
-            .args([
-                "-dns01",
-                &format!("127.0.0.1:{names}"),
-                "-management",
-                &format!("127.0.0.1:{}", free_port()),
-            ])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("pebble-challtestsrv is installed");
-        let server = Command::new("pebble")
-            .args([
-                "-strict",
-                "-dnsserver",
-                &format!("127.0.0.1:{names}"),
-                "-config",
-                &path("config.json"),
-            ])
-            .envs([
-                ("PEBBLE_VA_NOSLEEP", "1"),
-                ("PEBBLE_WFE_NONCEREJECT", "0"),
-                ("PEBBLE_AUTHZREUSE", "0"),
-            ])
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .expect("pebble is installed");
-        let pebble = Self { port, directory, processes: vec![Process(resolver), Process(server)] };
+        let processes = vec![resolver(names), server(names, &path("config.json"), log)];
+        let pebble = Self { port, directory, processes };
         for port in [names, port] {
             let open = || async move {
                 tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.is_ok()
@@ -102,12 +63,12 @@ impl Pebble {
         pebble
     }
 
-    /// Ends it; what it wrote stays.
+    /// Stops the authority; its files remain.
     pub(crate) fn down(&mut self) {
         self.processes.clear();
     }
 
-    /// The keys of a `[[certificate]]` that is ordered here.
+    /// The keys of a `[[certificate]]` that is ordered from it.
     pub(crate) fn keys(&self) -> String {
         format!(
             "directory = \"https://localhost:{}/dir\"\nca_file = \"{}\"\n",
@@ -116,12 +77,12 @@ impl Pebble {
         )
     }
 
-    /// The root of its own HTTPS.
+    /// The root certificate of its HTTPS server.
     pub(crate) fn root(&self) -> PathBuf {
         self.directory.path().join("root.pem")
     }
 
-    /// Certificates issued, by its own account.
+    /// Number of certificates issued, according to its log.
     pub(crate) fn issued(&self) -> usize {
         fs::read_to_string(self.directory.path().join("log"))
             .unwrap()
@@ -130,7 +91,28 @@ impl Pebble {
     }
 }
 
-/// Makes a root and, below it, a certificate for localhost.
+/// The DNS server that Pebble queries.
+fn resolver(port: u16) -> Process {
+    let (names, management) = (format!("127.0.0.1:{port}"), format!("127.0.0.1:{}", free_port()));
+    let mut command = Command::new("pebble-challtestsrv");
+    command.args(["-defaultIPv4", "127.0.0.1", "-defaultIPv6", ""]);
+    command.args(["-http01", "", "-https01", "", "-tlsalpn01", ""]);
+    command.args(["-dns01", &names, "-management", &management]);
+    let started = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    Process(started.expect("pebble-challtestsrv must be installed"))
+}
+
+fn server(names: u16, config: &str, log: fs::File) -> Process {
+    let mut command = Command::new("pebble");
+    command.args(["-strict", "-dnsserver", &format!("127.0.0.1:{names}"), "-config", config]);
+    command.env("PEBBLE_VA_NOSLEEP", "1");
+    command.env("PEBBLE_WFE_NONCEREJECT", "0");
+    command.env("PEBBLE_AUTHZREUSE", "0");
+    let started = command.stdout(log.try_clone().unwrap()).stderr(log).spawn();
+    Process(started.expect("pebble must be installed"))
+}
+
+/// Writes a root and a certificate for localhost issued by it.
 pub(super) fn https_certificate(directory: &TempDir) {
     let root_key = KeyPair::generate().unwrap();
     let mut root = CertificateParams::new(vec!["Test root".to_owned()]).unwrap();

@@ -1,4 +1,4 @@
-//! The program itself, as a process.
+//! The `gateway` program as a process.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -12,7 +12,7 @@ use tokio::process::{Child, ChildStderr, Command};
 
 use super::{SOON, install_provider, replace, trusting, within};
 
-/// A gateway that runs, and its log.
+/// A running gateway and its log.
 pub(crate) struct Program {
     pub(crate) child: Child,
     pub(crate) log: Lines<BufReader<ChildStderr>>,
@@ -60,7 +60,7 @@ impl Program {
         kill(Pid::from_raw(self.child.id().unwrap().try_into().unwrap()), signal).unwrap();
     }
 
-    /// Ends it by SIGTERM; the rest of its log.
+    /// Stops it with SIGTERM and returns the rest of its log.
     pub(crate) async fn end(mut self) -> Vec<String> {
         self.signal(Signal::SIGTERM);
         let mut lines = Vec::new();
@@ -77,7 +77,7 @@ fn address(line: &str) -> SocketAddr {
     line["address"].as_str().unwrap().parse().unwrap()
 }
 
-/// The next line of the log that has this text.
+/// The next line of the log that contains this text.
 pub(crate) async fn next(log: &mut Lines<BufReader<ChildStderr>>, text: &str) -> String {
     let find = async {
         loop {
@@ -85,7 +85,7 @@ pub(crate) async fn next(log: &mut Lines<BufReader<ChildStderr>>, text: &str) ->
                 .next_line()
                 .await
                 .unwrap()
-                .unwrap_or_else(|| panic!("the log ended before {text:?}"));
+                .unwrap_or_else(|| panic!("the log ended before {text:?} was found"));
             if line.contains(text) {
                 return line;
             }

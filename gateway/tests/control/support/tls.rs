@@ -1,4 +1,4 @@
-//! A client that looks at what a server shows, whoever issued it.
+//! A TLS client that accepts any certificate and reports its issuer.
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -16,10 +16,10 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::install_provider;
 
-/// A certificate and key that a client shows.
+/// A client certificate and its key.
 pub(crate) type Identity = (CertificateDer<'static>, PrivateKeyDer<'static>);
 
-/// A connection, and requests on it.
+/// A TLS connection for HTTP/1.1 requests.
 pub(crate) struct Connection(TlsStream<TcpStream>);
 
 impl Connection {
@@ -42,13 +42,13 @@ impl Connection {
         TlsConnector::from(Arc::new(config)).connect(name, tcp).await.map(Self)
     }
 
-    /// Who issued what the server shows.
+    /// Issuer of the server's certificate.
     pub(crate) fn issuer(&self) -> String {
         let leaf = &self.0.get_ref().1.peer_certificates().unwrap()[0];
         X509Certificate::from_der(leaf).unwrap().1.issuer().to_string()
     }
 
-    /// The answer to a request, whose connection stays open.
+    /// Sends a request and returns the response; the connection stays open.
     pub(crate) async fn get(&mut self, path: &str, header: &str) -> io::Result<String> {
         let request = format!("GET {path} HTTP/1.1\r\nHost: chat.example.org\r\n{header}\r\n");
         self.0.write_all(request.as_bytes()).await?;
@@ -73,7 +73,7 @@ impl Connection {
     }
 }
 
-/// Who issued what this port shows for a name.
+/// Issuer of the certificate that this port serves for a name.
 pub(crate) async fn issuer(port: u16, server_name: &str) -> String {
     Connection::open(port, server_name, None)
         .await
