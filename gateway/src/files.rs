@@ -48,7 +48,7 @@ pub(crate) fn refuse_kernels(file: &File) -> io::Result<()> {
     if KERNELS.contains(&fstatfs(file)?.filesystem_type()) {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
-            "is in a file system that the kernel makes up",
+            "is in a pseudo file system such as /proc",
         ));
     }
     Ok(())
@@ -86,34 +86,34 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let at = |name: &str| directory.path().join(name);
         fs::write(at("file"), "12345").expect("written");
-        nix::unistd::mkfifo(&at("pipe"), Mode::S_IRWXU).expect("made");
+        nix::unistd::mkfifo(&at("pipe"), Mode::S_IRWXU).expect("created");
         assert_eq!(read(&at("file"), 5).expect("it is small enough"), b"12345");
         for (path, most, reason) in [
             (at("file"), 4, "more than 4 bytes"),
             (at("pipe"), 5, "not a regular file"),
             (at(""), 5, "not a regular file"),
             ("/dev/zero".into(), 5, "not a regular file"),
-            ("/proc/self/environ".into(), 1 << 20, "the kernel makes up"),
+            ("/proc/self/environ".into(), 1 << 20, "pseudo file system"),
             (at("none"), 5, "No such file"),
         ] {
-            let error = read(&path, most).expect_err("it is refused").to_string();
+            let error = read(&path, most).expect_err("it is rejected").to_string();
             assert!(error.contains(reason), "{}: {error}", path.display());
         }
     }
 
     #[test]
-    fn a_directory_that_could_be_made_is_told_from_one_that_could_not() {
+    fn only_directories_that_could_be_created_are_accepted() {
         let directory = tempfile::tempdir().expect("a directory");
         let at = |name: &str| directory.path().join(name);
         fs::write(at("file"), "").expect("written");
-        could_write_into(&at("a/b/c")).expect("it could be made");
-        could_write_into(directory.path()).expect("it is there");
+        could_write_into(&at("a/b/c")).expect("it could be created");
+        could_write_into(directory.path()).expect("it exists");
         for (path, reason) in
-            [(at("file/a"), ""), (at("file"), "directory"), ("/proc/certs/a".into(), "the kernel")]
+            [(at("file/a"), ""), (at("file"), "directory"), ("/proc/certs/a".into(), "pseudo file")]
         {
-            let error = could_write_into(&path).expect_err("it is refused").to_string();
+            let error = could_write_into(&path).expect_err("it is rejected").to_string();
             assert!(error.contains(reason), "{}: {error}", path.display());
         }
-        assert!(!at("a").exists(), "nothing was made");
+        assert!(!at("a").exists(), "a directory was created");
     }
 }

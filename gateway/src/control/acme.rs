@@ -111,15 +111,15 @@ impl Acme {
             let mut trouble = None;
             for maintainer in groups.iter().filter_map(|(_, maintainer)| maintainer.as_ref()) {
                 if let Err(error) = maintainer.load().await {
-                    tracing::warn!(%error, "cannot look for stored certificates yet");
+                    tracing::warn!(%error, "cannot read stored certificates yet");
                     trouble = Some(error.to_string());
                 }
             }
             trouble
         };
         let trouble = tokio::time::timeout(FIRST_LOOK, first_look).await.unwrap_or_else(|_| {
-            tracing::warn!("certificate storage does not answer; going on without");
-            Some("certificate storage does not answer".to_owned())
+            tracing::warn!("certificate storage does not respond; continuing without it");
+            Some("certificate storage does not respond".to_owned())
         });
         for (group, _) in &groups {
             group.lend(loaded);

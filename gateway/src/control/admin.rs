@@ -97,7 +97,7 @@ async fn refuse_browsers(request: Request, next: Next) -> Response {
         headers.contains_key(header::ORIGIN) || site.is_some_and(|site| site != "none")
     };
     if from_page(request.headers()) {
-        return (StatusCode::FORBIDDEN, "the admin address does not answer web pages\n")
+        return (StatusCode::FORBIDDEN, "the admin address rejects requests from web pages\n")
             .into_response();
     }
     next.run(request).await

@@ -167,7 +167,7 @@ fn advice(address: &SocketAddr, error: &io::Error, held_by: Option<&str>) -> Str
 fn advice_on(port: u16, error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::AddrInUse => {
-            format!("another program listens there; `ss -ltnp 'sport = :{port}'` names it")
+            format!("another program listens there; find it with `ss -ltnp 'sport = :{port}'`")
         }
         io::ErrorKind::PermissionDenied => format!(
             "not permitted; ports below 1024 need root, CAP_NET_BIND_SERVICE, or net.ipv4.ip_unprivileged_port_start={port}"
@@ -184,14 +184,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn localhost_with_port_0_gets_one_port_in_both_families() {
+    fn localhost_with_port_0_gets_the_same_port_in_both_families() {
         let bound = bind("test", &ListenAddress::Localhost(0)).unwrap();
         assert!(bound.addresses.iter().all(|address| address.port() == bound.addresses[0].port()));
         assert_ne!(bound.addresses[0].port(), 0);
     }
 
     #[test]
-    fn an_occupied_address_is_named_with_its_key() {
+    fn an_occupied_address_is_reported_with_its_key() {
         let first = bind("first", &"127.0.0.1:0".parse().unwrap()).unwrap();
         let address = first.addresses[0];
         let error = bind("[[listener]] \"https\", key `address`", &ListenAddress::Socket(address))

@@ -225,7 +225,7 @@ fn prepare_authorities(config: &Config) {
         let directories: BTreeSet<&Path> = made.map(|(_, (directory, _))| directory).collect();
         for directory in &directories {
             let authority = directory.join(local_ca::AUTHORITY_FILE);
-            tracing::info!(authority = %authority.display(), "made a local certificate authority: browsers warn until it is trusted");
+            tracing::info!(authority = %authority.display(), "created a local certificate authority; browsers warn until it is trusted");
         }
         !directories.is_empty()
     };
@@ -249,7 +249,7 @@ fn chain(pem: &[u8]) -> Result<(Vec<CertificateDer<'static>>, Facts), String> {
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| said(&error))?;
     let leaf = chain.first().ok_or("expected PEM certificates, found none")?;
-    let facts = facts(leaf).ok_or("the first certificate is no X.509")?;
+    let facts = facts(leaf).ok_or("the first certificate is not valid X.509")?;
     Ok((chain, facts))
 }
 
@@ -262,7 +262,7 @@ pub(crate) fn facts(leaf: &CertificateDer<'_>) -> Option<Facts> {
         .map(|extension| &extension.value.general_names);
     let names = names.into_iter().flatten().filter_map(|name| match name {
         GeneralName::DNSName(dns) => Some((*dns).to_owned()),
-        GeneralName::IPAddress(octets) => address(octets),
+        GeneralName::IPAddress(bytes) => address(bytes),
         _ => None,
     });
     Some(Facts {
@@ -273,9 +273,9 @@ pub(crate) fn facts(leaf: &CertificateDer<'_>) -> Option<Facts> {
     })
 }
 
-fn address(octets: &[u8]) -> Option<String> {
-    let v4 = <[u8; 4]>::try_from(octets).map(std::net::IpAddr::from);
-    v4.or_else(|_| <[u8; 16]>::try_from(octets).map(std::net::IpAddr::from))
+fn address(bytes: &[u8]) -> Option<String> {
+    let v4 = <[u8; 4]>::try_from(bytes).map(std::net::IpAddr::from);
+    v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(std::net::IpAddr::from))
         .ok()
         .map(|ip| ip.to_string())
 }
@@ -283,14 +283,14 @@ fn address(octets: &[u8]) -> Option<String> {
 fn said(error: &rustls_pki_types::pem::Error) -> String {
     use rustls_pki_types::pem::Error;
     match error {
-        Error::NoItemsFound => "expected PEM, found none of it".to_owned(),
+        Error::NoItemsFound => "expected PEM, found none".to_owned(),
         Error::MissingSectionEnd { .. } => {
-            "this PEM text is cut off: a section has no end".to_owned()
+            "the PEM text is truncated: a section has no end".to_owned()
         }
         Error::IllegalSectionStart { .. } => {
-            "this is no PEM text: a section has no right beginning".to_owned()
+            "expected PEM text, found a malformed section header".to_owned()
         }
-        Error::Base64Decode(reason) => format!("this PEM text is damaged: {reason}"),
+        Error::Base64Decode(reason) => format!("the PEM text is damaged: {reason}"),
         error => format!("{error:?}"),
     }
 }

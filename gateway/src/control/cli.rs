@@ -81,15 +81,12 @@ fn direct() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().build().unwrap_or_default()
 }
 
-#[expect(clippy::print_stdout, reason = "standard output is where a command line's answer belongs")]
+#[expect(clippy::print_stdout, reason = "a command writes its result to standard output")]
 fn say(text: &str) {
     println!("{}", text.trim_end());
 }
 
-#[expect(
-    clippy::print_stderr,
-    reason = "standard error is where a command line's complaint belongs"
-)]
+#[expect(clippy::print_stderr, reason = "a command writes its errors to standard error")]
 fn complain(text: &str) -> ExitCode {
     eprintln!("{}", text.trim_end());
     ExitCode::FAILURE

@@ -117,7 +117,9 @@ impl ConfigError {
             Self::Bind(error) => vec![plain(error.to_string())],
             Self::Upgrade(error) => vec![plain(error.to_string())],
             Self::Stopping => {
-                vec![plain("the gateway is stopping: nothing takes effect any more".to_owned())]
+                vec![plain(
+                    "the gateway is stopping: no configuration is applied any more".to_owned(),
+                )]
             }
         }
     }

@@ -42,7 +42,7 @@ pub(crate) enum LocalCaError {
         source: io::Error,
     },
     /// The certificate cannot be generated.
-    #[error("cannot make a certificate: {0}")]
+    #[error("cannot create a certificate: {0}")]
     Made(#[from] rcgen::Error),
 }
 

@@ -16,7 +16,7 @@ pub(crate) fn serving(took_over: bool) {
         return;
     };
     if let Err(error) = tell(&address, took_over) {
-        tracing::warn!(%error, socket = %address.display(), "cannot tell the service manager that the gateway serves");
+        tracing::warn!(%error, socket = %address.display(), "cannot notify the service manager");
     }
 }
 
@@ -44,7 +44,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_told_at_a_path_and_at_a_name_that_is_no_file() {
+    fn notifications_reach_a_path_and_an_abstract_socket() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("notify");
         let socket = UnixDatagram::bind(&path).unwrap();

@@ -42,7 +42,7 @@ impl Telemetry {
         let level =
             if self.from_environment { Ok(()) } else { self.filter.reload(filter(log.level)) };
         if let Err(error) = level.and_then(|()| self.lines.reload(lines(log.format))) {
-            tracing::warn!(%error, "the log stays as it was");
+            tracing::warn!(%error, "cannot change the log settings");
         }
     }
 }

@@ -165,7 +165,7 @@ impl Names {
                 Key::Client(client, reason) => (Some(self.of(client)), reason),
                 Key::Others(reason) => (None, reason),
             };
-            tracing::info!(target: "access", reason, refused = count, client, "{count} more refused");
+            tracing::info!(target: "access", reason, refused = count, client, "{count} more rejected");
         }
     }
 }
@@ -207,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_network_keeps_its_pseudonym_within_one_process_only() {
+    fn a_pseudonym_is_stable_only_within_one_process() {
         let (one, other) = (Pseudonyms::new(), Pseudonyms::new());
         let address = |text: &str| text.parse::<IpAddr>().unwrap();
         assert_eq!(one.of(address("192.0.2.1")), one.of(address("192.0.2.200")));

@@ -68,10 +68,10 @@ pub(crate) struct HeadLimits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum HeadError {
     /// A line does not end in CRLF, or contains CR or NUL.
-    #[error("a line of the head does not end in CRLF or has a control character inside")]
+    #[error("a header line does not end in CRLF or contains a control character")]
     Line,
     /// Not `method SP target SP version`.
-    #[error("the request line is not `method target HTTP/1.1`")]
+    #[error("expected a request line `METHOD target HTTP/1.1`")]
     RequestLine,
     /// Not HTTP/1.0 or HTTP/1.1.
     #[error("the HTTP version is not supported")]
@@ -83,7 +83,7 @@ pub(crate) enum HeadError {
     #[error("a header field is malformed")]
     Field,
     /// No `Host`, or more than one (RFC 9112 section 3.2).
-    #[error("exactly one Host is needed")]
+    #[error("expected exactly one Host")]
     Host,
     /// `Content-Length` that is not one number, or is combined with `Transfer-Encoding` (RFC 9112
     /// section 6.1).
@@ -96,7 +96,7 @@ pub(crate) enum HeadError {
     #[error("the only expectation accepted is 100-continue")]
     Expectation,
     /// CONNECT.
-    #[error("CONNECT is not accepted here")]
+    #[error("CONNECT is not supported")]
     Connect,
     /// Too many bytes or fields (RFC 6585 section 5).
     #[error("the head of the request is too large")]

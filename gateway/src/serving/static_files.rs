@@ -155,7 +155,7 @@ impl Site {
     pub(crate) fn not_built() -> Answer {
         Answer::plain(
             503,
-            "The user interface was not built into this program: run `make ui` and build it again.",
+            "The user interface was not built into this program: run `make ui` and rebuild the program.",
         )
     }
 }
@@ -165,19 +165,18 @@ fn decode(path: &str) -> Option<String> {
     if !path.contains('%') {
         return Some(path.to_owned());
     }
-    let mut octets = Vec::with_capacity(path.len());
+    let mut bytes = Vec::with_capacity(path.len());
     let mut rest = path.bytes();
-    while let Some(octet) = rest.next() {
-        octets.push(match octet {
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
             b'%' => {
-                let digit =
-                    |octet: Option<u8>| octet.and_then(|octet| char::from(octet).to_digit(16));
+                let digit = |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16));
                 u8::try_from(digit(rest.next())? * 16 + digit(rest.next())?).ok()?
             }
             plain => plain,
         });
     }
-    String::from_utf8(octets).ok()
+    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]

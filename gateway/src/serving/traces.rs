@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_full_queue_drops_and_counts_and_does_not_wait() {
+    async fn a_full_queue_drops_and_counts_spans_without_waiting() {
         let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let text = "[[listener]]\nname = \"l\"\naddress = \"127.0.0.1:0\"\nprotocol = \"http\"\nmode = \"plain\"\n\
                     [[route]]\nname = \"r\"\npath = \"/\"\nrespond = { status = 200, body = \"\" }\n\

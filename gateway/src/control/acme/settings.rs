@@ -55,7 +55,7 @@ fn hmac_key(account: &AcmeExternalAccount) -> Result<Vec<u8>, String> {
     let text = secret::read(&account.hmac_key)?;
     BASE64_URL_SAFE_NO_PAD
         .decode(text.trim_end_matches('='))
-        .map_err(|error| format!("the key of the external account: expected base64url: {error}"))
+        .map_err(|error| format!("external account key: expected base64url: {error}"))
 }
 
 fn roots(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_directory_gets_profile_and_account_and_the_fallback_the_contacts_alone() {
+    fn profile_and_external_account_apply_only_to_the_first_directory() {
         let issuer = AcmeIssuer {
             directory: "https://one.example/dir".parse().unwrap(),
             fallback_directory: Some("https://two.example/dir".parse().unwrap()),

@@ -77,7 +77,7 @@ impl Connections {
                     Ok((tcp, _)) => this.open(tcp),
                     Err(error) if is_the_peers(&error) => {}
                     Err(error) => {
-                        tracing::error!(%error, "cannot accept on the admin address");
+                        tracing::error!(%error, "cannot accept a connection on the admin address");
                         this.close.run_until_cancelled(tokio::time::sleep(PAUSE)).await;
                     }
                 }
@@ -142,7 +142,7 @@ impl Connections {
             }
         };
         if let Err(error) = ended {
-            tracing::debug!(%error, "a connection to the admin address ended early");
+            tracing::debug!(%error, "admin connection closed early");
         }
     }
 
@@ -155,7 +155,7 @@ impl Connections {
             drop(seats);
             tracing::warn!(
                 most = MOST,
-                "admin connections are closed on arrival: all open ones are being answered"
+                "new admin connections are closed: all connection slots are in use"
             );
         }
     }
@@ -197,7 +197,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_oldest_connection_without_a_request_makes_room_and_none_that_is_answered() {
+    fn the_oldest_connection_without_a_request_is_closed_for_a_new_one() {
         let mut seats = Seats::default();
         let phases: Vec<Arc<Phase>> = (0..=MOST).map(|_| Arc::default()).collect();
         phases[0].begin_answer();
@@ -209,6 +209,6 @@ mod tests {
             taken.iter().filter(|(_, leave)| leave.is_cancelled()).map(|(seat, _)| *seat).collect();
         assert_eq!((gone, last), (vec![1], MOST as u64));
         phases.iter().for_each(|phase| phase.begin_answer());
-        assert!(seats.take(&Arc::default()).is_none(), "every one of them is being answered");
+        assert!(seats.take(&Arc::default()).is_none(), "connections with a request must stay open");
     }
 }

@@ -18,13 +18,12 @@ use crate::serving::router::Host;
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 enum Refused {
     /// RFC 9112 section 3.2.
-    #[error("expected exactly one Host, got {0}")]
+    #[error("expected exactly one Host, found {0}")]
     Count(usize),
-    #[error("expected a Host such as `127.0.0.1:9090`, got something else")]
+    #[error("expected a Host such as `127.0.0.1:9090`, found a malformed one")]
     Malformed,
     #[error(
-        "the admin address is not asked by the name `{0}`: ask by its IP address or as `localhost`, or add the name to \
-         `hosts` of `[admin]`"
+        "the host `{0}` is not accepted: use the IP address or `localhost`, or add the name to `hosts` in `[admin]`"
     )]
     Foreign(String),
 }
@@ -95,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_localhost_and_configured_names_are_its_own_and_no_other() {
+    fn only_addresses_localhost_and_configured_names_are_accepted() {
         for (host, status) in [
             ("127.0.0.1:9090", 200),
             ("10.1.2.3", 200),
@@ -125,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn one_host_is_needed_and_an_absolute_target_does_not_hide_another() {
+    fn exactly_one_host_is_required_and_an_absolute_target_is_checked_too() {
         assert_eq!(asked(Version::HTTP_11, None, &[]), 400);
         assert_eq!(asked(Version::HTTP_11, Some("127.0.0.1"), &[]), 400);
         assert_eq!(asked(Version::HTTP_11, None, &["127.0.0.1", "127.0.0.1"]), 400);

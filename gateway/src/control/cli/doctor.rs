@@ -78,9 +78,10 @@ impl Finding {
 fn upgrade(config: &Config) -> Option<Finding> {
     let socket = &config.upgrade.as_ref()?.socket;
     Some(match check_directory(socket) {
-        Ok(()) => {
-            Finding::good("upgrade", format!("the directory of {} is ours alone", socket.display()))
-        }
+        Ok(()) => Finding::good(
+            "upgrade",
+            format!("only this user can write to the directory of {}", socket.display()),
+        ),
         Err(error) => Finding::bad("upgrade", error.to_string()),
     })
 }
@@ -91,7 +92,7 @@ pub(super) async fn doctor(arguments: DoctorArgs) -> ExitCode {
         Ok(config) => config,
         Err(error) => return complain(&error.to_string()),
     };
-    let mut findings = vec![Finding::good("configuration", format!("{} is right", path.display()))];
+    let mut findings = vec![Finding::good("configuration", format!("{} is valid", path.display()))];
     findings.push(certificates::clock(&path));
     findings.extend(certificates::certificates(&config));
     findings.extend(orders::orders(&config).await);
@@ -111,6 +112,6 @@ pub(super) async fn doctor(arguments: DoctorArgs) -> ExitCode {
     if bad == 0 {
         ExitCode::SUCCESS
     } else {
-        complain(&format!("{bad} of {} need mending", findings.len()))
+        complain(&format!("{bad} of {} checks failed", findings.len()))
     }
 }

@@ -46,13 +46,13 @@ pub(super) async fn drain(args: DrainArgs) -> ExitCode {
             |error| error.to_string(),
             |_| "the configuration has no [admin]".to_owned(),
         );
-        return complain(&format!("no admin address: {reason}; or give --admin"));
+        return complain(&format!("no admin address: {reason}; set it with --admin"));
     };
     let asked = direct().post(format!("http://{admin}/drain")).timeout(ANSWER).send().await;
     match asked {
         Ok(answer) if answer.status().is_success() => {}
-        Ok(answer) => return complain(&format!("{admin} answered {}", answer.status())),
-        Err(error) => return complain(&format!("no gateway answers at {admin}: {error}")),
+        Ok(answer) => return complain(&format!("{admin} returned {}", answer.status())),
+        Err(error) => return complain(&format!("no gateway responds at {admin}: {error}")),
     }
     if args.no_wait {
         say("draining");
@@ -71,5 +71,5 @@ pub(super) async fn drain(args: DrainArgs) -> ExitCode {
             }
         }
     }
-    complain(&format!("{admin} still answers after {longest:?}"))
+    complain(&format!("the gateway at {admin} is still running after {longest:?}"))
 }

@@ -29,7 +29,7 @@ pub(super) async fn run(args: RunArgs, held: io::Result<Held>) -> ExitCode {
     // Install the handlers first: a signal can arrive as soon as a port is open.
     let signals = match held.and_then(Signals::install) {
         Ok(signals) => signals,
-        Err(error) => return complain(&format!("cannot take signals: {error}")),
+        Err(error) => return complain(&format!("cannot install signal handlers: {error}")),
     };
     let source = ConfigSource::File(args.config.config);
     // Load the configuration once to set up the log, so that everything after this is logged as

@@ -24,7 +24,7 @@ pub(super) async fn upgrade(path: PathBuf) -> ExitCode {
     };
     let Some(upgrade) = config.upgrade else {
         return complain(&format!(
-            "{}: an upgrade needs `[upgrade]` with a `socket`",
+            "{}: an upgrade requires `[upgrade]` with a `socket`",
             path.display()
         ));
     };
@@ -39,7 +39,7 @@ pub(super) async fn upgrade(path: PathBuf) -> ExitCode {
             Ok(None) => {}
             Ok(Some(status)) => {
                 return complain(&format!(
-                    "the new process ended ({status}); what ran before runs on"
+                    "the new process exited ({status}); the previous process keeps running"
                 ));
             }
             Err(error) => return complain(&format!("the new process {}: {error}", child.id())),
@@ -54,7 +54,7 @@ pub(super) async fn upgrade(path: PathBuf) -> ExitCode {
             // Fails only if the process has just exited.
             let _killed = child.kill();
             return complain(&format!(
-                "the new process does not serve after {LONGEST:?} and was ended"
+                "the new process did not serve within {LONGEST:?} and was killed"
             ));
         }
         tokio::time::sleep(LOOK).await;

@@ -152,8 +152,8 @@ fn subtree(name: &ServerName) -> GeneralSubtree {
 fn named(base: &GeneralName<'_>) -> Option<ServerName> {
     match base {
         GeneralName::DNSName(dns) => Some(ServerName::Dns((*dns).to_owned())),
-        GeneralName::IPAddress(octets) => {
-            let (address, _mask) = octets.split_at_checked(octets.len() / 2)?;
+        GeneralName::IPAddress(bytes) => {
+            let (address, _mask) = bytes.split_at_checked(bytes.len() / 2)?;
             let v4 = <[u8; 4]>::try_from(address).map(IpAddr::from);
             v4.or_else(|_| <[u8; 16]>::try_from(address).map(IpAddr::from)).ok().map(ServerName::Ip)
         }

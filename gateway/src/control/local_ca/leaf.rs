@@ -73,9 +73,9 @@ fn alternative_names(certificate: &X509Certificate<'_>) -> BTreeSet<ServerName> 
         .map(|extension| &extension.value.general_names);
     let known = names.into_iter().flatten().filter_map(|name| match name {
         GeneralName::DNSName(dns) => Some(ServerName::Dns((*dns).to_owned())),
-        GeneralName::IPAddress(octets) => {
-            let v4 = <[u8; 4]>::try_from(*octets).map(IpAddr::from);
-            v4.or_else(|_| <[u8; 16]>::try_from(*octets).map(IpAddr::from)).ok().map(ServerName::Ip)
+        GeneralName::IPAddress(bytes) => {
+            let v4 = <[u8; 4]>::try_from(*bytes).map(IpAddr::from);
+            v4.or_else(|_| <[u8; 16]>::try_from(*bytes).map(IpAddr::from)).ok().map(ServerName::Ip)
         }
         _ => None,
     });

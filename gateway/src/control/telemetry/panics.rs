@@ -5,7 +5,7 @@ use std::backtrace::{Backtrace, BacktraceStatus};
 /// Replaces the panic hook of the standard library.
 pub(super) fn log() {
     std::panic::set_hook(Box::new(|panic| {
-        let reason = panic.payload_as_str().unwrap_or("for a reason that is no text");
+        let reason = panic.payload_as_str().unwrap_or("no message");
         let place = panic
             .location()
             .map(|at| format!("{}:{}:{}", portable(at.file()), at.line(), at.column()));
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_named_without_the_machine_that_built_it() {
+    fn source_locations_omit_paths_of_the_build_machine() {
         for (file, expected) in [
             ("gateway/src/head.rs", "gateway/src/head.rs"),
             (

@@ -78,7 +78,7 @@ mod tests {
     use crate::control::local_ca;
 
     #[test]
-    fn chromiums_database_is_made_and_gets_and_loses_the_authority() {
+    fn the_chromium_database_is_created_and_the_authority_added_and_removed() {
         let home = tempfile::tempdir().unwrap();
         let certs = home.path().join("certs");
         local_ca::issue(&certs, "leaf", &["localhost".parse().unwrap()]).unwrap();
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn profiles_of_firefox_are_found_by_their_database() {
+    fn firefox_profiles_are_found_by_their_database() {
         let home = tempfile::tempdir().unwrap();
         let profile = |name: &str| home.path().join(".mozilla/firefox").join(name);
         std::fs::create_dir_all(profile("abc.default")).unwrap();

@@ -28,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_texts_end_in_a_mark_and_at_a_character() {
+    fn long_text_is_truncated_at_a_character_with_a_mark() {
         assert_eq!(cut("12345678", 8), "12345678");
         assert_eq!(cut("123456789", 8), "12345\u{2026}");
         assert_eq!(cut("1234\u{e4}6789", 8), "1234\u{2026}");

@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_of_an_interval_is_logged_and_the_others_are_counted() {
+    fn the_first_rejection_of_an_interval_is_logged_and_the_others_are_counted() {
         let (refusals, start) = (Refusals::default(), Instant::now());
         let note = |number, reason| refusals.note(client(number), reason, start);
         assert_eq!([note(1, "head"), note(1, "head"), note(1, "head")], [true, false, false]);
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn many_clients_take_a_bounded_table_and_none_is_lost() {
+    fn the_table_is_bounded_and_no_rejection_is_lost() {
         let (refusals, start) = (Refusals::default(), Instant::now());
         let logged =
             (0..100_000).filter(|number| refusals.note(client(*number), "head", start)).count();

@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hosts_are_compared_without_case_port_and_closing_dot() {
+    fn hosts_are_compared_without_case_port_and_trailing_dot() {
         for (text, expected) in [
             ("Chat.Example.org", Some("chat.example.org")),
             ("chat.example.org.:8443", Some("chat.example.org")),

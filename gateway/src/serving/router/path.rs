@@ -16,10 +16,10 @@ pub(crate) enum PathError {
     #[error("the path has a dot segment")]
     DotSegment,
     /// `%2F`, `\`, `%00` and similar, which other parsers may interpret as a separator or an end.
-    #[error("the path hides a separator or a control character")]
+    #[error("the path contains an encoded separator or control character")]
     Hidden,
     /// `%` without two hexadecimal digits, or a byte that must be escaped.
-    #[error("the path has an invalid octet or escape")]
+    #[error("the path has an invalid byte or escape")]
     Escape,
 }
 
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_spelling_or_none() {
+    fn paths_are_normalised_or_rejected() {
         for (path, expected) in [
             ("/", Ok("/")),
             ("/api/x.y", Ok("/api/x.y")),

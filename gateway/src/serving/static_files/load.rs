@@ -27,13 +27,13 @@ pub enum SiteError {
         error: io::Error,
     },
     /// The site is too large for memory.
-    #[error("{0} holds more than {limit} MiB, which is too much to be kept in memory", limit = TOTAL_MAX >> 20)]
+    #[error("{0} is larger than {limit} MiB, the maximum for a site in memory", limit = TOTAL_MAX >> 20)]
     TooLarge(PathBuf),
     /// The fallback file does not exist.
-    #[error("there is no file `{0}` to fall back to")]
+    #[error("there is no file `{0}` for `spa_fallback`")]
     NoFallback(String),
     /// The policy is not a valid header value.
-    #[error("the content security policy has characters that a header cannot have")]
+    #[error("the content security policy contains characters that are invalid in a header field")]
     Policy,
 }
 
@@ -59,7 +59,7 @@ struct UserInterface;
 impl Site {
     /// Reads all files.
     pub(crate) fn build(site: &gateway_config::Site) -> Result<Self, SiteError> {
-        let octets = match &site.root {
+        let contents = match &site.root {
             SiteRoot::Embedded => {
                 let read = |path: std::borrow::Cow<'static, str>| {
                     let data = UserInterface::get(&path)?.data;
@@ -69,7 +69,7 @@ impl Site {
             }
             SiteRoot::Directory(directory) => read_directory(directory)?,
         };
-        let files = assemble(octets);
+        let files = assemble(contents);
         let spa_fallback =
             site.spa_fallback.as_ref().map(|file| format!("/{}", file.trim_start_matches('/')));
         if let Some(missing) = spa_fallback.as_ref().filter(|file| !files.contains_key(*file))
@@ -86,19 +86,19 @@ impl Site {
 }
 
 /// Combines files with their compressed variants.
-pub(super) fn assemble(mut octets: BTreeMap<String, Bytes>) -> HashMap<String, File> {
+pub(super) fn assemble(mut contents: BTreeMap<String, Bytes>) -> HashMap<String, File> {
     let mut coded: HashMap<String, Vec<(Coding, Representation)>> = HashMap::new();
     for coding in Coding::BY_PREFERENCE {
         let of = |path: &str| path.strip_suffix(coding.suffix()).map(str::to_owned);
-        let neighbours: Vec<(String, String)> = octets
+        let neighbours: Vec<(String, String)> = contents
             .keys()
             .filter_map(|path| of(path).map(|plain| (path.clone(), plain)))
-            .filter(|(_, plain)| octets.contains_key(plain))
+            .filter(|(_, plain)| contents.contains_key(plain))
             .collect();
         for (path, plain) in neighbours {
-            let whole = octets.get(&plain).map_or(0, Bytes::len);
+            let whole = contents.get(&plain).map_or(0, Bytes::len);
             // A variant that is not smaller has no benefit.
-            if let Some(bytes) = octets.remove(&path).filter(|bytes| bytes.len() < whole) {
+            if let Some(bytes) = contents.remove(&path).filter(|bytes| bytes.len() < whole) {
                 coded.entry(plain).or_default().push((coding, Representation::new(bytes)));
             }
         }
@@ -113,7 +113,7 @@ pub(super) fn assemble(mut octets: BTreeMap<String, Bytes>) -> HashMap<String, F
         };
         (path, file)
     };
-    octets.into_iter().map(file).collect()
+    contents.into_iter().map(file).collect()
 }
 
 impl Representation {
@@ -161,7 +161,7 @@ fn read_directory(root: &Path) -> Result<BTreeMap<String, Bytes>, SiteError> {
             let path =
                 fs::canonicalize(entry.path()).map_err(|error| failed(&entry.path(), error))?;
             if !path.starts_with(&real_root) {
-                tracing::warn!(path = %entry.path().display(), "not served: the link leads out of the site");
+                tracing::warn!(path = %entry.path().display(), "file not served: the symlink points outside the site");
                 continue;
             }
             let url = format!("{prefix}/{name}");
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_is_read_without_hidden_files_and_links_that_lead_out() {
+    fn hidden_files_and_symlinks_to_the_outside_are_skipped() {
         let (site, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let write = |path: &str| fs::write(site.path().join(path), path).unwrap();
         fs::create_dir_all(site.path().join("..data")).unwrap();
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_is_not_there_is_named() {
+    fn a_missing_directory_is_reported() {
         let error = read_directory(Path::new("/does/not/exist")).unwrap_err();
         assert!(error.to_string().starts_with("/does/not/exist: "), "{error}");
     }

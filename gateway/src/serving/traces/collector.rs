@@ -73,8 +73,9 @@ impl Collector {
             client = client
                 .tls_certs_only(roots.ok_or("ca_file: expected PEM certificates, found none")?);
         }
-        let client =
-            client.build().map_err(|error| format!("no client for the collector: {error}"))?;
+        let client = client
+            .build()
+            .map_err(|error| format!("cannot create a client for the collector: {error}"))?;
         let endpoint = config.endpoint.as_str().to_owned();
         Ok(Self { client, settings: (endpoint, settings.headers.clone(), config.timeout) })
     }
@@ -123,7 +124,7 @@ async fn taken(mut answer: Response) -> Verdict {
 
 /// Status codes to retry, as defined by the protocol ("Retryable Response Codes").
 fn refused(answer: &Response) -> Verdict {
-    let reason = format!("it answers {}", answer.status());
+    let reason = format!("the collector returns {}", answer.status());
     match answer.status() {
         StatusCode::TOO_MANY_REQUESTS
         | StatusCode::BAD_GATEWAY
@@ -157,9 +158,9 @@ fn headers_of(text: &str) -> Result<HeaderMap, String> {
             format!("header {} for the collector: expected `name=value`, found {what}", index + 1)
         };
         let (name, value) = pair.split_once('=').ok_or_else(|| wrong("no `=`"))?;
-        let name: HeaderName = name.trim().parse().map_err(|_| wrong("no name of a header"))?;
+        let name: HeaderName = name.trim().parse().map_err(|_| wrong("an invalid header name"))?;
         let mut value: HeaderValue =
-            value.trim().parse().map_err(|_| wrong("no value of a header"))?;
+            value.trim().parse().map_err(|_| wrong("an invalid header value"))?;
         value.set_sensitive(true);
         headers.append(name, value);
     }
@@ -183,9 +184,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn headers_are_read_and_their_values_never_repeated() {
-        let headers =
-            headers_of("authorization=Bearer a=b, x-scope=one\nx-scope = two\n").expect("right");
+    fn headers_are_parsed_and_errors_do_not_contain_values() {
+        let headers = headers_of("authorization=Bearer a=b, x-scope=one\nx-scope = two\n")
+            .expect("valid headers");
         assert_eq!(headers["authorization"], "Bearer a=b");
         assert_eq!(headers.get_all("x-scope").iter().count(), 2);
         for wrong in ["secret", "sec ret=value", "a=sec\u{1}ret"] {
@@ -195,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_to_wait_is_seconds_or_a_date() {
+    fn retry_after_is_seconds_or_a_date() {
         assert_eq!(retry_after(" 7 "), Some(Duration::from_secs(7)));
         assert_eq!(retry_after("Fri, 31 Dec 1999 23:59:59 GMT"), Some(Duration::ZERO));
         let far = retry_after("Fri, 31 Dec 2100 23:59:59 GMT").expect("a date");

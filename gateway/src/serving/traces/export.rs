@@ -102,7 +102,7 @@ impl Exporter {
                     return self.settle(0);
                 }
                 Verdict::Taken { rejected, message } => {
-                    self.is_ill(&format!("it rejects spans: {message}"));
+                    self.is_ill(&format!("the collector rejects spans: {message}"));
                     return self.settle(rejected);
                 }
                 Verdict::Refused(reason) => {
@@ -135,7 +135,7 @@ impl Exporter {
         if self.well.replace(true) == Some(false) {
             tracing::info!(
                 endpoint = self.collector.endpoint(),
-                "the collector takes traces again"
+                "the collector accepts traces again"
             );
         }
     }
@@ -146,7 +146,7 @@ impl Exporter {
             tracing::warn!(
                 endpoint,
                 reason,
-                "the collector does not take traces; what it misses is lost"
+                "the collector does not accept traces; spans are lost"
             );
         }
     }

@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn traceparents_are_checked_octet_by_octet() {
+    fn traceparents_are_checked_byte_by_byte() {
         let good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
         let parsed = TraceParent::parse(good).expect("a good one");
         assert!(parsed.is_sampled());

@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn times_within_a_request_keep_their_distance_however_late_the_clocks_are_read() {
+    fn times_of_a_request_keep_their_intervals_if_the_clocks_are_read_late() {
         let began = Instant::now();
         let ended = began + Duration::from_millis(3);
         let asked = began + Duration::from_micros(1);
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_client_chose_is_cut() {
+    fn client_supplied_values_are_truncated() {
         let (now, long) = (Instant::now(), "x".repeat(10_000) + "?secret");
         let finished =
             Finished::new(Span::root(1), &record(now, now, &long), true, String::new(), None);

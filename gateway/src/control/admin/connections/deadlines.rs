@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_head_that_comes_byte_by_byte_has_no_more_time_than_any_other() {
+    async fn the_head_timeout_applies_to_heads_sent_byte_by_byte() {
         let (mut ours, mut theirs, _phase) = pair();
         let begun = Instant::now();
         let sending = tokio::spawn(async move {
@@ -195,16 +195,16 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_idle_connection_has_its_own_time_and_an_answer_as_much_as_it_needs() {
+    async fn an_idle_connection_times_out_but_preparing_a_response_does_not() {
         let (mut ours, mut theirs, phase) = pair();
         theirs.write_all(b"x").await.expect("it is open");
-        ours.read_exact(&mut [0]).await.expect("in time");
+        ours.read_exact(&mut [0]).await.expect("no timeout applies");
         phase.begin_answer();
         let hour = Duration::from_secs(3600);
-        tokio::time::timeout(hour, ours.read_u8()).await.expect_err("nothing ends it meanwhile");
+        tokio::time::timeout(hour, ours.read_u8()).await.expect_err("no timeout applies");
         phase.end_answer();
         let begun = Instant::now();
-        let error = ours.read_u8().await.expect_err("it was idle for too long");
+        let error = ours.read_u8().await.expect_err("the idle timeout applies");
         assert_eq!(
             (error.kind(), begun.elapsed().as_secs()),
             (io::ErrorKind::TimedOut, IDLE.as_secs())
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_takes_nothing_of_its_answer_is_given_up() {
+    async fn a_client_that_does_not_read_its_response_times_out() {
         let (mut ours, _theirs, _phase) = pair();
         let begun = Instant::now();
         let error = ours.write_all(&[0; 65]).await.expect_err("64 bytes fit");

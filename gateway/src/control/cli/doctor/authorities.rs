@@ -56,7 +56,7 @@ pub(super) async fn authorities(config: &Config) -> (Vec<Finding>, Directories) 
             let subject = format!("authority {}", url.as_str());
             match read(url.as_str(), acme.issuer.ca_file.as_deref()).await {
                 Ok((directory, ahead)) => {
-                    findings.push(Finding::good(subject, "answers with its directory"));
+                    findings.push(Finding::good(subject, "returns its directory"));
                     findings.extend(ahead.map(|ahead| clock(url.as_str(), ahead)));
                     found.insert(url.as_str().to_owned(), directory);
                 }
@@ -90,12 +90,15 @@ async fn read(url: &str, ca_file: Option<&Path>) -> Result<(Directory, Option<i6
         answer.headers().get("date").and_then(|date| rfc2822::parse(date.to_str().ok()?).ok());
     let ahead = date.map(|date| now - date.timestamp().as_second());
     if !answer.status().is_success() {
-        return Err(format!("answers {}: is the URL that of a directory?", answer.status()));
+        return Err(format!(
+            "expected a directory, found status {}: check the URL",
+            answer.status()
+        ));
     }
     let directory = answer
         .json()
         .await
-        .map_err(|_| "answers, but not with an ACME directory: is the URL right?")?;
+        .map_err(|_| "expected an ACME directory, found another response: check the URL")?;
     Ok((directory, ahead))
 }
 
@@ -103,12 +106,12 @@ fn clock(url: &str, ahead: i64) -> Finding {
     let subject = format!("clock by {url}");
     let (off, way) = (ahead.abs(), if ahead < 0 { "behind" } else { "ahead" });
     if off <= TOLERANCE {
-        return Finding::good(subject, format!("{off} s apart, {TOLERANCE} s are tolerated"));
+        return Finding::good(subject, format!("{off} s difference, {TOLERANCE} s are tolerated"));
     }
-    let advice = "set the clock and keep it set (`timedatectl set-ntp true`)";
+    let advice = "set the clock and keep it synchronised (`timedatectl set-ntp true`)";
     Finding::bad(
         subject,
-        format!("this machine is {off} s {way}, {TOLERANCE} s are tolerated: {advice}"),
+        format!("this machine's clock is {off} s {way}, {TOLERANCE} s are tolerated: {advice}"),
     )
 }
 
@@ -122,9 +125,9 @@ fn unreachable(error: &reqwest::Error) -> String {
     let causes = causes.join(": ");
     // A wrong clock shows up here first, because every certificate seems expired or not valid yet.
     let advice = if causes.contains("expired") || causes.contains("not valid yet") {
-        "is this machine's clock right (`timedatectl`)?"
+        "check this machine's clock (`timedatectl`)"
     } else {
-        "certificates cannot be ordered or renewed until it can be reached from here"
+        "certificates cannot be ordered or renewed until it is reachable from here"
     };
-    format!("cannot be reached ({causes}): {advice}")
+    format!("is unreachable ({causes}): {advice}")
 }

@@ -138,12 +138,12 @@ fn finding(
     };
     match judgement {
         Judgement::Allowed => {
-            Finding::good(subject, format!("the records of {at} let {identity} issue"))
+            Finding::good(subject, format!("the records of {at} allow {identity}"))
         }
         Judgement::ForAccount(account) => Finding::odd(
             subject,
             format!(
-                "{at} lets {identity} issue to the account {account} only: see that it is this one's"
+                "the records of {at} allow {identity} only for the account {account}: check that it is this gateway's account"
             ),
         ),
         Judgement::OtherMethods(methods) => {
@@ -153,7 +153,7 @@ fn finding(
             Finding::bad(
                 subject,
                 format!(
-                    "{at} lets {identity} issue by {methods} only, and {own} is configured: add {mend} to the zone"
+                    "the records of {at} allow {identity} only with {methods}, but {own} is configured: add {mend} to the zone"
                 ),
             )
         }
@@ -163,7 +163,7 @@ fn finding(
             Finding::bad(
                 subject,
                 format!(
-                    "the records of {at} allow {allowed} and not {identity}: add {mend} to the zone"
+                    "the records of {at} allow {allowed} but not {identity}: add {mend} to the zone"
                 ),
             )
         }
@@ -180,11 +180,11 @@ fn nameless(subject: &str, at: &str, judgement: Judgement) -> Finding {
             Finding::odd(
                 subject,
                 format!(
-                    "{at} allows {allowed}, and the directory does not say by which name it goes"
+                    "the records of {at} allow {allowed}, but the directory does not list its CAA identities"
                 ),
             )
         }
-        _ => Finding::good(subject, format!("the records of {at} do not restrict issuing")),
+        _ => Finding::good(subject, format!("the records of {at} do not restrict issuance")),
     }
 }
 
@@ -192,13 +192,13 @@ fn critical(subject: &str, at: &str, tag: &str) -> Finding {
     Finding::bad(
         subject,
         format!(
-            "{at} has the critical property `{tag}`, which no authority knows: take it out of the zone"
+            "the records of {at} contain the unknown critical property `{tag}`: remove it from the zone"
         ),
     )
 }
 
 fn listed(issuers: &[String]) -> String {
-    if issuers.is_empty() { "nobody".to_owned() } else { issuers.join(", ") }
+    if issuers.is_empty() { "no authority".to_owned() } else { issuers.join(", ") }
 }
 
 #[cfg(test)]
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn an_authority_may_issue_when_a_record_names_it_and_fits_or_when_none_restricts() {
+    fn an_authority_may_issue_if_a_record_allows_it_or_none_restricts_issuance() {
         let identities = ["ca.example".to_owned(), "ca.test".to_owned()];
         let own = [AcmeChallenge::Http01];
         let others = |names: &[&str]| {

@@ -25,13 +25,13 @@ pub(super) struct NameServer(SocketAddr);
 pub(super) enum LookupError {
     /// No name server responded in time.
     #[error(
-        "no name server answers ({0}): look at /etc/resolv.conf, or name another one with --nameserver"
+        "no name server responds ({0}): check /etc/resolv.conf, or set another one with --nameserver"
     )]
     Silence(String),
     /// The name servers return an error code. Authorities then refuse to issue (RFC 8659 section
     /// 3).
     #[error(
-        "the name servers answer `{0}`: authorities then refuse to issue; see that the zone and its signatures are right"
+        "the name servers return `{0}`, so authorities refuse to issue: check the zone and its signatures"
     )]
     Failure(ResponseCode),
 }
@@ -64,7 +64,7 @@ impl NameServers {
 
     /// The CAA records of exactly this name, or of the target of its alias.
     pub(super) async fn caa(&self, name: &Name) -> Result<Vec<CAA>, LookupError> {
-        let mut reason = String::from("there is none");
+        let mut reason = String::from("none is configured");
         for server in &self.0 {
             let answer = match ask(*server, name).await {
                 Ok(answer) => answer,
@@ -108,19 +108,19 @@ async fn ask(server: SocketAddr, name: &Name) -> io::Result<Message> {
     let mut edns = Edns::new();
     edns.set_max_payload(PAYLOAD);
     question.set_edns(edns);
-    let octets = question.to_vec().map_err(io::Error::other)?;
+    let bytes = question.to_vec().map_err(io::Error::other)?;
     let is_answer = |answer: &Message| {
         let asked = |query: &Query| query.name == *name && query.query_type() == RecordType::CAA;
         answer.metadata.id == question.metadata.id && answer.queries.first().is_some_and(asked)
     };
-    let mut answer = by_udp(server, &octets, is_answer).await;
+    let mut answer = by_udp(server, &bytes, is_answer).await;
     if answer.is_err() {
         // Retry once, because a datagram can be lost.
-        answer = by_udp(server, &octets, is_answer).await;
+        answer = by_udp(server, &bytes, is_answer).await;
     }
     match answer {
         Ok(answer) if answer.metadata.truncation => {
-            timeout(ANSWER, by_tcp(server, &octets)).await?.and_then(|answer| {
+            timeout(ANSWER, by_tcp(server, &bytes)).await?.and_then(|answer| {
                 if is_answer(&answer) { Ok(answer) } else { Err(io::ErrorKind::InvalidData.into()) }
             })
         }
@@ -145,9 +145,9 @@ async fn by_udp(
     let receive = async {
         loop {
             let length = socket.recv(&mut buffer).await?;
-            let octets = buffer.get(..length).unwrap_or_default();
+            let bytes = buffer.get(..length).unwrap_or_default();
             // Anyone can send a datagram: skip those that do not match the query.
-            if let Ok(answer) = Message::from_vec(octets)
+            if let Ok(answer) = Message::from_vec(bytes)
                 && is_answer(&answer)
             {
                 return Ok(answer);
@@ -172,11 +172,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn name_servers_are_read_as_the_system_reads_them() {
+    fn name_servers_are_read_like_the_system_resolver_does() {
         let text = "# comment\nsearch example.org\nnameserver 192.0.2.1\nnameserver 2001:db8::1 \nnameserver nonsense\n";
         let expected: [SocketAddr; 2] =
-            ["192.0.2.1:53", "[2001:db8::1]:53"].map(|text| text.parse().expect("right"));
+            ["192.0.2.1:53", "[2001:db8::1]:53"].map(|text| text.parse().expect("a valid address"));
         assert_eq!(of_resolv_conf(text), expected);
-        assert_eq!(of_resolv_conf(""), ["127.0.0.1:53".parse().expect("right")]);
+        assert_eq!(of_resolv_conf(""), ["127.0.0.1:53".parse().expect("a valid address")]);
     }
 }

@@ -41,12 +41,12 @@ fn websocket_path(config: &Config, upstream: &Upstream) -> Option<String> {
 async fn reach(upstream: &Upstream, target: &Target) -> Finding {
     let subject = format!("upstream {} at {target}", upstream.name);
     match timeout(upstream.connect_timeout, connect(target)).await {
-        Ok(Ok(_stream)) => Finding::good(subject, "can be reached"),
+        Ok(Ok(_stream)) => Finding::good(subject, "is reachable"),
         Ok(Err(error)) => {
-            Finding::bad(subject, format!("{error}: is it running, and does it listen there?"))
+            Finding::bad(subject, format!("{error}: is it running and listening there?"))
         }
         Err(_) => {
-            Finding::bad(subject, "does not answer in time: look at firewalls and network policies")
+            Finding::bad(subject, "does not respond in time: check firewalls and network policies")
         }
     }
 }
@@ -70,19 +70,21 @@ async fn upgrade(upstream: &Upstream, target: &Target, path: &str) -> Finding {
     };
     match timeout(upstream.connect_timeout + ANSWER, handshake).await {
         Ok(Ok(line)) => match line.strip_prefix(b"HTTP/1.1 ") {
-            Some(b"101") => Finding::good(subject, "is opened"),
-            Some(b"401" | b"403") => Finding::good(subject, "is there, and wants a session first"),
+            Some(b"101") => Finding::good(subject, "accepts WebSockets"),
+            Some(b"401" | b"403") => {
+                Finding::good(subject, "accepts WebSockets, but requires a session")
+            }
             Some(code) => Finding::bad(
                 subject,
                 format!(
-                    "answers {}, not 101: does the route lead to the live role?",
+                    "expected status 101, found {}: does the route point to the live role?",
                     code.escape_ascii()
                 ),
             ),
-            None => Finding::bad(subject, "does not answer in HTTP/1.1"),
+            None => Finding::bad(subject, "expected an HTTP/1.1 response, found something else"),
         },
         Ok(Err(error)) => Finding::bad(subject, error.to_string()),
-        Err(_) => Finding::bad(subject, "does not answer in time"),
+        Err(_) => Finding::bad(subject, "does not respond in time"),
     }
 }
 
