@@ -1,5 +1,5 @@
-//! Files and directories that a configuration names: read within bounds, and looked at without
-//! anything being made.
+//! Files and directories named in the configuration: bounded reads, and checks without side
+//! effects.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _};
@@ -9,13 +9,13 @@ use std::path::Path;
 use nix::sys::statfs::{self, FsType, fstatfs};
 use nix::unistd::{AccessFlags, access};
 
-/// Most bytes of a certificate, a key or a list of authorities.
+/// Maximum size of a file with certificates or a key.
 pub(crate) const PEM_MOST: u64 = 4 << 20;
 
-/// Reads a regular file of at most so many bytes. A pipe or a device could block or have no end,
-/// and what the kernel makes up (`/proc`, `/sys`) is no file of an operator.
+/// Reads a regular file of at most `most` bytes. Pipes and devices are rejected because they can
+/// block or be endless, pseudo files (`/proc`, `/sys`) because no operator writes them.
 pub(crate) fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    // Opening a pipe would wait for a writer.
+    // Without this flag, opening a pipe waits for a writer.
     let flags = nix::fcntl::OFlag::O_NONBLOCK.bits();
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
     if !file.metadata()?.is_file() {
@@ -33,7 +33,7 @@ pub(crate) fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Refuses a file or directory that the kernel makes up.
+/// Rejects files and directories of pseudo file systems.
 pub(crate) fn refuse_kernels(file: &File) -> io::Result<()> {
     const KERNELS: [FsType; 8] = [
         statfs::PROC_SUPER_MAGIC,
@@ -48,15 +48,15 @@ pub(crate) fn refuse_kernels(file: &File) -> io::Result<()> {
     if KERNELS.contains(&fstatfs(file)?.filesystem_type()) {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
-            "is in a file system that the kernel makes up",
+            "is in a pseudo file system such as /proc",
         ));
     }
     Ok(())
 }
 
-/// Whether a directory can be written into, or made with those above it, without doing so.
+/// Whether a directory is writable or could be created with its missing ancestors; creates nothing.
 pub(crate) fn could_write_into(directory: &Path) -> io::Result<()> {
-    // An empty path is the present directory.
+    // An empty path means the current directory.
     let above =
         directory.ancestors().map(|path| if path == Path::new("") { Path::new(".") } else { path });
     for nearest in above {
@@ -86,34 +86,34 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let at = |name: &str| directory.path().join(name);
         fs::write(at("file"), "12345").expect("written");
-        nix::unistd::mkfifo(&at("pipe"), Mode::S_IRWXU).expect("made");
+        nix::unistd::mkfifo(&at("pipe"), Mode::S_IRWXU).expect("created");
         assert_eq!(read(&at("file"), 5).expect("it is small enough"), b"12345");
         for (path, most, reason) in [
             (at("file"), 4, "more than 4 bytes"),
             (at("pipe"), 5, "not a regular file"),
             (at(""), 5, "not a regular file"),
             ("/dev/zero".into(), 5, "not a regular file"),
-            ("/proc/self/environ".into(), 1 << 20, "the kernel makes up"),
+            ("/proc/self/environ".into(), 1 << 20, "pseudo file system"),
             (at("none"), 5, "No such file"),
         ] {
-            let error = read(&path, most).expect_err("it is refused").to_string();
+            let error = read(&path, most).expect_err("it is rejected").to_string();
             assert!(error.contains(reason), "{}: {error}", path.display());
         }
     }
 
     #[test]
-    fn a_directory_that_could_be_made_is_told_from_one_that_could_not() {
+    fn only_directories_that_could_be_created_are_accepted() {
         let directory = tempfile::tempdir().expect("a directory");
         let at = |name: &str| directory.path().join(name);
         fs::write(at("file"), "").expect("written");
-        could_write_into(&at("a/b/c")).expect("it could be made");
-        could_write_into(directory.path()).expect("it is there");
+        could_write_into(&at("a/b/c")).expect("it could be created");
+        could_write_into(directory.path()).expect("it exists");
         for (path, reason) in
-            [(at("file/a"), ""), (at("file"), "directory"), ("/proc/certs/a".into(), "the kernel")]
+            [(at("file/a"), ""), (at("file"), "directory"), ("/proc/certs/a".into(), "pseudo file")]
         {
-            let error = could_write_into(&path).expect_err("it is refused").to_string();
+            let error = could_write_into(&path).expect_err("it is rejected").to_string();
             assert!(error.contains(reason), "{}: {error}", path.display());
         }
-        assert!(!at("a").exists(), "nothing was made");
+        assert!(!at("a").exists(), "a directory was created");
     }
 }

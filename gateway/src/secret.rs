@@ -1,8 +1,8 @@
-//! Secrets that the configuration names and does not hold.
+//! Secrets that the configuration refers to but does not contain.
 
 use gateway_config::Secret;
 
-/// The secret itself; errors say where it should be and not what it is.
+/// Reads a secret. Errors contain its location, never its value.
 pub(crate) fn read(secret: &Secret) -> Result<String, String> {
     let text = match secret {
         Secret::Environment(name) => std::env::var(name)

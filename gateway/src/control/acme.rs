@@ -1,7 +1,7 @@
-//! ACME at work: one maintainer for the certificates of one issuer, kept over reloads, publishing
-//! to where TLS serves from.
+//! ACME certificates: one maintainer per issuer, kept across reloads, which publishes its
+//! certificates to TLS.
 //!
-//! config → `plan` (everything that can fail) → `apply` (start, publish, end what is gone).
+//! config → `plan` (everything that can fail) → `apply` (start, publish, stop removed ones).
 
 mod follow;
 mod group;
@@ -25,10 +25,10 @@ use group::{Entry, Group, Member};
 use settings::Inputs;
 use storage::{Opened, Wanted};
 
-/// How long a start waits for what storage holds already.
+/// How long a start waits for certificates from storage.
 const FIRST_LOOK: Duration = Duration::from_secs(5);
 
-/// What is in effect.
+/// The applied state.
 #[derive(Default)]
 pub(crate) struct Acme {
     storage: Option<Arc<Opened>>,
@@ -40,13 +40,13 @@ struct Running {
     stop: CancellationToken,
 }
 
-/// What a configuration asks for, with the contents of the files and variables that it names.
+/// What a configuration requires, including the contents of the files and variables it names.
 pub(crate) struct Wishes {
     storage: Option<Wanted>,
     issuers: Vec<(AcmeIssuer, Inputs, Vec<Member>)>,
 }
 
-/// What a configuration asks for, ready to be applied.
+/// What a configuration requires, ready to be applied.
 pub(crate) struct Plan {
     storage: Option<Arc<Opened>>,
     groups: Vec<(Arc<Group>, Option<Maintainer>)>,
@@ -55,7 +55,7 @@ pub(crate) struct Plan {
 }
 
 impl Wishes {
-    /// Reads everything; on a thread that may block.
+    /// Reads all inputs; call it on a thread that may block.
     pub(crate) fn read(config: &Config, purpose: Purpose) -> Result<Self, ConfigError> {
         let storage = config
             .certificate_storage
@@ -70,7 +70,7 @@ impl Wishes {
 }
 
 impl Plan {
-    /// How each ordered certificate is doing, as far as storage tells.
+    /// The status of each ordered certificate, as far as storage contains it.
     pub(crate) fn statuses(&self) -> Vec<(Name, Status)> {
         self.groups.iter().flat_map(|(group, _)| group.statuses()).collect()
     }
@@ -78,8 +78,8 @@ impl Plan {
 
 impl Acme {
     /// Prepares a maintainer for each issuer that is new, has other names, or whose files changed.
-    /// What `loaded` holds for ordered certificates are stand-ins; they are replaced by what is
-    /// served already or found in storage. A dry run writes nothing.
+    /// The ordered certificates in `loaded` are stand-ins and are replaced by certificates in use
+    /// or in storage. A dry run writes nothing.
     pub(crate) async fn plan(
         &self,
         wishes: Wishes,
@@ -113,15 +113,15 @@ impl Acme {
             let mut trouble = None;
             for maintainer in groups.iter().filter_map(|(_, maintainer)| maintainer.as_ref()) {
                 if let Err(error) = maintainer.load().await {
-                    tracing::warn!(%error, "cannot look for stored certificates yet");
+                    tracing::warn!(%error, "cannot read stored certificates yet");
                     trouble = Some(error.to_string());
                 }
             }
             trouble
         };
         let trouble = tokio::time::timeout(FIRST_LOOK, first_look).await.unwrap_or_else(|_| {
-            tracing::warn!("certificate storage does not answer; going on without");
-            Some("certificate storage does not answer".to_owned())
+            tracing::warn!("certificate storage does not respond; continuing without it");
+            Some("certificate storage does not respond".to_owned())
         });
         for (group, _) in &groups {
             group.lend(loaded);
@@ -206,8 +206,8 @@ impl Acme {
     }
 }
 
-/// The ordered certificates of a configuration; those of one issuer share an account and a
-/// maintainer.
+/// The ordered certificates of a configuration, grouped by issuer; each group shares an account and
+/// a maintainer.
 fn by_issuer(config: &Config) -> Result<Vec<(AcmeIssuer, Inputs, Vec<Member>)>, ConfigError> {
     let mut groups: Vec<(AcmeIssuer, Inputs, Vec<Member>)> = Vec::new();
     for certificate in &config.certificates {

@@ -1,5 +1,5 @@
-//! The admin address: metrics, health, reload, drain, configuration. Plain HTTP, for operators and
-//! Prometheus only.
+//! The admin address: metrics, health, reload, drain, configuration. Plain HTTP, only for operators
+//! and Prometheus.
 
 mod authority;
 mod connections;
@@ -22,10 +22,10 @@ use crate::control::bind::Bound;
 use crate::control::handle::Handle;
 use connections::Connections;
 
-/// How long requests that are open may take when the server stops.
+/// Time for open requests to finish when the server stops.
 const FINISH: Duration = Duration::from_secs(2);
 
-/// How long the request of a connection that was accepted in the last moment may be on its way.
+/// Time for the request on a connection that was accepted just before accepting stopped.
 pub(crate) const ARRIVE: Duration = Duration::from_secs(2);
 
 /// The server on the admin address.
@@ -36,7 +36,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Begins to serve.
+    /// Starts the server.
     pub(crate) fn start(
         handle: Handle,
         configured: SocketAddr,
@@ -50,22 +50,22 @@ impl Server {
         Self { configured, bound, connections }
     }
 
-    /// The address in the configuration.
+    /// The configured address.
     pub(crate) fn configured(&self) -> SocketAddr {
         self.configured
     }
 
-    /// The address really bound.
+    /// The bound address.
     pub(crate) fn address(&self) -> SocketAddr {
         self.bound.addresses.first().copied().unwrap_or(self.configured)
     }
 
-    /// Its sockets, for whoever goes on with them.
+    /// Its sockets, for a successor.
     pub(crate) fn bound(&self) -> &Bound {
         &self.bound
     }
 
-    /// Stops accepting, finishes requests that are open or arrive within this time, and stops.
+    /// Stops accepting, finishes requests that are open or arrive within `arrive`, then stops.
     pub(crate) async fn stop(self, arrive: Duration) {
         let Self { bound, connections, configured: _ } = self;
         drop(bound);
@@ -88,17 +88,16 @@ fn router(handle: Handle) -> Router {
         .with_state(handle)
 }
 
-/// A web page that someone on this machine visits must not reach what only an operator may.
-/// Browsers say where a request comes from: the Fetch standard's `Origin`, and `Sec-Fetch-Site`,
-/// which is `none` when a person typed the address. What a page reads under a name of its own,
-/// [`host`] refuses.
+/// Rejects requests from web pages, which must not reach what only operators may. Browsers send the
+/// Fetch standard's `Origin` and `Sec-Fetch-Site`; the latter is `none` if the user typed the
+/// address. Pages that use DNS rebinding are rejected by [`host`].
 async fn refuse_browsers(request: Request, next: Next) -> Response {
     let from_page = |headers: &HeaderMap| {
         let site = headers.get("sec-fetch-site");
         headers.contains_key(header::ORIGIN) || site.is_some_and(|site| site != "none")
     };
     if from_page(request.headers()) {
-        return (StatusCode::FORBIDDEN, "the admin address does not answer web pages\n")
+        return (StatusCode::FORBIDDEN, "the admin address rejects requests from web pages\n")
             .into_response();
     }
     next.run(request).await
@@ -121,7 +120,7 @@ async fn config(State(gateway): State<Handle>) -> Response {
         .into_response()
 }
 
-/// `?dry_run=true` asks for a forecast.
+/// `?dry_run=true` requests a dry run.
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct HowToReload {

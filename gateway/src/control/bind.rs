@@ -1,4 +1,4 @@
-//! Binds addresses, all of a listener's or none, and says plainly what stands in the way.
+//! Binds listening addresses, either all of a listener's or none, and explains failures.
 
 mod bound;
 mod inherited;
@@ -12,20 +12,20 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use gateway_config::ListenAddress;
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// Connections that may wait to be accepted.
+/// Maximum number of connections in the accept queue.
 const BACKLOG: i32 = 4096;
 
 /// Why an address cannot be bound.
 #[derive(Debug, thiserror::Error)]
 #[error("{key}: cannot listen on {address}: {}", advice(.address, .error, .held_by.as_deref()))]
 pub struct BindError {
-    /// Whose address: `[[listener]] "https", key address`.
+    /// The configuration key: `[[listener]] "https", key address`.
     pub key: String,
     /// The address.
     pub address: SocketAddr,
-    /// Why.
+    /// The cause.
     pub error: io::Error,
-    /// The part of this very gateway that holds the port, when it is not another program.
+    /// The listener of this gateway that holds the port, if it is not held by another program.
     pub held_by: Option<String>,
 }
 
@@ -34,7 +34,7 @@ pub(crate) fn bind(key: &str, address: &ListenAddress) -> Result<Bound, BindErro
     bind_fresh(key, address, &mut Inherited::default())
 }
 
-/// The same, where sockets of the gateway before this one listen on some of the addresses already.
+/// Like [`bind`], but uses sockets inherited from the predecessor where they match.
 pub(crate) fn bind_or_inherit(
     key: &str,
     part: &Part,
@@ -56,8 +56,8 @@ fn bind_fresh(
     if address.port() != 0 || wanted.len() < 2 {
         return bind_all(key, &wanted, inherited);
     }
-    // Both families must get one and the same port: the first takes any, the second may find it
-    // occupied.
+    // Both families need the same port: the first binds any free port, which may be taken in the
+    // second.
     let mut attempts = 0;
     loop {
         let probe = bind_all(key, wanted.get(..1).unwrap_or(&wanted), inherited)?;
@@ -86,7 +86,7 @@ fn bind_all(
                 bound.addresses.push(socket.local_addr().unwrap_or(*address));
                 bound.sockets.push(socket);
             }
-            // A machine without IPv6 still has a localhost.
+            // Without IPv6, localhost is only 127.0.0.1.
             Err(error) if is_absent(&error) && !bound.sockets.is_empty() => {
                 tracing::info!(%address, %error, "this machine has no such address");
             }
@@ -106,7 +106,7 @@ fn bind_all(
 fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
     let any_ipv6 = address.is_ipv6() && address.ip().is_unspecified();
     match listen(address) {
-        // `[::]` means every address; without IPv6 that is every IPv4 address.
+        // `[::]` means every address; without IPv6, that is every IPv4 address.
         Err(error) if any_ipv6 && is_absent(&error) => {
             listen(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), address.port()))
         }
@@ -116,8 +116,8 @@ fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // Connections of a process that just ended may linger in TIME_WAIT; only a living listener is
-    // in the way.
+    // Connections of a previous process can remain in TIME_WAIT; only an open listener must prevent
+    // binding.
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
         socket.set_only_v6(!address.ip().is_unspecified())?;
@@ -148,7 +148,7 @@ fn advice(address: &SocketAddr, error: &io::Error, held_by: Option<&str>) -> Str
 fn advice_on(port: u16, error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::AddrInUse => {
-            format!("another program listens there; `ss -ltnp 'sport = :{port}'` names it")
+            format!("another program listens there; find it with `ss -ltnp 'sport = :{port}'`")
         }
         io::ErrorKind::PermissionDenied => format!(
             "not permitted; ports below 1024 need root, CAP_NET_BIND_SERVICE, or net.ipv4.ip_unprivileged_port_start={port}"
@@ -165,14 +165,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn localhost_with_port_0_gets_one_port_in_both_families() {
+    fn localhost_with_port_0_gets_the_same_port_in_both_families() {
         let bound = bind("test", &ListenAddress::Localhost(0)).unwrap();
         assert!(bound.addresses.iter().all(|address| address.port() == bound.addresses[0].port()));
         assert_ne!(bound.addresses[0].port(), 0);
     }
 
     #[test]
-    fn an_occupied_address_is_named_with_its_key() {
+    fn an_occupied_address_is_reported_with_its_key() {
         let first = bind("first", &"127.0.0.1:0".parse().unwrap()).unwrap();
         let address = first.addresses[0];
         let error = bind("[[listener]] \"https\", key `address`", &ListenAddress::Socket(address))

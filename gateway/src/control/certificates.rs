@@ -1,5 +1,5 @@
-//! Reads the configured certificates: issues self-signed ones, reads files, refuses what no client
-//! could use.
+//! Loads the configured certificates: issues self-signed ones, reads files, and rejects invalid
+//! ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -18,35 +18,35 @@ use crate::control::local_ca;
 use crate::files::{self, PEM_MOST};
 use crate::serving::tls::Certificates;
 
-/// Every configured certificate, ready for TLS, and what is known about each.
+/// All configured certificates, ready for TLS, with their metadata.
 #[derive(Clone, Default)]
 pub(crate) struct Loaded {
     /// For TLS.
     pub certificates: Certificates,
-    /// For people, metrics and reloads.
+    /// For reports, metrics and reloads.
     pub facts: BTreeMap<Name, Facts>,
-    /// The same of those that the local authority has yet to issue, as they would be.
+    /// Metadata of certificates that the local authority has not issued yet.
     pub(crate) to_come: BTreeMap<Name, Facts>,
-    /// The files that others may change, and SHA-256 of each as it was read.
+    /// Files that operators may change, with the SHA-256 of the contents that were read.
     pub(crate) files: BTreeMap<PathBuf, String>,
 }
 
-/// What certificates are read for.
+/// Why certificates are loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// To be served: what the local authority has to issue, it issues.
+    /// To serve them: missing certificates of the local authority are issued.
     Serve,
-    /// For a dry run: nothing is made or written. In the place of what the local authority would
-    /// have to issue is something equal that is never served.
+    /// For a dry run: no file is created or written. A certificate that is not issued yet is
+    /// replaced by an equivalent one that is never served.
     DryRun,
 }
 
-/// What is known about a certificate.
+/// Metadata of a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Facts {
-    /// The names it is valid for.
+    /// Names in the certificate.
     pub names: Vec<String>,
-    /// Begin of validity, in Unix time.
+    /// Start of validity, in Unix time.
     pub not_before: i64,
     /// End of validity, in Unix time.
     pub not_after: i64,
@@ -54,17 +54,17 @@ pub(crate) struct Facts {
     pub fingerprint: String,
 }
 
-/// Why a certificate cannot be used; names the certificate and the file.
+/// Why a certificate cannot be used, with its name and file.
 #[derive(Debug, thiserror::Error)]
 #[error("certificate `{name}`: {reason}")]
 pub struct CertificateError {
     /// The certificate.
     pub name: Name,
-    /// What is wrong.
+    /// The problem.
     pub reason: String,
 }
 
-/// Loads all certificates of a configuration, or says what is wrong with each that fails.
+/// Loads all certificates of a configuration, or returns an error for each that fails.
 pub(crate) fn load(config: &Config, purpose: Purpose) -> Result<Loaded, Vec<CertificateError>> {
     let mut loaded = Loaded::default();
     let mut errors = Vec::new();
@@ -98,7 +98,7 @@ pub(crate) fn renewal_is_due(config: &Config) -> bool {
     })
 }
 
-/// The files that certificates are read from and that others may change.
+/// Files with certificates that operators may change.
 pub(crate) fn files(config: &Config) -> Vec<PathBuf> {
     let files = config.certificates.iter().flat_map(|certificate| match &certificate.source {
         CertificateSource::Files { cert, key } => vec![cert.clone(), key.clone()],
@@ -113,11 +113,11 @@ pub(crate) fn files(config: &Config) -> Vec<PathBuf> {
     files.chain(clients).collect()
 }
 
-/// The directory of the local authority and the names, for what it issues.
+/// The directory of the local authority and the names, for certificates it issues.
 fn local(certificate: &Certificate) -> Option<(&Path, &[ServerName])> {
     match &certificate.source {
         CertificateSource::SelfSigned { directory, names } => Some((directory, names)),
-        // A stand-in: what is ordered takes its place as soon as it is there.
+        // The stand-in, replaced by the ordered certificate once that is available.
         CertificateSource::Acme(acme) => Some((&acme.stand_in_directory, &acme.names)),
         CertificateSource::Files { .. } => None,
     }
@@ -165,7 +165,7 @@ fn load_one(
     Ok(())
 }
 
-/// In the place of a certificate that is yet to be issued.
+/// Adds a temporary certificate in place of one that is not issued yet.
 fn dry_run(
     certificate: &Certificate,
     names: &[ServerName],
@@ -183,8 +183,8 @@ fn dry_run(
     Ok(())
 }
 
-/// Refuses what clients would refuse: expired, incomplete, in the wrong order, weak, or with
-/// another leaf's key.
+/// Rejects what clients would reject: expired, incomplete, in the wrong order, weak, or with a key
+/// that does not match.
 fn check(cert: &Path, chain: &[u8], key: &Path, private: &[u8]) -> Result<(), String> {
     let (cert, key) = (format!("cert: {}", cert.display()), format!("key: {}", key.display()));
     let (chain, private) =
@@ -192,7 +192,7 @@ fn check(cert: &Path, chain: &[u8], key: &Path, private: &[u8]) -> Result<(), St
     check::pem(chain, private, &[], SystemTime::now()).map(drop).map_err(|error| error.to_string())
 }
 
-/// Reads the authorities that may have issued the certificates of clients.
+/// Reads the authorities of client certificates.
 fn client_authorities(file: &Path, loaded: &mut Loaded) -> Result<(), String> {
     let pem =
         files::read(file, PEM_MOST).map_err(|error| format!("{}: {error}", file.display()))?;
@@ -209,9 +209,9 @@ fn client_authorities(file: &Path, loaded: &mut Loaded) -> Result<(), String> {
     Ok(())
 }
 
-/// Makes each local authority permit all names that it has to: one that was replaced for the names
-/// of a later certificate would leave the earlier ones with an issuer that is gone. Failures are
-/// for `issue` to report.
+/// Ensures that each local authority permits all names it needs. Otherwise an authority replaced
+/// for the names of a later certificate would invalidate the certificates issued before. Failures
+/// are reported by `issue`.
 fn prepare_authorities(config: &Config) {
     let issue_all = || {
         let local = config
@@ -225,11 +225,11 @@ fn prepare_authorities(config: &Config) {
         let directories: BTreeSet<&Path> = made.map(|(_, (directory, _))| directory).collect();
         for directory in &directories {
             let authority = directory.join(local_ca::AUTHORITY_FILE);
-            tracing::info!(authority = %authority.display(), "made a local certificate authority: browsers warn until it is trusted");
+            tracing::info!(authority = %authority.display(), "created a local certificate authority; browsers warn until it is trusted");
         }
         !directories.is_empty()
     };
-    // The second time it permits everything.
+    // After the first call, the authority permits all names.
     let _ = issue_all() && issue_all();
 }
 
@@ -243,13 +243,13 @@ fn issue(
     Ok((issued.cert, issued.key))
 }
 
-/// Reads a chain, leaf first, and what its leaf says.
+/// Parses a chain, leaf first, and the metadata of its leaf.
 fn chain(pem: &[u8]) -> Result<(Vec<CertificateDer<'static>>, Facts), String> {
     let chain = CertificateDer::pem_slice_iter(pem)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| said(&error))?;
     let leaf = chain.first().ok_or("expected PEM certificates, found none")?;
-    let facts = facts(leaf).ok_or("the first certificate is no X.509")?;
+    let facts = facts(leaf).ok_or("the first certificate is not valid X.509")?;
     Ok((chain, facts))
 }
 
@@ -262,7 +262,7 @@ pub(crate) fn facts(leaf: &CertificateDer<'_>) -> Option<Facts> {
         .map(|extension| &extension.value.general_names);
     let names = names.into_iter().flatten().filter_map(|name| match name {
         GeneralName::DNSName(dns) => Some((*dns).to_owned()),
-        GeneralName::IPAddress(octets) => address(octets),
+        GeneralName::IPAddress(bytes) => address(bytes),
         _ => None,
     });
     Some(Facts {
@@ -273,9 +273,9 @@ pub(crate) fn facts(leaf: &CertificateDer<'_>) -> Option<Facts> {
     })
 }
 
-fn address(octets: &[u8]) -> Option<String> {
-    let v4 = <[u8; 4]>::try_from(octets).map(std::net::IpAddr::from);
-    v4.or_else(|_| <[u8; 16]>::try_from(octets).map(std::net::IpAddr::from))
+fn address(bytes: &[u8]) -> Option<String> {
+    let v4 = <[u8; 4]>::try_from(bytes).map(std::net::IpAddr::from);
+    v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(std::net::IpAddr::from))
         .ok()
         .map(|ip| ip.to_string())
 }
@@ -283,14 +283,14 @@ fn address(octets: &[u8]) -> Option<String> {
 fn said(error: &rustls_pki_types::pem::Error) -> String {
     use rustls_pki_types::pem::Error;
     match error {
-        Error::NoItemsFound => "expected PEM, found none of it".to_owned(),
+        Error::NoItemsFound => "expected PEM, found none".to_owned(),
         Error::MissingSectionEnd { .. } => {
-            "this PEM text is cut off: a section has no end".to_owned()
+            "the PEM text is truncated: a section has no end".to_owned()
         }
         Error::IllegalSectionStart { .. } => {
-            "this is no PEM text: a section has no right beginning".to_owned()
+            "expected PEM text, found a malformed section header".to_owned()
         }
-        Error::Base64Decode(reason) => format!("this PEM text is damaged: {reason}"),
+        Error::Base64Decode(reason) => format!("the PEM text is damaged: {reason}"),
         error => format!("{error:?}"),
     }
 }

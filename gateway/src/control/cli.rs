@@ -14,8 +14,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::control::signals::Held;
 
-/// The front door of Gatehouse: terminates TLS, routes to internal services, serves the static UI,
-/// and changes its configuration without dropping a connection.
+/// The Gatehouse gateway: terminates TLS, routes requests to internal services, serves the static
+/// UI, and reloads its configuration without dropping connections.
 #[derive(Debug, Parser)]
 #[command(name = "gateway", version, max_term_width = 100)]
 pub struct Cli {
@@ -25,24 +25,25 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve until SIGTERM; reload on SIGHUP, on a changed file, or on POST /reload at the admin
-    /// address
+    /// Run the gateway until SIGTERM; reload on SIGHUP, when the file changes, or on POST /reload
+    /// at the admin address
     Run(run::RunArgs),
-    /// Start this program beside the running gateway, and wait until it has taken over
+    /// Replace the running gateway by this program, and wait until the new process serves
     Upgrade(ConfigArgs),
-    /// Read the configuration and its certificates, and print what was understood
+    /// Validate the configuration and its certificates, and print the effective configuration
     Check(ConfigArgs),
     /// Print the JSON Schema of the configuration, for editors
     Schema,
-    /// Ask the running gateway to drain, and wait until it has stopped
+    /// Drain the running gateway, and wait until it has stopped
     Drain(drain::DrainArgs),
-    /// Look for what would keep the gateway from working, and say how to mend it
+    /// Check the configuration, certificates, ports, DNS and upstreams, and report how to fix each
+    /// problem
     Doctor(doctor::DoctorArgs),
 }
 
 #[derive(Debug, Args)]
 struct ConfigArgs {
-    /// The configuration file
+    /// Configuration file
     #[arg(
         long,
         short,
@@ -54,9 +55,9 @@ struct ConfigArgs {
 }
 
 impl Cli {
-    /// Does what the command line says. A crypto provider for rustls must be installed.
+    /// Runs the command. A crypto provider for rustls must be installed.
     pub fn execute(self) -> ExitCode {
-        // Before the runtime has threads.
+        // Must run before the runtime starts threads.
         let held = matches!(self.command, Command::Run(_)).then(Held::new);
         let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
             Ok(runtime) => runtime,
@@ -75,20 +76,17 @@ impl Cli {
     }
 }
 
-/// A client for the admin address, which no proxy of the environment stands before.
+/// An HTTP client for the admin address that ignores the proxy settings of the environment.
 fn direct() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().build().unwrap_or_default()
 }
 
-#[expect(clippy::print_stdout, reason = "standard output is where a command line's answer belongs")]
+#[expect(clippy::print_stdout, reason = "a command writes its result to standard output")]
 fn say(text: &str) {
     println!("{}", text.trim_end());
 }
 
-#[expect(
-    clippy::print_stderr,
-    reason = "standard error is where a command line's complaint belongs"
-)]
+#[expect(clippy::print_stderr, reason = "a command writes its errors to standard error")]
 fn complain(text: &str) -> ExitCode {
     eprintln!("{}", text.trim_end());
     ExitCode::FAILURE

@@ -1,8 +1,7 @@
-//! A certificate authority of this machine's own: made once, good for the local names only, and
-//! what it issues.
+//! The local certificate authority and the certificates it issues.
 //!
-//! Its key stays in one directory. Name constraints (RFC 5280 section 4.2.1.10) keep it from
-//! vouching for any other site, so that trusting it costs little.
+//! Its key stays in one directory. Name constraints (RFC 5280 section 4.2.1.10) restrict it to the
+//! local names, so that trusting it is a small risk.
 
 mod authority;
 mod leaf;
@@ -17,47 +16,46 @@ use crate::files;
 use authority::Authority;
 use store::Directory;
 
-/// The file of the authority's certificate, below its directory.
+/// File name of the authority's certificate.
 pub const AUTHORITY_FILE: &str = "local-ca.pem";
 
-/// Where an issued certificate and its key are.
+/// Files of an issued certificate and its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Issued {
-    /// The chain, leaf first.
+    /// Certificate chain, leaf first.
     pub cert: PathBuf,
-    /// The leaf's key.
+    /// Private key of the leaf.
     pub key: PathBuf,
-    /// Whether the authority was made, or made anew, by this call: whoever trusted it must trust it
-    /// again.
+    /// Whether this call created or replaced the authority, which clients must then trust again.
     pub new_authority: bool,
 }
 
 /// Why the local authority cannot issue.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LocalCaError {
-    /// A file or the directory cannot be used.
+    /// A file or directory cannot be used.
     #[error("{}: {source}", path.display())]
     File {
-        /// Which one.
+        /// The path.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// A certificate cannot be made from these names.
-    #[error("cannot make a certificate: {0}")]
+    /// The certificate cannot be generated.
+    #[error("cannot create a certificate: {0}")]
     Made(#[from] rcgen::Error),
 }
 
-/// A certificate for these names from the authority in `directory`: the one that is there while
-/// more than a third of its life is left, else a new one. Makes the authority when there is none,
-/// or none that may vouch for the names.
+/// Returns a certificate for these names from the authority in `directory`: the existing one while
+/// more than a third of its lifetime is left, else a new one. Creates or replaces the authority if
+/// there is none that permits the names.
 pub(crate) fn issue(
     directory: &Path,
     stem: &str,
     names: &[ServerName],
 ) -> Result<Issued, LocalCaError> {
     let directory = Directory::open(directory)?;
-    // Two processes that start at once in one directory make one authority.
+    // Processes that start at the same time in one directory must share one authority.
     let _lock = directory.lock()?;
     let (authority, new_authority) = match Authority::load(&directory)? {
         Some(authority) if authority.permits(names) => (authority, false),
@@ -73,8 +71,8 @@ pub(crate) fn issue(
     Ok(Issued { cert, key, new_authority })
 }
 
-/// Where certificate and key are that [`issue`] would give back; `None`: it would issue them. Fails
-/// where [`issue`] would fail because of the directory, and makes nothing.
+/// The files that [`issue`] would return unchanged; `None` if it would issue a certificate. Returns
+/// the errors that [`issue`] would return for the directory. Creates nothing.
 pub(crate) fn look(
     directory: &Path,
     stem: &str,
@@ -89,14 +87,14 @@ pub(crate) fn look(
     Ok((!due).then(|| place.files(stem)))
 }
 
-/// What [`issue`] would make, from an authority of the moment: chain and key as PEM, for a look at
-/// what could be served.
+/// Generates, with a temporary authority, what [`issue`] would create: chain and key as PEM, for a
+/// dry run.
 pub(crate) fn rehearse(names: &[ServerName]) -> Result<(String, String), LocalCaError> {
     let (authority, _key) = Authority::generate(names, None)?;
     leaf::make(&authority, names)
 }
 
-/// Whether [`issue`] would issue anew. Makes nothing.
+/// Whether [`issue`] would issue a new certificate. Creates nothing.
 pub(crate) fn is_due(directory: &Path, stem: &str, names: &[ServerName]) -> bool {
     let look = || -> Result<bool, LocalCaError> {
         let directory = Directory::look(directory);
@@ -104,7 +102,7 @@ pub(crate) fn is_due(directory: &Path, stem: &str, names: &[ServerName]) -> bool
         let pem = directory.read(&directory.files(stem).0)?;
         Ok(!pem.is_some_and(|pem| leaf::is_usable(&pem, &authority, names)))
     };
-    // What cannot be read is for `issue` to report.
+    // Read errors are reported by `issue`.
     look().unwrap_or(true)
 }
 

@@ -1,4 +1,4 @@
-//! Tells systemd, or whoever speaks its protocol, that the gateway serves: sd_notify(3).
+//! Notifies systemd, or a compatible service manager, that the gateway serves: sd_notify(3).
 
 use std::ffi::OsStr;
 use std::io;
@@ -6,17 +6,17 @@ use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
-/// Names the socket to tell it at; `@` begins a name that is no file.
+/// Environment variable with the socket of the service manager; `@` marks an abstract socket name.
 const VARIABLE: &str = "NOTIFY_SOCKET";
 
-/// Says that this process serves, and that it is the service's main process if it took over from
-/// another. Without a service manager, nobody is told.
+/// Reports that this process serves and, after an upgrade, that it is the main process of the
+/// service. Does nothing without a service manager.
 pub(crate) fn serving(took_over: bool) {
     let Some(address) = std::env::var_os(VARIABLE).filter(|address| !address.is_empty()) else {
         return;
     };
     if let Err(error) = tell(&address, took_over) {
-        tracing::warn!(%error, socket = %address.display(), "cannot tell the service manager that the gateway serves");
+        tracing::warn!(%error, socket = %address.display(), "cannot notify the service manager");
     }
 }
 
@@ -27,7 +27,7 @@ fn tell(address: &OsStr, took_over: bool) -> io::Result<()> {
         None => SocketAddr::from_pathname(address)?,
     };
     let socket = UnixDatagram::unbound()?;
-    // A manager that does not read must not hold the gateway up.
+    // A service manager that does not read must not block the gateway.
     socket.set_nonblocking(true)?;
     socket.send_to_addr(format!("{main}READY=1").as_bytes(), &address)?;
     Ok(())
@@ -44,7 +44,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_told_at_a_path_and_at_a_name_that_is_no_file() {
+    fn notifications_reach_a_path_and_an_abstract_socket() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("notify");
         let socket = UnixDatagram::bind(&path).unwrap();

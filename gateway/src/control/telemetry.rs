@@ -1,5 +1,4 @@
-//! Logs: lines on standard error, as JSON or for people, with a level and a form that a reload can
-//! change.
+//! Logs on standard error, as JSON or text; a reload can change level and format.
 
 mod json;
 mod panics;
@@ -11,7 +10,7 @@ use tracing_subscriber::layer::{Layer, Layered, SubscriberExt};
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
 
-/// The process's log, once installed.
+/// Handle of the installed log.
 #[derive(Clone)]
 pub struct Telemetry {
     filter: reload::Handle<EnvFilter, Registry>,
@@ -23,8 +22,8 @@ type Filtered = Layered<reload::Layer<EnvFilter, Registry>, Registry>;
 type Lines = Box<dyn Layer<Filtered> + Send + Sync>;
 
 impl Telemetry {
-    /// Begins to write logs; once per process. RUST_LOG, when set, goes before the configured
-    /// level, for good.
+    /// Starts logging; call once per process. RUST_LOG takes precedence over the configured level,
+    /// also after reloads.
     pub fn install(log: &Log) -> Result<Self, TryInitError> {
         let environment =
             std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|value| !value.is_empty());
@@ -38,17 +37,17 @@ impl Telemetry {
         Ok(Self { filter: handle, lines, from_environment })
     }
 
-    /// Takes level and format of another configuration.
+    /// Applies level and format of another configuration.
     pub fn follow(&self, log: &Log) {
         let level =
             if self.from_environment { Ok(()) } else { self.filter.reload(filter(log.level)) };
         if let Err(error) = level.and_then(|()| self.lines.reload(lines(log.format))) {
-            tracing::warn!(%error, "the log stays as it was");
+            tracing::warn!(%error, "cannot change the log settings");
         }
     }
 }
 
-/// No spans in either: what they hold is formatted for the one form or the other.
+/// Neither format writes spans, because their fields are formatted for only one of the formats.
 fn lines(format: LogFormat) -> Lines {
     match format {
         LogFormat::Json => fmt::layer().event_format(json::Json).with_writer(io::stderr).boxed(),
@@ -60,9 +59,9 @@ fn lines(format: LogFormat) -> Lines {
     }
 }
 
-/// Our own modules at the level asked for; libraries that narrate each connection only when
-/// something is odd. What rustls warns of is any client's doing, such as an IP address as its
-/// server name: it counts as a failed handshake.
+/// Our own modules at the configured level; verbose libraries only at `warn`. Warnings of rustls
+/// are caused by clients, for example by an IP address as server name, and count as failed
+/// handshakes.
 fn filter(level: LogLevel) -> EnvFilter {
     let level = level.as_str();
     let (quiet, tls) = match level {
@@ -75,7 +74,7 @@ fn filter(level: LogLevel) -> EnvFilter {
     EnvFilter::new(format!("{level},{},rustls={tls}", directives.join(",")))
 }
 
-/// The directives of RUST_LOG; a level for everything is not meant for rustls.
+/// The directives of RUST_LOG; a global level does not apply to rustls.
 fn asked_for(directives: &str) -> EnvFilter {
     if directives.contains("rustls") {
         return EnvFilter::new(directives);

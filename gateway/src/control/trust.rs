@@ -1,5 +1,4 @@
-//! Puts the local authority into the trust stores of this machine and its browsers, and takes it
-//! out again.
+//! Adds the local authority to the trust stores of this machine and its browsers, and removes it.
 
 mod nss;
 pub mod phone;
@@ -8,17 +7,17 @@ mod system;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What was done to one trust store, or why not.
+/// The result for one trust store.
 #[derive(Debug)]
 pub struct Step {
-    /// The store.
+    /// The trust store.
     pub store: String,
-    /// What was done to it, or why nothing was.
+    /// What was changed, or why nothing was.
     pub outcome: Result<String, String>,
 }
 
-/// Makes the system and the browsers of this user trust the authority in the file. Says what it
-/// did, store by store.
+/// Makes the system and this user's browsers trust the authority in the file. Returns the result
+/// for each trust store.
 pub fn install(authority: &Path, home: &Path) -> io::Result<Vec<Step>> {
     let pem = std::fs::read_to_string(authority)?;
     let nickname = nickname(&pem)?;
@@ -29,14 +28,14 @@ pub fn install(authority: &Path, home: &Path) -> io::Result<Vec<Step>> {
     Ok(steps)
 }
 
-/// Takes every local authority of Gatehouse's out of the stores again.
+/// Removes every Gatehouse authority from the trust stores.
 pub fn remove(home: &Path) -> Vec<Step> {
     let mut steps = vec![system::remove()];
     steps.extend(nss::databases(home).iter().map(|database| nss::remove(database)));
     steps
 }
 
-/// The name under which NSS keeps an authority; a new authority has another one.
+/// The nickname of an authority in NSS databases, different for each authority.
 const NICKNAME: &str = "Gatehouse local CA";
 
 fn nickname(pem: &str) -> io::Result<String> {
@@ -51,7 +50,7 @@ fn nickname(pem: &str) -> io::Result<String> {
     Ok(format!("{NICKNAME} {digest}"))
 }
 
-/// Runs a program of the system's and says what it complained about.
+/// Runs a system program; an error contains its error output.
 fn run(program: &str, arguments: &[&std::ffi::OsStr]) -> Result<String, String> {
     let output = std::process::Command::new(program).args(arguments).output();
     let output = output.map_err(|error| match error.kind() {
@@ -68,7 +67,7 @@ fn step(store: &Path, outcome: Result<String, String>) -> Step {
     Step { store: store.display().to_string(), outcome }
 }
 
-/// Directories below `parent`, for finding profiles.
+/// Subdirectories of `parent`, to find browser profiles.
 fn subdirectories(parent: PathBuf) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(parent).into_iter().flatten().flatten();
     entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()

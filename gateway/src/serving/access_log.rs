@@ -1,6 +1,6 @@
-//! One line per request: what was asked, what was answered, how long it took. Never a query string,
-//! never a raw address. What a client chose is cut to a length, and of what a client is refused
-//! most is only counted.
+//! Access log: one line per request with method, host, path, status and duration. No query strings
+//! and no client addresses. Values from clients are truncated, and most rejected requests are only
+//! counted.
 
 pub(crate) mod bounded;
 mod refusals;
@@ -15,26 +15,26 @@ use crate::serving::network::client_network;
 use bounded::cut;
 use refusals::{Key, More, Refusals};
 
-/// What is said about a request when its answer has ended.
+/// The record of a completed request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AccessRecord<'r> {
     /// The method.
     pub method: &'r str,
-    /// The host asked for, without port.
+    /// The requested host, without port.
     pub host: &'r str,
-    /// The path, without query.
+    /// The path, without the query.
     pub path: &'r str,
-    /// The status code answered; 0 when the client left before one was sent.
+    /// The response status; 0 if the client disconnected before a response was sent.
     pub status: u16,
-    /// Bytes of the answer's body.
+    /// Bytes of the response body.
     pub bytes: u64,
-    /// When the head of the request had been read.
+    /// When the request head was read.
     pub began: Instant,
-    /// When the last byte of the answer had been sent.
+    /// When the last byte of the response was sent.
     pub ended: Instant,
     /// The route's name; empty when none matched.
     pub route: &'r str,
-    /// The target that answered; empty when the gateway did.
+    /// The target that responded; empty for responses of the gateway itself.
     pub upstream: &'r str,
     /// `HTTP/1.1`, `HTTP/2` or `websocket`.
     pub protocol: &'r str,
@@ -42,18 +42,18 @@ pub(crate) struct AccessRecord<'r> {
     pub request_id: &'r str,
     /// The client's address.
     pub client: IpAddr,
-    /// Why it was refused before it went anywhere: the label of `gateway_requests_refused_total`.
+    /// Why the request was rejected: the label of `gateway_requests_refused_total`.
     pub refused: Option<&'static str>,
 }
 
 impl AccessRecord<'_> {
-    /// From the head of the request to the last byte of the answer.
+    /// Time from the request head to the last byte of the response.
     pub(crate) fn duration(&self) -> Duration {
         self.ended.saturating_duration_since(self.began)
     }
 }
 
-/// Writes access lines, or does not, as `[log]` says.
+/// Writes access log lines as configured by `[log]`.
 #[derive(Clone)]
 pub(crate) struct AccessLog {
     enabled: bool,
@@ -61,13 +61,13 @@ pub(crate) struct AccessLog {
     refusals: Arc<Refusals>,
 }
 
-/// How clients are named.
+/// How client addresses are written.
 #[derive(Clone)]
 struct Names(Option<Pseudonyms>);
 
 impl AccessLog {
-    /// A log as configured; `pseudonyms` are those of the process, so that lines stay comparable
-    /// over reloads, and what `previous` has counted goes on being counted.
+    /// Creates a log. `pseudonyms` belong to the process, so that lines remain comparable across
+    /// reloads; counts of `previous` continue.
     pub(crate) fn new(
         log: &gateway_config::Log,
         pseudonyms: &Pseudonyms,
@@ -81,12 +81,13 @@ impl AccessLog {
         }
     }
 
-    /// Whether [`record`](Self::record) does anything.
+    /// Whether [`record`](Self::record) writes anything.
     pub(crate) fn enabled(&self) -> bool {
         self.enabled
     }
 
-    /// Writes one line; of a refusal, when it is the first for its client and reason for some time.
+    /// Writes one line; for rejected requests, only the first per client and reason within an
+    /// interval.
     pub(crate) fn record(&self, record: &AccessRecord<'_>) {
         if !self.enabled
             || record.refused.is_some_and(|reason| !self.is_first(record.client, reason))
@@ -113,8 +114,8 @@ impl AccessLog {
 }
 
 impl AccessLog {
-    /// Writes a line for a request that was refused before anything in it could be relied on:
-    /// nothing of it is repeated. `reason` is the label of the refusal, `detail` the answer's text.
+    /// Writes a line for a request that was rejected before it was parsed; no part of the request
+    /// is logged. `reason` is the label of the rejection, `detail` the text of the response.
     pub(crate) fn refused(&self, client: IpAddr, status: u16, reason: &'static str, detail: &str) {
         if self.enabled && self.is_first(client, reason) {
             tracing::info!(target: "access", status, reason, detail, protocol = "HTTP/1.1", client = self.named(client));
@@ -130,18 +131,18 @@ impl AccessLog {
         first
     }
 
-    /// Writes the numbers of refusals that were counted until now.
+    /// Writes the numbers of rejections counted so far.
     pub(crate) fn flush(&self) {
         self.names.write(self.refusals.ended(None));
     }
 
-    /// The client as logs name it.
+    /// The client as written in logs.
     pub(crate) fn named(&self, client: IpAddr) -> String {
         self.names.of(client)
     }
 }
 
-/// Writes the numbers of refusals when their intervals end, for as long as there are any.
+/// Writes the numbers of rejections when their intervals end, as long as there are any.
 async fn sweep(refusals: Weak<Refusals>, names: Names) {
     while let Some(end) = refusals.upgrade().and_then(|refusals| refusals.next_end()) {
         tokio::time::sleep_until(end.into()).await;
@@ -164,17 +165,17 @@ impl Names {
                 Key::Client(client, reason) => (Some(self.of(client)), reason),
                 Key::Others(reason) => (None, reason),
             };
-            tracing::info!(target: "access", reason, refused = count, client, "{count} more refused");
+            tracing::info!(target: "access", reason, refused = count, client, "{count} more rejected");
         }
     }
 }
 
-/// Names for client networks that mean something during one run of the process only.
+/// Pseudonyms of client networks, valid for one run of the process.
 #[derive(Clone)]
 pub struct Pseudonyms([u8; 32]);
 
 impl Pseudonyms {
-    /// Pseudonyms under a fresh random key.
+    /// Pseudonyms with a new random key.
     pub fn new() -> Self {
         Self(rand::random())
     }
@@ -188,8 +189,8 @@ impl Pseudonyms {
             }
             IpAddr::V6(v6) => (Ipv6Addr::to_bits(v6) >> 80).to_be_bytes().to_vec(),
         };
-        // A fixed-length key before a message whose hash is cut to a quarter: no length extension
-        // to be had.
+        // The key has a fixed length and precedes the message, and the hash is truncated to a
+        // quarter: length extension is not possible.
         let digest = Sha256::new().chain_update(self.0).chain_update(network).finalize();
         hex::encode(digest.iter().take(8).copied().collect::<Vec<_>>())
     }
@@ -206,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_network_keeps_its_pseudonym_within_one_process_only() {
+    fn a_pseudonym_is_stable_only_within_one_process() {
         let (one, other) = (Pseudonyms::new(), Pseudonyms::new());
         let address = |text: &str| text.parse::<IpAddr>().unwrap();
         assert_eq!(one.of(address("192.0.2.1")), one.of(address("192.0.2.200")));

@@ -1,7 +1,7 @@
-//! The head of an HTTP/1.1 request: found within its limits, parsed strictly, so that no two
-//! parsers behind it can read it differently (RFC 9112 sections 2.2, 3, 5, 6 and 11.2).
+//! HTTP/1.1 request heads: found within limits and parsed strictly, so that no two parsers behind
+//! this one can interpret them differently (RFC 9112 sections 2.2, 3, 5, 6 and 11.2).
 
-// Numbers here come from peers: arithmetic on them is checked or saturates.
+// These numbers come from clients: arithmetic on them is checked or saturating.
 #![warn(clippy::arithmetic_side_effects)]
 
 mod fields;
@@ -15,63 +15,63 @@ use std::ops::Range;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version};
 
-/// What a request head says about itself, as far as the connection has to know.
+/// The properties of a request head that the connection needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Head {
     /// The method.
     pub(crate) method: Method,
     /// HTTP/1.0 or HTTP/1.1.
     pub(crate) version: Version,
-    /// Where the body ends.
+    /// How the body is framed.
     pub(crate) framing: Framing,
-    /// Whether it asks for a WebSocket (RFC 6455 section 4.2.1).
+    /// Whether it is a WebSocket request (RFC 6455 section 4.2.1).
     pub(crate) upgrade: Upgrade,
-    /// Octets of the head, the empty line included.
+    /// Bytes of the head, including the empty line.
     pub(crate) len: usize,
     target: Range<usize>,
     fields: usize,
 }
 
-/// How the end of a request body is known (RFC 9112 section 6.3).
+/// Framing of a request body (RFC 9112 section 6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Framing {
-    /// There is no body, or `Content-Length: n` with this n.
+    /// `Content-Length` with this value, or no body.
     Length(u64),
     /// `Transfer-Encoding: chunked`.
     Chunked,
 }
 
-/// Whether a request asks for a WebSocket.
+/// Whether a request is a WebSocket request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Upgrade {
-    /// It does not.
+    /// It is not.
     None,
-    /// It does, as RFC 6455 wants it.
+    /// A valid WebSocket request according to RFC 6455.
     WebSocket,
-    /// It tries to: the version is one that is not spoken here.
+    /// A WebSocket request with an unsupported version.
     WrongVersion,
-    /// It tries to, but something is missing or malformed.
+    /// A WebSocket request with a missing or malformed field.
     Malformed,
 }
 
 /// Limits of a head.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HeadLimits {
-    /// Most octets.
+    /// Maximum bytes.
     pub(crate) bytes: usize,
-    /// Most fields.
+    /// Maximum fields.
     pub(crate) fields: usize,
 }
 
-/// Why a head is refused; the connection is closed after the answer, because where the next request
-/// begins is unknown.
+/// Why a head is rejected. The connection is closed after the response, because the start of the
+/// next request is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum HeadError {
-    /// A line does not end in CRLF, or has a CR or NUL inside.
-    #[error("a line of the head does not end in CRLF or has a control character inside")]
+    /// A line does not end in CRLF, or contains CR or NUL.
+    #[error("a header line does not end in CRLF or contains a control character")]
     Line,
     /// Not `method SP target SP version`.
-    #[error("the request line is not `method target HTTP/1.1`")]
+    #[error("expected a request line `METHOD target HTTP/1.1`")]
     RequestLine,
     /// Not HTTP/1.0 or HTTP/1.1.
     #[error("the HTTP version is not supported")]
@@ -79,13 +79,13 @@ pub(crate) enum HeadError {
     /// Not origin-form.
     #[error("the request target must begin with a slash")]
     Target,
-    /// A field line that is not `name: value`, folded lines included.
+    /// A field line that is not `name: value`; includes folded lines.
     #[error("a header field is malformed")]
     Field,
     /// No `Host`, or more than one (RFC 9112 section 3.2).
-    #[error("exactly one Host is needed")]
+    #[error("expected exactly one Host")]
     Host,
-    /// `Content-Length` that is not one number, or stands beside `Transfer-Encoding` (RFC 9112
+    /// `Content-Length` that is not one number, or is combined with `Transfer-Encoding` (RFC 9112
     /// section 6.1).
     #[error("the length of the body is ambiguous")]
     Framing,
@@ -96,15 +96,15 @@ pub(crate) enum HeadError {
     #[error("the only expectation accepted is 100-continue")]
     Expectation,
     /// CONNECT.
-    #[error("CONNECT is not accepted here")]
+    #[error("CONNECT is not supported")]
     Connect,
-    /// Too many octets or fields (RFC 6585 section 5).
+    /// Too many bytes or fields (RFC 6585 section 5).
     #[error("the head of the request is too large")]
     TooLarge,
 }
 
 impl HeadError {
-    /// The status code of the answer.
+    /// The status code of the response.
     pub(crate) fn status(self) -> u16 {
         match self {
             Self::Version => 505,
@@ -123,7 +123,7 @@ impl HeadError {
 }
 
 impl Head {
-    /// Parses a whole head, which [`HeadScanner`] found: `text` ends with the empty line.
+    /// Parses a complete head found by [`HeadScanner`]; `text` ends with the empty line.
     pub(crate) fn parse(text: &[u8], limits: HeadLimits) -> Result<Self, HeadError> {
         let line_end = text.iter().position(|byte| *byte == b'\r').ok_or(HeadError::Line)?;
         let (line, rest) = text.split_at_checked(line_end).ok_or(HeadError::Line)?;
@@ -134,8 +134,8 @@ impl Head {
             return Err(HeadError::Host);
         }
         let framing = match (said.chunked, said.length) {
-            // RFC 9112 section 6.1: a server may reject; a proxy that does not is where smuggling
-            // begins.
+            // RFC 9112 section 6.1 allows servers to reject this; proxies that do not are open to
+            // smuggling.
             (true, Some(_)) => return Err(HeadError::Framing),
             (true, None) if version == Version::HTTP_10 => return Err(HeadError::Framing),
             (true, None) => Framing::Chunked,
@@ -149,7 +149,7 @@ impl Head {
         Ok(Self { method, version, framing, upgrade, len: text.len(), target, fields: said.count })
     }
 
-    /// The same as the type that filters work on. `text` is what was parsed.
+    /// Converts the head to the type that filters use. `text` is the parsed head.
     pub(crate) fn to_request(&self, text: &[u8]) -> Option<Parts> {
         let target = text.get(self.target.clone())?;
         let mut headers = HeaderMap::with_capacity(self.fields);
@@ -190,9 +190,9 @@ fn request_line(line: &[u8]) -> Result<(Method, Range<usize>, Version), HeadErro
     if method == Method::CONNECT {
         return Err(HeadError::Connect);
     }
-    // Only origin-form: absolute-form brings a second host, and no client of a server sends it (RFC
-    // 9112 section 3.2.2). A fragment is no part of it (section 3.2.1), and what parses it next
-    // would cut it off without a word.
+    // Only origin-form: absolute-form adds a second host, and clients of a server never send it
+    // (RFC 9112 section 3.2.2). A fragment is not part of it (section 3.2.1), and the next parser
+    // would silently remove it.
     if !target.starts_with(b"/")
         || !target.iter().all(|byte| byte.is_ascii_graphic() && *byte != b'#')
     {

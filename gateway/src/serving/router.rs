@@ -1,5 +1,5 @@
-//! Host, path and method to route: a pure function of the configuration. Hosts before paths, exact
-//! before wildcard, the longest prefix first.
+//! Maps host, path and method to a route: a pure function of the configuration. Hosts before paths,
+//! exact before wildcard, the longest prefix first.
 
 mod host;
 mod path;
@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use gateway_config::{HostPattern, PathMatch, Route};
 use http::Method;
 
-/// Finds the route of a request. Routes are indices into the list that it was made from.
+/// Finds the route of a request. Routes are indices into the list that the router was built from.
 #[derive(Debug, Default)]
 pub(crate) struct Router {
     methods: Vec<Vec<Method>>,
@@ -21,27 +21,27 @@ pub(crate) struct Router {
     any_host: Paths,
 }
 
-/// What the router found.
+/// The result of a lookup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
     /// This route.
     Route(usize),
-    /// The path has routes, none for this method; the methods that it has, as `Allow` wants them.
+    /// The path has routes, but none for this method; the value is the `Allow` header field.
     OtherMethods(String),
     /// No route.
     Nothing,
 }
 
-/// Routes of one host pattern, by path; several for one path differ by method.
+/// Routes of one host pattern, by path; routes with the same path differ by method.
 #[derive(Debug, Default)]
 struct Paths {
     exact: HashMap<String, Vec<usize>>,
-    /// Longest first, without the closing slash.
+    /// Longest first, without the trailing slash.
     prefixes: Vec<(String, Vec<usize>)>,
 }
 
 impl Router {
-    /// A router for these routes.
+    /// Builds a router for these routes.
     pub(crate) fn new(routes: &[Route]) -> Self {
         let mut router = Self {
             methods: routes.iter().map(|route| route.methods.clone()).collect(),
@@ -70,7 +70,7 @@ impl Router {
         router
     }
 
-    /// The route for a host, a [normalised](normalise) path without query, and a method.
+    /// The route for a host, a [normalised](normalise) path without a query, and a method.
     pub(crate) fn find(&self, host: &Host, path: &str, method: &Method) -> Found {
         let name = host.as_str();
         let parents = name.match_indices('.').filter_map(|(dot, _)| name.get(dot + 1..));
@@ -89,7 +89,7 @@ impl Router {
         let mut allowed: Vec<&Method> = Vec::new();
         for route in routes {
             let methods = self.methods.get(*route).map(Vec::as_slice).unwrap_or_default();
-            // RFC 9110 section 9.3.2: whoever answers GET answers HEAD.
+            // RFC 9110 section 9.3.2: a resource that supports GET supports HEAD.
             let head = *method == Method::HEAD && methods.contains(&Method::GET);
             if methods.is_empty() || methods.contains(method) || head {
                 return Found::Route(*route);

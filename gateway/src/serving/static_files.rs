@@ -1,5 +1,5 @@
-//! Static sites: read into memory when a configuration takes effect, compressed when they were
-//! built, answered by a pure function of the request.
+//! Static sites: loaded into memory with the configuration, compressed at build time, served by a
+//! pure function of the request.
 
 mod conditional;
 mod encoding;
@@ -21,18 +21,18 @@ use navigation::Pages;
 /// A site in memory.
 #[derive(Debug)]
 pub(crate) struct Site {
-    /// By decoded path, such as `/assets/x.js`.
+    /// Files by decoded path, such as `/assets/x.js`.
     files: HashMap<String, File>,
     pages: Pages,
     spa_fallback: Option<String>,
     pub(crate) policy: HeaderValue,
 }
 
-/// A file, in every coding it was built in.
+/// A file in every encoding that was built.
 #[derive(Debug)]
 struct File {
     content_type: &'static str,
-    /// Its name has a hash of its content.
+    /// Whether the name contains a hash of the content.
     immutable: bool,
     identity: Representation,
     coded: Vec<(Coding, Representation)>,
@@ -41,22 +41,22 @@ struct File {
 #[derive(Debug)]
 struct Representation {
     bytes: Bytes,
-    /// Strong (RFC 9110 section 8.8.3): of these very octets.
+    /// Strong (RFC 9110 section 8.8.3): identifies exactly these bytes.
     etag: HeaderValue,
 }
 
-/// An answer from a site.
+/// A response from a site.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
-    /// Empty for HEAD, while `Content-Length` tells what GET would bring.
+    /// Empty for HEAD; `Content-Length` is that of GET.
     pub(crate) body: Bytes,
     pub(crate) length: u64,
 }
 
 const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
-/// Kept, and asked about each time: a deployment shows at once.
+/// Cached, but revalidated each time: a deployment is visible immediately.
 const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 
 impl Site {
@@ -69,13 +69,12 @@ impl Site {
         Self { pages: Pages::of(&files, claimed), files, spa_fallback, policy }
     }
 
-    /// Answers a request for a normalised path; `None`: there is no such file.
+    /// Responds to a request for a normalised path; `None` if there is no such file.
     pub(crate) fn reply(&self, method: &Method, path: &str, headers: &HeaderMap) -> Option<Reply> {
         let (file, fell_back) = self.find(method, path, headers)?;
         let accept = headers.get_all(header::ACCEPT_ENCODING);
         let ranged = *method == Method::GET && headers.contains_key(header::RANGE);
-        // A range of a compressed file is of no use to a browser that shows a video or resumes a
-        // download.
+        // A range of a compressed file is useless for videos and resumed downloads.
         let coding = if ranged {
             None
         } else {
@@ -132,7 +131,7 @@ impl Site {
         Some(Reply { status, headers: reply, body, length })
     }
 
-    /// The file, and whether it stands in for one that is not there.
+    /// The file, and whether it is the fallback.
     fn find(&self, method: &Method, path: &str, headers: &HeaderMap) -> Option<(&File, bool)> {
         let mut path = decode(path)?;
         if path.ends_with('/') {
@@ -148,38 +147,37 @@ impl Site {
         Some((self.files.get(fallback)?, true))
     }
 
-    /// Whether there is nothing at all in it, as when the user interface was not built.
+    /// Whether the site has no files, because the user interface was not built.
     pub(crate) fn is_empty(&self) -> bool {
         self.files.is_empty()
     }
 
-    /// What is said instead of a user interface that was not built.
+    /// The response of a user interface that was not built.
     pub(crate) fn not_built() -> Answer {
         Answer::plain(
             503,
-            "The user interface was not built into this program: run `make ui` and build it again.",
+            "The user interface was not built into this program: run `make ui` and rebuild the program.",
         )
     }
 }
 
-/// A normalised path without its escapes, which are valid then.
+/// Decodes a normalised path, whose escapes are valid.
 fn decode(path: &str) -> Option<String> {
     if !path.contains('%') {
         return Some(path.to_owned());
     }
-    let mut octets = Vec::with_capacity(path.len());
+    let mut bytes = Vec::with_capacity(path.len());
     let mut rest = path.bytes();
-    while let Some(octet) = rest.next() {
-        octets.push(match octet {
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
             b'%' => {
-                let digit =
-                    |octet: Option<u8>| octet.and_then(|octet| char::from(octet).to_digit(16));
+                let digit = |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16));
                 u8::try_from(digit(rest.next())? * 16 + digit(rest.next())?).ok()?
             }
             plain => plain,
         });
     }
-    String::from_utf8(octets).ok()
+    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]

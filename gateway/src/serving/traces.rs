@@ -1,9 +1,8 @@
-//! Traces of requests: who is traced, the spans while they are made, and their way to an
-//! OpenTelemetry collector.
+//! Traces of requests: sampling, spans in progress, and export to an OpenTelemetry collector.
 //!
-//! A request makes no more than a [`Span`]; when it has ended, [`Tracer::finish`] puts it into a
-//! bounded queue or drops it. Everything after the queue belongs to one task, so that no request
-//! waits for a collector.
+//! A request creates only a [`Span`]; at its end, [`Tracer::finish`] puts it into a bounded queue
+//! or drops it. One task owns everything after the queue, so that requests never wait for the
+//! collector.
 
 mod collector;
 mod export;
@@ -28,21 +27,22 @@ use collector::Settings;
 use export::Exporter;
 use span::Finished;
 
-/// Most requests that wait for the collector. A trace is worth some memory, not any.
+/// Maximum number of requests in the queue, to limit memory.
 const QUEUE: usize = 2048;
 
-/// Decides who is traced and takes spans that have ended. Kept over reloads that change nothing
-/// about it.
+/// Makes sampling decisions and receives completed spans. Kept across reloads that do not change
+/// it.
 pub(crate) struct Tracer {
     settings: Settings,
     queue: mpsc::Sender<Finished>,
     metrics: Arc<TraceMetrics>,
-    /// There until it is started.
+    /// `None` once started.
     exporter: Mutex<Option<Exporter>>,
 }
 
 impl Tracer {
-    /// Reads what the configuration names; its exporter waits for [`start`](Self::start).
+    /// Reads the inputs that the configuration names; the exporter waits for
+    /// [`start`](Self::start).
     pub(crate) fn build(
         config: &Tracing,
         previous: Option<&Arc<Self>>,
@@ -60,7 +60,8 @@ impl Tracer {
         Ok(Arc::new(Self { settings, queue, metrics, exporter: Mutex::new(Some(exporter)) }))
     }
 
-    /// Exports from now on, if that is not done already: until `end` or until this tracer is gone.
+    /// Starts the exporter unless it is already running. It runs until `end` or until this tracer
+    /// is dropped.
     pub(crate) fn start(&self, tasks: &TaskTracker, end: &CancellationToken) {
         let exporter = self.exporter.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(exporter) = exporter {
@@ -68,13 +69,13 @@ impl Tracer {
         }
     }
 
-    /// Whether a request is traced about which nobody has decided yet.
+    /// Sampling decision for a request without one from its caller.
     pub(crate) fn samples(&self) -> bool {
         rand::random::<f64>() < self.settings.config.sample
     }
 
-    /// Takes the spans of a request that has ended. `client` is how logs name it; `failure` says
-    /// why the answer did not come to its end.
+    /// Receives the spans of a completed request. `client` is the client as written in logs;
+    /// `failure` is why the response is incomplete.
     pub(crate) fn finish(
         &self,
         span: Box<Span>,
@@ -102,7 +103,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_full_queue_drops_and_counts_and_does_not_wait() {
+    async fn a_full_queue_drops_and_counts_spans_without_waiting() {
         let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let text = "[[listener]]\nname = \"l\"\naddress = \"127.0.0.1:0\"\nprotocol = \"http\"\nmode = \"plain\"\n\
                     [[route]]\nname = \"r\"\npath = \"/\"\nrespond = { status = 200, body = \"\" }\n\
@@ -127,13 +128,13 @@ mod tests {
             client: Ipv4Addr::LOCALHOST.into(),
             refused: None,
         };
-        // Nobody reads: the exporter was not started.
+        // The queue has no reader because the exporter was not started.
         for _ in 0..QUEUE + 3 {
             tracer.finish(Span::root(1), &record, true, String::new(), None);
         }
         let spans = metrics.traces();
         assert_eq!((spans.dropped.get(), spans.exported.get(), spans.failed.get()), (3, 0, 0));
-        // What waits when nobody will ever send is counted too.
+        // Spans that remain in the queue are counted as dropped too.
         let (tasks, end) = (TaskTracker::new(), CancellationToken::new());
         end.cancel();
         tracer.start(&tasks, &end);

@@ -183,6 +183,6 @@ async fn a_rejected_order_is_reported_by_metrics_and_doctor() {
         printed.contains("does not issue for this name") && printed.contains("next attempt at"),
         "{printed}"
     );
-    assert!(printed.contains("there is none yet"), "{printed}");
+    assert!(printed.contains("no certificate is stored yet"), "{printed}");
     gateway.stop().await;
 }

@@ -49,7 +49,7 @@ async fn a_caa_record_of_a_parent_domain_for_another_authority_is_reported_with_
     let names = NameServer::start(&[("example.org", &["other.example", "third.example"])]).await;
     assert_eq!(
         caa(&directory, &names).await,
-        "BAD   CAA chat.example.org: the records of example.org allow other.example, third.example and not ca.test: \
+        "BAD   CAA chat.example.org: the records of example.org allow other.example, third.example but not ca.test: \
          add `example.org. IN CAA 0 issue \"ca.test\"` to the zone"
     );
 }
@@ -62,7 +62,7 @@ async fn the_closest_caa_record_must_allow_the_authority() {
         ("example.org", &["other.example"]),
     ])
     .await;
-    let good = "ok    CAA chat.example.org: the records of chat.example.org let ca.test issue";
+    let good = "ok    CAA chat.example.org: the records of chat.example.org allow ca.test";
     assert_eq!(caa(&directory, &names).await, good);
 }
 
@@ -76,7 +76,7 @@ async fn any_authority_may_issue_without_a_record_but_not_if_the_zone_fails() {
     );
     let broken = caa(&directory, &NameServer::failing().await).await;
     assert!(
-        broken.starts_with("BAD   CAA chat.example.org: the name servers answer `Server Failure`"),
+        broken.starts_with("BAD   CAA chat.example.org: the name servers return `Server Failure`"),
         "{broken}"
     );
 }
@@ -86,7 +86,7 @@ async fn a_truncated_dns_response_is_queried_again_over_tcp() {
     let directory = Directory::start(&["ca.test"], 0).await;
     let names = NameServer::truncating(&[("example.org", &["other.example"])]).await;
     let printed = caa(&directory, &names).await;
-    assert!(printed.contains("allow other.example and not ca.test"), "{printed}");
+    assert!(printed.contains("allow other.example but not ca.test"), "{printed}");
 }
 
 #[tokio::test]
@@ -131,11 +131,11 @@ async fn a_collector_that_accepts_no_traces_is_reported() {
     let collector = Collector::start().await;
     let config = format!("{FRONT}{}{}", says("x"), collector.section(1.0));
     let printed = doctor_line(&config, &[], "collector ").await;
-    assert!(printed.starts_with("ok ") && printed.ends_with("takes traces"), "{printed}");
+    assert!(printed.starts_with("ok ") && printed.ends_with("accepts traces"), "{printed}");
     let elsewhere = config.replace("/v1/traces", "/v1/trace");
     let printed = doctor_line(&elsewhere, &[], "collector ").await;
     assert!(
-        printed.starts_with("BAD ") && printed.contains("it answers 404 Not Found"),
+        printed.starts_with("BAD ") && printed.contains("the collector returns 404 Not Found"),
         "{printed}"
     );
     let nowhere =
@@ -150,7 +150,7 @@ async fn an_https_collector_is_verified_against_its_ca_file() {
     let section = format!("\n[tracing]\nendpoint = \"{}\"\n", server.url("/v1/traces"));
     let config = format!("{FRONT}{}{section}", says("x"));
     let printed = doctor_line(&format!("{config}{}", server.ca_file()), &[], "collector ").await;
-    assert!(printed.starts_with("ok ") && printed.ends_with("takes traces"), "{printed}");
+    assert!(printed.starts_with("ok ") && printed.ends_with("accepts traces"), "{printed}");
     let printed = doctor_line(&config, &[], "collector ").await;
     assert!(printed.starts_with("BAD ") && printed.contains("certificate"), "{printed}");
 }

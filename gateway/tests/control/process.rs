@@ -111,7 +111,7 @@ async fn check_prints_a_summary_or_every_problem() {
     let output = gateway(directory.path(), &["check"]).output().await.unwrap();
     let printed = String::from_utf8_lossy(&output.stdout);
     assert!(
-        output.status.success() && printed.contains("gateway.toml is right: 1 listeners"),
+        output.status.success() && printed.contains("gateway.toml is valid: 1 listeners"),
         "{printed}"
     );
     assert!(printed.contains("# certificate local: localhost, 127.0.0.1, ::1"), "{printed}");
@@ -144,7 +144,7 @@ async fn a_collector_outage_and_its_end_are_logged_once_each() {
     collector.refuse(None);
     ask().await;
     let mut lines = Vec::new();
-    while lines.last().is_none_or(|line: &String| !line.contains("takes traces again")) {
+    while lines.last().is_none_or(|line: &String| !line.contains("accepts traces again")) {
         let line = within(SOON, program.log.next_line()).await.unwrap().unwrap();
         if line.contains("traces") {
             lines.push(line);
@@ -152,7 +152,7 @@ async fn a_collector_outage_and_its_end_are_logged_once_each() {
     }
     assert_eq!(lines.len(), 2, "{lines:?}");
     assert!(
-        lines[0].contains("the collector does not take traces") && lines[0].contains("400"),
+        lines[0].contains("the collector does not accept traces") && lines[0].contains("400"),
         "{lines:?}"
     );
 }
@@ -167,12 +167,12 @@ async fn check_and_doctor_create_no_files() {
     let printed = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{printed}");
     assert!(
-        printed.contains("# certificate local: localhost, 127.0.0.1, ::1; issued at the start"),
+        printed.contains("# certificate local: localhost, 127.0.0.1, ::1; issued at startup"),
         "{printed}"
     );
     assert!(
         printed.contains(
-            "# certificate public: a.invalid; ordered after the start from https://localhost:1/dir"
+            "# certificate public: a.invalid; ordered after startup from https://localhost:1/dir"
         ),
         "{printed}"
     );
@@ -207,7 +207,8 @@ async fn doctor_reports_reachable_and_unreachable_targets() {
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{printed}");
     assert!(
-        printed.contains(&format!("ok    WebSocket /ws at {}: is opened", backend.address)),
+        printed
+            .contains(&format!("ok    WebSocket /ws at {}: accepts WebSockets", backend.address)),
         "{printed}"
     );
 

@@ -48,9 +48,9 @@ const CASES: [Case; 25] = [
     // Sites.
     case(END, "[[site]]\nname = \"s\"\nroot = \"missing\"", "missing: No such file"),
     case(END, "[[site]]\nname = \"s\"\nroot = \"plain-file\"", "plain-file: Not a directory"),
-    case(END, "[[site]]\nname = \"s\"\nroot = \"/proc/self\"", "the kernel makes up"),
-    case(END, "[[site]]\nname = \"s\"\nroot = \"/sys\"", "the kernel makes up"),
-    case(END, "[[site]]\nname = \"s\"\nroot = \"to-proc\"", "the kernel makes up"),
+    case(END, "[[site]]\nname = \"s\"\nroot = \"/proc/self\"", "pseudo file system"),
+    case(END, "[[site]]\nname = \"s\"\nroot = \"/sys\"", "pseudo file system"),
+    case(END, "[[site]]\nname = \"s\"\nroot = \"to-proc\"", "pseudo file system"),
     case(
         END,
         "[[site]]\nname = \"s\"\nroot = \"site\"\nspa_fallback = \"none.html\"",
@@ -77,13 +77,13 @@ const CASES: [Case; 25] = [
     case(
         SELF_SIGNED,
         "source = \"files\"\ncert = \"/proc/self/environ\"\nkey = \"x\"",
-        "the kernel makes up",
+        "pseudo file system",
     ),
     case(SELF_SIGNED, "source = \"self-signed\"\ndirectory = \"plain-file/certs\"", "irectory"),
     case(
         SELF_SIGNED,
         "source = \"self-signed\"\ndirectory = \"/proc/certs\"",
-        "the kernel makes up",
+        "pseudo file system",
     ),
     case(
         "protocol = \"https\"",

@@ -1,4 +1,4 @@
-//! Follows what a maintainer publishes: certificates to TLS, their state to metrics and log.
+//! Forwards what a maintainer publishes: certificates to TLS, their status to metrics and log.
 
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::group::Group;
 use crate::metrics::Metrics;
 
-/// Until `stop`.
+/// Runs until `stop`.
 pub(super) async fn follow(group: Arc<Group>, metrics: Metrics, stop: CancellationToken) {
     let (mut certificates, mut statuses) = (group.certificates.clone(), group.statuses.clone());
     let mut before: Vec<Status> = Vec::new();
@@ -38,7 +38,7 @@ fn note(group: &Group, status: &Status, old: Option<&Status>, metrics: &Metrics)
     };
     let name = entry.name.as_str();
     let source = match status.source {
-        // From before a reload; the storage in use now does not have it.
+        // Kept from before a reload; the current storage does not contain it.
         Source::Missing if entry.taken_over => "kept",
         Source::Missing => "stand_in",
         Source::Stored => "stored",

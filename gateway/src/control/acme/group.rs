@@ -1,4 +1,4 @@
-//! The certificates of one issuer, and where TLS serves them from.
+//! The certificates of one issuer, and the slots from which TLS serves them.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ pub(super) struct Group {
     inputs: Inputs,
     storage: Arc<Opened>,
     members: Vec<Member>,
-    /// Of those that there is anything to serve for, be it a stand-in.
+    /// Certificates that have something to serve, possibly a stand-in.
     pub(super) entries: Vec<Entry>,
     pub(super) challenges: Arc<Challenges>,
     pub(super) certificates: watch::Receiver<Arc<Certificates>>,
@@ -33,7 +33,8 @@ pub(super) struct Entry {
     pub(super) name: Name,
     pub(super) names: NameSet,
     slot: Slot,
-    /// Whether it was taken over from a maintainer that a reload ended: better than any stand-in.
+    /// Whether it was kept from a maintainer that a reload stopped; such a certificate is better
+    /// than a stand-in.
     pub(super) taken_over: bool,
 }
 
@@ -65,8 +66,8 @@ impl Group {
         }
     }
 
-    /// Whether it can stay as it is: nothing changed, not even inside the files that the
-    /// configuration names.
+    /// Whether the group can stay as it is: nothing changed, including the contents of files named
+    /// in the configuration.
     pub(super) fn is(
         &self,
         issuer: &AcmeIssuer,
@@ -80,7 +81,7 @@ impl Group {
             && self.members == members
     }
 
-    /// How each certificate is doing, by its name.
+    /// The status of each certificate, by name.
     pub(super) fn statuses(&self) -> Vec<(Name, Status)> {
         let name = |status: &Status| self.members.iter().find(|(_, names)| *names == status.names);
         let statuses = self.statuses.borrow();
@@ -90,13 +91,13 @@ impl Group {
             .collect()
     }
 
-    /// What is served for these names now, unless it is a stand-in.
+    /// The certificate served for these names, unless it is a stand-in.
     pub(super) fn served(&self, names: &NameSet) -> Option<Arc<CertifiedKey>> {
         let entry = self.entries.iter().find(|entry| entry.names == *names)?;
         self.is_ordered(entry).then(|| entry.slot.load_full())
     }
 
-    /// Puts what was ordered, if anything, where TLS serves from.
+    /// Moves ordered certificates to the slots that TLS serves from.
     pub(super) fn publish(&self) {
         let certificates = self.certificates.borrow();
         for entry in &self.entries {
@@ -106,7 +107,7 @@ impl Group {
         }
     }
 
-    /// Lets TLS serve from here, and tells what is served.
+    /// Makes TLS serve from these slots, and adds the metadata of what is served.
     pub(super) fn lend(&self, loaded: &mut Loaded) {
         for entry in &self.entries {
             if let (false, Some(stand_in)) =

@@ -1,5 +1,4 @@
-//! From the configuration's words to the maintainer's settings, and the contents of the files that
-//! are named there.
+//! Converts the configuration to the maintainer's settings, and reads the files it names.
 
 use std::path::Path;
 
@@ -12,7 +11,7 @@ use rustls_pki_types::pem::PemObject as _;
 
 use crate::{files, secret};
 
-/// What the files and variables that an issuer names hold: a reload looks whether it changed.
+/// Contents of the files and variables that an issuer names, to detect changes on reload.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Inputs {
     roots: Option<Vec<CertificateDer<'static>>>,
@@ -35,7 +34,7 @@ pub(super) fn settings(issuer: &AcmeIssuer, inputs: &Inputs, names: Vec<NameSet>
         ..Authority::new(url)
     };
     let account = issuer.external_account.as_ref().zip(inputs.hmac_key.clone());
-    // The account at the authority and its profiles are the first one's own.
+    // External account and profile belong to the first authority only.
     let mut authorities = vec![Authority {
         profile: issuer.profile.clone(),
         external_account: account.map(|(account, hmac_key)| ExternalAccount {
@@ -56,7 +55,7 @@ fn hmac_key(account: &AcmeExternalAccount) -> Result<Vec<u8>, String> {
     let text = secret::read(&account.hmac_key)?;
     BASE64_URL_SAFE_NO_PAD
         .decode(text.trim_end_matches('='))
-        .map_err(|error| format!("the key of the external account: expected base64url: {error}"))
+        .map_err(|error| format!("external account key: expected base64url: {error}"))
 }
 
 fn roots(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
@@ -73,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_directory_gets_profile_and_account_and_the_fallback_the_contacts_alone() {
+    fn profile_and_external_account_apply_only_to_the_first_directory() {
         let issuer = AcmeIssuer {
             directory: "https://one.example/dir".parse().unwrap(),
             fallback_directory: Some("https://two.example/dir".parse().unwrap()),

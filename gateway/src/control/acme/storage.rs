@@ -1,4 +1,4 @@
-//! The storage of ACME, opened; session tickets are shared through it.
+//! The ACME storage, through which session ticket keys are shared too.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,27 +16,27 @@ use tokio_util::task::TaskTracker;
 use crate::control::certificates::Purpose;
 use crate::{files, secret};
 
-/// The storage that a configuration names, with what the files and variables named there hold.
+/// The configured storage, including the contents of the files and variables it names.
 pub(super) struct Wanted {
     config: CertificateStorage,
-    /// Of the contents: a reload looks whether they changed, and they need not be kept for it.
+    /// Digest of those contents, to detect changes on reload without keeping secrets.
     digest: [u8; 32],
     storage: Arc<dyn Storage>,
 }
 
-/// Storage, and the keeper of its ticket keys.
+/// The storage, and the maintenance of its ticket keys.
 pub(super) struct Opened {
     config: CertificateStorage,
     digest: [u8; 32],
     storage: Arc<dyn Storage>,
     ticketer: Arc<Ticketer>,
-    /// There until it is started.
+    /// `None` once started.
     keeper: tokio::sync::Mutex<Option<TicketMaintainer>>,
     stop: Mutex<Option<CancellationToken>>,
 }
 
 impl Wanted {
-    /// Reads what is named, and makes the directory unless this is only a look; on a thread that
+    /// Reads the inputs and, except in a dry run, creates the directory; call it on a thread that
     /// may block.
     pub(super) fn read(config: &CertificateStorage, purpose: Purpose) -> Result<Self, String> {
         let mut digest = Sha256::new();
@@ -46,7 +46,8 @@ impl Wanted {
                     Purpose::Serve => DirectoryStorage::open(directory),
                     Purpose::DryRun => {
                         let failed = |error| format!("{}: {error}", directory.display());
-                        // One of its rooms stands for all: what is above them need not be writable.
+                        // One subdirectory stands for all; the directories above it need not be
+                        // writable.
                         files::could_write_into(&directory.join("certificates")).map_err(failed)?;
                         DirectoryStorage::read_only(directory)
                     }
@@ -96,7 +97,7 @@ impl Opened {
         })
     }
 
-    /// Whether it is what is wanted, secrets included.
+    /// Whether this is the configured storage, including secrets.
     pub(super) fn is(&self, wanted: &Wanted) -> bool {
         self.config == wanted.config && self.digest == wanted.digest
     }
@@ -109,7 +110,7 @@ impl Opened {
         Arc::clone(&self.ticketer) as Arc<dyn ProducesTickets>
     }
 
-    /// Reads the ticket keys once, so that they are shared from the first connection on.
+    /// Loads the ticket keys once, so that they are shared from the first connection on.
     pub(super) async fn tend(&self) {
         if let Some(keeper) = self.keeper.lock().await.as_ref()
             && let Err(error) = keeper.refresh().await
@@ -118,7 +119,7 @@ impl Opened {
         }
     }
 
-    /// Keeps the keys fresh from now on, if that is not done already.
+    /// Starts the maintenance of ticket keys unless it is already running.
     pub(super) fn start(&self, tasks: &TaskTracker, end: &CancellationToken) {
         if let Some(keeper) = self.keeper.try_lock().ok().and_then(|mut keeper| keeper.take()) {
             let stop = end.child_token();

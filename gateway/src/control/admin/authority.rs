@@ -1,5 +1,5 @@
-//! `/ca.pem` and `/ca.crt`: the public certificate of the local authority, for those who should
-//! trust it. Never a key.
+//! `/ca.pem` and `/ca.crt`: the public certificate of the local authority, to be trusted by
+//! clients. Never a key.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use rustls_pki_types::pem::PemObject as _;
 use crate::control::handle::Handle;
 use crate::control::local_ca::AUTHORITY_FILE;
 
-/// As text; of several authorities all, one after the other.
+/// PEM; all authorities, if there are several.
 pub(super) async fn pem(State(gateway): State<Handle>) -> Response {
     match read(&gateway).await {
         Some(pem) => ([(header::CONTENT_TYPE, "application/x-pem-file")], pem).into_response(),
@@ -22,7 +22,7 @@ pub(super) async fn pem(State(gateway): State<Handle>) -> Response {
     }
 }
 
-/// As DER, which phones want; of several authorities the first.
+/// DER, as required by phones; the first authority, if there are several.
 pub(super) async fn der(State(gateway): State<Handle>) -> Response {
     let pem = read(&gateway).await.unwrap_or_default();
     match CertificateDer::from_pem_slice(&pem) {
@@ -33,7 +33,7 @@ pub(super) async fn der(State(gateway): State<Handle>) -> Response {
     }
 }
 
-/// The text of every local authority; `None` when there is none.
+/// The PEM text of all local authorities; `None` if there are none.
 async fn read(gateway: &Handle) -> Option<Vec<u8>> {
     let mut all = Vec::new();
     for file in files(&gateway.config()) {

@@ -1,5 +1,5 @@
-//! The connections of the admin address: a bounded number, each with deadlines for the head of a
-//! request, for idle time and for a client that does not read.
+//! Connections of the admin address: limited in number, with timeouts for request heads, idle
+//! connections and clients that do not read.
 
 mod deadlines;
 
@@ -23,34 +23,34 @@ use tower::Service as _;
 
 use deadlines::{Deadlines, Phase};
 
-/// Most connections at once; operators, probes and scrapers need a few.
+/// Maximum open connections; operators, probes and scrapers need only a few.
 const MOST: usize = 64;
-/// Most bytes of a head.
+/// Maximum size of a request head, in bytes.
 const HEAD_BYTES: usize = 16 * 1024;
-/// Time between two warnings that there are too many.
+/// Interval of warnings about too many connections.
 const QUIET: Duration = Duration::from_secs(10);
-/// Pause after a failure to accept, such as having no descriptors left.
+/// Delay after a failed accept, for example because no file descriptor is left.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// What serves them; cheap to clone.
+/// Shared state of all connections; cheap to clone.
 #[derive(Clone)]
 pub(super) struct Connections {
     router: Router,
     seats: Arc<Mutex<Seats>>,
     tasks: TaskTracker,
-    /// Ends accepting.
+    /// Stops accepting.
     close: CancellationToken,
-    /// Ends connections that have no request in them.
+    /// Closes connections without a request in progress.
     stop: CancellationToken,
-    /// Ends all.
+    /// Closes all connections.
     cut: CancellationToken,
 }
 
-/// The connections that are open, the oldest first.
+/// Open connections, oldest first.
 #[derive(Default)]
 struct Seats {
     next: u64,
-    /// No further warning before this.
+    /// Suppresses warnings until this time.
     quiet_until: Option<Instant>,
     taken: BTreeMap<u64, (Arc<Phase>, CancellationToken)>,
 }
@@ -68,7 +68,7 @@ impl Connections {
         }
     }
 
-    /// Accepts on this socket, which is closed before the connections that came by it.
+    /// Accepts connections on this socket. The socket is closed before its connections.
     pub(super) fn accept_on(&self, socket: TcpListener) {
         let this = self.clone();
         self.tasks.spawn(async move {
@@ -77,7 +77,7 @@ impl Connections {
                     Ok((tcp, _)) => this.open(tcp),
                     Err(error) if is_the_peers(&error) => {}
                     Err(error) => {
-                        tracing::error!(%error, "cannot accept on the admin address");
+                        tracing::error!(%error, "cannot accept a connection on the admin address");
                         this.close.run_until_cancelled(tokio::time::sleep(PAUSE)).await;
                     }
                 }
@@ -85,12 +85,12 @@ impl Connections {
         });
     }
 
-    /// Stops accepting, finishes requests that are open or arrive within the first time, cuts what
-    /// is left after the other.
+    /// Stops accepting, finishes requests that are open or arrive within `arrive`, and closes all
+    /// connections after `finish`.
     pub(super) async fn end(self, arrive: Duration, finish: Duration) {
         self.close.cancel();
-        // `stop` ends a connection whose first request has not been read, even if that has come
-        // just then.
+        // `stop` closes a connection whose first request has not been read, even if that request
+        // has just arrived.
         tokio::time::sleep(arrive).await;
         self.stop.cancel();
         self.tasks.close();
@@ -118,7 +118,7 @@ impl Connections {
     }
 
     async fn serve(&self, tcp: TcpStream, phase: Arc<Phase>) {
-        // Without it answers are only slower.
+        // A failure only makes responses slower.
         let _ = tcp.set_nodelay(true);
         let answering = Arc::clone(&phase);
         let service = service_fn(move |request: Request<Incoming>| {
@@ -142,11 +142,11 @@ impl Connections {
             }
         };
         if let Err(error) = ended {
-            tracing::debug!(%error, "a connection to the admin address ended early");
+            tracing::debug!(%error, "admin connection closed early");
         }
     }
 
-    /// Once for each interval, as a peer decides how often this happens.
+    /// Logs at most one warning per interval, because clients control how often this happens.
     fn warn_that_all_are_answered(&self) {
         let now = Instant::now();
         let mut seats = self.seats();
@@ -155,7 +155,7 @@ impl Connections {
             drop(seats);
             tracing::warn!(
                 most = MOST,
-                "admin connections are closed on arrival: all open ones are being answered"
+                "new admin connections are closed: all connection slots are in use"
             );
         }
     }
@@ -166,9 +166,9 @@ impl Connections {
 }
 
 impl Seats {
-    /// A seat, and what ends its connection. When all are taken, the oldest connection without a
-    /// whole request in it has to go, so that half-open heads do not keep an operator out; `None`:
-    /// there is no such connection.
+    /// Takes a connection slot; the token closes its connection. If all slots are taken, the oldest
+    /// connection without a complete request is closed, so that half-open requests do not lock out
+    /// operators. `None` if there is no such connection.
     fn take(&mut self, phase: &Arc<Phase>) -> Option<(u64, CancellationToken)> {
         if self.taken.len() >= MOST {
             let waiting = self
@@ -186,7 +186,7 @@ impl Seats {
     }
 }
 
-/// Whether the peer has gone before it was accepted: accept(2).
+/// Whether the client closed the connection before it was accepted: accept(2).
 fn is_the_peers(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
@@ -197,7 +197,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_oldest_connection_without_a_request_makes_room_and_none_that_is_answered() {
+    fn the_oldest_connection_without_a_request_is_closed_for_a_new_one() {
         let mut seats = Seats::default();
         let phases: Vec<Arc<Phase>> = (0..=MOST).map(|_| Arc::default()).collect();
         phases[0].begin_answer();
@@ -209,6 +209,6 @@ mod tests {
             taken.iter().filter(|(_, leave)| leave.is_cancelled()).map(|(seat, _)| *seat).collect();
         assert_eq!((gone, last), (vec![1], MOST as u64));
         phases.iter().for_each(|phase| phase.begin_answer());
-        assert!(seats.take(&Arc::default()).is_none(), "every one of them is being answered");
+        assert!(seats.take(&Arc::default()).is_none(), "connections with a request must stay open");
     }
 }

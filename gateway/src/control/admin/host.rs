@@ -1,6 +1,6 @@
-//! By what name the admin address is asked. A web page whose own name was made to lead to this
-//! address (DNS rebinding) is of the same origin for its browser, which then sends no `Origin`; but
-//! the `Host` still has the page's name.
+//! Checks the host of admin requests. With DNS rebinding, a web page points its own name at this
+//! address: the browser treats the request as same-origin and sends no `Origin`, but `Host` still
+//! contains the page's name.
 
 use std::net::Ipv4Addr;
 
@@ -14,17 +14,16 @@ use gateway_config::HostPattern;
 use crate::control::handle::Handle;
 use crate::serving::router::Host;
 
-/// Why a request is refused.
+/// Why a request is rejected.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 enum Refused {
     /// RFC 9112 section 3.2.
-    #[error("expected exactly one Host, got {0}")]
+    #[error("expected exactly one Host, found {0}")]
     Count(usize),
-    #[error("expected a Host such as `127.0.0.1:9090`, got something else")]
+    #[error("expected a Host such as `127.0.0.1:9090`, found a malformed one")]
     Malformed,
     #[error(
-        "the admin address is not asked by the name `{0}`: ask by its IP address or as `localhost`, or add the name to \
-         `hosts` of `[admin]`"
+        "the host `{0}` is not accepted: use the IP address or `localhost`, or add the name to `hosts` in `[admin]`"
     )]
     Foreign(String),
 }
@@ -38,7 +37,7 @@ impl Refused {
     }
 }
 
-/// Lets requests through that name this address, one of its names, or `localhost`.
+/// Accepts requests for an IP address, `localhost`, or a configured name.
 pub(super) async fn check(State(gateway): State<Handle>, request: Request, next: Next) -> Response {
     let config = gateway.config();
     let known = config.admin.as_ref().map(|admin| &*admin.hosts).unwrap_or_default();
@@ -58,13 +57,13 @@ fn judge(
     fields: &[&HeaderValue],
     known: &[HostPattern],
 ) -> Result<(), Refused> {
-    // HTTP/1.0 has no Host, and no browser speaks it.
+    // HTTP/1.0 has no Host, and browsers do not use it.
     if fields.len() > 1 || (fields.is_empty() && version > Version::HTTP_10) {
         return Err(Refused::Count(fields.len()));
     }
     let named = fields.iter().map(|field| field.to_str().map_err(|_| Refused::Malformed));
-    // The host of an absolute target goes before the field (RFC 9112 section 3.2.2); neither may be
-    // foreign.
+    // The host of an absolute target takes precedence over the field (RFC 9112 section 3.2.2); both
+    // are checked.
     for text in named.chain(authority.map(|authority| Ok(authority.as_str()))) {
         let host = Host::parse(text?).ok_or(Refused::Malformed)?;
         if !is_ours(host.as_str(), known) {
@@ -74,7 +73,7 @@ fn judge(
     Ok(())
 }
 
-/// An IP address cannot be rebound: a page that has it as its host comes from there.
+/// An IP address cannot be rebound: a page with this host was loaded from it.
 fn is_ours(host: &str, known: &[HostPattern]) -> bool {
     let is_address = host.starts_with('[') || host.parse::<Ipv4Addr>().is_ok();
     is_address || host == "localhost" || known.iter().any(|pattern| pattern.matches(host))
@@ -95,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_localhost_and_configured_names_are_its_own_and_no_other() {
+    fn only_addresses_localhost_and_configured_names_are_accepted() {
         for (host, status) in [
             ("127.0.0.1:9090", 200),
             ("10.1.2.3", 200),
@@ -125,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn one_host_is_needed_and_an_absolute_target_does_not_hide_another() {
+    fn exactly_one_host_is_required_and_an_absolute_target_is_checked_too() {
         assert_eq!(asked(Version::HTTP_11, None, &[]), 400);
         assert_eq!(asked(Version::HTTP_11, Some("127.0.0.1"), &[]), 400);
         assert_eq!(asked(Version::HTTP_11, None, &["127.0.0.1", "127.0.0.1"]), 400);

@@ -1,4 +1,4 @@
-//! `/metrics` in Prometheus' text format, of the gateway's registry and those passed in.
+//! `/metrics` in the Prometheus text format: the gateway's registry and additional ones.
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};

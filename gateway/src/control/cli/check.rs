@@ -45,7 +45,7 @@ pub(super) async fn check(path: PathBuf) -> ExitCode {
         say(&format!("# {trouble}"));
     }
     say(&format!(
-        "# {} is right: {} listeners, {} certificates, {} routes, {} upstreams, {} sites; sha256 {}",
+        "# {} is valid: {} listeners, {} certificates, {} routes, {} upstreams, {} sites; sha256 {}",
         path.display(),
         config.listeners.len(),
         config.certificates.len(),
@@ -62,17 +62,15 @@ fn time(at: SystemTime) -> String {
         .map_or_else(|_| "an unknown time".to_owned(), |at| format!("{at:.0}"))
 }
 
-/// What a start would do about a certificate that is not there.
+/// What a start would do about a certificate that does not exist yet.
 fn to_come(certificate: &Certificate) -> String {
     let (names, whose) = match &certificate.source {
-        CertificateSource::SelfSigned { directory, names } => (
-            names,
-            format!("issued at the start by the local authority in {}", directory.display()),
-        ),
-        CertificateSource::Acme(acme) => (
-            &acme.names,
-            format!("ordered after the start from {}", acme.issuer.directory.as_str()),
-        ),
+        CertificateSource::SelfSigned { directory, names } => {
+            (names, format!("issued at startup by the local authority in {}", directory.display()))
+        }
+        CertificateSource::Acme(acme) => {
+            (&acme.names, format!("ordered after startup from {}", acme.issuer.directory.as_str()))
+        }
         CertificateSource::Files { .. } => return "from files".to_owned(),
     };
     let names: Vec<String> = names.iter().map(ToString::to_string).collect();

@@ -1,5 +1,4 @@
-//! `gateway doctor`: looks at everything that the configuration needs from the machine and the
-//! network.
+//! `gateway doctor`: checks what the configuration needs from the machine and the network.
 
 mod authorities;
 mod caa;
@@ -24,13 +23,13 @@ use dns::{NameServer, NameServers};
 pub(super) struct DoctorArgs {
     #[command(flatten)]
     config: ConfigArgs,
-    /// The name server to ask for CAA records, such as 192.0.2.53 or 127.0.0.1:5353; else those of
-    /// /etc/resolv.conf
+    /// Name server for CAA queries, such as 192.0.2.53 or 127.0.0.1:5353 [default: those of
+    /// /etc/resolv.conf]
     #[arg(long, value_name = "ADDRESS")]
     nameserver: Option<NameServer>,
 }
 
-/// What was looked at, and how it is.
+/// The result of one check.
 struct Finding {
     subject: String,
     state: Finds,
@@ -38,9 +37,9 @@ struct Finding {
 
 enum Finds {
     Good(String),
-    /// Works, and deserves a look.
+    /// Works, but needs attention.
     Odd(String),
-    /// Does not work: what is wrong, and what to do.
+    /// Does not work: what is wrong and how to fix it.
     Bad(String),
 }
 
@@ -57,7 +56,7 @@ impl Finding {
         Self { subject: subject.into(), state: Finds::Bad(what.into()) }
     }
 
-    /// What is bad elsewhere is only odd here.
+    /// Downgrades a failure to a warning.
     fn softened(self) -> Self {
         match self.state {
             Finds::Bad(what) => Self::odd(self.subject, what),
@@ -75,14 +74,14 @@ impl Finding {
     }
 }
 
-/// Whether the upgrade socket's directory is the gateway's own; makes it if it is not there, as a
-/// start would.
+/// Checks that only the gateway's user can write to the directory of the upgrade socket.
 fn upgrade(config: &Config) -> Option<Finding> {
     let socket = &config.upgrade.as_ref()?.socket;
     Some(match check_directory(socket) {
-        Ok(()) => {
-            Finding::good("upgrade", format!("the directory of {} is ours alone", socket.display()))
-        }
+        Ok(()) => Finding::good(
+            "upgrade",
+            format!("only this user can write to the directory of {}", socket.display()),
+        ),
         Err(error) => Finding::bad("upgrade", error.to_string()),
     })
 }
@@ -93,7 +92,7 @@ pub(super) async fn doctor(arguments: DoctorArgs) -> ExitCode {
         Ok(config) => config,
         Err(error) => return complain(&error.to_string()),
     };
-    let mut findings = vec![Finding::good("configuration", format!("{} is right", path.display()))];
+    let mut findings = vec![Finding::good("configuration", format!("{} is valid", path.display()))];
     findings.push(certificates::clock(&path));
     findings.extend(certificates::certificates(&config));
     findings.extend(orders::orders(&config).await);
@@ -113,6 +112,6 @@ pub(super) async fn doctor(arguments: DoctorArgs) -> ExitCode {
     if bad == 0 {
         ExitCode::SUCCESS
     } else {
-        complain(&format!("{bad} of {} need mending", findings.len()))
+        complain(&format!("{bad} of {} checks failed", findings.len()))
     }
 }

@@ -1,4 +1,4 @@
-//! `gateway drain`: what a container's stop hook calls.
+//! `gateway drain`, for the stop hook of a container.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,15 +12,15 @@ use tokio::time::Instant;
 use super::{complain, direct, say};
 use crate::control::config_source::ConfigSource;
 
-/// Time for the process to end after its drain.
+/// Time for the process to exit after the drain.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Deadline of one question to the admin address.
+/// Timeout of one request to the admin address.
 const ANSWER: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Args)]
 pub(super) struct DrainArgs {
-    /// The configuration file of the running gateway, for its admin address and deadlines
+    /// Configuration file of the running gateway; its admin address and drain timeouts are used
     #[arg(
         long,
         short,
@@ -29,10 +29,10 @@ pub(super) struct DrainArgs {
         env = "GATEWAY_CONFIG"
     )]
     config: PathBuf,
-    /// The admin address, when it is not the configuration's
+    /// Admin address of the running gateway [default: the one in the configuration]
     #[arg(long, value_name = "ADDR")]
     admin: Option<SocketAddr>,
-    /// Return at once instead of waiting until the gateway has stopped
+    /// Return immediately instead of waiting until the gateway has stopped
     #[arg(long)]
     no_wait: bool,
 }
@@ -46,13 +46,13 @@ pub(super) async fn drain(args: DrainArgs) -> ExitCode {
             |error| error.to_string(),
             |_| "the configuration has no [admin]".to_owned(),
         );
-        return complain(&format!("no admin address: {reason}; or give --admin"));
+        return complain(&format!("no admin address: {reason}; set it with --admin"));
     };
     let asked = direct().post(format!("http://{admin}/drain")).timeout(ANSWER).send().await;
     match asked {
         Ok(answer) if answer.status().is_success() => {}
-        Ok(answer) => return complain(&format!("{admin} answered {}", answer.status())),
-        Err(error) => return complain(&format!("no gateway answers at {admin}: {error}")),
+        Ok(answer) => return complain(&format!("{admin} returned {}", answer.status())),
+        Err(error) => return complain(&format!("no gateway responds at {admin}: {error}")),
     }
     if args.no_wait {
         say("draining");
@@ -71,5 +71,5 @@ pub(super) async fn drain(args: DrainArgs) -> ExitCode {
             }
         }
     }
-    complain(&format!("{admin} still answers after {longest:?}"))
+    complain(&format!("the gateway at {admin} is still running after {longest:?}"))
 }

@@ -17,21 +17,22 @@ use crate::control::upgrade::Upgrades;
 pub(super) struct RunArgs {
     #[command(flatten)]
     config: ConfigArgs,
-    /// Take over the listening sockets of the gateway that runs, by the socket of [upgrade] in the
-    /// configuration: no connection is refused or lost. It drains and ends once this one serves. If
-    /// none runs, start ordinarily
+    /// Replace the running gateway without refusing or losing a connection: take over its listening
+    /// sockets through the [upgrade] socket of the configuration. The running gateway drains and
+    /// exits once this one serves. If none is running, start normally
     #[arg(long)]
     take_over: bool,
 }
 
 pub(super) async fn run(args: RunArgs, held: io::Result<Held>) -> ExitCode {
-    // First: a signal may come as soon as a port is open.
+    // Install the handlers first: a signal can arrive as soon as a port is open.
     let signals = match held.and_then(Signals::install) {
         Ok(signals) => signals,
-        Err(error) => return complain(&format!("cannot take signals: {error}")),
+        Err(error) => return complain(&format!("cannot install signal handlers: {error}")),
     };
     let source = ConfigSource::File(args.config.config);
-    // Read once for the log's sake, so that everything from here on is logged as asked.
+    // Load the configuration once to set up the log, so that everything after this is logged as
+    // configured.
     let telemetry = match source.load() {
         Ok(config) => Telemetry::install(&config.log),
         Err(error) => return complain(&error.to_string()),

@@ -1,4 +1,4 @@
-//! `gateway upgrade`: for service managers and shells, which want a command that returns.
+//! `gateway upgrade`, for service managers and shells that need a command that returns.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt as _;
@@ -12,9 +12,9 @@ use tokio::time::Instant;
 use super::{complain, say};
 use crate::control::config_source::ConfigSource;
 
-/// How long the new process may take: it reads everything, asks, and serves.
+/// Time for the new process to load the configuration, take over the sockets and serve.
 const LONGEST: Duration = Duration::from_secs(90);
-/// How often it is looked after.
+/// Interval of the checks on the new process.
 const LOOK: Duration = Duration::from_millis(50);
 
 pub(super) async fn upgrade(path: PathBuf) -> ExitCode {
@@ -24,7 +24,7 @@ pub(super) async fn upgrade(path: PathBuf) -> ExitCode {
     };
     let Some(upgrade) = config.upgrade else {
         return complain(&format!(
-            "{}: an upgrade needs `[upgrade]` with a `socket`",
+            "{}: an upgrade requires `[upgrade]` with a `socket`",
             path.display()
         ));
     };
@@ -39,30 +39,30 @@ pub(super) async fn upgrade(path: PathBuf) -> ExitCode {
             Ok(None) => {}
             Ok(Some(status)) => {
                 return complain(&format!(
-                    "the new process ended ({status}); what ran before runs on"
+                    "the new process exited ({status}); the previous process keeps running"
                 ));
             }
             Err(error) => return complain(&format!("the new process {}: {error}", child.id())),
         }
-        // It puts its own socket there as the last step.
+        // Replacing the upgrade socket is the last step of the new process.
         let now = identity(&upgrade.socket);
         if now.is_some() && now != before {
             say(&format!("the process {} serves", child.id()));
             return ExitCode::SUCCESS;
         }
         if Instant::now() > deadline {
-            // It fails only if the process has just ended.
+            // Fails only if the process has just exited.
             let _killed = child.kill();
             return complain(&format!(
-                "the new process does not serve after {LONGEST:?} and was ended"
+                "the new process did not serve within {LONGEST:?} and was killed"
             ));
         }
         tokio::time::sleep(LOOK).await;
     }
 }
 
-/// This very program, which is the new one, in a process group of its own: Ctrl-C here is not meant
-/// for it.
+/// Starts this executable in its own process group, so that Ctrl-C in this terminal does not reach
+/// it.
 fn start(config: &Path) -> io::Result<Child> {
     Command::new(std::env::current_exe()?)
         .args(["run", "--take-over", "--config"])
@@ -72,7 +72,7 @@ fn start(config: &Path) -> io::Result<Child> {
         .spawn()
 }
 
-/// Which file is there, whatever its name.
+/// Device and inode of a file, to detect that it was replaced.
 fn identity(path: &Path) -> Option<(u64, u64)> {
     fs::symlink_metadata(path).ok().map(|file| (file.dev(), file.ino()))
 }

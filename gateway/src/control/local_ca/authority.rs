@@ -1,4 +1,4 @@
-//! The authority itself: its key, its certificate, and the names it may vouch for.
+//! The authority: its key, its certificate, and the names it permits.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -24,13 +24,13 @@ const YEARS: i64 = 10;
 pub(super) struct Authority {
     pub(super) issuer: Issuer<'static, KeyPair>,
     pub(super) pem: String,
-    /// Its subject key identifier, which is the authority key identifier of what it issued.
+    /// Subject key identifier, which is the authority key identifier of issued certificates.
     pub(super) key_id: Vec<u8>,
     permitted: BTreeSet<ServerName>,
 }
 
 impl Authority {
-    /// The authority in the directory; `None` when there is none that can be used for another year.
+    /// The authority in the directory; `None` if there is none that is valid for another year.
     pub(super) fn load(directory: &Directory) -> Result<Option<Self>, LocalCaError> {
         let certificate = directory.read(&directory.path(AUTHORITY_FILE))?;
         let key = directory.read(&directory.path(KEY_FILE))?;
@@ -39,7 +39,8 @@ impl Authority {
         Ok(Self::parse(pem, key))
     }
 
-    /// Makes an authority for the local names, these, and those that the old one permitted.
+    /// Creates an authority for the local names, these names, and the names of the previous
+    /// authority.
     pub(super) fn make(
         directory: &Directory,
         names: &[ServerName],
@@ -51,7 +52,7 @@ impl Authority {
         Ok(made)
     }
 
-    /// The same without writing it: the authority, and its key as PEM.
+    /// Generates the authority and its key as PEM, without writing them.
     pub(super) fn generate(
         names: &[ServerName],
         old: Option<&Self>,
@@ -65,7 +66,7 @@ impl Authority {
         let mut params = CertificateParams::default();
         params.distinguished_name = rcgen::DistinguishedName::new();
         params.distinguished_name.push(DnType::OrganizationName, "Gatehouse");
-        // The date tells two authorities of one machine apart in a browser's list.
+        // The date distinguishes authorities of one machine in a browser's list.
         params.distinguished_name.push(DnType::CommonName, format!("Gatehouse local CA {today}"));
         leaf::set_validity(&mut params, YEARS.years());
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -82,7 +83,7 @@ impl Authority {
         Ok((made, private))
     }
 
-    /// Whether its constraints let it vouch for all of these.
+    /// Whether its name constraints permit all of these names.
     pub(super) fn permits(&self, names: &[ServerName]) -> bool {
         names.iter().all(|name| match constraint(name) {
             ServerName::Ip(ip) => self.permitted.contains(&ServerName::Ip(ip)),
@@ -128,7 +129,8 @@ fn local_names() -> BTreeSet<ServerName> {
     ips.map(ServerName::Ip).into_iter().chain([ServerName::Dns("localhost".to_owned())]).collect()
 }
 
-/// The narrowest constraint that permits a name; a DNS constraint covers the name and all below it.
+/// The narrowest constraint that permits a name; a DNS constraint covers the name and its
+/// subdomains.
 fn constraint(name: &ServerName) -> ServerName {
     match name {
         ServerName::Dns(dns) => ServerName::Dns(dns.strip_prefix("*.").unwrap_or(dns).to_owned()),
@@ -146,12 +148,12 @@ fn subtree(name: &ServerName) -> GeneralSubtree {
     }
 }
 
-/// Address constraints are address and mask, 8 or 32 octets: RFC 5280 section 4.2.1.10.
+/// An address constraint contains address and mask, 8 or 32 bytes: RFC 5280 section 4.2.1.10.
 fn named(base: &GeneralName<'_>) -> Option<ServerName> {
     match base {
         GeneralName::DNSName(dns) => Some(ServerName::Dns((*dns).to_owned())),
-        GeneralName::IPAddress(octets) => {
-            let (address, _mask) = octets.split_at_checked(octets.len() / 2)?;
+        GeneralName::IPAddress(bytes) => {
+            let (address, _mask) = bytes.split_at_checked(bytes.len() / 2)?;
             let v4 = <[u8; 4]>::try_from(address).map(IpAddr::from);
             v4.or_else(|_| <[u8; 16]>::try_from(address).map(IpAddr::from)).ok().map(ServerName::Ip)
         }

@@ -1,4 +1,4 @@
-//! What the local authority issues: server certificates of 90 days.
+//! Server certificates of the local authority, valid for 90 days.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -43,8 +43,8 @@ pub(super) fn make(
     Ok((format!("{}{}", certificate.pem(), authority.pem), key.serialize_pem()))
 }
 
-/// Whether this certificate is by this authority, for exactly these names, with more than a third
-/// of its life left.
+/// Whether this certificate was issued by this authority for exactly these names, with more than a
+/// third of its lifetime left.
 pub(super) fn is_usable(pem: &str, authority: &Authority, names: &[ServerName]) -> bool {
     let Ok(der) = CertificateDer::from_pem_slice(pem.as_bytes()) else { return false };
     let Ok((_, certificate)) = X509Certificate::from_der(&der) else { return false };
@@ -73,17 +73,17 @@ fn alternative_names(certificate: &X509Certificate<'_>) -> BTreeSet<ServerName> 
         .map(|extension| &extension.value.general_names);
     let known = names.into_iter().flatten().filter_map(|name| match name {
         GeneralName::DNSName(dns) => Some(ServerName::Dns((*dns).to_owned())),
-        GeneralName::IPAddress(octets) => {
-            let v4 = <[u8; 4]>::try_from(*octets).map(IpAddr::from);
-            v4.or_else(|_| <[u8; 16]>::try_from(*octets).map(IpAddr::from)).ok().map(ServerName::Ip)
+        GeneralName::IPAddress(bytes) => {
+            let v4 = <[u8; 4]>::try_from(*bytes).map(IpAddr::from);
+            v4.or_else(|_| <[u8; 16]>::try_from(*bytes).map(IpAddr::from)).ok().map(ServerName::Ip)
         }
         _ => None,
     });
     known.collect()
 }
 
-/// Validity from a day back, as the clock of a phone on the same desk may be behind, to a day
-/// ahead.
+/// Sets the validity, which starts one day in the past because the clock of another device may be
+/// behind.
 pub(super) fn set_validity(params: &mut CertificateParams, last: jiff::Span) {
     let today = Zoned::now().with_time_zone(TimeZone::UTC).date();
     let midnight = |date: Date| {

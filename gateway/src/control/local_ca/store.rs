@@ -1,4 +1,4 @@
-//! The directory of the local authority: private files, written whole or not at all.
+//! The directory of the local authority: private files, written atomically.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
@@ -10,18 +10,18 @@ use super::LocalCaError;
 pub(super) struct Directory(PathBuf);
 
 impl Directory {
-    /// Opens the directory, making it for its owner alone when it is not there.
+    /// Opens the directory and creates it, accessible only to its owner, if necessary.
     pub(super) fn open(path: &Path) -> Result<Self, LocalCaError> {
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(at(path))?;
         Ok(Self(path.to_owned()))
     }
 
-    /// The directory as it is, or is not.
+    /// Uses the directory without creating it.
     pub(super) fn look(path: &Path) -> Self {
         Self(path.to_owned())
     }
 
-    /// Where a certificate and its key are.
+    /// Paths of a certificate and its key.
     pub(super) fn files(&self, stem: &str) -> (PathBuf, PathBuf) {
         (self.path(&format!("{stem}.pem")), self.path(&format!("{stem}.key")))
     }
@@ -30,7 +30,7 @@ impl Directory {
         self.0.join(name)
     }
 
-    /// Waits until no other process writes here; until the file is dropped, none does.
+    /// Waits for the write lock; dropping the file releases it.
     pub(super) fn lock(&self) -> Result<File, LocalCaError> {
         let path = self.path(".lock");
         let file =
@@ -40,12 +40,12 @@ impl Directory {
         Ok(file)
     }
 
-    /// Whether the lock is there and ours to take. Does not take it.
+    /// Whether the lock file exists and is writable. Does not take the lock.
     pub(super) fn can_be_locked(&self) -> bool {
         OpenOptions::new().write(true).open(self.path(".lock")).is_ok()
     }
 
-    /// The text of a file, if it is there.
+    /// The text of a file; `None` if it does not exist.
     pub(super) fn read(&self, path: &Path) -> Result<Option<String>, LocalCaError> {
         match fs::read_to_string(path) {
             Ok(text) => Ok(Some(text)),
@@ -67,7 +67,7 @@ impl Directory {
 
 fn replace(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     let new = path.with_extension("new");
-    // One left over by a crash could have another mode.
+    // A file left by a crash could have a different mode.
     match fs::remove_file(&new) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}

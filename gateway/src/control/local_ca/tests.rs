@@ -1,4 +1,4 @@
-//! The authority, judged by OpenSSL as well.
+//! The authority, verified by OpenSSL as well.
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
@@ -21,7 +21,7 @@ fn verify(directory: &Path, leaf: &Path, hostname: &[&str]) -> bool {
 }
 
 #[test]
-fn what_it_issues_holds_for_its_names_and_no_others() {
+fn an_issued_certificate_is_valid_only_for_its_names() {
     let directory = tempfile::tempdir().unwrap();
     let issued = issue(
         directory.path(),
@@ -41,7 +41,7 @@ fn what_it_issues_holds_for_its_names_and_no_others() {
 }
 
 #[test]
-fn its_constraints_keep_it_from_vouching_for_another_site() {
+fn name_constraints_prevent_certificates_for_other_sites() {
     let directory = tempfile::tempdir().unwrap();
     issue(directory.path(), "leaf", &names(&["localhost"])).unwrap();
     let files = Directory::open(directory.path()).unwrap();
@@ -56,7 +56,7 @@ fn its_constraints_keep_it_from_vouching_for_another_site() {
 }
 
 #[test]
-fn keys_are_for_their_owner_alone() {
+fn keys_are_readable_only_by_their_owner() {
     let parent = tempfile::tempdir().unwrap();
     let directory = parent.path().join("certs");
     let issued = issue(&directory, "leaf", &names(&["localhost"])).unwrap();
@@ -77,7 +77,7 @@ fn a_second_call_changes_nothing() {
 }
 
 #[test]
-fn a_name_within_the_constraints_needs_a_new_leaf_only_and_one_without_a_new_authority() {
+fn a_permitted_name_needs_a_new_leaf_and_any_other_a_new_authority() {
     let directory = tempfile::tempdir().unwrap();
     issue(directory.path(), "leaf", &names(&["localhost"])).unwrap();
     let within = issue(directory.path(), "leaf", &names(&["localhost", "a.localhost"])).unwrap();

@@ -1,6 +1,6 @@
-//! Events as lines of JSON: time, level, the event's own fields, target. What records of the `log`
-//! crate have besides (file, line and module, in paths of the machine that built this) stays away,
-//! which tracing-subscriber's own form does not do.
+//! JSON log lines: time, level, fields of the event, target. Unlike the JSON format of
+//! tracing-subscriber, it omits the metadata of `log` records (file, line, module), which contain
+//! paths of the build machine.
 
 use std::fmt;
 
@@ -48,10 +48,10 @@ fn line(time: &str, event: &Event<'_>) -> serde_json::Result<Vec<u8>> {
     failed.map_or(Ok(line), Err)
 }
 
-/// The fields of an event, written as they come.
+/// Serializes the fields of an event.
 struct Fields<M: SerializeMap> {
     map: M,
-    /// That of a record of the `log` crate, whose event has none of its own.
+    /// The target of a `log` record, whose event has no target of its own.
     target: Option<String>,
     failed: Option<M::Error>,
 }

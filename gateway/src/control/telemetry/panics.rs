@@ -1,19 +1,18 @@
-//! Panics as lines of the log, their place in the code without the paths of the machine that built
-//! this.
+//! Panics as log lines, with source locations that omit paths of the build machine.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 
-/// Logs every panic from now on, in the place of what the standard library writes.
+/// Replaces the panic hook of the standard library.
 pub(super) fn log() {
     std::panic::set_hook(Box::new(|panic| {
-        let reason = panic.payload_as_str().unwrap_or("for a reason that is no text");
+        let reason = panic.payload_as_str().unwrap_or("no message");
         let place = panic
             .location()
             .map(|at| format!("{}:{}:{}", portable(at.file()), at.line(), at.column()));
         let place = place.unwrap_or_default();
         let thread = std::thread::current();
         let thread = thread.name().unwrap_or_default();
-        // There with RUST_BACKTRACE=1.
+        // Captured only with RUST_BACKTRACE=1.
         let backtrace = Backtrace::capture();
         if backtrace.status() == BacktraceStatus::Captured {
             let backtrace = without_paths(&backtrace.to_string());
@@ -24,8 +23,8 @@ pub(super) fn log() {
     }));
 }
 
-/// A source file from its crate's folder on: `h2-0.4.12/src/server.rs`. Paths of this workspace are
-/// relative already.
+/// Shortens a path to start at its crate: `h2-0.4.12/src/server.rs`. Paths of this workspace are
+/// already relative.
 fn portable(file: &str) -> &str {
     if !file.starts_with('/') {
         return file;
@@ -49,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_named_without_the_machine_that_built_it() {
+    fn source_locations_omit_paths_of_the_build_machine() {
         for (file, expected) in [
             ("gateway/src/head.rs", "gateway/src/head.rs"),
             (

@@ -1,4 +1,4 @@
-//! NSS databases: Chromium's of this user, and one for each profile of Firefox.
+//! NSS databases: this user's database for Chromium, and one per Firefox profile.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::DirBuilder;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::{NICKNAME, Step, run, step, subdirectories};
 
-/// The databases of this user. Chromium's is always among them: it is made on demand.
+/// The databases of this user, always including Chromium's, which is created on demand.
 pub(super) fn databases(home: &Path) -> Vec<PathBuf> {
     let firefox = [
         ".mozilla/firefox",
@@ -23,7 +23,7 @@ pub(super) fn databases(home: &Path) -> Vec<PathBuf> {
 
 pub(super) fn install(database: &Path, authority: &Path, nickname: &str) -> Step {
     let outcome = create(database).and_then(|()| {
-        // C,, : trusted to issue server certificates, and for nothing else.
+        // `C,,`: trusted to issue server certificates only.
         let arguments = ["-A", "-t", "C,,", "-n", nickname, "-i"].map(OsStr::new);
         certutil(database, &[&arguments[..], &[authority.as_os_str()]].concat())
     });
@@ -48,7 +48,7 @@ pub(super) fn remove(database: &Path) -> Step {
     step(database, removed)
 }
 
-/// A line of `certutil -L` is a nickname, spaces, and trust flags.
+/// A line of `certutil -L` consists of nickname, spaces, and trust flags.
 fn nickname_of(line: &str) -> Option<String> {
     let (nickname, _flags) = line.trim_end().rsplit_once(' ')?;
     nickname.starts_with(NICKNAME).then(|| nickname.trim_end().to_owned())
@@ -78,7 +78,7 @@ mod tests {
     use crate::control::local_ca;
 
     #[test]
-    fn chromiums_database_is_made_and_gets_and_loses_the_authority() {
+    fn the_chromium_database_is_created_and_the_authority_added_and_removed() {
         let home = tempfile::tempdir().unwrap();
         let certs = home.path().join("certs");
         local_ca::issue(&certs, "leaf", &["localhost".parse().unwrap()]).unwrap();
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn profiles_of_firefox_are_found_by_their_database() {
+    fn firefox_profiles_are_found_by_their_database() {
         let home = tempfile::tempdir().unwrap();
         let profile = |name: &str| home.path().join(".mozilla/firefox").join(name);
         std::fs::create_dir_all(profile("abc.default")).unwrap();

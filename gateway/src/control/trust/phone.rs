@@ -1,5 +1,4 @@
-//! Offers the local authority's certificate to a phone in the same network: the public certificate
-//! and nothing else.
+//! Serves the public certificate of the local authority to a phone in the same network.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
@@ -18,7 +17,7 @@ use crate::control::local_ca;
 
 const PAGE: &str = include_str!("phone.html");
 
-/// A certificate on offer.
+/// A certificate to be downloaded.
 pub struct Offer {
     listener: TcpListener,
     address: SocketAddr,
@@ -28,8 +27,8 @@ pub struct Offer {
 }
 
 impl Offer {
-    /// Takes the authority of this directory and binds the address; without one, that of this
-    /// machine in its network.
+    /// Loads the authority of this directory and binds the address, or by default an address of
+    /// this machine in its network.
     pub async fn open(certs: &Path, address: Option<SocketAddr>) -> io::Result<Self> {
         let file = certs.join(local_ca::AUTHORITY_FILE);
         let at =
@@ -50,17 +49,17 @@ impl Offer {
         Ok(Self { listener, address, pem, der, fingerprint })
     }
 
-    /// Where a phone finds it.
+    /// URL for the phone.
     pub fn url(&self) -> String {
         format!("http://{}/", self.address)
     }
 
-    /// SHA-256 of the certificate, as phones show it: `AB:CD:…`.
+    /// SHA-256 fingerprint of the certificate in the format of phones: `AB:CD:…`.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
 
-    /// Serves until `end`: a page with the steps, and the certificate in both forms.
+    /// Serves a page with instructions and the certificate in both formats, until `end`.
     pub async fn serve(self, end: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
         let page = PAGE.replace("{fingerprint}", &self.fingerprint);
         let Self { pem, der, .. } = self;
@@ -98,10 +97,9 @@ fn fingerprint(der: &[u8]) -> String {
     pairs.join(":")
 }
 
-/// The address by which this machine speaks to others: the one its way to a far address begins at.
-/// Nothing is sent.
+/// The local address of the default route. Connecting a UDP socket sends no packet.
 fn own_address() -> io::Result<IpAddr> {
-    // TEST-NET-1 (RFC 5737) is nobody's.
+    // TEST-NET-1 (RFC 5737) is not assigned to any host.
     let far = SocketAddr::from((Ipv4Addr::new(192, 0, 2, 1), 9));
     let look = || {
         let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;

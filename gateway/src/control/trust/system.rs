@@ -1,4 +1,4 @@
-//! The system's store of Debian, Ubuntu and those that descend from them.
+//! The system trust store of Debian, Ubuntu and their derivatives.
 
 use std::path::Path;
 use std::{fs, io};
@@ -26,7 +26,7 @@ pub(super) fn remove() -> Step {
 }
 
 fn update() -> Result<(), String> {
-    // --fresh, as a certificate that was removed leaves a dangling link otherwise.
+    // Without `--fresh`, a removed certificate leaves a dangling symlink.
     run("update-ca-certificates", &["--fresh".as_ref()]).map(|_| ())
 }
 

@@ -1,20 +1,20 @@
-//! How long what a client chose may be in a log or a trace.
+//! Maximum lengths of client-supplied values in logs and traces.
 
 use std::borrow::Cow;
 
-/// Longest method, in bytes.
+/// Maximum length of a method, in bytes.
 pub(crate) const METHOD: usize = 32;
-/// Longest host, in bytes: a name of the DNS has 253 (RFC 1035 section 2.3.4).
+/// Maximum length of a host, in bytes: a DNS name has at most 253 (RFC 1035 section 2.3.4).
 pub(crate) const HOST: usize = 256;
-/// Longest path, in bytes.
+/// Maximum length of a path, in bytes.
 pub(crate) const PATH: usize = 512;
-/// Longest request id, in bytes.
+/// Maximum length of a request id, in bytes.
 pub(crate) const REQUEST_ID: usize = 64;
 
-/// Stands for what was cut off.
+/// Marks truncated text.
 const MARK: char = '\u{2026}';
 
-/// The text within `max` bytes: what is longer ends in a mark, and never within a character.
+/// Truncates text to `max` bytes, at a character boundary and with a mark at the end.
 pub(crate) fn cut(text: &str, max: usize) -> Cow<'_, str> {
     if text.len() <= max {
         return text.into();
@@ -28,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_texts_end_in_a_mark_and_at_a_character() {
+    fn long_text_is_truncated_at_a_character_with_a_mark() {
         assert_eq!(cut("12345678", 8), "12345678");
         assert_eq!(cut("123456789", 8), "12345\u{2026}");
         assert_eq!(cut("1234\u{e4}6789", 8), "1234\u{2026}");

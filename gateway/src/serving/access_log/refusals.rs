@@ -1,6 +1,5 @@
-//! Refused requests in the log: of those that one client makes for one reason, the first of an
-//! interval is a line, and the others are a number. So a client cannot fill the disk with what it
-//! is refused.
+//! Rejected requests in the log: per client and reason, the first of an interval is logged and the
+//! others are counted, so that a client cannot fill the disk with rejected requests.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -9,44 +8,44 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 
-/// From a line to the number of the refusals that followed it.
+/// Time between a line and the number of rejections that followed it.
 pub(super) const INTERVAL: Duration = Duration::from_secs(10);
-/// Most intervals that run at once, those of [`Key::Others`] apart.
+/// Maximum number of open intervals, in addition to [`Key::Others`].
 const MOST: usize = 1024;
 
 /// What is counted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Key {
-    /// One client, refused for one reason; reasons are literals.
+    /// One client and one reason; reasons are string literals.
     Client(IpAddr, &'static str),
-    /// All clients for whom there was no room in the table.
+    /// All clients that do not fit into the table.
     Others(&'static str),
 }
 
-/// Refusals that were counted, and not logged one by one.
+/// Counts rejections that are not logged individually.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct More {
     pub(super) key: Key,
     pub(super) count: u64,
 }
 
-/// The intervals that run now.
+/// Open intervals.
 #[derive(Debug, Default)]
 pub(super) struct Refusals {
     table: Mutex<Table>,
-    /// Logs the numbers when their intervals end.
+    /// The task that logs the numbers when intervals end.
     sweeper: Mutex<Option<JoinHandle<()>>>,
 }
 
 #[derive(Debug, Default)]
 struct Table {
     counts: HashMap<Key, u64>,
-    /// The keys in the order in which their intervals end.
+    /// Keys, sorted by the end of their intervals.
     ends: VecDeque<(Instant, Key)>,
 }
 
 impl Refusals {
-    /// Counts a refusal; whether it is the first of an interval, which is logged.
+    /// Counts a rejection; returns whether it is the first of its interval, which is logged.
     pub(super) fn note(&self, client: IpAddr, reason: &'static str, now: Instant) -> bool {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         let key = Key::Client(client, reason);
@@ -61,7 +60,7 @@ impl Refusals {
         true
     }
 
-    /// Ends the intervals that are over; `None` ends all of them.
+    /// Ends intervals that are over; `None` ends all.
     pub(super) fn ended(&self, now: Option<Instant>) -> Vec<More> {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         let mut ended = Vec::new();
@@ -81,8 +80,7 @@ impl Refusals {
         self.table.lock().unwrap_or_else(PoisonError::into_inner).ends.front().map(|(end, _)| *end)
     }
 
-    /// Sees to it that a task of this kind runs while there are intervals; it ends when there are
-    /// none, or with `self`.
+    /// Starts the task unless it is running; it ends when there are no intervals, or with `self`.
     pub(super) fn swept_by<F: Future<Output = ()> + Send + 'static>(
         &self,
         sweep: impl FnOnce() -> F,
@@ -112,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_of_an_interval_is_logged_and_the_others_are_counted() {
+    fn the_first_rejection_of_an_interval_is_logged_and_the_others_are_counted() {
         let (refusals, start) = (Refusals::default(), Instant::now());
         let note = |number, reason| refusals.note(client(number), reason, start);
         assert_eq!([note(1, "head"), note(1, "head"), note(1, "head")], [true, false, false]);
@@ -125,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn many_clients_take_a_bounded_table_and_none_is_lost() {
+    fn the_table_is_bounded_and_no_rejection_is_lost() {
         let (refusals, start) = (Refusals::default(), Instant::now());
         let logged =
             (0..100_000).filter(|number| refusals.note(client(*number), "head", start)).count();

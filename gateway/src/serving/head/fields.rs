@@ -1,4 +1,4 @@
-//! The field lines of a head, one by one, and what they say about framing and upgrade.
+//! The field lines of a head, and what they say about framing and WebSockets.
 
 use base64::Engine as _;
 use http::Method;
@@ -9,7 +9,7 @@ use super::{Framing, HeadError, Upgrade};
 /// accepted.
 pub(crate) struct Fields<'t>(&'t [u8]);
 
-/// What the fields say, all of them being well-formed.
+/// Information from the fields, all of which are well-formed.
 #[derive(Debug, Default)]
 pub(super) struct Said {
     pub(super) count: usize,
@@ -20,13 +20,12 @@ pub(super) struct Said {
     connection_upgrade: bool,
     key_ok: Option<bool>,
     version_ok: Option<bool>,
-    /// A field of the handshake that must stand once stands twice (RFC 6455 sections 11.3.1 and
-    /// 11.3.5).
+    /// A handshake field that must occur once is repeated (RFC 6455 sections 11.3.1 and 11.3.5).
     repeated: bool,
 }
 
 impl<'t> Fields<'t> {
-    /// Field lines, the empty line included.
+    /// `text`: the field lines, including the empty line.
     pub(crate) fn new(text: &'t [u8]) -> Self {
         Self(text)
     }
@@ -38,7 +37,7 @@ impl<'t> Fields<'t> {
         (!line.is_empty()).then_some(line)
     }
 
-    /// Checks every line, and takes note of those that matter for framing and upgrade.
+    /// Validates every line and records those about framing and WebSockets.
     pub(super) fn read(mut self, max: usize) -> Result<Said, HeadError> {
         let mut said = Said::default();
         while let Some(line) = self.next_line() {
@@ -71,7 +70,7 @@ impl<'t> Iterator for Fields<'t> {
 
 impl Said {
     fn note(&mut self, name: &[u8], value: &[u8]) -> Result<(), HeadError> {
-        // The length tells most names apart before any comparison.
+        // The length excludes most names before any comparison.
         match name.len() {
             4 if name.eq_ignore_ascii_case(b"host") => self.hosts = self.hosts.saturating_add(1),
             6 if name.eq_ignore_ascii_case(b"expect")
@@ -88,8 +87,7 @@ impl Said {
                     tokens(value).any(|token| token.eq_ignore_ascii_case(b"upgrade"));
             }
             14 if name.eq_ignore_ascii_case(b"content-length") => {
-                // RFC 9110 section 8.6 allows equal repetitions to be merged; nobody sends them but
-                // attackers.
+                // RFC 9110 section 8.6 allows merging equal repetitions; only attackers send them.
                 if self.length.is_some()
                     || value.is_empty()
                     || !value.iter().all(u8::is_ascii_digit)
@@ -110,7 +108,7 @@ impl Said {
                 self.chunked = true;
             }
             17 if name.eq_ignore_ascii_case(b"sec-websocket-key") => {
-                // RFC 6455 section 4.1: 16 octets in base64.
+                // RFC 6455 section 4.1: 16 bytes in base64.
                 let ok = base64::engine::general_purpose::STANDARD
                     .decode(value)
                     .is_ok_and(|key| key.len() == 16);

@@ -1,8 +1,8 @@
-//! Finds the end of a head in what has arrived so far, looking at each octet once.
+//! Finds the end of a head in the received bytes, looking at each byte once.
 
 use super::HeadError;
 
-/// Where the search for the end of the head stands.
+/// Position of the search for the end of the head.
 #[derive(Debug, Default)]
 pub(crate) struct HeadScanner {
     looked_at: usize,
@@ -10,8 +10,8 @@ pub(crate) struct HeadScanner {
 }
 
 impl HeadScanner {
-    /// The length of the head when all of it is in `buffer`, which only ever grew since the last
-    /// call.
+    /// The length of the head, if `buffer` contains all of it. `buffer` must only grow between
+    /// calls.
     pub(crate) fn find_end(
         &mut self,
         buffer: &[u8],
@@ -23,8 +23,8 @@ impl HeadScanner {
             let at = self.looked_at.saturating_add(offset);
             let behind = at.saturating_add(1);
             let line = buffer.get(self.line_start..at).unwrap_or_default();
-            // RFC 9112 section 2.2: a bare LF may be taken as the end of a line, which two parsers
-            // then do differently.
+            // RFC 9112 section 2.2 allows a bare LF as a line ending, which parsers handle
+            // differently.
             let Some((b'\r', line)) = line.split_last() else { return Err(HeadError::Line) };
             if line.contains(&b'\r') || buffer.get(at) != Some(&b'\n') {
                 return Err(HeadError::Line);

@@ -1,4 +1,4 @@
-//! Heads that are taken, and heads that are refused.
+//! Accepted and rejected heads.
 
 use super::*;
 
@@ -11,7 +11,7 @@ fn parse(text: &str) -> Result<Head, HeadError> {
 }
 
 #[test]
-fn a_plain_request_is_read() {
+fn a_simple_request_is_parsed() {
     let head = parse("GET /a?b HTTP/1.1\r\nHost: x\r\nAccept: */*\r\n\r\nrest").expect("valid");
     assert_eq!(
         (head.method, head.framing, head.upgrade),
@@ -29,7 +29,7 @@ fn a_plain_request_is_read() {
 }
 
 #[test]
-fn it_becomes_the_same_request() {
+fn a_head_is_converted_to_an_equal_request() {
     let text = b"GET /a?b HTTP/1.1\r\nHost: x\r\nX-Two: 1\r\nX-Two:  2 \r\n\r\n";
     let request = Head::parse(text, LIMITS).expect("valid").to_request(text).expect("valid");
     assert_eq!(request.uri, "/a?b");
@@ -40,7 +40,7 @@ fn it_becomes_the_same_request() {
 }
 
 #[test]
-fn whatever_two_parsers_could_read_differently_is_refused() {
+fn ambiguous_heads_are_rejected() {
     let table = [
         ("GET / HTTP/1.1\nHost: x\n\n", HeadError::Line),
         ("GET / HTTP/1.1\r\nHost: x\nA: b\r\n\r\n", HeadError::Line),
@@ -106,7 +106,7 @@ fn whatever_two_parsers_could_read_differently_is_refused() {
 }
 
 #[test]
-fn a_websocket_is_recognised_only_when_it_is_one() {
+fn only_valid_websocket_requests_are_recognised() {
     let with = |fields: &str| {
         parse(&format!("GET /ws HTTP/1.1\r\nHost: x\r\n{fields}\r\n\r\n")).map(|head| head.upgrade)
     };
@@ -128,7 +128,7 @@ fn a_websocket_is_recognised_only_when_it_is_one() {
 }
 
 #[test]
-fn a_head_that_arrives_octet_by_octet_is_found() {
+fn a_head_that_arrives_byte_by_byte_is_found() {
     let text = b"GET / HTTP/1.1\r\nHost: x\r\n\r\nnext";
     let mut scanner = HeadScanner::default();
     for end in 0..27 {
@@ -138,7 +138,7 @@ fn a_head_that_arrives_octet_by_octet_is_found() {
 }
 
 #[test]
-fn too_much_is_refused() {
+fn heads_over_the_limits_are_rejected() {
     let mut scanner = HeadScanner::default();
     assert_eq!(scanner.find_end(&[b'a'; 100], 100), Err(HeadError::TooLarge));
     let many = format!("GET / HTTP/1.1\r\nHost: x\r\n{}\r\n", "A: b\r\n".repeat(64));
@@ -147,10 +147,10 @@ fn too_much_is_refused() {
 
 proptest::proptest! {
     #[test]
-    fn arbitrary_octets_never_panic(octets: Vec<u8>) {
+    fn arbitrary_bytes_never_panic(bytes: Vec<u8>) {
         let mut scanner = HeadScanner::default();
-        if let Ok(Some(end)) = scanner.find_end(&octets, 1000) {
-            let text = octets.get(..end).unwrap_or_default();
+        if let Ok(Some(end)) = scanner.find_end(&bytes, 1000) {
+            let text = bytes.get(..end).unwrap_or_default();
             if let Ok(head) = Head::parse(text, LIMITS) {
                 proptest::prop_assert!(head.to_request(text).is_some());
             }

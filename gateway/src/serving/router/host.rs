@@ -1,22 +1,22 @@
-//! The host that a request is for, taken from `Host` or `:authority`.
+//! The host of a request, from `Host` or `:authority`.
 
 use std::net::Ipv6Addr;
 
-/// A host in lower case, without port and without the root's closing dot.
+/// A host in lower case, without port and without trailing dot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Host {
     authority: String,
-    /// Octets of it that are the name.
+    /// Length of the name in bytes.
     name: usize,
 }
 
 impl Host {
-    /// Parses `host [ ":" port ]` (RFC 9110 section 7.2); user information is refused.
+    /// Parses `host [ ":" port ]` (RFC 9110 section 7.2); user information is rejected.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         if text.len() > 260 {
             return None;
         }
-        // The port is behind the last colon, unless that one is inside the brackets of an IPv6
+        // The port follows the last colon, unless that colon is inside the brackets of an IPv6
         // address.
         let (host, port) = match text.rsplit_once(':') {
             Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
@@ -45,7 +45,7 @@ impl Host {
         self.authority.get(..self.name).unwrap_or_default()
     }
 
-    /// The name and, when one was given, the port: what an `Origin` of the same site ends with.
+    /// The name with the port, if there is one: the end of a same-origin `Origin`.
     pub(crate) fn authority(&self) -> &str {
         &self.authority
     }
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hosts_are_compared_without_case_port_and_closing_dot() {
+    fn hosts_are_compared_without_case_port_and_trailing_dot() {
         for (text, expected) in [
             ("Chat.Example.org", Some("chat.example.org")),
             ("chat.example.org.:8443", Some("chat.example.org")),

@@ -1,30 +1,30 @@
-//! Paths in one spelling only, so that what is matched here is what the upstream sees (RFC 3986
+//! Path normalisation, so that routes are matched on exactly what the upstream receives (RFC 3986
 //! section 6.2.2).
 
-// Numbers here come from peers: arithmetic on them is checked or saturates.
+// These numbers come from clients: arithmetic on them is checked or saturating.
 #![warn(clippy::arithmetic_side_effects)]
 
 use std::borrow::Cow;
 
-/// Why a path is refused.
+/// Why a path is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum PathError {
-    /// It does not begin with a slash.
+    /// It does not start with a slash.
     #[error("the path must begin with a slash")]
     NotAbsolute,
-    /// `.` or `..`, in whatever spelling.
+    /// `.` or `..`, in any encoding.
     #[error("the path has a dot segment")]
     DotSegment,
-    /// `%2F`, `\`, `%00` and their kind, which other parsers may take for a separator or an end.
-    #[error("the path hides a separator or a control character")]
+    /// `%2F`, `\`, `%00` and similar, which other parsers may interpret as a separator or an end.
+    #[error("the path contains an encoded separator or control character")]
     Hidden,
-    /// `%` without two hexadecimal digits, or an octet that must be escaped.
-    #[error("the path has an invalid octet or escape")]
+    /// `%` without two hexadecimal digits, or a byte that must be escaped.
+    #[error("the path has an invalid byte or escape")]
     Escape,
 }
 
-/// The path with needless escapes undone and the others in upper case; refuses what could be read
-/// in two ways.
+/// Normalises a path: decodes unnecessary escapes and writes the others in upper case. Rejects
+/// paths that could be interpreted in two ways.
 pub(crate) fn normalise(path: &str) -> Result<Cow<'_, str>, PathError> {
     if !path.starts_with('/') {
         return Err(PathError::NotAbsolute);
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_spelling_or_none() {
+    fn paths_are_normalised_or_rejected() {
         for (path, expected) in [
             ("/", Ok("/")),
             ("/api/x.y", Ok("/api/x.y")),

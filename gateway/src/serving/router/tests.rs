@@ -36,7 +36,7 @@ fn find(router: &Router, host: &str, path: &str, method: Method) -> Found {
 }
 
 #[test]
-fn the_most_specific_route_wins_whatever_the_order() {
+fn the_most_specific_route_wins_regardless_of_the_order() {
     let routes = [
         route("any", &[], prefix("/"), &[]),
         route("api", &[], prefix("/api/"), &[]),
@@ -71,7 +71,7 @@ fn the_most_specific_route_wins_whatever_the_order() {
 }
 
 #[test]
-fn another_method_is_told_which_ones_there_are() {
+fn another_method_gets_the_allowed_methods() {
     let router = Router::new(&[
         route("get", &[], exact("/a"), &[Method::GET]),
         route("post", &[], exact("/a"), &[Method::POST]),
@@ -85,7 +85,7 @@ fn another_method_is_told_which_ones_there_are() {
 
 proptest::proptest! {
     #[test]
-    fn a_prefix_matches_whole_segments_only(configured in "(/[ab]{1,2}){1,3}", asked in "(/[ab]{0,2}){1,4}") {
+    fn a_prefix_matches_only_whole_segments(configured in "(/[ab]{1,2}){1,3}", asked in "(/[ab]{0,2}){1,4}") {
         let router = Router::new(&[route("r", &[], prefix(&configured), &[])]);
         let segments = |path: &str| path.split('/').map(str::to_owned).collect::<Vec<_>>();
         let expected = segments(&asked).starts_with(&segments(&configured));

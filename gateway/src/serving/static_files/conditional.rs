@@ -1,31 +1,30 @@
 //! Conditional and range requests (RFC 9110 sections 13 and 14).
 
-// Numbers here come from peers: arithmetic on them is checked or saturates.
+// These numbers come from clients: arithmetic on them is checked or saturating.
 #![warn(clippy::arithmetic_side_effects)]
 
 use std::ops::Range;
 
 use http::{HeaderMap, HeaderValue, Method, header};
 
-/// What of a representation is sent.
+/// Which part of a representation is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Selected {
-    /// Nothing: the client has it.
+    /// Nothing: 304, the client has it.
     NotModified,
-    /// Nothing: it is not what the client supposes it to be.
+    /// Nothing: 412, the precondition failed.
     Failed,
-    /// All.
+    /// Everything.
     Whole,
-    /// These octets, with their `Content-Range`.
+    /// These bytes, with their `Content-Range`.
     Part(Range<u64>, HeaderValue),
-    /// Nothing: the range lies outside.
+    /// Nothing: 416, the range is outside.
     Unsatisfiable(HeaderValue),
 }
 
-/// Applies `If-Match`, `If-None-Match`, then `Range` under `If-Range` (section 13.2.2 has the
-/// order). No file has a date of modification here, as those of equal deployments differ, so
-/// `If-Unmodified-Since` and `If-Modified-Since` are ignored, which sections 13.1.4 and 13.1.3 then
-/// demand.
+/// Applies `If-Match`, `If-None-Match`, then `Range` with `If-Range` (order: section 13.2.2). Files
+/// have no modification date here, because the dates of identical deployments differ; sections
+/// 13.1.4 and 13.1.3 then require that `If-Unmodified-Since` and `If-Modified-Since` are ignored.
 pub(super) fn select(
     headers: &HeaderMap,
     method: &Method,
@@ -33,7 +32,7 @@ pub(super) fn select(
     etag: &HeaderValue,
 ) -> Selected {
     let tag = etag.to_str().unwrap_or_default();
-    // Compared strongly (section 13.1.1): a weak tag names no bytes.
+    // Strong comparison (section 13.1.1): a weak tag identifies no bytes.
     if headers.contains_key(header::IF_MATCH)
         && !listed(headers, &header::IF_MATCH).any(|one| one == "*" || one == tag)
     {
@@ -46,8 +45,8 @@ pub(super) fn select(
     if *method != Method::GET {
         return Selected::Whole;
     }
-    // Only a strong tag allows parts to be put together (section 13.1.5); dates are never given
-    // out, so none matches.
+    // Only a strong tag allows combining parts (section 13.1.5); dates are never sent, so no date
+    // matches.
     if headers.get(header::IF_RANGE).is_some_and(|condition| condition != etag) {
         return Selected::Whole;
     }
@@ -58,13 +57,13 @@ pub(super) fn select(
     }
 }
 
-/// The members of a list of tags. Ours have no comma inside.
+/// The tags of a list. Our own tags contain no comma.
 fn listed<'h>(headers: &'h HeaderMap, name: &header::HeaderName) -> impl Iterator<Item = &'h str> {
     let fields = headers.get_all(name).iter().filter_map(|field| field.to_str().ok());
     fields.flat_map(|field| field.split(',')).map(str::trim)
 }
 
-/// A single range; several, or nonsense, are ignored (section 14.2 allows it).
+/// A single range; several ranges or malformed ones are ignored, as section 14.2 allows.
 fn part(range: &str, length: u64) -> Selected {
     let Some((first, last)) =
         range.strip_prefix("bytes=").and_then(|range| range.trim().split_once('-'))
@@ -153,7 +152,7 @@ mod tests {
             ];
             assert_eq!(with(&fields), Selected::Failed, "{tag}");
         }
-        // There is no date, in whatever form.
+        // There is no date, in any format.
         for date in ["Sun, 06 Nov 1994 08:49:37 GMT", "Sat, 01 Jan 2124 00:00:00 GMT", "nonsense"] {
             assert_eq!(with(&[(header::IF_UNMODIFIED_SINCE, date)]), Selected::Whole, "{date}");
             assert_eq!(with(&[(header::IF_MODIFIED_SINCE, date)]), Selected::Whole, "{date}");

@@ -1,9 +1,9 @@
-//! Which coding a client gets (RFC 9110 section 12.5.3).
+//! Negotiation of the content encoding (RFC 9110 section 12.5.3).
 
 use http::HeaderValue;
 use http::header::GetAll;
 
-/// A coding that files are built in.
+/// A content encoding of built files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Coding {
     Brotli,
@@ -12,7 +12,7 @@ pub(super) enum Coding {
 }
 
 impl Coding {
-    /// The smallest first; they are made once, so only size counts.
+    /// Smallest first; files are compressed once, so only the size matters.
     pub(super) const BY_PREFERENCE: [Self; 3] = [Self::Brotli, Self::Zstd, Self::Gzip];
 
     pub(super) fn as_str(self) -> &'static str {
@@ -23,7 +23,7 @@ impl Coding {
         }
     }
 
-    /// What a file in this coding is called behind its own name.
+    /// File name suffix of this encoding.
     pub(super) fn suffix(self) -> &'static str {
         match self {
             Self::Brotli => ".br",
@@ -33,7 +33,7 @@ impl Coding {
     }
 }
 
-/// The coding with the highest weight, the preferred one among equals; `None`: the file as it is.
+/// The encoding with the highest weight, the preferred one among equals; `None`: no encoding.
 pub(super) fn choose(
     accept: GetAll<'_, HeaderValue>,
     available: impl Iterator<Item = Coding>,
@@ -54,13 +54,13 @@ pub(super) fn choose(
             best = Some((weight, coding));
         }
     }
-    // "identity" named with more weight than any coding is a wish for it; unnamed it is only
-    // acceptable.
+    // An explicit "identity" with a higher weight than any encoding is a preference; otherwise it
+    // is only acceptable.
     let named = fields.iter().any(|field| field.to_ascii_lowercase().contains("identity"));
     best.filter(|(weight, _)| !named || *weight >= identity).map(|(_, coding)| coding)
 }
 
-/// The weight in thousandths, when the item is about this coding.
+/// The weight in thousandths, if the item matches this encoding.
 fn weight_of(item: &str, wanted: &str) -> Option<u16> {
     let (name, parameters) = item.split_once(';').unwrap_or((item, ""));
     if !name.trim().eq_ignore_ascii_case(wanted) {

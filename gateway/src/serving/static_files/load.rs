@@ -1,4 +1,4 @@
-//! Reads a site: from a directory or from the binary.
+//! Loads a site from a directory or from the binary.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -21,48 +21,48 @@ pub enum SiteError {
     /// A file or directory cannot be read.
     #[error("{path}: {error}")]
     Read {
-        /// Which.
+        /// The path.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         error: io::Error,
     },
-    /// Too much for memory.
-    #[error("{0} holds more than {limit} MiB, which is too much to be kept in memory", limit = TOTAL_MAX >> 20)]
+    /// The site is too large for memory.
+    #[error("{0} is larger than {limit} MiB, the maximum for a site in memory", limit = TOTAL_MAX >> 20)]
     TooLarge(PathBuf),
-    /// The fallback is not among the files.
-    #[error("there is no file `{0}` to fall back to")]
+    /// The fallback file does not exist.
+    #[error("there is no file `{0}` for `spa_fallback`")]
     NoFallback(String),
-    /// The policy cannot be a header.
-    #[error("the content security policy has characters that a header cannot have")]
+    /// The policy is not a valid header value.
+    #[error("the content security policy contains characters that are invalid in a header field")]
     Policy,
 }
 
-/// Most octets of one site.
+/// Maximum size of a site, in bytes.
 const TOTAL_MAX: u64 = 256 << 20;
-/// Deepest directory.
+/// Maximum depth of directories.
 const DEPTH_MAX: usize = 16;
 
-/// What the chat's own page needs, and nothing else. Svelte makes its templates through the one
-/// policy named.
+/// Allows only what the chat page needs. Svelte creates its templates through the named Trusted
+/// Types policy.
 const STRICT_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; \
      connect-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; \
      frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types svelte-trusted-html",
 );
 
-/// The user interface. Nothing, when it was not built before this program.
+/// The embedded user interface; empty if it was not built before this program.
 #[derive(RustEmbed)]
 #[folder = "../ui/dist"]
 #[allow_missing = true]
 struct UserInterface;
 
 impl Site {
-    /// Reads all of it. `claimed`: paths of services, which have no pages of the site.
+    /// Reads all files. `claimed`: paths of services, which are never pages of the site.
     pub(crate) fn build(
         site: &gateway_config::Site,
         claimed: Vec<String>,
     ) -> Result<Self, SiteError> {
-        let octets = match &site.root {
+        let contents = match &site.root {
             SiteRoot::Embedded => {
                 let read = |path: std::borrow::Cow<'static, str>| {
                     let data = UserInterface::get(&path)?.data;
@@ -72,7 +72,7 @@ impl Site {
             }
             SiteRoot::Directory(directory) => read_directory(directory)?,
         };
-        let files = assemble(octets);
+        let files = assemble(contents);
         let spa_fallback =
             site.spa_fallback.as_ref().map(|file| format!("/{}", file.trim_start_matches('/')));
         if let Some(missing) = spa_fallback.as_ref().filter(|file| !files.contains_key(*file))
@@ -88,20 +88,20 @@ impl Site {
     }
 }
 
-/// Puts files and their compressed neighbours together.
-pub(super) fn assemble(mut octets: BTreeMap<String, Bytes>) -> HashMap<String, File> {
+/// Combines files with their compressed variants.
+pub(super) fn assemble(mut contents: BTreeMap<String, Bytes>) -> HashMap<String, File> {
     let mut coded: HashMap<String, Vec<(Coding, Representation)>> = HashMap::new();
     for coding in Coding::BY_PREFERENCE {
         let of = |path: &str| path.strip_suffix(coding.suffix()).map(str::to_owned);
-        let neighbours: Vec<(String, String)> = octets
+        let neighbours: Vec<(String, String)> = contents
             .keys()
             .filter_map(|path| of(path).map(|plain| (path.clone(), plain)))
-            .filter(|(_, plain)| octets.contains_key(plain))
+            .filter(|(_, plain)| contents.contains_key(plain))
             .collect();
         for (path, plain) in neighbours {
-            let whole = octets.get(&plain).map_or(0, Bytes::len);
-            // One that is not smaller would only cost the client.
-            if let Some(bytes) = octets.remove(&path).filter(|bytes| bytes.len() < whole) {
+            let whole = contents.get(&plain).map_or(0, Bytes::len);
+            // A variant that is not smaller has no benefit.
+            if let Some(bytes) = contents.remove(&path).filter(|bytes| bytes.len() < whole) {
                 coded.entry(plain).or_default().push((coding, Representation::new(bytes)));
             }
         }
@@ -116,7 +116,7 @@ pub(super) fn assemble(mut octets: BTreeMap<String, Bytes>) -> HashMap<String, F
         };
         (path, file)
     };
-    octets.into_iter().map(file).collect()
+    contents.into_iter().map(file).collect()
 }
 
 impl Representation {
@@ -129,7 +129,7 @@ impl Representation {
     }
 }
 
-/// `/assets/NAME-HASH.ext`, as Vite names what it bundles: eight characters of base64url.
+/// `/assets/NAME-HASH.ext`, as named by Vite: the hash has eight characters of base64url.
 fn has_hash(path: &str) -> bool {
     let stem = path
         .strip_prefix("/assets/")
@@ -155,15 +155,16 @@ fn read_directory(root: &Path) -> Result<BTreeMap<String, Bytes>, SiteError> {
         for entry in fs::read_dir(&directory).map_err(|error| failed(&directory, error))? {
             let entry = entry.map_err(|error| failed(&directory, error))?;
             let Ok(name) = entry.file_name().into_string() else { continue };
-            // Hidden files are not for the public, but for what RFC 8615 puts there.
+            // Hidden files are not public, except for `.well-known` (RFC 8615).
             if name.starts_with('.') && name != ".well-known" {
                 continue;
             }
-            // Links may lead about inside (Kubernetes mounts consist of them), never outside.
+            // Symlinks may point inside the site (Kubernetes mounts consist of them), never
+            // outside.
             let path =
                 fs::canonicalize(entry.path()).map_err(|error| failed(&entry.path(), error))?;
             if !path.starts_with(&real_root) {
-                tracing::warn!(path = %entry.path().display(), "not served: the link leads out of the site");
+                tracing::warn!(path = %entry.path().display(), "file not served: the symlink points outside the site");
                 continue;
             }
             let url = format!("{prefix}/{name}");
@@ -234,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_is_read_without_hidden_files_and_links_that_lead_out() {
+    fn hidden_files_and_symlinks_to_the_outside_are_skipped() {
         let (site, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let write = |path: &str| fs::write(site.path().join(path), path).unwrap();
         fs::create_dir_all(site.path().join("..data")).unwrap();
@@ -249,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_is_not_there_is_named() {
+    fn a_missing_directory_is_reported() {
         let error = read_directory(Path::new("/does/not/exist")).unwrap_err();
         assert!(error.to_string().starts_with("/does/not/exist: "), "{error}");
     }

@@ -1,5 +1,5 @@
-//! Requests for pages that are no files: the application finds out itself which page it is, be its
-//! name `/people/ada.lovelace`. A missing script must not turn into a page.
+//! Navigations to paths that are not files: the application selects the page itself, even for names
+//! like `/people/ada.lovelace`. A request for a missing script must not get a page.
 
 use std::collections::HashMap;
 
@@ -7,16 +7,16 @@ use http::{HeaderMap, HeaderValue, Method, header};
 
 use super::File;
 
-/// What decides whether a request falls back (RFC 9110 section 12.5.5).
+/// Header fields that decide on the fallback (RFC 9110 section 12.5.5).
 pub(super) const VARY: HeaderValue = HeaderValue::from_static("accept, sec-fetch-mode");
 pub(super) const VARY_AND_CODING: HeaderValue =
     HeaderValue::from_static("accept, accept-encoding, sec-fetch-mode");
 
-/// Nothing at or below these is a page of the application, whatever files there are.
+/// Paths that are never pages of the application, regardless of routes and files.
 const NEVER: [&str; 2] = ["/assets", "/.well-known"];
 
-/// Whether a browser goes there, instead of loading something for a page. It sends so (Fetch
-/// Metadata, `Sec-Fetch-Mode`); of other clients a navigation asks for HTML by name.
+/// Whether the request is a navigation rather than a load for a page. Browsers send
+/// `Sec-Fetch-Mode` (Fetch Metadata); for other clients, a navigation accepts HTML explicitly.
 pub(super) fn is_navigation(method: &Method, headers: &HeaderMap) -> bool {
     if !matches!(*method, Method::GET | Method::HEAD) {
         return false;
@@ -31,7 +31,8 @@ pub(super) fn is_navigation(method: &Method, headers: &HeaderMap) -> bool {
     }
 }
 
-/// Where a site has pages that are no files, and where it has none.
+/// Directories of a site below its root, with leading and trailing slash, and whether each has its
+/// own `index.html`.
 #[derive(Debug)]
 pub(super) struct Pages {
     /// The directories of the site below its root, with both slashes, and whether each has an
@@ -54,9 +55,8 @@ impl Pages {
         Self { directories, claimed }
     }
 
-    /// Whether the application may have a page at this path, which is no file: not where files are
-    /// that pages load, which is any directory without an `index.html`, and not under a hidden
-    /// name.
+    /// Whether the application may have a page at this path, which is not a file: not in
+    /// directories of assets, which have no `index.html`, and not with a hidden name.
     pub(super) fn may_be(&self, path: &str) -> bool {
         let below = |root: &str| {
             path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -69,7 +69,7 @@ impl Pages {
     }
 }
 
-/// Every directory above a path but for the root, from the top.
+/// All parent directories of a path except the root, outermost first.
 fn above(path: &str) -> impl Iterator<Item = &str> {
     path.match_indices('/').skip(1).filter_map(|(slash, _)| path.get(..=slash))
 }

@@ -1,4 +1,4 @@
-//! Files, codings, ranges and conditions.
+//! Files, encodings, ranges and conditions.
 
 use std::collections::BTreeMap;
 
@@ -17,11 +17,11 @@ fn site() -> Site {
         ("/help/picture.png", "picture".into()),
         ("/alone.gz", "archive".into()),
     ];
-    let octets: BTreeMap<String, Bytes> =
+    let contents: BTreeMap<String, Bytes> =
         files.into_iter().map(|(path, text)| (path.to_owned(), text.into())).collect();
     let policy = HeaderValue::from_static("default-src 'none'");
     let claimed = vec!["/api".to_owned(), "/ws".to_owned()];
-    Site::new(load::assemble(octets), Some("/index.html".into()), policy, claimed)
+    Site::new(load::assemble(contents), Some("/index.html".into()), policy, claimed)
 }
 
 fn get(path: &str, fields: &[(HeaderName, &'static str)]) -> Option<Reply> {
@@ -41,7 +41,7 @@ fn field<'r>(reply: &'r Reply, name: &HeaderName) -> Option<&'r str> {
 }
 
 #[test]
-fn a_file_comes_in_the_coding_the_client_takes() {
+fn a_file_is_sent_in_an_encoding_the_client_accepts() {
     let plain = get("/", &[]).expect("found");
     assert_eq!(
         (plain.status, plain.body.len(), field(&plain, &header::CONTENT_ENCODING)),
@@ -58,7 +58,7 @@ fn a_file_comes_in_the_coding_the_client_takes() {
     assert_ne!(
         field(&plain, &header::ETAG),
         field(&coded, &header::ETAG),
-        "each coding has a tag of its own"
+        "each encoding must have its own tag"
     );
     let ranged =
         get("/", &[(header::ACCEPT_ENCODING, "br"), (header::RANGE, "bytes=0-1")]).expect("found");
@@ -66,14 +66,14 @@ fn a_file_comes_in_the_coding_the_client_takes() {
 }
 
 #[test]
-fn a_hashed_asset_is_kept_forever_and_never_grows() {
+fn a_hashed_asset_is_immutable_and_never_sent_in_a_larger_encoding() {
     let asset = get("/assets/app-12345678.js", &[(header::ACCEPT_ENCODING, "br")]).expect("found");
     assert_eq!(field(&asset, &header::CACHE_CONTROL), Some("public, max-age=31536000, immutable"));
     assert_eq!((&*asset.body, field(&asset, &header::VARY)), (&b"script()"[..], None));
 }
 
 #[test]
-fn a_known_tag_is_answered_304() {
+fn a_matching_etag_gets_304() {
     let tag = field(&get("/", &[]).expect("found"), &header::ETAG).expect("a tag").to_owned();
     let mut headers = HeaderMap::new();
     headers.insert(header::IF_NONE_MATCH, tag.parse().expect("a header"));
@@ -86,13 +86,13 @@ fn a_known_tag_is_answered_304() {
 }
 
 #[test]
-fn head_tells_the_length_without_the_body() {
+fn head_returns_the_length_without_the_body() {
     let reply = site().reply(&Method::HEAD, "/", &HeaderMap::new()).expect("found");
     assert_eq!((reply.status, reply.length, reply.body.len()), (StatusCode::OK, 135, 0));
 }
 
 #[test]
-fn navigations_fall_back_to_the_application_and_nothing_else_does() {
+fn only_navigations_get_the_fallback() {
     let page = [(header::ACCEPT, "text/html,application/xhtml+xml")];
     for (path, found) in [
         ("/settings", true),
@@ -118,13 +118,13 @@ fn navigations_fall_back_to_the_application_and_nothing_else_does() {
     }
     assert!(
         get("/settings", &[(header::ACCEPT, "*/*")]).is_none(),
-        "a script that asks for a page gets none"
+        "a script request must not get a page"
     );
     assert!(site().reply(&Method::POST, "/settings", &HeaderMap::new()).is_none());
 }
 
 #[test]
-fn a_browsers_own_word_on_whether_it_navigates_goes_before_what_it_accepts() {
+fn sec_fetch_mode_takes_precedence_over_accept() {
     let mode = HeaderName::from_static("sec-fetch-mode");
     for (value, accept, found) in [
         ("navigate", "*/*", true),
@@ -138,7 +138,7 @@ fn a_browsers_own_word_on_whether_it_navigates_goes_before_what_it_accepts() {
 }
 
 #[test]
-fn caches_learn_what_a_fallback_depends_on() {
+fn vary_lists_the_fields_that_decide_on_the_fallback() {
     let page = get("/settings", &[(header::ACCEPT, "text/html")]).expect("found");
     assert_eq!(field(&page, &header::VARY), Some("accept, accept-encoding, sec-fetch-mode"));
     let file = get("/help/picture.png", &[(header::ACCEPT, "text/html")]).expect("found");
@@ -146,18 +146,18 @@ fn caches_learn_what_a_fallback_depends_on() {
 }
 
 #[test]
-fn a_file_that_is_not_what_the_client_supposes_is_answered_412() {
+fn a_failed_precondition_gets_412() {
     let reply =
         get("/", &[(header::IF_MATCH, "\"other\""), (header::RANGE, "bytes=0-0")]).expect("found");
     assert_eq!((reply.status, reply.length), (StatusCode::PRECONDITION_FAILED, 0));
     assert!(
         get("/assets/gone", &[(header::IF_MATCH, "*")]).is_none(),
-        "section 13.2.1: it would be 404 without"
+        "section 13.2.1: without the condition, the response is 404"
     );
 }
 
 #[test]
-fn names_are_looked_up_without_their_escapes() {
+fn file_names_are_decoded_before_the_lookup() {
     assert_eq!(&*get("/with%20space.txt", &[]).expect("found").body, b"spaced");
     assert_eq!(&*get("/alone.gz", &[]).expect("found").body, b"archive");
     assert!(get("/%FF", &[]).is_none());

@@ -15,7 +15,7 @@ use reqwest::{Certificate, Client, Response, StatusCode};
 
 use crate::secret;
 
-/// `[tracing]`, with what the files and variables named there hold.
+/// `[tracing]`, including the contents of the files and variables it names.
 #[derive(PartialEq)]
 pub(super) struct Settings {
     pub(super) config: Tracing,
@@ -23,28 +23,28 @@ pub(super) struct Settings {
     roots: Option<Vec<u8>>,
 }
 
-/// Takes spans.
+/// Sends spans to the collector.
 pub(crate) struct Collector {
     client: Client,
     settings: (String, HeaderMap, Duration),
 }
 
-/// What became of a request.
+/// The result of an export.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// It was taken, but for so many of its spans; the collector says why.
+    /// Accepted, except for some spans; the collector may send a message.
     Taken { rejected: u64, message: String },
-    /// It will never be taken.
+    /// Rejected; a retry is useless.
     Refused(String),
-    /// It may be taken later; some say when.
+    /// Failed; a retry may succeed. Some collectors send a delay.
     Later { reason: String, after: Option<Duration> },
 }
 
-/// Longest answer that is read.
+/// Maximum size of a response that is read.
 const ANSWER_MAX: usize = 64 * 1024;
 
 impl Settings {
-    /// Reads the files and variables; errors say where something should be and never what it is.
+    /// Reads the files and variables; errors contain their location, never their value.
     pub(super) fn read(config: &Tracing) -> Result<Self, String> {
         let headers = config.headers.as_ref().map(secret::read).transpose()?;
         let headers = headers.as_deref().map(headers_of).transpose()?.unwrap_or_default();
@@ -66,15 +66,16 @@ impl Collector {
         let config = &settings.config;
         let mut client = Client::builder()
             .user_agent(concat!("gatehouse-gateway/", env!("CARGO_PKG_VERSION")))
-            // The headers are for this collector alone.
+            // The header fields are only for this collector.
             .redirect(Policy::none());
         if let Some(pem) = &settings.roots {
             let roots = Certificate::from_pem_bundle(pem).ok().filter(|roots| !roots.is_empty());
             client = client
                 .tls_certs_only(roots.ok_or("ca_file: expected PEM certificates, found none")?);
         }
-        let client =
-            client.build().map_err(|error| format!("no client for the collector: {error}"))?;
+        let client = client
+            .build()
+            .map_err(|error| format!("cannot create a client for the collector: {error}"))?;
         let endpoint = config.endpoint.as_str().to_owned();
         Ok(Self { client, settings: (endpoint, settings.headers.clone(), config.timeout) })
     }
@@ -84,13 +85,13 @@ impl Collector {
         &self.settings.0
     }
 
-    /// Sends a request without a span, to see whether somebody takes it.
+    /// Sends an empty export request, to check that the collector accepts it.
     pub(crate) async fn send_nothing(&self) -> Verdict {
-        // No octets at all are a message with nothing in it.
+        // An empty body is a valid empty message.
         self.send(Bytes::new()).await
     }
 
-    /// Sends a request, within the configured deadline.
+    /// Sends an export request, within the configured timeout.
     pub(super) async fn send(&self, body: Bytes) -> Verdict {
         let (endpoint, headers, timeout) = &self.settings;
         let request = self.client.post(endpoint).headers(headers.clone()).timeout(*timeout);
@@ -111,7 +112,7 @@ async fn taken(mut answer: Response) -> Verdict {
             break;
         }
     }
-    // Whoever answers 2xx has taken it, whatever it says besides.
+    // A 2xx status means accepted, regardless of the body.
     let said =
         ExportTraceServiceResponse::decode(body.as_slice()).unwrap_or_default().partial_success;
     let said = said.unwrap_or_default();
@@ -121,9 +122,9 @@ async fn taken(mut answer: Response) -> Verdict {
     }
 }
 
-/// Which status codes are worth another try is part of the protocol ("Retryable Response Codes").
+/// Status codes to retry, as defined by the protocol ("Retryable Response Codes").
 fn refused(answer: &Response) -> Verdict {
-    let reason = format!("it answers {}", answer.status());
+    let reason = format!("the collector returns {}", answer.status());
     match answer.status() {
         StatusCode::TOO_MANY_REQUESTS
         | StatusCode::BAD_GATEWAY
@@ -139,7 +140,7 @@ fn refused(answer: &Response) -> Verdict {
     }
 }
 
-/// RFC 9110 section 10.2.3: seconds, or a date.
+/// RFC 9110 section 10.2.3: seconds or a date.
 fn retry_after(text: &str) -> Option<Duration> {
     if let Ok(seconds) = text.trim().parse() {
         return Some(Duration::from_secs(seconds));
@@ -148,7 +149,7 @@ fn retry_after(text: &str) -> Option<Duration> {
     Some(Duration::try_from(until.duration_since(Timestamp::now())).unwrap_or_default())
 }
 
-/// `name=value`, several with commas or line ends between. A value is never repeated.
+/// Parses `name=value` pairs, separated by commas or line breaks. Errors do not contain values.
 fn headers_of(text: &str) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::new();
     let pairs = text.split([',', '\n']).map(str::trim).filter(|pair| !pair.is_empty());
@@ -157,16 +158,16 @@ fn headers_of(text: &str) -> Result<HeaderMap, String> {
             format!("header {} for the collector: expected `name=value`, found {what}", index + 1)
         };
         let (name, value) = pair.split_once('=').ok_or_else(|| wrong("no `=`"))?;
-        let name: HeaderName = name.trim().parse().map_err(|_| wrong("no name of a header"))?;
+        let name: HeaderName = name.trim().parse().map_err(|_| wrong("an invalid header name"))?;
         let mut value: HeaderValue =
-            value.trim().parse().map_err(|_| wrong("no value of a header"))?;
+            value.trim().parse().map_err(|_| wrong("an invalid header value"))?;
         value.set_sensitive(true);
         headers.append(name, value);
     }
     Ok(headers)
 }
 
-/// An error with its causes.
+/// An error and its causes.
 fn said(error: &reqwest::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -183,9 +184,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn headers_are_read_and_their_values_never_repeated() {
-        let headers =
-            headers_of("authorization=Bearer a=b, x-scope=one\nx-scope = two\n").expect("right");
+    fn headers_are_parsed_and_errors_do_not_contain_values() {
+        let headers = headers_of("authorization=Bearer a=b, x-scope=one\nx-scope = two\n")
+            .expect("valid headers");
         assert_eq!(headers["authorization"], "Bearer a=b");
         assert_eq!(headers.get_all("x-scope").iter().count(), 2);
         for wrong in ["secret", "sec ret=value", "a=sec\u{1}ret"] {
@@ -195,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_to_wait_is_seconds_or_a_date() {
+    fn retry_after_is_seconds_or_a_date() {
         assert_eq!(retry_after(" 7 "), Some(Duration::from_secs(7)));
         assert_eq!(retry_after("Fri, 31 Dec 1999 23:59:59 GMT"), Some(Duration::ZERO));
         let far = retry_after("Fri, 31 Dec 2100 23:59:59 GMT").expect("a date");

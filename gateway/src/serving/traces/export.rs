@@ -1,5 +1,5 @@
-//! From the queue to the collector: in batches, with a few tries, and with an end when the gateway
-//! ends.
+//! Exports spans from the queue to the collector: in batches, with a few retries, and a final flush
+//! at shutdown.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,29 +14,28 @@ use super::otlp;
 use super::span::Finished;
 use crate::metrics::TraceMetrics;
 
-/// Most requests whose spans are sent at once.
+/// Maximum number of requests whose spans are sent together.
 const BATCH: usize = 256;
-/// Longest time that a span waits for others to go with.
+/// Maximum time a span waits for a batch to fill.
 const LINGER: Duration = Duration::from_secs(1);
-/// Most tries for one batch.
+/// Maximum attempts for one batch.
 const TRIES: u32 = 4;
-/// The first and the shortest pause between two tries; each one after it is twice as long, unless
-/// the collector says how long.
+/// Delay before the first retry; it doubles with each retry unless the collector sends a delay.
 const PAUSE: Duration = Duration::from_secs(1);
-/// Longest pause, whatever the collector says.
+/// Maximum delay, even if the collector requests more.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
-/// What is there when the gateway ends has this long to be sent.
+/// Time for the final flush at shutdown.
 const FAREWELL: Duration = Duration::from_secs(3);
 
-/// Sends what arrives in the queue.
+/// The task that exports spans from the queue.
 pub(super) struct Exporter {
     queue: mpsc::Receiver<Finished>,
     collector: Collector,
     service: String,
     metrics: Arc<TraceMetrics>,
-    /// Spans of the batch that is being sent.
+    /// Spans in the current batch.
     held: u64,
-    /// What is known of the collector.
+    /// Whether the last export succeeded.
     well: Option<bool>,
 }
 
@@ -50,7 +49,7 @@ impl Exporter {
         Self { queue, collector, service: service.to_owned(), metrics, held: 0, well: None }
     }
 
-    /// Runs until nobody can send to the queue any more, or until a while after `end`.
+    /// Runs until all senders are dropped, or until the flush time after `end`.
     pub(super) async fn run(mut self, end: CancellationToken) {
         let last_moment = async {
             end.cancelled().await;
@@ -103,7 +102,7 @@ impl Exporter {
                     return self.settle(0);
                 }
                 Verdict::Taken { rejected, message } => {
-                    self.is_ill(&format!("it rejects spans: {message}"));
+                    self.is_ill(&format!("the collector rejects spans: {message}"));
                     return self.settle(rejected);
                 }
                 Verdict::Refused(reason) => {
@@ -112,7 +111,7 @@ impl Exporter {
                 }
                 Verdict::Later { reason, after } => {
                     self.is_ill(&reason);
-                    // When the gateway ends there is one try and no pause.
+                    // At shutdown there is one attempt and no delay.
                     let wait = sleep(after.unwrap_or(pause).clamp(PAUSE, PAUSE_MAX));
                     if tries == TRIES || end.run_until_cancelled(wait).await.is_none() {
                         break;
@@ -124,7 +123,7 @@ impl Exporter {
         self.settle(self.held);
     }
 
-    /// Counts the batch, of which so many spans were not taken.
+    /// Counts the batch, of which `rejected` spans were not accepted.
     fn settle(&mut self, failed: u64) {
         let failed = failed.min(self.held);
         self.metrics.failed.inc_by(failed);
@@ -136,7 +135,7 @@ impl Exporter {
         if self.well.replace(true) == Some(false) {
             tracing::info!(
                 endpoint = self.collector.endpoint(),
-                "the collector takes traces again"
+                "the collector accepts traces again"
             );
         }
     }
@@ -147,7 +146,7 @@ impl Exporter {
             tracing::warn!(
                 endpoint,
                 reason,
-                "the collector does not take traces; what it misses is lost"
+                "the collector does not accept traces; spans are lost"
             );
         }
     }

@@ -1,5 +1,4 @@
-//! Spans in the words of OpenTelemetry: OTLP's messages, and the semantic conventions for HTTP
-//! spans (1.x, stable).
+//! Converts spans to OTLP messages, with the semantic conventions for HTTP spans (1.x, stable).
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -15,17 +14,16 @@ use prost::Message as _;
 use super::span::{Attempt, Finished};
 use crate::serving::upstream::Address;
 
-/// `SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK` of trace.proto: it is known whether the parent is in
-/// another process.
+/// `SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK` of trace.proto: the next flag is valid.
 const PARENT_IS_KNOWN: u32 = 0x100;
-/// `SPAN_FLAGS_CONTEXT_IS_REMOTE_MASK`: it is.
+/// `SPAN_FLAGS_CONTEXT_IS_REMOTE_MASK`: the parent is in another process.
 const PARENT_IS_REMOTE: u32 = 0x200;
 
-/// The methods that conventions let a span name; another one may be anything.
+/// Methods that the conventions allow in span names; other methods have high cardinality.
 const METHODS: [&str; 9] =
     ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
 
-/// One request for the collector.
+/// One export request for the collector.
 pub(super) fn encode(service: &str, batch: &[Finished]) -> Vec<u8> {
     let version = env!("CARGO_PKG_VERSION");
     let scope = InstrumentationScope {
@@ -101,7 +99,7 @@ fn client(finished: &Finished, index: usize, attempt: &Attempt) -> Span {
             attributes.push(text("server.address", &address.ip().to_string()));
             attributes.push(number("server.port", address.port().into()));
         }
-        // Its label is `name:port`.
+        // The label has the format `name:port`.
         Address::Name(_) => {
             let (name, port) =
                 attempt.target.label.rsplit_once(':').unwrap_or((&attempt.target.label, ""));

@@ -1,12 +1,12 @@
-//! The place of a request in a trace, as it is sent on (W3C Trace Context, section 3.2).
+//! Trace context propagation (W3C Trace Context, section 3.2).
 
 use std::fmt;
 
 use http::HeaderName;
 
-/// The header with trace, parent and flags.
+/// Header field with trace id, parent id and flags.
 pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-/// The header with what systems on the way keep beside it.
+/// Header field with vendor-specific state.
 pub(crate) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// A `traceparent` of version 00.
@@ -18,10 +18,10 @@ pub(crate) struct TraceParent {
 }
 
 impl TraceParent {
-    /// The flag of a trace that somebody records.
+    /// The sampled flag.
     pub(crate) const SAMPLED: u8 = 1;
 
-    /// Parses octet by octet: nothing but lower case, nothing but version 00, no zero ids.
+    /// Parses byte by byte: only lower case, only version 00, no zero ids.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let hex = |text: &str, len: usize| {
             text.len() == len && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
@@ -36,7 +36,7 @@ impl TraceParent {
         Some(Self { trace, span, flags: u8::from_str_radix(flags, 16).ok()? })
     }
 
-    /// Whether the caller records its part of the trace.
+    /// Whether the caller samples the trace.
     pub(crate) fn is_sampled(self) -> bool {
         self.flags & Self::SAMPLED != 0
     }
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn traceparents_are_checked_octet_by_octet() {
+    fn traceparents_are_checked_byte_by_byte() {
         let good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
         let parsed = TraceParent::parse(good).expect("a good one");
         assert!(parsed.is_sampled());

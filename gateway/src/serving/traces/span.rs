@@ -1,4 +1,4 @@
-//! The span of a request while it is made, with one more for each attempt at an upstream.
+//! The span of a request in progress, with a child span for each upstream attempt.
 
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -10,18 +10,18 @@ use crate::serving::access_log::AccessRecord;
 use crate::serving::access_log::bounded::{self, cut};
 use crate::serving::upstream::Target;
 
-/// A traced request on its way.
+/// A traced request in progress.
 pub(crate) struct Span {
     pub(super) trace: u128,
     pub(super) id: u64,
-    /// The caller's span.
+    /// The caller's span id.
     pub(super) parent: Option<u64>,
     pub(super) flags: u8,
     pub(super) state: String,
     pub(super) attempts: Vec<Attempt>,
 }
 
-/// A request at a target.
+/// An attempt at a target.
 pub(super) struct Attempt {
     pub(super) id: u64,
     pub(super) target: Arc<Target>,
@@ -32,11 +32,11 @@ pub(super) struct Attempt {
     pub(super) error: Option<&'static str>,
 }
 
-/// Longest `tracestate` that is repeated in a span; what goes upstream is not cut.
+/// Maximum `tracestate` in a span; the one sent upstream is not truncated.
 const STATE_MAX: usize = 512;
 
 impl Span {
-    /// The first span of a trace.
+    /// A root span.
     pub(crate) fn root(trace: u128) -> Box<Self> {
         Box::new(Self {
             trace,
@@ -48,7 +48,7 @@ impl Span {
         })
     }
 
-    /// A span below the caller's.
+    /// A child of the caller's span.
     pub(crate) fn below(parent: TraceParent, state: String) -> Box<Self> {
         let state = if state.len() > STATE_MAX { String::new() } else { state };
         Box::new(Self {
@@ -59,20 +59,20 @@ impl Span {
         })
     }
 
-    /// What the next in line is told: the present attempt is its parent.
+    /// The `traceparent` for the upstream: the current attempt is the parent.
     fn traceparent(&self) -> TraceParent {
         let span = self.attempts.last().map_or(self.id, |attempt| attempt.id);
         TraceParent { trace: self.trace, span, flags: self.flags }
     }
 
-    /// Writes it into a request for the target of the present attempt.
+    /// Writes the trace context into a request for the current target.
     pub(crate) fn propagate(&self, headers: &mut HeaderMap) {
         if let Ok(value) = HeaderValue::try_from(self.traceparent().to_string()) {
             headers.insert(TRACEPARENT, value);
         }
     }
 
-    /// Begins an attempt at a target.
+    /// Starts an attempt at a target.
     pub(crate) fn begin_attempt(&mut self, target: &Arc<Target>) {
         let began = Instant::now();
         let target = Arc::clone(target);
@@ -86,21 +86,21 @@ impl Span {
         });
     }
 
-    /// The target asked last has answered; its body may still come.
+    /// The current target has sent a response head; its body follows.
     pub(crate) fn answered(&mut self, status: u16) {
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.status = Some(status);
         }
     }
 
-    /// Ends the attempt before the request ends.
+    /// The attempt ends before the request does.
     pub(crate) fn end_attempt(&mut self) {
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.ended.get_or_insert_with(Instant::now);
         }
     }
 
-    /// The target asked last failed; the reason is one of a fixed list. The first reason stays.
+    /// The current attempt failed; the reason is one of a fixed list. The first reason is kept.
     pub(crate) fn failed(&mut self, reason: &'static str) {
         self.end_attempt();
         if let Some(attempt) = self.attempts.last_mut() {
@@ -113,7 +113,7 @@ fn id() -> u64 {
     rand::random::<u64>().max(1)
 }
 
-/// All that is known of a traced request, with nothing borrowed.
+/// A completed traced request, with owned data.
 pub(super) struct Finished {
     pub(super) span: Box<Span>,
     pub(super) method: String,
@@ -158,23 +158,23 @@ impl Finished {
         }
     }
 
-    /// Spans in it.
+    /// Number of spans.
     pub(super) fn spans(&self) -> u64 {
         1 + self.span.attempts.len() as u64
     }
 
-    /// When the request began and ended, in nanoseconds of Unix time.
+    /// Start and end of the request, in nanoseconds of Unix time.
     pub(super) fn times(&self) -> (u64, u64) {
         (self.unix(self.began), self.unix(self.ended))
     }
 
-    /// The same for an attempt, which is part of the request.
+    /// Start and end of an attempt, within those of the request.
     pub(super) fn times_of(&self, attempt: &Attempt) -> (u64, u64) {
         (self.unix(attempt.began), self.unix(attempt.ended.unwrap_or(self.ended).min(self.ended)))
     }
 
-    /// Every time of a request is derived from one reading of both clocks, so that its parts keep
-    /// their order.
+    /// All times of a request derive from one reading of both clocks, so that they keep their
+    /// order.
     fn unix(&self, moment: Instant) -> u64 {
         let (now, wall) = self.clock;
         nanoseconds(wall.checked_sub(now.saturating_duration_since(moment)))
@@ -213,12 +213,11 @@ mod tests {
     }
 
     #[test]
-    fn times_within_a_request_keep_their_distance_however_late_the_clocks_are_read() {
+    fn times_of_a_request_keep_their_intervals_if_the_clocks_are_read_late() {
         let began = Instant::now();
         let ended = began + Duration::from_millis(3);
         let asked = began + Duration::from_micros(1);
-        // The thread waits for a processor between the end of the request and the reading of the
-        // clocks.
+        // The thread can be preempted between the end of the request and the reading of the clocks.
         while began.elapsed() < Duration::from_millis(20) {
             std::hint::spin_loop();
         }
@@ -229,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_client_chose_is_cut() {
+    fn client_supplied_values_are_truncated() {
         let (now, long) = (Instant::now(), "x".repeat(10_000) + "?secret");
         let finished =
             Finished::new(Span::root(1), &record(now, now, &long), true, String::new(), None);

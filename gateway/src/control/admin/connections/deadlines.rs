@@ -1,5 +1,5 @@
-//! A connection that fails when its client is too slow: with the head of a request, between two
-//! requests, or in reading.
+//! A stream with timeouts for slow clients: while sending a request head, between requests, and
+//! while reading a response.
 
 use std::io;
 use std::pin::Pin;
@@ -10,16 +10,15 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-/// Longest time from the connection, or from the first byte of a later request, to the end of a
-/// head.
+/// Timeout of a request head, from accept or from the first byte of a later request.
 const HEAD: Duration = Duration::from_secs(10);
-/// Longest time between two requests.
+/// Idle timeout between two requests.
 const IDLE: Duration = Duration::from_secs(75);
-/// Longest time in which a client takes nothing of its answer.
+/// Timeout for a client that reads nothing of its response.
 const TAKEN: Duration = Duration::from_secs(10);
 
-/// How far a connection is: its head is awaited, its answer is made, it is idle, and again. Each
-/// step adds one.
+/// The phase of a connection: waiting for a head, responding, idle, and again. Each transition adds
+/// one or more to the counter.
 #[derive(Debug, Default)]
 pub(super) struct Phase(AtomicU64);
 
@@ -29,17 +28,17 @@ const ANSWERING: u64 = 1;
 const IDLING: u64 = 2;
 
 impl Phase {
-    /// A whole head has come.
+    /// A complete head has arrived.
     pub(super) fn begin_answer(&self) {
         self.advance_to(ANSWERING);
     }
 
-    /// The answer is there; sending it has a deadline of its own.
+    /// The response is ready; sending it has its own timeout.
     pub(super) fn end_answer(&self) {
         self.advance_to(IDLING);
     }
 
-    /// Whether a request is being answered.
+    /// Whether a response is being prepared.
     pub(super) fn is_answering(&self) -> bool {
         self.now() % STEPS == ANSWERING
     }
@@ -51,7 +50,7 @@ impl Phase {
     }
 
     fn advance_to(&self, step: u64) {
-        // One task alone changes it.
+        // Only one task changes it.
         let now = self.now();
         let further = (step + STEPS - now % STEPS) % STEPS;
         self.0.store(now.wrapping_add(further), Ordering::Release);
@@ -62,11 +61,11 @@ impl Phase {
     }
 }
 
-/// A stream within its deadlines.
+/// A stream with timeouts.
 pub(super) struct Deadlines<S> {
     stream: S,
     phase: std::sync::Arc<Phase>,
-    /// For reading: the step that it belongs to, and when that is over.
+    /// The read timer and the phase it belongs to.
     reading: Option<(u64, Pin<Box<Sleep>>)>,
     writing: Option<Pin<Box<Sleep>>>,
 }
@@ -76,13 +75,13 @@ impl<S> Deadlines<S> {
         Self { stream, phase, reading: None, writing: None }
     }
 
-    /// Whether the client has been waited for too long.
+    /// Whether the read timeout has expired.
     fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
         let now = self.phase.now();
         let longest = match now % STEPS {
             HEAD_AWAITED => HEAD,
             IDLING => IDLE,
-            // How long an answer takes is the gateway's own affair.
+            // The time to prepare a response is not limited here.
             _ => {
                 self.reading = None;
                 return false;
@@ -97,7 +96,7 @@ impl<S> Deadlines<S> {
         sleep.as_mut().poll(cx).is_ready()
     }
 
-    /// The same for a client that reads nothing.
+    /// Applies the write timeout.
     fn within_taken<T>(
         &mut self,
         cx: &mut Context<'_>,
@@ -128,7 +127,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Deadlines<S> {
         if buffer.filled().len() > before {
             this.phase.begin_head();
         }
-        // The deadline holds for a client that sends a byte now and then, too.
+        // The timeout also applies to a client that keeps sending single bytes.
         if this.is_late(cx) { late() } else { polled }
     }
 }
@@ -172,7 +171,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_head_that_comes_byte_by_byte_has_no_more_time_than_any_other() {
+    async fn the_head_timeout_applies_to_heads_sent_byte_by_byte() {
         let (mut ours, mut theirs, _phase) = pair();
         let begun = Instant::now();
         let sending = tokio::spawn(async move {
@@ -196,16 +195,16 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_idle_connection_has_its_own_time_and_an_answer_as_much_as_it_needs() {
+    async fn an_idle_connection_times_out_but_preparing_a_response_does_not() {
         let (mut ours, mut theirs, phase) = pair();
         theirs.write_all(b"x").await.expect("it is open");
-        ours.read_exact(&mut [0]).await.expect("in time");
+        ours.read_exact(&mut [0]).await.expect("no timeout applies");
         phase.begin_answer();
         let hour = Duration::from_secs(3600);
-        tokio::time::timeout(hour, ours.read_u8()).await.expect_err("nothing ends it meanwhile");
+        tokio::time::timeout(hour, ours.read_u8()).await.expect_err("no timeout applies");
         phase.end_answer();
         let begun = Instant::now();
-        let error = ours.read_u8().await.expect_err("it was idle for too long");
+        let error = ours.read_u8().await.expect_err("the idle timeout applies");
         assert_eq!(
             (error.kind(), begun.elapsed().as_secs()),
             (io::ErrorKind::TimedOut, IDLE.as_secs())
@@ -213,7 +212,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_takes_nothing_of_its_answer_is_given_up() {
+    async fn a_client_that_does_not_read_its_response_times_out() {
         let (mut ours, _theirs, _phase) = pair();
         let begun = Instant::now();
         let error = ours.write_all(&[0; 65]).await.expect_err("64 bytes fit");

@@ -1,5 +1,4 @@
-//! ACME directories: whether they answer, what they call themselves in CAA records, and what time
-//! they have.
+//! ACME directories: reachability, CAA identities and clock.
 
 use std::collections::BTreeMap;
 use std::error::Error as _;
@@ -13,10 +12,10 @@ use serde::Deserialize;
 use super::Finding;
 use super::network::ANSWER;
 
-/// The directories that the configuration names, by URL; those that did not answer are not there.
+/// The configured directories that responded, by URL.
 pub(super) type Directories = BTreeMap<String, Directory>;
 
-/// What a directory says of itself (RFC 8555 section 7.1.1).
+/// A directory object (RFC 8555 section 7.1.1).
 #[derive(Deserialize)]
 pub(super) struct Directory {
     #[serde(rename = "newOrder")]
@@ -27,13 +26,13 @@ pub(super) struct Directory {
 
 #[derive(Default, Deserialize)]
 struct Meta {
-    /// RFC 8555 section 9.7.6: the names by which a CAA record may mean this authority.
+    /// The issuer domain names that this authority accepts in CAA records (RFC 8555 section 9.7.6).
     #[serde(default, rename = "caaIdentities")]
     caa_identities: Vec<String>,
 }
 
-/// How far the clock may be from the authority's, in seconds: orders, tickets and expiry dates bear
-/// no more, and what the network and whole seconds add is far less.
+/// Maximum clock difference to the authority, in seconds. Orders, tickets and expiry dates tolerate
+/// no more; network delay and rounding to seconds add far less.
 const TOLERANCE: i64 = 60;
 
 impl Directory {
@@ -42,7 +41,7 @@ impl Directory {
     }
 }
 
-/// Reads every directory once.
+/// Requests every directory once.
 pub(super) async fn authorities(config: &Config) -> (Vec<Finding>, Directories) {
     let mut findings = Vec::new();
     let mut found = Directories::new();
@@ -57,7 +56,7 @@ pub(super) async fn authorities(config: &Config) -> (Vec<Finding>, Directories) 
             let subject = format!("authority {}", url.as_str());
             match read(url.as_str(), acme.issuer.ca_file.as_deref()).await {
                 Ok((directory, ahead)) => {
-                    findings.push(Finding::good(subject, "answers with its directory"));
+                    findings.push(Finding::good(subject, "returns its directory"));
                     findings.extend(ahead.map(|ahead| clock(url.as_str(), ahead)));
                     found.insert(url.as_str().to_owned(), directory);
                 }
@@ -68,12 +67,12 @@ pub(super) async fn authorities(config: &Config) -> (Vec<Finding>, Directories) 
     (findings, found)
 }
 
-/// The first directory, and the one that takes over.
+/// The directory and its fallback.
 pub(super) fn urls(issuer: &AcmeIssuer) -> impl Iterator<Item = &DirectoryUrl> {
     [Some(&issuer.directory), issuer.fallback_directory.as_ref()].into_iter().flatten()
 }
 
-/// The directory, and how many seconds this machine's clock is ahead of the answer's `Date` (RFC
+/// The directory, and by how many seconds the local clock is ahead of the response's `Date` (RFC
 /// 9110 section 6.6.1).
 async fn read(url: &str, ca_file: Option<&Path>) -> Result<(Directory, Option<i64>), String> {
     let mut client = reqwest::Client::builder().timeout(ANSWER);
@@ -91,12 +90,15 @@ async fn read(url: &str, ca_file: Option<&Path>) -> Result<(Directory, Option<i6
         answer.headers().get("date").and_then(|date| rfc2822::parse(date.to_str().ok()?).ok());
     let ahead = date.map(|date| now - date.timestamp().as_second());
     if !answer.status().is_success() {
-        return Err(format!("answers {}: is the URL that of a directory?", answer.status()));
+        return Err(format!(
+            "expected a directory, found status {}: check the URL",
+            answer.status()
+        ));
     }
     let directory = answer
         .json()
         .await
-        .map_err(|_| "answers, but not with an ACME directory: is the URL right?")?;
+        .map_err(|_| "expected an ACME directory, found another response: check the URL")?;
     Ok((directory, ahead))
 }
 
@@ -104,12 +106,12 @@ fn clock(url: &str, ahead: i64) -> Finding {
     let subject = format!("clock by {url}");
     let (off, way) = (ahead.abs(), if ahead < 0 { "behind" } else { "ahead" });
     if off <= TOLERANCE {
-        return Finding::good(subject, format!("{off} s apart, {TOLERANCE} s are tolerated"));
+        return Finding::good(subject, format!("{off} s difference, {TOLERANCE} s are tolerated"));
     }
-    let advice = "set the clock and keep it set (`timedatectl set-ntp true`)";
+    let advice = "set the clock and keep it synchronised (`timedatectl set-ntp true`)";
     Finding::bad(
         subject,
-        format!("this machine is {off} s {way}, {TOLERANCE} s are tolerated: {advice}"),
+        format!("this machine's clock is {off} s {way}, {TOLERANCE} s are tolerated: {advice}"),
     )
 }
 
@@ -121,11 +123,11 @@ fn unreachable(error: &reqwest::Error) -> String {
         cause = error.source();
     }
     let causes = causes.join(": ");
-    // A clock that is far off shows here first: every certificate is then of another time.
+    // A wrong clock shows up here first, because every certificate seems expired or not valid yet.
     let advice = if causes.contains("expired") || causes.contains("not valid yet") {
-        "is this machine's clock right (`timedatectl`)?"
+        "check this machine's clock (`timedatectl`)"
     } else {
-        "certificates cannot be ordered or renewed until it can be reached from here"
+        "certificates cannot be ordered or renewed until it is reachable from here"
     };
-    format!("cannot be reached ({causes}): {advice}")
+    format!("is unreachable ({causes}): {advice}")
 }

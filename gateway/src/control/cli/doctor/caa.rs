@@ -1,4 +1,4 @@
-//! Who may issue certificates for our names, as their zones have it (RFC 8659).
+//! CAA records: which authorities may issue certificates for the configured names (RFC 8659).
 
 use gateway_config::{AcmeChallenge, CertificateSource, Config, ServerName};
 use hickory_proto::rr::Name;
@@ -8,8 +8,8 @@ use super::Finding;
 use super::authorities::{self, Directories};
 use super::dns::{LookupError, NameServers};
 
-/// Properties that authorities know; another one, marked critical, stops all of them (RFC 8659
-/// section 4.1).
+/// Properties that authorities implement; any other property, marked critical, forbids issuance
+/// (RFC 8659 section 4.1).
 const KNOWN: [&str; 7] =
     ["issue", "issuewild", "iodef", "issuemail", "issuevmc", "contactemail", "contactphone"];
 
@@ -17,17 +17,17 @@ const KNOWN: [&str; 7] =
 #[derive(Debug, PartialEq, Eq)]
 enum Judgement {
     Allowed,
-    /// To one account only (RFC 8657 section 3), which may or may not be ours.
+    /// For one account only (RFC 8657 section 3), which may or may not be ours.
     ForAccount(String),
-    /// Not by any way that is configured to prove a name (RFC 8657 section 4).
+    /// Only with validation methods that are not configured (RFC 8657 section 4).
     OtherMethods(String),
-    /// The records allow these.
+    /// Only these authorities may issue.
     Others(Vec<String>),
-    /// By a property that nobody knows.
+    /// An unknown critical property forbids issuance.
     Critical(String),
 }
 
-/// Looks at every name that is to be ordered.
+/// Checks every name that is ordered by ACME.
 pub(super) async fn caa(
     config: &Config,
     directories: &Directories,
@@ -60,7 +60,7 @@ pub(super) async fn caa(
                     directory.identities(),
                     &acme.issuer.challenges,
                 );
-                // Without the fallback it still works.
+                // A forbidden fallback is only a warning.
                 findings.push(if index > 0 { found.softened() } else { found });
             }
         }
@@ -68,13 +68,13 @@ pub(super) async fn caa(
     findings
 }
 
-/// The records that count: those of the name itself, else of the nearest name above it (RFC 8659
-/// section 3).
+/// The relevant record set: that of the name itself, else of its closest ancestor (RFC 8659 section
+/// 3).
 async fn relevant(
     name: &str,
     servers: &NameServers,
 ) -> Result<Option<(Name, Vec<CAA>)>, LookupError> {
-    // A name that DNS cannot have has no records there.
+    // A name that is invalid in DNS has no records.
     let Ok(mut name) = Name::from_ascii(name) else { return Ok(None) };
     name.set_fqdn(true);
     while !name.is_root() {
@@ -99,7 +99,7 @@ fn judge(records: &[CAA], identities: &[String], challenges: &[AcmeChallenge]) -
     let mut any = false;
     for record in records.iter().filter(|record| is(record, "issue")) {
         any = true;
-        // What cannot be read allows nobody; so does a value without a name.
+        // A malformed value, or one without a name, allows no authority.
         let Ok((Some(issuer), parameters)) = record.value_as_issue() else { continue };
         let issuer = issuer.to_ascii().trim_end_matches('.').to_ascii_lowercase();
         if !identities.iter().any(|identity| identity.eq_ignore_ascii_case(&issuer)) {
@@ -138,12 +138,12 @@ fn finding(
     };
     match judgement {
         Judgement::Allowed => {
-            Finding::good(subject, format!("the records of {at} let {identity} issue"))
+            Finding::good(subject, format!("the records of {at} allow {identity}"))
         }
         Judgement::ForAccount(account) => Finding::odd(
             subject,
             format!(
-                "{at} lets {identity} issue to the account {account} only: see that it is this one's"
+                "the records of {at} allow {identity} only for the account {account}: check that it is this gateway's account"
             ),
         ),
         Judgement::OtherMethods(methods) => {
@@ -153,7 +153,7 @@ fn finding(
             Finding::bad(
                 subject,
                 format!(
-                    "{at} lets {identity} issue by {methods} only, and {own} is configured: add {mend} to the zone"
+                    "the records of {at} allow {identity} only with {methods}, but {own} is configured: add {mend} to the zone"
                 ),
             )
         }
@@ -163,7 +163,7 @@ fn finding(
             Finding::bad(
                 subject,
                 format!(
-                    "the records of {at} allow {allowed} and not {identity}: add {mend} to the zone"
+                    "the records of {at} allow {allowed} but not {identity}: add {mend} to the zone"
                 ),
             )
         }
@@ -171,7 +171,7 @@ fn finding(
     }
 }
 
-/// The directory does not say by which names records mean it.
+/// The finding for a directory without CAA identities.
 fn nameless(subject: &str, at: &str, judgement: Judgement) -> Finding {
     match judgement {
         Judgement::Critical(tag) => critical(subject, at, &tag),
@@ -180,11 +180,11 @@ fn nameless(subject: &str, at: &str, judgement: Judgement) -> Finding {
             Finding::odd(
                 subject,
                 format!(
-                    "{at} allows {allowed}, and the directory does not say by which name it goes"
+                    "the records of {at} allow {allowed}, but the directory does not list its CAA identities"
                 ),
             )
         }
-        _ => Finding::good(subject, format!("the records of {at} do not restrict issuing")),
+        _ => Finding::good(subject, format!("the records of {at} do not restrict issuance")),
     }
 }
 
@@ -192,13 +192,13 @@ fn critical(subject: &str, at: &str, tag: &str) -> Finding {
     Finding::bad(
         subject,
         format!(
-            "{at} has the critical property `{tag}`, which no authority knows: take it out of the zone"
+            "the records of {at} contain the unknown critical property `{tag}`: remove it from the zone"
         ),
     )
 }
 
 fn listed(issuers: &[String]) -> String {
-    if issuers.is_empty() { "nobody".to_owned() } else { issuers.join(", ") }
+    if issuers.is_empty() { "no authority".to_owned() } else { issuers.join(", ") }
 }
 
 #[cfg(test)]
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn an_authority_may_issue_when_a_record_names_it_and_fits_or_when_none_restricts() {
+    fn an_authority_may_issue_if_a_record_allows_it_or_none_restricts_issuance() {
         let identities = ["ca.example".to_owned(), "ca.test".to_owned()];
         let own = [AcmeChallenge::Http01];
         let others = |names: &[&str]| {

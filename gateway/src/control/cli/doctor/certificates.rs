@@ -1,4 +1,4 @@
-//! The clock, and the certificates it is held against.
+//! The system clock, and the validity and coverage of certificates.
 
 use std::path::Path;
 use std::time::SystemTime;
@@ -11,7 +11,7 @@ use crate::control::certificates::{self, Facts, Purpose};
 
 const DAY: i64 = 86_400;
 
-/// The clock cannot be before the file that was just written.
+/// The clock must not be earlier than the modification time of the configuration file.
 pub(super) fn clock(config: &Path) -> Finding {
     let written = std::fs::metadata(config).and_then(|metadata| metadata.modified());
     let ahead = written.ok().and_then(|written| written.duration_since(SystemTime::now()).ok());
@@ -19,7 +19,7 @@ pub(super) fn clock(config: &Path) -> Finding {
         Some(ahead) if ahead.as_secs() > 300 => Finding::bad(
             "clock",
             format!(
-                "the configuration was written {} s in the future; set the clock (`timedatectl`)",
+                "the configuration was modified {} s in the future: set the clock (`timedatectl`)",
                 ahead.as_secs()
             ),
         ),
@@ -33,7 +33,7 @@ pub(super) fn certificates(config: &Config) -> Vec<Finding> {
         Ok(loaded) => loaded.facts,
         Err(errors) => {
             let say = |error: &certificates::CertificateError| {
-                let advice = "must be PEM, readable by this user, and belong together";
+                let advice = "must be PEM, readable by this user, and match each other";
                 Finding::bad(
                     format!("certificate {}", error.name),
                     format!("{}; its files {advice}", error.reason),
@@ -46,15 +46,17 @@ pub(super) fn certificates(config: &Config) -> Vec<Finding> {
     let mut names: Vec<String> = facts.values().flat_map(|facts| facts.names.clone()).collect();
     for certificate in &config.certificates {
         match (&certificate.source, facts.get(&certificate.name)) {
-            // What is at hand here is a stand-in: `orders` tells about the certificate itself.
+            // These facts belong to the stand-in; `orders` reports the certificate itself.
             (CertificateSource::Acme(acme), _) => {
                 names.extend(acme.names.iter().map(ToString::to_string))
             }
             (CertificateSource::SelfSigned { names: to_be, .. }, None) => {
                 names.extend(to_be.iter().map(ToString::to_string));
                 let subject = format!("certificate {}", certificate.name);
-                findings
-                    .push(Finding::good(subject, "is issued at the start by the local authority"));
+                findings.push(Finding::good(
+                    subject,
+                    "will be issued at startup by the local authority",
+                ));
             }
             (source, Some(facts)) => {
                 let by_hand = matches!(source, CertificateSource::Files { .. });
@@ -73,19 +75,19 @@ fn validity(name: &str, facts: &Facts, by_hand: bool, now: i64) -> Finding {
     if now < facts.not_before {
         return Finding::bad(
             subject,
-            "is not valid yet: the clock is behind, or the wrong file was named",
+            "is not valid yet: the clock is behind, or the configuration names the wrong file",
         );
     }
     if days < 0 {
-        return Finding::bad(subject, format!("ended {} days ago: renew it", -days));
+        return Finding::bad(subject, format!("expired {} days ago: renew it", -days));
     }
     if by_hand && days < 14 {
-        return Finding::odd(subject, format!("ends in {days} days: renew it"));
+        return Finding::odd(subject, format!("expires in {days} days: renew it"));
     }
     Finding::good(subject, format!("{} for {days} days", facts.names.join(", ")))
 }
 
-/// Hosts that routes answer for and no certificate covers.
+/// Hosts of routes that no certificate covers.
 fn uncovered(config: &Config, names: &[String]) -> Vec<Finding> {
     let covers = |host: &str| {
         let wildcard = host.split_once('.').map(|(_, parent)| format!("*.{parent}"));
@@ -103,7 +105,7 @@ fn uncovered(config: &Config, names: &[String]) -> Vec<Finding> {
     let odd = |host: &String| {
         Finding::odd(
             format!("host {host}"),
-            "is routed, and no certificate names it: browsers will warn",
+            "has a route but no certificate: browsers will show a warning",
         )
     };
     hosts.map(odd).collect()

@@ -1,4 +1,4 @@
-//! The collector of traces: whether it takes an empty request.
+//! The trace collector: whether it accepts an empty export request.
 
 use gateway_config::Config;
 
@@ -13,13 +13,12 @@ pub(super) async fn collector(config: &Config) -> Option<Finding> {
         Err(reason) => return Some(Finding::bad(subject, reason)),
     };
     Some(match collector.send_nothing().await {
-        Verdict::Taken { .. } => Finding::good(subject, "takes traces"),
-        Verdict::Refused(reason) => Finding::bad(
-            subject,
-            format!("{reason}: are the path of the URL and the headers what it wants?"),
-        ),
+        Verdict::Taken { .. } => Finding::good(subject, "accepts traces"),
+        Verdict::Refused(reason) => {
+            Finding::bad(subject, format!("{reason}: check the path of the URL and the headers"))
+        }
         Verdict::Later { reason, .. } => {
-            Finding::bad(subject, format!("{reason}: is it running, and does it listen there?"))
+            Finding::bad(subject, format!("{reason}: is it running and listening there?"))
         }
     })
 }

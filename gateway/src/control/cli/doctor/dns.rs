@@ -1,4 +1,4 @@
-//! Questions to a name server that the system's resolver has no words for.
+//! CAA queries, which the system's resolver API does not support.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -12,35 +12,35 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 
-/// Name servers, asked in order.
+/// Name servers, queried in order.
 #[derive(Clone, Debug)]
 pub(super) struct NameServers(Vec<SocketAddr>);
 
-/// One name server: an address, with a port unless that is 53.
+/// The address of a name server; the default port is 53.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NameServer(SocketAddr);
 
-/// Why there is no answer.
+/// Why a query failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LookupError {
-    /// Nobody answered in time.
+    /// No name server responded in time.
     #[error(
-        "no name server answers ({0}): look at /etc/resolv.conf, or name another one with --nameserver"
+        "no name server responds ({0}): check /etc/resolv.conf, or set another one with --nameserver"
     )]
     Silence(String),
-    /// The answer says that there is none. An authority that gets the same refuses to issue (RFC
-    /// 8659 section 3).
+    /// The name servers return an error code. Authorities then refuse to issue (RFC 8659 section
+    /// 3).
     #[error(
-        "the name servers answer `{0}`: authorities then refuse to issue; see that the zone and its signatures are right"
+        "the name servers return `{0}`, so authorities refuse to issue: check the zone and its signatures"
     )]
     Failure(ResponseCode),
 }
 
-/// Deadline for one answer.
+/// Timeout of one query.
 const ANSWER: Duration = Duration::from_secs(2);
-/// Most name servers that are asked, as the system's resolver does it.
+/// Maximum number of name servers that are queried, as in the system's resolver.
 const SERVERS_MAX: usize = 3;
-/// The largest answer that surely passes undivided (RFC 9715).
+/// Largest UDP response that is not fragmented (RFC 9715).
 const PAYLOAD: u16 = 1232;
 
 impl FromStr for NameServer {
@@ -56,15 +56,15 @@ impl FromStr for NameServer {
 }
 
 impl NameServers {
-    /// This one, or those of the machine.
+    /// The given name server, or those of the system.
     pub(super) fn new(chosen: Option<NameServer>) -> Self {
         let text = || std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
         Self(chosen.map_or_else(|| of_resolv_conf(&text()), |NameServer(address)| vec![address]))
     }
 
-    /// The CAA records of exactly this name, or of what it is an alias for.
+    /// The CAA records of exactly this name, or of the target of its alias.
     pub(super) async fn caa(&self, name: &Name) -> Result<Vec<CAA>, LookupError> {
-        let mut reason = String::from("there is none");
+        let mut reason = String::from("none is configured");
         for server in &self.0 {
             let answer = match ask(*server, name).await {
                 Ok(answer) => answer,
@@ -97,7 +97,7 @@ fn of_resolv_conf(text: &str) -> Vec<SocketAddr> {
         Some(SocketAddr::new(address.parse().ok()?, 53))
     };
     let found: Vec<_> = text.lines().filter_map(server).take(SERVERS_MAX).collect();
-    // resolv.conf(5): without any, the one on this machine.
+    // resolv.conf(5): the default is the local machine.
     if found.is_empty() { vec![(Ipv4Addr::LOCALHOST, 53).into()] } else { found }
 }
 
@@ -108,19 +108,19 @@ async fn ask(server: SocketAddr, name: &Name) -> io::Result<Message> {
     let mut edns = Edns::new();
     edns.set_max_payload(PAYLOAD);
     question.set_edns(edns);
-    let octets = question.to_vec().map_err(io::Error::other)?;
+    let bytes = question.to_vec().map_err(io::Error::other)?;
     let is_answer = |answer: &Message| {
         let asked = |query: &Query| query.name == *name && query.query_type() == RecordType::CAA;
         answer.metadata.id == question.metadata.id && answer.queries.first().is_some_and(asked)
     };
-    let mut answer = by_udp(server, &octets, is_answer).await;
+    let mut answer = by_udp(server, &bytes, is_answer).await;
     if answer.is_err() {
-        // A datagram may be lost.
-        answer = by_udp(server, &octets, is_answer).await;
+        // Retry once, because a datagram can be lost.
+        answer = by_udp(server, &bytes, is_answer).await;
     }
     match answer {
         Ok(answer) if answer.metadata.truncation => {
-            timeout(ANSWER, by_tcp(server, &octets)).await?.and_then(|answer| {
+            timeout(ANSWER, by_tcp(server, &bytes)).await?.and_then(|answer| {
                 if is_answer(&answer) { Ok(answer) } else { Err(io::ErrorKind::InvalidData.into()) }
             })
         }
@@ -145,9 +145,9 @@ async fn by_udp(
     let receive = async {
         loop {
             let length = socket.recv(&mut buffer).await?;
-            let octets = buffer.get(..length).unwrap_or_default();
-            // What does not belong to the question may be anybody's.
-            if let Ok(answer) = Message::from_vec(octets)
+            let bytes = buffer.get(..length).unwrap_or_default();
+            // Anyone can send a datagram: skip those that do not match the query.
+            if let Ok(answer) = Message::from_vec(bytes)
                 && is_answer(&answer)
             {
                 return Ok(answer);
@@ -157,7 +157,7 @@ async fn by_udp(
     timeout(ANSWER, receive).await?
 }
 
-/// RFC 7766 section 8: a length of two octets comes first.
+/// Over TCP, a length of two bytes precedes the message (RFC 7766 section 8).
 async fn by_tcp(server: SocketAddr, question: &[u8]) -> io::Result<Message> {
     let mut stream = TcpStream::connect(server).await?;
     let length = u16::try_from(question.len()).map_err(io::Error::other)?;
@@ -172,11 +172,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn name_servers_are_read_as_the_system_reads_them() {
+    fn name_servers_are_read_like_the_system_resolver_does() {
         let text = "# comment\nsearch example.org\nnameserver 192.0.2.1\nnameserver 2001:db8::1 \nnameserver nonsense\n";
         let expected: [SocketAddr; 2] =
-            ["192.0.2.1:53", "[2001:db8::1]:53"].map(|text| text.parse().expect("right"));
+            ["192.0.2.1:53", "[2001:db8::1]:53"].map(|text| text.parse().expect("a valid address"));
         assert_eq!(of_resolv_conf(text), expected);
-        assert_eq!(of_resolv_conf(""), ["127.0.0.1:53".parse().expect("right")]);
+        assert_eq!(of_resolv_conf(""), ["127.0.0.1:53".parse().expect("a valid address")]);
     }
 }

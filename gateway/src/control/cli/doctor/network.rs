@@ -1,4 +1,4 @@
-//! Ports and names.
+//! Listening ports and DNS names.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -9,10 +9,10 @@ use gateway_config::{CertificateSource, Config, HostPattern, ListenAddress, Serv
 use super::{Finding, direct};
 use crate::control::bind;
 
-/// Deadline of a question to the network.
+/// Timeout of one network operation.
 pub(super) const ANSWER: Duration = Duration::from_secs(5);
 
-/// Whether every address can be bound; a gateway that runs already holds them.
+/// Whether every address can be bound; a running gateway already holds them.
 pub(super) async fn listeners(config: &Config) -> Vec<Finding> {
     let admin = config
         .admin
@@ -37,7 +37,7 @@ pub(super) async fn listeners(config: &Config) -> Vec<Finding> {
         Ok(_free) => Finding::good(subject, format!("{address} is free")),
         Err(_) if running => Finding::good(
             subject,
-            format!("{address} is held, and a gateway answers on the admin address"),
+            format!("{address} is in use, and a gateway responds at the admin address"),
         ),
         Err(error) => Finding::bad(subject, error.to_string()),
     };
@@ -45,13 +45,13 @@ pub(super) async fn listeners(config: &Config) -> Vec<Finding> {
     if let Some((_, address)) = admin.filter(|(_, address)| !address.is_loopback()) {
         findings.push(Finding::odd(
             "admin",
-            format!("{address} is not loopback: see that the internet cannot reach it"),
+            format!("{address} is not a loopback address: make sure the internet cannot reach it"),
         ));
     }
     findings
 }
 
-/// Whether every public name leads somewhere.
+/// Whether every public name resolves.
 pub(super) async fn names(config: &Config) -> Vec<Finding> {
     let mut names = BTreeSet::new();
     for route in &config.routes {
@@ -94,6 +94,6 @@ async fn resolves(name: &str) -> Finding {
             subject,
             format!("does not resolve ({error}): add an A or AAAA record for it"),
         ),
-        Err(_) => Finding::bad(subject, "name servers do not answer: look at /etc/resolv.conf"),
+        Err(_) => Finding::bad(subject, "the name servers do not respond: check /etc/resolv.conf"),
     }
 }

@@ -1,4 +1,4 @@
-//! Ordered certificates: what storage holds, and what an authority said last.
+//! ACME certificates: what the storage contains, and the result of the last order.
 
 use std::time::SystemTime;
 
@@ -34,8 +34,8 @@ pub(super) async fn orders(config: &Config) -> Vec<Finding> {
 fn finding(name: &str, status: &Status) -> Finding {
     let subject = format!("certificate {name}");
     let held = match status.not_after {
-        Some(until) => format!("the one in storage is valid until {}", time(until)),
-        None => "there is none yet".to_owned(),
+        Some(until) => format!("the stored certificate is valid until {}", time(until)),
+        None => "no certificate is stored yet".to_owned(),
     };
     match &status.last_error {
         Some(failure) => {
@@ -45,7 +45,7 @@ fn finding(name: &str, status: &Status) -> Finding {
             Finding::bad(subject, format!("the last attempt failed: {failure}{next}; {held}"))
         }
         None if status.source == Source::Missing => {
-            Finding::odd(subject, "is not ordered yet: a start orders it")
+            Finding::odd(subject, "is not ordered yet: it will be ordered after startup")
         }
         None => Finding::good(subject, held),
     }

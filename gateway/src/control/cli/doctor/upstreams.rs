@@ -1,5 +1,4 @@
-//! Upstreams: can each target be reached, and does it take WebSockets where routes let them
-//! through?
+//! Upstreams: whether each target is reachable, and accepts WebSockets if a route allows them.
 
 use std::io;
 
@@ -42,18 +41,18 @@ fn websocket_path(config: &Config, upstream: &Upstream) -> Option<String> {
 async fn reach(upstream: &Upstream, target: &Target) -> Finding {
     let subject = format!("upstream {} at {target}", upstream.name);
     match timeout(upstream.connect_timeout, connect(target)).await {
-        Ok(Ok(_stream)) => Finding::good(subject, "can be reached"),
+        Ok(Ok(_stream)) => Finding::good(subject, "is reachable"),
         Ok(Err(error)) => {
-            Finding::bad(subject, format!("{error}: is it running, and does it listen there?"))
+            Finding::bad(subject, format!("{error}: is it running and listening there?"))
         }
         Err(_) => {
-            Finding::bad(subject, "does not answer in time: look at firewalls and network policies")
+            Finding::bad(subject, "does not respond in time: check firewalls and network policies")
         }
     }
 }
 
-/// A WebSocket handshake (RFC 6455 section 4.1) without a session: a backend may well refuse it as
-/// unauthenticated, which shows as much as a 101 that it speaks WebSocket there.
+/// Sends a WebSocket handshake (RFC 6455 section 4.1) without a cookie. A backend may reject it as
+/// unauthenticated, which proves WebSocket support as well as 101 does.
 async fn upgrade(upstream: &Upstream, target: &Target, path: &str) -> Finding {
     let subject = format!("WebSocket {path} at {target}");
     let handshake = async {
@@ -71,19 +70,21 @@ async fn upgrade(upstream: &Upstream, target: &Target, path: &str) -> Finding {
     };
     match timeout(upstream.connect_timeout + ANSWER, handshake).await {
         Ok(Ok(line)) => match line.strip_prefix(b"HTTP/1.1 ") {
-            Some(b"101") => Finding::good(subject, "is opened"),
-            Some(b"401" | b"403") => Finding::good(subject, "is there, and wants a session first"),
+            Some(b"101") => Finding::good(subject, "accepts WebSockets"),
+            Some(b"401" | b"403") => {
+                Finding::good(subject, "accepts WebSockets, but requires a session")
+            }
             Some(code) => Finding::bad(
                 subject,
                 format!(
-                    "answers {}, not 101: does the route lead to the live role?",
+                    "expected status 101, found {}: does the route point to the live role?",
                     code.escape_ascii()
                 ),
             ),
-            None => Finding::bad(subject, "does not answer in HTTP/1.1"),
+            None => Finding::bad(subject, "expected an HTTP/1.1 response, found something else"),
         },
         Ok(Err(error)) => Finding::bad(subject, error.to_string()),
-        Err(_) => Finding::bad(subject, "does not answer in time"),
+        Err(_) => Finding::bad(subject, "does not respond in time"),
     }
 }
 
