@@ -124,7 +124,8 @@ fn crates_stay_free_of_what_is_not_theirs() {
 }
 
 /// Floors inside a crate, lowest first: a module imports nothing from a floor above its own.
-const FLOORS: &[(&str, &[&[&str]])] = &[("gateway", &[&["serving"], &["control"]])];
+const FLOORS: &[(&str, &[&[&str]])] =
+    &[("gateway", &[&["files", "metrics", "secret"], &["serving"], &["control"]])];
 
 /// Most files that may import each other in a loop.
 const MOST_IN_A_CIRCLE: usize = 2;
