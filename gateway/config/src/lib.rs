@@ -1,8 +1,8 @@
-//! The gateway's configuration: TOML text in; a validated [`Config`] out, or all problems with their
-//! line, column and key path.
+//! The gateway's configuration: TOML text in; a validated [`Config`] out, or all problems with
+//! their line, column and key path.
 //!
-//! text → `read` → `outside` (serde types with positions) → `validate` → [`Config`]. This crate opens
-//! no sockets and none of the files named in the configuration.
+//! text → `read` → `outside` (serde types with positions) → `validate` → [`Config`]. This crate
+//! opens no sockets and none of the files named in the configuration.
 
 // Text to sections.
 mod read;

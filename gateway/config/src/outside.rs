@@ -62,7 +62,8 @@ pub(crate) struct File {
     trust: Option<TrustText>,
 }
 
-/// The JSON Schema (draft 2020-12) of a configuration file, for editors and for spelling suggestions.
+/// The JSON Schema (draft 2020-12) of a configuration file, for editors and for spelling
+/// suggestions.
 pub fn schema() -> serde_json::Value {
     schemars::schema_for!(File).to_value()
 }

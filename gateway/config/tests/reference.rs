@@ -1,6 +1,6 @@
 //! The reference in `docs/gateway.md` is generated from the JSON Schema and the examples in
-//! `everything.toml`. `UPDATE_GENERATED=1 cargo test -p gateway-config --test reference` regenerates
-//! it.
+//! `everything.toml`. `UPDATE_GENERATED=1 cargo test -p gateway-config --test reference`
+//! regenerates it.
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 

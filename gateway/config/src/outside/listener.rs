@@ -35,8 +35,9 @@ pub(crate) struct ListenerText {
     pub(crate) client_ca: Option<Text<PathBuf>>,
     /// Only with `client_ca`: whether clients must present a certificate. Default: `required`.
     pub(crate) client_certificates: Option<ClientText>,
-    /// Networks of load balancers that begin every connection with a PROXY protocol header (version 1
-    /// or 2). The header is required from these networks and rejected from all others. Default: none.
+    /// Networks of load balancers that begin every connection with a PROXY protocol header (version
+    /// 1 or 2). The header is required from these networks and rejected from all others. Default:
+    /// none.
     pub(crate) proxy_protocol: Option<Vec<Text<IpNet>>>,
     /// Maximum open connections on this listener. Default: `limits.max_connections`.
     pub(crate) max_connections: Option<Text<u32>>,
