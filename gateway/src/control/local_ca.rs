@@ -75,7 +75,7 @@ pub(crate) fn issue(
 
 /// Where certificate and key are that [`issue`] would give back; `None`: it would issue them. Fails
 /// where [`issue`] would fail because of the directory, and makes nothing.
-pub(crate) fn look(
+pub(crate) fn usable_files(
     directory: &Path,
     stem: &str,
     names: &[ServerName],
@@ -91,7 +91,7 @@ pub(crate) fn look(
 
 /// What [`issue`] would make, from an authority of the moment: chain and key as PEM, for a look at
 /// what could be served.
-pub(crate) fn rehearse(names: &[ServerName]) -> Result<(String, String), LocalCaError> {
+pub(crate) fn dry_run(names: &[ServerName]) -> Result<(String, String), LocalCaError> {
     let (authority, _key) = Authority::generate(names, None)?;
     leaf::make(&authority, names)
 }

@@ -89,7 +89,7 @@ impl AccessLog {
     /// Writes one line; of a refusal, when it is the first for its client and reason for some time.
     pub(crate) fn record(&self, record: &AccessRecord<'_>) {
         if !self.enabled
-            || record.refused.is_some_and(|reason| !self.is_first(record.client, reason))
+            || record.refused.is_some_and(|reason| !self.count_refusal(record.client, reason))
         {
             return;
         }
@@ -116,12 +116,13 @@ impl AccessLog {
     /// Writes a line for a request that was refused before anything in it could be relied on:
     /// nothing of it is repeated. `reason` is the label of the refusal, `detail` the answer's text.
     pub(crate) fn refused(&self, client: IpAddr, status: u16, reason: &'static str, detail: &str) {
-        if self.enabled && self.is_first(client, reason) {
+        if self.enabled && self.count_refusal(client, reason) {
             tracing::info!(target: "access", status, reason, detail, protocol = "HTTP/1.1", client = self.named(client));
         }
     }
 
-    fn is_first(&self, client: IpAddr, reason: &'static str) -> bool {
+    /// Counts a refusal; returns whether it is the first of its kind for some time, which is logged.
+    fn count_refusal(&self, client: IpAddr, reason: &'static str) -> bool {
         let first = self.refusals.note(client_network(client), reason, Instant::now());
         if first {
             let (refusals, names) = (Arc::downgrade(&self.refusals), self.names.clone());

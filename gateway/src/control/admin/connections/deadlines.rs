@@ -77,7 +77,7 @@ impl<S> Deadlines<S> {
     }
 
     /// Whether the client has been waited for too long.
-    fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
+    fn poll_late(&mut self, cx: &mut Context<'_>) -> bool {
         let now = self.phase.now();
         let longest = match now % STEPS {
             HEAD_AWAITED => HEAD,
@@ -129,7 +129,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Deadlines<S> {
             this.phase.begin_head();
         }
         // The deadline holds for a client that sends a byte now and then, too.
-        if this.is_late(cx) { late() } else { polled }
+        if this.poll_late(cx) { late() } else { polled }
     }
 }
 
