@@ -257,8 +257,7 @@ async fn writable_socket_directory_and_occupied_socket_are_rejected() {
     assert!(output.contains("a running gateway listens there"), "{output}");
 
     let open = edge.path("run");
-    fs::set_permissions(&open, Permissions::from_mode(0o777))
-        .expect("change the directory's mode");
+    fs::set_permissions(&open, Permissions::from_mode(0o777)).expect("change the directory's mode");
     for arguments in [&["run"][..], &["run", "--take-over"], &["doctor"]] {
         let output = refused(arguments);
         assert!(output.contains("others may write into it (mode 777)"), "{output}");
