@@ -10,7 +10,6 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use gateway::{Gateway, Held, Options, Signals, Telemetry, Upgrades};
-use tokio_util::sync::CancellationToken;
 
 use crate::arguments::{Arguments, Command};
 use crate::services::Services;
@@ -42,7 +41,6 @@ async fn serve(arguments: &Arguments, held: Held) -> Result<(), Box<dyn Error>> 
     let source = configuration::source(arguments)?;
     let telemetry = Telemetry::install(&source.load()?.log)?;
 
-    let shutdown = CancellationToken::new();
     let services = Services::start(&arguments.data).await?;
     let options = Options {
         registries: vec![services.registry()],
@@ -51,13 +49,14 @@ async fn serve(arguments: &Arguments, held: Held) -> Result<(), Box<dyn Error>> 
         upgrades: Upgrades::Ignored,
         ..Options::default()
     };
-    let gateway = Gateway::start(source, options, shutdown.clone()).await?;
+    let gateway = Gateway::start(source, options).await?;
     let obeying = tokio::spawn(signals.obey(gateway.handle()));
     announce(arguments, &gateway.handle()).await;
 
     // Together: the gateway's connections end because the services say goodbye on them.
+    let handle = gateway.handle();
     let services = async {
-        shutdown.cancelled().await;
+        handle.ending().await;
         services.drain().await;
     };
     tokio::join!(gateway.run(), services);

@@ -1,7 +1,7 @@
 //! ACME certificates: one maintainer per issuer, kept across reloads, which publishes its
 //! certificates to TLS.
 //!
-//! config → `prepare` (everything that can fail) → `take` (start, publish, stop removed ones).
+//! config → `plan` (everything that can fail) → `apply` (start, publish, stop removed ones).
 
 mod follow;
 mod group;
@@ -16,9 +16,11 @@ use gateway_acme::{Maintainer, NameSet, Status, SystemClock};
 use gateway_config::{AcmeIssuer, CertificateSource, Config, Name};
 use tokio_util::sync::CancellationToken;
 
+use crate::control::background::Background;
 use crate::control::certificates::{CertificateError, Loaded, Purpose};
 use crate::control::config_source::ConfigError;
-use crate::control::gateway::Handle;
+use crate::metrics::Metrics;
+use crate::serving::plane::Plane;
 use group::{Entry, Group, Member};
 use settings::Inputs;
 use storage::{Opened, Wanted};
@@ -45,7 +47,7 @@ pub(crate) struct Wishes {
 }
 
 /// What a configuration requires, ready to be applied.
-pub(crate) struct Prepared {
+pub(crate) struct Plan {
     storage: Option<Arc<Opened>>,
     groups: Vec<(Arc<Group>, Option<Maintainer>)>,
     /// Why storage could not be read, if so.
@@ -67,7 +69,7 @@ impl Wishes {
     }
 }
 
-impl Prepared {
+impl Plan {
     /// The status of each ordered certificate, as far as storage contains it.
     pub(crate) fn statuses(&self) -> Vec<(Name, Status)> {
         self.groups.iter().flat_map(|(group, _)| group.statuses()).collect()
@@ -78,14 +80,14 @@ impl Acme {
     /// Prepares a maintainer for each issuer that is new, has other names, or whose files changed.
     /// The ordered certificates in `loaded` are stand-ins and are replaced by certificates in use
     /// or in storage. A dry run writes nothing.
-    pub(crate) async fn prepare(
+    pub(crate) async fn plan(
         &self,
         wishes: Wishes,
         loaded: &mut Loaded,
         purpose: Purpose,
-    ) -> Result<Prepared, ConfigError> {
+    ) -> Result<Plan, ConfigError> {
         let Some(wanted) = wishes.storage else {
-            return Ok(Prepared { storage: None, groups: Vec::new(), trouble: None });
+            return Ok(Plan { storage: None, groups: Vec::new(), trouble: None });
         };
         let opened = match &self.storage {
             Some(opened) if opened.is(&wanted) => Arc::clone(opened),
@@ -124,17 +126,22 @@ impl Acme {
         for (group, _) in &groups {
             group.lend(loaded);
         }
-        Ok(Prepared { storage: Some(opened), groups, trouble })
+        Ok(Plan { storage: Some(opened), groups, trouble })
     }
 
-    /// Applies it.
-    pub(crate) fn take(&mut self, prepared: Prepared, handle: &Handle) {
-        let state = handle.state();
-        state.plane.answer_challenges(
-            prepared.groups.iter().map(|(group, _)| Arc::clone(&group.challenges)).collect(),
+    /// Applies a plan.
+    pub(crate) fn apply(
+        &mut self,
+        plan: Plan,
+        plane: &Plane,
+        metrics: &Metrics,
+        background: &Background,
+    ) {
+        plane.answer_challenges(
+            plan.groups.iter().map(|(group, _)| Arc::clone(&group.challenges)).collect(),
         );
         let mut before = std::mem::take(&mut self.groups);
-        for (group, fresh) in prepared.groups {
+        for (group, fresh) in plan.groups {
             let running = before.iter().position(|running| Arc::ptr_eq(&running.group, &group));
             let running = match (running.map(|index| before.swap_remove(index)), fresh) {
                 (Some(running), _) => {
@@ -142,13 +149,13 @@ impl Acme {
                     running
                 }
                 (None, fresh) => {
-                    let stop = state.upkeep.child_token();
+                    let stop = background.maintenance.child_token();
                     if let Some(maintainer) = fresh {
-                        state.tasks.spawn(maintainer.run(stop.clone()));
+                        background.tasks.spawn(maintainer.run(stop.clone()));
                     }
-                    state.tasks.spawn(follow::follow(
+                    background.tasks.spawn(follow::follow(
                         Arc::clone(&group),
-                        handle.metrics().clone(),
+                        metrics.clone(),
                         stop.clone(),
                     ));
                     Running { group, stop }
@@ -159,10 +166,10 @@ impl Acme {
         for gone in before {
             gone.stop.cancel();
         }
-        if let Some(opened) = &prepared.storage {
-            opened.start(&state.tasks, &state.upkeep);
+        if let Some(opened) = &plan.storage {
+            opened.start(&background.tasks, &background.maintenance);
         }
-        if let Some(old) = std::mem::replace(&mut self.storage, prepared.storage)
+        if let Some(old) = std::mem::replace(&mut self.storage, plan.storage)
             && !self.storage.as_ref().is_some_and(|new| Arc::ptr_eq(new, &old))
         {
             old.stop();

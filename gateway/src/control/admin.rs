@@ -19,7 +19,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::control::bind::Bound;
-use crate::control::gateway::Handle;
+use crate::control::handle::Handle;
 use connections::Connections;
 
 /// Time for open requests to finish when the server stops.
@@ -107,7 +107,7 @@ async fn ready(State(gateway): State<Handle>) -> Response {
     if gateway.is_ready() {
         return "ready\n".into_response();
     }
-    let why = if gateway.readiness().is_draining() { "draining\n" } else { "starting\n" };
+    let why = if gateway.is_ending() { "draining\n" } else { "starting\n" };
     (StatusCode::SERVICE_UNAVAILABLE, why).into_response()
 }
 
@@ -129,7 +129,7 @@ struct HowToReload {
 }
 
 async fn reload(State(gateway): State<Handle>, Query(how): Query<HowToReload>) -> Response {
-    let report = if how.dry_run { gateway.rehearse_reload().await } else { gateway.reload().await };
+    let report = if how.dry_run { gateway.dry_run().await } else { gateway.reload().await };
     match report {
         Ok(report) => Json(report).into_response(),
         Err(error) => (StatusCode::UNPROCESSABLE_ENTITY, Json(json!({ "faults": error.faults() })))

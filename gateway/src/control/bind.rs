@@ -1,12 +1,16 @@
 //! Binds listening addresses, either all of a listener's or none, and explains failures.
 
+mod bound;
+mod inherited;
+
+pub(crate) use bound::{Bound, Part};
+pub(crate) use inherited::{Inherited, Received};
+
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 
 use gateway_config::ListenAddress;
 use socket2::{Domain, Protocol, Socket, Type};
-
-use crate::control::upgrade::{Inherited, Part};
 
 /// Maximum number of connections in the accept queue.
 const BACKLOG: i32 = 4096;
@@ -23,29 +27,6 @@ pub struct BindError {
     pub error: io::Error,
     /// The listener of this gateway that holds the port, if it is not held by another program.
     pub held_by: Option<String>,
-}
-
-/// Bound sockets of one configured address.
-#[derive(Debug)]
-pub(crate) struct Bound {
-    /// One per address family.
-    pub sockets: Vec<TcpListener>,
-    /// Addresses that are bound; differs from the configuration for port 0.
-    pub addresses: Vec<SocketAddr>,
-}
-
-impl Bound {
-    /// Duplicates the sockets; the duplicates share the accept queues.
-    pub(crate) fn try_clone(&self) -> io::Result<Self> {
-        let sockets = self.sockets.iter().map(TcpListener::try_clone).collect::<io::Result<_>>()?;
-        Ok(Self { sockets, addresses: self.addresses.clone() })
-    }
-
-    fn and(mut self, other: Self) -> Self {
-        self.sockets.extend(other.sockets);
-        self.addresses.extend(other.addresses);
-        self
-    }
 }
 
 /// Binds every socket address of a listener.

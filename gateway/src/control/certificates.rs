@@ -38,7 +38,7 @@ pub(crate) enum Purpose {
     Serve,
     /// For a dry run: no file is created or written. A certificate that is not issued yet is
     /// replaced by an equivalent one that is never served.
-    Look,
+    DryRun,
 }
 
 /// Metadata of a certificate.
@@ -134,11 +134,11 @@ fn load_one(
             let stem = certificate.name.as_str();
             match purpose {
                 Purpose::Serve => issue(certificate, directory, names)?,
-                Purpose::Look => match local_ca::look(directory, stem, names)
+                Purpose::DryRun => match local_ca::look(directory, stem, names)
                     .map_err(|error| error.to_string())?
                 {
                     Some(files) => files,
-                    None => return rehearse(certificate, names, loaded),
+                    None => return dry_run(certificate, names, loaded),
                 },
             }
         }
@@ -166,7 +166,7 @@ fn load_one(
 }
 
 /// Adds a temporary certificate in place of one that is not issued yet.
-fn rehearse(
+fn dry_run(
     certificate: &Certificate,
     names: &[ServerName],
     loaded: &mut Loaded,

@@ -1,42 +1,45 @@
 //! A gateway from start to end: load → validate → build → bind everything → announce → serve →
 //! drain.
 
-pub(crate) mod apply;
+mod applied;
+mod control_task;
 mod listeners;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use gateway_config::{Config, Name};
-use tokio::sync::{Mutex, Semaphore, watch};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use gateway_config::Config;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::control::acme::Acme;
-use crate::control::admin;
-use crate::control::certificates::Purpose;
+use crate::control::background::Background;
+use crate::control::bind::Inherited;
+use crate::control::candidate::Builder;
 use crate::control::config_source::{ConfigError, ConfigSource};
-use crate::control::readiness::Readiness;
-use crate::control::reload::{self, ReloadReport};
+use crate::control::handle::{Command, Handle, Parts};
+use crate::control::maintenance;
+use crate::control::phase::{Event, Phase};
 use crate::control::telemetry::Telemetry;
-use crate::control::upgrade::{Inherited, Predecessor, UpgradeError, Upgrades};
-use crate::metrics::{Metrics, UpgradeResult};
-use crate::serving::access_log::Pseudonyms;
-use crate::serving::plane::{Drained, Http01, Idle, Plane};
-use crate::serving::snapshot::Snapshot;
+use crate::control::upgrade::{Predecessor, UpgradeError, Upgrades};
+use crate::metrics::UpgradeResult;
+use crate::serving::challenges::Http01;
+use crate::serving::drain::Idle;
+use crate::serving::plane::{Drained, Plane};
+use applied::{Applied, Ready};
+use control_task::ControlTask;
 
 /// What a program that runs a gateway may add to it.
 #[derive(Default)]
 pub struct Options {
     /// Registries whose metrics are served beside the gateway's own.
     pub registries: Vec<prometheus::Registry>,
-    /// Conditions without which `/readyz` says no.
+    /// Conditions without which `/readyz` reports not ready.
     pub ready_when: Vec<watch::Receiver<bool>>,
     /// The process's log, so that a reload can change its level and format.
     pub telemetry: Option<Telemetry>,
-    /// Whether to leave changed files alone until a reload is asked for.
+    /// Whether to leave changed files alone until a reload is requested.
     pub ignore_files: bool,
     /// Answers ACME HTTP-01 challenges; without it there are none.
     pub http01: Option<Http01>,
@@ -47,69 +50,38 @@ pub struct Options {
 /// A gateway that serves.
 pub struct RunningGateway {
     handle: Handle,
-}
-
-/// A hand on a running gateway; cheap to clone.
-#[derive(Clone)]
-pub struct Handle(Arc<State>);
-
-pub(crate) struct State {
-    pub(crate) source: ConfigSource,
-    pub(crate) options: Options,
-    pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
-    pub(crate) plane: Arc<Plane>,
-    pub(crate) metrics: Metrics,
-    pub(crate) pseudonyms: Pseudonyms,
-    pub(crate) readiness: Readiness,
-    /// Asks for a drain.
-    pub(crate) shutdown: CancellationToken,
-    /// Another process has taken over: it accepts on the same sockets, and renews.
-    pub(crate) superseded: CancellationToken,
-    /// One process at a time takes over.
-    pub(crate) handing_over: Semaphore,
-    /// Ends a drain before its deadline.
-    pub(crate) cut: CancellationToken,
-    /// Ends what runs beside requests: admin server, watch, renewal.
-    pub(crate) end: CancellationToken,
-    /// Ends, with `end` or before, what another process does once it has taken over: watch and
-    /// renewal.
-    pub(crate) upkeep: CancellationToken,
-    /// What runs beside requests.
-    pub(crate) tasks: TaskTracker,
-    /// What is in effect; held while a reload runs, so that one runs at a time.
-    pub(crate) effect: Mutex<apply::Effect>,
+    plane: Arc<Plane>,
+    background: Background,
+    control: JoinHandle<()>,
 }
 
 /// The gateway.
 pub struct Gateway;
 
 impl Gateway {
-    /// Starts a gateway, or says why not, with nothing left behind. It serves when this returns; it
-    /// drains when `shutdown` is cancelled.
+    /// Starts a gateway, or returns why not, with nothing left behind. It serves when this returns;
+    /// it drains when its handle requests it.
     pub async fn start(
         source: ConfigSource,
         options: Options,
-        shutdown: CancellationToken,
     ) -> Result<RunningGateway, ConfigError> {
-        let (config, loaded, acme) = apply::load(&source, &Acme::default(), Purpose::Serve).await?;
-        let (metrics, pseudonyms) = (Metrics::new(), Pseudonyms::new());
-        let snapshot =
-            Snapshot::build(Arc::new(config), &loaded.certificates, None, &metrics, &pseudonyms);
-        let snapshot = Arc::new(snapshot.map_err(ConfigError::Unservable)?);
-        let (predecessor, mut inherited) = match meet(&options, snapshot.config()).await? {
-            Some((predecessor, inherited)) => (Some(predecessor), inherited),
-            None => (None, Inherited::default()),
-        };
-        let nothing = apply::Effect::default();
-        let ready = apply::Ready::new(
-            Arc::clone(&snapshot),
-            loaded,
-            acme,
-            &nothing,
-            &mut inherited,
-            options.upgrades,
-        );
-        let mut ready = match ready {
+        let builder = Builder::new(source.clone(), options.upgrades);
+        let candidate = builder.build(&Acme::default(), None).await?;
+        let (predecessor, mut inherited) =
+            meet(options.upgrades, candidate.snapshot.config()).await?;
+        let snapshot = Arc::new(ArcSwap::new(Arc::clone(&candidate.snapshot)));
+        let http01 = options.http01.unwrap_or_else(|| Arc::new(|_| None));
+        let plane = Plane::new(Arc::clone(&snapshot), builder.metrics.clone(), http01);
+        let background = Background::new();
+        let (handle, commands) = Handle::new(Parts {
+            snapshot,
+            metrics: builder.metrics.clone(),
+            registries: options.registries,
+            ready_when: options.ready_when,
+        });
+        let mut applied =
+            Applied::new(Arc::clone(&plane), handle.clone(), background.clone(), options.telemetry);
+        let ready = match applied.bind(candidate, &mut inherited, options.upgrades) {
             Ok(ready) => ready,
             Err(error) => {
                 if let Some(predecessor) = predecessor {
@@ -123,203 +95,111 @@ impl Gateway {
         }
         drop(inherited);
 
-        let snapshot = Arc::new(ArcSwap::new(snapshot));
-        let http01 = options.http01.clone().unwrap_or_else(|| Arc::new(|_| None));
-        let end = CancellationToken::new();
-        let handle = Handle(Arc::new(State {
+        open(&mut applied, ready, &handle, predecessor.is_some()).await;
+        let task = ControlTask {
+            builder,
+            applied,
+            plane: Arc::clone(&plane),
+            handle: handle.clone(),
+            background: background.clone(),
+        };
+        let control = tokio::spawn(task.run(commands));
+        let running = RunningGateway { handle, plane, background, control };
+        let running = match predecessor {
+            Some(predecessor) => running.take_over(predecessor).await?,
+            None => running,
+        };
+        running.background.tasks.spawn(maintenance::maintain(
+            running.handle(),
             source,
-            snapshot: Arc::clone(&snapshot),
-            plane: Plane::new(snapshot, metrics.clone(), http01),
-            readiness: Readiness::new(metrics.clone()),
-            metrics,
-            pseudonyms,
-            shutdown,
-            superseded: CancellationToken::new(),
-            handing_over: Semaphore::new(1),
-            cut: CancellationToken::new(),
-            upkeep: end.child_token(),
-            end,
-            tasks: TaskTracker::new(),
-            effect: Mutex::new(apply::Effect::default()),
-            options,
-        }));
-        let mut upgrade = ready.hold_back_upgrade();
-        let mut effect = handle.0.effect.lock().await;
-        if predecessor.is_none() {
-            effect.offer(upgrade.take(), &handle).await;
-        }
-        // Before anybody can ask: the admin address comes last, and in a take-over it is asked
-        // already.
-        handle.0.readiness.open();
-        effect.take(ready, &handle).await;
-        drop(effect);
-        if let Some(predecessor) = predecessor {
-            if let Err(error) = predecessor.announce().await {
-                // The one before serves on, on the same sockets: only what was accepted meanwhile
-                // is left to do.
-                handle.supersede();
-                RunningGateway { handle }.run().await;
-                return Err(ConfigError::Upgrade(error));
-            }
-            handle.metrics().upgrade(UpgradeResult::TakenOver);
-            handle.0.effect.lock().await.offer(upgrade, &handle).await;
-        }
-        handle.0.tasks.spawn(reload::maintain(handle.clone()));
-        Ok(RunningGateway { handle })
+            options.ignore_files,
+            running.background.maintenance.clone(),
+        ));
+        Ok(running)
     }
 }
 
-/// Asks the running gateway, if there is one and this one is to take over.
+/// Requests the sockets of the running gateway, if there is one and this one is to take over.
 async fn meet(
-    options: &Options,
+    upgrades: Upgrades,
     config: &Config,
-) -> Result<Option<(Predecessor, Inherited)>, ConfigError> {
-    if options.upgrades != Upgrades::TakeOver {
-        return Ok(None);
+) -> Result<(Option<Predecessor>, Inherited), ConfigError> {
+    if upgrades != Upgrades::TakeOver {
+        return Ok((None, Inherited::default()));
     }
     let upgrade =
         config.upgrade.as_ref().ok_or(ConfigError::Upgrade(UpgradeError::NotConfigured))?;
-    Predecessor::meet(&upgrade.socket).await.map_err(ConfigError::Upgrade)
+    match Predecessor::meet(&upgrade.socket).await.map_err(ConfigError::Upgrade)? {
+        Some((predecessor, inherited)) => Ok((Some(predecessor), inherited)),
+        None => Ok((None, Inherited::default())),
+    }
+}
+
+/// Begins to serve. The upgrade socket waits while another process has to be taken over from.
+async fn open(applied: &mut Applied, mut ready: Ready, handle: &Handle, takes_over: bool) {
+    applied.hold_back(ready.hold_back_upgrade());
+    if !takes_over {
+        applied.offer_upgrade().await;
+    }
+    // Before the first question: the admin address comes last, and in an upgrade it is open
+    // already.
+    handle.lifecycle().on(Event::Opened);
+    applied.apply(ready).await;
 }
 
 impl RunningGateway {
-    /// A hand on this gateway.
+    /// A handle on this gateway.
     pub fn handle(&self) -> Handle {
         self.handle.clone()
     }
 
-    /// Serves until a drain is asked for and done: not ready → accept for `drain.delay` → stop
+    /// Makes the predecessor step back.
+    async fn take_over(self, predecessor: Predecessor) -> Result<Self, ConfigError> {
+        if let Err(error) = predecessor.announce().await {
+            // The one before serves on, on the same sockets: what was accepted since then is left
+            // to do.
+            self.handle.lifecycle().on(Event::Superseded);
+            self.run().await;
+            return Err(ConfigError::Upgrade(error));
+        }
+        self.handle.metrics().upgrade(UpgradeResult::TakenOver);
+        self.handle.command(Command::OfferUpgrade).await;
+        Ok(self)
+    }
+
+    /// Serves until a drain is requested and done: not ready → accept for `drain.delay` → stop
     /// accepting → finish what is open within `drain.deadline`. When another process has taken
     /// over, it stops accepting at once.
     pub async fn run(self) -> Drained {
-        let state = &self.handle.0;
-        state.shutdown.cancelled().await;
-        let drain = self.handle.config().drain.clone();
+        let Self { handle, plane, background, control } = self;
+        let lifecycle = handle.lifecycle();
+        handle.ending().await;
+        let drain = handle.config().drain.clone();
         tracing::info!(delay = ?drain.delay, deadline = ?drain.deadline, "draining");
-        if !self.handle.is_superseded() {
-            state.readiness.drain();
-            // A process that was about to take over may do so even now.
-            let delay = state.superseded.run_until_cancelled(tokio::time::sleep(drain.delay));
-            state.cut.run_until_cancelled(delay).await;
-        }
-        let idle = if self.handle.is_superseded() {
-            self.step_back().await;
+        // A process that was about to take over may do so even now.
+        let delay_ends = |phase: &Phase| phase.is_superseded() || phase.is_cut();
+        lifecycle.run_until(delay_ends, tokio::time::sleep(drain.delay)).await;
+        let idle = if handle.is_superseded() {
+            handle.command(Command::StepBack).await;
             Idle::MayAsk
         } else {
-            state.effect.lock().await.stop_accepting().await;
+            handle.command(Command::StopAccepting).await;
             Idle::Ends
         };
-        let cut_after = |deadline: Duration| state.plane.drain(deadline, idle);
-        let drained = match state.cut.run_until_cancelled(cut_after(drain.deadline)).await {
+        let draining = plane.drain(drain.deadline, idle);
+        let drained = match lifecycle.run_until(|phase| phase.is_cut(), draining).await {
             Some(drained) => drained,
-            None => cut_after(Duration::ZERO).await,
+            None => plane.drain(Duration::ZERO, idle).await,
         };
 
-        state.end.cancel();
-        let mut effect = state.effect.lock().await;
-        effect.stop_admin(Duration::ZERO).await;
-        effect.offer(None, &self.handle).await;
-        drop(effect);
-        state.tasks.close();
-        state.tasks.wait().await;
+        background.end.cancel();
+        handle.command(Command::End).await;
+        if let Err(error) = control.await {
+            std::panic::resume_unwind(error.into_panic());
+        }
+        background.stop().await;
+        lifecycle.on(Event::Stopped);
         tracing::info!(cut = drained.cut, "stopped");
         drained
-    }
-
-    /// Leaves to the process that has taken over what is its business now: new connections, the
-    /// admin address, renewal.
-    async fn step_back(&self) {
-        let state = &self.handle.0;
-        state.upkeep.cancel();
-        let mut effect = state.effect.lock().await;
-        effect.stop_accepting().await;
-        effect.stop_admin(admin::ARRIVE).await;
-        // Not before: whoever asks the admin address for readiness means the address, not this
-        // process.
-        state.readiness.drain();
-    }
-}
-
-impl Handle {
-    /// The configuration in effect.
-    pub fn config(&self) -> Arc<Config> {
-        Arc::clone(self.0.snapshot.load().config())
-    }
-
-    /// The gateway's metrics.
-    pub fn metrics(&self) -> &Metrics {
-        &self.0.metrics
-    }
-
-    /// The readiness latch.
-    pub fn readiness(&self) -> &Readiness {
-        &self.0.readiness
-    }
-
-    /// Whether requests should be sent here: the latch, and all that [`Options::ready_when`] waits
-    /// for.
-    pub fn is_ready(&self) -> bool {
-        self.0.readiness.is_ready()
-            && self.0.options.ready_when.iter().all(|condition| *condition.borrow())
-    }
-
-    /// The addresses bound, by listener: real ports where the configuration says 0.
-    pub async fn addresses(&self) -> Vec<(Name, SocketAddr)> {
-        self.0.effect.lock().await.addresses()
-    }
-
-    /// The admin address bound.
-    pub async fn admin_address(&self) -> Option<SocketAddr> {
-        self.0.effect.lock().await.admin_address()
-    }
-
-    /// Reads the configuration and its certificates again and puts them into effect, all or
-    /// nothing.
-    pub async fn reload(&self) -> Result<ReloadReport, ConfigError> {
-        // A task of its own: a caller that goes away must not stop a reload half way.
-        let reloading = tokio::spawn(reload::reload(self.clone()));
-        reloading.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
-    }
-
-    /// What [`reload`](Self::reload) would do now, or why it would fail.
-    pub async fn rehearse_reload(&self) -> Result<ReloadReport, ConfigError> {
-        reload::rehearse(self.clone()).await
-    }
-
-    /// Reloads and says how it went in the log.
-    pub async fn reload_and_log(&self, cause: &str) {
-        // The reload itself logs its outcome; here only why it happened.
-        tracing::info!(cause, "reloading");
-        let _logged = self.reload().await;
-    }
-
-    /// Asks for a drain; [`RunningGateway::run`] does it.
-    pub fn request_drain(&self) {
-        self.0.shutdown.cancel();
-    }
-
-    /// Whether another process has taken over from this one.
-    pub fn is_superseded(&self) -> bool {
-        self.0.superseded.is_cancelled()
-    }
-
-    /// Stops accepting at once and drains: another process accepts on the same sockets.
-    pub(crate) fn supersede(&self) {
-        self.0.superseded.cancel();
-        self.0.shutdown.cancel();
-    }
-
-    /// Whether a drain was asked for.
-    pub fn drain_requested(&self) -> bool {
-        self.0.shutdown.is_cancelled()
-    }
-
-    /// Ends a drain at once.
-    pub fn cut(&self) {
-        self.0.cut.cancel();
-    }
-
-    pub(crate) fn state(&self) -> &Arc<State> {
-        &self.0
     }
 }

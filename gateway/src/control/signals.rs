@@ -5,7 +5,7 @@ use std::io;
 use nix::sys::signal::{self, SigSet};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::control::gateway::Handle;
+use crate::control::handle::Handle;
 
 /// The signals that a gateway obeys. Without this, SIGHUP would end the process.
 pub struct Signals {
@@ -60,7 +60,7 @@ fn stop(gateway: &Handle, signal: &str, told: &mut bool) {
     let again = std::mem::replace(told, true);
     // Nobody has told a process to stop that another one has taken over from: a service manager
     // tells them all, once.
-    if again || (gateway.drain_requested() && !gateway.is_superseded()) {
+    if again || (gateway.is_ending() && !gateway.is_superseded()) {
         tracing::warn!(signal, "stopping now");
         gateway.cut();
     } else if gateway.is_superseded() {

@@ -2,7 +2,7 @@
 //! between.
 //!
 //! ```text
-//! predecessor (offer.rs)                         successor (predecessor.rs)
+//! predecessor (handover.rs)                      successor (predecessor.rs)
 //!                               <─ ask           configuration read and built
 //! sockets, their descriptors    ─>               binds what is new, accepts on all, is ready
 //!                               <─ serving
@@ -14,17 +14,13 @@
 //! leaves it as it was. Both processes hold the same sockets, so a connection waits in one queue,
 //! whoever accepts it.
 
-mod inherited;
-mod offer;
-mod place;
 mod predecessor;
+mod socket;
 mod wire;
 
-pub(crate) use inherited::Inherited;
-pub(crate) use inherited::Part;
-pub(crate) use offer::Offer;
-pub(crate) use place::{Prepared, check_directory, look};
 pub(crate) use predecessor::Predecessor;
+pub(crate) use socket::{BoundSocket, Identity, check_directory, dry_run, identity};
+pub(crate) use wire::{Channel, Described, Message, PREPARATION, PROTOCOL};
 
 use std::io;
 use std::path::PathBuf;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
-use crate::serving::listener::network;
+use crate::serving::network::client_network;
 use bounded::cut;
 use refusals::{Key, More, Refusals};
 
@@ -123,7 +123,7 @@ impl AccessLog {
     }
 
     fn is_first(&self, client: IpAddr, reason: &'static str) -> bool {
-        let first = self.refusals.note(network(client), reason, Instant::now());
+        let first = self.refusals.note(client_network(client), reason, Instant::now());
         if first {
             let (refusals, names) = (Arc::downgrade(&self.refusals), self.names.clone());
             self.refusals.swept_by(|| sweep(refusals, names));

@@ -14,7 +14,7 @@ pub(crate) struct Answer {
     pub(crate) body: Bytes,
 }
 
-/// In what form a client wants to be told of an error.
+/// The form of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
     /// `application/problem+json` (RFC 9457).
@@ -26,25 +26,29 @@ pub(crate) enum Form {
 }
 
 impl Form {
-    /// The form for a request: interfaces get problems, navigations get pages.
-    pub(crate) fn of(target: &str, headers: &HeaderMap) -> Self {
-        let path = target.split('?').next().unwrap_or_default();
-        let below = |root: &str| {
-            path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    /// The form for a request with these headers: people get pages, programs that use a service get
+    /// problems.
+    pub(crate) fn of(headers: &HeaderMap, service: bool) -> Self {
+        let accepts = |kind: &str| {
+            let mut fields = headers.get_all(header::ACCEPT).iter();
+            fields.any(|field| field.to_str().is_ok_and(|field| field.contains(kind)))
         };
-        if below("/api") || below("/ws") {
-            return Self::Problem;
+        if accepts("text/html") {
+            Self::Html
+        } else if service || accepts("json") {
+            Self::Problem
+        } else {
+            Self::Text
         }
-        let accept =
-            headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-        if accept.contains("text/html") { Self::Html } else { Self::Text }
     }
 }
+
+const VALID: &str = "the gateway answers with valid status codes";
 
 impl Answer {
     /// An answer with a line of text.
     pub(crate) fn text(status: u16, body: &str) -> Self {
-        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = StatusCode::from_u16(status).expect(VALID);
         let answer =
             Self { status, headers: Vec::new(), body: Bytes::copy_from_slice(body.as_bytes()) };
         answer.with("content-type", "text/plain; charset=utf-8")
@@ -52,7 +56,7 @@ impl Answer {
 
     /// An answer that is no more than its head.
     pub(crate) fn empty(status: u16) -> Self {
-        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = StatusCode::from_u16(status).expect(VALID);
         Self { status, headers: Vec::new(), body: Bytes::new() }.with("cache-control", "no-store")
     }
 
@@ -87,11 +91,11 @@ impl Answer {
     }
 
     /// The body as a line for a log.
-    pub(crate) fn said(&self) -> &str {
+    pub(crate) fn line(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap_or_default().trim_end()
     }
 
-    /// With another header; one that cannot be a header is left out.
+    /// With another header; a value that cannot be one is left out.
     pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
             self.headers.push((HeaderName::from_static(name), value));
@@ -138,16 +142,18 @@ impl Answer {
 mod tests {
     use super::*;
 
-    fn form(path: &str, accept: &'static str) -> Form {
-        Form::of(path, &[(header::ACCEPT, HeaderValue::from_static(accept))].into_iter().collect())
+    fn form(accept: &'static str, service: bool) -> Form {
+        let headers = [(header::ACCEPT, HeaderValue::from_static(accept))].into_iter().collect();
+        Form::of(&headers, service)
     }
 
     #[test]
     fn programs_get_problems_and_people_get_pages() {
-        assert_eq!(form("/api/chat", "text/html"), Form::Problem);
-        assert_eq!(form("/ws?x", "*/*"), Form::Problem);
-        assert_eq!(form("/apix", "text/html,*/*"), Form::Html);
-        assert_eq!(form("/x", "*/*"), Form::Text);
+        assert_eq!(form("*/*", true), Form::Problem);
+        assert_eq!(form("text/event-stream", true), Form::Problem);
+        assert_eq!(form("application/json", false), Form::Problem);
+        assert_eq!(form("text/html,*/*", true), Form::Html);
+        assert_eq!(form("*/*", false), Form::Text);
     }
 
     #[test]

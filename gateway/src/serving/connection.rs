@@ -4,31 +4,22 @@
 mod h1;
 mod h2;
 mod redirect;
+mod refuse;
+mod request_head;
+mod service;
 
-pub(crate) use h1::refuse;
-pub(crate) use h2::SEND_BUFFER;
+pub(crate) use service::Service;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::net::TcpStream;
 
 use crate::metrics::{ConnectionRefusal, ListenerMetrics};
-use crate::serving::listener::{self, Place};
-use crate::serving::plane::Plane;
-use crate::serving::snapshot::{ListenerKind, ListenerState};
+use crate::serving::caps::ConnectionSlot;
+use crate::serving::listener::{self, Accepted};
+use crate::serving::snapshot::ListenerKind;
 use crate::serving::stream::{ClientStream, Facts, Transport};
 use crate::serving::tls;
-
-/// A connection as the accept loop hands it over.
-pub(crate) struct Accepted {
-    pub(crate) tcp: TcpStream,
-    pub(crate) peer: SocketAddr,
-    pub(crate) listener: Arc<ListenerState>,
-    pub(crate) place: Place,
-    pub(crate) behind_proxy: bool,
-    pub(crate) metrics: Arc<ListenerMetrics>,
-}
 
 /// Counts the connection as open for as long as it lives.
 struct Open(Arc<ListenerMetrics>);
@@ -48,18 +39,16 @@ impl Drop for Open {
 
 /// Serves a connection until it ends. Every stage is boxed and gone when the next begins: what
 /// stays for an idle WebSocket is its relay alone.
-pub(crate) async fn serve(plane: Arc<Plane>, accepted: Accepted) {
-    let Accepted { tcp, peer, listener, place, behind_proxy, metrics } = accepted;
-    let _open = Open::new(Arc::clone(&metrics));
-    let start = Start { tcp, peer, listener, place, behind_proxy, metrics };
-    let Some((stream, kind, _place)) = Box::pin(begin(&plane, start)).await else { return };
+pub(crate) async fn serve(service: Arc<Service>, accepted: Accepted) {
+    let _open = Open::new(Arc::clone(&accepted.metrics));
+    let Some((stream, kind, _slot)) = Box::pin(begin(&service, accepted)).await else { return };
     if stream.is_h2() {
-        return Box::pin(h2::serve(plane, stream)).await;
+        return Box::pin(h2::serve(service, stream)).await;
     }
     if let Kind::Redirect(port) = kind {
-        return Box::pin(redirect::serve(plane, stream, port)).await;
+        return Box::pin(redirect::serve(service, stream, port)).await;
     }
-    let relay = Box::pin(h1::serve(plane, stream)).await;
+    let relay = Box::pin(h1::serve(service, stream)).await;
     if let Some(relay) = relay {
         relay.run().await;
     }
@@ -70,18 +59,14 @@ enum Kind {
     Redirect(Option<u16>),
 }
 
-struct Start {
-    tcp: TcpStream,
-    peer: SocketAddr,
-    listener: Arc<ListenerState>,
-    place: Place,
-    behind_proxy: bool,
-    metrics: Arc<ListenerMetrics>,
-}
-
-async fn begin(plane: &Arc<Plane>, start: Start) -> Option<(Box<ClientStream>, Kind, Place)> {
-    let Start { mut tcp, peer, listener, mut place, behind_proxy, metrics } = start;
-    let deadline = plane.shared.snapshot.load().config().limits.handshake_timeout;
+/// Reads the PROXY header and finishes the TLS handshake, where the listener has them.
+async fn begin(
+    service: &Service,
+    accepted: Accepted,
+) -> Option<(Box<ClientStream>, Kind, ConnectionSlot)> {
+    let Accepted { mut tcp, peer, listener, mut slot, behind_proxy, metrics } = accepted;
+    let shared = service.shared();
+    let deadline = shared.snapshot.load().config().limits.handshake_timeout;
     let mut client = peer;
     if behind_proxy {
         match tokio::time::timeout(deadline, listener::read_proxy_header(&mut tcp)).await {
@@ -96,44 +81,39 @@ async fn begin(plane: &Arc<Plane>, start: Start) -> Option<(Box<ClientStream>, K
                 return None;
             }
         }
-        if let Err(refusal) = place.belongs_to(client.ip(), &listener.caps) {
+        if let Err(refusal) = slot.belongs_to(client.ip(), &listener.caps) {
             metrics.refused(refusal);
             return None;
         }
     }
-    let mut asked = None;
-    let (transport, kind) = match &listener.kind {
-        ListenerKind::Https(https) => {
-            let challenges = plane.challenges();
-            let tls = tls::accept(
-                tcp,
-                Arc::clone(&https.config),
-                &challenges,
-                deadline,
-                &plane.shared.metrics,
-            )
-            .await;
-            match tls {
-                Ok(Some(tls)) => {
-                    asked = https.asked(tls.get_ref().1);
-                    (Transport::Tls(Box::new(tls)), Kind::Serve)
-                }
-                Ok(None) => return None,
-                Err(error) => {
-                    tracing::debug!(%error, "TLS handshake failed");
-                    return None;
-                }
-            }
+    let facts = Facts { client, secure: false, client_subject: None, asked: None, outlet: None };
+    let https = match &listener.kind {
+        ListenerKind::Https(https) => https,
+        ListenerKind::Plain => return Some((plain(tcp, facts), Kind::Serve, slot)),
+        ListenerKind::Redirect(port) => {
+            return Some((plain(tcp, facts), Kind::Redirect(*port), slot));
         }
-        ListenerKind::Plain => (Transport::Tcp(tcp), Kind::Serve),
-        ListenerKind::Redirect(port) => (Transport::Tcp(tcp), Kind::Redirect(*port)),
     };
-    let (secure, client_subject) = match &transport {
-        Transport::Tls(tls) => (true, tls::subject(tls.get_ref().1)),
-        Transport::Tcp(_) => (false, None),
-    };
-    let facts = Facts { client, secure, client_subject, asked, outlet: None };
-    Some((Box::new(ClientStream::new(transport, facts)), kind, place))
+    let challenges = shared.challenges.maintained();
+    let config = Arc::clone(&https.config);
+    match tls::accept(tcp, config, &challenges, deadline, &shared.metrics).await {
+        Ok(Some(tls)) => {
+            let session = tls.get_ref().1;
+            let (client_subject, asked) = (tls::subject(session), https.asked(session));
+            let facts = Facts { secure: true, client_subject, asked, ..facts };
+            let transport = Transport::Tls(Box::new(tls));
+            Some((Box::new(ClientStream::new(transport, facts)), Kind::Serve, slot))
+        }
+        Ok(None) => None,
+        Err(error) => {
+            tracing::debug!(%error, "TLS handshake failed");
+            None
+        }
+    }
+}
+
+fn plain(tcp: TcpStream, facts: Facts) -> Box<ClientStream> {
+    Box::new(ClientStream::new(Transport::Tcp(tcp), facts))
 }
 
 #[cfg(test)]

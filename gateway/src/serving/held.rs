@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus::IntGauge;
 
-use crate::serving::listener::network;
+use crate::serving::network::client_network;
 
 /// What a request takes besides its answer: its task, its heads, its place in tables. Measured, and
 /// rounded up.
@@ -38,6 +38,10 @@ const PROVEN: u64 = 64 * 1024;
 const UNSEEN_MAX: u64 = 10 * PIECE as u64;
 /// What stands between two chunks of an answer: a size of eight digits, and two line ends.
 const FRAMING: u64 = 12;
+/// Most bytes of one h2 stream that wait for the client's socket. What is in windows that the
+/// client opened and did not read waits there; what it opened no window for is not taken from the
+/// upstream.
+pub(crate) const SEND_BUFFER: usize = 32 * 1024;
 /// Shards, so that cores seldom wait for each other.
 const SHARDS: usize = 16;
 
@@ -90,7 +94,7 @@ impl Holdings {
         most: u64,
         queued: bool,
     ) -> Result<Arc<Holding>, Full> {
-        let client = network(client);
+        let client = client_network(client);
         let account = {
             let mut accounts = self.shard(client).lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(accounts.entry(client).or_default())
@@ -115,11 +119,8 @@ impl Holdings {
     }
 
     fn shard(&self, client: IpAddr) -> &Mutex<HashMap<IpAddr, Arc<Account>>> {
-        let [first, ..] = &self.shards;
-        let index =
-            usize::try_from(self.hasher.hash_one(client).checked_rem(SHARDS as u64).unwrap_or(0))
-                .unwrap_or(0);
-        self.shards.get(index).unwrap_or(first)
+        let index = (self.hasher.hash_one(client) as usize) & (SHARDS - 1);
+        self.shards.get(index).expect("the index is below the number of shards, a power of two")
     }
 }
 
@@ -183,8 +184,7 @@ impl Holding {
 
     fn count(&self) {
         let (seen, sent) = (self.seen.load(Relaxed), self.sent.load(Relaxed));
-        let queue =
-            if self.queued { sent.min(crate::serving::connection::SEND_BUFFER as u64) } else { 0 };
+        let queue = if self.queued { sent.min(SEND_BUFFER as u64) } else { 0 };
         let request = if self.left.load(Relaxed) { 0 } else { REQUEST };
         let now = [self.unseen.load(Relaxed), seen.saturating_sub(sent), queue, request]
             .into_iter()

@@ -5,15 +5,15 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use gateway_config::{Action, Config, Listener, Name, Protocol};
+use gateway_config::{Action, Config, Listener, Name, PathMatch, Protocol};
 use http::{HeaderValue, StatusCode};
 use ipnet::IpNet;
 use rustls::server::ProducesTickets;
 
 use crate::metrics::{Metrics, RouteMetrics, UpstreamMetrics};
 use crate::serving::access_log::{AccessLog, Pseudonyms};
-use crate::serving::filters;
-use crate::serving::listener::CapLimits;
+use crate::serving::caps::CapLimits;
+use crate::serving::network::contains;
 use crate::serving::router::Router;
 use crate::serving::static_files::{Site, SiteError};
 use crate::serving::tls::{self, Certificates, TlsError};
@@ -25,7 +25,7 @@ pub struct Snapshot {
     config: Arc<Config>,
     listeners: HashMap<String, Arc<ListenerState>>,
     pub(crate) router: Router,
-    pub(crate) routes: Vec<Arc<Route>>,
+    routes: Vec<Arc<Route>>,
     upstreams: HashMap<Name, Arc<Upstream>>,
     pub(crate) access_log: AccessLog,
     /// There when requests are traced.
@@ -114,7 +114,7 @@ impl Snapshot {
     }
 
     /// The same from nothing before, to see whether it can be built: its upstreams send nothing.
-    pub(crate) fn rehearse(
+    pub(crate) fn dry_run(
         config: Arc<Config>,
         certificates: &Certificates,
         pseudonyms: &Pseudonyms,
@@ -130,74 +130,42 @@ impl Snapshot {
         pseudonyms: &Pseudonyms,
         begin: fn(&gateway_config::Upstream, Arc<UpstreamMetrics>) -> Arc<Upstream>,
     ) -> Result<Self, BuildError> {
-        let tickets = match (certificates.tickets(), previous) {
-            (Some(shared), _) => Arc::clone(shared),
-            (None, Some(previous)) => Arc::clone(&previous.tickets),
-            (None, None) => {
-                rustls::crypto::aws_lc_rs::Ticketer::new().map_err(BuildError::Tickets)?
-            }
-        };
-        let mut listeners = HashMap::new();
-        for listener in &config.listeners {
-            let state = ListenerState::build(listener, &config, certificates, &tickets)
-                .map_err(|error| BuildError::Tls { listener: listener.name.clone(), error })?;
-            listeners.insert(listener.name.to_string(), Arc::new(state));
-        }
-        let mut sites = HashMap::new();
-        for site in &config.sites {
-            let built = Site::build(site)
-                .map_err(|error| BuildError::Site { site: site.name.clone(), error })?;
-            sites.insert(site.name.clone(), Arc::new(built));
-        }
-        let upstreams: HashMap<Name, Arc<Upstream>> = config
-            .upstreams
-            .iter()
-            .map(|upstream| {
-                let kept = previous.and_then(|previous| previous.upstreams.get(&upstream.name));
-                let kept = kept.filter(|kept| kept.config() == upstream).map(Arc::clone);
-                let built = kept
-                    .unwrap_or_else(|| begin(upstream, metrics.upstream(upstream.name.as_str())));
-                (upstream.name.clone(), built)
-            })
-            .collect();
-        let mut routes = Vec::new();
-        for route in &config.routes {
-            let dangling = |missing: &Name| BuildError::Dangling {
-                route: route.name.clone(),
-                missing: missing.clone(),
+        let tickets = tickets(certificates, previous)?;
+        let listeners = listeners(&config, certificates, &tickets)?;
+        let sites = sites(&config)?;
+        let mut upstreams = HashMap::new();
+        for upstream in &config.upstreams {
+            let kept = previous.and_then(|previous| previous.upstreams.get(&upstream.name));
+            let built = match kept.filter(|kept| kept.config() == upstream) {
+                Some(kept) => Arc::clone(kept),
+                None => begin(upstream, metrics.upstream(upstream.name.as_str())),
             };
-            let leads_to = match &route.action {
-                Action::Upstream(name) => LeadsTo::Upstream(
-                    upstreams.get(name).map(Arc::clone).ok_or_else(|| dangling(name))?,
-                ),
-                Action::Static(name) => {
-                    LeadsTo::Site(sites.get(name).map(Arc::clone).ok_or_else(|| dangling(name))?)
-                }
-                Action::Redirect { location, status } => {
-                    LeadsTo::Redirect { location: location.clone(), status: *status }
-                }
-                Action::Respond { status, body } => {
-                    LeadsTo::Respond { status: *status, body: body.clone() }
-                }
-            };
-            let metrics = metrics.route(route.name.as_str());
-            routes.push(Arc::new(Route { config: route.clone(), leads_to, metrics }));
+            upstreams.insert(upstream.name.clone(), built);
         }
+        let routes = routes(&config, &sites, &upstreams, metrics)?;
         let router = Router::new(&config.routes);
-        let access_log =
-            AccessLog::new(&config.log, pseudonyms, previous.map(|previous| &previous.access_log));
-        let hsts = filters::hsts(&config.tls);
-        let traced = config.tracing.as_ref().map(|tracing| {
-            let previous = previous.and_then(|previous| previous.tracer.as_ref());
-            Tracer::build(tracing, previous, metrics).map_err(BuildError::Tracing)
-        });
-        let tracer = traced.transpose()?;
+        let before = previous.map(|previous| &previous.access_log);
+        let access_log = AccessLog::new(&config.log, pseudonyms, before);
+        let hsts = tls::hsts(&config.tls);
+        let tracer = match &config.tracing {
+            Some(tracing) => {
+                let before = previous.and_then(|previous| previous.tracer.as_ref());
+                Some(Tracer::build(tracing, before, metrics).map_err(BuildError::Tracing)?)
+            }
+            None => None,
+        };
         Ok(Self { config, listeners, router, routes, upstreams, access_log, hsts, tracer, tickets })
     }
 
     /// The configuration that it was built from.
     pub fn config(&self) -> &Arc<Config> {
         &self.config
+    }
+
+    /// A route that the router found.
+    pub(crate) fn route(&self, index: usize) -> Arc<Route> {
+        let route = self.routes.get(index).expect("the router was made from these routes");
+        Arc::clone(route)
     }
 
     pub(crate) fn listener(&self, name: &str) -> Option<Arc<ListenerState>> {
@@ -208,6 +176,105 @@ impl Snapshot {
     /// them.
     pub(crate) fn trusts(&self, address: IpAddr) -> bool {
         contains(&self.config.trust.forwarded, address)
+    }
+}
+
+/// Shared between replicas, kept from before, or new.
+fn tickets(
+    certificates: &Certificates,
+    previous: Option<&Snapshot>,
+) -> Result<Arc<dyn ProducesTickets>, BuildError> {
+    match (certificates.tickets(), previous) {
+        (Some(shared), _) => Ok(Arc::clone(shared)),
+        (None, Some(previous)) => Ok(Arc::clone(&previous.tickets)),
+        (None, None) => rustls::crypto::aws_lc_rs::Ticketer::new().map_err(BuildError::Tickets),
+    }
+}
+
+fn listeners(
+    config: &Config,
+    certificates: &Certificates,
+    tickets: &Arc<dyn ProducesTickets>,
+) -> Result<HashMap<String, Arc<ListenerState>>, BuildError> {
+    let mut listeners = HashMap::new();
+    for listener in &config.listeners {
+        let state = ListenerState::build(listener, config, certificates, tickets)
+            .map_err(|error| BuildError::Tls { listener: listener.name.clone(), error })?;
+        listeners.insert(listener.name.to_string(), Arc::new(state));
+    }
+    Ok(listeners)
+}
+
+fn sites(config: &Config) -> Result<HashMap<Name, Arc<Site>>, BuildError> {
+    let mut sites = HashMap::new();
+    for site in &config.sites {
+        let built = Site::build(site, claimed(config, &site.name))
+            .map_err(|error| BuildError::Site { site: site.name.clone(), error })?;
+        sites.insert(site.name.clone(), Arc::new(built));
+    }
+    Ok(sites)
+}
+
+fn routes(
+    config: &Config,
+    sites: &HashMap<Name, Arc<Site>>,
+    upstreams: &HashMap<Name, Arc<Upstream>>,
+    metrics: &Metrics,
+) -> Result<Vec<Arc<Route>>, BuildError> {
+    let mut routes = Vec::new();
+    for route in &config.routes {
+        let dangling = |missing: &Name| BuildError::Dangling {
+            route: route.name.clone(),
+            missing: missing.clone(),
+        };
+        let leads_to = match &route.action {
+            Action::Upstream(name) => {
+                LeadsTo::Upstream(Arc::clone(upstreams.get(name).ok_or_else(|| dangling(name))?))
+            }
+            Action::Static(name) => {
+                LeadsTo::Site(Arc::clone(sites.get(name).ok_or_else(|| dangling(name))?))
+            }
+            Action::Redirect { location, status } => {
+                LeadsTo::Redirect { location: location.clone(), status: *status }
+            }
+            Action::Respond { status, body } => {
+                LeadsTo::Respond { status: *status, body: body.clone() }
+            }
+        };
+        let metrics = metrics.route(route.name.as_str());
+        routes.push(Arc::new(Route { config: route.clone(), leads_to, metrics }));
+    }
+    Ok(routes)
+}
+
+/// Paths that services have on every host of a site: nothing at or below them is a page of the
+/// site.
+fn claimed(config: &Config, site: &Name) -> Vec<String> {
+    let of_site = config
+        .routes
+        .iter()
+        .filter(|route| matches!(&route.action, Action::Static(name) if name == site));
+    let mut claimed = Vec::new();
+    for route in &config.routes {
+        let everywhere = route.hosts.is_empty()
+            || of_site.clone().all(|site| {
+                !site.hosts.is_empty() && site.hosts.iter().all(|host| route.hosts.contains(host))
+            });
+        let path = match &route.path {
+            PathMatch::Exact(path) => path.trim_end_matches('/'),
+            PathMatch::Prefix(path) => path.trim_end_matches('/'),
+        };
+        if everywhere && matches!(route.action, Action::Upstream(_)) && !path.is_empty() {
+            claimed.push(path.to_owned());
+        }
+    }
+    claimed
+}
+
+impl Route {
+    /// Whether a service answers it.
+    pub(crate) fn is_service(&self) -> bool {
+        matches!(self.leads_to, LeadsTo::Upstream(_))
     }
 }
 
@@ -238,10 +305,4 @@ impl ListenerState {
     pub(crate) fn trusts_proxy_header(&self, peer: IpAddr) -> bool {
         contains(&self.proxy_networks, peer)
     }
-}
-
-/// Whether one of the networks has this address, in either spelling of an IPv4 address.
-fn contains(networks: &[IpNet], address: IpAddr) -> bool {
-    let address = address.to_canonical();
-    networks.iter().any(|network| network.contains(&address))
 }

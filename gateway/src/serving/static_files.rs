@@ -16,14 +16,14 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use crate::serving::answer::Answer;
 use conditional::Selected;
 use encoding::Coding;
-use navigation::Directories;
+use navigation::Pages;
 
 /// A site in memory.
 #[derive(Debug)]
 pub(crate) struct Site {
     /// Files by decoded path, such as `/assets/x.js`.
     files: HashMap<String, File>,
-    directories: Directories,
+    pages: Pages,
     spa_fallback: Option<String>,
     pub(crate) policy: HeaderValue,
 }
@@ -64,8 +64,9 @@ impl Site {
         files: HashMap<String, File>,
         spa_fallback: Option<String>,
         policy: HeaderValue,
+        claimed: Vec<String>,
     ) -> Self {
-        Self { directories: Directories::of(&files), files, spa_fallback, policy }
+        Self { pages: Pages::of(&files, claimed), files, spa_fallback, policy }
     }
 
     /// Responds to a request for a normalised path; `None` if there is no such file.
@@ -140,7 +141,7 @@ impl Site {
             return Some((file, false));
         }
         let fallback = self.spa_fallback.as_ref()?;
-        if !self.directories.may_have_page(&path) || !navigation::is_navigation(method, headers) {
+        if !self.pages.may_be(&path) || !navigation::is_navigation(method, headers) {
             return None;
         }
         Some((self.files.get(fallback)?, true))

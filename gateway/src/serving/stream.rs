@@ -5,12 +5,13 @@
 #![warn(clippy::arithmetic_side_effects)]
 
 mod chunks;
+mod session;
 mod transport;
 
+pub(crate) use session::facts_of;
 pub(crate) use transport::Transport;
 
-use std::net::{IpAddr, SocketAddr};
-use std::os::fd::AsRawFd as _;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -18,19 +19,14 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use bytes::{Buf as _, BytesMut};
-use pingora::http::ResponseHeader;
-use pingora::protocols::l4::socket::SocketAddr as PingoraAddr;
-use pingora::protocols::raw_connect::ProxyDigest;
-use pingora::protocols::{
-    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
-    TimingDigest, UniqueID,
-};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt, ReadBuf};
 
+use crate::serving::answer::Answer;
 use crate::serving::head::{Framing, Head};
 use crate::serving::held::Outlet;
 use crate::serving::tls::Asked;
 use chunks::Chunks;
+use session::Digests;
 
 /// What is known about a client's connection, for as long as it lasts.
 #[derive(Clone, Debug)]
@@ -60,7 +56,8 @@ pub(crate) struct ClientStream {
     h2: bool,
     /// Whether the last words were said.
     left_off: bool,
-    digests: Option<(Arc<SocketDigest>, Arc<ProxyDigest>)>,
+    /// Made once for all requests of the connection.
+    digests: Option<Digests>,
 }
 
 /// Where the present request ends.
@@ -182,6 +179,18 @@ impl ClientStream {
         let _ = tokio::time::timeout(FAREWELL, last_words).await;
     }
 
+    /// Answers a request that goes no further and ends the connection.
+    pub(crate) async fn refuse(&mut self, answer: Answer) {
+        let write = async {
+            self.write_all(&answer.to_h1()).await?;
+            self.flush().await
+        };
+        // A client that is gone needs no answer.
+        if matches!(tokio::time::timeout(FAREWELL, write).await, Ok(Ok(()))) {
+            self.part().await;
+        }
+    }
+
     /// The transport and what was read ahead.
     pub(crate) fn into_parts(self) -> (Transport, BytesMut) {
         (self.transport, self.ahead)
@@ -203,47 +212,6 @@ impl ClientStream {
         // read after that.
         Poll::Pending
     }
-
-    fn digests(&self) -> (Arc<SocketDigest>, Arc<ProxyDigest>) {
-        match &self.digests {
-            Some((socket, proxy)) => (Arc::clone(socket), Arc::clone(proxy)),
-            None => make_digests(&self.transport, &self.facts),
-        }
-    }
-
-    /// Prepares what Pingora asks for once per request.
-    pub(crate) fn describe(&mut self) {
-        if self.digests.is_none() {
-            self.digests = Some(make_digests(&self.transport, &self.facts));
-        }
-    }
-}
-
-/// Facts travel as the user data of the proxy digest: the only slot of Pingora's digests that takes
-/// a type of ours.
-pub(crate) fn facts_of(digest: Option<&pingora::protocols::Digest>) -> Facts {
-    let data = digest
-        .and_then(|digest| digest.proxy_digest.as_ref())
-        .and_then(|proxy| proxy.user_data.as_ref());
-    let unknown = Facts {
-        client: SocketAddr::new(IpAddr::from([0, 0, 0, 0]), 0),
-        secure: false,
-        client_subject: None,
-        outlet: None,
-        asked: None,
-    };
-    data.and_then(|data| data.downcast_ref::<Facts>()).cloned().unwrap_or(unknown)
-}
-
-fn make_digests(transport: &Transport, facts: &Facts) -> (Arc<SocketDigest>, Arc<ProxyDigest>) {
-    let socket = SocketDigest::from_raw_fd(transport.tcp().as_raw_fd());
-    // Set at most once, here.
-    let _ = socket.peer_addr.set(Some(PingoraAddr::Inet(facts.client)));
-    let response = ResponseHeader::build(200, Some(0)).expect("200 is a status code");
-    (
-        Arc::new(socket),
-        Arc::new(ProxyDigest::new(Box::new(response), Some(Box::new(facts.clone())))),
-    )
 }
 
 impl AsyncRead for ClientStream {
@@ -265,7 +233,7 @@ impl AsyncRead for ClientStream {
         } else {
             let most = usize::try_from(limit).unwrap_or(usize::MAX);
             let now = this.ahead.len().min(buffer.remaining()).min(most);
-            buffer.put_slice(this.ahead.get(..now).unwrap_or_default());
+            buffer.put_slice(this.ahead.get(..now).expect("not more than was read ahead"));
             this.ahead.advance(now);
         }
         let new = buffer.filled().get(before..).unwrap_or_default();
@@ -346,45 +314,6 @@ impl AsyncWrite for ClientStream {
         Pin::new(&mut this.transport).poll_shutdown(cx)
     }
 }
-
-#[async_trait::async_trait]
-impl Shutdown for ClientStream {
-    async fn shutdown(&mut self) {
-        self.part().await;
-    }
-}
-
-impl UniqueID for ClientStream {
-    fn id(&self) -> i32 {
-        self.transport.tcp().as_raw_fd()
-    }
-}
-
-impl Ssl for ClientStream {
-    fn selected_alpn_proto(&self) -> Option<ALPN> {
-        Some(if self.h2 { ALPN::H2 } else { ALPN::H1 })
-    }
-}
-
-impl GetTimingDigest for ClientStream {
-    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
-        Vec::new()
-    }
-}
-
-impl GetProxyDigest for ClientStream {
-    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
-        Some(self.digests().1)
-    }
-}
-
-impl GetSocketDigest for ClientStream {
-    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
-        Some(self.digests().0)
-    }
-}
-
-impl Peek for ClientStream {}
 
 impl fmt::Debug for ClientStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -18,6 +18,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use gateway_acme::Challenges;
 use gateway_config::{ClientCertificates, Name, TlsPolicy, TlsVersion};
+use http::HeaderValue;
 use rustls::server::{Acceptor, NoServerSessionStorage, ProducesTickets};
 use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, ServerConfig, ServerConnection};
@@ -178,6 +179,14 @@ pub(crate) fn https(
     // RFC 8446 section 8: early data can be replayed, so none is taken.
     config.max_early_data_size = 0;
     Ok(Https { config: Arc::new(config), resolver })
+}
+
+/// The value of `Strict-Transport-Security`, if there is to be one.
+pub(crate) fn hsts(tls: &TlsPolicy) -> Option<HeaderValue> {
+    let subdomains = if tls.hsts_include_subdomains { "; includeSubDomains" } else { "" };
+    let value =
+        HeaderValue::try_from(format!("max-age={}{subdomains}", tls.hsts_max_age.as_secs())).ok();
+    value.filter(|_| !tls.hsts_max_age.is_zero())
 }
 
 /// Shakes hands within the deadline; `None` when the other side was an ACME authority, which has

@@ -14,6 +14,7 @@ mod stream;
 mod target;
 
 pub(crate) use address::Address;
+pub(crate) use balance::Key;
 pub(crate) use call::{Call, Late, Patience};
 pub(crate) use stream::UpstreamStream;
 pub(crate) use target::Target;
@@ -43,15 +44,6 @@ pub(crate) struct Upstream {
     budget: RetryBudget,
     metrics: Arc<UpstreamMetrics>,
     keeper: OnceLock<AbortHandle>,
-}
-
-/// What a request is balanced by.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Key<'k> {
-    /// The value of the cookie that the configuration names.
-    Cookie(&'k [u8]),
-    /// The client's address.
-    Client(std::net::IpAddr),
 }
 
 /// Why an upstream takes no request.
@@ -190,8 +182,8 @@ impl Upstream {
         Ok(Attempt::new(self, target))
     }
 
-    /// Whether a request that was tried so many times may be tried again.
-    pub(crate) fn may_retry(&self, attempts: usize) -> bool {
+    /// Takes a retry for a request that was tried this many times, if it may have one.
+    pub(crate) fn take_retry(&self, attempts: usize) -> bool {
         let another = u32::try_from(attempts)
             .is_ok_and(|attempts| attempts <= self.config.retries.per_request);
         let allowed = another && self.budget.withdraw();

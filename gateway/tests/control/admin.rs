@@ -154,7 +154,7 @@ async fn web_pages_cannot_use_the_admin_address() {
             reqwest::Client::new().post(format!("http://{admin}/drain")).header(name, value);
         assert_eq!(request.send().await.unwrap().status(), 403);
     }
-    assert!(!gateway.handle.drain_requested());
+    assert!(!gateway.handle.is_ending());
     let typed = reqwest::Client::new()
         .get(format!("http://{admin}/config"))
         .header("sec-fetch-site", "none");

@@ -39,7 +39,7 @@ async fn a_request_for_a_foreign_host_gets_no_data() {
     }
     let (status, _) =
         ask(admin, "POST /drain HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n").await;
-    assert!(status == 421 && !gateway.handle.drain_requested());
+    assert!(status == 421 && !gateway.handle.is_ending());
     let port = admin.port();
     for (host, expected) in [
         (format!("127.0.0.1:{port}"), 200),

@@ -49,7 +49,7 @@ async fn an_open_websocket_is_closed_at_the_drain_deadline() {
     assert_eq!(socket.echo("one").await.as_deref(), Some("one"));
     let began = Instant::now();
     gateway.handle.request_drain();
-    eventually(true, || async { gateway.handle.readiness().is_draining() }).await;
+    eventually(true, || async { gateway.handle.is_ending() }).await;
     assert_eq!(
         socket.echo("two").await.as_deref(),
         Some("two"),

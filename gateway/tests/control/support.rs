@@ -26,7 +26,6 @@ use gateway::{ConfigError, ConfigSource, Drained, Gateway, Handle, Options, Runn
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 /// How long a condition may take to become true.
 pub(crate) const SOON: Duration = Duration::from_secs(60);
@@ -99,8 +98,7 @@ impl TestGateway {
     ) -> Result<Self, ConfigError> {
         install_provider();
         let source = ConfigSource::File(directory.path().join(file));
-        let gateway: RunningGateway =
-            Gateway::start(source, options, CancellationToken::new()).await?;
+        let gateway: RunningGateway = Gateway::start(source, options).await?;
         Ok(Self { handle: gateway.handle(), directory, running: tokio::spawn(gateway.run()) })
     }
 

@@ -6,7 +6,6 @@ use std::os::unix::net::UnixStream;
 use gateway::{Gateway, Options, Upgrades};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio_util::sync::CancellationToken;
 
 use crate::support::{
     Backend, FRONT, SOON, TestGateway, eventually, leads_to, says, websocket, within,
@@ -53,9 +52,7 @@ async fn a_successor_keeps_its_ports_binds_new_ones_and_ignores_the_rest() {
     let source = gateway::ConfigSource::File(before.path("gateway.toml"));
     let options =
         Options { ignore_files: true, upgrades: Upgrades::TakeOver, ..Options::default() };
-    let after = Gateway::start(source, options, CancellationToken::new())
-        .await
-        .unwrap_or_else(|error| panic!("{error}"));
+    let after = Gateway::start(source, options).await.unwrap_or_else(|error| panic!("{error}"));
     let handle = after.handle();
     let after = tokio::spawn(after.run());
 
@@ -97,9 +94,7 @@ async fn an_open_admin_connection_is_served_during_an_upgrade() {
     let source = gateway::ConfigSource::File(before.path("gateway.toml"));
     let options =
         Options { ignore_files: true, upgrades: Upgrades::TakeOver, ..Options::default() };
-    let after = Gateway::start(source, options, CancellationToken::new())
-        .await
-        .unwrap_or_else(|error| panic!("{error}"));
+    let after = Gateway::start(source, options).await.unwrap_or_else(|error| panic!("{error}"));
     eventually(true, || async { before.handle.is_superseded() }).await;
     connection
         .write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
@@ -120,9 +115,7 @@ async fn an_upgrade_to_an_overlapping_address_fails_and_the_predecessor_keeps_se
     let source = gateway::ConfigSource::File(before.path("gateway.toml"));
     let options =
         Options { ignore_files: true, upgrades: Upgrades::TakeOver, ..Options::default() };
-    let Err(error) = Gateway::start(source, options, CancellationToken::new()).await else {
-        panic!("the gateway started")
-    };
+    let Err(error) = Gateway::start(source, options).await else { panic!("the gateway started") };
     assert!(error.to_string().contains("listener `https` of this gateway holds port"), "{error}");
     eventually(Some(1.0), || before.metric("gateway_upgrades_total{result=\"failed\"}")).await;
     assert_eq!(before.ask_admin("/readyz").await.0, 200);
@@ -152,9 +145,7 @@ async fn a_draining_gateway_rejects_reloads_and_upgrades() {
     let source = gateway::ConfigSource::File(gateway.path("gateway.toml"));
     let options =
         Options { ignore_files: true, upgrades: Upgrades::TakeOver, ..Options::default() };
-    let Err(error) = Gateway::start(source, options, CancellationToken::new()).await else {
-        panic!("the gateway started")
-    };
+    let Err(error) = Gateway::start(source, options).await else { panic!("the gateway started") };
     assert!(error.to_string().contains("it is stopping"), "{error}");
     gateway.handle.cut();
     within(SOON, gateway.running).await.unwrap();

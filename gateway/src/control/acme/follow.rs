@@ -6,7 +6,7 @@ use std::time::UNIX_EPOCH;
 use gateway_acme::{Source, Status};
 use tokio_util::sync::CancellationToken;
 
-use super::Group;
+use super::group::Group;
 use crate::metrics::Metrics;
 
 /// Runs until `stop`.

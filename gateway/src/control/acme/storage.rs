@@ -44,7 +44,7 @@ impl Wanted {
             CertificateStorage::Directory(directory) => {
                 let opened = match purpose {
                     Purpose::Serve => DirectoryStorage::open(directory),
-                    Purpose::Look => {
+                    Purpose::DryRun => {
                         let failed = |error| format!("{}: {error}", directory.display());
                         // One subdirectory stands for all; the directories above it need not be
                         // writable.

@@ -11,7 +11,7 @@ use gateway_config::{CertificateSource, Config};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 
-use crate::control::gateway::Handle;
+use crate::control::handle::Handle;
 use crate::control::local_ca::AUTHORITY_FILE;
 
 /// PEM; all authorities, if there are several.

@@ -11,7 +11,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use gateway_config::HostPattern;
 
-use crate::control::gateway::Handle;
+use crate::control::handle::Handle;
 use crate::serving::router::Host;
 
 /// Why a request is rejected.

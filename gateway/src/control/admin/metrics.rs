@@ -5,10 +5,10 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use prometheus::{Encoder, TextEncoder};
 
-use crate::control::gateway::Handle;
+use crate::control::handle::Handle;
 
 pub(super) async fn serve(State(gateway): State<Handle>) -> Response {
-    let others = gateway.state().options.registries.iter();
+    let others = gateway.registries().iter();
     let families: Vec<_> = [gateway.metrics().registry()]
         .into_iter()
         .chain(others)

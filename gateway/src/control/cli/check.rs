@@ -8,19 +8,17 @@ use gateway_config::{Certificate, CertificateSource};
 
 use super::{complain, say};
 use crate::control::acme::Acme;
+use crate::control::candidate::{Builder, Candidate};
 use crate::control::config_source::ConfigSource;
-use crate::control::gateway::apply;
 use crate::control::upgrade::Upgrades;
-use crate::serving::access_log::Pseudonyms;
 
 pub(super) async fn check(path: PathBuf) -> ExitCode {
     let source = ConfigSource::File(path.clone());
-    let (acme, pseudonyms) = (Acme::default(), Pseudonyms::new());
-    let rehearsed = match apply::rehearse(&source, &acme, &pseudonyms, Upgrades::Offered).await {
-        Ok(rehearsed) => rehearsed,
+    let builder = Builder::new(source, Upgrades::Offered);
+    let Candidate { snapshot, loaded, acme } = match builder.dry_run(&Acme::default()).await {
+        Ok(candidate) => candidate,
         Err(error) => return complain(&error.to_string()),
     };
-    let apply::Rehearsed { snapshot, loaded, acme } = rehearsed;
     let config = snapshot.config();
     say(&config.to_toml());
     for (name, facts) in &loaded.facts {

@@ -4,7 +4,6 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::Args;
-use tokio_util::sync::CancellationToken;
 
 use super::{ConfigArgs, complain};
 use crate::control::config_source::ConfigSource;
@@ -40,7 +39,7 @@ pub(super) async fn run(args: RunArgs, held: io::Result<Held>) -> ExitCode {
     };
     let upgrades = if args.take_over { Upgrades::TakeOver } else { Upgrades::Offered };
     let options = Options { telemetry: telemetry.ok(), upgrades, ..Options::default() };
-    let gateway = match Gateway::start(source, options, CancellationToken::new()).await {
+    let gateway = match Gateway::start(source, options).await {
         Ok(gateway) => gateway,
         Err(error) => return complain(&error.to_string()),
     };

@@ -7,18 +7,17 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::control::bind::{self, BindError, Bound};
-use crate::control::upgrade::{Inherited, Part};
+use crate::control::bind::{self, BindError, Bound, Inherited, Part};
 use crate::serving::plane::Plane;
 
 /// Sockets that are bound and registered: accepting on them cannot fail to begin.
-pub(super) struct Prepared {
+pub(super) struct BoundListener {
     pub(super) address: ListenAddress,
     bound: Bound,
     sockets: Vec<TcpListener>,
 }
 
-impl Prepared {
+impl BoundListener {
     /// Binds an address, or takes the sockets that listen there already; `key` says whose it is.
     pub(super) fn bind(
         key: &str,
@@ -61,10 +60,10 @@ pub(super) struct Serving {
 
 impl Serving {
     /// Begins to accept.
-    pub(super) fn start(plane: &Arc<Plane>, name: Name, prepared: Prepared) -> Self {
+    pub(super) fn start(plane: &Arc<Plane>, name: Name, bound_listener: BoundListener) -> Self {
         let stop = CancellationToken::new();
-        let address = prepared.address.clone();
-        let (bound, sockets) = prepared.into_sockets();
+        let address = bound_listener.address.clone();
+        let (bound, sockets) = bound_listener.into_sockets();
         let loops = sockets
             .into_iter()
             .map(|socket| plane.serve(socket, name.as_str(), stop.clone()))

@@ -1,14 +1,17 @@
 //! The new gateway's side: asks the running one for its sockets, and tells it when it serves.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::unistd::geteuid;
+use tokio::net::UnixStream;
 
-use super::offer::{PREPARATION, reach};
-use super::wire::{Channel, PROTOCOL, Word};
-use super::{Inherited, UpgradeError, check_directory};
+use super::UpgradeError;
+use super::socket::check_directory;
+use super::wire::{Channel, Described, Message, PREPARATION, PROTOCOL};
+use crate::control::bind::{Inherited, Part, Received};
 
 /// Deadline of an answer: the running gateway may be in the middle of a reload.
 const ANSWER: Duration = Duration::from_secs(20);
@@ -35,15 +38,17 @@ impl Predecessor {
             return Err(UpgradeError::Stranger { path: path.to_owned(), uid });
         }
         let broken = |error: io::Error| UpgradeError::Broken(error.to_string());
-        let ask = Word::Ask { protocol: PROTOCOL, version: env!("CARGO_PKG_VERSION").to_owned() };
-        channel.say(&ask, ANSWER).await.map_err(broken)?;
-        let (version, described) = match channel.hear(ANSWER).await.map_err(broken)? {
-            Some(Word::Sockets { version, sockets }) => (version, sockets),
-            Some(Word::Refused { reason }) => return Err(UpgradeError::Refused(reason)),
-            Some(word) => return Err(UpgradeError::Broken(format!("it said {word:?}"))),
-            None => return Err(UpgradeError::Broken("it ended the conversation".to_owned())),
+        let ask =
+            Message::Ask { protocol: PROTOCOL, version: env!("CARGO_PKG_VERSION").to_owned() };
+        channel.send(&ask, ANSWER).await.map_err(broken)?;
+        let (version, described) = match channel.receive(ANSWER).await.map_err(broken)? {
+            Some(Message::Sockets { version, sockets }) => (version, sockets),
+            Some(Message::Refused { reason }) => return Err(UpgradeError::Refused(reason)),
+            Some(message) => return Err(UpgradeError::Broken(format!("it sent {message:?}"))),
+            None => return Err(UpgradeError::Broken("it closed the connection".to_owned())),
         };
-        let descriptors = channel.take(described.len(), ANSWER).await.map_err(broken)?;
+        let descriptors =
+            channel.receive_descriptors(described.len(), ANSWER).await.map_err(broken)?;
         let pid = pid.unwrap_or_default();
         tracing::info!(
             pid,
@@ -51,7 +56,8 @@ impl Predecessor {
             sockets = descriptors.len(),
             "taking over from the running gateway"
         );
-        let inherited = Inherited::new(described, descriptors).map_err(UpgradeError::Broken)?;
+        let received = received(described, descriptors).map_err(UpgradeError::Broken)?;
+        let inherited = Inherited::new(received).map_err(UpgradeError::Broken)?;
         Ok(Some((Self { channel, path: path.to_owned(), pid }, inherited)))
     }
 
@@ -59,10 +65,10 @@ impl Predecessor {
     /// must not.
     pub(crate) async fn announce(mut self) -> Result<(), UpgradeError> {
         // It may be gone, and may have said why before.
-        let said = self.channel.say(&Word::Serving, ANSWER).await;
-        match self.channel.hear(PREPARATION).await {
-            Ok(Some(Word::HandedOver)) => tracing::info!(pid = self.pid, "taken over"),
-            Ok(Some(Word::Refused { reason })) => return Err(UpgradeError::Refused(reason)),
+        let said = self.channel.send(&Message::Serving, ANSWER).await;
+        match self.channel.receive(PREPARATION).await {
+            Ok(Some(Message::HandedOver)) => tracing::info!(pid = self.pid, "taken over"),
+            Ok(Some(Message::Refused { reason })) => return Err(UpgradeError::Refused(reason)),
             // It cannot go on accepting if it is gone; and if it is only slow, it will read what
             // was said and stop then.
             answer => tracing::warn!(
@@ -76,6 +82,43 @@ impl Predecessor {
     /// Tells why this process will not serve.
     pub(crate) async fn give_up(mut self, reason: &str) {
         // Whether it is heard or not, the running gateway serves on.
-        let _said = self.channel.say(&Word::Failed { reason: reason.to_owned() }, ANSWER).await;
+        let _said = self.channel.send(&Message::Failed { reason: reason.to_owned() }, ANSWER).await;
+    }
+}
+
+/// Each descriptor with what is said about it.
+fn received(described: Vec<Described>, descriptors: Vec<OwnedFd>) -> Result<Vec<Received>, String> {
+    if described.len() != descriptors.len() {
+        let (described, came) = (described.len(), descriptors.len());
+        return Err(format!("{described} sockets are described, {came} came"));
+    }
+    let mut all = Vec::new();
+    for (Described { listener, configured }, descriptor) in described.into_iter().zip(descriptors) {
+        let part = match &listener {
+            Some(name) => {
+                Part::Listener(name.parse().map_err(|reason| format!("{name:?}: {reason}"))?)
+            }
+            None => Part::Admin,
+        };
+        let configured =
+            configured.parse().map_err(|reason| format!("{configured:?}: {reason}"))?;
+        all.push(Received { part, configured, descriptor });
+    }
+    Ok(all)
+}
+
+/// Connects to an upgrade socket; none when no process listens there.
+async fn reach(path: &Path, within: Duration) -> io::Result<Option<UnixStream>> {
+    match tokio::time::timeout(within, UnixStream::connect(path)).await? {
+        Ok(stream) => Ok(Some(stream)),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
+            ) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(error),
     }
 }

@@ -1,4 +1,4 @@
-//! What two gateways say to each other: words as JSON behind their length, then descriptors
+//! Handover messages between two gateways: JSON after its length, then descriptors
 //! (SCM_RIGHTS, unix(7)).
 
 use std::io::{self, IoSlice, IoSliceMut};
@@ -17,18 +17,21 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 /// Raised when an older gateway could no longer understand a newer one, or the other way round. New
-/// fields and new words that the other side may ignore do not raise it.
-pub(super) const PROTOCOL: u32 = 1;
+/// fields and new messages that the other side may ignore do not raise it.
+pub(crate) const PROTOCOL: u32 = 1;
 
-/// Longest word: the description of some thousand sockets.
+/// How long a successor may take from its sockets to serving: it has read its configuration before.
+pub(crate) const PREPARATION: Duration = Duration::from_secs(30);
+
+/// Longest message: the description of some thousand sockets.
 const LONGEST: u32 = 1 << 20;
 /// Descriptors that travel at once; Linux takes 253.
 const AT_ONCE: usize = 64;
 
-/// What one side says.
+/// A handover message.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "word", rename_all = "snake_case")]
-pub(super) enum Word {
+pub(crate) enum Message {
     /// The successor: give me the listening sockets.
     Ask { protocol: u32, version: String },
     /// The predecessor: these, whose descriptors follow in this order.
@@ -45,43 +48,43 @@ pub(super) enum Word {
 
 /// What a socket is for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Described {
+pub(crate) struct Described {
     /// The listener's name; none: the admin address.
-    pub(super) listener: Option<String>,
+    pub(crate) listener: Option<String>,
     /// The address as the configuration has it, which may be `localhost:8443` or have port 0.
-    pub(super) configured: String,
+    pub(crate) configured: String,
 }
 
 /// One side of the conversation.
-pub(super) struct Channel(UnixStream);
+pub(crate) struct Channel(UnixStream);
 
 impl Channel {
-    pub(super) fn new(stream: UnixStream) -> Self {
+    pub(crate) fn new(stream: UnixStream) -> Self {
         Self(stream)
     }
 
     /// Who is at the other end: user and process.
-    pub(super) fn peer(&self) -> io::Result<(u32, Option<i32>)> {
+    pub(crate) fn peer(&self) -> io::Result<(u32, Option<i32>)> {
         let credentials = self.0.peer_cred()?;
         Ok((credentials.uid(), credentials.pid()))
     }
 
-    /// Says a word.
-    pub(super) async fn say(&mut self, word: &Word, within: Duration) -> io::Result<()> {
-        let text = serde_json::to_vec(word)?;
+    /// Sends a message.
+    pub(crate) async fn send(&mut self, message: &Message, within: Duration) -> io::Result<()> {
+        let text = serde_json::to_vec(message)?;
         let length = u32::try_from(text.len()).ok().filter(|length| *length <= LONGEST);
-        let length = length.ok_or_else(|| io::Error::other("too much to say"))?;
+        let length = length.ok_or_else(|| io::Error::other("the message is too long"))?;
         let mut frame = length.to_be_bytes().to_vec();
         frame.extend_from_slice(&text);
         timeout(within, self.0.write_all(&frame)).await?
     }
 
-    /// The next word; none when the other side has gone.
-    pub(super) async fn hear(&mut self, within: Duration) -> io::Result<Option<Word>> {
+    /// The next message; none when the other side has gone.
+    pub(crate) async fn receive(&mut self, within: Duration) -> io::Result<Option<Message>> {
         timeout(within, self.next()).await?
     }
 
-    async fn next(&mut self) -> io::Result<Option<Word>> {
+    async fn next(&mut self) -> io::Result<Option<Message>> {
         let mut length = [0; 4];
         match self.0.read_exact(&mut length).await {
             Ok(_) => {}
@@ -92,7 +95,7 @@ impl Channel {
         if length > LONGEST {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
-                format!("a word of {length} octets"),
+                format!("a message of {length} bytes"),
             ));
         }
         let mut text = vec![0; length as usize];
@@ -101,7 +104,7 @@ impl Channel {
     }
 
     /// Sends descriptors.
-    pub(super) async fn give(
+    pub(crate) async fn send_descriptors(
         &self,
         descriptors: &[BorrowedFd<'_>],
         within: Duration,
@@ -116,7 +119,11 @@ impl Channel {
     }
 
     /// Receives this many descriptors; they are not passed on to programs that this one starts.
-    pub(super) async fn take(&self, count: usize, within: Duration) -> io::Result<Vec<OwnedFd>> {
+    pub(crate) async fn receive_descriptors(
+        &self,
+        count: usize,
+        within: Duration,
+    ) -> io::Result<Vec<OwnedFd>> {
         let take = async {
             let mut all = Vec::new();
             while all.len() < count {
@@ -178,16 +185,19 @@ mod tests {
         let sockets: Vec<_> =
             (0..AT_ONCE + 7).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
         let giving = async {
-            one.say(&Word::HandedOver, SOON).await.unwrap();
-            one.give(&sockets.iter().map(|socket| socket.as_fd()).collect::<Vec<_>>(), SOON)
-                .await
-                .unwrap();
-            one.say(&Word::Serving, SOON).await.unwrap();
+            one.send(&Message::HandedOver, SOON).await.unwrap();
+            one.send_descriptors(
+                &sockets.iter().map(|socket| socket.as_fd()).collect::<Vec<_>>(),
+                SOON,
+            )
+            .await
+            .unwrap();
+            one.send(&Message::Serving, SOON).await.unwrap();
         };
         let taking = async {
-            assert_eq!(other.hear(SOON).await.unwrap(), Some(Word::HandedOver));
-            let taken = other.take(sockets.len(), SOON).await.unwrap();
-            assert_eq!(other.hear(SOON).await.unwrap(), Some(Word::Serving));
+            assert_eq!(other.receive(SOON).await.unwrap(), Some(Message::HandedOver));
+            let taken = other.receive_descriptors(sockets.len(), SOON).await.unwrap();
+            assert_eq!(other.receive(SOON).await.unwrap(), Some(Message::Serving));
             taken
         };
         let ((), taken) = tokio::join!(giving, taking);
@@ -196,7 +206,7 @@ mod tests {
             taken.into_iter().map(|socket| port(&TcpListener::from(socket))).collect();
         assert_eq!(taken, sockets.iter().map(port).collect::<Vec<_>>());
         drop(one);
-        assert_eq!(other.hear(SOON).await.unwrap(), None);
+        assert_eq!(other.receive(SOON).await.unwrap(), None);
     }
 
     #[tokio::test]
@@ -204,14 +214,14 @@ mod tests {
         for octets in [&[255, 255, 255, 255][..], b"\0\0\0\x02{}", b"\0\0\0\x05hello"] {
             let (mut one, other) = UnixStream::pair().unwrap();
             one.write_all(octets).await.unwrap();
-            Channel::new(other).hear(SOON).await.unwrap_err();
+            Channel::new(other).receive(SOON).await.unwrap_err();
         }
     }
 
     #[tokio::test]
     async fn silence_ends_at_the_deadline() {
         let (_one, other) = UnixStream::pair().unwrap();
-        let error = Channel::new(other).hear(Duration::from_millis(1)).await.unwrap_err();
+        let error = Channel::new(other).receive(Duration::from_millis(1)).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 }

@@ -13,8 +13,10 @@ use pingora::server::ShutdownWatch;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use crate::serving::plane::{Plane, Shared};
+use super::Service;
+use crate::serving::held::SEND_BUFFER;
 use crate::serving::proxy::{Pace, Proxy};
+use crate::serving::shared::Shared;
 use crate::serving::stream::ClientStream;
 
 /// RFC 9113 section 3.4.
@@ -22,15 +24,12 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Room for the body of a request, per stream and per connection: requests here are small.
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
-/// Most bytes of one stream that wait for the client's socket. What is in windows that the client
-/// opened and did not read waits there; what it opened no window for is not taken from the
-/// upstream.
-pub(crate) const SEND_BUFFER: usize = 32 * 1024;
 
 /// Serves streams until the connection ends.
-pub(super) async fn serve(plane: Arc<Plane>, mut stream: Box<ClientStream>) {
+pub(super) async fn serve(service: Arc<Service>, mut stream: Box<ClientStream>) {
+    let shared = service.shared();
     let (options, server, header_timeout, body_timeout) = {
-        let snapshot = plane.shared.snapshot.load();
+        let snapshot = shared.snapshot.load();
         let limits = &snapshot.config().limits;
         let mut server = HttpServerOptions::default();
         server.h2_idle_timeout = Some(limits.keepalive_timeout);
@@ -48,20 +47,26 @@ pub(super) async fn serve(plane: Arc<Plane>, mut stream: Box<ClientStream>) {
         }
     }
     stream.describe();
-    let mut draining = plane.drain_signal();
-    if *draining.borrow() && !plane.idle_may_ask() {
+    let mut draining = shared.drain.subscribe();
+    if *draining.borrow() && !shared.drain.idle_may_ask() {
         return;
     }
-    let (proxy, shared) = (Arc::clone(&plane.proxy), Arc::clone(&plane.shared));
-    let app = Arc::new(App { proxy, shared, options, server, body_timeout, asked: Notify::new() });
+    let app = Arc::new(App {
+        proxy: Arc::clone(service.proxy()),
+        shared: Arc::clone(shared),
+        options,
+        server,
+        body_timeout,
+        asked: Notify::new(),
+    });
     let (tell, told) = watch::channel(false);
     let serving = async {
         app.process_new(stream, &told).await;
     };
     let telling = async {
-        // An error is the end of the plane.
+        // An error means that the data plane is gone.
         let begun = draining.wait_for(|draining| *draining).await.is_ok();
-        if begun && plane.idle_may_ask() {
+        if begun && shared.drain.idle_may_ask() {
             // GOAWAY (RFC 9113 section 6.8) before its first request would turn away a client that
             // has just come.
             let _asked = tokio::time::timeout(header_timeout, app.asked.notified()).await;

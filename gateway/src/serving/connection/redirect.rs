@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
-use super::h1::{ReadHead, count, read_head, refuse, refuse_head};
+use gateway_config::Limits;
+
+use super::Service;
+use super::refuse::{count, refuse_bad, refuse_head, refuse_late};
+use super::request_head::{NoHead, read_head};
 use crate::serving::answer::Answer;
 use crate::serving::head::Head;
-use crate::serving::plane::Plane;
 use crate::serving::router::Host;
+use crate::serving::shared::Shared;
 use crate::serving::stream::ClientStream;
 
 /// RFC 8555 section 8.3.
@@ -14,38 +18,36 @@ const CHALLENGES: &str = "/.well-known/acme-challenge/";
 
 /// Answers one request and closes: a client that was redirected does not come back on this
 /// connection.
-pub(super) async fn serve(plane: Arc<Plane>, mut stream: Box<ClientStream>, port: Option<u16>) {
-    let snapshot = plane.shared.snapshot.load_full();
+pub(super) async fn serve(service: Arc<Service>, mut stream: Box<ClientStream>, port: Option<u16>) {
+    let shared = service.shared();
+    let snapshot = shared.snapshot.load_full();
     let limits = &snapshot.config().limits;
-    let mut draining = plane.drain_signal();
-    let answer =
-        match read_head(&plane, &mut stream, limits, limits.header_timeout, &mut draining).await {
-            Ok(head) => match count(&plane, &stream)
-                .map(|()| reply(&stream, &head, port.unwrap_or_else(|| plane.https_port())))
-            {
-                Err(too_many) => {
-                    return refuse_head(&plane, &mut stream, "rate_limit", too_many.answer()).await;
-                }
-                Ok(Reply::Answer(answer)) => answer,
-                Ok(Reply::Proof(token)) => {
-                    match tokio::time::timeout(limits.header_timeout, plane.http01(&token)).await {
-                        Ok(Some(authorization)) => Answer::text(200, &authorization),
-                        Ok(None) => Answer::plain(404, "There is no such challenge."),
-                        Err(_) => Answer::plain(503, "The challenge cannot be looked up now."),
-                    }
-                }
-            },
-            Err(ReadHead::Ended) => return,
-            Err(ReadHead::Late) => {
-                let answer = Answer::plain(408, "The request took too long to arrive.");
-                return refuse_head(&plane, &mut stream, "head_timeout", answer).await;
-            }
-            Err(ReadHead::Bad(error)) => {
-                let answer = Answer::plain(error.status(), &error.to_string());
-                return refuse_head(&plane, &mut stream, "head", answer).await;
-            }
-        };
-    refuse(&mut stream, answer).await;
+    let mut draining = shared.drain.subscribe();
+    let wait = limits.header_timeout;
+    let read = read_head(&shared.drain, &mut stream, limits, wait, &mut draining).await;
+    let head = match read {
+        Ok(head) => head,
+        Err(NoHead::Ended) => return,
+        Err(NoHead::Late) => return refuse_late(shared, &mut stream).await,
+        Err(NoHead::Bad(error)) => return refuse_bad(shared, &mut stream, error).await,
+    };
+    if let Err(too_many) = count(shared, &stream) {
+        return refuse_head(shared, &mut stream, "rate_limit", too_many.answer()).await;
+    }
+    let answer = match reply(&stream, &head, port.unwrap_or_else(|| shared.https_port())) {
+        Reply::Answer(answer) => answer,
+        Reply::Proof(token) => prove(shared, limits, &token).await,
+    };
+    stream.refuse(answer).await;
+}
+
+/// The answer to the question for the proof of a token.
+async fn prove(shared: &Shared, limits: &Limits, token: &str) -> Answer {
+    match tokio::time::timeout(limits.header_timeout, shared.challenges.http01(token)).await {
+        Ok(Some(authorization)) => Answer::text(200, &authorization),
+        Ok(None) => Answer::plain(404, "There is no such challenge."),
+        Err(_) => Answer::plain(503, "The challenge cannot be looked up now."),
+    }
 }
 
 /// What a request here is for.
@@ -57,7 +59,7 @@ enum Reply {
 
 fn reply(stream: &ClientStream, head: &Head, port: u16) -> Reply {
     let refused = |detail: &str| Reply::Answer(Answer::plain(400, detail));
-    let text = stream.ahead().get(..head.len).unwrap_or_default();
+    let text = stream.ahead().get(..head.len).expect("the head was found in these bytes");
     let Some(request) = head.to_request(text) else { return refused("The request is malformed.") };
     let target = request.uri.path_and_query().map_or("/", |target| target.as_str());
     if let Some(token) = target.strip_prefix(CHALLENGES) {

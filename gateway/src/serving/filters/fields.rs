@@ -2,7 +2,7 @@
 
 use http::{HeaderValue, Version, header};
 
-use super::{Exchange, Refusal};
+use super::exchange::{Exchange, Refusal};
 
 pub(super) fn check(exchange: &mut Exchange<'_>) -> Result<(), Refusal> {
     if exchange.request.version != Version::HTTP_2 {

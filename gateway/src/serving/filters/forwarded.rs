@@ -2,7 +2,8 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use super::{Exchange, Refusal};
+use super::exchange::{Exchange, Refusal};
+use crate::serving::snapshot::Route;
 
 /// Whether this is a name under which clients have claimed to be someone else, or to ask for
 /// something else; beside each, who believes it.
@@ -89,7 +90,7 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
-pub(super) fn overwrite(exchange: &mut Exchange<'_>) -> Result<(), Refusal> {
+pub(super) fn overwrite(exchange: &mut Exchange<'_>, _: &Route) -> Result<(), Refusal> {
     let underscores = exchange.snapshot.config().trust.underscores_in_headers;
     let trusted = exchange.snapshot.trusts(exchange.facts.client.ip());
     let headers = &mut exchange.request.headers;
@@ -109,13 +110,9 @@ pub(super) fn overwrite(exchange: &mut Exchange<'_>) -> Result<(), Refusal> {
         headers.insert(CLIENT_SUBJECT, HeaderValue::from_str(subject).map_err(refused)?);
     }
     let refused = |_| Refusal::new(400, "The Host is not a valid one.");
-    let host = exchange
-        .about
-        .host
-        .as_ref()
-        .map(crate::serving::router::Host::authority)
-        .unwrap_or_default();
-    headers.insert(FORWARDED_HOST, HeaderValue::from_str(host).map_err(refused)?);
+    let host = HeaderValue::from_str(exchange.host().authority()).map_err(refused)?;
+    let headers = &mut exchange.request.headers;
+    headers.insert(FORWARDED_HOST, host);
     headers.insert(
         FORWARDED_FOR,
         HeaderValue::try_from(exchange.about.client.to_string()).map_err(refused)?,

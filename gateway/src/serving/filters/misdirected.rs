@@ -2,7 +2,7 @@
 //! opened: a client that reuses a connection for too much, or one that hides from others which host
 //! it asks for.
 
-use super::{Exchange, Refusal};
+use super::exchange::{Exchange, Refusal};
 
 pub(super) fn check(exchange: &mut Exchange<'_>) -> Result<(), Refusal> {
     let (Some(asked), Some(host)) = (&exchange.facts.asked, &exchange.about.host) else {

@@ -3,19 +3,14 @@
 
 use http::header;
 
-use super::{Exchange, Refusal, nothing_here};
+use super::exchange::{Exchange, Refusal};
+use crate::serving::snapshot::Route;
 
-pub(super) fn check(exchange: &mut Exchange<'_>) -> Result<(), Refusal> {
-    let Some(route) = &exchange.about.route else { return Err(nothing_here()) };
-    if !exchange.upgrade || !route.config.require_origin {
+pub(super) fn check(exchange: &mut Exchange<'_>, route: &Route) -> Result<(), Refusal> {
+    if !exchange.websocket || !route.config.require_origin {
         return Ok(());
     }
-    let host = exchange
-        .about
-        .host
-        .as_ref()
-        .map(crate::serving::router::Host::authority)
-        .unwrap_or_default();
+    let host = exchange.host().authority();
     let mut origins = exchange.request.headers.get_all(header::ORIGIN).iter();
     match (origins.next().and_then(|origin| origin.to_str().ok()), origins.next()) {
         (Some(origin), None) if is_same_site(origin, host, exchange.about.secure) => Ok(()),

@@ -2,7 +2,7 @@
 
 use http::{HeaderName, HeaderValue};
 
-use super::{Exchange, Refusal};
+use super::exchange::{Exchange, Refusal};
 use crate::serving::traces::{Span, TRACEPARENT, TRACESTATE, TraceParent};
 
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

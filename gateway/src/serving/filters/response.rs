@@ -1,10 +1,10 @@
 //! What every answer carries, and what none does.
 
-use gateway_config::TlsPolicy;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use super::About;
 use super::request_id::REQUEST_ID;
+use crate::serving::headers::is_revealing;
+use crate::serving::record::About;
 
 /// What kind of answer is hardened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,24 +30,17 @@ const CROSS_ORIGIN_OPENER: HeaderName = HeaderName::from_static("cross-origin-op
 const CROSS_ORIGIN_RESOURCE: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
 
-/// Whether a field tells about the machinery.
-fn is_telltale(name: &HeaderName) -> bool {
-    matches!(
-        name.as_str(),
-        "server" | "x-powered-by" | "via" | "alt-svc" | "forwarded" | "traceparent"
-    )
-}
-
-/// Sets security headers, the request's id, and removes what tells about the machinery.
+/// Sets security headers, the request's id, and removes what reveals the software behind the
+/// gateway.
 pub(crate) fn harden(
     headers: &mut HeaderMap,
     about: &About,
     hsts: Option<&HeaderValue>,
     kind: PageKind<'_>,
 ) {
-    let telltales: Vec<HeaderName> =
-        headers.keys().filter(|name| is_telltale(name)).cloned().collect();
-    for name in telltales {
+    let revealing: Vec<HeaderName> =
+        headers.keys().filter(|name| is_revealing(name)).cloned().collect();
+    for name in revealing {
         headers.remove(name);
     }
     headers.reserve(8);
@@ -80,14 +73,6 @@ pub(crate) fn harden(
 /// RFC 6797 section 7.1: over TLS only. Not for `localhost`, where it would bind every other
 /// program on that name.
 fn is_bound_by_hsts(about: &About) -> bool {
-    let host = about.host.as_ref().map(crate::serving::router::Host::as_str).unwrap_or_default();
+    let host = about.host_name();
     about.secure && host != "localhost" && !host.ends_with(".localhost")
-}
-
-/// The value of `Strict-Transport-Security`, if there is to be one.
-pub(crate) fn hsts(tls: &TlsPolicy) -> Option<HeaderValue> {
-    let subdomains = if tls.hsts_include_subdomains { "; includeSubDomains" } else { "" };
-    let value =
-        HeaderValue::try_from(format!("max-age={}{subdomains}", tls.hsts_max_age.as_secs())).ok();
-    value.filter(|_| !tls.hsts_max_age.is_zero())
 }

@@ -2,7 +2,7 @@
 
 use http::{Method, header};
 
-use super::{Exchange, Refusal};
+use super::exchange::{Exchange, Refusal};
 use crate::serving::router::{Host, normalise};
 
 /// Longest target; browsers stay far below.

@@ -1,11 +1,9 @@
 //! Answers that the gateway gives instead of an upstream.
 
-use std::io;
-
 use http::Method;
+use pingora::Result;
 use pingora::protocols::http::ServerSession as HttpSession;
 use pingora::proxy::Session;
-use pingora::{Error, ErrorSource, ErrorType, Result};
 
 use super::context::Work;
 use crate::serving::answer::{Answer, Form};
@@ -15,7 +13,8 @@ use crate::serving::upstream::Unavailable;
 /// Writes a whole answer, hardened as all are.
 pub(super) async fn write(session: &mut Session, work: &Work, answer: Answer) -> Result<()> {
     let mut head = answer.to_parts();
-    harden(&mut head.headers, &work.about, work.snapshot.hsts.as_ref(), PageKind::Data);
+    let hsts = work.record.snapshot.hsts.as_ref();
+    harden(&mut head.headers, &work.record.about, hsts, PageKind::Data);
     let body =
         if session.req_header().method == Method::HEAD { bytes::Bytes::new() } else { answer.body };
     let empty = body.is_empty();
@@ -46,35 +45,5 @@ pub(super) async fn part_early(session: &mut Session, over: bool) {
     {
         h1.set_server_keepalive(None);
         h1.shutdown().await;
-    }
-}
-
-/// Whether the body of a request is not what its framing says: `stream` has found out while it was
-/// read.
-pub(super) fn is_malformed_body(error: &Error) -> bool {
-    let cause = error.root_cause().downcast_ref::<io::Error>();
-    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::InvalidData)
-}
-
-/// The status code for a failure; `None` when nobody is there to be told.
-pub(super) fn status(error: &Error) -> Option<u16> {
-    match (error.etype(), error.esource()) {
-        (ErrorType::HTTPStatus(code), _) => Some(*code),
-        (ErrorType::ReadError, ErrorSource::Downstream) if is_malformed_body(error) => Some(400),
-        (
-            ErrorType::ReadTimedout | ErrorType::WriteTimedout | ErrorType::ConnectTimedout,
-            ErrorSource::Upstream,
-        ) => Some(504),
-        (_, ErrorSource::Upstream) => Some(502),
-        (ErrorType::ReadTimedout, ErrorSource::Downstream) => Some(408),
-        (
-            ErrorType::WriteError
-            | ErrorType::ReadError
-            | ErrorType::ConnectionClosed
-            | ErrorType::H2Error,
-            ErrorSource::Downstream,
-        ) => None,
-        (_, ErrorSource::Downstream) => Some(400),
-        (_, ErrorSource::Internal | ErrorSource::Unset) => Some(500),
     }
 }

@@ -24,7 +24,7 @@ pub(super) async fn answer(session: &mut Session, work: &Work, site: &Site) -> R
             Answer::error(405, "Files can only be read.", work.form).with("allow", "GET, HEAD");
         return answers::write(session, work, answer).await;
     }
-    let Some(reply) = site.reply(&head.method, &work.about.path, &head.headers) else {
+    let Some(reply) = site.reply(&head.method, &work.record.about.path, &head.headers) else {
         return answers::write(
             session,
             work,
@@ -41,8 +41,8 @@ pub(super) async fn answer(session: &mut Session, work: &Work, site: &Site) -> R
     }
     harden(
         &mut head.headers,
-        &work.about,
-        work.snapshot.hsts.as_ref(),
+        &work.record.about,
+        work.record.snapshot.hsts.as_ref(),
         PageKind::Site { policy: &site.policy },
     );
     session.write_response_header(Box::new(head.into()), false).await?;

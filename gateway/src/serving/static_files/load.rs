@@ -57,8 +57,11 @@ const STRICT_POLICY: HeaderValue = HeaderValue::from_static(
 struct UserInterface;
 
 impl Site {
-    /// Reads all files.
-    pub(crate) fn build(site: &gateway_config::Site) -> Result<Self, SiteError> {
+    /// Reads all files. `claimed`: paths of services, which have no pages of the site.
+    pub(crate) fn build(
+        site: &gateway_config::Site,
+        claimed: Vec<String>,
+    ) -> Result<Self, SiteError> {
         let contents = match &site.root {
             SiteRoot::Embedded => {
                 let read = |path: std::borrow::Cow<'static, str>| {
@@ -81,7 +84,7 @@ impl Site {
             Some(policy) => HeaderValue::from_str(policy).map_err(|_| SiteError::Policy)?,
             None => STRICT_POLICY,
         };
-        Ok(Self::new(files, spa_fallback, policy))
+        Ok(Self::new(files, spa_fallback, policy, claimed))
     }
 }
 

@@ -12,8 +12,8 @@ pub(super) const VARY: HeaderValue = HeaderValue::from_static("accept, sec-fetch
 pub(super) const VARY_AND_CODING: HeaderValue =
     HeaderValue::from_static("accept, accept-encoding, sec-fetch-mode");
 
-/// Paths that are never pages of the application, regardless of routes and files.
-const NEVER: [&str; 4] = ["/api", "/ws", "/assets", "/.well-known"];
+/// Paths that are never pages of the application, regardless of the files.
+const NEVER: [&str; 2] = ["/assets", "/.well-known"];
 
 /// Whether the request is a navigation rather than a load for a page. Browsers send
 /// `Sec-Fetch-Mode` (Fetch Metadata); for other clients, a navigation accepts HTML explicitly.
@@ -31,31 +31,38 @@ pub(super) fn is_navigation(method: &Method, headers: &HeaderMap) -> bool {
     }
 }
 
-/// Directories of a site below its root, with leading and trailing slash, and whether each has its
-/// own `index.html`.
+/// Paths where the application may have pages that are not files.
 #[derive(Debug)]
-pub(super) struct Directories(HashMap<String, bool>);
+pub(super) struct Pages {
+    /// Directories of the site below its root, with leading and trailing slash, and whether each
+    /// has its own `index.html`.
+    directories: HashMap<String, bool>,
+    /// Paths of services: nothing at or below them is a page.
+    claimed: Vec<String>,
+}
 
-impl Directories {
-    pub(super) fn of(files: &HashMap<String, File>) -> Self {
+impl Pages {
+    pub(super) fn of(files: &HashMap<String, File>, claimed: Vec<String>) -> Self {
         let above = |file: &'_ str| above(file).map(str::to_owned).collect::<Vec<_>>();
         let all = files.keys().flat_map(|file| above(file));
-        Self(
-            all.map(|directory| {
-                (directory.clone(), files.contains_key(&format!("{directory}index.html")))
+        let directories = all
+            .map(|directory| {
+                let has_index = files.contains_key(&format!("{directory}index.html"));
+                (directory, has_index)
             })
-            .collect(),
-        )
+            .collect();
+        Self { directories, claimed }
     }
 
     /// Whether the application may have a page at this path, which is not a file: not in
     /// directories of assets, which have no `index.html`, and not with a hidden name.
-    pub(super) fn may_have_page(&self, path: &str) -> bool {
+    pub(super) fn may_be(&self, path: &str) -> bool {
         let below = |root: &str| {
             path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        let known = above(path).map_while(|directory| self.0.get(directory));
+        let known = above(path).map_while(|directory| self.directories.get(directory));
         !NEVER.into_iter().any(below)
+            && !self.claimed.iter().any(|path| below(path))
             && !path.contains("/.")
             && known.into_iter().all(|has_index| *has_index)
     }

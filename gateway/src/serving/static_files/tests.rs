@@ -20,7 +20,8 @@ fn site() -> Site {
     let contents: BTreeMap<String, Bytes> =
         files.into_iter().map(|(path, text)| (path.to_owned(), text.into())).collect();
     let policy = HeaderValue::from_static("default-src 'none'");
-    Site::new(load::assemble(contents), Some("/index.html".into()), policy)
+    let claimed = vec!["/api".to_owned(), "/ws".to_owned()];
+    Site::new(load::assemble(contents), Some("/index.html".into()), policy, claimed)
 }
 
 fn get(path: &str, fields: &[(HeaderName, &'static str)]) -> Option<Reply> {

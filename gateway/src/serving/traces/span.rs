@@ -66,14 +66,14 @@ impl Span {
     }
 
     /// Writes the trace context into a request for the current target.
-    pub(crate) fn tell(&self, headers: &mut HeaderMap) {
+    pub(crate) fn propagate(&self, headers: &mut HeaderMap) {
         if let Ok(value) = HeaderValue::try_from(self.traceparent().to_string()) {
             headers.insert(TRACEPARENT, value);
         }
     }
 
-    /// Starts an attempt at a target.
-    pub(crate) fn asks(&mut self, target: &Arc<Target>) {
+    /// Begins an attempt at a target.
+    pub(crate) fn begin_attempt(&mut self, target: &Arc<Target>) {
         let began = Instant::now();
         let target = Arc::clone(target);
         self.attempts.push(Attempt {
@@ -93,8 +93,8 @@ impl Span {
         }
     }
 
-    /// The attempt ends before the request does.
-    pub(crate) fn is_over(&mut self) {
+    /// Ends the attempt before the request ends.
+    pub(crate) fn end_attempt(&mut self) {
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.ended.get_or_insert_with(Instant::now);
         }
@@ -102,7 +102,7 @@ impl Span {
 
     /// The current attempt failed; the reason is one of a fixed list. The first reason is kept.
     pub(crate) fn failed(&mut self, reason: &'static str) {
-        self.is_over();
+        self.end_attempt();
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.error.get_or_insert(reason);
         }

@@ -1,5 +1,5 @@
-//! The upgrade at the upstream: the request as filters left it, and what comes back (RFC 6455
-//! section 4).
+//! The WebSocket handshake with the upstream: the request as filters left it, and what comes back
+//! (RFC 6455 section 4).
 
 // Numbers here come from peers: arithmetic on them is checked or saturates.
 #![warn(clippy::arithmetic_side_effects)]
@@ -12,9 +12,10 @@ use http::request::Parts;
 use http::{HeaderName, header};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use crate::serving::headers::{is_hop_by_hop, is_revealing};
 use crate::serving::upstream::UpstreamStream;
 
-/// An upgrade that succeeded.
+/// A handshake that succeeded.
 pub(super) struct Shaken {
     pub(super) upstream: UpstreamStream,
     /// The head for the client.
@@ -35,7 +36,7 @@ pub(super) enum Reply {
 const HEAD_MAX: usize = 16 * 1024;
 /// Most fields of an answer.
 const FIELDS_MAX: usize = 64;
-/// Longest body of an answer that refuses the upgrade.
+/// Longest body of an answer that refuses the handshake.
 const BODY_MAX: usize = 64 * 1024;
 
 const BAD_ANSWER: Reply =
@@ -55,7 +56,7 @@ pub(super) async fn shake(
         Ok(Ok(Ok((answer, rest)))) => Ok(Shaken { upstream, answer, rest }),
         Ok(Ok(Err(reply))) => Err(reply),
         Ok(Err(error)) => {
-            tracing::debug!(%error, "upgrade failed");
+            tracing::debug!(%error, "WebSocket handshake failed");
             Err(Reply::Gateway(502, "The service behind this site did not answer."))
         }
         Err(_) => Err(Reply::Gateway(504, "The service behind this site took too long to answer.")),
@@ -162,7 +163,7 @@ impl Parsed {
                         .and_then(|text| text.trim().parse().ok())
                 }
                 "transfer-encoding" => chunked |= has("chunked"),
-                "server" | "x-powered-by" | "via" | "alt-svc" => continue,
+                _ if is_revealing(&name) => continue,
                 _ => {}
             }
             if !is_hop_by_hop(&name) || (status != 101 && name == header::TRANSFER_ENCODING) {
@@ -179,7 +180,7 @@ impl Parsed {
     }
 }
 
-/// The whole answer of a service that does not want the upgrade.
+/// The whole answer of a service that refuses the handshake.
 async fn refusal(
     upstream: &mut UpstreamStream,
     parsed: Parsed,
@@ -205,21 +206,6 @@ async fn refusal(
     let mut octets = parsed.head;
     octets.extend_from_slice(body.get(..length).unwrap_or(&body));
     Ok(Reply::Upstream(parsed.status, octets))
-}
-
-fn is_hop_by_hop(name: &HeaderName) -> bool {
-    const NAMES: [&str; 9] = [
-        "connection",
-        "upgrade",
-        "keep-alive",
-        "proxy-connection",
-        "proxy-authorization",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "http2-settings",
-    ];
-    NAMES.contains(&name.as_str())
 }
 
 fn push_field(head: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {

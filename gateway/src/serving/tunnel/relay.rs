@@ -13,12 +13,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::{Buf as _, Bytes};
 use prometheus::IntCounter;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-use super::Log;
+use super::Session;
 use crate::metrics::RouteMetrics;
 use crate::serving::snapshot::Route;
 use crate::serving::stream::{ClientStream, Transport};
@@ -43,9 +43,8 @@ pub(crate) struct Relay {
     idle: Duration,
     last_moved: Instant,
     metrics: Arc<RouteMetrics>,
-    log: Log,
-    _admission: Admission,
-    _attempt: Attempt,
+    session: Session,
+    _held: (Admission, Attempt),
 }
 
 /// One direction.
@@ -68,23 +67,19 @@ enum State {
 }
 
 impl Relay {
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "every part is needed for as long as the WebSocket is open"
-    )]
+    /// A tunnel whose first bytes to the client are the `answer` to its handshake and what followed
+    /// it. `held` is held for as long as the tunnel is open.
     pub(super) fn new(
         client: ClientStream,
         upstream: UpstreamStream,
-        answer: Vec<u8>,
-        rest: BytesMut,
+        mut answer: Vec<u8>,
+        rest: &[u8],
         route: &Arc<Route>,
-        admission: Admission,
-        attempt: Attempt,
-        log: Log,
+        held: (Admission, Attempt),
+        session: Session,
     ) -> Box<Self> {
         let (client, ahead) = client.into_parts();
-        let mut first = answer;
-        first.extend_from_slice(&rest);
+        answer.extend_from_slice(rest);
         let metrics = Arc::clone(&route.metrics);
         metrics.websockets_open.inc();
         metrics.websockets.inc();
@@ -92,13 +87,12 @@ impl Relay {
             client,
             upstream,
             to_upstream: Direction { held: Bytes::copy_from_slice(&ahead), ..Direction::default() },
-            to_client: Direction { held: first.into(), ..Direction::default() },
+            to_client: Direction { held: answer.into(), ..Direction::default() },
             idle: route.config.timeouts.websocket_idle,
             last_moved: Instant::now(),
             metrics,
-            log,
-            _admission: admission,
-            _attempt: attempt,
+            session,
+            _held: held,
         })
     }
 
@@ -111,70 +105,55 @@ impl Relay {
         }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>, mut timer: Pin<&mut Sleep>) -> Poll<io::Result<()>> {
-        let before = (
-            self.to_upstream.moved,
-            self.to_client.moved,
-            self.to_upstream.state,
-            self.to_client.state,
-        );
-        let metrics = &self.metrics;
-        BUFFER
-            .with_borrow_mut(|buffer| {
-                let (client, upstream) = (&mut self.client, &mut self.upstream);
-                let up = self.to_upstream.poll(
-                    cx,
-                    client,
-                    upstream,
-                    buffer,
-                    &metrics.websocket_bytes_in,
-                )?;
-                let down = self.to_client.poll(
-                    cx,
-                    upstream,
-                    client,
-                    buffer,
-                    &metrics.websocket_bytes_out,
-                )?;
-                io::Result::Ok(if up.is_ready() && down.is_ready() {
-                    Poll::Ready(())
-                } else {
-                    Poll::Pending
-                })
-            })
-            .map_or_else(
-                |error| Poll::Ready(Err(error)),
-                |ended| {
-                    if ended.is_ready() {
-                        return Poll::Ready(Ok(()));
-                    }
-                    let after = (
-                        self.to_upstream.moved,
-                        self.to_client.moved,
-                        self.to_upstream.state,
-                        self.to_client.state,
-                    );
-                    if before != after {
-                        self.last_moved = Instant::now();
-                    }
-                    let ending = self.to_upstream.state != State::Open
-                        || self.to_client.state != State::Open;
-                    if ending && self.idle > FAREWELL {
-                        self.idle = FAREWELL;
-                        timer.as_mut().reset(later(self.last_moved, FAREWELL));
-                    }
-                    // The timer is moved when it fires, not on each message: most messages never
-                    // touch it.
-                    while timer.as_mut().poll(cx).is_ready() {
-                        let until = later(self.last_moved, self.idle);
-                        if until <= Instant::now() {
-                            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-                        }
-                        timer.as_mut().reset(until);
-                    }
-                    Poll::Pending
-                },
-            )
+    fn poll(&mut self, cx: &mut Context<'_>, timer: Pin<&mut Sleep>) -> Poll<io::Result<()>> {
+        let before = self.progress();
+        match BUFFER.with_borrow_mut(|buffer| self.poll_both(cx, buffer)) {
+            Ok(Poll::Pending) => {}
+            Ok(Poll::Ready(())) => return Poll::Ready(Ok(())),
+            Err(error) => return Poll::Ready(Err(error)),
+        }
+        if before != self.progress() {
+            self.last_moved = Instant::now();
+        }
+        self.poll_idle(cx, timer)
+    }
+
+    fn poll_both(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> io::Result<Poll<()>> {
+        let (client, upstream) = (&mut self.client, &mut self.upstream);
+        let (bytes_in, bytes_out) =
+            (&self.metrics.websocket_bytes_in, &self.metrics.websocket_bytes_out);
+        let up = self.to_upstream.poll(cx, client, upstream, buffer, bytes_in)?;
+        let down = self.to_client.poll(cx, upstream, client, buffer, bytes_out)?;
+        let ended = up.is_ready() && down.is_ready();
+        Ok(if ended { Poll::Ready(()) } else { Poll::Pending })
+    }
+
+    /// What changes when bytes move or a side ends.
+    fn progress(&self) -> (u64, u64, State, State) {
+        let (up, down) = (&self.to_upstream, &self.to_client);
+        (up.moved, down.moved, up.state, down.state)
+    }
+
+    /// Fails when nothing has moved for too long.
+    fn poll_idle(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut timer: Pin<&mut Sleep>,
+    ) -> Poll<io::Result<()>> {
+        let ending = self.to_upstream.state != State::Open || self.to_client.state != State::Open;
+        if ending && self.idle > FAREWELL {
+            self.idle = FAREWELL;
+            timer.as_mut().reset(later(self.last_moved, FAREWELL));
+        }
+        // The timer is reset when it fires, not on each message: most messages never touch it.
+        while timer.as_mut().poll(cx).is_ready() {
+            let until = later(self.last_moved, self.idle);
+            if until <= Instant::now() {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            timer.as_mut().reset(until);
+        }
+        Poll::Pending
     }
 }
 
@@ -186,7 +165,7 @@ fn later(since: Instant, duration: Duration) -> Instant {
 impl Drop for Relay {
     fn drop(&mut self) {
         self.metrics.websockets_open.dec();
-        self.log.write(101, self.to_client.moved);
+        self.session.finish(101, self.to_client.moved);
     }
 }
 

@@ -1,10 +1,39 @@
 //! Who gets a request: pure functions over candidates.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use super::{Key, Target};
+use gateway_config::Balance;
+use http::{HeaderMap, header};
+
+use super::target::Target;
+
+/// What a request is balanced by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Key<'k> {
+    /// The value of the cookie that the configuration names.
+    Cookie(&'k [u8]),
+    /// The client's address.
+    Client(IpAddr),
+}
+
+impl<'k> Key<'k> {
+    /// The key of a request: the configured cookie when it has one, else its client.
+    pub(crate) fn of(balance: &Balance, headers: &'k HeaderMap, client: IpAddr) -> Self {
+        let Balance::Rendezvous { cookie: wanted } = balance else {
+            return Self::Client(client);
+        };
+        let mut pairs = headers
+            .get_all(header::COOKIE)
+            .iter()
+            .flat_map(|field| field.as_bytes().split(|byte| *byte == b';'))
+            .map(<[u8]>::trim_ascii);
+        let value = pairs.find_map(|pair| pair.strip_prefix(wanted.as_bytes())?.strip_prefix(b"="));
+        value.map_or(Self::Client(client), Self::Cookie)
+    }
+}
 
 /// A target as the choice sees it.
 #[derive(Debug)]
@@ -75,8 +104,8 @@ fn weight(key: Key<'_>, label: &str) -> u64 {
     let start = 0xcbf2_9ce4_8422_2325;
     let mut hash = match key {
         Key::Cookie(value) => fnv(start, value),
-        Key::Client(std::net::IpAddr::V4(client)) => fnv(start, &client.octets()),
-        Key::Client(std::net::IpAddr::V6(client)) => fnv(start, &client.octets()),
+        Key::Client(IpAddr::V4(client)) => fnv(start, &client.octets()),
+        Key::Client(IpAddr::V6(client)) => fnv(start, &client.octets()),
     };
     hash = fnv(fnv(hash, b"\0"), label.as_bytes());
     hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);

@@ -118,5 +118,5 @@ async fn the_circuit_breaker_counts_requests_and_websockets_apart() {
 #[tokio::test]
 async fn retries_end_with_the_request_limit() {
     let upstream = start(2, Balance::LeastRequest);
-    assert!(upstream.may_retry(1) && !upstream.may_retry(2));
+    assert!(upstream.take_retry(1) && !upstream.take_retry(2));
 }

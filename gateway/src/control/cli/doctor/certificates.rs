@@ -29,7 +29,7 @@ pub(super) fn clock(config: &Path) -> Finding {
 
 pub(super) fn certificates(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let facts = match certificates::load(config, Purpose::Look) {
+    let facts = match certificates::load(config, Purpose::DryRun) {
         Ok(loaded) => loaded.facts,
         Err(errors) => {
             let say = |error: &certificates::CertificateError| {

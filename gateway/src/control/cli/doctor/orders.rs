@@ -15,18 +15,16 @@ pub(super) async fn orders(config: &Config) -> Vec<Finding> {
         return Vec::new();
     }
     let storage = "certificate storage";
-    let wishes = match Wishes::read(config, Purpose::Look) {
+    let wishes = match Wishes::read(config, Purpose::DryRun) {
         Ok(wishes) => wishes,
         Err(error) => return vec![Finding::bad(storage, error.to_string())],
     };
-    match Acme::default().prepare(wishes, &mut Loaded::default(), Purpose::Look).await {
-        Ok(prepared) => {
+    match Acme::default().plan(wishes, &mut Loaded::default(), Purpose::DryRun).await {
+        Ok(plan) => {
             let trouble =
-                prepared.trouble.iter().map(|trouble| Finding::bad(storage, trouble.as_str()));
+                plan.trouble.iter().map(|trouble| Finding::bad(storage, trouble.as_str()));
             trouble
-                .chain(
-                    prepared.statuses().iter().map(|(name, status)| finding(name.as_str(), status)),
-                )
+                .chain(plan.statuses().iter().map(|(name, status)| finding(name.as_str(), status)))
                 .collect()
         }
         Err(error) => vec![Finding::bad(storage, error.to_string())],

@@ -13,8 +13,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use tokio::net::UnixListener;
 
-use super::{Offer, UpgradeError};
-use crate::control::gateway::Handle;
+use super::UpgradeError;
 use crate::files;
 
 /// Write permission for the group and for others.
@@ -22,12 +21,13 @@ const WRITABLE_BY_OTHERS: u32 = 0o022;
 
 /// Which file it is, whatever its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Identity(u64, u64);
+pub(crate) struct Identity(u64, u64);
 
 /// An upgrade socket that listens beside its place. Dropped, it is gone.
-pub(crate) struct Prepared {
+pub(crate) struct BoundSocket {
     place: PathBuf,
-    made: Option<(UnixListener, Made)>,
+    listener: UnixListener,
+    made: Made,
 }
 
 /// A file that is removed when this is dropped.
@@ -40,7 +40,7 @@ impl Drop for Made {
     }
 }
 
-impl Prepared {
+impl BoundSocket {
     /// Makes it. A live socket in its place is in the way, unless it is the one that is being taken
     /// over.
     pub(crate) fn make(place: &Path, takes_over: bool) -> Result<Self, UpgradeError> {
@@ -60,22 +60,23 @@ impl Prepared {
         let listener = UnixListener::bind(&beside).map_err(failed)?;
         let made = Made(beside);
         fs::set_permissions(&made.0, Permissions::from_mode(0o600)).map_err(failed)?;
-        Ok(Self { place: place.to_owned(), made: Some((listener, made)) })
+        Ok(Self { place: place.to_owned(), listener, made })
     }
 
-    /// Puts it in its place, whatever was there, and listens.
-    pub(crate) fn open(mut self, gateway: &Handle) -> Option<Offer> {
-        let (listener, made) = self.made.take()?;
+    /// Renames it to its place, which replaces what was there. Returns its path, and which file it
+    /// is.
+    pub(crate) fn publish(self) -> (PathBuf, Option<Identity>, UnixListener) {
+        let Self { place, listener, made } = self;
         let identity = identity(&made.0);
-        if let Err(error) = fs::rename(&made.0, &self.place) {
-            tracing::error!(socket = %self.place.display(), %error, "no process can take over from this one");
+        if let Err(error) = fs::rename(&made.0, &place) {
+            tracing::error!(socket = %place.display(), %error, "no process can take over from this one");
         }
-        Some(Offer::start(self.place, identity, listener, gateway))
+        (place, identity, listener)
     }
 }
 
 /// Which file is at this path now.
-pub(super) fn identity(path: &Path) -> Option<Identity> {
+pub(crate) fn identity(path: &Path) -> Option<Identity> {
     fs::symlink_metadata(path).ok().map(|file| Identity(file.dev(), file.ino()))
 }
 
@@ -95,7 +96,7 @@ pub(crate) fn check_directory(place: &Path) -> Result<(), UpgradeError> {
 
 /// Whether a start could put its socket there, as far as it shows without making anything, whether
 /// or not a gateway listens there now.
-pub(crate) fn look(place: &Path) -> Result<(), UpgradeError> {
+pub(crate) fn dry_run(place: &Path) -> Result<(), UpgradeError> {
     let directory = directory_of(place);
     match fs::metadata(directory) {
         Ok(found) => judge(directory, &found)?,
@@ -187,18 +188,20 @@ mod tests {
         let place = directory.path().join("upgrade.sock");
         for open in [0o720, 0o702, 0o777, 0o1777] {
             mode(directory.path(), open);
-            let Err(error) = Prepared::make(&place, false) else { panic!("{open:o} is accepted") };
+            let Err(error) = BoundSocket::make(&place, false) else {
+                panic!("{open:o} is accepted")
+            };
             assert!(error.to_string().contains(&format!("mode {open:o}")), "{error}");
         }
         mode(directory.path(), 0o755);
-        Prepared::make(&place, false).unwrap();
+        BoundSocket::make(&place, false).unwrap();
     }
 
     #[tokio::test]
     async fn a_directory_that_is_not_there_is_made_for_us_alone() {
         let directory = tempfile::tempdir().unwrap();
         let place = directory.path().join("run/upgrade.sock");
-        let prepared = Prepared::make(&place, false).unwrap();
+        let prepared = BoundSocket::make(&place, false).unwrap();
         assert_eq!(fs::metadata(place.parent().unwrap()).unwrap().mode() & 0o777, 0o700);
         let beside = directory.path().join("run/upgrade.sock.new");
         assert_eq!(fs::metadata(&beside).unwrap().mode() & 0o777, 0o600);
@@ -211,13 +214,13 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let place = directory.path().join("upgrade.sock");
         let live = std::os::unix::net::UnixListener::bind(&place).unwrap();
-        assert!(matches!(Prepared::make(&place, false), Err(UpgradeError::Taken(_))));
-        Prepared::make(&place, true).unwrap();
+        assert!(matches!(BoundSocket::make(&place, false), Err(UpgradeError::Taken(_))));
+        BoundSocket::make(&place, true).unwrap();
         drop(live);
         assert!(place.exists());
-        Prepared::make(&place, false).unwrap();
+        BoundSocket::make(&place, false).unwrap();
         fs::remove_file(&place).unwrap();
         fs::write(&place, "precious").unwrap();
-        assert!(matches!(Prepared::make(&place, false), Err(UpgradeError::NotASocket(_))));
+        assert!(matches!(BoundSocket::make(&place, false), Err(UpgradeError::NotASocket(_))));
     }
 }

@@ -4,10 +4,11 @@
 #![warn(clippy::arithmetic_side_effects)]
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::metrics::ConnectionRefusal;
+use crate::serving::network::client_network;
 
 /// Counts connections that are open now.
 #[derive(Clone, Debug, Default)]
@@ -28,23 +29,23 @@ pub(crate) struct CapLimits {
     pub(crate) address: u32,
 }
 
-/// A connection's place; dropping it makes room.
+/// A connection slot; dropping it frees the slot.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct ConnectionSlot {
     caps: Caps,
     listener: Arc<str>,
     address: Option<IpAddr>,
 }
 
 impl Caps {
-    /// Takes a place, if there is one. Without an address only the total and the listener count.
+    /// Takes a slot, if there is one. Without an address only the total and the listener count.
     pub(crate) fn enter(
         &self,
         listener: &Arc<str>,
         address: Option<IpAddr>,
         limits: &CapLimits,
-    ) -> Result<Place, ConnectionRefusal> {
-        let address = address.map(network);
+    ) -> Result<ConnectionSlot, ConnectionRefusal> {
+        let address = address.map(client_network);
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let here = counts.listeners.get(listener).copied().unwrap_or(0);
         if counts.total >= limits.total || here >= limits.listener {
@@ -56,11 +57,11 @@ impl Caps {
         counts.total = counts.total.saturating_add(1);
         let here = counts.listeners.entry(Arc::clone(listener)).or_default();
         *here = here.saturating_add(1);
-        Ok(Place { caps: self.clone(), listener: Arc::clone(listener), address })
+        Ok(ConnectionSlot { caps: self.clone(), listener: Arc::clone(listener), address })
     }
 }
 
-impl Place {
+impl ConnectionSlot {
     /// Counts the connection for its client's address, now that it is known.
     pub(crate) fn belongs_to(
         &mut self,
@@ -68,7 +69,7 @@ impl Place {
         limits: &CapLimits,
     ) -> Result<(), ConnectionRefusal> {
         if self.address.is_none() {
-            let address = network(address);
+            let address = client_network(address);
             count_address(
                 &mut self.caps.0.lock().unwrap_or_else(PoisonError::into_inner),
                 address,
@@ -80,7 +81,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         let mut counts = self.caps.0.lock().unwrap_or_else(PoisonError::into_inner);
         counts.total = counts.total.saturating_sub(1);
@@ -88,15 +89,6 @@ impl Drop for Place {
         if let Some(address) = &self.address {
             leave(&mut counts.addresses, address);
         }
-    }
-}
-
-/// The network that one client is counted as: its IPv4 address, or its IPv6 /64 (a home or a phone
-/// has all of one).
-pub(crate) fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => IpAddr::V4(v4),
-        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
     }
 }
 
@@ -149,7 +141,7 @@ mod tests {
     #[test]
     fn an_ipv6_client_is_its_network() {
         let (caps, name) = (Caps::default(), Arc::from("a"));
-        let _places = ["2001:db8::1", "2001:db8::2"]
+        let _slots = ["2001:db8::1", "2001:db8::2"]
             .map(|text| caps.enter(&name, Some(address(text)), &LIMITS).expect("free"));
         let refused = caps.enter(&name, Some(address("2001:db8::3")), &LIMITS).expect_err("full");
         assert_eq!(refused, ConnectionRefusal::Address);

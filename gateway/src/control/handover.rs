@@ -1,5 +1,5 @@
-//! The running gateway's side: hands its sockets to a successor and steps back once that one
-//! serves.
+//! The running gateway's side of an upgrade: hands its sockets to a successor and steps back once
+//! that one serves.
 
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
@@ -8,23 +8,24 @@ use std::time::Duration;
 use std::{fs, io};
 
 use nix::unistd::geteuid;
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::Part;
-use super::place::{self, Identity};
-use super::wire::{Channel, Described, PROTOCOL, Word};
-use crate::control::gateway::{Handle, State};
+use crate::control::background::Background;
+use crate::control::bind::Part;
+use crate::control::handle::{Command, Handle, Handover, HandoverError};
+use crate::control::phase::Event;
+use crate::control::upgrade::{
+    BoundSocket, Channel, Described, Identity, Message, PREPARATION, PROTOCOL, identity,
+};
 use crate::metrics::UpgradeResult;
 
 /// Conversations at once; all but one are refused, which takes a moment.
 const CONVERSATIONS: usize = 8;
 /// How long one word may take that the other side has only to say.
 const WORD: Duration = Duration::from_secs(5);
-/// How long a successor may take from its sockets to serving: it has read its configuration before.
-pub(super) const PREPARATION: Duration = Duration::from_secs(30);
 /// Pause when accepting fails for want of descriptors.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 
@@ -37,14 +38,11 @@ pub(crate) struct Offer {
 }
 
 impl Offer {
-    pub(super) fn start(
-        path: PathBuf,
-        identity: Option<Identity>,
-        listener: UnixListener,
-        gateway: &Handle,
-    ) -> Self {
+    /// Publishes a socket and listens on it.
+    pub(crate) fn open(socket: BoundSocket, gateway: &Handle, background: &Background) -> Self {
+        let (path, identity, listener) = socket.publish();
         let stop = CancellationToken::new();
-        let work = listen(listener, gateway.clone());
+        let work = listen(listener, gateway.clone(), background.clone());
         let stopped = stop.clone();
         let task = tokio::spawn(async move {
             stopped.run_until_cancelled(work).await;
@@ -62,24 +60,24 @@ impl Offer {
         self.stop.cancel();
         // Only ever cancelled.
         let _ended = self.task.await;
-        if !superseded && self.identity.is_some() && place::identity(&self.path) == self.identity {
+        if !superseded && self.identity.is_some() && identity(&self.path) == self.identity {
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
-async fn listen(listener: UnixListener, gateway: Handle) {
+async fn listen(listener: UnixListener, gateway: Handle, background: Background) {
     let room = Arc::new(Semaphore::new(CONVERSATIONS));
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let Ok(place) = Arc::clone(&room).try_acquire_owned() else { continue };
+                let Ok(permit) = Arc::clone(&room).try_acquire_owned() else { continue };
                 let conversation = converse(Channel::new(stream), gateway.clone());
                 // Not ended with this socket: a reload that moves it must not end a take-over that
                 // is under way.
-                let end = gateway.state().end.clone();
-                gateway.state().tasks.spawn(async move {
-                    let _place = place;
+                let end = background.end.clone();
+                background.tasks.spawn(async move {
+                    let _permit = permit;
                     end.run_until_cancelled(conversation).await;
                 });
             }
@@ -110,7 +108,7 @@ async fn converse(mut channel: Channel, gateway: Handle) {
             tracing::warn!(pid, reason, "a process may not take over");
             gateway.metrics().upgrade(UpgradeResult::Refused);
             // Whether it still listens is its own affair.
-            let _said = channel.say(&Word::Refused { reason }, WORD).await;
+            let _said = channel.send(&Message::Refused { reason }, WORD).await;
         }
         Err(Ended::Failed(reason)) => {
             tracing::error!(
@@ -120,20 +118,19 @@ async fn converse(mut channel: Channel, gateway: Handle) {
             );
             gateway.metrics().upgrade(UpgradeResult::Failed);
             let reason = "too late, or not understood: the gateway before serves on".to_owned();
-            let _said = channel.say(&Word::Refused { reason }, WORD).await;
+            let _said = channel.send(&Message::Refused { reason }, WORD).await;
         }
     }
 }
 
 async fn hand_over(channel: &mut Channel, pid: i32, gateway: &Handle) -> Result<(), Ended> {
-    let state = gateway.state();
     let (uid, ours) = (channel.peer().map_err(|_| Ended::Nothing)?.0, geteuid().as_raw());
     if uid != ours && uid != 0 {
         return Err(Ended::Refused(format!("the user {uid} asks; expected {ours} or root")));
     }
-    let version = match channel.hear(WORD).await {
-        Ok(Some(Word::Ask { protocol: PROTOCOL, version })) => version,
-        Ok(Some(Word::Ask { protocol, version })) => {
+    let version = match channel.receive(WORD).await {
+        Ok(Some(Message::Ask { protocol: PROTOCOL, version })) => version,
+        Ok(Some(Message::Ask { protocol, version })) => {
             return Err(Ended::Refused(format!(
                 "version {version} hands over by protocol {protocol}, this one by {PROTOCOL}"
             )));
@@ -144,20 +141,27 @@ async fn hand_over(channel: &mut Channel, pid: i32, gateway: &Handle) -> Result<
     if gateway.is_superseded() {
         return Err(Ended::Refused("another process has taken over from this one".to_owned()));
     }
-    if gateway.drain_requested() {
+    if gateway.is_ending() {
         return Err(Ended::Refused("it is stopping; start without it".to_owned()));
     }
-    let Ok(_turn) = state.handing_over.try_acquire() else {
-        return Err(Ended::Refused("another process is taking over just now".to_owned()));
-    };
     let failed =
         |what: &'static str| move |error: io::Error| Ended::Failed(format!("{what}: {error}"));
-    give(channel, state).await.map_err(failed("handing the sockets over"))?;
+    let give_failed = failed("handing the sockets over");
+    // A reload that runs ends first, so that what is given is what it made.
+    let handover = match gateway.command(Command::HandOver).await {
+        Some(Ok(handover)) => handover,
+        Some(Err(HandoverError::Busy)) => {
+            return Err(Ended::Refused("another process is taking over just now".to_owned()));
+        }
+        Some(Err(HandoverError::Sockets(error))) => return Err(give_failed(error)),
+        None => return Err(Ended::Refused("it is stopping; start without it".to_owned())),
+    };
+    give(channel, &handover).await.map_err(give_failed)?;
     tracing::info!(pid, version, "a process takes over: it has the listening sockets");
-    match channel.hear(PREPARATION).await {
-        Ok(Some(Word::Serving)) => {}
-        Ok(Some(Word::Failed { reason })) => return Err(Ended::Failed(reason)),
-        Ok(Some(word)) => return Err(Ended::Failed(format!("it said {word:?}"))),
+    match channel.receive(PREPARATION).await {
+        Ok(Some(Message::Serving)) => {}
+        Ok(Some(Message::Failed { reason })) => return Err(Ended::Failed(reason)),
+        Ok(Some(message)) => return Err(Ended::Failed(format!("it sent {message:?}"))),
         Ok(None) => return Err(Ended::Failed("it ended without a word".to_owned())),
         Err(error) if error.kind() == io::ErrorKind::TimedOut => {
             return Err(Ended::Failed(format!("it was silent for {PREPARATION:?}")));
@@ -166,7 +170,7 @@ async fn hand_over(channel: &mut Channel, pid: i32, gateway: &Handle) -> Result<
     }
     // Said before anything changes here: to somebody who is gone it cannot be said.
     channel
-        .say(&Word::HandedOver, WORD)
+        .send(&Message::HandedOver, WORD)
         .await
         .map_err(failed("saying that they are handed over"))?;
     tracing::info!(
@@ -175,13 +179,12 @@ async fn hand_over(channel: &mut Channel, pid: i32, gateway: &Handle) -> Result<
         "handed over: the new process accepts from now on, this one finishes what it has"
     );
     gateway.metrics().upgrade(UpgradeResult::HandedOver);
-    gateway.supersede();
+    gateway.lifecycle().on(Event::Superseded);
     Ok(())
 }
 
-async fn give(channel: &mut Channel, state: &State) -> io::Result<()> {
-    // A reload that runs ends first, so that what is given is what it made.
-    let sockets = state.effect.lock().await.sockets()?;
+async fn give(channel: &mut Channel, handover: &Handover) -> io::Result<()> {
+    let sockets = &handover.sockets;
     let described = |(part, configured, _): &(Part, gateway_config::ListenAddress, _)| Described {
         listener: match part {
             Part::Listener(name) => Some(name.to_string()),
@@ -191,24 +194,8 @@ async fn give(channel: &mut Channel, state: &State) -> io::Result<()> {
     };
     let version = env!("CARGO_PKG_VERSION").to_owned();
     channel
-        .say(&Word::Sockets { version, sockets: sockets.iter().map(described).collect() }, WORD)
+        .send(&Message::Sockets { version, sockets: sockets.iter().map(described).collect() }, WORD)
         .await?;
     let descriptors: Vec<_> = sockets.iter().map(|(_, _, socket)| socket.as_fd()).collect();
-    channel.give(&descriptors, WORD).await
-}
-
-/// Connects to whoever listens at an upgrade socket; none when nobody does.
-pub(super) async fn reach(path: &Path, within: Duration) -> io::Result<Option<UnixStream>> {
-    match tokio::time::timeout(within, UnixStream::connect(path)).await? {
-        Ok(stream) => Ok(Some(stream)),
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
-            ) =>
-        {
-            Ok(None)
-        }
-        Err(error) => Err(error),
-    }
+    channel.send_descriptors(&descriptors, WORD).await
 }

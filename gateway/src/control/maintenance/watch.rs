@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use crate::control::certificates;
 use crate::control::config_source::ConfigSource;
-use crate::control::gateway::Handle;
+use crate::control::handle::{Command, Handle};
 
 /// Quiet time after an event: an editor or a certificate tool writes several files.
 const SETTLE: Duration = Duration::from_millis(200);
@@ -21,15 +21,15 @@ const SETTLE: Duration = Duration::from_millis(200);
 /// Looks by itself this often: network file systems tell nothing.
 const LOOK_ANYWAY: Duration = Duration::from_secs(15);
 
-pub(super) async fn follow_files(handle: Handle) {
+pub(super) async fn follow_files(handle: Handle, source: ConfigSource) {
     let (events, mut changed) = mpsc::channel(1);
     let mut watcher = Directories::new(events);
     let mut tried = None;
     loop {
         // Watched first, compared then: what changes in between is seen by one or the other.
-        watcher.watch(&files(&handle));
-        let now = content(&handle).await;
-        if now != in_effect(&handle).await && tried.as_ref() != Some(&now) {
+        watcher.watch(&files(&handle, &source));
+        let now = content(files(&handle, &source)).await;
+        if now != in_effect(&handle, &source).await && tried.as_ref() != Some(&now) {
             tried = Some(now);
             handle.reload_and_log("files changed").await;
             continue;
@@ -49,8 +49,7 @@ pub(super) async fn follow_files(handle: Handle) {
 type Content = BTreeMap<PathBuf, Option<String>>;
 
 /// The files as they are.
-async fn content(handle: &Handle) -> Content {
-    let files = files(handle);
+async fn content(files: Vec<PathBuf>) -> Content {
     let digest =
         |path: &PathBuf| std::fs::read(path).ok().map(|bytes| hex::encode(Sha256::digest(bytes)));
     let reading = tokio::task::spawn_blocking(move || {
@@ -60,20 +59,19 @@ async fn content(handle: &Handle) -> Content {
 }
 
 /// The files as they were when they took effect.
-async fn in_effect(handle: &Handle) -> Content {
-    let effect = handle.state().effect.lock().await;
-    let certificates =
-        effect.certificates().files.iter().map(|(path, hash)| (path.clone(), Some(hash.clone())));
-    let config = match &handle.state().source {
+async fn in_effect(handle: &Handle, source: &ConfigSource) -> Content {
+    let certificates = handle.command(Command::CertificateFiles).await.unwrap_or_default();
+    let certificates = certificates.into_iter().map(|(path, hash)| (path, Some(hash)));
+    let config = match source {
         ConfigSource::File(path) => Some((path.clone(), Some(handle.config().hash.clone()))),
         ConfigSource::Text { .. } => None,
     };
     certificates.chain(config).collect()
 }
 
-fn files(handle: &Handle) -> Vec<PathBuf> {
+fn files(handle: &Handle, source: &ConfigSource) -> Vec<PathBuf> {
     let mut files = certificates::files(&handle.config());
-    if let ConfigSource::File(path) = &handle.state().source {
+    if let ConfigSource::File(path) = source {
         files.push(path.clone());
     }
     files

@@ -1,39 +1,29 @@
-//! Listening sockets of the gateway before this one, each used once: where the new configuration
-//! wants its address.
+//! Listening sockets inherited from the predecessor; each is used once, for the same address in the
+//! new configuration.
 
+use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
-use std::{fmt, io};
 
-use gateway_config::{ListenAddress, Name};
+use gateway_config::ListenAddress;
 use socket2::{Socket, Type};
 
-use super::wire::Described;
-use crate::control::bind::Bound;
+use super::bound::{Bound, Part};
 
-/// Sockets that were handed over; empty when there was nobody before.
+/// Sockets that were handed over; empty without a predecessor.
 #[derive(Debug, Default)]
 pub(crate) struct Inherited {
     sockets: Vec<Handed>,
     from_running: bool,
 }
 
-/// What a socket is for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Part {
-    /// This listener.
-    Listener(Name),
-    /// The admin address.
-    Admin,
-}
-
-impl fmt::Display for Part {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Listener(name) => write!(f, "listener `{name}`"),
-            Self::Admin => f.write_str("`[admin]`"),
-        }
-    }
+/// A received socket and the predecessor's description of it.
+#[derive(Debug)]
+pub(crate) struct Received {
+    pub(crate) part: Part,
+    /// The configured address.
+    pub(crate) configured: ListenAddress,
+    pub(crate) descriptor: OwnedFd,
 }
 
 #[derive(Debug)]
@@ -45,48 +35,29 @@ struct Handed {
 }
 
 impl Inherited {
-    /// Checks what was received: every descriptor is a listening socket, and what is said of it can
-    /// be understood.
-    pub(super) fn new(
-        described: Vec<Described>,
-        descriptors: Vec<OwnedFd>,
-    ) -> Result<Self, String> {
-        if described.len() != descriptors.len() {
-            return Err(format!(
-                "{} sockets are described, {} came",
-                described.len(),
-                descriptors.len()
-            ));
-        }
-        let sockets = described.into_iter().zip(descriptors).map(|(described, descriptor)| {
-            let part = match &described.listener {
-                Some(name) => {
-                    Part::Listener(name.parse().map_err(|reason| format!("{name:?}: {reason}"))?)
-                }
-                None => Part::Admin,
-            };
-            let configured = &described.configured;
-            let configured =
-                configured.parse().map_err(|reason| format!("{configured:?}: {reason}"))?;
+    /// Checks that every descriptor is a listening socket.
+    pub(crate) fn new(received: Vec<Received>) -> Result<Self, String> {
+        let mut sockets = Vec::new();
+        for Received { part, configured, descriptor } in received {
             let (socket, address) =
                 listening(descriptor).map_err(|error| format!("a descriptor: {error}"))?;
-            Ok(Handed { part, configured, address, socket })
-        });
-        Ok(Self { sockets: sockets.collect::<Result<_, String>>()?, from_running: true })
+            sockets.push(Handed { part, configured, address, socket });
+        }
+        Ok(Self { sockets, from_running: true })
     }
 
-    /// Whether a gateway runs that these are from.
+    /// Whether there is a predecessor.
     pub(crate) fn is_from_running(&self) -> bool {
         self.from_running
     }
 
-    /// The addresses that nobody wanted yet, and whose they were.
+    /// The addresses that were not used, and what each belongs to.
     pub(crate) fn left(&self) -> impl Iterator<Item = (&Part, SocketAddr)> {
         self.sockets.iter().map(|handed| (&handed.part, handed.address))
     }
 
-    /// The sockets of an address that is written as it was before. With port 0 only those of the
-    /// same part: which port it got is known by nothing else.
+    /// The sockets of an address that is configured as before. With port 0, only those of the same
+    /// part, because nothing else identifies the bound port.
     pub(crate) fn take_all(&mut self, part: &Part, wanted: &ListenAddress) -> Option<Bound> {
         let owner = self.sockets.iter().find(|handed| {
             handed.configured == *wanted && (wanted.port() != 0 || handed.part == *part)
@@ -101,7 +72,7 @@ impl Inherited {
         Some(bound)
     }
 
-    /// The socket that listens on just this address.
+    /// The socket that listens on exactly this address.
     pub(crate) fn take(&mut self, address: SocketAddr) -> Option<TcpListener> {
         let index = self.sockets.iter().position(|handed| handed.address == address)?;
         Some(self.sockets.swap_remove(index).socket)
@@ -124,14 +95,12 @@ mod tests {
     use super::*;
 
     fn handed(parts: &[(Option<&str>, &str, &TcpListener)]) -> Inherited {
-        let described =
-            |(listener, configured, _): &(Option<&str>, &str, &TcpListener)| Described {
-                listener: listener.map(str::to_owned),
-                configured: (*configured).to_owned(),
-            };
-        let descriptors =
-            parts.iter().map(|(_, _, socket)| OwnedFd::from(socket.try_clone().unwrap())).collect();
-        Inherited::new(parts.iter().map(described).collect(), descriptors).unwrap()
+        let received = parts.iter().map(|(listener, configured, socket)| Received {
+            part: listener.map_or(Part::Admin, |name| Part::Listener(name.parse().unwrap())),
+            configured: configured.parse().unwrap(),
+            descriptor: OwnedFd::from(socket.try_clone().unwrap()),
+        });
+        Inherited::new(received.collect()).unwrap()
     }
 
     #[test]
@@ -166,8 +135,12 @@ mod tests {
     #[test]
     fn what_does_not_listen_is_refused() {
         let socket = Socket::new(socket2::Domain::IPV4, Type::STREAM, None).unwrap();
-        let described = Described { listener: None, configured: "127.0.0.1:1".to_owned() };
-        let error = Inherited::new(vec![described], vec![socket.into()]).unwrap_err();
+        let received = Received {
+            part: Part::Admin,
+            configured: "127.0.0.1:1".parse().unwrap(),
+            descriptor: socket.into(),
+        };
+        let error = Inherited::new(vec![received]).unwrap_err();
         assert!(error.contains("expected a listening socket"), "{error}");
     }
 }

@@ -7,7 +7,6 @@ use gateway_config::{Config, Name};
 use serde::Serialize;
 
 use crate::control::certificates::Loaded;
-use crate::control::gateway::State;
 
 /// What a reload did, or would do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -49,7 +48,7 @@ pub struct Changes {
 }
 
 /// The differences of two configurations, as a report without counts.
-pub(super) struct Differences {
+pub(crate) struct Differences {
     listeners: Changes,
     certificates: Changes,
     routes: Changes,
@@ -59,7 +58,7 @@ pub(super) struct Differences {
 }
 
 /// Compares two configurations and what their certificates hold.
-pub(super) fn between(
+pub(crate) fn between(
     old: &Config,
     new: &Config,
     old_certificates: &Loaded,
@@ -96,18 +95,18 @@ pub(super) fn between(
 }
 
 impl ReloadReport {
-    pub(super) fn new(
+    pub(crate) fn new(
         differences: Differences,
         hash: String,
-        state: &State,
         applied: bool,
+        connections_kept: usize,
+        websockets_kept: usize,
     ) -> Self {
         let Differences { listeners, certificates, routes, upstreams, sites, sections } =
             differences;
         let parts = [&listeners, &certificates, &routes, &upstreams, &sites];
         let changed =
             !sections.is_empty() || parts.into_iter().any(|changes| *changes != Changes::default());
-        let (_, websockets) = state.metrics.open();
         Self {
             applied,
             hash,
@@ -118,8 +117,8 @@ impl ReloadReport {
             upstreams,
             sites,
             sections,
-            connections_kept: state.plane.connections(),
-            websockets_kept: usize::try_from(websockets).unwrap_or(0),
+            connections_kept,
+            websockets_kept,
         }
     }
 }

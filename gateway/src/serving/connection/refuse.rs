@@ -1,0 +1,45 @@
+//! Refuses requests that no filter sees: counted, logged, answered, and the connection closed.
+
+use std::time::Instant;
+
+use crate::serving::answer::Answer;
+use crate::serving::head::HeadError;
+use crate::serving::rate_limits::TooMany;
+use crate::serving::shared::Shared;
+use crate::serving::stream::ClientStream;
+
+/// Refuses a request of which no more than its head was read. `reason` is the label of the refusal.
+pub(super) async fn refuse_head(
+    shared: &Shared,
+    stream: &mut ClientStream,
+    reason: &'static str,
+    answer: Answer,
+) {
+    let (reason, answer) = match count(shared, stream) {
+        Ok(()) => (reason, answer),
+        Err(too_many) => ("rate_limit", too_many.answer()),
+    };
+    shared.metrics.request_refused(reason);
+    let (client, status) = (stream.facts().client.ip(), answer.status.as_u16());
+    shared.snapshot.load().access_log.refused(client, status, reason, answer.line());
+    stream.refuse(answer).await;
+}
+
+/// Refuses a request whose head did not arrive in time.
+pub(super) async fn refuse_late(shared: &Shared, stream: &mut ClientStream) {
+    let answer = Answer::plain(408, "The request took too long to arrive.");
+    refuse_head(shared, stream, "head_timeout", answer).await;
+}
+
+/// Refuses a request whose head is not acceptable.
+pub(super) async fn refuse_bad(shared: &Shared, stream: &mut ClientStream, error: HeadError) {
+    let answer = Answer::plain(error.status(), &error.to_string());
+    refuse_head(shared, stream, "head", answer).await;
+}
+
+/// Counts a request that no filter sees, for the address that connected.
+pub(super) fn count(shared: &Shared, stream: &ClientStream) -> Result<(), TooMany> {
+    let snapshot = shared.snapshot.load();
+    let (client, limits) = (stream.facts().client.ip(), &snapshot.config().limits);
+    shared.rate_limits.count(client, limits, Instant::now())
+}
