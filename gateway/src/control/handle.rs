@@ -1,5 +1,5 @@
-//! A cheap clone of the gateway's handle: reads what everyone may read, changes the phase, and
-//! sends commands to the one task that owns what is in effect.
+//! A cheap clone of the gateway's handle: reads what everyone may read, changes the phase, and sends
+//! commands to the one task that owns what is in effect.
 
 use std::collections::BTreeMap;
 use std::io;

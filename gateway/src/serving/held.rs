@@ -38,8 +38,8 @@ const PROVEN: u64 = 64 * 1024;
 const UNSEEN_MAX: u64 = 10 * PIECE as u64;
 /// What stands between two chunks of an answer: a size of eight digits, and two line ends.
 const FRAMING: u64 = 12;
-/// Most bytes of one h2 stream that wait for the client's socket. What is in windows that the
-/// client opened and did not read waits there; what it opened no window for is not taken from the
+/// Most bytes of one h2 stream that wait for the client's socket. What is in windows that the client
+/// opened and did not read waits there; what it opened no window for is not taken from the
 /// upstream.
 pub(crate) const SEND_BUFFER: usize = 32 * 1024;
 /// Shards, so that cores seldom wait for each other.

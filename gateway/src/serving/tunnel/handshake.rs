@@ -1,5 +1,5 @@
-//! The WebSocket handshake with the upstream: the request as filters left it, and what comes back
-//! (RFC 6455 section 4).
+//! The WebSocket handshake with the upstream: the request as filters left it, and what comes back (RFC 6455
+//! section 4).
 
 // Numbers here come from peers: arithmetic on them is checked or saturates.
 #![warn(clippy::arithmetic_side_effects)]
