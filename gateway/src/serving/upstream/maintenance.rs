@@ -1,4 +1,4 @@
-//! What goes on beside requests: names resolved again and again, targets checked, ejections ended.
+//! Background work: DNS, health checks, ejection.
 
 use std::collections::HashMap;
 use std::io;
@@ -10,13 +10,13 @@ use futures::future::join_all;
 
 use super::{RESOLVE_EVERY, Target, Upstream, check};
 
-/// How often the keeper looks whether something is due.
+/// How often the maintenance looks whether something is due.
 const TICK: Duration = Duration::from_millis(250);
 /// Longest time for resolving one name.
 const RESOLVE_DEADLINE: Duration = Duration::from_secs(4);
 
 /// Works until the upstream is dropped.
-pub(super) async fn keep(upstream: Weak<Upstream>) {
+pub(super) async fn maintain(upstream: Weak<Upstream>) {
     let mut resolve_at = Instant::now();
     let mut check_at = Instant::now();
     let mut meanings = Meanings::new();
