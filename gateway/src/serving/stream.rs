@@ -1,5 +1,5 @@
-//! A client's connection as Pingora wants it: plain or TLS, with what was read ahead, and bounded
-//! to one request at a time.
+//! A client's connection as a Pingora stream: plain or TLS, with a read-ahead buffer, limited to
+//! one request at a time.
 
 // Numbers here come from peers: arithmetic on them is checked or saturates.
 #![warn(clippy::arithmetic_side_effects)]
@@ -28,61 +28,61 @@ use crate::serving::tls::Asked;
 use chunks::Chunks;
 use session::Digests;
 
-/// What is known about a client's connection, for as long as it lasts.
+/// Facts about a client's connection that do not change while it is open.
 #[derive(Clone, Debug)]
 pub(crate) struct Facts {
-    /// Who connected: the peer, or whom the PROXY header named.
+    /// The client's address: the peer, or the source address of the PROXY header.
     pub(crate) client: SocketAddr,
     /// Whether it is TLS.
     pub(crate) secure: bool,
-    /// The subject of the certificate that the client has shown.
+    /// The subject of the client's certificate.
     pub(crate) client_subject: Option<Arc<str>>,
-    /// Of an h2 connection.
+    /// For an h2 connection.
     pub(crate) outlet: Option<Arc<Outlet>>,
-    /// The name that it was opened for (SNI), if one was named.
+    /// The server name that the client requested (SNI).
     pub(crate) asked: Option<Arc<Asked>>,
 }
 
 /// A client's connection.
 pub(crate) struct ClientStream {
     transport: Transport,
-    /// Read from the transport, and not yet taken by a reader.
+    /// Bytes that were read from the transport and not passed to a reader.
     ahead: BytesMut,
-    /// Written, and held back until it is flushed or full: the head and the body of a small answer
-    /// leave together.
+    /// Write buffer, sent when it is flushed or full: the head and body of a small response go out
+    /// together.
     unsent: BytesMut,
     end: End,
     facts: Facts,
     h2: bool,
-    /// Whether the last words were said.
+    /// Whether `part` was called.
     left_off: bool,
-    /// Made once for all requests of the connection.
+    /// Built once per connection.
     digests: Option<Digests>,
 }
 
-/// Where the present request ends.
+/// Where the current request ends.
 #[derive(Debug)]
 enum End {
     /// No request is being read.
     Unknown,
-    /// After so many bytes.
+    /// After this many bytes.
     After(u64),
-    /// After its chunks, which begin after so many bytes.
+    /// After its chunks, which begin after `head` bytes.
     Chunks { head: u64, chunks: Chunks },
 }
 
-/// Most octets of a following request that are taken while the present one is being answered.
+/// Limit of bytes read from the next request before the response to the current one.
 const AHEAD_MAX: usize = 4096;
-/// Longest time for the last words on a connection.
+/// Timeout for the last response and the close of a connection.
 const FAREWELL: Duration = Duration::from_secs(5);
-/// Most octets thrown away meanwhile: enough for a request that is a little too large, too little
-/// to be worth an attack.
-const FAREWELL_OCTETS: usize = 512 * 1024;
-/// Most octets held back before they are sent: one TLS record.
+/// Limit of bytes read and discarded before the close: enough for a request that is a little too
+/// large, too few to be useful in an attack.
+const FAREWELL_BYTES: usize = 512 * 1024;
+/// Size limit of the write buffer: one TLS record.
 const UNSENT_MAX: usize = 16 * 1024;
 
 impl ClientStream {
-    /// A connection of which nothing was read yet.
+    /// A connection before its first byte is read.
     pub(crate) fn new(transport: Transport, mut facts: Facts) -> Self {
         let h2 = matches!(&transport, Transport::Tls(tls) if tls.get_ref().1.alpn_protocol() == Some(b"h2"));
         facts.outlet = h2.then(Arc::default);
@@ -98,34 +98,33 @@ impl ClientStream {
         }
     }
 
-    /// Whether the client chose h2.
+    /// Whether ALPN selected h2.
     pub(crate) fn is_h2(&self) -> bool {
         self.h2
     }
 
-    /// What is known about it.
+    /// Facts about the connection.
     pub(crate) fn facts(&self) -> Facts {
         self.facts.clone()
     }
 
-    /// What was read ahead.
+    /// The read-ahead buffer.
     pub(crate) fn ahead(&self) -> &[u8] {
         &self.ahead
     }
 
-    /// Takes octets that were read ahead.
+    /// Takes up to `len` bytes from the read-ahead buffer.
     pub(crate) fn take_ahead(&mut self, len: usize) -> BytesMut {
         self.ahead.split_to(len.min(self.ahead.len()))
     }
 
-    /// Reads more ahead; 0 at the end of the connection.
+    /// Reads into the read-ahead buffer; returns 0 at the end of the connection.
     pub(crate) async fn read_ahead(&mut self) -> io::Result<usize> {
         self.ahead.reserve(1024);
         self.transport.read_buf(&mut self.ahead).await
     }
 
-    /// Frees the room for what was read ahead, if nothing is in it: a connection may be idle for
-    /// long.
+    /// Frees empty buffers before the connection becomes idle.
     pub(crate) fn rest(&mut self) {
         if self.ahead.is_empty() {
             self.ahead = BytesMut::new();
@@ -135,25 +134,25 @@ impl ClientStream {
         }
     }
 
-    /// The next reader gets this request and nothing behind it, and learns of the connection's end
-    /// there.
+    /// Limits the next reader to this request. After the request, a read returns only at the end of
+    /// the connection.
     pub(crate) fn begin(&mut self, request: &Head) {
         let head = request.len as u64;
         self.end = match request.framing {
-            // A length that no connection could carry stays one that is refused for its size.
+            // A length near 2^64 saturates; it is rejected later for its size.
             Framing::Length(length) => End::After(head.saturating_add(length)),
             Framing::Chunked => End::Chunks { head, chunks: Chunks::new() },
         };
     }
 
-    /// The request is over: what comes next is another one.
+    /// Ends the current request: further bytes belong to the next one.
     pub(crate) fn finish(&mut self) {
         self.end = End::Unknown;
     }
 
-    /// Ends the connection so that the last answer arrives: closing while input is unread would
-    /// reset the connection and take the answer away, so what still comes is read and thrown away
-    /// for a while (RFC 9112 section 9.6).
+    /// Closes the connection so that the last response arrives. Closing with unread input would
+    /// reset the connection and lose the response, so up to [`FAREWELL_BYTES`] of input are read
+    /// and discarded first (RFC 9112 section 9.6).
     pub(crate) async fn part(&mut self) {
         if std::mem::replace(&mut self.left_off, true) {
             return;
@@ -167,7 +166,7 @@ impl ClientStream {
             self.ahead = BytesMut::new();
             let mut thrown_away = 0_usize;
             let mut room = vec![0; 16 * 1024];
-            while thrown_away < FAREWELL_OCTETS {
+            while thrown_away < FAREWELL_BYTES {
                 match self.transport.read(&mut room).await? {
                     0 => break,
                     read => thrown_away = thrown_away.saturating_add(read),
@@ -175,29 +174,29 @@ impl ClientStream {
             }
             io::Result::Ok(())
         };
-        // Whether the client still listens is its own affair.
+        // Errors are ignored: the client may have left.
         let _ = tokio::time::timeout(FAREWELL, last_words).await;
     }
 
-    /// Answers a request that goes no further and ends the connection.
+    /// Sends a response without forwarding the request, then closes the connection.
     pub(crate) async fn refuse(&mut self, answer: Answer) {
         let write = async {
             self.write_all(&answer.to_h1()).await?;
             self.flush().await
         };
-        // A client that is gone needs no answer.
+        // If the write fails, the client has left.
         if matches!(tokio::time::timeout(FAREWELL, write).await, Ok(Ok(()))) {
             self.part().await;
         }
     }
 
-    /// The transport and what was read ahead.
+    /// The transport and the read-ahead buffer.
     pub(crate) fn into_parts(self) -> (Transport, BytesMut) {
         (self.transport, self.ahead)
     }
 
-    /// Behind the end of the present request: keeps what comes for the next one, and tells only of
-    /// the connection's end.
+    /// Reads after the end of the current request: buffers bytes of the next one, and is ready only
+    /// at the end of the connection.
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.ahead.len() < AHEAD_MAX {
             let mut room = [0; 512];
@@ -208,7 +207,7 @@ impl ClientStream {
             }
             self.ahead.extend_from_slice(buffer.filled());
         }
-        // Not woken again: whoever waits here waits for something else too, and the next request is
+        // No waker is registered: the caller also waits for the response, and the next request is
         // read after that.
         Poll::Pending
     }
@@ -246,7 +245,7 @@ impl AsyncRead for ClientStream {
                     .follow(new)
                     .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
                 if let Some(end) = end {
-                    // What is behind the last chunk is the next request's.
+                    // Bytes after the last chunk belong to the next request.
                     let next = new.get(end..).unwrap_or_default();
                     this.ahead = [next, &this.ahead].concat().as_slice().into();
                     buffer.set_filled(before.saturating_add(end));
@@ -260,7 +259,7 @@ impl AsyncRead for ClientStream {
 }
 
 impl ClientStream {
-    /// Notes for an h2 connection whether its client's socket takes what it is sent.
+    /// Records for an h2 connection whether the client's socket accepts more bytes.
     fn note_outlet(&self, blocked: bool, emptied: bool) {
         let Some(outlet) = &self.facts.outlet else { return };
         if blocked {
@@ -286,16 +285,16 @@ impl AsyncWrite for ClientStream {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        octets: &[u8],
+        bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        // h2 gathers its frames itself.
-        if !this.h2 && this.unsent.len().saturating_add(octets.len()) <= UNSENT_MAX {
-            this.unsent.extend_from_slice(octets);
-            return Poll::Ready(Ok(octets.len()));
+        // The h2 library buffers its frames.
+        if !this.h2 && this.unsent.len().saturating_add(bytes.len()) <= UNSENT_MAX {
+            this.unsent.extend_from_slice(bytes);
+            return Poll::Ready(Ok(bytes.len()));
         }
         ready!(this.poll_send(cx))?;
-        let written = Pin::new(&mut this.transport).poll_write(cx, octets);
+        let written = Pin::new(&mut this.transport).poll_write(cx, bytes);
         this.note_outlet(written.is_pending(), false);
         written
     }

@@ -1,5 +1,4 @@
-//! An internal service: its targets, who of them gets a request, and what is learnt from the
-//! outcome.
+//! An internal service: its targets, load balancing, retries and passive health checks.
 
 mod address;
 mod balance;
@@ -33,11 +32,11 @@ use crate::serving::held::Holding;
 use balance::Candidate;
 use budget::RetryBudget;
 
-/// An upstream in use. Kept over reloads that do not change it.
+/// An upstream in use. Reloads that do not change its configuration keep it.
 pub(crate) struct Upstream {
     config: gateway_config::Upstream,
     targets: ArcSwap<Vec<Arc<Target>>>,
-    /// Turns true when names have been resolved once.
+    /// True once all names have been looked up for the first time.
     resolved: watch::Sender<bool>,
     requests: AtomicU32,
     websockets: AtomicU32,
@@ -46,40 +45,40 @@ pub(crate) struct Upstream {
     maintenance: OnceLock<AbortHandle>,
 }
 
-/// Why an upstream takes no request.
+/// Why an upstream rejects a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unavailable {
     /// The circuit breaker's limit is reached.
-    #[error("the upstream has as many requests as it may have")]
+    #[error("the upstream is at its circuit breaker limit")]
     Full,
     /// No name resolves, or all targets were tried.
-    #[error("the upstream has no target that could be asked")]
+    #[error("the upstream has no target left to try")]
     NoTarget,
 }
 
-/// How an attempt ended, as far as the target's health is concerned.
+/// How an attempt ended, for the target's health.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// It answered.
+    /// The target sent a response.
     Answered,
-    /// It did not, or said that it could not; the reason is a label.
+    /// No response, or a gateway error (502 to 504) from the target; the reason is a metric label.
     Failed(&'static str),
 }
 
-/// A place among the upstream's requests or WebSockets; dropping it makes room.
+/// A permit of the circuit breaker for one request or WebSocket; dropping it releases the permit.
 pub(crate) struct Admission {
     upstream: Arc<Upstream>,
     websocket: bool,
 }
 
-/// A request at a target; dropping it ends the count.
+/// One request sent to one target; dropping it decrements the target's in-flight count.
 pub(crate) struct Attempt {
     upstream: Arc<Upstream>,
     target: Arc<Target>,
 }
 
 impl Upstream {
-    /// An upstream whose names are being resolved and whose health is being checked from now on.
+    /// Creates an upstream and starts its maintenance task (DNS, health checks).
     pub(crate) fn start(
         config: &gateway_config::Upstream,
         metrics: Arc<UpstreamMetrics>,
@@ -90,7 +89,7 @@ impl Upstream {
         upstream
     }
 
-    /// Without the background task: no resolving, no health checks.
+    /// Without the maintenance task: no DNS, no health checks.
     pub(crate) fn without_maintenance(
         config: &gateway_config::Upstream,
         metrics: Arc<UpstreamMetrics>,
@@ -113,7 +112,7 @@ impl Upstream {
         })
     }
 
-    /// As configured.
+    /// The configuration.
     pub(crate) fn config(&self) -> &gateway_config::Upstream {
         &self.config
     }
@@ -123,7 +122,7 @@ impl Upstream {
         self.config.name.as_str()
     }
 
-    /// Takes a place, unless the circuit breaker is open.
+    /// Takes a permit of the circuit breaker.
     pub(crate) fn admit(self: &Arc<Self>, websocket: bool) -> Result<Admission, Unavailable> {
         let (count, most) = if websocket {
             (&self.websockets, self.config.circuit_breaker.max_websockets)
@@ -142,8 +141,8 @@ impl Upstream {
         Ok(Admission { upstream: Arc::clone(self), websocket })
     }
 
-    /// Chooses a target that is not among those already tried. Waits for names to be resolved for
-    /// the first time.
+    /// Chooses a target that is not in `tried`. Waits up to `connect_timeout` for the first DNS
+    /// lookup.
     pub(crate) async fn pick(
         self: &Arc<Self>,
         key: Key<'_>,
@@ -152,14 +151,13 @@ impl Upstream {
         let is_resolved = *self.resolved.borrow();
         if !is_resolved {
             let mut resolved = self.resolved.subscribe();
-            // Ending late or not at all is the same here: the list is then empty.
+            // After a timeout the list of targets is empty, which is handled below.
             let _ =
                 tokio::time::timeout(self.config.connect_timeout, resolved.wait_for(|done| *done))
                     .await;
         }
         let targets = self.targets.load();
-        // Where there is no choice, there is nothing to weigh: the only one is asked, whatever is
-        // known of it.
+        // A single target gets every request, even while unhealthy.
         if let ([only], []) = (targets.as_slice(), tried) {
             return Ok(Attempt::new(self, only));
         }
@@ -182,7 +180,8 @@ impl Upstream {
         Ok(Attempt::new(self, target))
     }
 
-    /// Takes a retry for a request that was tried this many times, if it may have one.
+    /// Takes a retry from the budget for a request that was tried `attempts` times; false when the
+    /// request or the budget has none left.
     pub(crate) fn take_retry(&self, attempts: usize) -> bool {
         let another = u32::try_from(attempts)
             .is_ok_and(|attempts| attempts <= self.config.retries.per_request);
@@ -193,7 +192,7 @@ impl Upstream {
         allowed
     }
 
-    /// Targets that others may be preferred to, as one number in a hundred.
+    /// Whether one more ejection stays within `ejection.max_percent` of the targets.
     fn is_ejection_allowed(&self) -> bool {
         let targets = self.targets.load();
         let out =
@@ -250,12 +249,12 @@ impl Attempt {
         &self.target
     }
 
-    /// A call of the target, for one request.
+    /// The call that tracks one request to the target.
     pub(crate) fn call(&self, patience: Patience, holding: Arc<Holding>) -> Arc<Call> {
         Call::new(&self.target, patience, holding)
     }
 
-    /// Learns from how it ended.
+    /// Records the outcome in the target's health.
     pub(crate) fn note(&self, outcome: Outcome) {
         self.upstream.note(&self.target, outcome);
     }
@@ -267,7 +266,7 @@ impl Drop for Attempt {
     }
 }
 
-/// Names are looked up again this often, so that a headless service's pods come and go.
+/// Interval of DNS lookups: follows the pods of a headless service.
 const RESOLVE_EVERY: Duration = Duration::from_secs(5);
 
 #[cfg(test)]

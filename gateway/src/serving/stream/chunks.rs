@@ -1,15 +1,15 @@
-//! Follows the chunks of a request body, strictly: a line that two parsers could read differently
-//! is an error before Pingora's parser can read it at all (RFC 9112 section 7.1).
+//! A strict parser of chunked request bodies: rejects lines that two parsers could read differently
+//! before Pingora's parser reads them (RFC 9112 section 7.1).
 
-/// Most bytes of chunk extensions in one body; none means anything here (RFC 9112 section 7.1.1
-/// asks for a limit).
+/// Limit of bytes of chunk extensions in one body, all of which are ignored (RFC 9112 section 7.1.1
+/// requires a limit).
 const EXTENSIONS_MAX: usize = 4 * 1024;
-/// Most bytes of trailer fields, which are read and dropped.
+/// Limit of bytes of trailer fields, which are read and dropped.
 const TRAILERS_MAX: usize = 8 * 1024;
-/// Digits of the largest size that 64 bits hold.
+/// Hexadecimal digits of a 64-bit size.
 const DIGITS_MAX: usize = 16;
 
-/// Where a chunked body stands.
+/// The parser's state.
 #[derive(Debug)]
 pub(super) struct Chunks {
     state: State,
@@ -21,15 +21,15 @@ pub(super) struct Chunks {
 enum State {
     /// Within the size of a chunk.
     Size { size: u64, digits: usize },
-    /// Behind the semicolon after the size.
+    /// After the semicolon that follows the size.
     Extension { size: u64 },
-    /// Behind the CR of a size line.
+    /// After the CR of a size line.
     SizeEnd { size: u64 },
-    /// Within the data of a chunk, with so many bytes to come.
+    /// Within the data of a chunk, with this many bytes left.
     Data(u64),
-    /// Behind the data of a chunk.
+    /// After the data of a chunk.
     DataEnd,
-    /// Behind the CR after the data of a chunk.
+    /// After the CR that follows the data of a chunk.
     DataEndLine,
     /// At the first byte of a trailer line.
     Trailer,
@@ -37,38 +37,38 @@ enum State {
     TrailerName,
     /// Within the value of a trailer field.
     TrailerValue,
-    /// Behind the CR of a trailer line.
+    /// After the CR of a trailer line.
     TrailerEnd,
-    /// Behind the CR of the empty line that ends the body.
+    /// After the CR of the empty line that ends the body.
     LastLine,
-    /// Behind the end of the body.
+    /// After the body.
     Ended,
 }
 
-/// Why a chunked body is refused.
+/// Why a chunked body is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum ChunkError {
     /// Not `1*HEXDIG [ ";" extension ] CRLF`, or more than 64 bits.
-    #[error("a chunk does not begin with its size in hexadecimal digits")]
+    #[error("expected a chunk size in hexadecimal digits, found another byte")]
     Size,
     /// The data is longer than its size, or not followed by CRLF.
-    #[error("the data of a chunk does not end where its size says")]
+    #[error("expected CRLF after the data of a chunk, found another byte")]
     Data,
-    /// Too many bytes of extensions.
-    #[error("the chunk extensions are too long")]
+    /// More than [`EXTENSIONS_MAX`] bytes of extensions.
+    #[error("the chunk extensions are longer than 4 KiB")]
     Extensions,
-    /// Not `name: value CRLF`, or too many bytes of them.
-    #[error("the trailer fields are malformed or too long")]
+    /// Not `name: value CRLF`, or more than [`TRAILERS_MAX`] bytes.
+    #[error("the trailer fields are malformed or longer than 8 KiB")]
     Trailers,
 }
 
 impl Chunks {
-    /// A body of which nothing was read yet.
+    /// A parser at the start of a body.
     pub(super) fn new() -> Self {
         Self { state: State::Size { size: 0, digits: 0 }, extensions: 0, trailers: 0 }
     }
 
-    /// Reads on; the number of bytes up to the end of the body once it is there.
+    /// Parses more bytes. Returns the number of bytes up to the end of the body if it is in them.
     pub(super) fn follow(&mut self, bytes: &[u8]) -> Result<Option<usize>, ChunkError> {
         let mut rest = bytes;
         while self.state != State::Ended {
@@ -86,7 +86,7 @@ impl Chunks {
         Ok(Some(bytes.len().saturating_sub(rest.len())))
     }
 
-    /// The state behind one more byte, which is not data.
+    /// The state after one more byte outside chunk data.
     fn step(&mut self, byte: u8) -> Result<State, ChunkError> {
         match (self.state, byte) {
             (State::Size { size, digits }, b'\r') if digits > 0 => Ok(State::SizeEnd { size }),
@@ -138,8 +138,7 @@ impl Chunks {
     }
 }
 
-/// What may stand in an extension or a value: no control characters but the tab (RFC 9110 section
-/// 5.5).
+/// A byte of an extension or field value: no control characters except tab (RFC 9110 section 5.5).
 fn is_text(byte: u8) -> bool {
     byte == b'\t' || (byte >= 0x20 && byte != 0x7f)
 }
@@ -153,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_is_found_and_nothing_behind_it_is_looked_at() {
+    fn bytes_after_the_end_of_the_body_are_not_parsed() {
         for (text, end) in [
             ("0\r\n\r\n", 5),
             ("3\r\nabc\r\n0\r\n\r\nGET", 13),
@@ -166,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_size_no_data_or_no_trailer_is_refused() {
+    fn malformed_sizes_data_and_trailers_are_rejected() {
         for text in [
             "\r\n", ";a\r\n", "+1", "-1", " 1", "1 ", "1\t", "0x1", "1\n", "1;a\n", "1\ra", "g",
             "1_0", "1;\0",
@@ -196,7 +195,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn pieces_say_what_the_whole_says(text in "[0-2a;:\r\n ]{0,40}", at in 0_usize..40) {
+        fn split_input_parses_like_whole_input(text in "[0-2a;:\r\n ]{0,40}", at in 0_usize..40) {
             let (one, two) = text.as_bytes().split_at(at.min(text.len()));
             let mut chunks = Chunks::new();
             let pieces = match chunks.follow(one) {

@@ -1,5 +1,5 @@
-//! What Pingora wants of a connection besides reading and writing, and how the facts about it travel
-//! to the proxy's hooks.
+//! Pingora's traits for a connection besides reading and writing. The digests carry the facts about
+//! the connection to the proxy's hooks.
 
 use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
@@ -14,26 +14,26 @@ use pingora::protocols::{
 
 use super::{ClientStream, Facts, Transport};
 
-/// What Pingora reads about a connection.
+/// Pingora's description of a connection.
 #[derive(Clone)]
 pub(super) struct Digests {
     socket: Arc<SocketDigest>,
     proxy: Arc<ProxyDigest>,
 }
 
-/// The facts about the connection of a request: they travel as the user data of the proxy digest,
-/// the only slot of Pingora's digests that takes a type of ours.
+/// The facts about the connection of a request. They are the user data of the proxy digest, the
+/// only field of Pingora's digests that accepts another crate's type.
 pub(crate) fn facts_of(digest: Option<&Digest>) -> Facts {
     let proxy = digest.and_then(|digest| digest.proxy_digest.as_ref());
     let data = proxy.and_then(|proxy| proxy.user_data.as_ref());
     let facts = data.and_then(|data| data.downcast_ref::<Facts>());
-    facts.expect("every connection that Pingora serves is a ClientStream").clone()
+    facts.expect("Pingora serves only connections of type ClientStream").clone()
 }
 
 impl Digests {
     fn new(transport: &Transport, facts: &Facts) -> Self {
         let socket = SocketDigest::from_raw_fd(transport.tcp().as_raw_fd());
-        // Set at most once, here.
+        // The cell is new, so `set` succeeds.
         let _ = socket.peer_addr.set(Some(SocketAddr::Inet(facts.client)));
         let response = ResponseHeader::build(200, Some(0)).expect("200 is a status code");
         let proxy = ProxyDigest::new(Box::new(response), Some(Box::new(facts.clone())));
@@ -42,7 +42,7 @@ impl Digests {
 }
 
 impl ClientStream {
-    /// Prepares what Pingora reads once per request.
+    /// Builds the digests, which Pingora reads once per request.
     pub(crate) fn describe(&mut self) {
         if self.digests.is_none() {
             self.digests = Some(Digests::new(&self.transport, &self.facts));

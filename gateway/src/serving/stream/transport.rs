@@ -1,4 +1,4 @@
-//! What the bytes of a client's connection travel on.
+//! The transport of a client's connection: TCP or TLS.
 
 use std::io;
 use std::pin::Pin;
@@ -10,7 +10,7 @@ use tokio_rustls::server::TlsStream;
 
 use crate::serving::tls::Socket;
 
-/// What bytes travel on.
+/// A client's transport.
 pub(crate) enum Transport {
     /// Plain.
     Tcp(TcpStream),
@@ -19,7 +19,7 @@ pub(crate) enum Transport {
 }
 
 impl Transport {
-    /// The socket below.
+    /// The TCP socket.
     pub(crate) fn tcp(&self) -> &TcpStream {
         match self {
             Self::Tcp(tcp) => tcp,
@@ -36,8 +36,8 @@ impl AsyncRead for Transport {
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(tcp) => Pin::new(tcp).poll_read(cx, buffer),
-            // RFC 8446 section 6.1: a missing close_notify matters to length-less bodies only, and
-            // requests have none.
+            // A missing close_notify (RFC 8446 section 6.1) truncates only bodies without a length,
+            // which requests do not have.
             Self::Tls(tls) => match Pin::new(tls).poll_read(cx, buffer) {
                 Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
                     Poll::Ready(Ok(()))
@@ -52,11 +52,11 @@ impl AsyncWrite for Transport {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        octets: &[u8],
+        bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
-            Self::Tcp(tcp) => Pin::new(tcp).poll_write(cx, octets),
-            Self::Tls(tls) => Pin::new(tls).poll_write(cx, octets),
+            Self::Tcp(tcp) => Pin::new(tcp).poll_write(cx, bytes),
+            Self::Tls(tls) => Pin::new(tls).poll_write(cx, bytes),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Where a target is, and how it is reached.
+//! The address of a target, and connecting to it.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,18 +12,19 @@ use tokio::time::{Instant, timeout};
 
 use super::UpstreamStream;
 
-/// Where a target is.
+/// The address of a target.
 #[derive(Debug)]
 pub(crate) enum Address {
     Tcp(SocketAddr),
-    /// A name with all its addresses as one target; the one that answered last comes first.
+    /// A name with all its addresses as one target; the address that last accepted a connection is
+    /// first.
     Name(ArcSwap<Vec<SocketAddr>>),
     Unix(PathBuf),
 }
 
 impl Address {
-    /// Connects in time. The addresses of a name are tried one after the other, each for its share
-    /// of what is left, so that one that swallows everything leaves time for the next.
+    /// Connects within `deadline`. The addresses of a name are tried in order. The time left is
+    /// shared among the addresses left, so an address that drops packets leaves time for the next.
     pub(crate) async fn connect(&self, deadline: Duration) -> io::Result<UpstreamStream> {
         let tcp = match self {
             Self::Tcp(address) => within(deadline, TcpStream::connect(address)).await?,
@@ -38,7 +39,7 @@ impl Address {
         Ok(UpstreamStream::Tcp(tcp))
     }
 
-    /// What a name means now. An unchanged meaning keeps its order.
+    /// Stores the addresses that a name resolves to. The same set of addresses keeps its order.
     pub(super) fn means(&self, addresses: &[SocketAddr]) {
         let Self::Name(known) = self else { return };
         let before = known.load_full();
@@ -72,7 +73,7 @@ async fn first_that_answers(
                 if index > 0 {
                     let mut order = known.to_vec();
                     order.swap(0, index);
-                    // Unless the name has got another meaning meanwhile.
+                    // Has no effect if DNS has changed the addresses since.
                     addresses.compare_and_swap(&known, Arc::new(order));
                 }
                 return Ok(tcp);

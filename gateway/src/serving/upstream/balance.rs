@@ -1,4 +1,4 @@
-//! Who gets a request: pure functions over candidates.
+//! Load balancing: pure functions that choose one of several candidates.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,17 +10,17 @@ use http::{HeaderMap, header};
 
 use super::target::Target;
 
-/// What a request is balanced by.
+/// The key of a request for consistent hashing.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Key<'k> {
-    /// The value of the cookie that the configuration names.
+    /// The value of the configured cookie.
     Cookie(&'k [u8]),
     /// The client's address.
     Client(IpAddr),
 }
 
 impl<'k> Key<'k> {
-    /// The key of a request: the configured cookie when it has one, else its client.
+    /// The configured cookie if the request has it, else the client's address.
     pub(crate) fn of(balance: &Balance, headers: &'k HeaderMap, client: IpAddr) -> Self {
         let Balance::Rendezvous { cookie: wanted } = balance else {
             return Self::Client(client);
@@ -35,7 +35,7 @@ impl<'k> Key<'k> {
     }
 }
 
-/// A target as the choice sees it.
+/// A target with its load and health at the time of the choice.
 #[derive(Debug)]
 pub(super) struct Candidate<'t> {
     pub(super) target: &'t Arc<Target>,
@@ -56,8 +56,8 @@ impl<'t> Candidate<'t> {
     }
 }
 
-/// The less loaded of two chosen at random (Mitzenmacher, "The Power of Two Choices"). When nobody
-/// is available, everybody is: a wrong verdict must not turn into an outage.
+/// The less loaded of two random candidates (Mitzenmacher, "The Power of Two Choices"). When no
+/// candidate is available, all are eligible: wrong health checks must not cause an outage.
 pub(super) fn least_request(candidates: &[Candidate<'_>], random: u64) -> Option<usize> {
     let eligible = eligible(candidates);
     let count = eligible.len() as u64;
@@ -72,8 +72,8 @@ pub(super) fn least_request(candidates: &[Candidate<'_>], random: u64) -> Option
     Some(if pressure(second) < pressure(first) { second } else { first })
 }
 
-/// Highest random weight (Thaler and Ravishankar): a target that goes takes only its own keys with
-/// it.
+/// Highest random weight (Thaler and Ravishankar): removing a target moves only the keys of that
+/// target.
 pub(super) fn rendezvous(candidates: &[Candidate<'_>], key: Key<'_>) -> Option<usize> {
     let weight = |index: &usize| {
         candidates.get(*index).map_or(0, |candidate| weight(key, &candidate.target.label))
@@ -93,19 +93,19 @@ fn eligible(candidates: &[Candidate<'_>]) -> Vec<usize> {
     if available.is_empty() { with(false) } else { available }
 }
 
-/// The same on every replica and in every run: FNV-1a, finished as `MurmurHash3` does, because FNV
-/// alone mixes its last octets too little to be compared.
+/// The same on every replica and in every run: FNV-1a with the finalizer of `MurmurHash3`, because
+/// FNV alone does not mix its last bytes enough for a comparison.
 fn weight(key: Key<'_>, label: &str) -> u64 {
-    let fnv = |hash: u64, octets: &[u8]| {
-        octets.iter().fold(hash, |hash, octet| {
-            (hash ^ u64::from(*octet)).wrapping_mul(0x0000_0100_0000_01b3)
-        })
+    let fnv = |hash: u64, bytes: &[u8]| {
+        bytes
+            .iter()
+            .fold(hash, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
     };
     let start = 0xcbf2_9ce4_8422_2325;
     let mut hash = match key {
         Key::Cookie(value) => fnv(start, value),
-        Key::Client(IpAddr::V4(client)) => fnv(start, &client.octets()),
-        Key::Client(IpAddr::V6(client)) => fnv(start, &client.octets()),
+        Key::Client(IpAddr::V4(client)) => fnv(start, &client.to_bits().to_be_bytes()),
+        Key::Client(IpAddr::V6(client)) => fnv(start, &client.to_bits().to_be_bytes()),
     };
     hash = fnv(fnv(hash, b"\0"), label.as_bytes());
     hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);

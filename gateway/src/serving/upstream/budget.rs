@@ -1,14 +1,14 @@
-//! Retries as a share of requests: enough for a lost connection, too few to double the load of a
-//! service in trouble.
+//! The retry budget: retries as a share of requests. Enough for a lost connection, too few to
+//! double the load of a failing service.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
-/// Hundredths of a retry.
+/// One retry, in hundredths.
 const RETRY: i64 = 100;
-/// Retries at hand when there was little traffic, and the most that can be saved up.
+/// Initial and largest balance: retries that are available with little traffic.
 const RESERVE: i64 = 10 * RETRY;
 
-/// A budget: requests pay in, retries take out.
+/// Requests deposit, retries withdraw.
 #[derive(Debug)]
 pub(super) struct RetryBudget {
     percent: i64,
@@ -21,14 +21,14 @@ impl RetryBudget {
         Self { percent: percent.into(), hundredths: AtomicI64::new(reserve) }
     }
 
-    /// A request came.
+    /// Adds the share of one request.
     pub(super) fn deposit(&self) {
         if self.hundredths.load(Ordering::Relaxed) < RESERVE {
             self.hundredths.fetch_add(self.percent, Ordering::Relaxed);
         }
     }
 
-    /// Whether a retry can be paid for; it is, then.
+    /// Takes one retry; false when the budget has none left.
     pub(super) fn withdraw(&self) -> bool {
         let taken = self.hundredths.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
             (left >= RETRY).then(|| left - RETRY)

@@ -1,5 +1,5 @@
-//! One request at one target, as both its hooks and its connection see it: how far it is, and what
-//! took too long.
+//! The state of one request to one target, shared by the proxy's hooks and the connection: its
+//! stage, and which timeout fired.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
@@ -18,32 +18,32 @@ use super::Target;
 use super::connection::{Connection, TargetConnection};
 use crate::serving::held::Holding;
 
-/// How long each stage may last.
+/// The timeouts of a request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience {
-    /// Silence within the body of the request.
+    /// Between two reads of the request body.
     pub(crate) body: Duration,
-    /// From the last octet of the request to the head of the answer.
+    /// From the end of the request to the head of the response.
     pub(crate) first_byte: Duration,
-    /// Silence within the answer.
+    /// Between two reads of the response.
     pub(crate) idle: Duration,
 }
 
-/// What took too long.
+/// The timeout that fired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Late {
-    /// The client, with the rest of its request.
+    /// The client did not send the rest of its request.
     Body,
-    /// The target, with the head of its answer.
+    /// The target did not send the head of its response.
     FirstByte,
-    /// The target, with the rest of its answer.
+    /// The target did not send the rest of its response.
     Idle,
-    /// The target, with taking what it is sent.
+    /// The target did not read the request.
     Write,
 }
 
 impl Late {
-    /// The reason as a label.
+    /// The metric label.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Body => "body",
@@ -54,7 +54,7 @@ impl Late {
     }
 }
 
-/// A request at a target.
+/// One request to one target.
 pub(crate) struct Call {
     me: Weak<Self>,
     target: Arc<Target>,
@@ -68,10 +68,10 @@ const SENT: u8 = 1;
 const BEGUN: u8 = 2;
 const OVER: u8 = 4;
 const REUSED: u8 = 8;
-/// Longest time for a target to take what it is sent.
+/// Timeout for a target that does not read the request.
 const WRITE_PATIENCE: Duration = Duration::from_secs(30);
 
-/// What a connection waits for.
+/// What a connection is waiting for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     Nothing,
@@ -82,7 +82,7 @@ pub(super) enum Stage {
 }
 
 impl Call {
-    /// A request that is about to be sent.
+    /// A request that is not sent yet.
     pub(super) fn new(
         target: &Arc<Target>,
         patience: Patience,
@@ -98,50 +98,49 @@ impl Call {
         })
     }
 
-    /// The target as Pingora wants it.
+    /// The target as a Pingora peer that connects through this call.
     pub(crate) fn peer(self: &Arc<Self>) -> Box<HttpPeer> {
         let mut peer = self.target.peer();
         peer.options.custom_l4 = Some(Arc::clone(self) as _);
         peer
     }
 
-    /// The request was sent to its end.
+    /// Records the end of the request.
     pub(crate) fn sent(&self) {
         self.reached.fetch_or(SENT, Ordering::AcqRel);
     }
 
-    /// The head of the answer is there.
+    /// Records the head of the response.
     pub(crate) fn begun(&self) {
         self.reached.fetch_or(BEGUN, Ordering::AcqRel);
     }
 
-    /// The answer has come to its end.
+    /// Records the end of the response.
     pub(crate) fn over(&self) {
         self.reached.fetch_or(OVER, Ordering::AcqRel);
     }
 
-    /// Whether it went over a connection that had served another request before.
+    /// Whether the request was sent on a reused connection.
     pub(crate) fn reused(&self) -> bool {
         self.has(REUSED)
     }
 
-    /// What took too long, if that is how it ended.
+    /// The timeout that ended the request, if one did.
     pub(crate) fn late(&self) -> Option<Late> {
         self.late.get().copied()
     }
 
-    /// Whether nothing is to be sent or read any more, so that a connection can serve another
-    /// request.
+    /// Whether request and response are complete, so that the connection can be reused.
     pub(super) fn is_over(&self) -> bool {
         self.has(SENT | OVER)
     }
 
-    /// What the request holds.
+    /// The memory account of the request.
     pub(super) fn holding(&self) -> &Holding {
         &self.holding
     }
 
-    /// What the connection waits for when it reads.
+    /// What the connection is waiting for when it reads.
     pub(super) fn stage(&self) -> Stage {
         let reached = self.reached.load(Ordering::Acquire);
         if reached & SENT == 0 {
@@ -153,7 +152,7 @@ impl Call {
         }
     }
 
-    /// How long it may.
+    /// The timeout of a stage.
     pub(super) fn limit(&self, stage: Stage) -> Duration {
         match stage {
             Stage::Request => self.patience.body,
@@ -163,7 +162,7 @@ impl Call {
         }
     }
 
-    /// The shortest of all limits; never none, which a timer could not count.
+    /// The shortest timeout, at least 1 ms: a timer of zero would fire in a loop.
     pub(super) fn shortest(&self) -> Duration {
         self.patience
             .body
@@ -172,7 +171,7 @@ impl Call {
             .max(Duration::from_millis(1))
     }
 
-    /// It waited for too long; the reason is kept, and the error ends the connection.
+    /// Records the timeout of a stage, and returns the error that ends the connection.
     pub(super) fn give_up(&self, stage: Stage) -> io::Error {
         let late = match stage {
             Stage::Request => Late::Body,
@@ -180,12 +179,12 @@ impl Call {
             Stage::Nothing | Stage::Answer => Late::Idle,
             Stage::Room => Late::Write,
         };
-        // The first verdict is the right one.
+        // The first timeout is the cause.
         let _ = self.late.set(late);
         io::ErrorKind::TimedOut.into()
     }
 
-    /// Takes a connection back that can serve another request.
+    /// Returns a reusable connection to the target's idle connections.
     pub(super) fn hand_back(&self, connection: TargetConnection) {
         self.target.idle.keep(connection);
     }
@@ -195,13 +194,13 @@ impl Call {
     }
 }
 
-/// Pingora's own pool knows neither targets nor the deadlines of a request: it always gets a
-/// connection from here, and never one to keep.
+/// Pingora's own connection pool supports neither targets nor the timeouts of a request. It gets
+/// every connection from here, and keeps none.
 #[async_trait]
 impl L4Connect for Call {
     async fn connect(&self, _: &SocketAddr) -> Result<Stream> {
         let Some(call) = self.me.upgrade() else {
-            return Error::e_explain(ErrorType::InternalError, "the call is gone");
+            return Error::e_explain(ErrorType::InternalError, "the call was dropped");
         };
         let connection = match self.target.idle.take() {
             Some(connection) => {

@@ -1,4 +1,4 @@
-//! An active health check: a connection, or a GET that is answered with 2xx.
+//! An active health check: a TCP connect, or a GET that expects a 2xx status.
 
 use std::io;
 use std::time::Duration;
@@ -7,13 +7,13 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use super::Address;
 
-/// Whether the target is well, by the configured measure.
+/// Whether the target passes: without a `path`, it accepts a connection.
 pub(super) async fn is_well(address: &Address, path: Option<&str>, deadline: Duration) -> bool {
-    let check = async { ask(address.connect(deadline).await?, path).await };
+    let check = async { probe(address.connect(deadline).await?, path).await };
     matches!(tokio::time::timeout(deadline, check).await, Ok(Ok(true)))
 }
 
-async fn ask(
+async fn probe(
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
     path: Option<&str>,
 ) -> io::Result<bool> {

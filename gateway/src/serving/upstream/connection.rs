@@ -1,5 +1,5 @@
-//! A connection to a target in Pingora's hands, for one request: it keeps the deadlines, and goes
-//! back to the target's idle ones when the answer has ended.
+//! A connection to a target as Pingora uses it for one request: it enforces the timeouts, and
+//! returns to the target's idle connections after the response.
 
 use std::io;
 use std::pin::Pin;
@@ -15,12 +15,11 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::UpstreamStream;
 use super::call::{Call, Stage};
 
-/// What stays when a request is over: the stream, and what it would be a waste to make anew.
+/// What is reused by the next request: the stream, its buffer and its timer.
 #[derive(Debug)]
 pub(super) struct TargetConnection {
     stream: UpstreamStream,
-    /// Written, and held back until it is flushed or full: a chunk's size, data and end leave
-    /// together.
+    /// Write buffer, sent when it is flushed or full: a chunk's size, data and end go out together.
     unsent: BytesMut,
     timer: Option<Pin<Box<Sleep>>>,
 }
@@ -30,11 +29,11 @@ pub(super) struct TargetConnection {
 pub(super) struct Connection {
     inner: Option<TargetConnection>,
     call: Arc<Call>,
-    /// What it waits for, and since when.
+    /// What it is waiting for, and since when.
     waits: (Stage, Instant),
 }
 
-/// Most octets held back before they are sent.
+/// Size limit of the write buffer, in bytes.
 const UNSENT_MAX: usize = 16 * 1024;
 
 impl TargetConnection {
@@ -42,7 +41,7 @@ impl TargetConnection {
         Self { stream, unsent: BytesMut::new(), timer: None }
     }
 
-    /// Whether it can serve another request.
+    /// Whether it can be reused; tries to read one byte.
     pub(super) fn probe_quiet(&self) -> bool {
         self.unsent.is_empty() && self.stream.probe_quiet()
     }
@@ -58,11 +57,11 @@ impl TargetConnection {
         Poll::Ready(Ok(()))
     }
 
-    /// Wakes the task at `at` or before; ready when that is past.
+    /// Wakes the task at `at` or earlier; ready once the timer has fired.
     fn poll_timer(&mut self, cx: &mut Context<'_>, at: Instant) -> Poll<()> {
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(at)));
-        // Moving a timer is dear, waking once too often is not: one that is early enough stays as
-        // it is.
+        // Resetting a timer is expensive, an extra wake-up is not: a timer that fires earlier is
+        // left alone.
         if timer.deadline() > at {
             timer.as_mut().reset(at);
         }
@@ -75,7 +74,7 @@ impl Connection {
         Self { inner: Some(inner), call, waits: (Stage::Nothing, Instant::now()) }
     }
 
-    /// Nothing could be read or written: an error when that has lasted for too long.
+    /// Called when no byte could be read or written: returns an error after the stage's timeout.
     fn poll_patience(&mut self, cx: &mut Context<'_>, stage: Stage) -> Poll<io::Error> {
         let Some(inner) = &mut self.inner else { return Poll::Pending };
         let now = Instant::now();
@@ -86,7 +85,7 @@ impl Connection {
         if now >= until {
             return Poll::Ready(self.call.give_up(stage));
         }
-        // The stage changes without anybody asking again, so the timer is set for the strictest
+        // The stage can change without another poll, so the timer is set for the shortest timeout
         // that may follow.
         let mut at = until.min(later(now, self.call.shortest()));
         while inner.poll_timer(cx, at).is_ready() {
@@ -118,7 +117,7 @@ impl Connection {
     }
 }
 
-/// Durations come from the configuration and may be absurdly long.
+/// Limits durations from the configuration, so that the addition cannot overflow.
 fn later(since: Instant, duration: Duration) -> Instant {
     const FOREVER: Duration = Duration::from_secs(30 * 365 * 86400);
     since + duration.min(FOREVER)
@@ -131,8 +130,8 @@ impl AsyncRead for Connection {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        // Behind the end of the answer Pingora asks whether the connection could be kept. To
-        // Pingora it has ended.
+        // After the response, Pingora reads to find out whether it can keep the connection. It
+        // gets the end of the stream.
         if this.call.is_over() {
             if let Some(inner) = this.inner.take() {
                 this.call.hand_back(inner);
@@ -149,7 +148,7 @@ impl AsyncRead for Connection {
             }
             Poll::Ready(read) => {
                 this.call.holding().read(buffer.filled().len().saturating_sub(before));
-                // A head that drips in gets no more time than one that does not come.
+                // Parts of the head do not extend the timeout for the head.
                 if this.waits.0 == Stage::Answer {
                     this.progressed();
                 }
@@ -163,21 +162,21 @@ impl AsyncWrite for Connection {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        octets: &[u8],
+        bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let Some(inner) = &mut this.inner else {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         };
-        if inner.unsent.len() + octets.len() <= UNSENT_MAX {
-            inner.unsent.extend_from_slice(octets);
-            return Poll::Ready(Ok(octets.len()));
+        if inner.unsent.len() + bytes.len() <= UNSENT_MAX {
+            inner.unsent.extend_from_slice(bytes);
+            return Poll::Ready(Ok(bytes.len()));
         }
         ready!(this.poll_send(cx))?;
         let Some(inner) = &mut this.inner else {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         };
-        match Pin::new(&mut inner.stream).poll_write(cx, octets) {
+        match Pin::new(&mut inner.stream).poll_write(cx, bytes) {
             Poll::Pending => this.poll_patience(cx, Stage::Room).map(Err),
             Poll::Ready(written) => {
                 this.progressed();
@@ -201,7 +200,7 @@ impl AsyncWrite for Connection {
 }
 
 impl VirtualSocket for Connection {
-    /// They were set when it was made.
+    /// No effect: the options were set on connect.
     fn set_socket_option(&self, _: VirtualSockOpt) -> io::Result<()> {
         Ok(())
     }

@@ -1,16 +1,16 @@
-//! What is known about a target's health: from checks, from requests, and since when. Pure: time is
-//! passed in.
+//! The health of a target: active checks, failed requests, ejection and slow start. Pure: the
+//! caller passes the time.
 
 use std::time::{Duration, Instant};
 
 /// The health of one target.
 #[derive(Debug)]
 pub(super) struct Health {
-    /// By active checks; true until they say otherwise.
+    /// The result of active checks; initially true.
     healthy: bool,
-    /// Checks in a row that disagree with `healthy`.
+    /// Consecutive checks that contradict `healthy`.
     disagreeing: u32,
-    /// Requests in a row that failed.
+    /// Consecutive failed requests.
     failures: u32,
     ejected_until: Option<Instant>,
     ejections: u32,
@@ -18,9 +18,9 @@ pub(super) struct Health {
     slow_start: Duration,
 }
 
-/// An ejection lasts at most this many times the configured duration.
+/// Largest multiple of the configured duration for an ejection.
 const LONGEST_EJECTION: u32 = 10;
-/// What a target that just came back gets, as a share of the others.
+/// Share of requests at the beginning of a slow start.
 const FIRST_SHARE: f64 = 0.1;
 
 impl Health {
@@ -36,7 +36,7 @@ impl Health {
         }
     }
 
-    /// Whether it should get requests while others can.
+    /// Whether the target is healthy and not ejected.
     pub(super) fn is_available(&self, now: Instant) -> bool {
         self.healthy && !self.is_ejected(now)
     }
@@ -45,8 +45,7 @@ impl Health {
         self.ejected_until.is_some_and(|until| now < until)
     }
 
-    /// Its share of requests, from just above 0 to 1: a target that came back is given more and
-    /// more.
+    /// Its share of requests: during a slow start it grows from [`FIRST_SHARE`] to 1.
     pub(super) fn share(&self, now: Instant) -> f64 {
         let since = self.ejected_until.into_iter().chain(self.back_since).max();
         match since {
@@ -59,7 +58,7 @@ impl Health {
         }
     }
 
-    /// Notes an active check; true when the verdict changed.
+    /// Records an active check; true when the target became healthy or unhealthy.
     pub(super) fn checked(
         &mut self,
         good: bool,
@@ -84,7 +83,7 @@ impl Health {
         true
     }
 
-    /// Notes a request that was answered.
+    /// Records a successful request.
     pub(super) fn answered(&mut self) {
         self.failures = 0;
         if self.ejected_until.is_none() {
@@ -92,14 +91,14 @@ impl Health {
         }
     }
 
-    /// Notes a request that failed; true when it has failed often enough to be ejected. Zero:
-    /// never.
+    /// Records a failed request; true after `enough` consecutive failures. 0 disables ejection.
     pub(super) fn failed(&mut self, enough: u32) -> bool {
         self.failures = self.failures.saturating_add(1);
         enough > 0 && self.failures >= enough
     }
 
-    /// Sends it away, longer each time in a row.
+    /// Ejects the target. Each consecutive ejection doubles the duration, up to
+    /// [`LONGEST_EJECTION`].
     pub(super) fn eject(&mut self, now: Instant, duration: Duration) {
         if self.is_ejected(now) {
             return;
@@ -110,7 +109,7 @@ impl Health {
         self.ejected_until = Some(now + duration.saturating_mul(times));
     }
 
-    /// Ends an ejection whose time is over; true once.
+    /// Ends an ejection that has expired; true once per ejection.
     pub(super) fn take_return(&mut self, now: Instant) -> bool {
         if self.ejected_until.is_some_and(|until| until <= now) {
             self.back_since = self.ejected_until.take();
@@ -127,11 +126,11 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn checks_must_agree_before_the_verdict_changes() {
+    fn only_consecutive_checks_change_the_health() {
         let (mut health, now) = (Health::new(Duration::ZERO), Instant::now());
         assert!(!health.checked(false, 2, 3, now));
         assert!(!health.checked(false, 2, 3, now));
-        assert!(!health.checked(true, 2, 3, now), "a good one in between starts anew");
+        assert!(!health.checked(true, 2, 3, now), "a passed check resets the count");
         assert!(!health.checked(false, 2, 3, now));
         assert!(!health.checked(false, 2, 3, now));
         assert!(health.is_available(now));
@@ -143,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_in_a_row_eject_for_longer_and_longer() {
+    fn consecutive_ejections_double_in_duration() {
         let (mut health, start) = (Health::new(Duration::ZERO), Instant::now());
         assert!(!health.failed(2));
         health.answered();
@@ -164,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_target_that_came_back_starts_slowly() {
+    fn a_target_that_becomes_healthy_starts_slowly() {
         let (mut health, now) = (Health::new(10 * SECOND), Instant::now());
         assert!((health.share(now) - 1.0).abs() < f64::EPSILON);
         health.checked(false, 1, 1, now);

@@ -1,5 +1,5 @@
-//! Connections to a target that wait for their next request: at most so many, for so long, the last
-//! used first.
+//! Idle connections to a target, limited in number and age. The most recently used is reused
+//! first.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use super::connection::TargetConnection;
 pub(super) struct Idle {
     most: usize,
     timeout: Duration,
-    /// In the order in which they were last used.
+    /// The most recently used last.
     kept: Mutex<Vec<(TargetConnection, Instant)>>,
 }
 
@@ -20,10 +20,10 @@ impl Idle {
         Self { most, timeout: upstream.keepalive_timeout, kept: Mutex::default() }
     }
 
-    /// One that can be used, if there is any.
+    /// Takes a connection that is still open.
     pub(super) fn take(&self) -> Option<TargetConnection> {
         loop {
-            // Closing happens outside the lock.
+            // The lock is released before a connection is closed.
             let (connection, since) = self.kept().pop()?;
             if since.elapsed() < self.timeout && connection.probe_quiet() {
                 return Some(connection);
@@ -31,7 +31,7 @@ impl Idle {
         }
     }
 
-    /// Keeps a connection, or closes it when there are enough.
+    /// Keeps a connection, or closes it at the limit.
     pub(super) fn keep(&self, connection: TargetConnection) {
         let mut kept = self.kept();
         if kept.len() < self.most {
@@ -39,7 +39,7 @@ impl Idle {
         }
     }
 
-    /// Closes what was idle for too long, or was closed at the other end.
+    /// Closes connections that are expired or closed by the target.
     pub(super) fn sweep(&self) {
         self.kept().retain(|(connection, since)| {
             since.elapsed() < self.timeout && connection.probe_quiet()

@@ -10,12 +10,12 @@ use futures::future::join_all;
 
 use super::{RESOLVE_EVERY, Target, Upstream, check};
 
-/// How often the maintenance looks whether something is due.
+/// Interval between two checks for due work.
 const TICK: Duration = Duration::from_millis(250);
-/// Longest time for resolving one name.
+/// Timeout for looking up one name.
 const RESOLVE_DEADLINE: Duration = Duration::from_secs(4);
 
-/// Works until the upstream is dropped.
+/// Runs until the upstream is dropped.
 pub(super) async fn maintain(upstream: Weak<Upstream>) {
     let mut resolve_at = Instant::now();
     let mut check_at = Instant::now();
@@ -39,7 +39,7 @@ pub(super) async fn maintain(upstream: Weak<Upstream>) {
                 let back = target.health().take_return(Instant::now());
                 if back {
                     upstream.metrics.target_healthy(&target.label, true);
-                    tracing::info!(upstream = upstream.name(), target = %target.label, "ejected target gets requests again");
+                    tracing::info!(upstream = upstream.name(), target = %target.label, "ejection ended");
                 }
             }
         }
@@ -51,11 +51,11 @@ async fn system_lookup(host: String, port: u16) -> io::Result<Vec<SocketAddr>> {
     Ok(tokio::net::lookup_host((host, port)).await?.collect())
 }
 
-/// What each name meant when it was last resolved.
+/// The addresses of each name from its last successful lookup.
 pub(super) type Meanings = HashMap<(String, u16), Vec<SocketAddr>>;
 
-/// Replaces the targets that are names by what the names mean now. A name that cannot be resolved
-/// keeps its last meaning, and holds no other name up.
+/// Looks up the names among the targets and replaces their addresses. A failed lookup keeps the
+/// last addresses of the name, and does not delay other names.
 pub(super) async fn resolve<L>(
     upstream: &Arc<Upstream>,
     meanings: &mut Meanings,
@@ -88,7 +88,7 @@ pub(super) async fn resolve<L>(
         match found {
             Ok(found) => drop(meanings.insert(name.clone(), found)),
             Err(error) => {
-                tracing::warn!(upstream = upstream.name(), host, %error, "name cannot be resolved; keeping what is known");
+                tracing::warn!(upstream = upstream.name(), host, %error, "cannot resolve name; its last addresses are kept");
             }
         }
         let Some(means) = meanings.get(&name).filter(|means| !means.is_empty()) else { continue };
@@ -161,9 +161,9 @@ async fn check_all(upstream: &Arc<Upstream>, settings: &gateway_config::HealthCh
             upstream.metrics.target_healthy(&target.label, available);
             let (upstream, target) = (upstream.name(), &target.label);
             if good {
-                tracing::info!(upstream, %target, "target is healthy again");
+                tracing::info!(upstream, %target, "target became healthy");
             } else {
-                tracing::warn!(upstream, %target, "target is unhealthy");
+                tracing::warn!(upstream, %target, "target became unhealthy");
             }
         }
     });

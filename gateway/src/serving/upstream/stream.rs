@@ -1,4 +1,4 @@
-//! What bytes travel on between the gateway and a target.
+//! A stream between the gateway and a target: TCP or a Unix domain socket.
 
 use std::io;
 use std::pin::Pin;
@@ -15,13 +15,13 @@ pub(crate) enum UpstreamStream {
 }
 
 impl UpstreamStream {
-    /// Whether nothing has come and the other side has not closed, as it must be between two
-    /// requests.
+    /// Tries to read one byte: true if the target has neither sent anything nor closed, as expected
+    /// between two requests.
     pub(super) fn probe_quiet(&self) -> bool {
-        let mut octet = [0];
+        let mut byte = [0];
         let read = match self {
-            Self::Tcp(tcp) => tcp.try_read(&mut octet),
-            Self::Unix(unix) => unix.try_read(&mut octet),
+            Self::Tcp(tcp) => tcp.try_read(&mut byte),
+            Self::Unix(unix) => unix.try_read(&mut byte),
         };
         matches!(read, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
@@ -44,11 +44,11 @@ impl AsyncWrite for UpstreamStream {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        octets: &[u8],
+        bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
-            Self::Tcp(tcp) => Pin::new(tcp).poll_write(cx, octets),
-            Self::Unix(unix) => Pin::new(unix).poll_write(cx, octets),
+            Self::Tcp(tcp) => Pin::new(tcp).poll_write(cx, bytes),
+            Self::Unix(unix) => Pin::new(unix).poll_write(cx, bytes),
         }
     }
 

@@ -1,4 +1,4 @@
-//! One instance of an upstream: its address, its load, its health, its idle connections.
+//! A target: one instance of an upstream, with its address, load, health and idle connections.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -17,7 +17,7 @@ use super::health::Health;
 use super::idle::Idle;
 use super::{Address, UpstreamStream};
 
-/// How the kernel finds out that a machine has gone.
+/// TCP keepalive: detects a target's machine that disappeared.
 const KEEPALIVE: TcpKeepalive = TcpKeepalive {
     idle: Duration::from_secs(60),
     interval: Duration::from_secs(10),
@@ -28,7 +28,7 @@ const KEEPALIVE: TcpKeepalive = TcpKeepalive {
 /// A target.
 pub(crate) struct Target {
     pub(crate) address: Address,
-    /// The address as a label and for logs.
+    /// The address, for metrics and logs.
     pub(crate) label: String,
     pub(crate) in_flight: AtomicU32,
     pub(super) idle: Idle,
@@ -38,7 +38,7 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// A target whose address is in the configuration; `None` when it is a name.
+    /// A target with a socket address or path in the configuration; `None` for a name.
     pub(super) fn fixed(
         target: &gateway_config::Target,
         upstream: &gateway_config::Upstream,
@@ -69,11 +69,10 @@ impl Target {
     }
 
     fn new(address: Address, label: String, upstream: &gateway_config::Upstream) -> Arc<Self> {
-        // Connections and their deadlines are made here, so where it goes and how long is nothing
-        // to Pingora.
+        // `Call` connects and enforces the timeouts, so Pingora needs no address.
         let mut peer =
             HttpPeer::new(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), false, String::new());
-        // WebSockets go through the tunnel: nothing that Pingora forwards may change its protocol.
+        // WebSockets go through the tunnel: no request that Pingora forwards may switch protocols.
         peer.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::deny_upgrades();
         let health = Mutex::new(Health::new(upstream.slow_start));
         let (in_flight, idle) = (AtomicU32::new(0), Idle::new(upstream));
@@ -88,12 +87,12 @@ impl Target {
         })
     }
 
-    /// The target as Pingora wants it.
+    /// The target as a Pingora peer.
     pub(super) fn peer(&self) -> Box<HttpPeer> {
         Box::new(self.peer.clone())
     }
 
-    /// A new connection for requests, one after the other.
+    /// Opens a connection.
     pub(super) async fn connect(&self) -> io::Result<TargetConnection> {
         let stream = self.address.connect(self.connect_timeout).await?;
         if let UpstreamStream::Tcp(tcp) = &stream {

@@ -1,4 +1,4 @@
-//! Picking, retrying, and what a reload keeps.
+//! Load balancing, retries, ejection and the circuit breaker.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -54,12 +54,12 @@ async fn the_less_loaded_target_is_preferred() {
     assert_eq!(
         counts.into_values().collect::<Vec<_>>(),
         [10, 10],
-        "with two targets, both are always compared"
+        "with two targets, both are compared each time"
     );
 }
 
 #[tokio::test]
-async fn a_key_keeps_its_target_and_only_lost_keys_move() {
+async fn removing_a_target_moves_only_its_own_keys() {
     let balance = Balance::Rendezvous { cookie: "c".into() };
     let (three, two) = (start(3, balance.clone()), start(2, balance));
     let (mut moved, mut spread) = (0, HashMap::<String, usize>::new());
@@ -69,7 +69,7 @@ async fn a_key_keeps_its_target_and_only_lost_keys_move() {
         let (before, after) = (label(&three, key).await, label(&two, key).await);
         assert_eq!(before, label(&three, key).await);
         if before != after {
-            assert_eq!(before, "127.0.0.1:10002", "only keys of the target that went may move");
+            assert_eq!(before, "127.0.0.1:10002", "only keys of the removed target may move");
             moved += 1;
         }
         *spread.entry(before).or_default() += 1;
@@ -92,7 +92,7 @@ async fn at_most_the_configured_share_is_ejected() {
 }
 
 #[tokio::test]
-async fn when_nobody_is_healthy_everybody_is_tried() {
+async fn when_no_target_is_healthy_all_are_tried() {
     let upstream = start(1, Balance::LeastRequest);
     upstream
         .targets
@@ -105,7 +105,7 @@ async fn when_nobody_is_healthy_everybody_is_tried() {
 }
 
 #[tokio::test]
-async fn the_circuit_breaker_counts_requests_and_websockets_apart() {
+async fn the_circuit_breaker_counts_requests_and_websockets_separately() {
     let upstream = start(1, Balance::LeastRequest);
     let open = [upstream.admit(false).ok(), upstream.admit(false).ok(), upstream.admit(true).ok()];
     assert!(open.iter().all(Option::is_some));

@@ -1,4 +1,4 @@
-//! Names that change what they mean, and names that fail.
+//! DNS: changed addresses and failed lookups.
 
 use gateway_config::Balance;
 
@@ -6,7 +6,7 @@ use super::*;
 use crate::metrics::Metrics;
 use crate::serving::upstream::tests::config;
 
-/// An upstream whose own maintenance works on names that mean nothing, so that only the test resolves.
+/// An upstream without its maintenance task: only the test looks up names.
 fn upstream(targets: &[&str]) -> Arc<Upstream> {
     let mut config = config(0, Balance::LeastRequest);
     config.targets = targets.iter().map(|target| target.parse().expect("a target")).collect();
@@ -22,7 +22,7 @@ fn addresses(texts: &[&str]) -> io::Result<Vec<SocketAddr>> {
 }
 
 #[tokio::test]
-async fn a_name_is_every_address_it_means_now() {
+async fn a_dns_name_is_one_target_per_address() {
     let upstream = upstream(&["dns:pods:80", "192.0.2.9:80"]);
     let mut meanings = Meanings::new();
     resolve(&upstream, &mut meanings, async |_: String, _: u16| {
@@ -49,12 +49,12 @@ async fn a_name_is_every_address_it_means_now() {
         .map(Arc::clone);
     assert!(
         kept.zip(after).is_some_and(|(kept, after)| Arc::ptr_eq(&kept, &after)),
-        "what is known of a target stays"
+        "a target that stays keeps its health"
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_name_that_fails_keeps_its_meaning_and_holds_no_other_up() {
+async fn a_failed_lookup_keeps_the_last_addresses_and_does_not_delay_other_names() {
     let upstream = upstream(&["dns:steady:80", "dns:moving:80", "dns:never:80"]);
     let mut meanings = Meanings::new();
     let first = async |host: String, _: u16| match host.as_str() {
@@ -74,7 +74,7 @@ async fn a_name_that_fails_keeps_its_meaning_and_holds_no_other_up() {
 }
 
 #[tokio::test]
-async fn a_plain_name_is_one_target_whose_addresses_are_tried_until_one_answers() {
+async fn a_host_name_is_one_target_whose_addresses_are_tried_in_order() {
     let upstream = upstream(&["backend:80", "192.0.2.9:80"]);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let alive = listener.local_addr().expect("an address");
@@ -94,10 +94,10 @@ async fn a_plain_name_is_one_target_whose_addresses_are_tried_until_one_answers(
         other => panic!("not a name: {other:?}"),
     };
     assert_eq!(order(), [dead, alive]);
-    assert!(target.connect().await.is_ok(), "the second address answers");
-    assert_eq!(order(), [alive, dead], "what answers is tried first from now on");
+    assert!(target.connect().await.is_ok(), "the second address accepts");
+    assert_eq!(order(), [alive, dead], "the address that accepted is tried first");
     resolve(&upstream, &mut meanings, lookup).await;
-    assert_eq!(order(), [alive, dead], "the same meaning keeps its order");
+    assert_eq!(order(), [alive, dead], "the same addresses keep their order");
     resolve(&upstream, &mut meanings, async |_: String, _: u16| Ok(vec![dead])).await;
     assert_eq!(order(), [dead]);
     assert!(target.connect().await.is_err());
