@@ -12,11 +12,11 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, ServerName};
 use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::{WebSocketStream, client_async};
@@ -127,16 +127,22 @@ impl Visitor {
         if let Some(cookie) = &self.cookie {
             headers.insert(COOKIE, cookie.parse().expect("a valid header value"));
         }
-        let opened = timeout(TIMEOUT, async {
-            let (_, address) = self.base.split_once("://").expect("the base is a URL");
-            let tcp = TcpStream::connect(address).await.expect("the gateway accepts");
-            let name = ServerName::try_from("localhost").expect("it is a DNS name");
-            let tls = TlsConnector::from(Arc::clone(&self.tls)).connect(name, tcp).await;
-            client_async(request, tls.expect("the TLS handshake succeeds")).await
-        });
+        let opened = timeout(TIMEOUT, async { client_async(request, self.connect().await).await });
         let (socket, _) =
             opened.await.expect("the WebSocket opens in time").expect("the WebSocket opens");
         Live { socket, next_id: 1 }
+    }
+
+    /// Connects, over TLS unless the base is plain HTTP.
+    async fn connect(&self) -> Box<dyn Socket> {
+        let (scheme, address) = self.base.split_once("://").expect("the base is a URL");
+        let tcp = TcpStream::connect(address).await.expect("the server accepts");
+        if scheme == "http" {
+            return Box::new(tcp);
+        }
+        let name = ServerName::try_from("localhost").expect("a DNS name");
+        let tls = TlsConnector::from(Arc::clone(&self.tls)).connect(name, tcp).await;
+        Box::new(tls.expect("the TLS handshake succeeds"))
     }
 
     /// Registers a device with fake keys, opens `/ws` and sends `hello`.
@@ -206,9 +212,14 @@ pub async fn follow(visitor: Visitor, mut ended: watch::Receiver<bool>) -> u64 {
     }
 }
 
+/// TCP with or without TLS.
+trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Socket for S {}
+
 /// An open `/ws`.
 pub struct Live {
-    socket: WebSocketStream<TlsStream<TcpStream>>,
+    socket: WebSocketStream<Box<dyn Socket>>,
     next_id: u64,
 }
 

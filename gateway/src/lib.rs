@@ -27,7 +27,7 @@ pub use control::signals::{Held, Signals};
 pub use control::telemetry::Telemetry;
 pub use control::trust;
 pub use control::upgrade::Upgrades;
-pub use metrics::Metrics;
+pub use metrics::{Declared, Metrics};
 pub use serving::access_log::Pseudonyms;
 pub use serving::challenges::Http01;
 pub use serving::drain::Idle;

@@ -9,7 +9,7 @@ use super::{chat, conversations, devices, me, models, runs, sessions, users};
 #[openapi(
     info(
         title = "Gatehouse",
-        description = "Chat with an AI assistant and with people.  \
+        description = "Chat with an AI assistant and with people. \
                        `POST /api/me` or a first `POST /api/chat` sets the cookie of an account; without it, requests get 401. Errors are problem details (RFC 9457) with stable types.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),

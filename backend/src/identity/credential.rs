@@ -66,7 +66,8 @@ fn cookie_header(value: &str, max_age: u32) -> HeaderValue {
     HeaderValue::try_from(cookie).expect("base64url and digits are valid in a header")
 }
 
-/// The account of a request and its credential; available to every handler behind [`identify`](super::identify).
+/// The account of a request and its credential; available to every handler behind
+/// [`identify`](super::identify).
 #[derive(Clone)]
 pub(crate) struct Visitor {
     pub(crate) account: Arc<Account>,

@@ -1,14 +1,13 @@
 //! HTTP/2 frames of the wrong size, on the wrong stream, or after the end (RFC 9113 sections 4 to
 //! 6).
 
+use Expected::{Ended, Reset};
 use e2e::attack::{Attacked, NO_RATE};
 use e2e::frames::{
     END_HEADERS, END_STREAM, H2, Outcome, PADDED, PREFACE, WHOLE, code, frame, kind, request,
     settings,
 };
 use futures::{StreamExt as _, stream};
-
-use Expected::{Ended, Reset};
 
 /// Expected result. Silence is always wrong.
 #[derive(Clone, Copy, Debug)]

@@ -1,13 +1,12 @@
 //! HTTP/2 requests that no library sends (RFC 9113 sections 8.1 to 8.3): a request that is
 //! forwarded as HTTP/1.1 must be unambiguous there.
 
+use Expected::{Empty, Malformed, Passed, Rejected};
 use e2e::attack::{Attacked, NO_RATE};
 use e2e::frames::{
     END_HEADERS, END_STREAM, H2, Outcome, WHOLE, code, field, frame, head, headers, kind, request,
 };
 use futures::{StreamExt as _, stream};
-
-use Expected::{Empty, Malformed, Passed, Rejected};
 
 const METHOD: (&str, &str) = (":method", "GET");
 const SCHEME: (&str, &str) = (":scheme", "https");

@@ -143,8 +143,8 @@ async fn spoofed_fields_are_removed_from_websocket_handshakes() {
             let path = format!("/ws?{scheme}/{name}");
             let request = format!(
                 "GET {path} HTTP/1.1\r\nHost: localhost\r\nOrigin: {scheme}://localhost\r\nUpgrade: websocket\r\n\
-                 Connection: Upgrade, {name}, X-Forwarded-For, Host\r\nSec-WebSocket-Version: 13\r\n\
-                 Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{name}: {SPOOFED}\r\n\r\n"
+                 Connection: Upgrade, {name}, X-Forwarded-For, Host\r\n\
+                 Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{name}: {SPOOFED}\r\n\r\n"
             );
             let answer =
                 attacked.exchange(listener, request.as_bytes()).await.expect("receive an answer");

@@ -1,9 +1,8 @@
 //! WebSocket handshakes (RFC 6455 section 4.2.1): only a valid handshake of this site's own page
 //! opens a tunnel.
 
-use e2e::attack::{Attacked, Listener, NO_RATE};
-
 use Expected::{Opens, Plain, Rejected};
+use e2e::attack::{Attacked, Listener, NO_RATE};
 
 /// The fields of a normal handshake, except `Origin`.
 const FIELDS: &str = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\

@@ -1,6 +1,7 @@
 //! Imports between the modules of a crate: which file uses a name that another file declares.
 
 use std::collections::{BTreeMap, BTreeSet};
+
 /// The imports of one crate: each file, with the files it takes names from.
 pub(crate) struct Imports {
     files: Vec<String>,

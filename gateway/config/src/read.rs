@@ -5,8 +5,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use crate::key_paths::KeyPaths;
-use crate::outside::Sections;
-use crate::outside::schema;
+use crate::outside::{Sections, schema};
 use crate::problem::Collector;
 use crate::unknown_keys;
 

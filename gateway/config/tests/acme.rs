@@ -102,7 +102,7 @@ type Case = (&'static str, &'static str, &'static str, &'static str);
 
 fn check(cases: &[Case]) {
     for (text, replacement, position, reason) in cases {
-        let problems = parse(&ACME.replacen(text, replacement, 1)).unwrap_err();
+        let problems = parse(&ACME.replacen(text, replacement, 1)).expect_err(replacement);
         assert!(
             problems.contains(&format!("gateway.toml:{position}: ")),
             "{replacement}: expected {position}, found {problems}"

@@ -134,7 +134,7 @@ fn load_one(
             let stem = certificate.name.as_str();
             match purpose {
                 Purpose::Serve => issue(certificate, directory, names)?,
-                Purpose::DryRun => match local_ca::look(directory, stem, names)
+                Purpose::DryRun => match local_ca::usable_files(directory, stem, names)
                     .map_err(|error| error.to_string())?
                 {
                     Some(files) => files,
@@ -171,7 +171,7 @@ fn dry_run(
     names: &[ServerName],
     loaded: &mut Loaded,
 ) -> Result<(), String> {
-    let (chain_pem, key_pem) = local_ca::rehearse(names).map_err(|error| error.to_string())?;
+    let (chain_pem, key_pem) = local_ca::dry_run(names).map_err(|error| error.to_string())?;
     let (chain, facts) = chain(chain_pem.as_bytes())?;
     let private =
         PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).map_err(|error| said(&error))?;

@@ -73,7 +73,7 @@ pub(crate) fn issue(
 
 /// The files that [`issue`] would return unchanged; `None` if it would issue a certificate. Returns
 /// the errors that [`issue`] would return for the directory. Creates nothing.
-pub(crate) fn look(
+pub(crate) fn usable_files(
     directory: &Path,
     stem: &str,
     names: &[ServerName],
@@ -89,7 +89,7 @@ pub(crate) fn look(
 
 /// Generates, with a temporary authority, what [`issue`] would create: chain and key as PEM, for a
 /// dry run.
-pub(crate) fn rehearse(names: &[ServerName]) -> Result<(String, String), LocalCaError> {
+pub(crate) fn dry_run(names: &[ServerName]) -> Result<(String, String), LocalCaError> {
     let (authority, _key) = Authority::generate(names, None)?;
     leaf::make(&authority, names)
 }

@@ -90,7 +90,7 @@ impl AccessLog {
     /// interval.
     pub(crate) fn record(&self, record: &AccessRecord<'_>) {
         if !self.enabled
-            || record.refused.is_some_and(|reason| !self.is_first(record.client, reason))
+            || record.refused.is_some_and(|reason| !self.count_refusal(record.client, reason))
         {
             return;
         }
@@ -117,12 +117,13 @@ impl AccessLog {
     /// Writes a line for a request that was rejected before it was parsed; no part of the request
     /// is logged. `reason` is the label of the rejection, `detail` the text of the response.
     pub(crate) fn refused(&self, client: IpAddr, status: u16, reason: &'static str, detail: &str) {
-        if self.enabled && self.is_first(client, reason) {
+        if self.enabled && self.count_refusal(client, reason) {
             tracing::info!(target: "access", status, reason, detail, protocol = "HTTP/1.1", client = self.named(client));
         }
     }
 
-    fn is_first(&self, client: IpAddr, reason: &'static str) -> bool {
+    /// Counts a refusal; returns whether it is the first of its kind for some time, which is logged.
+    fn count_refusal(&self, client: IpAddr, reason: &'static str) -> bool {
         let first = self.refusals.note(client_network(client), reason, Instant::now());
         if first {
             let (refusals, names) = (Arc::downgrade(&self.refusals), self.names.clone());

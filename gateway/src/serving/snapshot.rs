@@ -120,7 +120,14 @@ impl Snapshot {
         certificates: &Certificates,
         pseudonyms: &Pseudonyms,
     ) -> Result<Self, BuildError> {
-        Self::assemble(config, certificates, None, &Metrics::new(), pseudonyms, Upstream::unkept)
+        Self::assemble(
+            config,
+            certificates,
+            None,
+            &Metrics::new(),
+            pseudonyms,
+            Upstream::without_maintenance,
+        )
     }
 
     fn assemble(

@@ -9,7 +9,7 @@ mod check;
 mod connection;
 mod health;
 mod idle;
-mod keeper;
+mod maintenance;
 mod stream;
 mod target;
 
@@ -43,7 +43,7 @@ pub(crate) struct Upstream {
     websockets: AtomicU32,
     budget: RetryBudget,
     metrics: Arc<UpstreamMetrics>,
-    keeper: OnceLock<AbortHandle>,
+    maintenance: OnceLock<AbortHandle>,
 }
 
 /// Why an upstream takes no request.
@@ -84,14 +84,14 @@ impl Upstream {
         config: &gateway_config::Upstream,
         metrics: Arc<UpstreamMetrics>,
     ) -> Arc<Self> {
-        let upstream = Self::unkept(config, metrics);
-        let keeper = tokio::spawn(keeper::keep(Arc::downgrade(&upstream)));
-        upstream.keeper.get_or_init(|| keeper.abort_handle());
+        let upstream = Self::without_maintenance(config, metrics);
+        let maintenance = tokio::spawn(maintenance::maintain(Arc::downgrade(&upstream)));
+        upstream.maintenance.get_or_init(|| maintenance.abort_handle());
         upstream
     }
 
-    /// The same without a keeper: it does nothing of its own accord.
-    pub(crate) fn unkept(
+    /// Without the background task: no resolving, no health checks.
+    pub(crate) fn without_maintenance(
         config: &gateway_config::Upstream,
         metrics: Arc<UpstreamMetrics>,
     ) -> Arc<Self> {
@@ -109,7 +109,7 @@ impl Upstream {
             websockets: AtomicU32::new(0),
             budget: RetryBudget::new(config.retries.budget_percent),
             metrics,
-            keeper: OnceLock::new(),
+            maintenance: OnceLock::new(),
         })
     }
 
@@ -222,8 +222,8 @@ impl Upstream {
 
 impl Drop for Upstream {
     fn drop(&mut self) {
-        if let Some(keeper) = self.keeper.get() {
-            keeper.abort();
+        if let Some(maintenance) = self.maintenance.get() {
+            maintenance.abort();
         }
     }
 }

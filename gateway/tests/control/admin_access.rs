@@ -31,8 +31,9 @@ async fn a_request_for_a_foreign_host_gets_no_data() {
         let (status, answer) = ask(admin, &get(path, "Host: evil.example:9090\r\n")).await;
         assert_eq!(status, 421, "{answer}");
         assert!(
-            answer.contains("not asked by the name `evil.example`")
-                && answer.contains("`hosts` of `[admin]`")
+            answer.contains("the host `evil.example` is not accepted")
+                && answer.contains("`hosts` in `[admin]`"),
+            "{answer}"
         );
         assert!(!answer.contains("gateway_") && !answer.contains("[[listener]]"), "{answer}");
     }

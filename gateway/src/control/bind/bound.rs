@@ -1,30 +1,30 @@
-//! Sockets that are bound, and the part of the configuration that they are for.
+//! Bound sockets, and the part of the configuration they belong to.
 
 use std::net::{SocketAddr, TcpListener};
 use std::{fmt, io};
 
 use gateway_config::Name;
 
-/// Sockets bound for one address of the configuration.
+/// Bound sockets of one configured address.
 #[derive(Debug)]
 pub(crate) struct Bound {
-    /// One for each address family.
+    /// One per address family.
     pub(crate) sockets: Vec<TcpListener>,
-    /// The addresses really bound: another port when port 0 was asked for.
+    /// Addresses that are bound; differs from the configuration for port 0.
     pub(crate) addresses: Vec<SocketAddr>,
 }
 
-/// What a socket is for.
+/// What a socket belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
-    /// This listener.
+    /// The listener with this name.
     Listener(Name),
     /// The admin address.
     Admin,
 }
 
 impl Bound {
-    /// The same sockets once more, sharing their queues of connections.
+    /// Duplicates the sockets; the duplicates share the accept queues.
     pub(crate) fn try_clone(&self) -> io::Result<Self> {
         let sockets = self.sockets.iter().map(TcpListener::try_clone).collect::<io::Result<_>>()?;
         Ok(Self { sockets, addresses: self.addresses.clone() })

@@ -1,5 +1,5 @@
-//! Listening sockets of the gateway before this one, each used once: where the new configuration
-//! wants its address.
+//! Listening sockets inherited from the predecessor; each is used once, for the same address in the
+//! new configuration.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -10,18 +10,18 @@ use socket2::{Socket, Type};
 
 use super::bound::{Bound, Part};
 
-/// Sockets that were handed over; empty when there was nobody before.
+/// Sockets that were handed over; empty without a predecessor.
 #[derive(Debug, Default)]
 pub(crate) struct Inherited {
     sockets: Vec<Handed>,
     from_running: bool,
 }
 
-/// A socket as it was received, with what the running gateway says about it.
+/// A received socket and the predecessor's description of it.
 #[derive(Debug)]
 pub(crate) struct Received {
     pub(crate) part: Part,
-    /// The address as configured.
+    /// The configured address.
     pub(crate) configured: ListenAddress,
     pub(crate) descriptor: OwnedFd,
 }
@@ -46,18 +46,18 @@ impl Inherited {
         Ok(Self { sockets, from_running: true })
     }
 
-    /// Whether a gateway runs that these are from.
+    /// Whether there is a predecessor.
     pub(crate) fn is_from_running(&self) -> bool {
         self.from_running
     }
 
-    /// The addresses that were not taken, and what each was for.
+    /// The addresses that were not used, and what each belongs to.
     pub(crate) fn left(&self) -> impl Iterator<Item = (&Part, SocketAddr)> {
         self.sockets.iter().map(|handed| (&handed.part, handed.address))
     }
 
-    /// The sockets of an address that is written as it was before. With port 0 only those of the
-    /// same part: which port it got is known by nothing else.
+    /// The sockets of an address that is configured as before. With port 0, only those of the same
+    /// part, because nothing else identifies the bound port.
     pub(crate) fn take_all(&mut self, part: &Part, wanted: &ListenAddress) -> Option<Bound> {
         let owner = self.sockets.iter().find(|handed| {
             handed.configured == *wanted && (wanted.port() != 0 || handed.part == *part)
@@ -72,7 +72,7 @@ impl Inherited {
         Some(bound)
     }
 
-    /// The socket that listens on just this address.
+    /// The socket that listens on exactly this address.
     pub(crate) fn take(&mut self, address: SocketAddr) -> Option<TcpListener> {
         let index = self.sockets.iter().position(|handed| handed.address == address)?;
         Some(self.sockets.swap_remove(index).socket)

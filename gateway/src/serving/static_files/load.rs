@@ -57,7 +57,7 @@ const STRICT_POLICY: HeaderValue = HeaderValue::from_static(
 struct UserInterface;
 
 impl Site {
-    /// Reads all files. `claimed`: paths of services, which are never pages of the site.
+    /// Reads all files. `claimed`: paths of services, which have no pages of the site.
     pub(crate) fn build(
         site: &gateway_config::Site,
         claimed: Vec<String>,

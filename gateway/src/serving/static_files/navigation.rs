@@ -12,7 +12,7 @@ pub(super) const VARY: HeaderValue = HeaderValue::from_static("accept, sec-fetch
 pub(super) const VARY_AND_CODING: HeaderValue =
     HeaderValue::from_static("accept, accept-encoding, sec-fetch-mode");
 
-/// Paths that are never pages of the application, regardless of routes and files.
+/// Paths that are never pages of the application, regardless of the files.
 const NEVER: [&str; 2] = ["/assets", "/.well-known"];
 
 /// Whether the request is a navigation rather than a load for a page. Browsers send
@@ -31,12 +31,11 @@ pub(super) fn is_navigation(method: &Method, headers: &HeaderMap) -> bool {
     }
 }
 
-/// Directories of a site below its root, with leading and trailing slash, and whether each has its
-/// own `index.html`.
+/// Paths where the application may have pages that are not files.
 #[derive(Debug)]
 pub(super) struct Pages {
-    /// The directories of the site below its root, with both slashes, and whether each has an
-    /// `index.html` of its own.
+    /// Directories of the site below its root, with leading and trailing slash, and whether each
+    /// has its own `index.html`.
     directories: HashMap<String, bool>,
     /// Paths of services: nothing at or below them is a page.
     claimed: Vec<String>,

@@ -98,19 +98,19 @@ impl Exporter {
         for tries in 1..=TRIES {
             match self.collector.send(body.clone()).await {
                 Verdict::Taken { rejected: 0, .. } => {
-                    self.is_well();
+                    self.note_success();
                     return self.settle(0);
                 }
                 Verdict::Taken { rejected, message } => {
-                    self.is_ill(&format!("the collector rejects spans: {message}"));
+                    self.note_failure(&format!("the collector rejects spans: {message}"));
                     return self.settle(rejected);
                 }
                 Verdict::Refused(reason) => {
-                    self.is_ill(&reason);
+                    self.note_failure(&reason);
                     break;
                 }
                 Verdict::Later { reason, after } => {
-                    self.is_ill(&reason);
+                    self.note_failure(&reason);
                     // At shutdown there is one attempt and no delay.
                     let wait = sleep(after.unwrap_or(pause).clamp(PAUSE, PAUSE_MAX));
                     if tries == TRIES || end.run_until_cancelled(wait).await.is_none() {
@@ -131,7 +131,7 @@ impl Exporter {
         self.held = 0;
     }
 
-    fn is_well(&mut self) {
+    fn note_success(&mut self) {
         if self.well.replace(true) == Some(false) {
             tracing::info!(
                 endpoint = self.collector.endpoint(),
@@ -140,7 +140,7 @@ impl Exporter {
         }
     }
 
-    fn is_ill(&mut self, reason: &str) {
+    fn note_failure(&mut self, reason: &str) {
         if self.well.replace(false) != Some(false) {
             let endpoint = self.collector.endpoint();
             tracing::warn!(

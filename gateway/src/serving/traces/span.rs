@@ -72,7 +72,7 @@ impl Span {
         }
     }
 
-    /// Starts an attempt at a target.
+    /// Begins an attempt at a target.
     pub(crate) fn begin_attempt(&mut self, target: &Arc<Target>) {
         let began = Instant::now();
         let target = Arc::clone(target);
@@ -93,7 +93,7 @@ impl Span {
         }
     }
 
-    /// The attempt ends before the request does.
+    /// Ends the attempt before the request ends.
     pub(crate) fn end_attempt(&mut self) {
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.ended.get_or_insert_with(Instant::now);

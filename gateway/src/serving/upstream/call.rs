@@ -15,7 +15,7 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
 
 use super::Target;
-use super::connection::{Connection, Link};
+use super::connection::{Connection, TargetConnection};
 use crate::serving::held::Holding;
 
 /// How long each stage may last.
@@ -186,8 +186,8 @@ impl Call {
     }
 
     /// Takes a connection back that can serve another request.
-    pub(super) fn hand_back(&self, link: Link) {
-        self.target.idle.keep(link);
+    pub(super) fn hand_back(&self, connection: TargetConnection) {
+        self.target.idle.keep(connection);
     }
 
     fn has(&self, flags: u8) -> bool {
@@ -203,10 +203,10 @@ impl L4Connect for Call {
         let Some(call) = self.me.upgrade() else {
             return Error::e_explain(ErrorType::InternalError, "the call is gone");
         };
-        let link = match self.target.idle.take() {
-            Some(link) => {
+        let connection = match self.target.idle.take() {
+            Some(connection) => {
                 self.reached.fetch_or(REUSED, Ordering::AcqRel);
-                link
+                connection
             }
             None => self.target.connect().await.map_err(|error| {
                 let kind = match error.kind() {
@@ -217,7 +217,7 @@ impl L4Connect for Call {
                 Error::because(kind, format!("connecting to {}", self.target.label), error)
             })?,
         };
-        Ok(VirtualSocketStream::new(Box::new(Connection::new(link, call))).into())
+        Ok(VirtualSocketStream::new(Box::new(Connection::new(connection, call))).into())
     }
 }
 

@@ -17,7 +17,7 @@ use super::call::{Call, Stage};
 
 /// What stays when a request is over: the stream, and what it would be a waste to make anew.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(super) struct TargetConnection {
     stream: UpstreamStream,
     /// Written, and held back until it is flushed or full: a chunk's size, data and end leave
     /// together.
@@ -25,10 +25,10 @@ pub(super) struct Link {
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-/// A link while it serves a request.
+/// A connection while it serves a request.
 #[derive(Debug)]
 pub(super) struct Connection {
-    link: Option<Link>,
+    inner: Option<TargetConnection>,
     call: Arc<Call>,
     /// What it waits for, and since when.
     waits: (Stage, Instant),
@@ -37,14 +37,14 @@ pub(super) struct Connection {
 /// Most octets held back before they are sent.
 const UNSENT_MAX: usize = 16 * 1024;
 
-impl Link {
+impl TargetConnection {
     pub(super) fn new(stream: UpstreamStream) -> Self {
         Self { stream, unsent: BytesMut::new(), timer: None }
     }
 
     /// Whether it can serve another request.
-    pub(super) fn is_quiet(&self) -> bool {
-        self.unsent.is_empty() && self.stream.is_quiet()
+    pub(super) fn probe_quiet(&self) -> bool {
+        self.unsent.is_empty() && self.stream.probe_quiet()
     }
 
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -71,13 +71,13 @@ impl Link {
 }
 
 impl Connection {
-    pub(super) fn new(link: Link, call: Arc<Call>) -> Self {
-        Self { link: Some(link), call, waits: (Stage::Nothing, Instant::now()) }
+    pub(super) fn new(inner: TargetConnection, call: Arc<Call>) -> Self {
+        Self { inner: Some(inner), call, waits: (Stage::Nothing, Instant::now()) }
     }
 
     /// Nothing could be read or written: an error when that has lasted for too long.
     fn poll_patience(&mut self, cx: &mut Context<'_>, stage: Stage) -> Poll<io::Error> {
-        let Some(link) = &mut self.link else { return Poll::Pending };
+        let Some(inner) = &mut self.inner else { return Poll::Pending };
         let now = Instant::now();
         if self.waits.0 != stage {
             self.waits = (stage, now);
@@ -89,13 +89,13 @@ impl Connection {
         // The stage changes without anybody asking again, so the timer is set for the strictest
         // that may follow.
         let mut at = until.min(later(now, self.call.shortest()));
-        while link.poll_timer(cx, at).is_ready() {
+        while inner.poll_timer(cx, at).is_ready() {
             let now = Instant::now();
             if now >= until {
                 return Poll::Ready(self.call.give_up(stage));
             }
             at = until.min(later(now, self.call.shortest()));
-            if let Some(timer) = &mut link.timer {
+            if let Some(timer) = &mut inner.timer {
                 timer.as_mut().reset(at);
             }
         }
@@ -107,8 +107,8 @@ impl Connection {
     }
 
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Some(link) = &mut self.link else { return Poll::Ready(Ok(())) };
-        match link.poll_send(cx) {
+        let Some(inner) = &mut self.inner else { return Poll::Ready(Ok(())) };
+        match inner.poll_send(cx) {
             Poll::Pending => self.poll_patience(cx, Stage::Room).map(Err),
             Poll::Ready(sent) => {
                 self.progressed();
@@ -134,14 +134,14 @@ impl AsyncRead for Connection {
         // Behind the end of the answer Pingora asks whether the connection could be kept. To
         // Pingora it has ended.
         if this.call.is_over() {
-            if let Some(link) = this.link.take() {
-                this.call.hand_back(link);
+            if let Some(inner) = this.inner.take() {
+                this.call.hand_back(inner);
             }
             return Poll::Ready(Ok(()));
         }
-        let Some(link) = &mut this.link else { return Poll::Ready(Ok(())) };
+        let Some(inner) = &mut this.inner else { return Poll::Ready(Ok(())) };
         let before = buffer.filled().len();
-        let mut limited = (&mut link.stream).take(this.call.holding().piece_max() as u64);
+        let mut limited = (&mut inner.stream).take(this.call.holding().piece_max() as u64);
         match Pin::new(&mut limited).poll_read(cx, buffer) {
             Poll::Pending => {
                 let stage = this.call.stage();
@@ -166,18 +166,18 @@ impl AsyncWrite for Connection {
         octets: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let Some(link) = &mut this.link else {
+        let Some(inner) = &mut this.inner else {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         };
-        if link.unsent.len() + octets.len() <= UNSENT_MAX {
-            link.unsent.extend_from_slice(octets);
+        if inner.unsent.len() + octets.len() <= UNSENT_MAX {
+            inner.unsent.extend_from_slice(octets);
             return Poll::Ready(Ok(octets.len()));
         }
         ready!(this.poll_send(cx))?;
-        let Some(link) = &mut this.link else {
+        let Some(inner) = &mut this.inner else {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         };
-        match Pin::new(&mut link.stream).poll_write(cx, octets) {
+        match Pin::new(&mut inner.stream).poll_write(cx, octets) {
             Poll::Pending => this.poll_patience(cx, Stage::Room).map(Err),
             Poll::Ready(written) => {
                 this.progressed();
@@ -193,8 +193,8 @@ impl AsyncWrite for Connection {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(this.poll_send(cx))?;
-        match this.link.take() {
-            Some(mut link) => Pin::new(&mut link.stream).poll_shutdown(cx),
+        match this.inner.take() {
+            Some(mut inner) => Pin::new(&mut inner.stream).poll_shutdown(cx),
             None => Poll::Ready(Ok(())),
         }
     }

@@ -4,14 +4,14 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::connection::Link;
+use super::connection::TargetConnection;
 
 /// The idle connections of one target.
 pub(super) struct Idle {
     most: usize,
     timeout: Duration,
     /// In the order in which they were last used.
-    kept: Mutex<Vec<(Link, Instant)>>,
+    kept: Mutex<Vec<(TargetConnection, Instant)>>,
 }
 
 impl Idle {
@@ -21,30 +21,32 @@ impl Idle {
     }
 
     /// One that can be used, if there is any.
-    pub(super) fn take(&self) -> Option<Link> {
+    pub(super) fn take(&self) -> Option<TargetConnection> {
         loop {
             // Closing happens outside the lock.
-            let (link, since) = self.kept().pop()?;
-            if since.elapsed() < self.timeout && link.is_quiet() {
-                return Some(link);
+            let (connection, since) = self.kept().pop()?;
+            if since.elapsed() < self.timeout && connection.probe_quiet() {
+                return Some(connection);
             }
         }
     }
 
     /// Keeps a connection, or closes it when there are enough.
-    pub(super) fn keep(&self, link: Link) {
+    pub(super) fn keep(&self, connection: TargetConnection) {
         let mut kept = self.kept();
         if kept.len() < self.most {
-            kept.push((link, Instant::now()));
+            kept.push((connection, Instant::now()));
         }
     }
 
     /// Closes what was idle for too long, or was closed at the other end.
     pub(super) fn sweep(&self) {
-        self.kept().retain(|(link, since)| since.elapsed() < self.timeout && link.is_quiet());
+        self.kept().retain(|(connection, since)| {
+            since.elapsed() < self.timeout && connection.probe_quiet()
+        });
     }
 
-    fn kept(&self) -> MutexGuard<'_, Vec<(Link, Instant)>> {
+    fn kept(&self) -> MutexGuard<'_, Vec<(TargetConnection, Instant)>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

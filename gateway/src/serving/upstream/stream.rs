@@ -17,7 +17,7 @@ pub(crate) enum UpstreamStream {
 impl UpstreamStream {
     /// Whether nothing has come and the other side has not closed, as it must be between two
     /// requests.
-    pub(super) fn is_quiet(&self) -> bool {
+    pub(super) fn probe_quiet(&self) -> bool {
         let mut octet = [0];
         let read = match self {
             Self::Tcp(tcp) => tcp.try_read(&mut octet),

@@ -12,7 +12,7 @@ use pingora::protocols::TcpKeepalive;
 use pingora::protocols::l4::ext::set_tcp_keepalive;
 use pingora::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
 
-use super::connection::Link;
+use super::connection::TargetConnection;
 use super::health::Health;
 use super::idle::Idle;
 use super::{Address, UpstreamStream};
@@ -94,12 +94,12 @@ impl Target {
     }
 
     /// A new connection for requests, one after the other.
-    pub(super) async fn connect(&self) -> io::Result<Link> {
+    pub(super) async fn connect(&self) -> io::Result<TargetConnection> {
         let stream = self.address.connect(self.connect_timeout).await?;
         if let UpstreamStream::Tcp(tcp) = &stream {
             set_tcp_keepalive(tcp, &KEEPALIVE).map_err(io::Error::other)?;
         }
-        Ok(Link::new(stream))
+        Ok(TargetConnection::new(stream))
     }
 
     pub(super) fn health(&self) -> MutexGuard<'_, Health> {

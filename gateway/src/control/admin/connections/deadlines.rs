@@ -76,7 +76,7 @@ impl<S> Deadlines<S> {
     }
 
     /// Whether the read timeout has expired.
-    fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
+    fn poll_late(&mut self, cx: &mut Context<'_>) -> bool {
         let now = self.phase.now();
         let longest = match now % STEPS {
             HEAD_AWAITED => HEAD,
@@ -128,7 +128,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Deadlines<S> {
             this.phase.begin_head();
         }
         // The timeout also applies to a client that keeps sending single bytes.
-        if this.is_late(cx) { late() } else { polled }
+        if this.poll_late(cx) { late() } else { polled }
     }
 }
 
