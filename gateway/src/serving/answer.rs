@@ -1,4 +1,4 @@
-//! Answers that the gateway gives itself: problem details for programs, a small page for people.
+//! Responses of the gateway itself: problem details for programs, a small page for people.
 
 use std::io::Write as _;
 
@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::response::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
-/// A whole answer.
+/// A complete response.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
@@ -14,20 +14,20 @@ pub(crate) struct Answer {
     pub(crate) body: Bytes,
 }
 
-/// The form of an error.
+/// The format of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
     /// `application/problem+json` (RFC 9457).
     Problem,
-    /// A page.
+    /// An HTML page.
     Html,
     /// A line of text.
     Text,
 }
 
 impl Form {
-    /// The form for a request with these headers: people get pages, programs that use a service get
-    /// problems.
+    /// The format for a request with these header fields: people get pages, programs that use a
+    /// service get problem details.
     pub(crate) fn of(headers: &HeaderMap, service: bool) -> Self {
         let accepts = |kind: &str| {
             let mut fields = headers.get_all(header::ACCEPT).iter();
@@ -43,10 +43,10 @@ impl Form {
     }
 }
 
-const VALID: &str = "the gateway answers with valid status codes";
+const VALID: &str = "the gateway sends only valid status codes";
 
 impl Answer {
-    /// An answer with a line of text.
+    /// A response with a line of text.
     pub(crate) fn text(status: u16, body: &str) -> Self {
         let status = StatusCode::from_u16(status).expect(VALID);
         let answer =
@@ -54,28 +54,27 @@ impl Answer {
         answer.with("content-type", "text/plain; charset=utf-8")
     }
 
-    /// An answer that is no more than its head.
+    /// A response without a body.
     pub(crate) fn empty(status: u16) -> Self {
         let status = StatusCode::from_u16(status).expect(VALID);
         Self { status, headers: Vec::new(), body: Bytes::new() }.with("cache-control", "no-store")
     }
 
-    /// An error or a redirection, as text, not to be stored.
+    /// An error or a redirect as text; caches must not store it.
     pub(crate) fn plain(status: u16, detail: &str) -> Self {
         let answer = Self::text(status, &format!("{detail}\n"));
         answer.with("cache-control", "no-store").with("x-content-type-options", "nosniff")
     }
 
-    /// An error in the form that the client wants. `detail` is a sentence of the gateway's own,
-    /// never of the client's.
+    /// An error in the format that the client accepts. `detail` is a sentence of the gateway, never
+    /// input from the client.
     pub(crate) fn error(status: u16, detail: &str, form: Form) -> Self {
         let plain = Self::plain(status, detail);
         let title = plain.status.canonical_reason().unwrap_or("Error");
         match form {
             Form::Text => plain,
             Form::Problem => {
-                // The one failure that the service behind answers as well, and that its clients
-                // know by its type.
+                // Services send this error as well, and their clients recognize it by its type.
                 let kind = if status == 413 { "too-large" } else { "about:blank" };
                 let problem = serde_json::json!({"type": kind, "title": title, "status": status, "detail": detail});
                 plain.containing("application/problem+json", problem.to_string())
@@ -95,7 +94,7 @@ impl Answer {
         std::str::from_utf8(&self.body).unwrap_or_default().trim_end()
     }
 
-    /// With another header; a value that cannot be one is left out.
+    /// Adds a header field, unless the value is not a valid one.
     pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
             self.headers.push((HeaderName::from_static(name), value));
@@ -121,11 +120,11 @@ impl Answer {
         parts
     }
 
-    /// The whole answer on a connection that is closed after it.
+    /// The complete response for a connection that is closed after it.
     pub(crate) fn to_h1(&self) -> Vec<u8> {
         let mut text = Vec::with_capacity(256 + self.body.len());
         let reason = self.status.canonical_reason().unwrap_or_default();
-        // Writing to a vector does not fail.
+        // Writing to a vector cannot fail.
         let _ = write!(text, "HTTP/1.1 {} {reason}\r\n", self.status.as_u16());
         for (name, value) in &self.headers {
             let _ = write!(text, "{name}: ");
@@ -157,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_says_its_status_in_every_form() {
+    fn an_error_contains_its_status_in_every_format() {
         let problem = Answer::error(404, "There is nothing here.", Form::Problem);
         assert_eq!(
             serde_json::from_slice::<serde_json::Value>(&problem.body).expect("JSON"),

@@ -1,5 +1,5 @@
-//! What every request passes before it goes anywhere: one list, in one order, each filter with its
-//! reason. The first half finds the route; the second half admits the request to it.
+//! The filters that every request passes: one list, in one order, with a reason for each position.
+//! The first half finds the route; the second half admits the request to it.
 
 mod exchange;
 
@@ -23,7 +23,7 @@ use http::header;
 use crate::serving::router::Found;
 use crate::serving::snapshot::Route;
 
-/// One step. It may change the request, add to what is known about it, or refuse it.
+/// One filter. It can change the request, record facts about it, or refuse it.
 struct Filter<A> {
     /// The `reason` label of refusals.
     name: &'static str,
@@ -32,57 +32,57 @@ struct Filter<A> {
 
 /// Before the route is known.
 type Find = fn(&mut Exchange<'_>) -> Result<(), Refusal>;
-/// With the route that was found.
+/// Once the route is known.
 type Admit = fn(&mut Exchange<'_>, &Route) -> Result<(), Refusal>;
 
-/// The order matters; each reason says why a filter stands where it stands.
+/// The order matters; each filter has the reason for its position.
 const FINDING: [Filter<Find>; 5] = [
-    // First, because whatever is refused, counted or logged is so for a client.
+    // First, because requests are refused, counted and logged per client.
     Filter { name: "client", apply: client::find },
-    // Before any field is relied on: h2 brings some that HTTP/1.1 cannot have.
+    // Before any field is used: h2 permits some that HTTP/1.1 cannot contain.
     Filter { name: "fields", apply: fields::check },
-    // Before everything that relies on one host and one spelling of the path.
+    // Before every filter that relies on one host and one spelling of the path.
     Filter { name: "target", apply: target::check },
-    // Before anything can be refused with a reason worth correlating.
+    // Before filters whose refusals have to be correlated with the client's logs.
     Filter { name: "request_id", apply: request_id::give },
-    // Before a route is looked for, because the answer must not depend on what there is at the
-    // other host.
+    // Before the routes, because the response must not depend on the routes of the other host.
     Filter { name: "misdirected", apply: misdirected::check },
 ];
 
-/// Between the two, because a route may have limits of its own.
+/// Between the two halves, because a route can have its own limits.
 const ROUTE: &str = "route";
 
 const ADMITTING: [Filter<Admit>; 4] = [
-    // Before all that costs more than a look into a table.
+    // Before everything that costs more than a table lookup.
     Filter { name: RATE_LIMIT, apply: rate_limit::check },
-    // Before a WebSocket, to which browsers give cookies whoever asks (RFC 6455 section 10.2).
+    // Before a WebSocket handshake: browsers send cookies with it from any page (RFC 6455 section
+    // 10.2).
     Filter { name: "origin", apply: origin::check },
-    // Before a body is read that nobody wants; bodies without a length are counted while they pass.
+    // Before the body is read; bodies without a length are counted while they are forwarded.
     Filter { name: "body", apply: body },
-    // Last: what the upstream is told about the client is the gateway's word only.
+    // Last: the upstream gets facts about the client only from the gateway.
     Filter { name: "forwarded", apply: forwarded::overwrite },
 ];
 
-/// The filter that counts; what an earlier one refuses is counted as well.
+/// The rate limit; it also counts requests that an earlier filter refuses.
 const RATE_LIMIT: &str = "rate_limit";
 
-/// What became of a WebSocket request.
+/// The result of the filters for a WebSocket request.
 pub(crate) enum WebSocket {
-    /// The route takes it.
+    /// The route accepts it.
     Admitted(Arc<Route>),
-    /// The route takes WebSockets, and not this one.
+    /// The route accepts WebSockets, but not this one.
     Refused(Refusal),
-    /// No route takes WebSockets here: it is a request like any other, as a server may ignore
-    /// `Upgrade` (RFC 9110 section 7.8).
+    /// No route accepts WebSockets here: it is served like any other request, because a server may
+    /// ignore `Upgrade` (RFC 9110 section 7.8).
     Ignored,
 }
 
-/// Applies every filter in order; the first refusal ends it, counted.
+/// Applies every filter in order; the first refusal ends the chain and is counted.
 pub(crate) fn admit(mut exchange: Exchange<'_>) -> Result<Arc<Route>, Refusal> {
     match find(&mut exchange) {
         Ok(route) => admit_to(&mut exchange, &route).map(|()| route),
-        // A refusal costs as much as an answer: without a limit it would be the cheapest flood.
+        // A refusal costs as much as a response: without a limit it would be the cheapest flood.
         Err((name, refusal)) => Err(match rate_limit::count_refused(&exchange) {
             Ok(()) => refused(&mut exchange, name, refusal),
             Err(limited) => refused(&mut exchange, RATE_LIMIT, limited),
@@ -90,8 +90,8 @@ pub(crate) fn admit(mut exchange: Exchange<'_>) -> Result<Arc<Route>, Refusal> {
     }
 }
 
-/// Applies every filter to a WebSocket request if its route takes WebSockets; else nothing is
-/// counted.
+/// Applies every filter to a WebSocket request if its route accepts WebSockets; otherwise counts
+/// nothing.
 pub(crate) fn admit_websocket(mut exchange: Exchange<'_>) -> WebSocket {
     exchange.websocket = true;
     match find(&mut exchange) {
@@ -103,7 +103,7 @@ pub(crate) fn admit_websocket(mut exchange: Exchange<'_>) -> WebSocket {
     }
 }
 
-/// The route, or the filter that refuses the request.
+/// Returns the route, or the filter that refuses the request.
 fn find(exchange: &mut Exchange<'_>) -> Result<Arc<Route>, (&'static str, Refusal)> {
     for filter in &FINDING {
         (filter.apply)(exchange).map_err(|refusal| (filter.name, refusal))?;
@@ -120,7 +120,7 @@ fn admit_to(exchange: &mut Exchange<'_>, route: &Route) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Counts a refusal and notes it for the log.
+/// Counts a refusal and records it for the log.
 fn refused(exchange: &mut Exchange<'_>, name: &'static str, refusal: Refusal) -> Refusal {
     exchange.shared.metrics.request_refused(name);
     exchange.about.refused = Some(name);
@@ -136,7 +136,7 @@ fn route(exchange: &mut Exchange<'_>) -> Result<Arc<Route>, Refusal> {
             Ok(route)
         }
         Found::OtherMethods(allow) => {
-            Err(Refusal::new(405, "This method is not for this path.").with("allow", allow))
+            Err(Refusal::new(405, "This method is not allowed for this path.").with("allow", allow))
         }
         Found::Nothing => Err(Refusal::new(404, "There is nothing here.")),
     }
@@ -151,5 +151,5 @@ fn body(exchange: &mut Exchange<'_>, route: &Route) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The detail of an answer to a body over the limit.
-pub(crate) const BODY_TOO_LARGE: &str = "The body of the request is too large.";
+/// The detail of a 413 response.
+pub(crate) const BODY_TOO_LARGE: &str = "The request body is too large.";

@@ -1,5 +1,4 @@
-//! The data plane as one object: accept loops, connections and their end. What a request needs
-//! comes from the snapshot.
+//! The data plane: accept loops, connections and their drain. Requests use the current snapshot.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +21,7 @@ use crate::serving::listener::{AcceptLoop, Accepted};
 use crate::serving::shared::Shared;
 use crate::serving::snapshot::Snapshot;
 
-/// Everything that carries traffic. Made once; a reload only stores another snapshot.
+/// The data plane. It is created once; a reload only stores another snapshot.
 pub struct Plane {
     service: Arc<Service>,
     caps: Caps,
@@ -30,15 +29,15 @@ pub struct Plane {
     cut: CancellationToken,
 }
 
-/// How a drain ended.
+/// The result of a drain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Drained {
-    /// Connections that were cut at the deadline.
+    /// Connections that were closed at the deadline.
     pub cut: usize,
 }
 
 impl Plane {
-    /// A data plane that follows the given snapshot.
+    /// Creates a data plane that serves from the given snapshot.
     pub fn new(snapshot: Arc<ArcSwap<Snapshot>>, metrics: Metrics, http01: Http01) -> Arc<Self> {
         let service = Service::new(Shared::new(snapshot, metrics, http01));
         let (tasks, cut) = (TaskTracker::new(), CancellationToken::new());
@@ -49,28 +48,28 @@ impl Plane {
         self.service.shared()
     }
 
-    /// What requests that begin now are served with.
+    /// The snapshot for requests that begin now.
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         self.shared().snapshot.load_full()
     }
 
-    /// Serves requests that begin from now on with this snapshot.
+    /// Replaces the snapshot for requests that begin from now on.
     pub(crate) fn follow(&self, snapshot: Arc<Snapshot>) {
         self.shared().snapshot.store(snapshot);
     }
 
-    /// Answers ACME challenges with these from now on.
+    /// Replaces the ACME challenges to answer.
     pub fn answer_challenges(&self, challenges: Vec<Arc<Challenges>>) {
         self.shared().challenges.replace(challenges);
     }
 
-    /// The port that plain HTTP redirects to when its listener names none.
+    /// Sets the port of redirects to HTTPS from listeners that configure none.
     pub fn set_https_port(&self, port: u16) {
         self.shared().set_https_port(port);
     }
 
-    /// Accepts connections for the listener of this name in the current snapshot, until `stop`.
-    /// Connections that are open then go on; only [`drain`](Self::drain) ends them.
+    /// Accepts connections for the listener with this name in the current snapshot, until `stop` is
+    /// cancelled. Open connections continue; only [`drain`](Self::drain) ends them.
     pub fn serve(
         self: &Arc<Self>,
         socket: TcpListener,
@@ -87,7 +86,7 @@ impl Plane {
         tokio::spawn(accepting.run(socket, move |accepted| plane.carry(accepted), stop))
     }
 
-    /// Carries a connection in a task that is dropped when the drain's deadline passes.
+    /// Serves a connection in a task that is dropped at the drain's deadline.
     fn carry(&self, accepted: Accepted) {
         let (service, cut) = (Arc::clone(&self.service), self.cut.clone());
         self.tasks.spawn(async move {
@@ -95,13 +94,13 @@ impl Plane {
         });
     }
 
-    /// Connections carried now.
+    /// Number of open connections.
     pub fn connections(&self) -> usize {
         self.tasks.len()
     }
 
     /// Ends all connections: requests when they are answered, WebSockets when their backend or
-    /// client ends them, idle ones as said, and what is left when `deadline` has passed. Stop
+    /// client closes them, idle connections as `idle` says, and the rest at `deadline`. Stop
     /// accepting first.
     pub async fn drain(&self, deadline: Duration, idle: Idle) -> Drained {
         let until = Instant::now() + deadline;

@@ -1,5 +1,5 @@
-//! Everything that is not a WebSocket: Pingora's proxy with our router, filters, files, upstreams
-//! and answers. The hooks stand in the order in which Pingora calls them.
+//! Every request except admitted WebSocket requests: Pingora's proxy with our router, filters,
+//! files, upstreams and responses. The hooks are in the order in which Pingora calls them.
 
 mod admit;
 mod answers;
@@ -50,8 +50,8 @@ impl ProxyHttp for Proxy {
         Context::new()
     }
 
-    /// None: Pingora's compression would hold event streams back, and files are compressed when
-    /// they are built.
+    /// Registers no modules: Pingora's compression would buffer event streams, and files are
+    /// compressed at build time.
     fn init_downstream_modules(&self, _: &mut HttpModules) {}
 
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
@@ -92,7 +92,7 @@ impl ProxyHttp for Proxy {
             work.forwarding().request_sent();
         }
         if let Some(pace) = &work.pace {
-            pace.saw();
+            pace.record();
         }
         let Some(body) = body else { return Ok(()) };
         work.body_received += body.len() as u64;
@@ -190,7 +190,7 @@ impl ProxyHttp for Proxy {
             holding.piece(len, session.body_bytes_sent());
         }
         if let Some(stream) = &mut work.event_stream {
-            stream.saw(len, end);
+            stream.record(len, end);
         }
         if end {
             work.end_answer();
@@ -213,10 +213,10 @@ impl ProxyHttp for Proxy {
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Context) {
         context.finish(session, error);
-        answers::part_early(session, error.is_some() || context.has_attempt()).await;
+        answers::close_early(session, error.is_some() || context.has_attempt()).await;
     }
 
-    /// Failures are counted, and the access log has them; Pingora's lines would repeat paths with
+    /// Failures are counted, and the access log has them; Pingora's lines would contain paths with
     /// their queries.
     fn suppress_error_log(&self, _: &Session, _: &Context, _: &Error) -> bool {
         true
@@ -233,13 +233,13 @@ impl ProxyHttp for Proxy {
     }
 }
 
-/// About how many bytes a head took on its way.
+/// Approximate size of a head on the wire.
 fn head_bytes(response: &ResponseHeader) -> usize {
     let fields = response.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
     fields.sum::<usize>() + "HTTP/1.1 200 OK\r\n\r\n".len()
 }
 
-/// Whether an answer ends with its head (RFC 9112 section 6.3).
+/// Whether a response ends with its head (RFC 9112 section 6.3).
 fn has_no_body(method: &Method, response: &ResponseHeader) -> bool {
     let length = response
         .headers

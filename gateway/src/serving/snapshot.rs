@@ -1,5 +1,5 @@
-//! Everything a request needs, built whole from one configuration and swapped whole. A request
-//! keeps the one it began with.
+//! Everything that a request needs, built from one configuration and replaced as a whole. A request
+//! keeps the snapshot that it began with.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -20,7 +20,7 @@ use crate::serving::tls::{self, Certificates, TlsError};
 use crate::serving::traces::Tracer;
 use crate::serving::upstream::Upstream;
 
-/// One configuration, ready to serve.
+/// A configuration and everything built from it.
 pub struct Snapshot {
     config: Arc<Config>,
     listeners: HashMap<String, Arc<ListenerState>>,
@@ -28,14 +28,14 @@ pub struct Snapshot {
     routes: Vec<Arc<Route>>,
     upstreams: HashMap<Name, Arc<Upstream>>,
     pub(crate) access_log: AccessLog,
-    /// There when requests are traced.
+    /// Present if requests are traced.
     pub(crate) tracer: Option<Arc<Tracer>>,
-    /// `Strict-Transport-Security` for answers over TLS.
+    /// `Strict-Transport-Security` for responses over TLS.
     pub(crate) hsts: Option<HeaderValue>,
     tickets: Arc<dyn ProducesTickets>,
 }
 
-/// Why a configuration that is valid cannot be served.
+/// Why a snapshot cannot be built from a valid configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// TLS of a listener.
@@ -57,10 +57,10 @@ pub enum BuildError {
     /// Traces.
     #[error("`[tracing]`: {0}")]
     Tracing(String),
-    /// Session tickets cannot be made.
-    #[error("session ticket keys cannot be made: {0}")]
+    /// Session ticket keys cannot be generated.
+    #[error("cannot generate session ticket keys: {0}")]
     Tickets(rustls::Error),
-    /// A route names what is not there, which a validated configuration does not.
+    /// A route names a part that does not exist; validation rejects such a configuration.
     #[error("route `{route}` names `{missing}`, which does not exist")]
     Dangling {
         /// The route.
@@ -70,28 +70,28 @@ pub enum BuildError {
     },
 }
 
-/// A listener, as connections need it.
+/// The state of a listener that its connections need.
 pub(crate) struct ListenerState {
     pub(crate) kind: ListenerKind,
     pub(crate) caps: CapLimits,
     proxy_networks: Vec<IpNet>,
 }
 
-/// What a listener speaks.
+/// The protocol of a listener.
 pub(crate) enum ListenerKind {
     Https(tls::Https),
     Redirect(Option<u16>),
     Plain,
 }
 
-/// A route, with what it leads to.
+/// A route and what it leads to.
 pub(crate) struct Route {
     pub(crate) config: gateway_config::Route,
     pub(crate) leads_to: LeadsTo,
     pub(crate) metrics: Arc<RouteMetrics>,
 }
 
-/// Where a route leads.
+/// The action of a route.
 pub(crate) enum LeadsTo {
     Upstream(Arc<Upstream>),
     Site(Arc<Site>),
@@ -100,9 +100,9 @@ pub(crate) enum LeadsTo {
 }
 
 impl Snapshot {
-    /// Builds everything or nothing. State that should outlive a reload (connections to upstreams,
-    /// their health, ticket keys) is taken over from `previous` where its configuration did not
-    /// change. Needs a Tokio runtime: new upstreams begin their health checks.
+    /// Builds everything or nothing. State that should survive a reload (upstream connections and
+    /// health, ticket keys) is reused from `previous` where its configuration did not change.
+    /// Requires a Tokio runtime: new upstreams start their health checks.
     pub fn build(
         config: Arc<Config>,
         certificates: &Certificates,
@@ -113,7 +113,8 @@ impl Snapshot {
         Self::assemble(config, certificates, previous, metrics, pseudonyms, Upstream::start)
     }
 
-    /// The same from nothing before, to see whether it can be built: its upstreams send nothing.
+    /// Builds a snapshot without a previous one, only to check that it can be built: its upstreams
+    /// send nothing.
     pub(crate) fn dry_run(
         config: Arc<Config>,
         certificates: &Certificates,
@@ -171,7 +172,7 @@ impl Snapshot {
 
     /// A route that the router found.
     pub(crate) fn route(&self, index: usize) -> Arc<Route> {
-        let route = self.routes.get(index).expect("the router was made from these routes");
+        let route = self.routes.get(index).expect("the router was built from these routes");
         Arc::clone(route)
     }
 
@@ -179,14 +180,13 @@ impl Snapshot {
         self.listeners.get(name).map(Arc::clone)
     }
 
-    /// Whether headers that name the client and its request may be believed when this address sends
-    /// them.
+    /// Whether header fields about the client and its request are trusted from this address.
     pub(crate) fn trusts(&self, address: IpAddr) -> bool {
         contains(&self.config.trust.forwarded, address)
     }
 }
 
-/// Shared between replicas, kept from before, or new.
+/// Ticket keys: shared between replicas, reused from the previous snapshot, or new.
 fn tickets(
     certificates: &Certificates,
     previous: Option<&Snapshot>,
@@ -254,7 +254,7 @@ fn routes(
     Ok(routes)
 }
 
-/// Paths that services have on every host of a site: nothing at or below them is a page of the
+/// Paths that services have on every host of a site: no path at or below them is a page of the
 /// site.
 fn claimed(config: &Config, site: &Name) -> Vec<String> {
     let of_site = config
@@ -279,7 +279,7 @@ fn claimed(config: &Config, site: &Name) -> Vec<String> {
 }
 
 impl Route {
-    /// Whether a service answers it.
+    /// Whether it leads to an upstream.
     pub(crate) fn is_service(&self) -> bool {
         matches!(self.leads_to, LeadsTo::Upstream(_))
     }
@@ -308,7 +308,7 @@ impl ListenerState {
         Ok(Self { kind, caps, proxy_networks: listener.proxy_protocol.clone() })
     }
 
-    /// Whether connections from this address begin with a PROXY header.
+    /// Whether connections from this address begin with a PROXY protocol header.
     pub(crate) fn trusts_proxy_header(&self, peer: IpAddr) -> bool {
         contains(&self.proxy_networks, peer)
     }

@@ -1,5 +1,5 @@
-//! TLS on the client's side: one `ServerConfig` per listener and snapshot, certificates chosen by
-//! SNI, short deadlines.
+//! TLS towards clients: one `ServerConfig` per listener and snapshot, certificates selected by SNI,
+//! short handshake deadlines.
 
 mod acme_alpn;
 mod client_certificate;
@@ -32,12 +32,10 @@ use tokio_rustls::server::TlsStream;
 use crate::metrics::{HandshakeResult, Metrics};
 use resolver::Resolver;
 
-/// A certificate with its key, which may be replaced by another for the same names while it is
-/// served.
+/// A certificate and its key, which can be replaced while they are served.
 pub(crate) type Slot = Arc<ArcSwap<CertifiedKey>>;
 
-/// Certificates with their keys, by the name that the configuration gives them; and what else
-/// listeners need for TLS.
+/// Certificates and keys by their names in the configuration, and what else listeners need for TLS.
 #[derive(Clone, Debug, Default)]
 pub struct Certificates {
     by_name: HashMap<Name, Slot>,
@@ -49,25 +47,25 @@ pub struct Certificates {
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// The configuration names a certificate that was not loaded.
-    #[error("certificate `{0}` is configured and was not loaded")]
+    #[error("certificate `{0}` is configured but was not loaded")]
     NotLoaded(Name),
-    /// rustls does not take the certificate or the key.
+    /// rustls rejects the certificate or the key.
     #[error("certificate and key cannot be used: {0}")]
     Unusable(#[from] rustls::Error),
-    /// The authorities of client certificates.
+    /// The authorities for client certificates cannot be used.
     #[error("client_ca: {0}")]
     Clients(String),
-    /// The certificate has no name that a client could ask for.
+    /// The certificate cannot be parsed, so its names are unknown.
     #[error("certificate `{0}` cannot be read as X.509")]
     Unreadable(Name),
 }
 
-/// Most plaintext and ciphertext that rustls holds back for a peer that does not read.
-const HELD_BACK: usize = 64 * 1024;
+/// Maximum plaintext and ciphertext that rustls buffers for a peer that does not read.
+const BUFFERED_MAX: usize = 64 * 1024;
 
 impl Certificates {
-    /// Adds a certificate: its chain, leaf first, and the leaf's key; refuses a key that is not the
-    /// leaf's.
+    /// Adds a certificate: its chain, leaf first, and the leaf's key. Rejects a key that does not
+    /// match the leaf.
     pub fn add(
         &mut self,
         name: Name,
@@ -80,12 +78,12 @@ impl Certificates {
         Ok(())
     }
 
-    /// Adds a certificate whose key signs in some other way.
+    /// Adds a certificate with a signing key of any kind.
     pub fn insert(&mut self, name: Name, certified: Arc<CertifiedKey>) {
         self.insert_slot(name, Arc::new(ArcSwap::new(certified)));
     }
 
-    /// Adds a certificate that others may replace.
+    /// Adds a certificate that can be replaced later through its slot.
     pub fn insert_slot(&mut self, name: Name, slot: Slot) {
         self.by_name.insert(name, slot);
     }
@@ -95,12 +93,12 @@ impl Certificates {
         self.by_name.get(name)
     }
 
-    /// Adds the authorities that a file names for client certificates.
+    /// Adds the authorities for client certificates that a file contains.
     pub fn add_client_authorities(&mut self, file: PathBuf, roots: RootCertStore) {
         self.client_authorities.insert(file, Arc::new(roots));
     }
 
-    /// Session tickets that replicas share; without them every process makes its own.
+    /// Sets session ticket keys that replicas share; without them every process generates its own.
     pub fn share_tickets(&mut self, tickets: Arc<dyn ProducesTickets>) {
         self.tickets = Some(tickets);
     }
@@ -110,14 +108,14 @@ impl Certificates {
     }
 }
 
-/// What a listener shakes hands with.
+/// The TLS state of a listener.
 #[derive(Debug)]
 pub(crate) struct Https {
     pub(crate) config: Arc<ServerConfig>,
     resolver: Arc<Resolver>,
 }
 
-/// The name that a client asked for when it connected, and the certificates that there were.
+/// The server name (SNI) of a connection, and the certificates of its listener.
 #[derive(Debug)]
 pub(crate) struct Asked {
     name: String,
@@ -125,7 +123,7 @@ pub(crate) struct Asked {
 }
 
 impl Https {
-    /// What the client has asked for; `None`: no name.
+    /// The server name that the client sent; `None` if it sent none.
     pub(crate) fn asked(&self, session: &ServerConnection) -> Option<Arc<Asked>> {
         let name = session.server_name()?.to_ascii_lowercase();
         Some(Arc::new(Asked { name, resolver: Arc::clone(&self.resolver) }))
@@ -133,14 +131,14 @@ impl Https {
 }
 
 impl Asked {
-    /// Whether a request for this host belongs to a connection of its own. The host is in lower
-    /// case, without port.
+    /// Whether a request for this host needs another connection. The host is in lower case, without
+    /// port.
     pub(crate) fn is_not_for(&self, host: &str) -> bool {
         self.resolver.is_misdirected(&self.name, host)
     }
 }
 
-/// The configuration of a listener that offers these certificates, the first one being the default.
+/// Builds the TLS state of a listener with these certificates; the first one is the default.
 pub(crate) fn https(
     policy: &TlsPolicy,
     names: &[Name],
@@ -153,7 +151,8 @@ pub(crate) fn https(
         TlsVersion::Tls12 => &[&rustls::version::TLS13, &rustls::version::TLS12],
         TlsVersion::Tls13 => &[&rustls::version::TLS13],
     };
-    // All suites of this provider are AEAD with forward secrecy, and X25519MLKEM768 comes first.
+    // All cipher suites of this provider are AEAD with forward secrecy, and X25519MLKEM768 is
+    // preferred.
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(versions)?;
@@ -171,17 +170,17 @@ pub(crate) fn https(
     if clients.is_none() {
         config.ticketer = Arc::clone(tickets);
     } else {
-        // A session that began where nobody asks for certificates must not be resumed where they
-        // are required, nor after the authorities changed.
+        // A session from a listener that requests no certificate must not be resumed on one that
+        // requires it, nor after the authorities changed.
         config.send_tls13_tickets = 0;
     }
     config.session_storage = Arc::new(NoServerSessionStorage {});
-    // RFC 8446 section 8: early data can be replayed, so none is taken.
+    // RFC 8446 section 8: early data can be replayed, so it is not accepted.
     config.max_early_data_size = 0;
     Ok(Https { config: Arc::new(config), resolver })
 }
 
-/// The value of `Strict-Transport-Security`, if there is to be one.
+/// The value of `Strict-Transport-Security`, if it is configured.
 pub(crate) fn hsts(tls: &TlsPolicy) -> Option<HeaderValue> {
     let subdomains = if tls.hsts_include_subdomains { "; includeSubDomains" } else { "" };
     let value =
@@ -189,8 +188,8 @@ pub(crate) fn hsts(tls: &TlsPolicy) -> Option<HeaderValue> {
     value.filter(|_| !tls.hsts_max_age.is_zero())
 }
 
-/// Shakes hands within the deadline; `None` when the other side was an ACME authority, which has
-/// got its proof.
+/// Completes the handshake within the deadline; `None` after a TLS-ALPN-01 validation, which ends
+/// with its handshake.
 pub(crate) async fn accept(
     tcp: TcpStream,
     config: Arc<ServerConfig>,
@@ -199,7 +198,7 @@ pub(crate) async fn accept(
     metrics: &Metrics,
 ) -> io::Result<Option<TlsStream<Socket>>> {
     let started = Instant::now();
-    let shaken = tokio::time::timeout_at(started + deadline, async {
+    let handshake = tokio::time::timeout_at(started + deadline, async {
         let hello = LazyConfigAcceptor::new(Acceptor::default(), Socket(tcp)).await?;
         if let Some(name) = acme_alpn::asked_for(&hello.client_hello())
             && let Some(proof) = acme_alpn::proof(&name, challenges).await
@@ -208,14 +207,14 @@ pub(crate) async fn accept(
             return Ok(None);
         }
         hello
-            .into_stream_with(config, |session| session.set_buffer_limit(Some(HELD_BACK)))
+            .into_stream_with(config, |session| session.set_buffer_limit(Some(BUFFERED_MAX)))
             .await
             .map(Some)
     })
     .await
     .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
     let seconds = started.elapsed().as_secs_f64();
-    match &shaken {
+    match &handshake {
         Ok(None) => {}
         Ok(Some(stream)) => {
             let (_, session) = stream.get_ref();
@@ -238,5 +237,5 @@ pub(crate) async fn accept(
             metrics.handshake("none", result, false, seconds);
         }
     }
-    shaken
+    handshake
 }

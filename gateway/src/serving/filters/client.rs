@@ -1,4 +1,4 @@
-//! Who asks: the address that connected, or, when that is a proxy of ours, whom it names.
+//! Finds the client's address: the peer, or the address that a trusted proxy reports.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -18,8 +18,8 @@ pub(super) fn find(exchange: &mut Exchange<'_>) -> Result<(), Refusal> {
     let named: Vec<&str> =
         fields.filter_map(|field| field.to_str().ok()).flat_map(|field| field.split(',')).collect();
     exchange.about.client =
-        nearest_stranger(&named, peer, |address| exchange.snapshot.trusts(address));
-    // A trusted proxy that ended TLS says so; anything but the two schemes means nothing.
+        nearest_client(&named, peer, |address| exchange.snapshot.trusts(address));
+    // A trusted proxy that terminated TLS reports the scheme; other values are ignored.
     match exchange.request.headers.get(FORWARDED_PROTO).map(http::HeaderValue::as_bytes) {
         Some(b"https") => exchange.about.secure = true,
         Some(b"http") => exchange.about.secure = false,
@@ -28,9 +28,9 @@ pub(super) fn find(exchange: &mut Exchange<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// From the right, each proxy added its peer: the first that is not one of ours is the client. What
-/// stands further left is the client's own invention.
-fn nearest_stranger(named: &[&str], peer: IpAddr, trusts: impl Fn(IpAddr) -> bool) -> IpAddr {
+/// The first address from the right that is not a trusted proxy: each proxy appends its peer.
+/// Addresses further left were sent by the client and prove nothing.
+fn nearest_client(named: &[&str], peer: IpAddr, trusts: impl Fn(IpAddr) -> bool) -> IpAddr {
     let mut client = peer;
     for text in named.iter().rev() {
         let Some(address) = parse(text.trim()) else { break };
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_trusted_proxies_added_is_believed() {
+    fn only_addresses_that_trusted_proxies_added_count() {
         let ip = |text: &str| text.parse::<IpAddr>().expect("an address");
         let trusts = |address: IpAddr| address.to_string().starts_with("10.");
         for (named, expected) in [
@@ -69,7 +69,7 @@ mod tests {
             (vec!["192.0.2.1:4711"], "192.0.2.1"),
             (vec!["::ffff:192.0.2.1"], "192.0.2.1"),
         ] {
-            assert_eq!(nearest_stranger(&named, ip("10.0.0.1"), trusts), ip(expected), "{named:?}");
+            assert_eq!(nearest_client(&named, ip("10.0.0.1"), trusts), ip(expected), "{named:?}");
         }
     }
 }

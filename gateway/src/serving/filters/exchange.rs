@@ -1,4 +1,4 @@
-//! A request on its way through the filters, and how a filter refuses it.
+//! A request in the filters, and how a filter refuses it.
 
 use std::time::Instant;
 
@@ -20,11 +20,11 @@ pub(crate) struct Exchange<'e> {
     pub(super) request: &'e mut Parts,
     pub(super) started: Instant,
     pub(super) about: &'e mut About,
-    /// Whether it asks for a WebSocket on a route that has them.
+    /// Whether it is a WebSocket request on a route that accepts WebSockets.
     pub(super) websocket: bool,
 }
 
-/// Why a request goes no further.
+/// The response to a request that a filter refuses.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     pub(crate) status: u16,
@@ -33,7 +33,7 @@ pub(crate) struct Refusal {
 }
 
 impl<'e> Exchange<'e> {
-    /// A request of a connection with these facts.
+    /// Creates the exchange of a request on a connection with these facts.
     pub(crate) fn new(
         shared: &'e Shared,
         record: &'e mut Record,
@@ -44,9 +44,9 @@ impl<'e> Exchange<'e> {
         Self { shared, snapshot, facts, request, started: *started, about, websocket: false }
     }
 
-    /// The host of the request, which the filter `target` finds.
+    /// The host of the request, set by the filter `target`.
     pub(super) fn host(&self) -> &Host {
-        self.about.host.as_ref().expect("the filter `target` comes before whatever needs the host")
+        self.about.host.as_ref().expect("the filter `target` runs before those that need the host")
     }
 }
 
@@ -60,7 +60,7 @@ impl Refusal {
         self
     }
 
-    /// The answer to give.
+    /// The response to send.
     pub(crate) fn answer(&self, form: Form) -> Answer {
         let mut answer = Answer::error(self.status, self.detail, form);
         for (name, value) in &self.headers {

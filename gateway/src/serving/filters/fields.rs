@@ -1,4 +1,4 @@
-//! The fields of an h2 head, as strictly as those of an HTTP/1.1 head are read by `head`.
+//! Checks the fields of an h2 head as strictly as `head` parses those of an HTTP/1.1 head.
 
 use http::{HeaderValue, Version, header};
 
@@ -9,13 +9,13 @@ pub(super) fn check(exchange: &mut Exchange<'_>) -> Result<(), Refusal> {
         return Ok(());
     }
     let headers = &mut exchange.request.headers;
-    // RFC 9113 section 8.2.1: such a request is malformed. A backend that trims it would read
-    // another value.
+    // RFC 9113 section 8.2.1: such a request is malformed. A backend that trims the value would see
+    // another one.
     if headers.values().any(|value| is_padded(value.as_bytes())) {
         return Err(Refusal::new(400, "A header field has white space at its start or end."));
     }
-    // RFC 9110 section 8.6: equal repetitions may be merged; forwarded as they are, they would be
-    // two framings.
+    // RFC 9110 section 8.6: equal repetitions could be merged; forwarded unchanged, they would
+    // frame the body twice.
     let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
     if lengths.next().is_some_and(|length| !is_number(length.as_bytes()))
         || lengths.next().is_some()
@@ -32,7 +32,8 @@ pub(super) fn check(exchange: &mut Exchange<'_>) -> Result<(), Refusal> {
     }
     let mut crumbs = headers.get_all(header::COOKIE).iter();
     if let (Some(first), Some(second)) = (crumbs.next(), crumbs.next()) {
-        // RFC 9113 section 8.2.3: one field, before it goes to where HTTP/1.1 is spoken.
+        // RFC 9113 section 8.2.3: cookies are joined into one field before they are sent over
+        // HTTP/1.1.
         let mut cookie = first.as_bytes().to_vec();
         for crumb in std::iter::once(second).chain(crumbs) {
             cookie.extend_from_slice(b"; ");

@@ -1,54 +1,55 @@
-//! What the upstream learns about the client: from the gateway, whatever the client claimed.
+//! Overwrites what the upstream receives about the client: it comes from the gateway, never from
+//! the client.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::exchange::{Exchange, Refusal};
 use crate::serving::snapshot::Route;
 
-/// Whether this is a name under which clients have claimed to be someone else, or to ask for
-/// something else; beside each, who believes it.
+/// Whether clients use this field to claim another identity or another target; each group names the
+/// software that trusts it.
 fn is_claim(name: &str) -> bool {
     matches!(
         name,
-        // RFC 7239: the standard form of what follows.
+        // RFC 7239: the standard form of the fields below.
         "forwarded"
-            // Links and cookies are built from these: Rails, Spring, ASP.NET, Traefik.
+            // Used for links and cookies: Rails, Spring, ASP.NET, Traefik.
             | "x-forwarded-port"
             | "x-forwarded-server"
             | "x-forwarded-prefix"
             | "x-forwarded-scheme"
             | "x-forwarded-ssl"
-            // The client's address, for access rules and limits: nginx' realip, Tomcat, Rails,
+            // The client's address, used for access rules and limits: nginx realip, Tomcat, Rails,
             // Spring Cloud.
             | "x-real-ip"
             | "x-client-ip"
             | "x-cluster-client-ip"
-            // The same as CDNs send it: Akamai and Cloudflare, Cloudflare, Fastly.
+            // The client's address from CDNs: Akamai and Cloudflare, Cloudflare, Fastly.
             | "true-client-ip"
             | "cf-connecting-ip"
             | "fastly-client-ip"
-            // The client's certificate: Envoy and the meshes made of it take whom it names for who
-            // asks.
+            // The client's certificate: Envoy and the meshes built on it take its subject as the
+            // caller.
             | "x-forwarded-client-cert"
-            // The same in this gateway's words.
+            // The client's certificate, as this gateway sends it.
             | "x-client-cert-subject"
-            // Another host than the one that was routed by: IIS ARR and Symfony, Akamai and old PHP
+            // A host other than the routed one: IIS ARR and Symfony, Akamai and old PHP
             // applications.
             | "x-original-host"
             | "x-host"
-            // Another path than the one that was routed by: IIS, Symfony, Zend.
+            // A path other than the routed one: IIS, Symfony, Zend.
             | "x-original-url"
             | "x-rewrite-url"
-            // Another method than the one that was routed by: Microsoft, Google and Rails, IBM.
+            // A method other than the routed one: Microsoft, Google and Rails, IBM.
             | "x-http-method"
             | "x-http-method-override"
             | "x-method-override"
-            // httpoxy, CVE-2016-5385: CGI makes HTTP_PROXY of it.
+            // httpoxy, CVE-2016-5385: CGI turns it into HTTP_PROXY.
             | "proxy"
     )
 }
 
-/// Whether the gateway sends this in its own words.
+/// Whether the gateway sets this field.
 fn is_own(name: &str) -> bool {
     matches!(
         name,
@@ -61,8 +62,8 @@ fn is_own(name: &str) -> bool {
     )
 }
 
-/// Whether a field does not go to services. `trusted`: a proxy of ours sends it; `underscores`:
-/// names may have them.
+/// Whether a field is removed before the request is forwarded. `trusted`: the peer is a trusted
+/// proxy; `underscores`: names may contain them.
 fn is_removed(name: &str, trusted: bool, underscores: bool) -> bool {
     let unknown = |name: &str| name.starts_with("x-forwarded-") && !trusted;
     if is_own(name) {
@@ -71,8 +72,8 @@ fn is_removed(name: &str, trusted: bool, underscores: bool) -> bool {
     if is_claim(name) || unknown(name) {
         return true;
     }
-    // CGI and what has its rules (WSGI, Rack, PHP) read `_`, and some of them any other sign, as
-    // `-`.
+    // CGI and interfaces with its rules (WSGI, Rack, PHP) read `_` as `-`, and some of them any
+    // other character.
     if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
         return false;
     }
@@ -84,7 +85,7 @@ fn is_removed(name: &str, trusted: bool, underscores: bool) -> bool {
         || unknown(&read_as)
 }
 
-/// Whom the client's certificate names, on listeners that ask for one.
+/// The subject of the client certificate, on listeners that request one.
 const CLIENT_SUBJECT: HeaderName = HeaderName::from_static("x-client-cert-subject");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -94,7 +95,7 @@ pub(super) fn overwrite(exchange: &mut Exchange<'_>, _: &Route) -> Result<(), Re
     let underscores = exchange.snapshot.config().trust.underscores_in_headers;
     let trusted = exchange.snapshot.trusts(exchange.facts.client.ip());
     let headers = &mut exchange.request.headers;
-    // One look at each name there is costs less than a search for each name there could be.
+    // Checking each name that is present is cheaper than searching for each name on the lists.
     let removed: Vec<HeaderName> = headers
         .keys()
         .filter(|name| is_removed(name.as_str(), trusted, underscores))
@@ -106,10 +107,10 @@ pub(super) fn overwrite(exchange: &mut Exchange<'_>, _: &Route) -> Result<(), Re
     keep_own(headers);
     if let Some(subject) = &exchange.facts.client_subject {
         let refused =
-            |_| Refusal::new(400, "The subject of the client certificate cannot be passed on.");
+            |_| Refusal::new(400, "The subject of the client certificate cannot be forwarded.");
         headers.insert(CLIENT_SUBJECT, HeaderValue::from_str(subject).map_err(refused)?);
     }
-    let refused = |_| Refusal::new(400, "The Host is not a valid one.");
+    let refused = |_| Refusal::new(400, "The Host is not valid.");
     let host = HeaderValue::from_str(exchange.host().authority()).map_err(refused)?;
     let headers = &mut exchange.request.headers;
     headers.insert(FORWARDED_HOST, host);
@@ -122,7 +123,7 @@ pub(super) fn overwrite(exchange: &mut Exchange<'_>, _: &Route) -> Result<(), Re
     Ok(())
 }
 
-/// A client must not remove what the gateway sends by calling it its connection's own, which RFC
+/// Prevents clients from removing the gateway's fields by naming them in `Connection`, which RFC
 /// 9110 section 7.6.1 forbids for fields that are for all recipients.
 fn keep_own(headers: &mut HeaderMap) {
     let names_own = |token: &&[u8]| {
@@ -148,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn claims_are_removed_under_every_spelling_that_a_service_may_read_them_by() {
+    fn claims_are_removed_in_every_spelling_that_a_service_may_accept() {
         for name in [
             "x-real-ip",
             "x_real_ip",

@@ -1,6 +1,5 @@
-//! A request whose host belongs to another certificate than the name for which its connection was
-//! opened: a client that reuses a connection for too much, or one that hides from others which host
-//! it asks for.
+//! Refuses requests whose host has another certificate than the server name of the connection: the
+//! client reuses the connection for too many hosts, or hides the host from observers.
 
 use super::exchange::{Exchange, Refusal};
 
@@ -9,7 +8,7 @@ pub(super) fn check(exchange: &mut Exchange<'_>) -> Result<(), Refusal> {
         return Ok(());
     };
     if exchange.snapshot.config().tls.refuse_misdirected && asked.is_not_for(host.as_str()) {
-        // RFC 9110 section 15.5.20: the client may ask again on another connection.
+        // RFC 9110 section 15.5.20: the client may retry on another connection.
         return Err(Refusal::new(
             421,
             "This connection was opened for another host: open one for this host.",

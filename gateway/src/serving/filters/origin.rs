@@ -1,5 +1,5 @@
-//! WebSockets are not covered by the same-origin policy, so the page that opens one must be this
-//! site's own.
+//! Checks the `Origin` of WebSocket requests. The same-origin policy does not cover WebSockets, so
+//! only pages of this site may open one.
 
 use http::header;
 
@@ -14,12 +14,12 @@ pub(super) fn check(exchange: &mut Exchange<'_>, route: &Route) -> Result<(), Re
     let mut origins = exchange.request.headers.get_all(header::ORIGIN).iter();
     match (origins.next().and_then(|origin| origin.to_str().ok()), origins.next()) {
         (Some(origin), None) if is_same_site(origin, host, exchange.about.secure) => Ok(()),
-        _ => Err(Refusal::new(403, "A WebSocket must be opened by this site's own page.")),
+        _ => Err(Refusal::new(403, "A WebSocket must be opened by a page of this site.")),
     }
 }
 
-/// Whether an origin (RFC 6454 section 7) is this host over the scheme of the request, default
-/// ports left out or not.
+/// Whether an origin (RFC 6454 section 7) is this host with the scheme of the request; default
+/// ports may be omitted.
 fn is_same_site(origin: &str, host: &str, secure: bool) -> bool {
     let (scheme, default) = if secure { ("https://", ":443") } else { ("http://", ":80") };
     let bare = |text: &str| text.strip_suffix(default).unwrap_or(text).to_ascii_lowercase();

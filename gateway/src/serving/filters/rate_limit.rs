@@ -1,4 +1,4 @@
-//! A request takes a token of its client: from the general limit, and from its route's own.
+//! Takes a token of the client for each request: from the general limit and from the route's limit.
 
 use super::exchange::{Exchange, Refusal};
 use crate::serving::snapshot::{LeadsTo, Route};
@@ -20,7 +20,7 @@ pub(super) fn check(exchange: &mut Exchange<'_>, route: &Route) -> Result<(), Re
     })
 }
 
-/// Counts a request that was refused before it came to [`check`].
+/// Counts a request that was refused before [`check`].
 pub(super) fn count_refused(exchange: &Exchange<'_>) -> Result<(), Refusal> {
     let limits = &exchange.snapshot.config().limits;
     exchange

@@ -1,4 +1,4 @@
-//! A name for each request, and its place in a trace (W3C Trace Context, section 3).
+//! Gives each request an id and a position in a trace (W3C Trace Context, section 3).
 
 use http::{HeaderName, HeaderValue};
 
@@ -14,7 +14,8 @@ pub(super) fn give(exchange: &mut Exchange<'_>) -> Result<(), Refusal> {
     let kept_id = text(REQUEST_ID).filter(|id| trusted && is_id(id)).map(str::to_owned);
     let kept_parent = text(TRACEPARENT).filter(|_| trusted).and_then(TraceParent::parse);
     let random = rand::random::<u128>().max(1);
-    // Who is before us has decided, or we do; without a tracer nobody here does.
+    // A trusted proxy decides on sampling, otherwise the gateway does; without a tracer nothing is
+    // sampled.
     let traced = exchange.snapshot.tracer.as_ref().is_some_and(|tracer| {
         kept_parent.map_or_else(|| tracer.samples(), TraceParent::is_sampled)
     });
@@ -22,8 +23,8 @@ pub(super) fn give(exchange: &mut Exchange<'_>) -> Result<(), Refusal> {
         Some(parent) if traced => exchange.about.span = Some(Span::below(parent, state(exchange))),
         Some(_) => {}
         None => {
-            // The trace has the request's own id, so that one finds the other; flags 00: nobody
-            // here decided to sample.
+            // The trace id is the request id, so that each can be found by the other. Flags 00: the
+            // gateway made no sampling decision.
             let parent =
                 TraceParent { trace: random, span: rand::random::<u64>().max(1), flags: 0 };
             set(exchange, TRACEPARENT, &parent.to_string());
@@ -37,7 +38,7 @@ pub(super) fn give(exchange: &mut Exchange<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Several fields are one list.
+/// The `tracestate` list; several fields form one list.
 fn state(exchange: &Exchange<'_>) -> String {
     let fields = exchange.request.headers.get_all(TRACESTATE).iter();
     fields.filter_map(|field| field.to_str().ok()).collect::<Vec<_>>().join(",")

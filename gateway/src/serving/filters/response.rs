@@ -1,4 +1,4 @@
-//! What every answer carries, and what none does.
+//! Hardens responses: sets security headers and removes fields that reveal software.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
@@ -6,21 +6,21 @@ use super::request_id::REQUEST_ID;
 use crate::serving::headers::is_revealing;
 use crate::serving::record::About;
 
-/// What kind of answer is hardened.
+/// The kind of response to harden.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PageKind<'p> {
-    /// A file of a site; pages get this policy.
+    /// A file of a site; pages get its policy.
     Site {
         /// Its `Content-Security-Policy`.
         policy: &'p HeaderValue,
     },
-    /// Anything else: data, which may do nothing when it is opened as a page.
+    /// Anything else: data, which may do nothing if it is opened as a page.
     Data,
 }
 
 const DATA_POLICY: HeaderValue =
     HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; sandbox");
-/// Nothing that the chat does needs any of these.
+/// The chat needs none of these.
 const PERMISSIONS: HeaderValue = HeaderValue::from_static(
     "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), magnetometer=(), microphone=(), \
      midi=(), payment=(), usb=(), browsing-topics=()",
@@ -30,7 +30,8 @@ const CROSS_ORIGIN_OPENER: HeaderName = HeaderName::from_static("cross-origin-op
 const CROSS_ORIGIN_RESOURCE: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
 
-/// Sets security headers, the request's id, and removes what reveals the software behind the gateway.
+/// Sets security headers and the request id, and removes fields that reveal the software behind the
+/// gateway.
 pub(crate) fn harden(
     headers: &mut HeaderMap,
     about: &About,
@@ -52,7 +53,7 @@ pub(crate) fn harden(
             headers.insert(CROSS_ORIGIN_OPENER, HeaderValue::from_static("same-origin"));
             headers.insert(PERMISSIONS_POLICY, PERMISSIONS);
         }
-        // A service that has pages of its own knows what they need.
+        // A service with its own pages sets its own policy.
         PageKind::Data => {
             headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(DATA_POLICY);
         }
@@ -69,7 +70,7 @@ pub(crate) fn harden(
     }
 }
 
-/// RFC 6797 section 7.1: over TLS only. Not for `localhost`, where it would bind every other
+/// RFC 6797 section 7.1: over TLS only. Not for `localhost`, where it would affect every other
 /// program on that name.
 fn is_bound_by_hsts(about: &About) -> bool {
     let host = about.host_name();

@@ -1,23 +1,23 @@
-//! One host, one path, a method that is not a trap.
+//! Checks the request target: exactly one host, one spelling of the path, and a safe method.
 
 use http::{Method, header};
 
 use super::exchange::{Exchange, Refusal};
 use crate::serving::router::{Host, normalise};
 
-/// Longest target; browsers stay far below.
+/// Maximum length of the target in bytes; browsers stay far below.
 const TARGET_MAX: usize = 8 * 1024;
 
 pub(super) fn check(exchange: &mut Exchange<'_>) -> Result<(), Refusal> {
     let request = &mut *exchange.request;
-    // TRACE would echo cookies (RFC 9110 section 9.3.8); CONNECT never means this server.
+    // TRACE would echo cookies (RFC 9110 section 9.3.8); CONNECT is for proxies.
     if matches!(request.method, Method::TRACE | Method::CONNECT) {
         return Err(Refusal::new(405, "This method is not accepted here."));
     }
     let target =
         request.uri.path_and_query().map(http::uri::PathAndQuery::as_str).unwrap_or_default();
     if target.len() > TARGET_MAX {
-        return Err(Refusal::new(414, "The address is too long."));
+        return Err(Refusal::new(414, "The request target is too long."));
     }
     let mut hosts =
         request.headers.get_all(header::HOST).iter().filter_map(|host| host.to_str().ok());
@@ -25,12 +25,11 @@ pub(super) fn check(exchange: &mut Exchange<'_>) -> Result<(), Refusal> {
     let text = match (authority, hosts.next(), hosts.next()) {
         (None, Some(host), None) => host,
         (Some(authority), None, None) => authority,
-        // RFC 9113 section 8.3.1: when both are there, they must agree.
+        // RFC 9113 section 8.3.1: if both are present, they must agree.
         (Some(authority), Some(host), None) if authority.eq_ignore_ascii_case(host) => authority,
-        _ => return Err(Refusal::new(400, "Exactly one Host is needed.")),
+        _ => return Err(Refusal::new(400, "Exactly one Host is required.")),
     };
-    let host =
-        Host::parse(text).ok_or_else(|| Refusal::new(400, "The Host is not a valid one."))?;
+    let host = Host::parse(text).ok_or_else(|| Refusal::new(400, "The Host is not valid."))?;
     let (path, query) =
         target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
     let clean = normalise(path).map_err(|_| bad_path())?;
@@ -48,5 +47,5 @@ pub(super) fn check(exchange: &mut Exchange<'_>) -> Result<(), Refusal> {
 }
 
 fn bad_path() -> Refusal {
-    Refusal::new(400, "The path is not a valid one.")
+    Refusal::new(400, "The path is not valid.")
 }

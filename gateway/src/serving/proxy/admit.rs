@@ -1,4 +1,4 @@
-//! The first hook of a request: the filters, then what its route leads to.
+//! The first hook of a request: runs the filters, then the route's action.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,12 +18,11 @@ use crate::serving::shared::Shared;
 use crate::serving::snapshot::{LeadsTo, Route};
 use crate::serving::stream::facts_of;
 
-/// Longest time to read away a request body that nobody wants, before the connection is closed
-/// instead.
+/// Maximum time to read and discard a request body; then the connection is closed.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Applies the filters. Returns `true` when the request was answered here; else it goes to its
-/// upstream.
+/// Applies the filters. Returns `true` if the request was answered here, `false` if it is forwarded
+/// to its upstream.
 pub(super) async fn admit(
     shared: &Shared,
     session: &mut Session,
@@ -41,9 +40,9 @@ pub(super) async fn admit(
     let pace = session.req_header().extensions.get().map(Arc::clone);
     let work = context.begin(Work::new(record, form, pace, outlet));
     match hold(shared, work) {
-        Ok(holding) => go(session, work, admitted, holding).await,
+        Ok(holding) => answer_or_forward(session, work, admitted, holding).await,
         Err(Full) => {
-            // Without a body, which would wait for the client's window.
+            // Without a body, which would wait for the client's flow-control window.
             answers::write(session, work, Answer::empty(503).with("retry-after", "2")).await?;
             Ok(true)
         }
@@ -56,7 +55,8 @@ fn set_deadlines(session: &mut Session, limits: &Limits) {
     session.set_total_drain_timeout(Some(DRAIN_TIMEOUT));
 }
 
-/// Counts what the request holds for its client, which may hold all that it may already.
+/// Accounts for the bytes that the request buffers for its client; fails if the client is at its
+/// limit.
 fn hold(shared: &Shared, work: &mut Work) -> Result<Arc<Holding>, Full> {
     let most = work.record.snapshot.config().limits.held_bytes_per_address;
     let held = shared.holdings.enter(work.record.about.client, most, work.outlet.is_some());
@@ -70,8 +70,8 @@ fn hold(shared: &Shared, work: &mut Work) -> Result<Arc<Holding>, Full> {
     held
 }
 
-/// Answers what the gateway answers itself; the rest goes on.
-async fn go(
+/// Answers the request if its route does not lead to an upstream.
+async fn answer_or_forward(
     session: &mut Session,
     work: &mut Work,
     admitted: Result<Arc<Route>, Refusal>,
@@ -109,7 +109,7 @@ async fn go(
     Ok(true)
 }
 
-/// A location that ends in `*` gets the target of the request in its place.
+/// Replaces a trailing `*` of a location with the target of the request.
 fn redirect_to(location: &str, target: &[u8]) -> String {
     match location.strip_suffix('*') {
         Some(base) => {

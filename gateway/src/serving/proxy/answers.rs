@@ -1,4 +1,4 @@
-//! Answers that the gateway gives instead of an upstream.
+//! Responses of the gateway itself, instead of an upstream's.
 
 use http::Method;
 use pingora::Result;
@@ -10,7 +10,7 @@ use crate::serving::answer::{Answer, Form};
 use crate::serving::filters::{PageKind, harden};
 use crate::serving::upstream::Unavailable;
 
-/// Writes a whole answer, hardened as all are.
+/// Writes a complete response, hardened like every other.
 pub(super) async fn write(session: &mut Session, work: &Work, answer: Answer) -> Result<()> {
     let mut head = answer.to_parts();
     let hsts = work.record.snapshot.hsts.as_ref();
@@ -25,19 +25,19 @@ pub(super) async fn write(session: &mut Session, work: &Work, answer: Answer) ->
     session.write_response_body(Some(body), true).await
 }
 
-/// The answer when an upstream takes no request.
+/// The response when an upstream accepts no request.
 pub(super) fn unavailable(why: Unavailable, form: Form) -> Answer {
     let detail = match why {
-        Unavailable::Full => "The service behind this site has too much to do.",
+        Unavailable::Full => "The service behind this site is overloaded.",
         Unavailable::NoTarget => "The service behind this site is not available.",
     };
     Answer::error(503, detail, form).with("retry-after", "2")
 }
 
-/// Ends an h1 connection whose request was answered before it had come to its end, so that the
-/// client, still sending, gets to read the answer. `over`: Pingora will not use the connection
-/// again, or cannot say so.
-pub(super) async fn part_early(session: &mut Session, over: bool) {
+/// Closes an h1 connection whose request was answered before its body was complete, so that a
+/// client that is still sending can read the response. `over`: Pingora will not reuse the
+/// connection, or cannot tell.
+pub(super) async fn close_early(session: &mut Session, over: bool) {
     let HttpSession::H1(h1) = session.as_downstream_mut() else { return };
     if h1.response_written().is_some_and(|answer| !answer.status.is_success())
         && !h1.is_body_done()

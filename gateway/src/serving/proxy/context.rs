@@ -1,4 +1,4 @@
-//! What one request carries through Pingora's hooks.
+//! The state of one request across Pingora's hooks.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,33 +14,33 @@ use crate::serving::answer::Form;
 use crate::serving::held::{Holding, Outlet};
 use crate::serving::record::{End, Protocol, Record};
 
-/// A request.
+/// The context of one request in the hooks.
 pub(crate) struct Context {
     pub(super) started: Instant,
     work: Option<Box<Work>>,
 }
 
-/// A request that has passed the filters, or was refused by them.
+/// The state of a request that the filters have admitted or refused.
 pub(crate) struct Work {
     pub(super) record: Record,
     pub(super) form: Form,
-    /// There when it goes to an upstream.
+    /// Present if it is forwarded to an upstream.
     pub(super) forwarding: Option<Forwarding>,
-    /// There unless its client holds all that it may.
+    /// Present unless its client is at its limit of buffered bytes.
     pub(super) holding: Option<Arc<Holding>>,
-    /// Of the h2 connection that it came by.
+    /// The outlet of its h2 connection.
     pub(super) outlet: Option<Arc<Outlet>>,
-    /// Of an h2 request with a body.
+    /// Present for an h2 request with a body.
     pub(super) pace: Option<Arc<Pace>>,
     pub(super) body_received: u64,
-    /// Of the target's answer: its status, and the bytes of its body that were passed on.
+    /// The status of the target's response, and the bytes of its body that were forwarded.
     pub(super) status: u16,
     pub(super) body_passed: u64,
     pub(super) event_stream: Option<EventStream>,
     pub(super) in_flight: Option<InFlight>,
 }
 
-/// Counts a request as being answered by its route for as long as it lives.
+/// Counts a request as in flight on its route until dropped.
 pub(super) struct InFlight(Arc<RouteMetrics>);
 
 const ADMITTED: &str = "`request_filter` is the first hook of every request";
@@ -50,17 +50,17 @@ impl Context {
         Self { started: Instant::now(), work: None }
     }
 
-    /// Begins the work on the request.
+    /// Stores the state of the request.
     pub(super) fn begin(&mut self, work: Work) -> &mut Work {
         self.work.insert(Box::new(work))
     }
 
-    /// The work, in a hook that comes after `request_filter`.
+    /// The state, in a hook after `request_filter`.
     pub(super) fn work(&mut self) -> &mut Work {
         self.work.as_mut().expect(ADMITTED)
     }
 
-    /// The work, in a hook of requests that may have failed before `request_filter`.
+    /// The state, in a hook that also runs for requests that failed before `request_filter`.
     pub(super) fn begun_work(&mut self) -> Option<&mut Work> {
         self.work.as_deref_mut()
     }
@@ -71,7 +71,7 @@ impl Context {
         forwarding.is_some_and(Forwarding::has_attempt)
     }
 
-    /// Counts, logs and ends the trace.
+    /// Counts and logs the request and ends its trace.
     pub(super) fn finish(&mut self, session: &Session, error: Option<&Error>) {
         let Some(work) = &mut self.work else { return };
         let head = session.req_header();
@@ -89,7 +89,7 @@ impl Context {
 }
 
 impl Drop for Context {
-    /// A request that was dropped after the end of its answer was answered.
+    /// Finishes a request that was dropped after the end of its response.
     fn drop(&mut self) {
         if let Some(work) = &mut self.work
             && let Some(pace) = work.pace.take()
@@ -122,9 +122,9 @@ impl Work {
         }
     }
 
-    /// Where the request goes, in a hook of requests that go to an upstream.
+    /// The forwarding state, in a hook that runs only for forwarded requests.
     pub(super) fn forwarding(&mut self) -> &mut Forwarding {
-        self.forwarding.as_mut().expect("`request_filter` lets no other request go on")
+        self.forwarding.as_mut().expect("Pingora calls this hook only for forwarded requests")
     }
 
     fn finish(
@@ -141,7 +141,7 @@ impl Work {
         self.record.finish(&end);
     }
 
-    /// Notes that the answer has ended, for the connection to the target and for the body.
+    /// Reports the end of the response to the upstream connection and to the body's pace.
     pub(super) fn end_answer(&self) {
         if let Some(forwarding) = &self.forwarding {
             forwarding.end_answer();
@@ -151,14 +151,14 @@ impl Work {
         }
     }
 
-    /// Notes in the trace that the present attempt has failed.
+    /// Records in the trace that the current attempt failed.
     pub(super) fn attempt_failed(&mut self, reason: &'static str) {
         if let Some(span) = &mut self.record.about.span {
             span.failed(reason);
         }
     }
 
-    /// Ends the present attempt if another one is allowed; its target is avoided then.
+    /// Ends the current attempt if a retry is allowed; the retry avoids its target.
     pub(super) fn take_retry(&mut self) -> bool {
         let allowed = self.forwarding().take_retry();
         if allowed {

@@ -1,12 +1,11 @@
-//! How an event stream went: when its first event came, how long it was silent, whether it came to
-//! an end.
+//! Metrics of an event stream: time to its first event, longest gap, and whether it ended normally.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::metrics::RouteMetrics;
 
-/// An answer of `text/event-stream`, counted as open for as long as it lives.
+/// A response of type `text/event-stream`, counted as open until dropped.
 pub(crate) struct EventStream {
     metrics: Arc<RouteMetrics>,
     started: Instant,
@@ -21,8 +20,8 @@ impl EventStream {
         Self { metrics, started, last: None, longest_gap: Duration::ZERO, ended: false }
     }
 
-    /// A piece of the stream passed, or its end.
-    pub(super) fn saw(&mut self, bytes: usize, end: bool) {
+    /// Records a chunk of the stream, or its end.
+    pub(super) fn record(&mut self, bytes: usize, end: bool) {
         if bytes > 0 {
             let now = Instant::now();
             match self.last {
@@ -39,8 +38,8 @@ impl EventStream {
         self.ended |= end;
     }
 
-    /// The upstream broke it off, or left it silent for too long.
-    pub(super) fn broke_off(&mut self) {
+    /// Records that the upstream aborted the stream or exceeded its idle timeout.
+    pub(super) fn stalled(&mut self) {
         if !self.ended {
             self.ended = true;
             self.metrics.event_stream_stalls.inc();

@@ -1,4 +1,5 @@
-//! Requests that fail on their way: whether another target is tried, and what the client gets.
+//! Failures of forwarded requests: whether to retry on another target, and the response to the
+//! client.
 
 use std::io;
 
@@ -12,16 +13,16 @@ use crate::serving::filters::BODY_TOO_LARGE;
 use crate::serving::shared::Shared;
 use crate::serving::upstream::{Late, Outcome, Unavailable};
 
-/// A target cannot be reached. Nothing was sent: any request may be tried elsewhere, if the budget
-/// allows it.
+/// Handles a failed connection to a target. Nothing was sent, so any request may be retried if the
+/// budget allows it. Returns whether to retry.
 pub(super) fn connect_failed(work: &mut Work) -> bool {
     work.attempt_failed("connect");
     work.forwarding().note(Outcome::Failed("connect"));
     work.take_retry()
 }
 
-/// An attempt failed after its connection was open. Returns the error to go on with, which says
-/// whether another target is tried.
+/// Handles an attempt that failed after connecting. Returns the error for Pingora, marked for a
+/// retry or not.
 pub(super) fn attempt_failed(
     shared: &Shared,
     session: &Session,
@@ -31,8 +32,8 @@ pub(super) fn attempt_failed(
     let late = work.forwarding().late();
     let body_is_late =
         *error.etype() == ErrorType::ReadTimedout && *error.esource() == ErrorSource::Downstream;
-    // The target waits for the rest of the request, as the gateway does: that is the client's
-    // doing, and must not get a target ejected.
+    // The target and the gateway both wait for the rest of the request: the client is slow, and
+    // that must not eject a target.
     if late == Some(Late::Body) || body_is_late {
         shared.metrics.request_refused("body_timeout");
         error = Error::new_down(ErrorType::HTTPStatus(408));
@@ -45,14 +46,14 @@ pub(super) fn attempt_failed(
     }
     let reason = late.map_or("reset", Late::as_str);
     work.attempt_failed(reason);
-    // A kept connection that was closed meanwhile says nothing about the target.
+    // A pooled connection that was closed while idle says nothing about the target's health.
     if late.is_some() || !work.forwarding().is_on_kept_connection() {
         work.forwarding().note(Outcome::Failed(reason));
     }
     if late.is_some() {
         error.etype = ErrorType::ReadTimedout;
     }
-    // Only when it cannot have done anything twice, and the client has not seen anything yet.
+    // Retry only if nothing can be done twice and the client has received nothing yet.
     let repeatable = late.is_none()
         && session.req_header().method.is_idempotent()
         && !session.as_ref().retry_buffer_truncated()
@@ -61,8 +62,8 @@ pub(super) fn attempt_failed(
     error
 }
 
-/// Answers a request that failed for good, if nothing was answered before. Returns the status code;
-/// 0 when there is no client to answer.
+/// Answers a request that failed without a retry, unless its response has begun. Returns the status
+/// code, or 0 if the client is gone.
 pub(super) async fn answer(
     shared: &Shared,
     session: &mut Session,
@@ -73,13 +74,13 @@ pub(super) async fn answer(
     if let Some(stream) = &mut work.event_stream
         && *error.esource() == ErrorSource::Upstream
     {
-        stream.broke_off();
+        stream.stalled();
     }
     if session.response_written().is_none() {
         let answer = match code {
             400 if is_malformed_body(error) => {
                 shared.metrics.request_refused("body");
-                Answer::error(400, "The body of the request is not well-formed.", work.form)
+                Answer::error(400, "The request body is not well-formed.", work.form)
             }
             503 => answers::unavailable(Unavailable::NoTarget, work.form),
             502 => Answer::error(502, detail(502), work.form).with("retry-after", "1"),
@@ -87,7 +88,7 @@ pub(super) async fn answer(
         };
         session.set_keepalive(None);
         if let Err(error) = answers::write(session, work, answer).await {
-            tracing::debug!(%error, "the client did not take the answer");
+            tracing::debug!(%error, "cannot send the response to the client");
         }
     }
     code
@@ -95,7 +96,7 @@ pub(super) async fn answer(
 
 fn detail(code: u16) -> &'static str {
     match code {
-        408 => "The body of the request took too long to arrive.",
+        408 => "The request body took too long to arrive.",
         413 => BODY_TOO_LARGE,
         502 => "The service behind this site did not answer.",
         504 => "The service behind this site took too long to answer.",
@@ -103,14 +104,13 @@ fn detail(code: u16) -> &'static str {
     }
 }
 
-/// Whether the body of a request does not match its framing, which `stream` detects while it is
-/// read.
+/// Whether the request body violates its framing, which `stream` detects while reading.
 fn is_malformed_body(error: &Error) -> bool {
     let cause = error.root_cause().downcast_ref::<io::Error>();
     cause.is_some_and(|cause| cause.kind() == io::ErrorKind::InvalidData)
 }
 
-/// The status code for a failure; `None` when the client is gone.
+/// The status code for a failure; `None` if the client is gone.
 fn status(error: &Error) -> Option<u16> {
     match (error.etype(), error.esource()) {
         (ErrorType::HTTPStatus(code), _) => Some(*code),

@@ -1,4 +1,4 @@
-//! A request on its way to an upstream: the target that is tried now, and those tried before.
+//! A forwarded request: its current target and those tried before.
 
 use std::sync::Arc;
 
@@ -13,14 +13,14 @@ use crate::serving::upstream::{
     Admission, Attempt, Call, Key, Late, Outcome, Patience, Target, Upstream,
 };
 
-/// The attempts of one request.
+/// The attempts to forward one request.
 pub(super) struct Forwarding {
     pub(super) route: Arc<Route>,
     upstream: Arc<Upstream>,
     holding: Arc<Holding>,
     _admission: Admission,
     attempt: Option<Attempt>,
-    /// The call of the present attempt.
+    /// The call of the current attempt.
     call: Option<Arc<Call>>,
     tried: Vec<Arc<Target>>,
     attempts: usize,
@@ -45,7 +45,7 @@ impl Forwarding {
         }
     }
 
-    /// Begins an attempt at a target that was not tried before.
+    /// Begins an attempt on a target that was not tried yet.
     pub(super) async fn begin_attempt(
         &mut self,
         headers: &HeaderMap,
@@ -53,8 +53,8 @@ impl Forwarding {
     ) -> Result<Box<HttpPeer>> {
         let key = Key::of(&self.upstream.config().balance, headers, record.about.client);
         let mut picked = self.upstream.pick(key, &self.tried).await;
-        // All were tried: the first one again is better than an error that a retry was allowed to
-        // avoid.
+        // All targets were tried: trying one again is better than failing a retry that the budget
+        // allowed.
         if picked.is_err() && !self.tried.is_empty() {
             picked = self.upstream.pick(key, &[]).await;
         }
@@ -80,26 +80,26 @@ impl Forwarding {
         self.attempt.is_some()
     }
 
-    /// The target of the present attempt.
+    /// The label of the current attempt's target.
     pub(super) fn label(&self) -> Option<&str> {
         Some(self.attempt.as_ref()?.target().label.as_str())
     }
 
-    /// Reports to the target's health how the present attempt ended.
+    /// Reports the outcome of the current attempt to the target's health.
     pub(super) fn note(&self, outcome: Outcome) {
         if let Some(attempt) = &self.attempt {
             attempt.note(outcome);
         }
     }
 
-    /// The request was sent whole.
+    /// Records that the complete request was sent.
     pub(super) fn request_sent(&self) {
         if let Some(call) = &self.call {
             call.sent();
         }
     }
 
-    /// The head of the answer has arrived.
+    /// Records that the head of the response has arrived.
     pub(super) fn answer_begun(&self) {
         if let Some(call) = &self.call {
             call.begun();
@@ -112,18 +112,18 @@ impl Forwarding {
         }
     }
 
-    /// The deadline that the target has missed.
+    /// The deadline that the target missed.
     pub(super) fn late(&self) -> Option<Late> {
         self.call.as_ref()?.late()
     }
 
-    /// Whether the present attempt uses a kept connection.
+    /// Whether the current attempt uses a pooled connection.
     pub(super) fn is_on_kept_connection(&self) -> bool {
         self.call.as_ref().is_some_and(|call| call.reused())
     }
 
-    /// Takes a retry if one is allowed; the present attempt is over then, and its target is
-    /// avoided.
+    /// Takes a retry from the budget if one is left; that ends the current attempt, and its target
+    /// is avoided.
     pub(super) fn take_retry(&mut self) -> bool {
         let allowed = self.upstream.take_retry(self.attempts);
         if allowed && let Some(attempt) = self.attempt.take() {

@@ -1,4 +1,4 @@
-//! Whether the body of a request still comes when its answer has ended already.
+//! Detects a request body that stalls after its response has ended.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -7,8 +7,8 @@ use http::Method;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// The body of an h2 request. Before the answer's end the connection to the target keeps its
-/// deadline; after it nobody reads from there any more.
+/// The progress of an h2 request body. Before the end of the response, the upstream connection's
+/// deadline applies; after it, the proxy no longer reads from that connection.
 #[derive(Debug)]
 pub(crate) struct Pace {
     pub(super) method: Method,
@@ -17,22 +17,22 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// Of a request with a body.
+    /// Creates it for a request with a body.
     pub(crate) fn new(method: Method) -> Arc<Self> {
         Arc::new(Self { method, last: Mutex::new(Instant::now()), answered: Notify::new() })
     }
 
-    /// A piece came.
-    pub(super) fn saw(&self) {
+    /// Records that a chunk of the body arrived.
+    pub(super) fn record(&self) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
-    /// The answer has ended.
+    /// Records that the response has ended.
     pub(super) fn answered(&self) {
         self.answered.notify_one();
     }
 
-    /// Returns when the body is silent for so long behind the end of the answer.
+    /// Returns when the response has ended and no chunk has arrived for this long.
     pub(crate) async fn stalls(&self, patience: Duration) {
         self.answered.notified().await;
         loop {

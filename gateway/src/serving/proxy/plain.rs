@@ -1,11 +1,11 @@
-//! Pingora's heads as plain ones, for as long as they are changed and ever after. Pingora's own
-//! types remember how each name was spelt, in a second map that every change and every copy has to
-//! go through; names are lower case here, as h2 wants them anyway (RFC 9113 section 8.2.1).
+//! Converts Pingora's heads to plain ones without header case. Pingora's own types store the
+//! spelling of each name in a second map that every change and copy must update. Names are lower
+//! case here, as h2 requires (RFC 9113 section 8.2.1).
 
 use http::{Request, Response, request, response};
 use pingora::http::{RequestHeader, ResponseHeader};
 
-/// Changes a request.
+/// Changes a request head.
 pub(super) fn with_request<T>(
     head: &mut RequestHeader,
     change: impl FnOnce(&mut request::Parts) -> T,
@@ -16,7 +16,7 @@ pub(super) fn with_request<T>(
     result
 }
 
-/// Changes a response.
+/// Changes a response head.
 pub(super) fn with_response<T>(
     head: &mut ResponseHeader,
     change: impl FnOnce(&mut response::Parts) -> T,

@@ -1,4 +1,4 @@
-//! Files of a site, written through Pingora.
+//! Sends files of a site through Pingora.
 
 use http::{Method, header};
 use pingora::Result;
@@ -10,8 +10,7 @@ use crate::serving::answer::Answer;
 use crate::serving::filters::{PageKind, harden};
 use crate::serving::static_files::Site;
 
-/// Most octets handed over at once, so that a large file does not fill buffers behind a slow
-/// client.
+/// Maximum bytes written at once, so that a large file does not fill buffers for a slow client.
 const PIECE: usize = 64 * 1024;
 
 pub(super) async fn answer(session: &mut Session, work: &Work, site: &Site) -> Result<()> {

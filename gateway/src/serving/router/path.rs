@@ -42,14 +42,14 @@ pub(crate) fn normalise(path: &str) -> Result<Cow<'_, str>, PathError> {
 
 fn unescape(path: &str) -> Result<String, PathError> {
     let mut clean = String::with_capacity(path.len());
-    let mut octets = path.bytes();
-    while let Some(octet) = octets.next() {
-        match octet {
+    let mut bytes = path.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
             b'%' => {
-                let digit = |octet: Option<u8>| {
-                    octet.and_then(|octet| char::from(octet).to_digit(16)).ok_or(PathError::Escape)
+                let digit = |byte: Option<u8>| {
+                    byte.and_then(|byte| char::from(byte).to_digit(16)).ok_or(PathError::Escape)
                 };
-                let value = (digit(octets.next())? << 4) | digit(octets.next())?;
+                let value = (digit(bytes.next())? << 4) | digit(bytes.next())?;
                 let decoded = u8::try_from(value).map_err(|_| PathError::Escape)?;
                 match decoded {
                     b'/' | b'\\' | 0..=0x1f | 0x7f => return Err(PathError::Hidden),
@@ -60,7 +60,7 @@ fn unescape(path: &str) -> Result<String, PathError> {
             }
             b'\\' => return Err(PathError::Hidden),
             b'?' | b'#' => return Err(PathError::Escape),
-            _ if octet.is_ascii_graphic() => clean.push(char::from(octet)),
+            _ if byte.is_ascii_graphic() => clean.push(char::from(byte)),
             _ => return Err(PathError::Escape),
         }
     }

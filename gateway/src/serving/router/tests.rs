@@ -1,4 +1,4 @@
-//! Which route a request gets.
+//! Route precedence and methods.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! The handshake by which an ACME authority has a name proven (RFC 8737).
+//! The handshake of a TLS-ALPN-01 challenge, by which an ACME authority validates a name (RFC
+//! 8737).
 
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use rustls::ServerConfig;
 use rustls::server::ClientHello;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
-/// The name to prove, if this is such a handshake.
+/// The name to validate, if this is such a handshake.
 pub(super) fn asked_for(hello: &ClientHello<'_>) -> Option<String> {
     // RFC 8737 section 3: this protocol and no other.
     let mut offered = hello.alpn()?;
@@ -15,7 +16,7 @@ pub(super) fn asked_for(hello: &ClientHello<'_>) -> Option<String> {
     if exactly { hello.server_name().map(str::to_ascii_lowercase) } else { None }
 }
 
-/// What shows the proof, if one is pending.
+/// The TLS configuration with the challenge's certificate, if a challenge for this name is pending.
 pub(super) async fn proof(name: &str, challenges: &[Arc<Challenges>]) -> Option<Arc<ServerConfig>> {
     for challenges in challenges {
         if let Some(key) = challenges.tls_alpn01(name).await {

@@ -1,4 +1,4 @@
-//! Certificates that clients show: who may have issued them, and whom they name.
+//! Client certificates: their authorities and their subjects.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -25,15 +25,15 @@ pub(super) fn verifier(
     builder.build().map_err(|error| TlsError::Clients(format!("{file}: {error}")))
 }
 
-/// The subject of the certificate that the client has shown, as RFC 4514 writes it, in visible
-/// ASCII only: other bytes and `%` are percent-encoded.
+/// The subject of the client's certificate in the notation of RFC 4514, in printable ASCII only:
+/// other bytes and `%` are percent-encoded.
 pub(crate) fn subject(session: &ServerConnection) -> Option<Arc<str>> {
     let leaf = session.peer_certificates()?.first()?;
     let (_, certificate) = X509Certificate::from_der(leaf).ok()?;
     Some(visible(&distinguished_name(certificate.subject())).into())
 }
 
-/// RFC 4514 section 2.1: the last part comes first.
+/// RFC 4514 section 2.1: the last RDN comes first.
 fn distinguished_name(name: &X509Name<'_>) -> String {
     let mut parts: Vec<String> = name
         .iter_rdn()
@@ -59,12 +59,12 @@ fn attribute(attribute: &AttributeTypeAndValue<'_>) -> String {
     };
     match attribute.as_str() {
         Ok(value) => format!("{short}={}", escaped(value)),
-        // RFC 4514 section 2.4: what is no text is shown in hexadecimal.
+        // RFC 4514 section 2.4: a value that is not a string is written in hexadecimal.
         Err(_) => format!("{short}=#{}", hex::encode(attribute.attr_value().data)),
     }
 }
 
-/// RFC 4514 section 2.4: without it one value could pose as several.
+/// Escapes a value (RFC 4514 section 2.4); unescaped, one value could look like several.
 fn escaped(value: &str) -> String {
     let last = value.chars().count().saturating_sub(1);
     let mut out = String::new();
@@ -84,7 +84,7 @@ fn visible(text: &str) -> String {
         match byte {
             b' '..=b'~' if byte != b'%' => out.push(char::from(byte)),
             _ => {
-                // Writing to a String does not fail.
+                // Writing to a String cannot fail.
                 let _ = write!(out, "%{byte:02X}");
             }
         }
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_value_cannot_pose_as_several_nor_leave_its_line() {
+    fn a_value_cannot_add_attributes_or_line_breaks() {
         assert_eq!(escaped("a,O=admins"), "a\\,O\\=admins");
         assert_eq!(escaped(" #x "), "\\ #x\\ ");
         assert_eq!(visible("Zoë\r\nx: 100%"), "Zo%C3%AB%0D%0Ax: 100%25");

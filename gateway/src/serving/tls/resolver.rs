@@ -1,5 +1,5 @@
-//! Server name to certificate: exact before wildcard; when nothing matches, the listener's first
-//! one or none.
+//! Selects a certificate by server name: exact before wildcard; without a match, the listener's
+//! first certificate or none.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -17,17 +17,17 @@ use super::{Certificates, Slot, TlsError};
 #[derive(Debug)]
 pub(crate) struct Resolver {
     offered: Vec<Offered>,
-    /// The first certificate with a name: an index of `offered`, as all of these.
+    /// Name → first certificate with it, as an index into `offered` (as in the fields below).
     exact: HashMap<String, usize>,
-    /// By what stands behind `*.`.
+    /// By the part after `*.`.
     wildcard: HashMap<String, usize>,
-    /// For a name of no certificate.
+    /// For a name that no certificate has.
     unknown: Option<usize>,
-    /// For clients that ask for no name, as they do for an IP address.
+    /// For clients that send no server name, for example because they connect to an IP address.
     unnamed: Option<usize>,
 }
 
-/// A certificate, and what it is valid for.
+/// A certificate and the names that it is valid for.
 #[derive(Debug)]
 struct Offered {
     slot: Slot,
@@ -36,7 +36,7 @@ struct Offered {
 
 #[derive(Debug, Default)]
 struct AlternativeNames {
-    /// In lower case, some with a leading `*.`.
+    /// In lower case; wildcards start with `*.`.
     dns: Vec<String>,
     addresses: Vec<IpAddr>,
 }
@@ -72,10 +72,11 @@ impl Resolver {
         Ok(Self { offered, exact, wildcard, unknown, unnamed })
     }
 
-    /// Whether a request for `host` came by a connection for another certificate: the one that was
-    /// shown for `asked` is not valid for this host, nor would it be shown to a client that asks
-    /// for it (RFC 9110 section 15.5.20, RFC 9113 section 9.1.1). Both are in lower case, without
-    /// port and closing dot; an IPv6 address is in brackets.
+    /// Whether a request for `host` came over a connection for another certificate: the certificate
+    /// served for the server name `asked` is not valid for this host, and a client that sends this
+    /// host as server name would get another one (RFC 9110 section 15.5.20, RFC 9113 section
+    /// 9.1.1). Both are in lower case, without port and trailing dot; an IPv6 address is in
+    /// brackets.
     pub(super) fn is_misdirected(&self, asked: &str, host: &str) -> bool {
         if asked == host {
             return false;
@@ -87,7 +88,7 @@ impl Resolver {
             .parse()
             .ok();
         let shown = self.index(Some(asked));
-        // An address is not asked for by name: RFC 6066 section 3.
+        // RFC 6066 section 3: an address is not sent as a server name.
         let would_be_shown = self.index(if address.is_some() { None } else { Some(host) });
         let covers = |index: usize| {
             self.offered.get(index).is_some_and(|offered| offered.names.cover(host, address))
@@ -102,7 +103,7 @@ impl Resolver {
     fn index(&self, server_name: Option<&str>) -> Option<usize> {
         let Some(name) = server_name else { return self.unnamed };
         let name = name.to_ascii_lowercase();
-        // RFC 6125 section 6.4.3: a wildcard stands for exactly one label.
+        // RFC 6125 section 6.4.3: a wildcard matches exactly one label.
         let by_parent = || name.split_once('.').and_then(|(_, parent)| self.wildcard.get(parent));
         self.exact.get(&name).or_else(by_parent).copied().or(self.unknown)
     }
@@ -141,7 +142,7 @@ impl AlternativeNames {
     }
 }
 
-/// RFC 5280 section 4.2.1.6: four bytes or sixteen.
+/// RFC 5280 section 4.2.1.6: 4 bytes for IPv4, 16 for IPv6.
 fn address(bytes: &[u8]) -> Option<IpAddr> {
     let v4 = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
     v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
@@ -166,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn the_closest_name_wins() {
+    fn an_exact_name_precedes_a_wildcard_and_the_default() {
         let list: [(&str, &[&str]); 3] = [
             ("first", &["localhost"]),
             ("wild", &["*.example.org"]),
@@ -189,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_names_are_refused_where_asked_for_and_addresses_still_work() {
+    fn unknown_names_are_rejected_if_configured_and_addresses_still_work() {
         let (names, all) =
             certificates(&[("name", &["chat.example.org"]), ("address", &["192.0.2.1"])]);
         let resolver = Resolver::new(&names, &all, UnknownNames::Refuse).expect("resolves");
@@ -206,18 +207,18 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_that_was_not_loaded_is_named() {
+    fn a_certificate_that_was_not_loaded_is_reported_by_name() {
         let error = Resolver::new(
             &["gone".parse().expect("a name")],
             &Certificates::default(),
             UnknownNames::Default,
         )
         .expect_err("missing");
-        assert_eq!(error.to_string(), "certificate `gone` is configured and was not loaded");
+        assert_eq!(error.to_string(), "certificate `gone` is configured but was not loaded");
     }
 
     #[test]
-    fn a_request_belongs_to_a_connection_whose_certificate_is_its_hosts() {
+    fn a_request_is_misdirected_unless_the_certificate_is_valid_for_its_host() {
         let list: [(&str, &[&str]); 3] = [
             ("first", &["one.example", "shared.example"]),
             ("wild", &["*.two.example", "shared.example"]),
@@ -229,7 +230,7 @@ mod tests {
         for (asked, host, misdirected, if_strict) in [
             ("one.example", "one.example", false, false),
             ("one.example", "shared.example", false, false),
-            // It is in the certificate that was shown, though another one would be.
+            // The served certificate is valid for the host, although the host has another one.
             ("a.two.example", "shared.example", false, false),
             ("a.two.example", "b.two.example", false, false),
             ("a.two.example", "a.b.two.example", true, true),
@@ -238,7 +239,8 @@ mod tests {
             ("three.example", "192.0.2.1", false, false),
             ("one.example", "192.0.2.1", false, true),
             ("three.example", "[2001:db8::1]", true, false),
-            // Of no certificate: as if asked for, that is the first one or none.
+            // No certificate has this name: as a server name it selects the first certificate or
+            // none.
             ("one.example", "unknown.example", false, true),
             ("three.example", "unknown.example", true, true),
             ("unknown.example", "other.example", false, true),

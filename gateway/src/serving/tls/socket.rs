@@ -7,8 +7,8 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// A TCP connection that sends a list of one buffer as that buffer: rustls offers its records as
-/// lists, most of them of one record, and writev(2) costs more than send(2).
+/// A TCP connection that sends a list of one buffer with send(2): rustls passes its records as
+/// lists, mostly of one record, and writev(2) costs more.
 pub(crate) struct Socket(pub(crate) TcpStream);
 
 impl AsyncRead for Socket {
@@ -25,9 +25,9 @@ impl AsyncWrite for Socket {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        octets: &[u8],
+        bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, octets)
+        Pin::new(&mut self.0).poll_write(cx, bytes)
     }
 
     fn poll_write_vectored(
