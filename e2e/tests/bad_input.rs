@@ -80,7 +80,7 @@ fn unreachable_redis_is_logged_without_its_password() {
             .env("REDIS_URL", format!("redis://:hunter2-secret@127.0.0.1:{port}"))
             .current_dir(folder.path()),
     );
-    process.wait_for_log("cannot reach Redis");
+    process.wait_for_log("cannot connect to Redis");
     let log = process.log();
     assert!(log.contains(&format!("127.0.0.1:{port}")), "{log}");
     assert!(!log.contains("hunter2-secret"), "{log}");
