@@ -126,7 +126,7 @@ impl Holdings {
 }
 
 impl Holding {
-    /// Size limit of the next read from the upstream. Pingora queues up to ten such pieces for a
+    /// Maximum size of the next read from the upstream. Pingora queues up to ten such pieces for a
     /// client that does not read, so they are small for the first [`PROVEN`] bytes, and smallest
     /// when the client is at its limit.
     pub(crate) fn piece_max(&self) -> usize {

@@ -12,9 +12,9 @@ use tokio::net::TcpStream;
 
 /// The first bytes of a version 2 header (section 2.2).
 const V2_SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
-/// Length limit of a version 1 line (section 2.1).
+/// Maximum length of a version 1 line (section 2.1).
 const V1_MAX: usize = 107;
-/// Length limit of a version 2 header: addresses, and more TLVs than balancers send.
+/// Maximum length of a version 2 header: addresses, and more TLVs than balancers send.
 const V2_MAX: usize = 2048;
 
 /// Why a PROXY header is rejected.

@@ -32,11 +32,11 @@ pub(super) enum Reply {
     Upstream(u16, Vec<u8>),
 }
 
-/// Size limit of a response head.
+/// Maximum size of a response head.
 const HEAD_MAX: usize = 16 * 1024;
-/// Limit of header fields in a response.
+/// Maximum number of header fields in a response.
 const FIELDS_MAX: usize = 64;
-/// Size limit of the body of a response that rejects the handshake.
+/// Maximum size of the body of a response that rejects the handshake.
 const BODY_MAX: usize = 64 * 1024;
 
 const BAD_ANSWER: Reply =

@@ -23,7 +23,7 @@ use crate::serving::snapshot::Route;
 use crate::serving::stream::{ClientStream, Transport};
 use crate::serving::upstream::{Admission, Attempt, UpstreamStream};
 
-/// Size limit of one read: one TLS record.
+/// Maximum size of one read: one TLS record.
 const SCRATCH: usize = 16 * 1024;
 /// Idle timeout after one side has closed.
 const FAREWELL: Duration = Duration::from_secs(10);
