@@ -1,5 +1,5 @@
-//! The life of a client's connection: PROXY header, TLS, then one request after another, each to
-//! the tunnel or to Pingora.
+//! A client's connection: PROXY header, TLS handshake, then requests, each served by the tunnel or
+//! by Pingora.
 
 mod h1;
 mod h2;
@@ -21,7 +21,7 @@ use crate::serving::snapshot::ListenerKind;
 use crate::serving::stream::{ClientStream, Facts, Transport};
 use crate::serving::tls;
 
-/// Counts the connection as open for as long as it lives.
+/// Counts an open connection until it is dropped.
 struct Open(Arc<ListenerMetrics>);
 
 impl Open {
@@ -37,8 +37,8 @@ impl Drop for Open {
     }
 }
 
-/// Serves a connection until it ends. Every stage is boxed and gone when the next begins: what
-/// stays for an idle WebSocket is its relay alone.
+/// Serves a connection until it ends. Every stage is boxed and dropped before the next begins, so
+/// an idle socket costs only its relay.
 pub(crate) async fn serve(service: Arc<Service>, accepted: Accepted) {
     let _open = Open::new(Arc::clone(&accepted.metrics));
     let Some((stream, kind, _slot)) = Box::pin(begin(&service, accepted)).await else { return };
@@ -59,7 +59,7 @@ enum Kind {
     Redirect(Option<u16>),
 }
 
-/// Reads the PROXY header and finishes the TLS handshake, where the listener has them.
+/// Reads the PROXY header and completes the TLS handshake, if the listener is configured for them.
 async fn begin(
     service: &Service,
     accepted: Accepted,

@@ -1,9 +1,9 @@
-//! What requests in progress hold in memory, counted for each client address, so that clients that
-//! ask for much and take little cannot make the gateway hold any amount of it.
+//! Memory accounting of requests in progress, per client network: limits what the gateway buffers
+//! for clients that request large responses and read slowly.
 //!
-//! [`Holdings::enter`] admits a request or not. Its [`Holding`] learns from the connection to the
-//! upstream what was read, and from the proxy what was passed on and what was sent; how much the
-//! connection reads at once follows from that.
+//! [`Holdings::enter`] admits or rejects a request. The connection to the upstream reports to its
+//! [`Holding`] the bytes read, the proxy reports the bytes forwarded and sent. The size of the next
+//! read depends on these counts.
 
 // Numbers here come from peers: arithmetic on them is checked or saturates.
 #![warn(clippy::arithmetic_side_effects)]
@@ -23,60 +23,61 @@ use prometheus::IntGauge;
 
 use crate::serving::network::client_network;
 
-/// What a request takes besides its answer: its task, its heads, its place in tables. Measured, and
-/// rounded up.
+/// Memory of a request without its response: task, heads, entries in tables. Measured and rounded
+/// up.
 pub(crate) const REQUEST: u64 = 32 * 1024;
-/// Bytes that are read from an upstream at once.
+/// Size of one read from an upstream.
 const PIECE: usize = 64 * 1024;
-/// The same until the client has taken [`PROVEN`] bytes of the answer.
+/// The same until [`PROVEN`] bytes of the response are sent to the client.
 const PIECE_FIRST: usize = 16 * 1024;
-/// The same for a client that holds all that it may.
+/// The same for a client at its limit.
 const PIECE_FULL: usize = 1024;
 /// See [`PIECE_FIRST`].
 const PROVEN: u64 = 64 * 1024;
-/// No more is ever read and not seen: Pingora has room for as many pieces.
+/// Upper bound of bytes read and not seen by the proxy: Pingora queues up to ten pieces.
 const UNSEEN_MAX: u64 = 10 * PIECE as u64;
-/// What stands between two chunks of an answer: a size of eight digits, and two line ends.
+/// Bytes between two chunks of a response: a size of eight digits and two line ends.
 const FRAMING: u64 = 12;
-/// Most bytes of one h2 stream that wait for the client's socket. What is in windows that the client
-/// opened and did not read waits there; what it opened no window for is not taken from the
+/// Size of the send buffer of an h2 stream. It holds bytes within the client's flow-control window
+/// that the client's socket does not accept. Bytes beyond the window are not read from the
 /// upstream.
 pub(crate) const SEND_BUFFER: usize = 32 * 1024;
-/// Shards, so that cores seldom wait for each other.
+/// Shards of the table, to reduce lock contention.
 const SHARDS: usize = 16;
 
-/// What every client holds.
+/// The accounts of all clients.
 pub(crate) struct Holdings {
     hasher: RandomState,
     shards: [Mutex<HashMap<IpAddr, Arc<Account>>>; SHARDS],
     gauge: IntGauge,
 }
 
-/// What one client holds.
+/// The bytes that one client holds.
 #[derive(Debug, Default)]
 struct Account(AtomicU64);
 
-/// The client holds as much as it may.
+/// The client is at its limit.
 #[derive(Debug)]
 pub(crate) struct Full;
 
-/// What one request holds, until it is dropped.
+/// The bytes that one request holds, counted until it is dropped.
 pub(crate) struct Holding {
     all: Arc<Holdings>,
     account: Arc<Account>,
     client: IpAddr,
     most: u64,
-    /// Bytes of the upstream's answer that the proxy has not seen: read, and waiting to be
-    /// filtered. About: chunk sizes are in it.
+    /// Bytes of the response that were read and have not reached the proxy. Approximate: includes
+    /// chunk sizes.
     unseen: AtomicU64,
-    /// Bytes of the answer's body that the proxy has passed on.
+    /// Bytes of the response body that the proxy forwarded.
     seen: AtomicU64,
-    /// Bytes of those that the client's connection has taken.
+    /// Bytes of `seen` that were written to the client's connection.
     sent: AtomicU64,
-    /// What is counted for all of it.
+    /// The total that is added to the client's account.
     counted: AtomicU64,
-    /// Whether what was sent may wait within the client's connection, as in h2.
+    /// Whether the client's connection buffers sent bytes, as h2 does.
     queued: bool,
+    /// Whether the request is over.
     left: AtomicBool,
 }
 
@@ -86,8 +87,8 @@ impl Holdings {
         Arc::new(Self { hasher: RandomState::new(), shards, gauge })
     }
 
-    /// Admits a request of a client that may hold `most` bytes. `queued`: what is sent to it may
-    /// wait within its connection.
+    /// Admits a request of a client that may hold `most` bytes. `queued`: the client's connection
+    /// buffers sent bytes.
     pub(crate) fn enter(
         self: &Arc<Self>,
         client: IpAddr,
@@ -120,14 +121,14 @@ impl Holdings {
 
     fn shard(&self, client: IpAddr) -> &Mutex<HashMap<IpAddr, Arc<Account>>> {
         let index = (self.hasher.hash_one(client) as usize) & (SHARDS - 1);
-        self.shards.get(index).expect("the index is below the number of shards, a power of two")
+        self.shards.get(index).expect("the mask keeps the index below the number of shards")
     }
 }
 
 impl Holding {
-    /// Most bytes to read from the upstream at once. Pingora keeps up to ten such pieces for a
-    /// client that does not take them, so they are small until the client has shown that it takes
-    /// them, and smaller when it holds all that it may.
+    /// Maximum size of the next read from the upstream. Pingora queues up to ten such pieces for a
+    /// client that does not read, so they are small for the first [`PROVEN`] bytes, and smallest
+    /// when the client is at its limit.
     pub(crate) fn piece_max(&self) -> usize {
         if self.account.0.load(Relaxed) >= self.most {
             PIECE_FULL
@@ -138,20 +139,20 @@ impl Holding {
         }
     }
 
-    /// Bytes of the answer were read from the upstream.
+    /// Records bytes of the response that were read from the upstream.
     pub(crate) fn read(&self, bytes: usize) {
         self.unseen
             .store(self.unseen.load(Relaxed).saturating_add(bytes as u64).min(UNSEEN_MAX), Relaxed);
         self.count();
     }
 
-    /// The head of the answer came to the proxy, in about so many bytes.
+    /// Records that the head of the response, of about this many bytes, reached the proxy.
     pub(crate) fn head(&self, bytes: usize) {
         self.saw(bytes as u64, 0);
     }
 
-    /// A piece of the answer's body came to the proxy; so many bytes of all pieces before were
-    /// sent.
+    /// Records that a piece of the response body reached the proxy. `sent` is the total of bytes
+    /// sent from earlier pieces.
     pub(crate) fn piece(&self, bytes: usize, sent: usize) {
         self.sent.store(sent as u64, Relaxed);
         self.saw((bytes as u64).saturating_add(FRAMING), bytes as u64);
@@ -163,13 +164,13 @@ impl Holding {
         self.count();
     }
 
-    /// The request begins once more, at another target.
+    /// Resets the count before a retry at another target.
     pub(crate) fn restart(&self) {
         self.unseen.store(0, Relaxed);
         self.count();
     }
 
-    /// The request is over; all that may be left of it waits in its connection.
+    /// Ends the request: from now on only bytes buffered in the client's connection count.
     pub(crate) fn over(&self) {
         self.unseen.store(0, Relaxed);
         self.sent.store(self.seen.load(Relaxed), Relaxed);
@@ -177,7 +178,7 @@ impl Holding {
         self.count();
     }
 
-    /// Whether anything is counted for it.
+    /// Whether any bytes are counted.
     fn holds(&self) -> bool {
         self.counted.load(Relaxed) > 0
     }
@@ -194,7 +195,7 @@ impl Holding {
 
     fn set(&self, now: u64) {
         let before = self.counted.swap(now, Relaxed);
-        // Wraps when it gets less, and comes out right.
+        // A decrease wraps around, which subtracts.
         self.account.0.fetch_add(now.wrapping_sub(before), Relaxed);
         self.all.gauge.add(
             i64::try_from(now)
@@ -209,7 +210,7 @@ impl Drop for Holding {
         self.set(0);
         let mut accounts =
             self.all.shard(self.client).lock().unwrap_or_else(PoisonError::into_inner);
-        // The table's and this one: accounts are taken from the table under its lock only.
+        // Two references are the table's and this one. New ones are created only under the lock.
         if Arc::strong_count(&self.account) <= 2 {
             accounts.remove(&self.client);
         }
@@ -229,15 +230,15 @@ mod tests {
     }
 
     #[test]
-    fn a_client_has_so_many_bytes_and_gets_them_back() {
+    fn bytes_are_limited_per_client_and_released_on_drop() {
         let holdings = holdings();
         let enter = |last| holdings.enter(client(last), 3 * REQUEST, false);
         let (one, two) = (enter(1).expect("room"), enter(1).expect("room"));
         one.read(1000);
         assert!(enter(1).is_err(), "1000 bytes too many");
-        assert!(enter(2).is_ok(), "another client has its own");
+        assert!(enter(2).is_ok(), "another client has its own limit");
         one.piece(1000, 0);
-        assert!(enter(1).is_err(), "passed on, and not sent");
+        assert!(enter(1).is_err(), "forwarded, not sent");
         one.piece(0, 1000);
         assert!(enter(1).is_ok());
         assert_eq!(holdings.gauge.get(), 2 * REQUEST as i64);
@@ -247,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_grow_when_the_client_takes_them_and_shrink_when_it_holds_too_much() {
+    fn reads_grow_when_the_client_reads_and_shrink_at_its_limit() {
         let holdings = holdings();
         let holding = holdings.enter(client(1), 4 * REQUEST, false).expect("room");
         assert_eq!(holding.piece_max(), PIECE_FIRST);
@@ -260,10 +261,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_read_is_never_counted_for_more_than_pingora_has_room_for() {
+    fn read_bytes_are_counted_up_to_the_size_of_pingoras_queue() {
         let holdings = holdings();
         let holding = holdings.enter(client(1), u64::MAX, false).expect("room");
-        // Chunk extensions, say: read, and never seen.
+        // Chunk extensions, for example, never reach the proxy.
         (0..100).for_each(|_| holding.read(PIECE));
         assert_eq!(holdings.gauge.get(), (REQUEST + UNSEEN_MAX) as i64);
         holding.restart();
@@ -271,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_in_a_connection_is_counted_after_the_request() {
+    fn bytes_buffered_in_a_connection_count_after_the_request() {
         let holdings = holdings();
         let holding = holdings.enter(client(1), 4 * REQUEST, true).expect("room");
         holding.read(1000);

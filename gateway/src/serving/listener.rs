@@ -1,4 +1,4 @@
-//! Accepts connections: within the caps, and without a pause when descriptors run out.
+//! The accept loop: enforces the caps, and survives running out of file descriptors.
 
 mod proxy_header;
 
@@ -17,22 +17,22 @@ use crate::metrics::{ConnectionRefusal, ListenerMetrics};
 use crate::serving::caps::{Caps, ConnectionSlot};
 use crate::serving::snapshot::{ListenerState, Snapshot};
 
-/// Pause when accepting fails for want of descriptors or memory: long enough not to spin, short
-/// enough not to be felt.
+/// Pause after accept fails for lack of descriptors or memory: long enough not to spin, short
+/// enough not to be noticed.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(20);
 
-/// A connection as the accept loop passes it on.
+/// An accepted connection.
 pub(crate) struct Accepted {
     pub(crate) tcp: TcpStream,
     pub(crate) peer: SocketAddr,
     pub(crate) listener: Arc<ListenerState>,
     pub(crate) slot: ConnectionSlot,
-    /// Whether it begins with a PROXY header, which names the client.
+    /// Whether the connection starts with a PROXY header.
     pub(crate) behind_proxy: bool,
     pub(crate) metrics: Arc<ListenerMetrics>,
 }
 
-/// What accepts on the sockets of one listener.
+/// The accept loop of one listener.
 pub(crate) struct AcceptLoop {
     pub(crate) name: Arc<str>,
     pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
@@ -41,7 +41,7 @@ pub(crate) struct AcceptLoop {
 }
 
 impl AcceptLoop {
-    /// Accepts until `stop`.
+    /// Accepts connections until `stop` is cancelled.
     pub(crate) async fn run(
         self,
         socket: TcpListener,
@@ -62,8 +62,7 @@ impl AcceptLoop {
 
     fn admit(&self, tcp: TcpStream, peer: SocketAddr) -> Option<Accepted> {
         let listener = self.snapshot.load().listener(&self.name)?;
-        // Behind a balancer the peer's address says nothing; its clients are counted once the PROXY
-        // header is read.
+        // The peer is a load balancer: its clients are counted after the PROXY header is read.
         let behind_proxy = listener.trusts_proxy_header(peer.ip());
         let address = (!behind_proxy).then(|| peer.ip());
         let slot = match self.caps.enter(&self.name, address, &listener.caps) {
@@ -82,7 +81,7 @@ impl AcceptLoop {
     }
 }
 
-/// The next connection; errors before it are logged and counted.
+/// Returns the next connection; logs and counts errors.
 async fn accept<C, F>(mut next: impl FnMut() -> F, name: &str, metrics: &ListenerMetrics) -> C
 where
     F: Future<Output = io::Result<C>>,
@@ -102,7 +101,7 @@ where
     }
 }
 
-/// EMFILE, ENFILE, ENOBUFS, ENOMEM: accept(2). Other errors belong to the connection that failed.
+/// EMFILE, ENFILE, ENOBUFS or ENOMEM of accept(2). Other errors concern only one connection.
 fn is_exhausted(error: &io::Error) -> bool {
     use nix::errno::Errno;
     let exhausted = [Errno::EMFILE, Errno::ENFILE, Errno::ENOBUFS, Errno::ENOMEM];

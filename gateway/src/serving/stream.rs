@@ -71,14 +71,14 @@ enum End {
     Chunks { head: u64, chunks: Chunks },
 }
 
-/// Limit of bytes read from the next request before the response to the current one.
+/// Maximum bytes read from the next request before the response to the current one.
 const AHEAD_MAX: usize = 4096;
 /// Timeout for the last response and the close of a connection.
 const FAREWELL: Duration = Duration::from_secs(5);
-/// Limit of bytes read and discarded before the close: enough for a request that is a little too
+/// Maximum bytes read and discarded before the close: enough for a request that is a little too
 /// large, too few to be useful in an attack.
 const FAREWELL_BYTES: usize = 512 * 1024;
-/// Size limit of the write buffer: one TLS record.
+/// Maximum size of the write buffer: one TLS record.
 const UNSENT_MAX: usize = 16 * 1024;
 
 impl ClientStream {

@@ -1,5 +1,5 @@
-//! WebSockets: the same router and filters as everything else, then bytes in both directions with
-//! next to nothing held.
+//! WebSockets: the same router and filters as other requests, then a relay of bytes in both
+//! directions with minimal memory.
 
 mod handshake;
 mod relay;
@@ -22,20 +22,20 @@ use crate::serving::stream::ClientStream;
 use crate::serving::upstream::{Attempt, Key, Outcome, Upstream, UpstreamStream};
 use handshake::{Reply, Shaken};
 
-/// Longest time for an answer that ends the connection.
+/// Timeout for sending a response that ends the connection.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
-/// What became of a WebSocket request.
+/// The result of a WebSocket request.
 pub(crate) enum Opened {
     /// The tunnel is open.
     Relay(Box<Relay>),
-    /// It was answered, and the connection is over.
+    /// The response was sent and the connection closed.
     Ended,
-    /// No route takes WebSockets here; nothing was read of the request.
+    /// No route accepts WebSockets for this request, which is still unread.
     Ordinary(Box<ClientStream>),
 }
 
-/// Opens a WebSocket, or answers why not.
+/// Opens a WebSocket, or sends an error response.
 pub(crate) async fn open(
     shared: &Shared,
     snapshot: Arc<Snapshot>,
@@ -68,10 +68,10 @@ pub(crate) async fn open(
     }
 }
 
-/// A WebSocket from its request to its end.
+/// The record of a WebSocket, from its request to its close.
 pub(crate) struct Session {
     record: Record,
-    /// The target that answered.
+    /// The target that accepted the connection.
     upstream: String,
 }
 
@@ -106,7 +106,7 @@ async fn connect(
     match handshake::shake(connected, request, route.config.timeouts.first_byte).await {
         Ok(Shaken { upstream, answer, rest }) => {
             attempt.note(Outcome::Answered);
-            // The attempt ends with its answer, the request with the WebSocket.
+            // The span of the attempt ends with the response, the request with the WebSocket.
             session.end_attempt(Ok(101));
             let held = (admission, attempt);
             Ok(Relay::new(*stream, upstream, answer, &rest, route, held, session))
@@ -123,7 +123,7 @@ async fn connect(
     }
 }
 
-/// Connects to a target, trying others when one cannot be reached.
+/// Connects to a target; tries others after a connect error.
 async fn reach(
     upstream: &Arc<Upstream>,
     request: &Parts,
@@ -155,7 +155,7 @@ async fn reach(
 }
 
 impl Refused {
-    /// Answers and closes the connection.
+    /// Sends the response and closes the connection.
     async fn answer(mut self, form: Form) {
         match self.reply {
             Reply::Gateway(status, detail) => {
@@ -163,7 +163,7 @@ impl Refused {
                 let answer = Answer::error(status, detail, form).with("retry-after", "2");
                 self.stream.refuse(answer).await;
             }
-            // The service's own answer, such as 401, is for the client to see.
+            // The response of the service, such as 401, is forwarded.
             Reply::Upstream(status, bytes) => {
                 self.session.finish(status, bytes.len() as u64);
                 let write = async {
@@ -177,7 +177,7 @@ impl Refused {
 }
 
 impl Session {
-    /// Notes in the trace what the target answered, or why it did not.
+    /// Ends the attempt's span with the target's status or the error.
     fn end_attempt(&mut self, outcome: Result<u16, &'static str>) {
         let Some(span) = &mut self.record.about.span else { return };
         match outcome {
@@ -187,7 +187,7 @@ impl Session {
         span.end_attempt();
     }
 
-    /// Counts, logs and traces the request. `sent`: bytes to the client.
+    /// Counts, logs and traces the request. `sent` is the number of bytes to the client.
     fn finish(&mut self, status: u16, sent: u64) {
         self.record.finish(&End {
             method: "GET",

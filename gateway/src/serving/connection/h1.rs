@@ -1,4 +1,4 @@
-//! HTTP/1.1: reads the head of each request itself, strictly and in time, before anyone else sees
+//! HTTP/1.1: reads and validates the head of each request, with a timeout, before Pingora parses
 //! it.
 
 use std::sync::Arc;
@@ -20,10 +20,11 @@ use crate::serving::snapshot::Snapshot;
 use crate::serving::stream::ClientStream;
 use crate::serving::tunnel::{self, Opened, Relay};
 
-/// Longest time to close a connection.
+/// Timeout for closing a connection.
 const FAREWELL: Duration = Duration::from_secs(5);
 
-/// Serves requests until the connection ends or becomes a WebSocket, whose relay is returned.
+/// Serves requests until the connection ends or becomes a WebSocket. Returns the relay of the
+/// WebSocket.
 pub(super) async fn serve(
     service: Arc<Service>,
     mut stream: Box<ClientStream>,
@@ -39,7 +40,7 @@ pub(super) async fn serve(
         let head = match read {
             Ok(head) => head,
             Err(NoHead::Ended) => {
-                // Nobody waits for the end of an idle connection.
+                // Errors are ignored: the client may have left.
                 let _ = tokio::time::timeout(FAREWELL, stream.shutdown()).await;
                 return None;
             }
@@ -54,7 +55,7 @@ pub(super) async fn serve(
         };
         served = served.saturating_add(1);
         let last = served >= limits.keepalive_requests;
-        stream = match upgrade(shared, snapshot, stream, &head).await {
+        stream = match open_websocket(shared, snapshot, stream, &head).await {
             Opened::Ordinary(stream) => stream,
             Opened::Relay(relay) => return Some(relay),
             Opened::Ended => return None,
@@ -63,8 +64,8 @@ pub(super) async fn serve(
     }
 }
 
-/// Opens a WebSocket, or refuses to, if the request asks for one.
-async fn upgrade(
+/// Opens or rejects a WebSocket if the request is a WebSocket request.
+async fn open_websocket(
     shared: &Shared,
     snapshot: Arc<Snapshot>,
     mut stream: Box<ClientStream>,
@@ -73,7 +74,7 @@ async fn upgrade(
     let answer = match head.upgrade {
         Upgrade::None => return Opened::Ordinary(stream),
         Upgrade::WebSocket => {
-            let text = stream.ahead().get(..head.len).expect("the head was found in these bytes");
+            let text = stream.ahead().get(..head.len).expect("the buffer contains the parsed head");
             return match head.to_request(text) {
                 Some(request) => {
                     Box::pin(tunnel::open(shared, snapshot, stream, head, request)).await
@@ -82,7 +83,7 @@ async fn upgrade(
             };
         }
         // RFC 6455 section 4.4.
-        Upgrade::WrongVersion => Answer::plain(426, "WebSocket version 13 is needed.")
+        Upgrade::WrongVersion => Answer::plain(426, "WebSocket version 13 is required.")
             .with("sec-websocket-version", "13")
             .with("upgrade", "websocket"),
         Upgrade::Malformed => Answer::plain(400, "The WebSocket handshake is malformed."),
@@ -91,7 +92,7 @@ async fn upgrade(
     Opened::Ended
 }
 
-/// Passes one request to Pingora; returns the connection if it takes another one.
+/// Passes one request to Pingora. Returns the connection if it stays open.
 async fn proxy(
     service: &Service,
     mut stream: Box<ClientStream>,
@@ -108,7 +109,7 @@ async fn proxy(
     let reused = service.proxy().process_new_http(session, draining).await?;
     let (io, _) = reused.consume();
     let stream = io.into_any().downcast::<ClientStream>();
-    let mut stream = stream.expect("Pingora returns the stream that it was given");
+    let mut stream = stream.expect("Pingora returns the stream that was passed in");
     stream.finish();
     Some(stream)
 }

@@ -1,4 +1,4 @@
-//! HTTP/2: Pingora's, within limits of ours.
+//! HTTP/2: Pingora's implementation with the gateway's limits.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,9 +19,9 @@ use crate::serving::proxy::{Pace, Proxy};
 use crate::serving::shared::Shared;
 use crate::serving::stream::ClientStream;
 
-/// RFC 9113 section 3.4.
+/// The client's connection preface (RFC 9113 section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// Room for the body of a request, per stream and per connection: requests here are small.
+/// Flow-control windows for request bodies, per stream and per connection: requests are small.
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 
@@ -35,7 +35,7 @@ pub(super) async fn serve(service: Arc<Service>, mut stream: Box<ClientStream>) 
         server.h2_idle_timeout = Some(limits.keepalive_timeout);
         (h2_options(limits), server, limits.header_timeout, limits.body_timeout)
     };
-    // Pingora waits for the preface without a deadline.
+    // Pingora has no timeout for the preface.
     let until = Instant::now() + header_timeout;
     while stream.ahead().len() < PREFACE.len() {
         if !PREFACE.starts_with(stream.ahead()) {
@@ -57,26 +57,25 @@ pub(super) async fn serve(service: Arc<Service>, mut stream: Box<ClientStream>) 
         options,
         server,
         body_timeout,
-        asked: Notify::new(),
+        requested: Notify::new(),
     });
-    let (tell, told) = watch::channel(false);
+    let (goaway, shutdown) = watch::channel(false);
     let serving = async {
-        app.process_new(stream, &told).await;
+        app.process_new(stream, &shutdown).await;
     };
-    let telling = async {
-        // An error means that the data plane is gone.
+    let watching = async {
+        // An error means that the data plane was dropped.
         let begun = draining.wait_for(|draining| *draining).await.is_ok();
         if begun && shared.drain.idle_may_ask() {
-            // GOAWAY (RFC 9113 section 6.8) before its first request would turn away a client that
-            // has just come.
-            let _asked = tokio::time::timeout(header_timeout, app.asked.notified()).await;
+            // GOAWAY (RFC 9113 section 6.8) before the first request would reject a new client.
+            let _requested = tokio::time::timeout(header_timeout, app.requested.notified()).await;
         }
-        tell.send_replace(true);
+        goaway.send_replace(true);
         std::future::pending().await
     };
     tokio::select! {
         () = serving => {}
-        () = telling => {}
+        () = watching => {}
     }
 }
 
@@ -88,26 +87,26 @@ fn h2_options(limits: &Limits) -> H2Options {
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buffer_size(SEND_BUFFER)
-        // CVE-2023-44487 (rapid reset) and CVE-2025-8671 (made to reset).
+        // CVE-2023-44487 (Rapid Reset) and CVE-2025-8671 (MadeYouReset).
         .max_pending_accept_reset_streams(limits.h2_pending_resets as usize)
         .max_local_error_reset_streams(Some(limits.h2_pending_resets as usize))
         .max_concurrent_reset_streams(limits.h2_pending_resets as usize);
     options
 }
 
-/// Pingora's proxy with the options of the snapshot that the connection began with.
+/// Pingora's proxy with the options of the snapshot at the start of the connection.
 struct App {
     proxy: Arc<HttpProxy<Proxy>>,
     shared: Arc<Shared>,
     options: H2Options,
     server: HttpServerOptions,
     body_timeout: Duration,
-    /// Told of every request; keeps that there was one.
-    asked: Notify,
+    /// Notified of every request; stores one notification.
+    requested: Notify,
 }
 
 impl HttpServerApp for App {
-    // What `async fn` would stand for, so that the proxy's future is not put into a second box.
+    // Not an `async fn`: `async_trait` would box the proxy's future a second time.
     fn process_new_http<'s, 'w, 'f>(
         self: &'s Arc<Self>,
         mut session: ServerSession,
@@ -118,7 +117,7 @@ impl HttpServerApp for App {
         'w: 'f,
         Self: 'f,
     {
-        self.asked.notify_one();
+        self.requested.notify_one();
         if session.is_body_done() {
             return self.proxy.process_new_http(session, shutdown);
         }
@@ -129,8 +128,8 @@ impl HttpServerApp for App {
             tokio::select! {
                 biased;
                 reused = self.proxy.process_new_http(session, shutdown) => reused,
-                // What is dropped here resets the stream (RFC 9113 section 8.1: an answer may end
-                // before its request does).
+                // Dropping the proxy's future resets the stream (RFC 9113 section 8.1: a response
+                // may end before its request).
                 () = pace.stalls(self.body_timeout) => {
                     self.shared.metrics.request_refused("body_timeout");
                     None

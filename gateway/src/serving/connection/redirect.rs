@@ -1,4 +1,4 @@
-//! The plain port: ACME challenges, and everything else to https.
+//! The plain HTTP port: serves ACME challenges and redirects other requests to https.
 
 use std::sync::Arc;
 
@@ -13,11 +13,10 @@ use crate::serving::router::Host;
 use crate::serving::shared::Shared;
 use crate::serving::stream::ClientStream;
 
-/// RFC 8555 section 8.3.
+/// The path prefix of HTTP-01 challenges (RFC 8555 section 8.3).
 const CHALLENGES: &str = "/.well-known/acme-challenge/";
 
-/// Answers one request and closes: a client that was redirected does not come back on this
-/// connection.
+/// Serves one request and closes: a redirected client does not reuse this connection.
 pub(super) async fn serve(service: Arc<Service>, mut stream: Box<ClientStream>, port: Option<u16>) {
     let shared = service.shared();
     let snapshot = shared.snapshot.load_full();
@@ -41,7 +40,7 @@ pub(super) async fn serve(service: Arc<Service>, mut stream: Box<ClientStream>, 
     stream.refuse(answer).await;
 }
 
-/// The answer to the question for the proof of a token.
+/// The response with the key authorization of a token.
 async fn prove(shared: &Shared, limits: &Limits, token: &str) -> Answer {
     match tokio::time::timeout(limits.header_timeout, shared.challenges.http01(token)).await {
         Ok(Some(authorization)) => Answer::text(200, &authorization),
@@ -50,16 +49,16 @@ async fn prove(shared: &Shared, limits: &Limits, token: &str) -> Answer {
     }
 }
 
-/// What a request here is for.
+/// The kind of response to a request.
 enum Reply {
     Answer(Answer),
-    /// An ACME authority asks for the proof of this token.
+    /// The key authorization of this token, for an ACME authority.
     Proof(String),
 }
 
 fn reply(stream: &ClientStream, head: &Head, port: u16) -> Reply {
     let refused = |detail: &str| Reply::Answer(Answer::plain(400, detail));
-    let text = stream.ahead().get(..head.len).expect("the head was found in these bytes");
+    let text = stream.ahead().get(..head.len).expect("the buffer contains the parsed head");
     let Some(request) = head.to_request(text) else { return refused("The request is malformed.") };
     let target = request.uri.path_and_query().map_or("/", |target| target.as_str());
     if let Some(token) = target.strip_prefix(CHALLENGES) {
@@ -67,7 +66,7 @@ fn reply(stream: &ClientStream, head: &Head, port: u16) -> Reply {
     }
     let host =
         request.headers.get(http::header::HOST).and_then(|host| Host::parse(host.to_str().ok()?));
-    let Some(host) = host else { return refused("A valid Host is needed.") };
+    let Some(host) = host else { return refused("A valid Host header is required.") };
     let port = if port == 443 { String::new() } else { format!(":{port}") };
     let location = format!("https://{}{port}{target}", host.as_str());
     Reply::Answer(Answer::plain(308, "This site is served over https.").with("location", &location))

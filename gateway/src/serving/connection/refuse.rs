@@ -1,4 +1,5 @@
-//! Refuses requests that no filter sees: counted, logged, answered, and the connection closed.
+//! Rejects requests before the filters: counts and logs them, sends a response and closes the
+//! connection.
 
 use std::time::Instant;
 
@@ -8,7 +9,7 @@ use crate::serving::rate_limits::TooMany;
 use crate::serving::shared::Shared;
 use crate::serving::stream::ClientStream;
 
-/// Refuses a request of which no more than its head was read. `reason` is the label of the refusal.
+/// Rejects a request after at most its head was read. `reason` is the metric label.
 pub(super) async fn refuse_head(
     shared: &Shared,
     stream: &mut ClientStream,
@@ -25,19 +26,19 @@ pub(super) async fn refuse_head(
     stream.refuse(answer).await;
 }
 
-/// Refuses a request whose head did not arrive in time.
+/// Rejects a request whose head did not arrive in time.
 pub(super) async fn refuse_late(shared: &Shared, stream: &mut ClientStream) {
     let answer = Answer::plain(408, "The request took too long to arrive.");
     refuse_head(shared, stream, "head_timeout", answer).await;
 }
 
-/// Refuses a request whose head is not acceptable.
+/// Rejects a request with an invalid head.
 pub(super) async fn refuse_bad(shared: &Shared, stream: &mut ClientStream, error: HeadError) {
     let answer = Answer::plain(error.status(), &error.to_string());
     refuse_head(shared, stream, "head", answer).await;
 }
 
-/// Counts a request that no filter sees, for the address that connected.
+/// Counts a request for the rate limit of the client's address.
 pub(super) fn count(shared: &Shared, stream: &ClientStream) -> Result<(), TooMany> {
     let snapshot = shared.snapshot.load();
     let (client, limits) = (stream.facts().client.ip(), &snapshot.config().limits);

@@ -1,4 +1,4 @@
-//! Reads the head of an HTTP/1.1 request ahead, within its deadline and limits.
+//! Reads the head of an HTTP/1.1 request into the read-ahead buffer, within deadline and limits.
 
 // Numbers here come from peers: arithmetic on them is checked or saturates.
 #![warn(clippy::arithmetic_side_effects)]
@@ -13,18 +13,18 @@ use crate::serving::drain::DrainSignal;
 use crate::serving::head::{Head, HeadError, HeadLimits, HeadScanner};
 use crate::serving::stream::ClientStream;
 
-/// Why there is no head.
+/// Why no head was read.
 pub(super) enum NoHead {
-    /// The client left or was idle for too long, or the gateway is stopping: nothing to answer.
+    /// The client left or was idle too long, or the gateway drains: no response is sent.
     Ended,
-    /// It began and did not come to an end.
+    /// The head is incomplete at its deadline.
     Late,
-    /// It is not acceptable.
+    /// The head is invalid.
     Bad(HeadError),
 }
 
-/// Reads a head ahead. The deadline for all of it runs from its first byte, however many reads it
-/// takes; `wait` is for that first byte.
+/// Reads a head. `wait` is the timeout for its first byte. The deadline for the whole head starts
+/// with that byte.
 pub(super) async fn read_head(
     drain: &DrainSignal,
     stream: &mut ClientStream,
@@ -40,7 +40,7 @@ pub(super) async fn read_head(
                 Ok(Ok(1..)) => {}
                 Ok(Ok(0) | Err(_)) | Err(_) => return Err(NoHead::Ended),
             },
-            // While draining, a connection without a request in it has nothing to wait for.
+            // A drain ends connections without a request.
             () = drain.idle_ends(draining) => return Err(NoHead::Ended),
         }
     }

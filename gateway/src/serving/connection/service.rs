@@ -1,4 +1,4 @@
-//! What every connection is served with: the shared state and Pingora's proxy.
+//! What serves every connection: the shared state and Pingora's proxy.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use pingora::server::configuration::ServerConf;
 use crate::serving::proxy::Proxy;
 use crate::serving::shared::Shared;
 
-/// Made once for a data plane.
+/// Built once per data plane.
 pub(crate) struct Service {
     shared: Arc<Shared>,
     proxy: Arc<HttpProxy<Proxy>>,
@@ -19,7 +19,7 @@ impl Service {
         let conf = ServerConf {
             // Unused: each target keeps its own idle connections.
             upstream_keepalive_pool_size: 1,
-            // The retry budget decides; this only ends what it could never allow.
+            // The retry budget decides; this is only an upper bound.
             max_retries: 16,
             ..ServerConf::default()
         };

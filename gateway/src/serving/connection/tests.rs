@@ -1,4 +1,4 @@
-//! What a connection costs while it is idle.
+//! The memory of an idle connection.
 
 use super::*;
 use crate::serving::tunnel::Relay;
@@ -9,11 +9,10 @@ fn size_of_future<A, B, F: Future>(_: impl Fn(A, B) -> F) -> usize {
 }
 
 #[test]
-fn an_idle_websocket_costs_its_relay_and_little_else() {
-    // Every stage before the relay is boxed: what the task holds for as long as it lives must not
-    // grow unnoticed.
+fn an_idle_websocket_costs_little_more_than_its_relay() {
+    // Every stage before the relay is boxed: the task itself must not grow unnoticed.
     let task = size_of_future(serve);
-    assert!(task <= 512, "the task of a connection takes {task} octets");
+    assert!(task <= 512, "the task of a connection takes {task} bytes");
     let relay = size_of::<Relay>();
-    assert!(relay <= 1024, "a relay takes {relay} octets");
+    assert!(relay <= 1024, "a relay takes {relay} bytes");
 }

@@ -1,12 +1,12 @@
-//! Where the answers of an h2 connection leave it: what its client does not take waits there, after
-//! the requests are over.
+//! The outlet of an h2 connection: keeps counting bytes that the client's socket does not accept
+//! after their requests are over.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Holding;
 
-/// The way out of one connection.
+/// The write side of one connection.
 #[derive(Default)]
 pub(crate) struct Outlet(Mutex<State>);
 
@@ -17,19 +17,19 @@ struct State {
 }
 
 impl Outlet {
-    /// The client's socket takes no more for now.
+    /// Records that the client's socket accepts no bytes.
     pub(crate) fn blocked(&self) {
         self.lock().blocked = true;
     }
 
-    /// Everything was taken.
+    /// Records that the client's socket accepted all bytes, and releases them from the accounts.
     pub(crate) fn emptied(&self) {
         let mut state = self.lock();
         state.blocked = false;
         state.waiting = Vec::new();
     }
 
-    /// A request is over; what it holds stays counted until everything was taken.
+    /// Ends a request; the bytes it holds stay counted until the socket has accepted all.
     pub(crate) fn leave(&self, holding: Arc<Holding>) {
         holding.over();
         let mut state = self.lock();

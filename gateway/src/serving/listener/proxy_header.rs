@@ -1,5 +1,5 @@
-//! The PROXY protocol, versions 1 and 2, as HAProxy specifies it (doc/proxy-protocol.txt): who the
-//! client of a balancer is.
+//! The PROXY protocol, versions 1 and 2, as HAProxy specifies it (doc/proxy-protocol.txt): the
+//! address of a load balancer's client.
 
 // Numbers here come from peers: arithmetic on them is checked or saturates.
 #![warn(clippy::arithmetic_side_effects)]
@@ -10,20 +10,20 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 
-/// What every version 2 header begins with (section 2.2).
+/// The first bytes of a version 2 header (section 2.2).
 const V2_SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
-/// The longest version 1 line (section 2.1).
+/// Maximum length of a version 1 line (section 2.1).
 const V1_MAX: usize = 107;
-/// Addresses, and more room for TLVs than balancers use.
+/// Maximum length of a version 2 header: addresses, and more TLVs than balancers send.
 const V2_MAX: usize = 2048;
 
-/// Why a PROXY header is not accepted.
+/// Why a PROXY header is rejected.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ProxyHeaderError {
-    /// The connection does not begin with one, although its peer is configured to send it.
-    #[error("the peer should send a PROXY header and sent something else")]
+    /// The connection does not start with a PROXY header.
+    #[error("expected a PROXY header from this peer, found other bytes")]
     Missing,
-    /// It is malformed.
+    /// The header is malformed.
     #[error("the PROXY header is malformed")]
     Malformed,
     /// The connection failed.
@@ -31,8 +31,8 @@ pub(crate) enum ProxyHeaderError {
     Io(#[from] io::Error),
 }
 
-/// Reads the header, and nothing behind it. `None`: the balancer speaks for itself (LOCAL,
-/// UNKNOWN), as health checks do.
+/// Reads the header and no byte after it. `None`: a connection of the balancer, such as a health
+/// check (LOCAL, UNKNOWN).
 pub(crate) async fn read_proxy_header(
     tcp: &mut TcpStream,
 ) -> Result<Option<SocketAddr>, ProxyHeaderError> {
@@ -53,8 +53,8 @@ pub(crate) async fn read_proxy_header(
     if !start.starts_with(b"PROXY ") {
         return Err(ProxyHeaderError::Missing);
     }
-    // A version 1 header has no length: octet by octet, so that none of the TLS handshake is taken
-    // away. It is rare.
+    // A version 1 header has no length: reading single bytes leaves the TLS handshake unread. This
+    // version is rare.
     let mut line = start.to_vec();
     while !line.ends_with(b"\r\n") {
         if line.len() >= V1_MAX {
@@ -85,7 +85,7 @@ fn parse_v1(line: &[u8]) -> Option<Option<SocketAddr>> {
     matches.then_some(Some(SocketAddr::new(source, port.parse().ok()?)))
 }
 
-/// `Some(None)`: valid, without an address that means something here.
+/// `Some(None)`: valid, without an IP address.
 fn parse_v2([version_command, family, ..]: [u8; 4], rest: &[u8]) -> Option<Option<SocketAddr>> {
     match version_command {
         0x20 => return Some(None),
@@ -105,8 +105,7 @@ fn parse_v2([version_command, family, ..]: [u8; 4], rest: &[u8]) -> Option<Optio
             rest.get(..36)?;
             Some(Some(SocketAddr::new(Ipv6Addr::from(*source).into(), u16::from_be_bytes(port))))
         }
-        // Unspecified, Unix sockets and datagrams: the connection is real, its client has no
-        // address for us.
+        // Unspecified, Unix sockets and datagrams: accepted, without a client address.
         0x00 | 0x12 | 0x22 | 0x31 | 0x32 => Some(None),
         _ => None,
     }
@@ -158,7 +157,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn arbitrary_octets_never_panic(fixed: [u8; 4], rest: Vec<u8>) {
+        fn arbitrary_bytes_never_panic(fixed: [u8; 4], rest: Vec<u8>) {
             parse_v2(fixed, &rest);
             parse_v1(&rest);
         }

@@ -1,4 +1,4 @@
-//! Accepting when the machine has nothing left to accept with.
+//! Accepting after errors of accept(2).
 
 use nix::errno::Errno;
 use tokio::time::Instant;
@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use super::*;
 use crate::metrics::Metrics;
 
-/// What accepting brings, one after another; the last stays.
+/// Accepts after these errors; returns the count of refused connections and the time waited.
 async fn accept_after(failures: &[Errno]) -> (f64, Duration) {
     let metrics = Metrics::new();
     let mut failures = failures.iter();
@@ -27,7 +27,7 @@ async fn accept_after(failures: &[Errno]) -> (f64, Duration) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn running_out_of_descriptors_is_counted_and_waited_out_without_spinning() {
+async fn running_out_of_descriptors_is_counted_and_retried_after_a_pause() {
     let (refused, waited) =
         accept_after(&[Errno::EMFILE, Errno::ENFILE, Errno::ENOBUFS, Errno::ENOMEM]).await;
     assert_eq!(refused, 4.0);
@@ -35,6 +35,6 @@ async fn running_out_of_descriptors_is_counted_and_waited_out_without_spinning()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_failed_by_itself_delays_nobody() {
+async fn an_aborted_connection_causes_no_pause() {
     assert_eq!(accept_after(&[Errno::ECONNABORTED, Errno::EPROTO]).await, (0.0, Duration::ZERO));
 }

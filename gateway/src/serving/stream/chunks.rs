@@ -1,10 +1,10 @@
 //! A strict parser of chunked request bodies: rejects lines that two parsers could read differently
 //! before Pingora's parser reads them (RFC 9112 section 7.1).
 
-/// Limit of bytes of chunk extensions in one body, all of which are ignored (RFC 9112 section 7.1.1
+/// Maximum bytes of chunk extensions in one body, all of which are ignored (RFC 9112 section 7.1.1
 /// requires a limit).
 const EXTENSIONS_MAX: usize = 4 * 1024;
-/// Limit of bytes of trailer fields, which are read and dropped.
+/// Maximum bytes of trailer fields, which are read and dropped.
 const TRAILERS_MAX: usize = 8 * 1024;
 /// Hexadecimal digits of a 64-bit size.
 const DIGITS_MAX: usize = 16;

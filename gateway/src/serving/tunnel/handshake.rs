@@ -1,5 +1,5 @@
-//! The WebSocket handshake with the upstream: the request as filters left it, and what comes back (RFC 6455
-//! section 4).
+//! The WebSocket handshake with the upstream: sends the filtered request and parses the response
+//! (RFC 6455 section 4).
 
 // Numbers here come from peers: arithmetic on them is checked or saturates.
 #![warn(clippy::arithmetic_side_effects)]
@@ -18,31 +18,31 @@ use crate::serving::upstream::UpstreamStream;
 /// A handshake that succeeded.
 pub(super) struct Shaken {
     pub(super) upstream: UpstreamStream,
-    /// The head for the client.
+    /// The head of the response to the client.
     pub(super) answer: Vec<u8>,
-    /// What the upstream sent right behind its head.
+    /// Bytes that the upstream sent after its head.
     pub(super) rest: BytesMut,
 }
 
-/// What the client is told instead.
+/// The error response to the client.
 pub(super) enum Reply {
-    /// By the gateway: a status and a sentence.
+    /// From the gateway: status and detail.
     Gateway(u16, &'static str),
-    /// By the upstream: its status, and its answer octet by octet, with `Connection: close`.
+    /// From the upstream: its status, and its whole response with `Connection: close`.
     Upstream(u16, Vec<u8>),
 }
 
-/// Longest head of an answer.
+/// Maximum size of a response head.
 const HEAD_MAX: usize = 16 * 1024;
-/// Most fields of an answer.
+/// Maximum number of header fields in a response.
 const FIELDS_MAX: usize = 64;
-/// Longest body of an answer that refuses the handshake.
+/// Maximum size of the body of a response that rejects the handshake.
 const BODY_MAX: usize = 64 * 1024;
 
 const BAD_ANSWER: Reply =
-    Reply::Gateway(502, "The service behind this site did not answer as it should.");
+    Reply::Gateway(502, "The service behind this site sent an invalid response.");
 
-/// Sends the request and reads the answer, all within the deadline.
+/// Sends the request and reads the response within the deadline.
 pub(super) async fn shake(
     mut upstream: UpstreamStream,
     request: &Parts,
@@ -63,8 +63,7 @@ pub(super) async fn shake(
     }
 }
 
-/// The head for the upstream: everything but what belongs to the client's own connection (RFC 9110
-/// section 7.6.1).
+/// The request head for the upstream, without hop-by-hop fields (RFC 9110 section 7.6.1).
 fn request_head(request: &Parts) -> Vec<u8> {
     let mut head = Vec::with_capacity(1024);
     head.extend_from_slice(b"GET ");
@@ -79,7 +78,7 @@ fn request_head(request: &Parts) -> Vec<u8> {
         .flat_map(|field| field.as_bytes().split(|byte| *byte == b','))
         .map(<[u8]>::trim_ascii)
         .collect();
-    // The fields that tell who asks are the gateway's, whatever the client says about them.
+    // The gateway sets the fields that identify the client, so `Connection` cannot remove them.
     let kept_always = |name: &HeaderName| {
         name == header::HOST || name == header::COOKIE || name.as_str().starts_with("x-forwarded-")
     };
@@ -87,8 +86,8 @@ fn request_head(request: &Parts) -> Vec<u8> {
         let named = nominated
             .iter()
             .any(|nominated| nominated.eq_ignore_ascii_case(name.as_str().as_bytes()));
-        // Extensions are not spoken through (`permessage-deflate` would cost the backend memory):
-        // the client learns it.
+        // Extensions are not offered to the backend (`permessage-deflate` would cost it memory),
+        // so the response negotiates none.
         let dropped = is_hop_by_hop(name)
             || name == header::SEC_WEBSOCKET_EXTENSIONS
             || (named && !kept_always(name));
@@ -131,7 +130,7 @@ async fn read_answer(
 
 struct Parsed {
     status: u16,
-    /// For the client, closing line included.
+    /// For the client, with the empty line at its end.
     head: Vec<u8>,
     upgrades: bool,
     length: Option<usize>,
@@ -180,7 +179,7 @@ impl Parsed {
     }
 }
 
-/// The whole answer of a service that refuses the handshake.
+/// The whole response of a service that rejects the handshake.
 async fn refusal(
     upstream: &mut UpstreamStream,
     parsed: Parsed,
@@ -203,9 +202,9 @@ async fn refusal(
     }
     let length =
         if bodiless { 0 } else { parsed.length.filter(|_| !parsed.chunked).unwrap_or(body.len()) };
-    let mut octets = parsed.head;
-    octets.extend_from_slice(body.get(..length).unwrap_or(&body));
-    Ok(Reply::Upstream(parsed.status, octets))
+    let mut bytes = parsed.head;
+    bytes.extend_from_slice(body.get(..length).unwrap_or(&body));
+    Ok(Reply::Upstream(parsed.status, bytes))
 }
 
 fn push_field(head: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
@@ -220,7 +219,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_upstream_gets_the_request_without_what_was_the_connections_own() {
+    fn the_upstream_request_has_no_hop_by_hop_fields() {
         let (mut request, ()) = http::Request::get("/ws?x=1").body(()).expect("valid").into_parts();
         for (name, value) in [
             ("host", "chat.example.org"),

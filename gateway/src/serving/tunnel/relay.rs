@@ -1,6 +1,5 @@
-//! Copies both directions of a WebSocket. Between two messages nothing is held but the two
-//! connections themselves: what is read lands in a buffer of the thread's, and only what the other
-//! side does not take at once is kept.
+//! Relays both directions of a WebSocket. An idle relay holds no buffers: reads use a thread-local
+//! buffer, and only bytes that the other side does not accept at once are copied and kept.
 
 // Numbers here come from peers: arithmetic on them is checked or saturates.
 #![warn(clippy::arithmetic_side_effects)]
@@ -24,13 +23,13 @@ use crate::serving::snapshot::Route;
 use crate::serving::stream::{ClientStream, Transport};
 use crate::serving::upstream::{Admission, Attempt, UpstreamStream};
 
-/// Most octets that move at once: one TLS record.
+/// Maximum size of one read: one TLS record.
 const SCRATCH: usize = 16 * 1024;
-/// Once one side has said goodbye, the other has this long to do so.
+/// Idle timeout after one side has closed.
 const FAREWELL: Duration = Duration::from_secs(10);
 
 thread_local! {
-    /// Lives while bytes move in one direction of one WebSocket, never longer than one poll.
+    /// In use only within one poll of one relay.
     static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; SCRATCH]);
 }
 
@@ -50,7 +49,7 @@ pub(crate) struct Relay {
 /// One direction.
 #[derive(Debug, Default)]
 struct Direction {
-    /// Read, and not yet taken by the other side.
+    /// Bytes that were read and not written.
     held: Bytes,
     moved: u64,
     flushed: bool,
@@ -61,14 +60,14 @@ struct Direction {
 enum State {
     #[default]
     Open,
-    /// The reader's end came; the writer is to be told.
+    /// The reader has ended; the writer is not shut down yet.
     Ending,
     Ended,
 }
 
 impl Relay {
-    /// A tunnel whose first bytes to the client are the `answer` to its handshake and what followed
-    /// it. `held` is held for as long as the tunnel is open.
+    /// A relay whose first bytes to the client are `answer`, the response to the handshake, then
+    /// `rest`. It owns `held` until it is dropped.
     pub(super) fn new(
         client: ClientStream,
         upstream: UpstreamStream,
@@ -96,12 +95,12 @@ impl Relay {
         })
     }
 
-    /// Relays until both sides have ended, one of them failed, or both were silent for too long.
+    /// Relays until both sides have closed, one failed, or the idle timeout.
     pub(crate) async fn run(mut self: Box<Self>) {
         let mut timer = Box::pin(tokio::time::sleep(self.idle));
         let ended = poll_fn(|cx| self.poll(cx, timer.as_mut())).await;
         if let Err(error) = ended {
-            tracing::debug!(%error, "WebSocket ended");
+            tracing::debug!(%error, "WebSocket relay failed");
         }
     }
 
@@ -128,13 +127,13 @@ impl Relay {
         Ok(if ended { Poll::Ready(()) } else { Poll::Pending })
     }
 
-    /// What changes when bytes move or a side ends.
+    /// Changes when bytes move or a side closes.
     fn progress(&self) -> (u64, u64, State, State) {
         let (up, down) = (&self.to_upstream, &self.to_client);
         (up.moved, down.moved, up.state, down.state)
     }
 
-    /// Fails when nothing has moved for too long.
+    /// Fails after the idle timeout.
     fn poll_idle(
         &mut self,
         cx: &mut Context<'_>,
@@ -145,7 +144,7 @@ impl Relay {
             self.idle = FAREWELL;
             timer.as_mut().reset(later(self.last_moved, FAREWELL));
         }
-        // The timer is reset when it fires, not on each message: most messages never touch it.
+        // The timer is reset when it fires, not on each message.
         while timer.as_mut().poll(cx).is_ready() {
             let until = later(self.last_moved, self.idle);
             if until <= Instant::now() {
@@ -157,7 +156,7 @@ impl Relay {
     }
 }
 
-/// Durations come from the configuration; one that no clock can count has passed.
+/// Adds a duration from the configuration; on overflow, `since` itself.
 fn later(since: Instant, duration: Duration) -> Instant {
     since.checked_add(duration).unwrap_or(since)
 }
@@ -182,8 +181,8 @@ impl Direction {
             Poll::Ready(Ok(())) => Ok(Poll::Ready(())),
             Poll::Ready(Err(error)) => Err(error),
             Poll::Pending => {
-                // TLS may have taken octets that the socket did not: they need another push, and
-                // its wake-up.
+                // TLS may have buffered bytes that the socket did not accept: flush them, or
+                // register to be woken for it.
                 if !self.flushed
                     && let Poll::Ready(flushed) = Pin::new(writer).poll_flush(cx)
                 {

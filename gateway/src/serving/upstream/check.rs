@@ -7,7 +7,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use super::Address;
 
-/// Whether the target passes: without a `path`, it accepts a connection.
+/// Whether the target passes the check.
 pub(super) async fn is_well(address: &Address, path: Option<&str>, deadline: Duration) -> bool {
     let check = async { probe(address.connect(deadline).await?, path).await };
     matches!(tokio::time::timeout(deadline, check).await, Ok(Ok(true)))

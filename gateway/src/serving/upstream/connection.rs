@@ -15,7 +15,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::UpstreamStream;
 use super::call::{Call, Stage};
 
-/// What is reused by the next request: the stream, its buffer and its timer.
+/// The reusable part of a connection: the stream, its write buffer and its timer.
 #[derive(Debug)]
 pub(super) struct TargetConnection {
     stream: UpstreamStream,
@@ -33,7 +33,7 @@ pub(super) struct Connection {
     waits: (Stage, Instant),
 }
 
-/// Size limit of the write buffer, in bytes.
+/// Maximum size of the write buffer, in bytes.
 const UNSENT_MAX: usize = 16 * 1024;
 
 impl TargetConnection {
