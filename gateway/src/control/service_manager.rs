@@ -37,7 +37,7 @@ fn tell(address: &OsStr, took_over: bool) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    fn told(socket: &UnixDatagram) -> String {
+    fn received(socket: &UnixDatagram) -> String {
         let mut room = [0; 128];
         let length = socket.recv(&mut room).unwrap();
         String::from_utf8_lossy(&room[..length]).into_owned()
@@ -49,12 +49,12 @@ mod tests {
         let path = directory.path().join("notify");
         let socket = UnixDatagram::bind(&path).unwrap();
         tell(path.as_os_str(), false).unwrap();
-        assert_eq!(told(&socket), "READY=1");
+        assert_eq!(received(&socket), "READY=1");
 
         let name = format!("gateway-test-{}", std::process::id());
         let socket =
             UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
         tell(OsStr::new(&format!("@{name}")), true).unwrap();
-        assert_eq!(told(&socket), format!("MAINPID={}\nREADY=1", std::process::id()));
+        assert_eq!(received(&socket), format!("MAINPID={}\nREADY=1", std::process::id()));
     }
 }
