@@ -67,17 +67,17 @@ impl Offer {
 }
 
 async fn listen(listener: UnixListener, gateway: Handle, background: Background) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let Ok(permit) = Arc::clone(&room).try_acquire_owned() else { continue };
-                let conversation = converse(Channel::new(stream), gateway.clone());
+                let Ok(permit) = Arc::clone(&slots).try_acquire_owned() else { continue };
+                let work = serve_successor(Channel::new(stream), gateway.clone());
                 // Independent of this socket: a reload that moves it must not interrupt an upgrade.
                 let end = background.end.clone();
                 background.tasks.spawn(async move {
                     let _permit = permit;
-                    end.run_until_cancelled(conversation).await;
+                    end.run_until_cancelled(work).await;
                 });
             }
             Err(error) => {
@@ -98,7 +98,7 @@ enum Ended {
     Failed(String),
 }
 
-async fn converse(mut channel: Channel, gateway: Handle) {
+async fn serve_successor(mut channel: Channel, gateway: Handle) {
     let pid = channel.peer().ok().and_then(|(_, pid)| pid).unwrap_or_default();
     match hand_over(&mut channel, pid, &gateway).await {
         Ok(()) => {}
@@ -160,7 +160,7 @@ async fn hand_over(channel: &mut Channel, pid: i32, gateway: &Handle) -> Result<
             ));
         }
     };
-    give(channel, &handover).await.map_err(send_failed)?;
+    send_sockets(channel, &handover).await.map_err(send_failed)?;
     tracing::info!(pid, version, "sent the listening sockets to a successor");
     match channel.receive(PREPARATION).await {
         Ok(Some(Message::Serving)) => {}
@@ -191,7 +191,7 @@ async fn hand_over(channel: &mut Channel, pid: i32, gateway: &Handle) -> Result<
     Ok(())
 }
 
-async fn give(channel: &mut Channel, handover: &Handover) -> io::Result<()> {
+async fn send_sockets(channel: &mut Channel, handover: &Handover) -> io::Result<()> {
     let sockets = &handover.sockets;
     let described = |(part, configured, _): &(Part, gateway_config::ListenAddress, _)| Described {
         listener: match part {

@@ -90,7 +90,7 @@ pub(crate) fn check_directory(place: &Path) -> Result<(), UpgradeError> {
         }
         found => found,
     };
-    judge(directory, &found.map_err(|error| unusable(directory, &error))?)
+    check_metadata(directory, &found.map_err(|error| unusable(directory, &error))?)
 }
 
 /// Checks, without creating anything, whether a start could put its socket there, even if a gateway
@@ -98,7 +98,7 @@ pub(crate) fn check_directory(place: &Path) -> Result<(), UpgradeError> {
 pub(crate) fn dry_run(place: &Path) -> Result<(), UpgradeError> {
     let directory = directory_of(place);
     match fs::metadata(directory) {
-        Ok(found) => judge(directory, &found)?,
+        Ok(found) => check_metadata(directory, &found)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             // A start creates only the last directory.
             let above = fs::metadata(directory_of(directory)).map(drop);
@@ -123,7 +123,7 @@ fn unusable(directory: &Path, error: &io::Error) -> UpgradeError {
     UpgradeError::Directory { directory: directory.to_owned(), reason }
 }
 
-fn judge(directory: &Path, found: &Metadata) -> Result<(), UpgradeError> {
+fn check_metadata(directory: &Path, found: &Metadata) -> Result<(), UpgradeError> {
     let refused =
         |reason: String| UpgradeError::Directory { directory: directory.to_owned(), reason };
     let (ours, mode) = (geteuid().as_raw(), found.mode());

@@ -110,13 +110,13 @@ impl Channel {
         descriptors: &[BorrowedFd<'_>],
         within: Duration,
     ) -> io::Result<()> {
-        let give = async {
+        let sending = async {
             for some in descriptors.chunks(AT_ONCE) {
-                self.0.async_io(Interest::WRITABLE, || give(&self.0, some)).await?;
+                self.0.async_io(Interest::WRITABLE, || send_rights(&self.0, some)).await?;
             }
             Ok(())
         };
-        timeout(within, give).await?
+        timeout(within, sending).await?
     }
 
     /// Receives this many descriptors, with close-on-exec set.
@@ -125,10 +125,10 @@ impl Channel {
         count: usize,
         within: Duration,
     ) -> io::Result<Vec<OwnedFd>> {
-        let take = async {
+        let receiving = async {
             let mut all = Vec::new();
             while all.len() < count {
-                let some = self.0.async_io(Interest::READABLE, || take(&self.0)).await?;
+                let some = self.0.async_io(Interest::READABLE, || receive_rights(&self.0)).await?;
                 if some.is_empty() {
                     return Err(io::ErrorKind::UnexpectedEof.into());
                 }
@@ -136,11 +136,11 @@ impl Channel {
             }
             Ok(all)
         };
-        timeout(within, take).await?
+        timeout(within, receiving).await?
     }
 }
 
-fn give(stream: &UnixStream, some: &[BorrowedFd<'_>]) -> io::Result<()> {
+fn send_rights(stream: &UnixStream, some: &[BorrowedFd<'_>]) -> io::Result<()> {
     let mut room = [MaybeUninit::uninit(); cmsg_space!(ScmRights(AT_ONCE))];
     let mut control = SendAncillaryBuffer::new(&mut room);
     if !control.push(SendAncillaryMessage::ScmRights(some)) {
@@ -151,7 +151,7 @@ fn give(stream: &UnixStream, some: &[BorrowedFd<'_>]) -> io::Result<()> {
     Ok(())
 }
 
-fn take(stream: &UnixStream) -> io::Result<Vec<OwnedFd>> {
+fn receive_rights(stream: &UnixStream) -> io::Result<Vec<OwnedFd>> {
     let mut room = [MaybeUninit::uninit(); cmsg_space!(ScmRights(AT_ONCE))];
     let mut control = RecvAncillaryBuffer::new(&mut room);
     let mut byte = [0];
