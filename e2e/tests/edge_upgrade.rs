@@ -202,11 +202,13 @@ fn fail_before_serving(edge: &mut Edge, plain: u16) {
     edge.write("b.toml", &sections(plain, "b"));
     let mut second = edge.successor("b.toml");
     assert!(!block_in_place(|| second.wait()).success());
-    assert!(second.log().contains("another process is taking over just now"), "{}", second.log());
+    assert!(second.log().contains("another upgrade is in progress"), "{}", second.log());
     killed.signal(Signal::SIGKILL);
     block_in_place(|| killed.wait());
     drop(held);
-    block_in_place(|| edge.gateway.wait_for_log("it ended without a word"));
+    block_in_place(|| {
+        edge.gateway.wait_for_log("the successor closed the connection before it served")
+    });
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

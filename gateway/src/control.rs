@@ -1,5 +1,5 @@
-//! What applies a configuration: reads, builds, binds, serves, reloads, upgrades and drains. Declared
-//! in the order of the flow; a module imports only what is declared after it.
+//! What applies a configuration: reads, builds, binds, serves, reloads, upgrades and drains.
+//! Declared in the order of the flow; a module imports only what is declared after it.
 
 // The program.
 pub(crate) mod cli;
@@ -19,7 +19,7 @@ pub(crate) mod handle;
 pub(crate) mod phase;
 pub(crate) mod report;
 
-// From a text to something that could be served.
+// From the configuration's text to a candidate.
 pub(crate) mod candidate;
 pub(crate) mod acme;
 pub(crate) mod background;
@@ -27,6 +27,6 @@ pub(crate) mod config_source;
 pub(crate) mod certificates;
 pub(crate) mod local_ca;
 
-// Sockets, new or from the process before.
+// Sockets: new, or inherited from the predecessor.
 pub(crate) mod upgrade;
 pub(crate) mod bind;

@@ -1,16 +1,16 @@
-//! Scopes of background tasks: each is awaited at the end of the gateway.
+//! Scopes of background tasks, all awaited when the gateway ends.
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// What runs beside requests; cheap to clone.
+/// Tasks that run beside requests; cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Background {
     pub(crate) tasks: TaskTracker,
     /// Ends with the gateway.
     pub(crate) end: CancellationToken,
-    /// Ends with the gateway, or before when another process has taken over and does the same:
-    /// renewal and the watch of files.
+    /// Ends with the gateway, or earlier when a successor does the same work: renewal and watching
+    /// files.
     pub(crate) maintenance: CancellationToken,
 }
 

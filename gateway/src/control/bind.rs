@@ -1,4 +1,4 @@
-//! Binds listening addresses, either all of a listener's or none, and explains failures.
+//! Binds listening addresses, for each listener all or none, and explains failures.
 
 mod bound;
 mod inherited;
@@ -25,7 +25,7 @@ pub struct BindError {
     pub address: SocketAddr,
     /// The cause.
     pub error: io::Error,
-    /// The listener of this gateway that holds the port, if it is not held by another program.
+    /// The listener of this gateway that holds the port, if no other program does.
     pub held_by: Option<String>,
 }
 

@@ -1,5 +1,5 @@
-//! Load → build: everything of a configuration that can be known without binding. A start, a reload,
-//! a dry run and `gateway check` come by here.
+//! Load → build: every step of applying a configuration that does not bind. Used by start, reload,
+//! dry run and `gateway check`.
 
 use std::sync::Arc;
 
@@ -13,14 +13,14 @@ use crate::metrics::Metrics;
 use crate::serving::access_log::Pseudonyms;
 use crate::serving::snapshot::Snapshot;
 
-/// A configuration that could be served.
+/// A configuration that is ready to bind and apply.
 pub(crate) struct Candidate {
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) loaded: Loaded,
     pub(crate) acme: Plan,
 }
 
-/// What a gateway builds with for as long as it runs.
+/// Builds candidates for the lifetime of a gateway.
 pub(crate) struct Builder {
     pub(crate) source: ConfigSource,
     pub(crate) metrics: Metrics,
@@ -33,8 +33,8 @@ impl Builder {
         Self { source, metrics: Metrics::new(), pseudonyms: Pseudonyms::new(), upgrades }
     }
 
-    /// To be served: certificates of the local authority are issued, and state of `previous` is
-    /// kept where its configuration did not change.
+    /// Builds a candidate to serve: issues certificates of the local authority and keeps state of
+    /// `previous` where its configuration did not change.
     pub(crate) async fn build(
         &self,
         acme: &Acme,
@@ -47,7 +47,8 @@ impl Builder {
         Ok(Candidate { snapshot, loaded, acme })
     }
 
-    /// A dry run: refuses what [`build`](Self::build) would refuse, and makes and writes nothing.
+    /// Builds a candidate for a dry run: fails where [`build`](Self::build) would fail, but creates
+    /// and writes nothing.
     pub(crate) async fn dry_run(&self, acme: &Acme) -> Result<Candidate, ConfigError> {
         let (config, loaded, acme) = self.load(acme, Purpose::DryRun).await?;
         let upgrade = config.upgrade.as_ref().filter(|_| self.upgrades != Upgrades::Ignored);
@@ -59,7 +60,7 @@ impl Builder {
         Ok(Candidate { snapshot, loaded, acme })
     }
 
-    /// Reads the configuration and its certificates.
+    /// Loads the configuration and its certificates.
     async fn load(
         &self,
         acme: &Acme,

@@ -1,5 +1,4 @@
-//! A gateway from start to end: load → validate → build → bind everything → announce → serve →
-//! drain.
+//! The life of a gateway: load → validate → build → bind everything → announce → serve → drain.
 
 mod applied;
 mod control_task;
@@ -30,24 +29,24 @@ use crate::serving::plane::{Drained, Plane};
 use applied::{Applied, Ready};
 use control_task::ControlTask;
 
-/// What a program that runs a gateway may add to it.
+/// Options of the program that runs the gateway.
 #[derive(Default)]
 pub struct Options {
-    /// Registries whose metrics are served beside the gateway's own.
+    /// Registries whose metrics are served in addition to the gateway's own.
     pub registries: Vec<prometheus::Registry>,
-    /// Conditions without which `/readyz` reports not ready.
+    /// Conditions that must all hold for `/readyz` to report ready.
     pub ready_when: Vec<watch::Receiver<bool>>,
     /// The process's log, so that a reload can change its level and format.
     pub telemetry: Option<Telemetry>,
-    /// Whether to leave changed files alone until a reload is requested.
+    /// Whether changed files are ignored until a reload is requested.
     pub ignore_files: bool,
-    /// Answers ACME HTTP-01 challenges; without it there are none.
+    /// Returns responses to ACME HTTP-01 challenges; without it there are none.
     pub http01: Option<Http01>,
-    /// What to do with `[upgrade]`.
+    /// How to use `[upgrade]`.
     pub upgrades: Upgrades,
 }
 
-/// A gateway that serves.
+/// A running gateway.
 pub struct RunningGateway {
     handle: Handle,
     plane: Arc<Plane>,
@@ -59,8 +58,8 @@ pub struct RunningGateway {
 pub struct Gateway;
 
 impl Gateway {
-    /// Starts a gateway, or returns why not, with nothing left behind. It serves when this returns;
-    /// it drains when its handle requests it.
+    /// Starts a gateway; on an error, nothing of it is left. It serves when this returns, and
+    /// drains when its handle requests it.
     pub async fn start(
         source: ConfigSource,
         options: Options,
@@ -68,7 +67,7 @@ impl Gateway {
         let builder = Builder::new(source.clone(), options.upgrades);
         let candidate = builder.build(&Acme::default(), None).await?;
         let (predecessor, mut inherited) =
-            meet(options.upgrades, candidate.snapshot.config()).await?;
+            connect(options.upgrades, candidate.snapshot.config()).await?;
         let snapshot = Arc::new(ArcSwap::new(Arc::clone(&candidate.snapshot)));
         let http01 = options.http01.unwrap_or_else(|| Arc::new(|_| None));
         let plane = Plane::new(Arc::clone(&snapshot), builder.metrics.clone(), http01);
@@ -91,7 +90,7 @@ impl Gateway {
             }
         };
         for (part, address) in inherited.left() {
-            tracing::info!(%part, %address, "no longer listened on");
+            tracing::info!(%part, %address, "inherited address is no longer used");
         }
         drop(inherited);
 
@@ -119,8 +118,8 @@ impl Gateway {
     }
 }
 
-/// Requests the sockets of the running gateway, if there is one and this one is to take over.
-async fn meet(
+/// Requests the sockets of the running gateway, if there is one and this process is to replace it.
+async fn connect(
     upgrades: Upgrades,
     config: &Config,
 ) -> Result<(Option<Predecessor>, Inherited), ConfigError> {
@@ -135,29 +134,29 @@ async fn meet(
     }
 }
 
-/// Begins to serve. The upgrade socket waits while another process has to be taken over from.
+/// Starts to serve. The upgrade socket is published later if there is a predecessor to replace.
 async fn open(applied: &mut Applied, mut ready: Ready, handle: &Handle, takes_over: bool) {
     applied.hold_back(ready.hold_back_upgrade());
     if !takes_over {
         applied.offer_upgrade().await;
     }
-    // Before the first question: the admin address comes last, and in an upgrade it is open
-    // already.
+    // Before the first readiness check: the admin address is opened last, and in an upgrade it is
+    // already open.
     handle.lifecycle().on(Event::Opened);
     applied.apply(ready).await;
 }
 
 impl RunningGateway {
-    /// A handle on this gateway.
+    /// The handle of this gateway.
     pub fn handle(&self) -> Handle {
         self.handle.clone()
     }
 
-    /// Makes the predecessor step back.
+    /// Makes the predecessor stop accepting.
     async fn take_over(self, predecessor: Predecessor) -> Result<Self, ConfigError> {
         if let Err(error) = predecessor.announce().await {
-            // The one before serves on, on the same sockets: what was accepted since then is left
-            // to do.
+            // The predecessor keeps serving on the same sockets: finish what was accepted here
+            // since.
             self.handle.lifecycle().on(Event::Superseded);
             self.run().await;
             return Err(ConfigError::Upgrade(error));
@@ -167,16 +166,16 @@ impl RunningGateway {
         Ok(self)
     }
 
-    /// Serves until a drain is requested and done: not ready → accept for `drain.delay` → stop
-    /// accepting → finish what is open within `drain.deadline`. When another process has taken
-    /// over, it stops accepting at once.
+    /// Serves until a drain is requested and complete: not ready → accept for `drain.delay` → stop
+    /// accepting → finish open requests and connections within `drain.deadline`. After an upgrade,
+    /// accepting stops immediately.
     pub async fn run(self) -> Drained {
         let Self { handle, plane, background, control } = self;
         let lifecycle = handle.lifecycle();
         handle.ending().await;
         let drain = handle.config().drain.clone();
         tracing::info!(delay = ?drain.delay, deadline = ?drain.deadline, "draining");
-        // A process that was about to take over may do so even now.
+        // A successor can still take over during the delay.
         let delay_ends = |phase: &Phase| phase.is_superseded() || phase.is_cut();
         lifecycle.run_until(delay_ends, tokio::time::sleep(drain.delay)).await;
         let idle = if handle.is_superseded() {

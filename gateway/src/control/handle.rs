@@ -1,5 +1,5 @@
-//! A cheap clone of the gateway's handle: reads what everyone may read, changes the phase, and sends
-//! commands to the one task that owns what is in effect.
+//! The handle of a gateway, cheap to clone: reads shared state, changes the phase, and sends
+//! commands to the control task.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -19,10 +19,10 @@ use crate::control::report::ReloadReport;
 use crate::metrics::Metrics;
 use crate::serving::snapshot::Snapshot;
 
-/// Commands that may wait.
+/// Maximum number of queued commands.
 const QUEUE: usize = 64;
 
-/// A handle on a running gateway; cheap to clone.
+/// The handle of a running gateway; cheap to clone.
 #[derive(Clone)]
 pub struct Handle(Arc<Inner>);
 
@@ -35,43 +35,44 @@ struct Inner {
     ready_when: Vec<watch::Receiver<bool>>,
 }
 
-/// What the control task does, one after another. A sender that goes away does not stop it.
+/// Commands to the control task, executed one after another. Dropping the reply's receiver does not
+/// cancel a command.
 pub(crate) enum Command {
-    /// Apply the configuration as it is now.
+    /// Load and apply the current configuration.
     Reload(oneshot::Sender<Result<ReloadReport, ConfigError>>),
-    /// What a reload would do now.
+    /// Report what a reload would change.
     DryRun(oneshot::Sender<Result<ReloadReport, ConfigError>>),
     Addresses(oneshot::Sender<Vec<(Name, SocketAddr)>>),
     AdminAddress(oneshot::Sender<Option<SocketAddr>>),
-    /// The files that certificates were read from, and SHA-256 of each.
+    /// The certificate files that were read, with the SHA-256 of each.
     CertificateFiles(oneshot::Sender<BTreeMap<PathBuf, String>>),
     /// The listening sockets, for a successor.
     HandOver(oneshot::Sender<Result<Handover, HandoverError>>),
-    /// Publish the upgrade socket that was held back until this process serves alone.
+    /// Publish the upgrade socket that was held back for the predecessor.
     OfferUpgrade(oneshot::Sender<()>),
     /// Stop accepting; nothing is applied afterwards.
     StopAccepting(oneshot::Sender<()>),
-    /// The same because another process accepts: the admin address and maintenance stop, too.
+    /// Stop accepting because a successor does; the admin address and maintenance stop too.
     StepBack(oneshot::Sender<()>),
-    /// Stop the rest and the control task.
+    /// Stop everything else and end the control task.
     End(oneshot::Sender<()>),
 }
 
-/// The listening sockets once more: what each is for, and its address as configured. One successor
-/// at a time has them.
+/// Duplicates of the listening sockets with their parts and configured addresses. Only one
+/// successor at a time holds them.
 pub(crate) struct Handover {
     pub(crate) sockets: Vec<(Part, ListenAddress, TcpListener)>,
     pub(crate) _only: Arc<()>,
 }
 
-/// Why a successor does not get the sockets.
+/// Why a successor cannot get the sockets.
 pub(crate) enum HandoverError {
-    /// Another one has them.
+    /// Another successor holds them.
     Busy,
     Sockets(io::Error),
 }
 
-/// What a handle is made of.
+/// The parts of a handle.
 pub(crate) struct Parts {
     pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
     pub(crate) metrics: Metrics,
@@ -80,7 +81,7 @@ pub(crate) struct Parts {
 }
 
 impl Handle {
-    /// The handle of a gateway that starts, and the commands for its control task.
+    /// Creates the handle of a starting gateway, and the command queue for its control task.
     pub(crate) fn new(parts: Parts) -> (Self, mpsc::Receiver<Command>) {
         let Parts { snapshot, metrics, registries, ready_when } = parts;
         let (commands, receiver) = mpsc::channel(QUEUE);
@@ -89,7 +90,7 @@ impl Handle {
         (Self(Arc::new(inner)), receiver)
     }
 
-    /// The configuration in effect.
+    /// The active configuration.
     pub fn config(&self) -> Arc<Config> {
         Arc::clone(self.0.snapshot.load().config())
     }
@@ -99,39 +100,39 @@ impl Handle {
         &self.0.metrics
     }
 
-    /// Registries of the program, whose metrics are served beside the gateway's own.
+    /// Registries of the program, whose metrics are served in addition to the gateway's own.
     pub(crate) fn registries(&self) -> &[Registry] {
         &self.0.registries
     }
 
-    /// The addresses bound, by listener: real ports where the configuration says 0.
+    /// The bound addresses by listener, with actual ports where the configuration has port 0.
     pub async fn addresses(&self) -> Vec<(Name, SocketAddr)> {
         self.command(Command::Addresses).await.unwrap_or_default()
     }
 
-    /// The admin address bound.
+    /// The bound admin address.
     pub async fn admin_address(&self) -> Option<SocketAddr> {
         self.command(Command::AdminAddress).await.flatten()
     }
 
-    /// Applies the configuration and its certificates as they are now, all or nothing.
+    /// Loads and applies the current configuration and certificates, all or nothing.
     pub async fn reload(&self) -> Result<ReloadReport, ConfigError> {
         self.command(Command::Reload).await.unwrap_or(Err(ConfigError::Stopping))
     }
 
-    /// What [`reload`](Self::reload) would do now, or why it would fail.
+    /// Returns what [`reload`](Self::reload) would change, or why it would fail.
     pub async fn dry_run(&self) -> Result<ReloadReport, ConfigError> {
         self.command(Command::DryRun).await.unwrap_or(Err(ConfigError::Stopping))
     }
 
-    /// Reloads and logs why.
+    /// Logs the cause and reloads.
     pub async fn reload_and_log(&self, cause: &str) {
         tracing::info!(cause, "reloading");
         // The reload logs its outcome.
         let _logged = self.reload().await;
     }
 
-    /// Sends a command; `None` when the gateway has ended.
+    /// Sends a command; `None` if the gateway has ended.
     pub(crate) async fn command<T>(
         &self,
         command: impl FnOnce(oneshot::Sender<T>) -> Command,
@@ -141,19 +142,19 @@ impl Handle {
         match answer.await {
             Ok(answer) => Some(answer),
             Err(_) if self.0.commands.is_closed() => None,
-            Err(_) => panic!("the control task panicked at a command"),
+            Err(_) => panic!("the control task panicked while executing a command"),
         }
     }
 }
 
-/// The phase.
+/// Phase and readiness.
 impl Handle {
-    /// Where the gateway stands.
+    /// The current phase.
     pub fn phase(&self) -> Phase {
         self.0.lifecycle.phase()
     }
 
-    /// Whether requests should be sent here: the phase, and every condition of the program.
+    /// Whether the gateway is ready: the phase, and every condition of the program.
     pub fn is_ready(&self) -> bool {
         self.phase().is_ready() && self.0.ready_when.iter().all(|condition| *condition.borrow())
     }
@@ -173,12 +174,12 @@ impl Handle {
         self.0.lifecycle.reached(|phase| phase.is_ending()).await;
     }
 
-    /// Requests a drain; the running gateway does it.
+    /// Requests a drain; `RunningGateway::run` performs it.
     pub fn request_drain(&self) {
         self.0.lifecycle.on(Event::DrainRequested);
     }
 
-    /// Ends a drain at once.
+    /// Ends a drain immediately by closing all connections.
     pub fn cut(&self) {
         self.0.lifecycle.on(Event::CutRequested);
     }

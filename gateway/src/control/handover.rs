@@ -1,5 +1,5 @@
-//! The running gateway's side of an upgrade: hands its sockets to a successor and steps back once
-//! that one serves.
+//! The predecessor's side of an upgrade: sends its sockets to a successor and stops accepting once
+//! the successor serves.
 
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
@@ -22,14 +22,15 @@ use crate::control::upgrade::{
 };
 use crate::metrics::UpgradeResult;
 
-/// Conversations at once; all but one are refused, which takes a moment.
-const CONVERSATIONS: usize = 8;
-/// How long one word may take that the other side has only to say.
-const WORD: Duration = Duration::from_secs(5);
-/// Pause when accepting fails for want of descriptors.
+/// Maximum concurrent connections to the upgrade socket; all but one are refused, which takes a
+/// moment.
+const CONNECTIONS_MAX: usize = 8;
+/// Deadline for one handover message that needs no preparation.
+const MESSAGE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Pause after accepting failed, for example for lack of file descriptors.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 
-/// The upgrade socket of a gateway that serves.
+/// The upgrade socket of a running gateway.
 pub(crate) struct Offer {
     path: PathBuf,
     identity: Option<Identity>,
@@ -54,11 +55,10 @@ impl Offer {
         &self.path
     }
 
-    /// Stops listening. The file goes too, unless it is another's: a successor has put its own
-    /// socket there.
+    /// Stops listening. Removes the file unless a successor has put its own socket there.
     pub(crate) async fn close(self, superseded: bool) {
         self.stop.cancel();
-        // Only ever cancelled.
+        // The task only ends by cancellation.
         let _ended = self.task.await;
         if !superseded && self.identity.is_some() && identity(&self.path) == self.identity {
             let _ = fs::remove_file(&self.path);
@@ -67,18 +67,17 @@ impl Offer {
 }
 
 async fn listen(listener: UnixListener, gateway: Handle, background: Background) {
-    let room = Arc::new(Semaphore::new(CONVERSATIONS));
+    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let Ok(permit) = Arc::clone(&room).try_acquire_owned() else { continue };
-                let conversation = converse(Channel::new(stream), gateway.clone());
-                // Not ended with this socket: a reload that moves it must not end a take-over that
-                // is under way.
+                let Ok(permit) = Arc::clone(&slots).try_acquire_owned() else { continue };
+                let work = serve_successor(Channel::new(stream), gateway.clone());
+                // Independent of this socket: a reload that moves it must not interrupt an upgrade.
                 let end = background.end.clone();
                 background.tasks.spawn(async move {
                     let _permit = permit;
-                    end.run_until_cancelled(conversation).await;
+                    end.run_until_cancelled(work).await;
                 });
             }
             Err(error) => {
@@ -89,36 +88,34 @@ async fn listen(listener: UnixListener, gateway: Handle, background: Background)
     }
 }
 
-/// Why a successor got nothing, or did not go on with what it got.
+/// Why an upgrade did not happen.
 enum Ended {
-    /// It said nothing: somebody only looked whether anybody is there.
+    /// The peer sent no message: it only checked whether a gateway listens.
     Nothing,
-    /// It was refused, in these words.
+    /// The successor was refused for this reason.
     Refused(String),
-    /// It got the sockets and does not serve.
+    /// The successor got the sockets but does not serve.
     Failed(String),
 }
 
-async fn converse(mut channel: Channel, gateway: Handle) {
+async fn serve_successor(mut channel: Channel, gateway: Handle) {
     let pid = channel.peer().ok().and_then(|(_, pid)| pid).unwrap_or_default();
     match hand_over(&mut channel, pid, &gateway).await {
         Ok(()) => {}
-        Err(Ended::Nothing) => tracing::debug!(pid, "somebody looked at the upgrade socket"),
+        Err(Ended::Nothing) => {
+            tracing::debug!(pid, "connection to the upgrade socket without a request")
+        }
         Err(Ended::Refused(reason)) => {
-            tracing::warn!(pid, reason, "a process may not take over");
+            tracing::warn!(pid, reason, "refused an upgrade");
             gateway.metrics().upgrade(UpgradeResult::Refused);
-            // Whether it still listens is its own affair.
-            let _said = channel.send(&Message::Refused { reason }, WORD).await;
+            // The peer may be gone.
+            let _sent = channel.send(&Message::Refused { reason }, MESSAGE_TIMEOUT).await;
         }
         Err(Ended::Failed(reason)) => {
-            tracing::error!(
-                pid,
-                reason,
-                "a process began to take over and did not; this one serves on"
-            );
+            tracing::error!(pid, reason, "upgrade failed; this process keeps serving");
             gateway.metrics().upgrade(UpgradeResult::Failed);
-            let reason = "too late, or not understood: the gateway before serves on".to_owned();
-            let _said = channel.send(&Message::Refused { reason }, WORD).await;
+            let reason = "the handover failed; the predecessor keeps serving".to_owned();
+            let _sent = channel.send(&Message::Refused { reason }, MESSAGE_TIMEOUT).await;
         }
     }
 }
@@ -126,64 +123,75 @@ async fn converse(mut channel: Channel, gateway: Handle) {
 async fn hand_over(channel: &mut Channel, pid: i32, gateway: &Handle) -> Result<(), Ended> {
     let (uid, ours) = (channel.peer().map_err(|_| Ended::Nothing)?.0, geteuid().as_raw());
     if uid != ours && uid != 0 {
-        return Err(Ended::Refused(format!("the user {uid} asks; expected {ours} or root")));
+        return Err(Ended::Refused(format!(
+            "the successor runs as user {uid}; expected {ours} or root"
+        )));
     }
-    let version = match channel.receive(WORD).await {
+    let version = match channel.receive(MESSAGE_TIMEOUT).await {
         Ok(Some(Message::Ask { protocol: PROTOCOL, version })) => version,
         Ok(Some(Message::Ask { protocol, version })) => {
             return Err(Ended::Refused(format!(
-                "version {version} hands over by protocol {protocol}, this one by {PROTOCOL}"
+                "version {version} uses upgrade protocol {protocol}; expected {PROTOCOL}"
             )));
         }
-        Ok(Some(_)) => return Err(Ended::Refused("expected a question first".to_owned())),
+        Ok(Some(_)) => return Err(Ended::Refused("expected an `ask` message first".to_owned())),
         Ok(None) | Err(_) => return Err(Ended::Nothing),
     };
     if gateway.is_superseded() {
-        return Err(Ended::Refused("another process has taken over from this one".to_owned()));
+        return Err(Ended::Refused("another process has already taken over".to_owned()));
     }
     if gateway.is_ending() {
-        return Err(Ended::Refused("it is stopping; start without it".to_owned()));
+        return Err(Ended::Refused("it is stopping; start again when it has stopped".to_owned()));
     }
     let failed =
         |what: &'static str| move |error: io::Error| Ended::Failed(format!("{what}: {error}"));
-    let give_failed = failed("handing the sockets over");
-    // A reload that runs ends first, so that what is given is what it made.
+    let send_failed = failed("cannot send the sockets");
+    // The control task finishes a running reload first, so the sockets are those of its
+    // configuration.
     let handover = match gateway.command(Command::HandOver).await {
         Some(Ok(handover)) => handover,
         Some(Err(HandoverError::Busy)) => {
-            return Err(Ended::Refused("another process is taking over just now".to_owned()));
+            return Err(Ended::Refused("another upgrade is in progress".to_owned()));
         }
-        Some(Err(HandoverError::Sockets(error))) => return Err(give_failed(error)),
-        None => return Err(Ended::Refused("it is stopping; start without it".to_owned())),
+        Some(Err(HandoverError::Sockets(error))) => return Err(send_failed(error)),
+        None => {
+            return Err(Ended::Refused(
+                "it is stopping; start again when it has stopped".to_owned(),
+            ));
+        }
     };
-    give(channel, &handover).await.map_err(give_failed)?;
-    tracing::info!(pid, version, "a process takes over: it has the listening sockets");
+    send_sockets(channel, &handover).await.map_err(send_failed)?;
+    tracing::info!(pid, version, "sent the listening sockets to a successor");
     match channel.receive(PREPARATION).await {
         Ok(Some(Message::Serving)) => {}
         Ok(Some(Message::Failed { reason })) => return Err(Ended::Failed(reason)),
-        Ok(Some(message)) => return Err(Ended::Failed(format!("it sent {message:?}"))),
-        Ok(None) => return Err(Ended::Failed("it ended without a word".to_owned())),
+        Ok(Some(message)) => return Err(Ended::Failed(format!("unexpected message {message:?}"))),
+        Ok(None) => {
+            return Err(Ended::Failed(
+                "the successor closed the connection before it served".to_owned(),
+            ));
+        }
         Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-            return Err(Ended::Failed(format!("it was silent for {PREPARATION:?}")));
+            return Err(Ended::Failed(format!("the successor sent nothing for {PREPARATION:?}")));
         }
         Err(error) => return Err(Ended::Failed(error.to_string())),
     }
-    // Said before anything changes here: to somebody who is gone it cannot be said.
+    // Sent before anything changes here: if it cannot be sent, the successor is gone.
     channel
-        .send(&Message::HandedOver, WORD)
+        .send(&Message::HandedOver, MESSAGE_TIMEOUT)
         .await
-        .map_err(failed("saying that they are handed over"))?;
+        .map_err(failed("cannot send `handed over`"))?;
     tracing::info!(
         pid,
         version,
-        "handed over: the new process accepts from now on, this one finishes what it has"
+        "handed over: the successor accepts new connections, this process finishes the open ones"
     );
     gateway.metrics().upgrade(UpgradeResult::HandedOver);
     gateway.lifecycle().on(Event::Superseded);
     Ok(())
 }
 
-async fn give(channel: &mut Channel, handover: &Handover) -> io::Result<()> {
+async fn send_sockets(channel: &mut Channel, handover: &Handover) -> io::Result<()> {
     let sockets = &handover.sockets;
     let described = |(part, configured, _): &(Part, gateway_config::ListenAddress, _)| Described {
         listener: match part {
@@ -194,8 +202,11 @@ async fn give(channel: &mut Channel, handover: &Handover) -> io::Result<()> {
     };
     let version = env!("CARGO_PKG_VERSION").to_owned();
     channel
-        .send(&Message::Sockets { version, sockets: sockets.iter().map(described).collect() }, WORD)
+        .send(
+            &Message::Sockets { version, sockets: sockets.iter().map(described).collect() },
+            MESSAGE_TIMEOUT,
+        )
         .await?;
     let descriptors: Vec<_> = sockets.iter().map(|(_, _, socket)| socket.as_fd()).collect();
-    channel.send_descriptors(&descriptors, WORD).await
+    channel.send_descriptors(&descriptors, MESSAGE_TIMEOUT).await
 }

@@ -1,4 +1,4 @@
-//! Reloads that nobody requests: when a file changes or a self-signed certificate is due.
+//! Automatic reloads: when a file changes or a self-signed certificate is due for renewal.
 
 mod watch;
 
@@ -10,10 +10,11 @@ use crate::control::certificates;
 use crate::control::config_source::ConfigSource;
 use crate::control::handle::Handle;
 
-/// Time between two checks of self-signed certificates: short enough for a machine that slept.
+/// Interval between checks of self-signed certificates: short enough for a machine that was
+/// suspended.
 const RENEWAL_CHECK: Duration = Duration::from_secs(3600);
 
-/// Until `end`.
+/// Runs until `end` is cancelled.
 pub(crate) async fn maintain(
     handle: Handle,
     source: ConfigSource,

@@ -4,26 +4,27 @@ use tokio::sync::watch;
 
 use crate::metrics::Metrics;
 
-/// Where a gateway stands between its start and its end.
+/// The phase of a gateway between start and end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// Nothing should be sent here yet.
+    /// Not ready for requests yet.
     Starting,
-    /// It accepts, and requests should be sent here.
+    /// Accepting and ready.
     Serving,
-    /// A drain was requested: it accepts for the delay, then finishes what is open.
+    /// Draining: accepts for the delay, then finishes open requests and connections.
     Draining(Haste),
-    /// Another process accepts on the same sockets; this one finishes what is open.
+    /// A successor accepts on the same sockets; this process finishes open requests and
+    /// connections.
     Superseded {
         /// How long what is open may take.
         haste: Haste,
-        /// Whether the admin address still reports ready: its clients mean the address, not this
+        /// Whether the admin address still reports ready: its clients check the address, not this
         /// process.
         ready: bool,
     },
-    /// Nothing is left of it.
+    /// Everything has ended.
     Stopped {
-        /// Whether another process goes on.
+        /// Whether a successor is running.
         superseded: bool,
     },
 }
@@ -33,12 +34,12 @@ pub enum Phase {
 pub enum Haste {
     /// Up to the configured deadline.
     Deadline,
-    /// No time: it is cut.
+    /// No time: connections are closed immediately.
     Now,
 }
 
 impl Phase {
-    /// Whether requests should be sent here.
+    /// Whether this process is ready for requests.
     pub fn is_ready(self) -> bool {
         matches!(self, Self::Serving | Self::Superseded { ready: true, .. })
     }
@@ -53,7 +54,7 @@ impl Phase {
         matches!(self, Self::Superseded { .. } | Self::Stopped { superseded: true })
     }
 
-    /// Whether what is open is to be cut.
+    /// Whether open connections are to be closed immediately.
     pub fn is_cut(self) -> bool {
         self.haste() == Some(Haste::Now)
     }
@@ -88,7 +89,7 @@ impl Phase {
     }
 }
 
-/// What changes the phase; what comes too late or too early changes nothing.
+/// Events that change the phase; an event that does not fit the phase changes nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     /// The listeners accept.
@@ -98,19 +99,19 @@ pub(crate) enum Event {
     Superseded,
     /// The admin address of a superseded gateway is closed.
     AdminClosed,
-    /// What is open is to end at once.
+    /// Open connections are to be closed immediately.
     CutRequested,
     Stopped,
 }
 
-/// The phase of a running gateway, as all of its parts see it.
+/// The phase of a running gateway, shared by its parts.
 pub(crate) struct Lifecycle {
     phase: watch::Sender<Phase>,
     metrics: Metrics,
 }
 
 impl Lifecycle {
-    /// That of a gateway that starts.
+    /// Creates it in the phase `Starting`.
     pub(crate) fn new(metrics: Metrics) -> Self {
         Self { phase: watch::Sender::new(Phase::Starting), metrics }
     }
@@ -119,7 +120,7 @@ impl Lifecycle {
         *self.phase.borrow()
     }
 
-    /// Moves on, and counts what it means for requests.
+    /// Handles an event and updates the readiness and drain metrics.
     pub(crate) fn on(&self, event: Event) {
         self.phase.send_if_modified(|phase| {
             let before = std::mem::replace(phase, phase.after(event));
@@ -133,14 +134,14 @@ impl Lifecycle {
         });
     }
 
-    /// Returns when the phase is one of these.
+    /// Returns when the phase matches.
     pub(crate) async fn reached(&self, wanted: impl FnMut(&Phase) -> bool) {
-        // The sender is here, so it is not gone.
+        // `self` holds the sender, so the channel is open.
         let mut phase = self.phase.subscribe();
         let _ = phase.wait_for(wanted).await;
     }
 
-    /// Runs this until the phase is one of these; `None` if that came first.
+    /// Runs `work` until the phase matches; `None` if the phase matched first.
     pub(crate) async fn run_until<T>(
         &self,
         wanted: impl FnMut(&Phase) -> bool,
@@ -163,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_drain_is_never_taken_back() {
+    fn a_drain_is_never_cancelled() {
         let drained = after(&[Event::DrainRequested, Event::Opened]);
         assert_eq!(drained, Phase::Draining(Haste::Deadline));
         let stopped = after(&[Event::Opened, Event::Stopped, Event::Opened, Event::DrainRequested]);
@@ -171,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn another_process_may_take_over_while_the_drain_waits() {
+    fn a_successor_can_take_over_during_the_drain_delay() {
         let ready = after(&[Event::Opened, Event::Superseded]);
         assert!(ready.is_superseded() && ready.is_ready(), "{ready:?}");
         let draining = after(&[Event::Opened, Event::DrainRequested, Event::Superseded]);
@@ -181,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_ends_is_cut() {
+    fn a_cut_takes_effect_only_while_draining() {
         assert!(!after(&[Event::Opened, Event::CutRequested]).is_cut());
         assert!(after(&[Event::DrainRequested, Event::CutRequested]).is_cut());
         assert!(after(&[Event::DrainRequested, Event::CutRequested, Event::Superseded]).is_cut());

@@ -1,4 +1,4 @@
-//! What a reload changed, and what it left alone.
+//! The report of a reload: what changed and what was kept.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -8,10 +8,10 @@ use serde::Serialize;
 
 use crate::control::certificates::Loaded;
 
-/// What a reload did, or would do.
+/// What a reload changed, or would change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ReloadReport {
-    /// Whether it took effect; `false` in a forecast.
+    /// Whether the configuration was applied; `false` for a dry run.
     pub applied: bool,
     /// SHA-256 of the configuration's text.
     pub hash: String,
@@ -30,7 +30,7 @@ pub struct ReloadReport {
     /// Other sections that changed: `tls`, `certificate_storage`, `limits`, `admin`, `log`,
     /// `tracing`, `drain`, `upgrade`, `trust`.
     pub sections: Vec<&'static str>,
-    /// Client connections open at that moment, all of which were kept.
+    /// Client connections open at that moment; all were kept.
     pub connections_kept: usize,
     /// WebSockets among them.
     pub websockets_kept: usize,
@@ -43,11 +43,11 @@ pub struct Changes {
     pub added: Vec<String>,
     /// In the old configuration only.
     pub removed: Vec<String>,
-    /// In both, and not the same.
+    /// In both, but different.
     pub changed: Vec<String>,
 }
 
-/// The differences of two configurations, as a report without counts.
+/// The differences between two configurations: a report without counts.
 pub(crate) struct Differences {
     listeners: Changes,
     certificates: Changes,
@@ -57,7 +57,7 @@ pub(crate) struct Differences {
     sections: Vec<&'static str>,
 }
 
-/// Compares two configurations and what their certificates hold.
+/// Compares two configurations and their loaded certificates.
 pub(crate) fn between(
     old: &Config,
     new: &Config,
@@ -151,19 +151,20 @@ impl fmt::Display for ReloadReport {
             ("upstreams", &self.upstreams),
             ("sites", &self.sites),
         ];
-        let mut said = Vec::new();
+        let mut entries = Vec::new();
         for (what, changes) in parts {
             for (how, names) in
                 [("+", &changes.added), ("-", &changes.removed), ("~", &changes.changed)]
             {
-                said.extend(names.iter().map(|name| format!("{what} {how}{name}")));
+                entries.extend(names.iter().map(|name| format!("{what} {how}{name}")));
             }
         }
-        said.extend(self.sections.iter().map(|section| format!("[{section}] changed")));
-        let said = if said.is_empty() { "nothing changed".to_owned() } else { said.join(", ") };
+        entries.extend(self.sections.iter().map(|section| format!("[{section}] changed")));
+        let entries =
+            if entries.is_empty() { "nothing changed".to_owned() } else { entries.join(", ") };
         write!(
             f,
-            "{said}; {} connections kept, {} of them WebSockets",
+            "{entries}; {} connections kept, {} of them WebSockets",
             self.connections_kept, self.websockets_kept
         )
     }

@@ -15,12 +15,12 @@ pub(crate) fn serving(took_over: bool) {
     let Some(address) = std::env::var_os(VARIABLE).filter(|address| !address.is_empty()) else {
         return;
     };
-    if let Err(error) = tell(&address, took_over) {
+    if let Err(error) = notify(&address, took_over) {
         tracing::warn!(%error, socket = %address.display(), "cannot notify the service manager");
     }
 }
 
-fn tell(address: &OsStr, took_over: bool) -> io::Result<()> {
+fn notify(address: &OsStr, took_over: bool) -> io::Result<()> {
     let main = if took_over { format!("MAINPID={}\n", std::process::id()) } else { String::new() };
     let address = match address.as_bytes().strip_prefix(b"@") {
         Some(name) => SocketAddr::from_abstract_name(name)?,
@@ -37,7 +37,7 @@ fn tell(address: &OsStr, took_over: bool) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    fn told(socket: &UnixDatagram) -> String {
+    fn received(socket: &UnixDatagram) -> String {
         let mut room = [0; 128];
         let length = socket.recv(&mut room).unwrap();
         String::from_utf8_lossy(&room[..length]).into_owned()
@@ -48,13 +48,13 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("notify");
         let socket = UnixDatagram::bind(&path).unwrap();
-        tell(path.as_os_str(), false).unwrap();
-        assert_eq!(told(&socket), "READY=1");
+        notify(path.as_os_str(), false).unwrap();
+        assert_eq!(received(&socket), "READY=1");
 
         let name = format!("gateway-test-{}", std::process::id());
         let socket =
             UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
-        tell(OsStr::new(&format!("@{name}")), true).unwrap();
-        assert_eq!(told(&socket), format!("MAINPID={}\nREADY=1", std::process::id()));
+        notify(OsStr::new(&format!("@{name}")), true).unwrap();
+        assert_eq!(received(&socket), format!("MAINPID={}\nREADY=1", std::process::id()));
     }
 }

@@ -1,18 +1,18 @@
-//! A new process takes over the listening sockets of the running one, and no connection is lost in
-//! between.
+//! Upgrades: a new process takes over the listening sockets of the running one without losing a
+//! connection.
 //!
 //! ```text
 //! predecessor (handover.rs)                      successor (predecessor.rs)
-//!                               <─ ask           configuration read and built
-//! sockets, their descriptors    ─>               binds what is new, accepts on all, is ready
+//!                               <─ ask           has loaded and built its configuration
+//! sockets, file descriptors     ─>               binds new addresses, accepts on all, is ready
 //!                               <─ serving
-//! handed over                   ─>               puts its own upgrade socket in place
+//! handed over                   ─>               publishes its own upgrade socket
 //! stops accepting and drains
 //! ```
 //!
-//! Until `serving` the predecessor has changed nothing: whatever ends the conversation before
-//! leaves it as it was. Both processes hold the same sockets, so a connection waits in one queue,
-//! whoever accepts it.
+//! The predecessor changes nothing until `serving`, so a failure before it leaves the predecessor
+//! running. Both processes hold the same sockets, so each connection waits in one queue and either
+//! process can accept it.
 
 mod predecessor;
 mod socket;
@@ -25,42 +25,43 @@ pub(crate) use wire::{Channel, Described, Message, PREPARATION, PROTOCOL};
 use std::io;
 use std::path::PathBuf;
 
-/// What a gateway does with `[upgrade]`.
+/// How a gateway uses `[upgrade]`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Upgrades {
-    /// A later process may take over from it.
+    /// A successor can replace it.
     #[default]
     Offered,
-    /// It takes over from the running one, if there is one; a later process may take over from it.
+    /// It replaces the running gateway, if there is one; a successor can replace it.
     TakeOver,
-    /// Nothing: the process does more than a gateway, and another one could not go on with that.
+    /// Not at all: the process does more than run a gateway, and a successor could not continue
+    /// that.
     Ignored,
 }
 
-/// Why a process cannot take over, or cannot offer that another one does.
+/// Why a process cannot replace another one, or cannot offer to be replaced.
 #[derive(Debug, thiserror::Error)]
 pub enum UpgradeError {
     /// There is no `[upgrade]`.
     #[error("`--take-over` needs `[upgrade]` with a `socket` in the configuration")]
     NotConfigured,
-    /// The directory of the socket is open to others.
+    /// The directory of the socket cannot be used, for example because others can write into it.
     #[error("`[upgrade]`, key `socket`: {}: {reason}", .directory.display())]
     Directory {
         /// The directory.
         directory: PathBuf,
-        /// What is wrong with it, and what mends it.
+        /// What is wrong with it, and how to fix it.
         reason: String,
     },
-    /// Another gateway offers itself there.
+    /// Another gateway listens there.
     #[error(
-        "`[upgrade]`, key `socket`: {}: a running gateway listens there; start with `--take-over` to take its place",
+        "`[upgrade]`, key `socket`: {}: a running gateway listens there; start with `--take-over` to replace it",
         .0.display()
     )]
     Taken(PathBuf),
-    /// Something that is no socket is there.
-    #[error("`[upgrade]`, key `socket`: {}: is there and is no socket; remove it or choose another path", .0.display())]
+    /// A file that is not a socket is there.
+    #[error("`[upgrade]`, key `socket`: {}: exists but is not a socket; remove it or choose another path", .0.display())]
     NotASocket(PathBuf),
-    /// The operating system says no.
+    /// An operating system error.
     #[error("`[upgrade]`, key `socket`: {}: {error}", .path.display())]
     Socket {
         /// The socket.
@@ -68,18 +69,18 @@ pub enum UpgradeError {
         /// Why.
         error: io::Error,
     },
-    /// The process at the socket is another user's.
-    #[error("`[upgrade]`, key `socket`: {}: the process there belongs to the user {uid}, not to ours", .path.display())]
+    /// The process that listens there belongs to another user.
+    #[error("`[upgrade]`, key `socket`: {}: the process that listens there runs as user {uid}; expected the gateway's own user or root", .path.display())]
     Stranger {
         /// The socket.
         path: PathBuf,
-        /// Whose it is.
+        /// The user of the process.
         uid: u32,
     },
-    /// The running gateway does not hand over.
-    #[error("the running gateway refuses: {0}")]
+    /// The running gateway refuses the upgrade.
+    #[error("the running gateway refuses the upgrade: {0}")]
     Refused(String),
-    /// The running gateway says something else than it should, or nothing.
-    #[error("the running gateway cannot be understood: {0}")]
+    /// The handover failed: no answer, an invalid message, or missing sockets.
+    #[error("the handover from the running gateway failed: {0}")]
     Broken(String),
 }

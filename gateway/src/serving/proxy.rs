@@ -92,7 +92,7 @@ impl ProxyHttp for Proxy {
             work.forwarding().request_sent();
         }
         if let Some(pace) = &work.pace {
-            pace.record();
+            pace.saw();
         }
         let Some(body) = body else { return Ok(()) };
         work.body_received += body.len() as u64;
@@ -190,7 +190,7 @@ impl ProxyHttp for Proxy {
             holding.piece(len, session.body_bytes_sent());
         }
         if let Some(stream) = &mut work.event_stream {
-            stream.record(len, end);
+            stream.saw(len, end);
         }
         if end {
             work.end_answer();
@@ -213,7 +213,7 @@ impl ProxyHttp for Proxy {
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Context) {
         context.finish(session, error);
-        answers::close_early(session, error.is_some() || context.has_attempt()).await;
+        answers::part_early(session, error.is_some() || context.has_attempt()).await;
     }
 
     /// Failures are counted, and the access log has them; Pingora's lines would contain paths with

@@ -108,7 +108,7 @@ const CASES: [Case; 25] = [
         "`[tracing]`: ",
     ),
     case(END, "[upgrade]\nsocket = \"open/upgrade.sock\"", "others may write into it"),
-    case(END, "[upgrade]\nsocket = \"plain-file\"", "is there and is no socket"),
+    case(END, "[upgrade]\nsocket = \"plain-file\"", "exists but is not a socket"),
 ];
 
 /// Creates the files that the cases refer to.

@@ -26,7 +26,7 @@ async fn a_reload_moves_and_removes_the_upgrade_socket() {
 
     std::fs::write(gateway.path("run/three.sock"), "precious").unwrap();
     let (status, report) = gateway.reload(&at("run/three.sock")).await;
-    assert!(status == 422 && report.to_string().contains("is no socket"), "{report}");
+    assert!(status == 422 && report.to_string().contains("is not a socket"), "{report}");
     assert!(UnixStream::connect(&two).is_ok(), "the previous socket must remain");
 
     let (status, _) = gateway.reload(&format!("{FRONT}{}", says("x"))).await;

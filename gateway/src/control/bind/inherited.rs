@@ -10,7 +10,7 @@ use socket2::{Socket, Type};
 
 use super::bound::{Bound, Part};
 
-/// Sockets that were handed over; empty without a predecessor.
+/// Inherited sockets; empty without a predecessor.
 #[derive(Debug, Default)]
 pub(crate) struct Inherited {
     sockets: Vec<Handed>,
@@ -40,7 +40,7 @@ impl Inherited {
         let mut sockets = Vec::new();
         for Received { part, configured, descriptor } in received {
             let (socket, address) =
-                listening(descriptor).map_err(|error| format!("a descriptor: {error}"))?;
+                listening(descriptor).map_err(|error| format!("file descriptor: {error}"))?;
             sockets.push(Handed { part, configured, address, socket });
         }
         Ok(Self { sockets, from_running: true })
@@ -51,13 +51,13 @@ impl Inherited {
         self.from_running
     }
 
-    /// The addresses that were not used, and what each belongs to.
+    /// The unused addresses and the part that each belonged to.
     pub(crate) fn left(&self) -> impl Iterator<Item = (&Part, SocketAddr)> {
         self.sockets.iter().map(|handed| (&handed.part, handed.address))
     }
 
-    /// The sockets of an address that is configured as before. With port 0, only those of the same
-    /// part, because nothing else identifies the bound port.
+    /// Takes the sockets of an address that is configured as before. With port 0, only those of the
+    /// same part: the actual port is recorded nowhere else.
     pub(crate) fn take_all(&mut self, part: &Part, wanted: &ListenAddress) -> Option<Bound> {
         let owner = self.sockets.iter().find(|handed| {
             handed.configured == *wanted && (wanted.port() != 0 || handed.part == *part)
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_written_as_before_gets_all_its_sockets_whoever_asks() {
+    fn an_address_configured_as_before_gets_all_its_sockets_for_any_listener() {
         let (one, two) =
             (TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
         let mut inherited =
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_free_port_stays_with_the_part_that_got_it() {
+    fn an_automatic_port_stays_with_its_part() {
         let (one, two) =
             (TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
         let mut inherited =
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_listen_is_refused() {
+    fn a_socket_that_does_not_listen_is_rejected() {
         let socket = Socket::new(socket2::Domain::IPV4, Type::STREAM, None).unwrap();
         let received = Received {
             part: Part::Admin,

@@ -1,5 +1,5 @@
-//! What is in effect besides the snapshot, owned by the control task. What can fail is done in
-//! [`bind`](Applied::bind); what is done in [`apply`](Applied::apply) cannot fail.
+//! The running parts besides the snapshot, owned by the control task. [`bind`](Applied::bind) can
+//! fail; [`apply`](Applied::apply) cannot.
 
 mod apply;
 mod bind;
@@ -24,7 +24,7 @@ use crate::control::upgrade::BoundSocket;
 use crate::serving::plane::Plane;
 use crate::serving::snapshot::Snapshot;
 
-/// The parts that a configuration runs.
+/// The running parts of the current configuration.
 pub(super) struct Applied {
     plane: Arc<Plane>,
     handle: Handle,
@@ -35,13 +35,13 @@ pub(super) struct Applied {
     certificates: Loaded,
     acme: Acme,
     offer: Option<Offer>,
-    /// To be published when this process serves alone.
+    /// The upgrade socket, to be published when the predecessor has stopped accepting.
     held_back: Option<BoundSocket>,
-    /// The successor that has the sockets.
+    /// The successor that holds the sockets.
     successor: Weak<()>,
 }
 
-/// Everything that a configuration needs and that could have failed.
+/// The results of all fallible steps for a configuration.
 pub(super) struct Ready {
     pub(super) snapshot: Arc<Snapshot>,
     loaded: Loaded,
@@ -52,7 +52,7 @@ pub(super) struct Ready {
 }
 
 impl Applied {
-    /// Nothing yet.
+    /// Starts with no running parts.
     pub(super) fn new(
         plane: Arc<Plane>,
         handle: Handle,
@@ -74,7 +74,7 @@ impl Applied {
         }
     }
 
-    /// The listening sockets for a successor, unless another one has them.
+    /// Duplicates the listening sockets for a successor, unless another one holds them.
     pub(super) fn hand_over(&mut self) -> Result<Handover, HandoverError> {
         if self.successor.upgrade().is_some() {
             return Err(HandoverError::Busy);
@@ -109,15 +109,14 @@ impl Applied {
         }
     }
 
-    /// Stops the admin server; requests may still arrive within this time on connections that are
-    /// open.
+    /// Stops the admin server; requests may still arrive on open connections within this time.
     pub(super) async fn stop_admin(&mut self, arrive: Duration) {
         if let Some(admin) = self.admin.take() {
             admin.stop(arrive).await;
         }
     }
 
-    /// Keeps the upgrade socket until it is [published](Self::offer_upgrade).
+    /// Keeps the upgrade socket back until [`offer_upgrade`](Self::offer_upgrade) publishes it.
     pub(super) fn hold_back(&mut self, socket: Option<BoundSocket>) {
         self.held_back = socket;
     }
@@ -129,13 +128,13 @@ impl Applied {
         }
     }
 
-    /// No process can take over from this one any more.
+    /// Removes the upgrade socket: no process can replace this one any more.
     pub(super) async fn withdraw_offer(&mut self) {
         self.held_back = None;
         self.offer(None).await;
     }
 
-    /// Offers the sockets to successors at this socket, and no longer at the one before.
+    /// Offers the listening sockets at this upgrade socket and closes the previous one.
     async fn offer(&mut self, socket: Option<BoundSocket>) {
         let offer = socket.map(|socket| Offer::open(socket, &self.handle, &self.background));
         if let Some(old) = std::mem::replace(&mut self.offer, offer) {
@@ -170,7 +169,7 @@ impl Applied {
 }
 
 impl Ready {
-    /// Takes the upgrade socket out: it is published later.
+    /// Takes the upgrade socket out, to publish it later.
     pub(super) fn hold_back_upgrade(&mut self) -> Option<BoundSocket> {
         self.upgrade.take()
     }

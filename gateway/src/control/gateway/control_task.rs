@@ -1,5 +1,5 @@
-//! The task that owns what is in effect. It carries out one command after another, so that one
-//! reload runs at a time and a drain waits for it.
+//! The task that owns the running parts. It executes one command after another, so reloads do not
+//! overlap and a drain waits for a running reload.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -22,7 +22,7 @@ use crate::control::report::{self, Differences, ReloadReport};
 use crate::serving::plane::Plane;
 use crate::serving::snapshot::Snapshot;
 
-/// What the control task works with.
+/// The control task and everything it uses.
 pub(super) struct ControlTask {
     pub(super) builder: Builder,
     pub(super) applied: Applied,
@@ -31,16 +31,16 @@ pub(super) struct ControlTask {
     pub(super) background: Background,
 }
 
-/// Whether the control task applies configurations.
+/// Whether configurations can still be applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Applies {
     Yes,
-    /// It has stopped accepting for good.
+    /// The gateway has stopped accepting.
     NoMore,
 }
 
 impl ControlTask {
-    /// Until the command to end.
+    /// Executes commands until `Command::End`.
     pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         let mut applies = Applies::Yes;
         while let Some(command) = commands.recv().await {
@@ -80,7 +80,7 @@ impl ControlTask {
         }
     }
 
-    /// Reloads; counts and logs the outcome.
+    /// Reloads, and counts and logs the outcome.
     async fn reload_and_report(&mut self) -> Result<ReloadReport, ConfigError> {
         let done = self.reload().await;
         self.handle.metrics().reloaded(done.is_ok());
@@ -92,7 +92,7 @@ impl ControlTask {
                         file = fault.file.as_deref().unwrap_or_default(),
                         line = fault.line.unwrap_or_default(),
                         reason = fault.reason,
-                        "the reload failed; the configuration before it stays in effect"
+                        "reload failed; the previous configuration stays active"
                     );
                 }
             }
@@ -100,7 +100,7 @@ impl ControlTask {
         done
     }
 
-    /// All or nothing: whatever fails, fails before anything is applied.
+    /// Reloads all or nothing: every step that can fail precedes applying.
     async fn reload(&mut self) -> Result<ReloadReport, ConfigError> {
         let before = self.plane.snapshot();
         let candidate = self.builder.build(self.applied.acme(), Some(&before)).await?;
@@ -112,7 +112,8 @@ impl ControlTask {
         Ok(self.report(changes, hash, true))
     }
 
-    /// What a reload would do now, or why it would fail: everything but the last step.
+    /// Returns what a reload would change, or why it would fail: performs every step except
+    /// applying.
     async fn dry_run(&mut self) -> Result<ReloadReport, ConfigError> {
         let before = self.plane.snapshot();
         let candidate = self.builder.dry_run(self.applied.acme()).await?;
@@ -134,19 +135,18 @@ impl ControlTask {
         ReloadReport::new(changes, hash, applied, self.plane.connections(), websockets)
     }
 
-    /// Leaves to the process that has taken over what it does now: new connections, the admin
-    /// address, maintenance.
+    /// Stops what the successor does now: accepting, the admin address, maintenance.
     async fn step_back(&mut self) {
         self.background.maintenance.cancel();
         self.applied.stop_accepting().await;
         self.applied.stop_admin(admin::ARRIVE).await;
-        // Not before: a client of the admin address that reads readiness means the address, not
+        // Last, because clients of the admin address check the readiness of the address, not of
         // this process.
         self.handle.lifecycle().on(Event::AdminClosed);
     }
 }
 
-/// Answers with what this returns; a panic is logged, ends the command and not the task.
+/// Runs a command and sends its result; a panic is logged and ends the command, not the task.
 async fn survive<T>(reply: oneshot::Sender<T>, work: impl Future<Output = T>) {
     match AssertUnwindSafe(work).catch_unwind().await {
         Ok(done) => answer(reply, done),
@@ -159,7 +159,7 @@ fn text_of(panic: &(dyn Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no text")
 }
 
-/// The sender of a command may be gone; the command was carried out.
+/// Sends the result of a command; its sender may be gone.
 fn answer<T>(reply: oneshot::Sender<T>, with: T) {
-    let _gone = reply.send(with);
+    let _sender_gone = reply.send(with);
 }

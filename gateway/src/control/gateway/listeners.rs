@@ -1,4 +1,4 @@
-//! The listening sockets and the accept loops on them.
+//! Listening sockets and their accept loops.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::control::bind::{self, BindError, Bound, Inherited, Part};
 use crate::serving::plane::Plane;
 
-/// Sockets that are bound and registered: accepting on them cannot fail to begin.
+/// Bound sockets, registered with Tokio: starting to accept on them cannot fail.
 pub(super) struct BoundListener {
     pub(super) address: ListenAddress,
     bound: Bound,
@@ -18,7 +18,8 @@ pub(super) struct BoundListener {
 }
 
 impl BoundListener {
-    /// Binds an address, or takes the sockets that listen there already; `key` says whose it is.
+    /// Binds an address or uses the inherited sockets for it; `key` is the configuration key for
+    /// errors.
     pub(super) fn bind(
         key: &str,
         part: &Part,
@@ -28,7 +29,7 @@ impl BoundListener {
         Self::register(key, address, bind::bind_or_inherit(key, part, address, inherited)?)
     }
 
-    /// Goes on with sockets that are bound already.
+    /// Reuses the sockets of a running listener.
     pub(super) fn again(key: &str, serving: &Serving) -> Result<Self, BindError> {
         let bound =
             serving.bound.try_clone().map_err(|error| failed(key, &serving.bound, error))?;
@@ -48,7 +49,7 @@ impl BoundListener {
     }
 }
 
-/// The accept loops of a listener, and its sockets, kept so that a reload can go on with them under
+/// The accept loops of a listener and its sockets, which a reload can reuse for a listener with
 /// another name.
 pub(super) struct Serving {
     pub(super) name: Name,
@@ -59,7 +60,7 @@ pub(super) struct Serving {
 }
 
 impl Serving {
-    /// Begins to accept.
+    /// Starts to accept.
     pub(super) fn start(plane: &Arc<Plane>, name: Name, bound_listener: BoundListener) -> Self {
         let stop = CancellationToken::new();
         let address = bound_listener.address.clone();
@@ -71,13 +72,13 @@ impl Serving {
         Self { name, address, bound, stop, loops }
     }
 
-    /// Stops accepting. Connections that wait in a socket's queue wait on while someone else holds
-    /// it.
+    /// Stops accepting. Connections in a socket's queue stay there while another listener or
+    /// process holds the socket.
     pub(super) async fn stop(self) {
         self.stop.cancel();
         for accept_loop in self.loops {
             if let Err(error) = accept_loop.await {
-                tracing::error!(listener = %self.name, %error, "an accept loop ended badly");
+                tracing::error!(listener = %self.name, %error, "accept loop failed");
             }
         }
     }

@@ -1,7 +1,7 @@
-//! Follows the configuration's file and the certificates' files by their content.
+//! Watches the configuration file and the certificate files by their content.
 //!
-//! Directories are watched, not files: editors rename over a file, and Kubernetes swaps a `..data`
-//! symlink beside it. What counts is whether the bytes behind the path changed.
+//! Watches directories, not files: editors rename over a file, and Kubernetes swaps a `..data`
+//! symlink beside it. A reload happens only if the content behind a path changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -15,18 +15,18 @@ use crate::control::certificates;
 use crate::control::config_source::ConfigSource;
 use crate::control::handle::{Command, Handle};
 
-/// Quiet time after an event: an editor or a certificate tool writes several files.
+/// Wait after an event, because editors and certificate tools write several files.
 const SETTLE: Duration = Duration::from_millis(200);
 
-/// Looks by itself this often: network file systems tell nothing.
-const LOOK_ANYWAY: Duration = Duration::from_secs(15);
+/// Polling interval in addition to events: network file systems send none.
+const POLL_INTERVAL: Duration = Duration::from_secs(15);
 
 pub(super) async fn follow_files(handle: Handle, source: ConfigSource) {
     let (events, mut changed) = mpsc::channel(1);
     let mut watcher = Directories::new(events);
     let mut tried = None;
     loop {
-        // Watched first, compared then: what changes in between is seen by one or the other.
+        // Watch before comparing, so that a change in between is not missed.
         watcher.watch(&files(&handle, &source));
         let now = content(files(&handle, &source)).await;
         if now != in_effect(&handle, &source).await && tried.as_ref() != Some(&now) {
@@ -37,10 +37,10 @@ pub(super) async fn follow_files(handle: Handle, source: ConfigSource) {
         tokio::select! {
             _ = changed.recv() => {
                 tokio::time::sleep(SETTLE).await;
-                // Whatever came meanwhile is seen by the next look.
-                let _seen = changed.try_recv();
+                // The next comparison covers events from the wait.
+                let _covered = changed.try_recv();
             }
-            () = tokio::time::sleep(LOOK_ANYWAY) => {}
+            () = tokio::time::sleep(POLL_INTERVAL) => {}
         }
     }
 }
@@ -48,7 +48,7 @@ pub(super) async fn follow_files(handle: Handle, source: ConfigSource) {
 /// SHA-256 of each file, in hexadecimal; a file that cannot be read has none.
 type Content = BTreeMap<PathBuf, Option<String>>;
 
-/// The files as they are.
+/// The current content of the files.
 async fn content(files: Vec<PathBuf>) -> Content {
     let digest =
         |path: &PathBuf| std::fs::read(path).ok().map(|bytes| hex::encode(Sha256::digest(bytes)));
@@ -58,7 +58,7 @@ async fn content(files: Vec<PathBuf>) -> Content {
     reading.await.unwrap_or_default()
 }
 
-/// The files as they were when they took effect.
+/// The content of the files in the active configuration.
 async fn in_effect(handle: &Handle, source: &ConfigSource) -> Content {
     let certificates = handle.command(Command::CertificateFiles).await.unwrap_or_default();
     let certificates = certificates.into_iter().map(|(path, hash)| (path, Some(hash)));
@@ -77,7 +77,7 @@ fn files(handle: &Handle, source: &ConfigSource) -> Vec<PathBuf> {
     files
 }
 
-/// Watches the directories of files; none at all when the machine has no means for it.
+/// Watches the directories of files; watches none if the machine does not support it.
 struct Directories {
     watcher: Option<RecommendedWatcher>,
     watched: BTreeSet<PathBuf>,
@@ -87,14 +87,12 @@ impl Directories {
     fn new(events: mpsc::Sender<()>) -> Self {
         let made = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             if !event.is_ok_and(|event| event.kind.is_access()) {
-                // Full: somebody is being told already.
-                let _told = events.try_send(());
+                // Full: a notification is already pending.
+                let _pending = events.try_send(());
             }
         });
         let watcher = made
-            .map_err(
-                |error| tracing::warn!(%error, "cannot watch files; looking at them now and then"),
-            )
+            .map_err(|error| tracing::warn!(%error, "cannot watch files; polling them instead"))
             .ok();
         Self { watcher, watched: BTreeSet::new() }
     }
@@ -103,7 +101,7 @@ impl Directories {
         let Some(watcher) = &mut self.watcher else { return };
         let wanted: BTreeSet<PathBuf> = files.iter().flat_map(|path| directories(path)).collect();
         for gone in self.watched.difference(&wanted) {
-            // A directory that was removed is no longer watched anyway.
+            // A removed directory is no longer watched anyway.
             let _gone = watcher.unwatch(gone);
         }
         self.watched.retain(|directory| wanted.contains(directory));
@@ -122,7 +120,7 @@ impl Directories {
     }
 }
 
-/// The directory that a path names, and the one that it leads to.
+/// The directory of a path, and the directory of the file that the path resolves to.
 fn directories(path: &Path) -> Vec<PathBuf> {
     let parent = match path.parent() {
         Some(parent) if parent != Path::new("") => parent.to_owned(),

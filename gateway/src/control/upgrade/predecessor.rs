@@ -1,4 +1,5 @@
-//! The new gateway's side: asks the running one for its sockets, and tells it when it serves.
+//! The successor's side of an upgrade: requests the sockets of the running gateway and reports when
+//! it serves.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -13,10 +14,10 @@ use super::socket::check_directory;
 use super::wire::{Channel, Described, Message, PREPARATION, PROTOCOL};
 use crate::control::bind::{Inherited, Part, Received};
 
-/// Deadline of an answer: the running gateway may be in the middle of a reload.
+/// Deadline of an answer: the running gateway may be reloading.
 const ANSWER: Duration = Duration::from_secs(20);
 
-/// The gateway that is being taken over.
+/// The gateway that this process replaces.
 pub(crate) struct Predecessor {
     channel: Channel,
     path: PathBuf,
@@ -24,12 +25,13 @@ pub(crate) struct Predecessor {
 }
 
 impl Predecessor {
-    /// Asks whoever is at the socket for its listening sockets; none when nobody is.
+    /// Connects to the upgrade socket and requests the listening sockets; `None` if no process
+    /// listens there.
     pub(crate) async fn meet(path: &Path) -> Result<Option<(Self, Inherited)>, UpgradeError> {
         check_directory(path)?;
         let failed = |error| UpgradeError::Socket { path: path.to_owned(), error };
         let Some(stream) = reach(path, ANSWER).await.map_err(failed)? else {
-            tracing::info!(socket = %path.display(), "no gateway runs that could be taken over: starting ordinarily");
+            tracing::info!(socket = %path.display(), "no gateway runs: starting without a predecessor");
             return Ok(None);
         };
         let mut channel = Channel::new(stream);
@@ -44,7 +46,9 @@ impl Predecessor {
         let (version, described) = match channel.receive(ANSWER).await.map_err(broken)? {
             Some(Message::Sockets { version, sockets }) => (version, sockets),
             Some(Message::Refused { reason }) => return Err(UpgradeError::Refused(reason)),
-            Some(message) => return Err(UpgradeError::Broken(format!("it sent {message:?}"))),
+            Some(message) => {
+                return Err(UpgradeError::Broken(format!("unexpected message {message:?}")));
+            }
             None => return Err(UpgradeError::Broken("it closed the connection".to_owned())),
         };
         let descriptors =
@@ -61,36 +65,36 @@ impl Predecessor {
         Ok(Some((Self { channel, path: path.to_owned(), pid }, inherited)))
     }
 
-    /// Tells that this process serves. Afterwards it is the only one that accepts; on an error it
-    /// must not.
+    /// Reports that this process serves. On success it is the only one that accepts; on an error it
+    /// must stop accepting.
     pub(crate) async fn announce(mut self) -> Result<(), UpgradeError> {
-        // It may be gone, and may have said why before.
-        let said = self.channel.send(&Message::Serving, ANSWER).await;
+        // The predecessor may be gone, or may have sent a refusal.
+        let sent = self.channel.send(&Message::Serving, ANSWER).await;
         match self.channel.receive(PREPARATION).await {
             Ok(Some(Message::HandedOver)) => tracing::info!(pid = self.pid, "taken over"),
             Ok(Some(Message::Refused { reason })) => return Err(UpgradeError::Refused(reason)),
-            // It cannot go on accepting if it is gone; and if it is only slow, it will read what
-            // was said and stop then.
+            // If it is gone, it does not accept; if it is slow, it will read the message and stop
+            // accepting.
             answer => tracing::warn!(
-                pid = self.pid, socket = %self.path.display(), ?said, ?answer,
-                "the gateway before does not answer; serving in its place"
+                pid = self.pid, socket = %self.path.display(), ?sent, ?answer,
+                "the predecessor does not answer; serving without its confirmation"
             ),
         }
         Ok(())
     }
 
-    /// Tells why this process will not serve.
+    /// Reports why this process will not serve.
     pub(crate) async fn give_up(mut self, reason: &str) {
-        // Whether it is heard or not, the running gateway serves on.
-        let _said = self.channel.send(&Message::Failed { reason: reason.to_owned() }, ANSWER).await;
+        // The running gateway keeps serving whether it receives this or not.
+        let _sent = self.channel.send(&Message::Failed { reason: reason.to_owned() }, ANSWER).await;
     }
 }
 
-/// Each descriptor with what is said about it.
+/// Pairs each descriptor with its description.
 fn received(described: Vec<Described>, descriptors: Vec<OwnedFd>) -> Result<Vec<Received>, String> {
     if described.len() != descriptors.len() {
         let (described, came) = (described.len(), descriptors.len());
-        return Err(format!("{described} sockets are described, {came} came"));
+        return Err(format!("expected {described} sockets, received {came}"));
     }
     let mut all = Vec::new();
     for (Described { listener, configured }, descriptor) in described.into_iter().zip(descriptors) {
@@ -107,7 +111,7 @@ fn received(described: Vec<Described>, descriptors: Vec<OwnedFd>) -> Result<Vec<
     Ok(all)
 }
 
-/// Connects to an upgrade socket; none when no process listens there.
+/// Connects to an upgrade socket; `None` if no process listens there.
 async fn reach(path: &Path, within: Duration) -> io::Result<Option<UnixStream>> {
     match tokio::time::timeout(within, UnixStream::connect(path)).await? {
         Ok(stream) => Ok(Some(stream)),

@@ -1,5 +1,5 @@
-//! The upgrade socket in the file system: in a directory of ours alone, made beside its place and
-//! then put there at once.
+//! The upgrade socket in the file system: created in a private directory under a temporary name,
+//! then renamed into place.
 
 use std::fs::{self, DirBuilder, Metadata, Permissions};
 use std::io;
@@ -19,30 +19,29 @@ use crate::files;
 /// Write permission for the group and for others.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
 
-/// Which file it is, whatever its name.
+/// Device and inode: identifies a file whatever its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Identity(u64, u64);
 
-/// An upgrade socket that listens beside its place. Dropped, it is gone.
+/// An upgrade socket that listens under its temporary name. Dropping it removes the file.
 pub(crate) struct BoundSocket {
     place: PathBuf,
     listener: UnixListener,
     made: Made,
 }
 
-/// A file that is removed when this is dropped.
+/// A file that is removed on drop.
 struct Made(PathBuf);
 
 impl Drop for Made {
     fn drop(&mut self) {
-        // It may have been put in its place, or removed by a person.
+        // It may have been renamed, or removed by an administrator.
         let _ = fs::remove_file(&self.0);
     }
 }
 
 impl BoundSocket {
-    /// Makes it. A live socket in its place is in the way, unless it is the one that is being taken
-    /// over.
+    /// Creates it. Fails if a process listens at `place`, unless that process is being replaced.
     pub(crate) fn make(place: &Path, takes_over: bool) -> Result<Self, UpgradeError> {
         check_directory(place)?;
         if !takes_over && is_live(place)? {
@@ -63,26 +62,26 @@ impl BoundSocket {
         Ok(Self { place: place.to_owned(), listener, made })
     }
 
-    /// Renames it to its place, which replaces what was there. Returns its path, and which file it
-    /// is.
+    /// Renames the socket into place, replacing an old one. Returns its path and the file's
+    /// identity.
     pub(crate) fn publish(self) -> (PathBuf, Option<Identity>, UnixListener) {
         let Self { place, listener, made } = self;
         let identity = identity(&made.0);
         if let Err(error) = fs::rename(&made.0, &place) {
-            tracing::error!(socket = %place.display(), %error, "no process can take over from this one");
+            tracing::error!(socket = %place.display(), %error, "cannot publish the upgrade socket; this process cannot be upgraded");
         }
         (place, identity, listener)
     }
 }
 
-/// Which file is at this path now.
+/// The identity of the file at this path.
 pub(crate) fn identity(path: &Path) -> Option<Identity> {
     fs::symlink_metadata(path).ok().map(|file| Identity(file.dev(), file.ino()))
 }
 
-/// Whoever may write into the directory could put a socket of their own there, and be given ours:
-/// refuses a directory that is another user's or that others may write into. Makes it, for us
-/// alone, if it is not there.
+/// Checks the directory of the socket, and creates it with mode 0700 if it does not exist. Rejects
+/// a directory of another user or one that others can write into: they could put their own socket
+/// there and receive our listening sockets.
 pub(crate) fn check_directory(place: &Path) -> Result<(), UpgradeError> {
     let directory = directory_of(place);
     let found = match fs::metadata(directory) {
@@ -91,17 +90,17 @@ pub(crate) fn check_directory(place: &Path) -> Result<(), UpgradeError> {
         }
         found => found,
     };
-    judge(directory, &found.map_err(|error| unusable(directory, &error))?)
+    check_metadata(directory, &found.map_err(|error| unusable(directory, &error))?)
 }
 
-/// Whether a start could put its socket there, as far as it shows without making anything, whether
-/// or not a gateway listens there now.
+/// Checks, without creating anything, whether a start could put its socket there, even if a gateway
+/// listens there now.
 pub(crate) fn dry_run(place: &Path) -> Result<(), UpgradeError> {
     let directory = directory_of(place);
     match fs::metadata(directory) {
-        Ok(found) => judge(directory, &found)?,
+        Ok(found) => check_metadata(directory, &found)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            // Only the last directory would be made.
+            // A start creates only the last directory.
             let above = fs::metadata(directory_of(directory)).map(drop);
             above
                 .and_then(|()| files::could_write_into(directory))
@@ -120,33 +119,33 @@ fn directory_of(place: &Path) -> &Path {
 }
 
 fn unusable(directory: &Path, error: &io::Error) -> UpgradeError {
-    let reason = format!("cannot be made or looked at: {error}");
+    let reason = format!("cannot be created or used: {error}");
     UpgradeError::Directory { directory: directory.to_owned(), reason }
 }
 
-fn judge(directory: &Path, found: &Metadata) -> Result<(), UpgradeError> {
+fn check_metadata(directory: &Path, found: &Metadata) -> Result<(), UpgradeError> {
     let refused =
         |reason: String| UpgradeError::Directory { directory: directory.to_owned(), reason };
     let (ours, mode) = (geteuid().as_raw(), found.mode());
     if !found.is_dir() {
-        return Err(refused("is no directory".to_owned()));
+        return Err(refused("is not a directory".to_owned()));
     }
     if found.uid() != ours && found.uid() != 0 {
         return Err(refused(format!(
-            "belongs to the user {}; expected our own, {ours}, or root",
+            "belongs to user {}; expected the gateway's own user, {ours}, or root",
             found.uid()
         )));
     }
     if mode & WRITABLE_BY_OTHERS != 0 {
         return Err(refused(format!(
-            "others may write into it (mode {:o}): `chmod go-w` it, or choose a directory of the gateway's own",
+            "others may write into it (mode {:o}): `chmod go-w` it, or choose a directory that only the gateway uses",
             mode & 0o7777
         )));
     }
     files::could_write_into(directory).map_err(|error| unusable(directory, &error))
 }
 
-/// Whether a process listens there. What a process left behind that is gone is not in the way.
+/// Whether a process listens there. A stale socket does not count.
 fn is_live(place: &Path) -> Result<bool, UpgradeError> {
     if !is_socket(place)? {
         return Ok(false);
@@ -157,14 +156,14 @@ fn is_live(place: &Path) -> Result<bool, UpgradeError> {
     let probe = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
         .map_err(|error| failed(error.into()))?;
     match connect(&probe, &address) {
-        // EAGAIN: somebody listens whose queue is full.
+        // EAGAIN: a process listens there and its queue is full.
         Ok(()) | Err(Errno::AGAIN) => Ok(true),
         Err(Errno::CONNREFUSED | Errno::NOENT) => Ok(false),
         Err(error) => Err(failed(error.into())),
     }
 }
 
-/// Whether a socket is there; anything else is in the way.
+/// Whether a socket exists there; any other file is an error.
 fn is_socket(place: &Path) -> Result<bool, UpgradeError> {
     match fs::symlink_metadata(place) {
         Ok(file) if file.file_type().is_socket() => Ok(true),
@@ -183,7 +182,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_directory_that_others_may_write_into_is_refused() {
+    async fn a_directory_that_others_can_write_into_is_rejected() {
         let directory = tempfile::tempdir().unwrap();
         let place = directory.path().join("upgrade.sock");
         for open in [0o720, 0o702, 0o777, 0o1777] {
@@ -198,19 +197,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_directory_that_is_not_there_is_made_for_us_alone() {
+    async fn a_missing_directory_is_created_with_private_permissions() {
         let directory = tempfile::tempdir().unwrap();
         let place = directory.path().join("run/upgrade.sock");
-        let prepared = BoundSocket::make(&place, false).unwrap();
+        let bound = BoundSocket::make(&place, false).unwrap();
         assert_eq!(fs::metadata(place.parent().unwrap()).unwrap().mode() & 0o777, 0o700);
         let beside = directory.path().join("run/upgrade.sock.new");
         assert_eq!(fs::metadata(&beside).unwrap().mode() & 0o777, 0o600);
-        drop(prepared);
-        assert!(!beside.exists(), "what did not take its place is gone");
+        drop(bound);
+        assert!(!beside.exists(), "the unpublished socket is removed");
     }
 
     #[tokio::test]
-    async fn a_live_socket_is_in_the_way_and_a_stale_one_is_not() {
+    async fn a_live_socket_is_an_error_and_a_stale_one_is_replaced() {
         let directory = tempfile::tempdir().unwrap();
         let place = directory.path().join("upgrade.sock");
         let live = std::os::unix::net::UnixListener::bind(&place).unwrap();

@@ -1,5 +1,5 @@
-//! Handover messages between two gateways: JSON after its length, then descriptors
-//! (SCM_RIGHTS, unix(7)).
+//! Handover messages between two gateways: a length, then JSON; then file descriptors (SCM_RIGHTS,
+//! unix(7)).
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -16,46 +16,47 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
-/// Raised when an older gateway could no longer understand a newer one, or the other way round. New
-/// fields and new messages that the other side may ignore do not raise it.
+/// Protocol version, raised when an older and a newer gateway would no longer understand each
+/// other. New fields and messages that the other side may ignore do not raise it.
 pub(crate) const PROTOCOL: u32 = 1;
 
-/// How long a successor may take from its sockets to serving: it has read its configuration before.
+/// Maximum time from receiving the sockets to serving: the successor has already read its
+/// configuration.
 pub(crate) const PREPARATION: Duration = Duration::from_secs(30);
 
-/// Longest message: the description of some thousand sockets.
+/// Maximum message size in bytes: the description of some thousand sockets.
 const LONGEST: u32 = 1 << 20;
-/// Descriptors that travel at once; Linux takes 253.
+/// Descriptors per call; Linux permits 253.
 const AT_ONCE: usize = 64;
 
 /// A handover message.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "word", rename_all = "snake_case")]
 pub(crate) enum Message {
-    /// The successor: give me the listening sockets.
+    /// Successor: requests the listening sockets.
     Ask { protocol: u32, version: String },
-    /// The predecessor: these, whose descriptors follow in this order.
+    /// Predecessor: describes the sockets; their descriptors follow in this order.
     Sockets { version: String, sockets: Vec<Described> },
-    /// The predecessor: no.
+    /// Predecessor: refuses the upgrade.
     Refused { reason: String },
-    /// The successor: I accept on them and am ready.
+    /// Successor: accepts on the sockets and is ready.
     Serving,
-    /// The successor: I cannot.
+    /// Successor: cannot serve.
     Failed { reason: String },
-    /// The predecessor: they are yours; I stop accepting.
+    /// Predecessor: has handed the sockets over and stops accepting.
     HandedOver,
 }
 
-/// What a socket is for.
+/// The description of a socket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Described {
-    /// The listener's name; none: the admin address.
+    /// The listener's name; `None` for the admin address.
     pub(crate) listener: Option<String>,
-    /// The address as the configuration has it, which may be `localhost:8443` or have port 0.
+    /// The address as configured, which can be `localhost:8443` or have port 0.
     pub(crate) configured: String,
 }
 
-/// One side of the conversation.
+/// One end of a handover connection.
 pub(crate) struct Channel(UnixStream);
 
 impl Channel {
@@ -63,7 +64,7 @@ impl Channel {
         Self(stream)
     }
 
-    /// Who is at the other end: user and process.
+    /// User and process id of the peer.
     pub(crate) fn peer(&self) -> io::Result<(u32, Option<i32>)> {
         let credentials = self.0.peer_cred()?;
         Ok((credentials.uid(), credentials.pid()))
@@ -73,13 +74,13 @@ impl Channel {
     pub(crate) async fn send(&mut self, message: &Message, within: Duration) -> io::Result<()> {
         let text = serde_json::to_vec(message)?;
         let length = u32::try_from(text.len()).ok().filter(|length| *length <= LONGEST);
-        let length = length.ok_or_else(|| io::Error::other("the message is too long"))?;
+        let length = length.ok_or_else(|| io::Error::other("the handover message is too long"))?;
         let mut frame = length.to_be_bytes().to_vec();
         frame.extend_from_slice(&text);
         timeout(within, self.0.write_all(&frame)).await?
     }
 
-    /// The next message; none when the other side has gone.
+    /// Receives a message; `None` if the peer has closed the connection.
     pub(crate) async fn receive(&mut self, within: Duration) -> io::Result<Option<Message>> {
         timeout(within, self.next()).await?
     }
@@ -95,7 +96,7 @@ impl Channel {
         if length > LONGEST {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
-                format!("a message of {length} bytes"),
+                format!("expected at most {LONGEST} bytes, found a message of {length} bytes"),
             ));
         }
         let mut text = vec![0; length as usize];
@@ -109,25 +110,25 @@ impl Channel {
         descriptors: &[BorrowedFd<'_>],
         within: Duration,
     ) -> io::Result<()> {
-        let give = async {
+        let sending = async {
             for some in descriptors.chunks(AT_ONCE) {
-                self.0.async_io(Interest::WRITABLE, || give(&self.0, some)).await?;
+                self.0.async_io(Interest::WRITABLE, || send_rights(&self.0, some)).await?;
             }
             Ok(())
         };
-        timeout(within, give).await?
+        timeout(within, sending).await?
     }
 
-    /// Receives this many descriptors; they are not passed on to programs that this one starts.
+    /// Receives this many descriptors, with close-on-exec set.
     pub(crate) async fn receive_descriptors(
         &self,
         count: usize,
         within: Duration,
     ) -> io::Result<Vec<OwnedFd>> {
-        let take = async {
+        let receiving = async {
             let mut all = Vec::new();
             while all.len() < count {
-                let some = self.0.async_io(Interest::READABLE, || take(&self.0)).await?;
+                let some = self.0.async_io(Interest::READABLE, || receive_rights(&self.0)).await?;
                 if some.is_empty() {
                     return Err(io::ErrorKind::UnexpectedEof.into());
                 }
@@ -135,27 +136,27 @@ impl Channel {
             }
             Ok(all)
         };
-        timeout(within, take).await?
+        timeout(within, receiving).await?
     }
 }
 
-fn give(stream: &UnixStream, some: &[BorrowedFd<'_>]) -> io::Result<()> {
+fn send_rights(stream: &UnixStream, some: &[BorrowedFd<'_>]) -> io::Result<()> {
     let mut room = [MaybeUninit::uninit(); cmsg_space!(ScmRights(AT_ONCE))];
     let mut control = SendAncillaryBuffer::new(&mut room);
     if !control.push(SendAncillaryMessage::ScmRights(some)) {
         return Err(io::Error::other("too many descriptors at once"));
     }
-    // Descriptors need at least one octet to travel with.
+    // Descriptors must be sent with at least one byte of data.
     sendmsg(stream, &[IoSlice::new(&[0])], &mut control, SendFlags::NOSIGNAL)?;
     Ok(())
 }
 
-fn take(stream: &UnixStream) -> io::Result<Vec<OwnedFd>> {
+fn receive_rights(stream: &UnixStream) -> io::Result<Vec<OwnedFd>> {
     let mut room = [MaybeUninit::uninit(); cmsg_space!(ScmRights(AT_ONCE))];
     let mut control = RecvAncillaryBuffer::new(&mut room);
-    let mut octet = [0];
+    let mut byte = [0];
     let received =
-        recvmsg(stream, &mut [IoSliceMut::new(&mut octet)], &mut control, RecvFlags::CMSG_CLOEXEC)?;
+        recvmsg(stream, &mut [IoSliceMut::new(&mut byte)], &mut control, RecvFlags::CMSG_CLOEXEC)?;
     let rights = control.drain().filter_map(|message| match message {
         RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
         _ => None,
@@ -179,7 +180,7 @@ mod tests {
     const SOON: Duration = Duration::from_secs(10);
 
     #[tokio::test]
-    async fn words_and_more_descriptors_than_travel_at_once_arrive_in_order() {
+    async fn messages_and_many_descriptors_arrive_in_order() {
         let (one, other) = UnixStream::pair().unwrap();
         let (mut one, mut other) = (Channel::new(one), Channel::new(other));
         let sockets: Vec<_> =
@@ -210,10 +211,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_word_that_is_too_long_or_senseless_is_refused() {
-        for octets in [&[255, 255, 255, 255][..], b"\0\0\0\x02{}", b"\0\0\0\x05hello"] {
+    async fn an_oversized_or_invalid_message_is_rejected() {
+        for bytes in [&[255, 255, 255, 255][..], b"\0\0\0\x02{}", b"\0\0\0\x05hello"] {
             let (mut one, other) = UnixStream::pair().unwrap();
-            one.write_all(octets).await.unwrap();
+            one.write_all(bytes).await.unwrap();
             Channel::new(other).receive(SOON).await.unwrap_err();
         }
     }

@@ -37,7 +37,7 @@ pub(super) fn unavailable(why: Unavailable, form: Form) -> Answer {
 /// Closes an h1 connection whose request was answered before its body was complete, so that a
 /// client that is still sending can read the response. `over`: Pingora will not reuse the
 /// connection, or cannot tell.
-pub(super) async fn close_early(session: &mut Session, over: bool) {
+pub(super) async fn part_early(session: &mut Session, over: bool) {
     let HttpSession::H1(h1) = session.as_downstream_mut() else { return };
     if h1.response_written().is_some_and(|answer| !answer.status.is_success())
         && !h1.is_body_done()

@@ -21,7 +21,7 @@ impl EventStream {
     }
 
     /// Records a chunk of the stream, or its end.
-    pub(super) fn record(&mut self, bytes: usize, end: bool) {
+    pub(super) fn saw(&mut self, bytes: usize, end: bool) {
         if bytes > 0 {
             let now = Instant::now();
             match self.last {
@@ -39,7 +39,7 @@ impl EventStream {
     }
 
     /// Records that the upstream aborted the stream or exceeded its idle timeout.
-    pub(super) fn stalled(&mut self) {
+    pub(super) fn broke_off(&mut self) {
         if !self.ended {
             self.ended = true;
             self.metrics.event_stream_stalls.inc();

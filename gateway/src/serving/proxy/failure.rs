@@ -74,7 +74,7 @@ pub(super) async fn answer(
     if let Some(stream) = &mut work.event_stream
         && *error.esource() == ErrorSource::Upstream
     {
-        stream.stalled();
+        stream.broke_off();
     }
     if session.response_written().is_none() {
         let answer = match code {

@@ -23,7 +23,7 @@ impl Pace {
     }
 
     /// Records that a chunk of the body arrived.
-    pub(super) fn record(&self) {
+    pub(super) fn saw(&self) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 

@@ -1,4 +1,4 @@
-//! Applies what is ready: none of this can fail.
+//! Applies a configuration after everything that can fail.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ impl Applied {
     /// Applies a configuration.
     pub(in crate::control::gateway) async fn apply(&mut self, ready: Ready) {
         let config = Arc::clone(ready.snapshot.config());
-        // First stop what accepts for a listener that is gone: the next snapshot does not know it.
+        // Stop removed listeners first: the next snapshot does not contain them.
         let stays = |serving: &Serving| {
             let same = |listener: &Listener| {
                 listener.address == serving.address && listener.name == serving.name
@@ -46,7 +46,7 @@ impl Applied {
         }
     }
 
-    /// The port that the first https listener really has.
+    /// The bound port of the first https listener.
     fn https_port(&self, config: &Config) -> Option<u16> {
         let first = config
             .listeners
@@ -64,8 +64,7 @@ impl Applied {
             admin::Server::start(self.handle.clone(), configured, bound, sockets)
         });
         if let Some(old) = std::mem::replace(&mut self.admin, started) {
-            // Not waited for: the request that asked for this reload may be one of those it
-            // finishes.
+            // Not awaited: the request for this reload can be one of those that it finishes.
             self.background.tasks.spawn(old.stop(admin::ARRIVE));
         }
     }
@@ -85,7 +84,7 @@ impl Applied {
                 CertificateSource::Files { .. } => {
                     metrics.certificate_source(certificate.name.as_str(), "files")
                 }
-                // Its maintainer reports it.
+                // Its maintenance reports the source.
                 CertificateSource::Acme(_) => {}
             }
         }

@@ -1,4 +1,4 @@
-//! Binds what a candidate needs and what is not bound already.
+//! Binds the addresses of a candidate that are not bound yet.
 
 use std::net::SocketAddr;
 
@@ -14,8 +14,7 @@ use crate::control::handover::Offer;
 use crate::control::upgrade::{BoundSocket, Upgrades};
 
 impl Applied {
-    /// Binds every address that is not bound already, by this process or by the one that it takes
-    /// over from.
+    /// Binds every address that neither this process nor its predecessor has bound.
     pub(in crate::control::gateway) fn bind(
         &self,
         candidate: Candidate,
@@ -36,7 +35,7 @@ impl Applied {
         };
         let upgrade = match &config.upgrade {
             Some(_) if upgrades == Upgrades::Ignored => {
-                tracing::warn!("`[upgrade]` has no effect: this program is more than a gateway");
+                tracing::warn!("`[upgrade]` is ignored: this program does more than run a gateway");
                 None
             }
             Some(upgrade) if self.offer.as_ref().map(Offer::path) != Some(&upgrade.socket) => {
@@ -48,7 +47,7 @@ impl Applied {
         Ok(Ready { snapshot, loaded, acme, listeners, admin, upgrade })
     }
 
-    /// `None`: it accepts there already.
+    /// `None` if the listener already accepts there.
     fn bind_listener(
         &self,
         listener: &Listener,
@@ -82,8 +81,8 @@ impl Applied {
         }
     }
 
-    /// An address that is in use may be in use by ourselves, or by the gateway before us:
-    /// `localhost:8443` stands in the way of `[::]:8443`.
+    /// Finds the listener, of this gateway or of its predecessor, that holds an address in use:
+    /// `localhost:8443` conflicts with `[::]:8443`.
     fn explain(&self, error: BindError, inherited: &Inherited) -> BindError {
         let wanted = error.address;
         let overlaps = |held: &SocketAddr| {
