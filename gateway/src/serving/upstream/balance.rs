@@ -104,8 +104,8 @@ fn weight(key: Key<'_>, label: &str) -> u64 {
     let start = 0xcbf2_9ce4_8422_2325;
     let mut hash = match key {
         Key::Cookie(value) => fnv(start, value),
-        Key::Client(IpAddr::V4(client)) => fnv(start, &client.to_bits().to_be_bytes()),
-        Key::Client(IpAddr::V6(client)) => fnv(start, &client.to_bits().to_be_bytes()),
+        Key::Client(IpAddr::V4(client)) => fnv(start, &client.octets()),
+        Key::Client(IpAddr::V6(client)) => fnv(start, &client.octets()),
     };
     hash = fnv(fnv(hash, b"\0"), label.as_bytes());
     hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
