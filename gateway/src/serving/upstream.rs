@@ -11,6 +11,7 @@ mod idle;
 mod maintenance;
 mod stream;
 mod target;
+mod target_connection;
 
 pub(crate) use address::Address;
 pub(crate) use balance::Key;

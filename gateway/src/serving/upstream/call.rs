@@ -15,7 +15,8 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
 
 use super::Target;
-use super::connection::{Connection, TargetConnection};
+use super::connection::Connection;
+use super::target_connection::TargetConnection;
 use crate::serving::held::Holding;
 
 /// The timeouts of a request.

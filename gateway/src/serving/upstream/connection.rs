@@ -7,22 +7,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf as _, BytesMut};
 use pingora::protocols::l4::virt::{VirtualSockOpt, VirtualSocket};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
-use super::UpstreamStream;
 use super::call::{Call, Stage};
-
-/// The reusable part of a connection: the stream, its write buffer and its timer.
-#[derive(Debug)]
-pub(super) struct TargetConnection {
-    stream: UpstreamStream,
-    /// Write buffer, sent when it is flushed or full: a chunk's size, data and end go out together.
-    unsent: BytesMut,
-    timer: Option<Pin<Box<Sleep>>>,
-}
+use super::target_connection::TargetConnection;
 
 /// A connection while it serves a request.
 #[derive(Debug)]
@@ -35,39 +25,6 @@ pub(super) struct Connection {
 
 /// Maximum size of the write buffer, in bytes.
 const UNSENT_MAX: usize = 16 * 1024;
-
-impl TargetConnection {
-    pub(super) fn new(stream: UpstreamStream) -> Self {
-        Self { stream, unsent: BytesMut::new(), timer: None }
-    }
-
-    /// Whether it can be reused; tries to read one byte.
-    pub(super) fn probe_quiet(&self) -> bool {
-        self.unsent.is_empty() && self.stream.probe_quiet()
-    }
-
-    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.unsent.is_empty() {
-            let sent = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.unsent))?;
-            if sent == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-            self.unsent.advance(sent);
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    /// Wakes the task at `at` or earlier; ready once the timer has fired.
-    fn poll_timer(&mut self, cx: &mut Context<'_>, at: Instant) -> Poll<()> {
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(at)));
-        // Resetting a timer is expensive, an extra wake-up is not: a timer that fires earlier is
-        // left alone.
-        if timer.deadline() > at {
-            timer.as_mut().reset(at);
-        }
-        timer.as_mut().poll(cx)
-    }
-}
 
 impl Connection {
     pub(super) fn new(inner: TargetConnection, call: Arc<Call>) -> Self {

@@ -4,7 +4,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::connection::TargetConnection;
+use super::target_connection::TargetConnection;
 
 /// The idle connections of one target.
 pub(super) struct Idle {

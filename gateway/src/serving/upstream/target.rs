@@ -12,9 +12,9 @@ use pingora::protocols::TcpKeepalive;
 use pingora::protocols::l4::ext::set_tcp_keepalive;
 use pingora::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
 
-use super::connection::TargetConnection;
 use super::health::Health;
 use super::idle::Idle;
+use super::target_connection::TargetConnection;
 use super::{Address, UpstreamStream};
 
 /// TCP keepalive: detects a target's machine that disappeared.
