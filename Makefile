@@ -74,6 +74,9 @@ ui/dist/index.html: ui/node_modules/.installed $(filter-out ui/package-lock.json
 	npm --prefix ui run build
 	touch $@
 
+# Cargo's tools run for seconds and compile for minutes, so they are not optimised.
+INSTALL := env CARGO_PROFILE_RELEASE_OPT_LEVEL=0 cargo install --locked --quiet
+
 .PHONY: build-tools test-tools lint-tools
 build-tools:
 	@$(call packages,cmake:cmake cc:gcc c++:g++ pkg-config:pkg-config)
@@ -82,10 +85,10 @@ test-tools: build-tools
 	@$(call packages,redis-server:redis-server chromium:chromium certutil:libnss3-tools openssl:openssl \
 	  promtool:prometheus haproxy:haproxy pebble:pebble testssl:testssl.sh curl:curl python3:python3)
 	@python3 -c 'import ensurepip' 2>/dev/null || { $(APT) update -qq && $(APT) install -y -qq python3-venv >/dev/null; }
-	@command -v cargo-nextest >/dev/null || cargo install --locked --quiet cargo-nextest
+	@command -v cargo-nextest >/dev/null || $(INSTALL) --no-default-features cargo-nextest@0.9.143
 
 lint-tools: build-tools
-	@command -v cargo-deny >/dev/null || cargo install --locked --quiet cargo-deny
+	@command -v cargo-deny >/dev/null || $(INSTALL) cargo-deny@0.20.2
 
 .PHONY: clean
 clean: ## Remove build results; data and certificates stay

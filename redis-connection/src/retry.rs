@@ -19,7 +19,7 @@ impl Backoff {
 
     /// The length of the next pause.
     pub fn next_pause(&mut self) -> Duration {
-        let pause = self.next.mul_f32(0.5 + rand::random::<f32>() / 2.0);
+        let pause = self.next.mul_f32(0.5 + fastrand::f32() / 2.0);
         self.next = self.next.saturating_mul(2).min(self.longest);
         pause
     }
