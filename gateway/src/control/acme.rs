@@ -70,7 +70,7 @@ impl Wishes {
 }
 
 impl Plan {
-    /// How each ordered certificate is doing, as far as storage tells.
+    /// How each ordered certificate is doing, as far as storage has it.
     pub(crate) fn statuses(&self) -> Vec<(Name, Status)> {
         self.groups.iter().flat_map(|(group, _)| group.statuses()).collect()
     }
@@ -78,8 +78,8 @@ impl Plan {
 
 impl Acme {
     /// Prepares a maintainer for each issuer that is new, has other names, or whose files changed.
-    /// What `loaded` holds for ordered certificates are stand-ins; they are replaced by what is
-    /// served already or found in storage. A dry run writes nothing.
+    /// The ordered certificates in `loaded` are stand-ins; they are replaced by what is served
+    /// already or found in storage. A dry run writes nothing.
     pub(crate) async fn plan(
         &self,
         wishes: Wishes,
@@ -113,7 +113,7 @@ impl Acme {
             let mut trouble = None;
             for maintainer in groups.iter().filter_map(|(_, maintainer)| maintainer.as_ref()) {
                 if let Err(error) = maintainer.load().await {
-                    tracing::warn!(%error, "cannot look for stored certificates yet");
+                    tracing::warn!(%error, "cannot read stored certificates yet");
                     trouble = Some(error.to_string());
                 }
             }

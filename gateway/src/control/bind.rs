@@ -1,4 +1,4 @@
-//! Binds addresses, all of a listener's or none, and says plainly what stands in the way.
+//! Binds the addresses of a listener, all or none; an error names what holds the address.
 
 mod bound;
 mod inherited;

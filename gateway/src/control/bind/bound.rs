@@ -10,7 +10,7 @@ use gateway_config::Name;
 pub(crate) struct Bound {
     /// One for each address family.
     pub(crate) sockets: Vec<TcpListener>,
-    /// The addresses really bound: another port when port 0 was asked for.
+    /// The addresses really bound: another port when the configuration has port 0.
     pub(crate) addresses: Vec<SocketAddr>,
 }
 

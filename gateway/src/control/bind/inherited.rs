@@ -10,14 +10,14 @@ use socket2::{Socket, Type};
 
 use super::bound::{Bound, Part};
 
-/// Sockets that were handed over; empty when there was nobody before.
+/// Sockets that were handed over; empty when no gateway ran before.
 #[derive(Debug, Default)]
 pub(crate) struct Inherited {
     sockets: Vec<Handed>,
     from_running: bool,
 }
 
-/// A socket as it was received, with what the running gateway says about it.
+/// A socket as it was received, with its description from the running gateway.
 #[derive(Debug)]
 pub(crate) struct Received {
     pub(crate) part: Part,
