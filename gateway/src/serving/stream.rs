@@ -93,7 +93,7 @@ impl ClientStream {
             end: End::Unknown,
             facts,
             h2,
-            parted: false,
+            left_off: false,
             digests: None,
         }
     }
@@ -154,7 +154,7 @@ impl ClientStream {
     /// reset the connection and lose the response, so up to [`FAREWELL_BYTES`] of input are read
     /// and discarded first (RFC 9112 section 9.6).
     pub(crate) async fn part(&mut self) {
-        if std::mem::replace(&mut self.parted, true) {
+        if std::mem::replace(&mut self.left_off, true) {
             return;
         }
         let all_read = matches!(self.end, End::After(0)) && self.ahead.is_empty();
