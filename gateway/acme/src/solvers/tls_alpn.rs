@@ -19,12 +19,12 @@ pub(super) fn server_name(identifier: &Identifier) -> String {
     match identifier {
         Identifier::Dns(name) => name.clone(),
         Identifier::Ip(IpAddr::V4(address)) => {
-            let [a, b, c, d] = address.to_bits().to_be_bytes();
+            let [a, b, c, d] = address.octets();
             format!("{d}.{c}.{b}.{a}.in-addr.arpa")
         }
         Identifier::Ip(IpAddr::V6(address)) => {
             let mut name = String::with_capacity(72);
-            for byte in address.to_bits().to_be_bytes().iter().rev() {
+            for byte in address.octets().iter().rev() {
                 // Writing to a String cannot fail.
                 let _ = write!(name, "{:x}.{:x}.", byte & 15, byte >> 4);
             }
