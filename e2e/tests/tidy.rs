@@ -54,7 +54,7 @@ const ABSENCES: &[(&str, &[&str])] = &[
 
 /// The workspace's members: each package's name and folder.
 fn members() -> BTreeMap<String, PathBuf> {
-    let root = manifest(&workspace());
+    let root = manifest(workspace());
     let members = root["workspace"]["members"].as_array().expect("members is an array");
     let mut found = BTreeMap::new();
     for member in members {

@@ -119,20 +119,27 @@ fn code(source: &str) -> String {
     code
 }
 
-/// `use` statements: whether each is public, and its text between `use` and `;`.
-fn uses(code: &str) -> Vec<(bool, String)> {
-    let mut found = Vec::new();
-    for (at, _) in code.match_indices("use ") {
-        let line = code[..at].rsplit('\n').next().unwrap_or_default().trim();
-        let public = line.starts_with("pub");
-        if !line.is_empty() && !public {
-            continue;
+/// The `use` statements of a source, each with whether it is public, and the rest of its code.
+fn split_uses(code: &str) -> (Vec<(bool, String)>, String) {
+    let (mut uses, mut rest) = (Vec::new(), String::new());
+    let mut open: Option<(bool, String)> = None;
+    for line in code.lines() {
+        let start = line.trim_start();
+        let visible = ["pub ", "pub(crate) ", "pub(super) "];
+        let private = visible.iter().find_map(|visibility| start.strip_prefix(visibility));
+        let statement = private.unwrap_or(start).strip_prefix("use ");
+        match (&mut open, statement) {
+            (Some((_, text)), _) => text.push_str(line),
+            (None, Some(text)) => open = Some((private.is_some(), text.to_owned())),
+            (None, None) => rest.extend([line, "\n"]),
         }
-        if let Some((text, _)) = code[at + 4..].split_once(';') {
-            found.push((public, text.split_whitespace().collect::<Vec<_>>().join(" ")));
+        if line.contains(';')
+            && let Some((public, text)) = open.take()
+        {
+            uses.push((public, text.split(';').next().unwrap_or_default().trim().to_owned()));
         }
     }
-    found
+    (uses, rest)
 }
 
 /// The paths of a flat `use`: `a::{b, c as d}` is `a::b` known as `b`, and `a::c` known as `d`.
@@ -169,7 +176,7 @@ fn flat(text: &str) -> Vec<(Vec<String>, String)> {
 
 fn exports(module: &Module) -> BTreeMap<String, Vec<String>> {
     let mut found = BTreeMap::new();
-    for (public, text) in uses(&module.code) {
+    for (public, text) in split_uses(&module.code).0 {
         for (path, known) in flat(&text) {
             if let (true, Some(path)) = (public, absolute(&path, module)) {
                 found.insert(known, path);
@@ -181,66 +188,22 @@ fn exports(module: &Module) -> BTreeMap<String, Vec<String>> {
 
 /// Every path within the crate that the module names: in imports and in its code.
 fn paths(module: &Module) -> Vec<Vec<String>> {
+    let (uses, code) = split_uses(&module.code);
     let mut found = Vec::new();
-    for (public, text) in uses(&module.code) {
-        // A re-export is a door, not a use.
+    for (public, text) in uses {
+        // A re-export only passes a name on.
         if !public {
             found.extend(flat(&text).into_iter().filter_map(|(path, _)| absolute(&path, module)));
         }
     }
-    let code = without_uses(&module.code);
-    for start in ["crate::", "super::"] {
-        for (at, _) in code.match_indices(start) {
-            if code[..at].ends_with("::") {
-                continue;
-            }
-            let rest = &code[at..];
-            let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_' && c != ':');
-            let path: Vec<String> = rest[..end.unwrap_or(rest.len())]
-                .split("::")
-                .filter(|part| !part.is_empty())
-                .map(str::to_owned)
-                .collect();
+    for word in code.split(|c: char| !c.is_alphanumeric() && c != '_' && c != ':') {
+        let path: Vec<String> =
+            word.split("::").filter(|part| !part.is_empty()).map(str::to_owned).collect();
+        if path.len() > 1 {
             found.extend(absolute(&path, module));
         }
     }
-    for child in children(module) {
-        let call = format!("{child}::");
-        for (at, _) in code.match_indices(&call) {
-            let before = code[..at].chars().next_back().unwrap_or(' ');
-            if !before.is_alphanumeric() && before != '_' && before != ':' {
-                let rest = &code[at + call.len()..];
-                let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_');
-                let name = rest[..end.unwrap_or(rest.len())].to_owned();
-                found.push([module.path.as_slice(), &[child.clone(), name]].concat());
-            }
-        }
-    }
     found
-}
-
-/// The code without its `use` statements.
-fn without_uses(code: &str) -> String {
-    let mut rest = String::with_capacity(code.len());
-    let mut within = false;
-    for line in code.lines() {
-        let start = line.trim_start();
-        let public = start.strip_prefix("pub").map_or(start, |rest| {
-            let rest = rest.trim_start();
-            if rest.starts_with('(') {
-                rest.split_once(')').map_or("", |(_, rest)| rest.trim_start())
-            } else {
-                rest
-            }
-        });
-        within |= public.starts_with("use ");
-        if !within {
-            rest.push_str(line);
-            rest.push('\n');
-        }
-        within &= !line.contains(';');
-    }
-    rest
 }
 
 fn children(module: &Module) -> Vec<String> {
