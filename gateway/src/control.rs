@@ -1,5 +1,5 @@
-//! What applies a configuration: reads, builds, binds, serves, reloads, upgrades and drains. Declared
-//! in the order of the flow; a module imports only what is declared after it.
+//! What applies a configuration: reads, builds, binds, serves, reloads, upgrades and drains.
+//! Declared in the order of the flow; a module imports only what is declared after it.
 
 // The program.
 pub(crate) mod cli;

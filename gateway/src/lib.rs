@@ -2,19 +2,22 @@
 //! changes its configuration without dropping a connection.
 //!
 //! ```text
-//! serving:  listener → tls → connection → tunnel | proxy → router → filters → static files | upstream → access log, metrics
-//! control:  cli → config source → certificates → snapshot → bind → gateway ← reload ← files, SIGHUP, admin
+//! serving:  listener → tls → connection → tunnel | proxy → router → filters
+//!           → static files | upstream → record → access log, metrics, traces
+//! control:  cli → config source → certificates → snapshot → bind → gateway
+//!           ← handle ← maintenance (files, renewal), SIGHUP, admin
 //! ```
 //!
 //! Start at [`Gateway::start`] for the control plane and at [`Plane`] for the data plane; what they
-//! share is one [`Snapshot`], swapped whole. Control imports serving, never the reverse.
-
-mod files;
-mod metrics;
-mod secret;
+//! share is one [`Snapshot`], swapped whole. Control imports serving, never the reverse; both stand
+//! on metrics, files and secrets.
 
 mod control;
 mod serving;
+
+mod metrics;
+mod files;
+mod secret;
 
 pub use control::cli::Cli;
 pub use control::config_source::{ConfigError, ConfigSource};

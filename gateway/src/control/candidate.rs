@@ -1,5 +1,5 @@
-//! Load → build: everything of a configuration that can be known without binding. A start, a reload,
-//! a dry run and `gateway check` come by here.
+//! Load → build: everything of a configuration that can be known without binding. A start, a
+//! reload, a dry run and `gateway check` come by here.
 
 use std::sync::Arc;
 

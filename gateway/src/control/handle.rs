@@ -1,5 +1,5 @@
-//! A cheap clone of the gateway's handle: reads what everyone may read, changes the phase, and sends
-//! commands to the one task that owns what is in effect.
+//! A cheap clone of the gateway's handle: reads what everyone may read, changes the phase, and
+//! sends commands to the one task that owns what is in effect.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -104,7 +104,7 @@ impl Handle {
         &self.0.registries
     }
 
-    /// The addresses bound, by listener: real ports where the configuration says 0.
+    /// The addresses bound, by listener: real ports where the configuration has 0.
     pub async fn addresses(&self) -> Vec<(Name, SocketAddr)> {
         self.command(Command::Addresses).await.unwrap_or_default()
     }

@@ -24,8 +24,8 @@ use crate::metrics::UpgradeResult;
 
 /// Conversations at once; all but one are refused, which takes a moment.
 const CONVERSATIONS: usize = 8;
-/// How long one word may take that the other side has only to say.
-const WORD: Duration = Duration::from_secs(5);
+/// Deadline of a message that the other side has only to send.
+const MESSAGE: Duration = Duration::from_secs(5);
 /// Pause when accepting fails for want of descriptors.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 
@@ -91,7 +91,7 @@ async fn listen(listener: UnixListener, gateway: Handle, background: Background)
 
 /// Why a successor got nothing, or did not go on with what it got.
 enum Ended {
-    /// It said nothing: somebody only looked whether anybody is there.
+    /// It sent nothing: only a probe whether a gateway listens.
     Nothing,
     /// It was refused, in these words.
     Refused(String),
@@ -103,12 +103,12 @@ async fn converse(mut channel: Channel, gateway: Handle) {
     let pid = channel.peer().ok().and_then(|(_, pid)| pid).unwrap_or_default();
     match hand_over(&mut channel, pid, &gateway).await {
         Ok(()) => {}
-        Err(Ended::Nothing) => tracing::debug!(pid, "somebody looked at the upgrade socket"),
+        Err(Ended::Nothing) => tracing::debug!(pid, "the upgrade socket was probed"),
         Err(Ended::Refused(reason)) => {
             tracing::warn!(pid, reason, "a process may not take over");
             gateway.metrics().upgrade(UpgradeResult::Refused);
-            // Whether it still listens is its own affair.
-            let _said = channel.send(&Message::Refused { reason }, WORD).await;
+            // It may be gone.
+            let _said = channel.send(&Message::Refused { reason }, MESSAGE).await;
         }
         Err(Ended::Failed(reason)) => {
             tracing::error!(
@@ -118,7 +118,7 @@ async fn converse(mut channel: Channel, gateway: Handle) {
             );
             gateway.metrics().upgrade(UpgradeResult::Failed);
             let reason = "too late, or not understood: the gateway before serves on".to_owned();
-            let _said = channel.send(&Message::Refused { reason }, WORD).await;
+            let _said = channel.send(&Message::Refused { reason }, MESSAGE).await;
         }
     }
 }
@@ -126,16 +126,18 @@ async fn converse(mut channel: Channel, gateway: Handle) {
 async fn hand_over(channel: &mut Channel, pid: i32, gateway: &Handle) -> Result<(), Ended> {
     let (uid, ours) = (channel.peer().map_err(|_| Ended::Nothing)?.0, geteuid().as_raw());
     if uid != ours && uid != 0 {
-        return Err(Ended::Refused(format!("the user {uid} asks; expected {ours} or root")));
+        return Err(Ended::Refused(format!(
+            "expected a process of user {ours} or root, found one of user {uid}"
+        )));
     }
-    let version = match channel.receive(WORD).await {
+    let version = match channel.receive(MESSAGE).await {
         Ok(Some(Message::Ask { protocol: PROTOCOL, version })) => version,
         Ok(Some(Message::Ask { protocol, version })) => {
             return Err(Ended::Refused(format!(
                 "version {version} hands over by protocol {protocol}, this one by {PROTOCOL}"
             )));
         }
-        Ok(Some(_)) => return Err(Ended::Refused("expected a question first".to_owned())),
+        Ok(Some(_)) => return Err(Ended::Refused("expected the message `ask` first".to_owned())),
         Ok(None) | Err(_) => return Err(Ended::Nothing),
     };
     if gateway.is_superseded() {
@@ -168,11 +170,8 @@ async fn hand_over(channel: &mut Channel, pid: i32, gateway: &Handle) -> Result<
         }
         Err(error) => return Err(Ended::Failed(error.to_string())),
     }
-    // Said before anything changes here: to somebody who is gone it cannot be said.
-    channel
-        .send(&Message::HandedOver, WORD)
-        .await
-        .map_err(failed("saying that they are handed over"))?;
+    // Sent before anything changes here: a successor that is gone changes nothing.
+    channel.send(&Message::HandedOver, MESSAGE).await.map_err(failed("confirming the handover"))?;
     tracing::info!(
         pid,
         version,
@@ -194,8 +193,11 @@ async fn give(channel: &mut Channel, handover: &Handover) -> io::Result<()> {
     };
     let version = env!("CARGO_PKG_VERSION").to_owned();
     channel
-        .send(&Message::Sockets { version, sockets: sockets.iter().map(described).collect() }, WORD)
+        .send(
+            &Message::Sockets { version, sockets: sockets.iter().map(described).collect() },
+            MESSAGE,
+        )
         .await?;
     let descriptors: Vec<_> = sockets.iter().map(|(_, _, socket)| socket.as_fd()).collect();
-    channel.send_descriptors(&descriptors, WORD).await
+    channel.send_descriptors(&descriptors, MESSAGE).await
 }

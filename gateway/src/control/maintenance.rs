@@ -1,4 +1,4 @@
-//! Reloads that nobody requests: when a file changes or a self-signed certificate is due.
+//! Reloads without a request: when a file changes or a self-signed certificate is due.
 
 mod watch;
 

@@ -151,19 +151,19 @@ impl fmt::Display for ReloadReport {
             ("upstreams", &self.upstreams),
             ("sites", &self.sites),
         ];
-        let mut said = Vec::new();
+        let mut texts = Vec::new();
         for (what, changes) in parts {
             for (how, names) in
                 [("+", &changes.added), ("-", &changes.removed), ("~", &changes.changed)]
             {
-                said.extend(names.iter().map(|name| format!("{what} {how}{name}")));
+                texts.extend(names.iter().map(|name| format!("{what} {how}{name}")));
             }
         }
-        said.extend(self.sections.iter().map(|section| format!("[{section}] changed")));
-        let said = if said.is_empty() { "nothing changed".to_owned() } else { said.join(", ") };
+        texts.extend(self.sections.iter().map(|section| format!("[{section}] changed")));
+        let text = if texts.is_empty() { "nothing changed".to_owned() } else { texts.join(", ") };
         write!(
             f,
-            "{said}; {} connections kept, {} of them WebSockets",
+            "{text}; {} connections kept, {} of them WebSockets",
             self.connections_kept, self.websockets_kept
         )
     }

@@ -7,20 +7,19 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::control::handle::Handle;
 
-/// The signals that a gateway obeys. Without this, SIGHUP would end the process.
+/// The signals that a gateway handles. Without this, SIGHUP would end the process.
 pub struct Signals {
     hangup: Signal,
     terminate: Signal,
     interrupt: Signal,
 }
 
-/// The same signals, waiting to be taken over: none of them is lost, nor ends the process
-/// meanwhile.
-#[must_use = "they wait until they are taken over"]
+/// The same signals, blocked: none is lost, and none ends the process before [`Signals::install`].
+#[must_use = "the signals are blocked until they are installed"]
 pub struct Held(SigSet);
 
 impl Held {
-    /// Lets the signals wait. To be called first, while there is one thread: others inherit it.
+    /// Blocks the signals. Call it first, while there is one thread: others inherit the mask.
     pub fn new() -> io::Result<Self> {
         let set: SigSet = [signal::SIGHUP, signal::SIGTERM, signal::SIGINT].into_iter().collect();
         set.thread_block()?;
@@ -29,8 +28,8 @@ impl Held {
 }
 
 impl Signals {
-    /// Takes the signals over from their default actions; on the thread that has let them wait,
-    /// which is the one that gets them from then on. Needs a Tokio runtime.
+    /// Handles the signals in place of their default actions. On the thread that blocked them,
+    /// which receives them from then on. Needs a Tokio runtime.
     pub fn install(held: Held) -> io::Result<Self> {
         let signals = Self {
             hangup: signal(SignalKind::hangup())?,
@@ -41,25 +40,25 @@ impl Signals {
         Ok(signals)
     }
 
-    /// Obeys: SIGHUP reloads; SIGTERM and SIGINT drain, a second one of them ends the drain at
-    /// once. Never returns; drop it when the gateway has ended.
+    /// SIGHUP reloads; SIGTERM and SIGINT drain, a second one of them ends the drain at once.
+    /// Never returns; drop it when the gateway has ended.
     pub async fn obey(mut self, gateway: Handle) -> ! {
-        let mut told = false;
+        let mut before = false;
         loop {
             tokio::select! {
                 Some(()) = self.hangup.recv() => gateway.reload_and_log("SIGHUP").await,
-                Some(()) = self.terminate.recv() => stop(&gateway, "SIGTERM", &mut told),
-                Some(()) = self.interrupt.recv() => stop(&gateway, "SIGINT", &mut told),
+                Some(()) = self.terminate.recv() => stop(&gateway, "SIGTERM", &mut before),
+                Some(()) = self.interrupt.recv() => stop(&gateway, "SIGINT", &mut before),
                 else => std::future::pending().await,
             }
         }
     }
 }
 
-fn stop(gateway: &Handle, signal: &str, told: &mut bool) {
-    let again = std::mem::replace(told, true);
-    // Nobody has told a process to stop that another one has taken over from: a service manager
-    // tells them all, once.
+fn stop(gateway: &Handle, signal: &str, before: &mut bool) {
+    let again = std::mem::replace(before, true);
+    // The first signal to a superseded process does not cut: a service manager sends it to all
+    // processes of the service.
     if again || (gateway.is_ending() && !gateway.is_superseded()) {
         tracing::warn!(signal, "stopping now");
         gateway.cut();

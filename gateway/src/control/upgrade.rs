@@ -12,7 +12,7 @@
 //!
 //! Until `serving` the predecessor has changed nothing: whatever ends the conversation before
 //! leaves it as it was. Both processes hold the same sockets, so a connection waits in one queue,
-//! whoever accepts it.
+//! and either accepts it.
 
 mod predecessor;
 mod socket;
@@ -60,7 +60,7 @@ pub enum UpgradeError {
     /// Something that is no socket is there.
     #[error("`[upgrade]`, key `socket`: {}: is there and is no socket; remove it or choose another path", .0.display())]
     NotASocket(PathBuf),
-    /// The operating system says no.
+    /// The operating system refuses.
     #[error("`[upgrade]`, key `socket`: {}: {error}", .path.display())]
     Socket {
         /// The socket.
@@ -79,7 +79,7 @@ pub enum UpgradeError {
     /// The running gateway does not hand over.
     #[error("the running gateway refuses: {0}")]
     Refused(String),
-    /// The running gateway says something else than it should, or nothing.
-    #[error("the running gateway cannot be understood: {0}")]
+    /// The running gateway sends an unexpected message, or none.
+    #[error("unexpected answer of the running gateway: {0}")]
     Broken(String),
 }

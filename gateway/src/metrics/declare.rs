@@ -28,8 +28,8 @@ pub struct Declared {
     pub help: String,
 }
 
-/// Declares metrics under the prefix `gateway_`. All names are literals of this module and distinct,
-/// which the tests show.
+/// Declares metrics under the prefix `gateway_`. All names are literals of this module and
+/// distinct, which the tests show.
 pub(super) struct Declare<'r> {
     pub(super) registry: &'r Registry,
     pub(super) declared: RefCell<Vec<Declared>>,

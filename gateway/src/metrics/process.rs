@@ -99,7 +99,7 @@ impl Metrics {
         self.0.process.upgrades.with_label_values(&[result.as_str()]).inc();
     }
 
-    /// Notes what `/readyz` says.
+    /// Notes what `/readyz` reports.
     pub fn ready(&self, ready: bool) {
         self.0.process.ready.set(i64::from(ready));
     }

@@ -122,7 +122,8 @@ impl AccessLog {
         }
     }
 
-    /// Counts a refusal; returns whether it is the first of its kind for some time, which is logged.
+    /// Counts a refusal; returns whether it is the first of its kind for some time, which is
+    /// logged.
     fn count_refusal(&self, client: IpAddr, reason: &'static str) -> bool {
         let first = self.refusals.note(client_network(client), reason, Instant::now());
         if first {

@@ -1,5 +1,5 @@
-//! What every request passes before it goes anywhere: one list, in one order, each filter with its
-//! reason. The first half finds the route; the second half admits the request to it.
+//! The filters of every request: one list, in one order, each filter with its reason. The first
+//! half finds the route; the second half admits the request to it.
 
 mod exchange;
 
@@ -35,7 +35,7 @@ type Find = fn(&mut Exchange<'_>) -> Result<(), Refusal>;
 /// With the route that was found.
 type Admit = fn(&mut Exchange<'_>, &Route) -> Result<(), Refusal>;
 
-/// The order matters; each reason says why a filter stands where it stands.
+/// The order matters; each comment gives the reason for the position.
 const FINDING: [Filter<Find>; 5] = [
     // First, because whatever is refused, counted or logged is so for a client.
     Filter { name: "client", apply: client::find },
@@ -54,13 +54,13 @@ const FINDING: [Filter<Find>; 5] = [
 const ROUTE: &str = "route";
 
 const ADMITTING: [Filter<Admit>; 4] = [
-    // Before all that costs more than a look into a table.
+    // Before everything that costs more than a table lookup.
     Filter { name: RATE_LIMIT, apply: rate_limit::check },
-    // Before a WebSocket, to which browsers give cookies whoever asks (RFC 6455 section 10.2).
+    // Before a WebSocket: browsers send cookies with it from any page (RFC 6455 section 10.2).
     Filter { name: "origin", apply: origin::check },
-    // Before a body is read that nobody wants; bodies without a length are counted while they pass.
+    // Before the body is read; bodies without a length are counted while they pass.
     Filter { name: "body", apply: body },
-    // Last: what the upstream is told about the client is the gateway's word only.
+    // Last: the upstream gets the client's identity from the gateway only.
     Filter { name: "forwarded", apply: forwarded::overwrite },
 ];
 

@@ -1,5 +1,5 @@
 //! What requests in progress hold in memory, counted for each client address, so that clients that
-//! ask for much and take little cannot make the gateway hold any amount of it.
+//! request much and read little cannot make the gateway hold any amount of it.
 //!
 //! [`Holdings::enter`] admits a request or not. Its [`Holding`] learns from the connection to the
 //! upstream what was read, and from the proxy what was passed on and what was sent; how much the
@@ -38,8 +38,8 @@ const PROVEN: u64 = 64 * 1024;
 const UNSEEN_MAX: u64 = 10 * PIECE as u64;
 /// What stands between two chunks of an answer: a size of eight digits, and two line ends.
 const FRAMING: u64 = 12;
-/// Most bytes of one h2 stream that wait for the client's socket. What is in windows that the client
-/// opened and did not read waits there; what it opened no window for is not taken from the
+/// Most bytes of one h2 stream that wait for the client's socket. What is in windows that the
+/// client opened and did not read waits there; what it opened no window for is not taken from the
 /// upstream.
 pub(crate) const SEND_BUFFER: usize = 32 * 1024;
 /// Shards, so that cores seldom wait for each other.
@@ -145,12 +145,12 @@ impl Holding {
         self.count();
     }
 
-    /// The head of the answer came to the proxy, in about so many bytes.
+    /// The head of the answer came to the proxy, in about this many bytes.
     pub(crate) fn head(&self, bytes: usize) {
         self.saw(bytes as u64, 0);
     }
 
-    /// A piece of the answer's body came to the proxy; so many bytes of all pieces before were
+    /// A piece of the answer's body came to the proxy; this many bytes of all pieces before were
     /// sent.
     pub(crate) fn piece(&self, bytes: usize, sent: usize) {
         self.sent.store(sent as u64, Relaxed);

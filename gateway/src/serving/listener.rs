@@ -62,8 +62,8 @@ impl AcceptLoop {
 
     fn admit(&self, tcp: TcpStream, peer: SocketAddr) -> Option<Accepted> {
         let listener = self.snapshot.load().listener(&self.name)?;
-        // Behind a balancer the peer's address says nothing; its clients are counted once the PROXY
-        // header is read.
+        // Behind a balancer the peer's address is the balancer's; its clients are counted once the
+        // PROXY header is read.
         let behind_proxy = listener.trusts_proxy_header(peer.ip());
         let address = (!behind_proxy).then(|| peer.ip());
         let slot = match self.caps.enter(&self.name, address, &listener.caps) {

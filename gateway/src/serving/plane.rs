@@ -101,7 +101,7 @@ impl Plane {
     }
 
     /// Ends all connections: requests when they are answered, WebSockets when their backend or
-    /// client ends them, idle ones as said, and what is left when `deadline` has passed. Stop
+    /// client ends them, idle ones as `idle` has it, and the rest when `deadline` has passed. Stop
     /// accepting first.
     pub async fn drain(&self, deadline: Duration, idle: Idle) -> Drained {
         let until = Instant::now() + deadline;

@@ -47,7 +47,7 @@ const FILE: f64 = 0.1;
 /// Sums of tenths are not exact.
 const ROUNDING: f64 = 1e-6;
 
-/// A client has no tokens left, for so long.
+/// A client has no tokens left; more in this time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TooMany(Duration);
 
@@ -155,7 +155,7 @@ fn make_room(buckets: &mut HashMap<Key, Bucket>, most: usize, limit: &RateLimit,
     }
     buckets.retain(|_, bucket| bucket.refilled(limit, now) < f64::from(limit.burst));
     while buckets.len() >= most {
-        // A look at a few is enough: an attacker with many addresses must not make each request
+        // Checking a few is enough: an attacker with many addresses must not make each request
         // walk the table.
         let oldest =
             buckets.iter().take(8).min_by_key(|(_, bucket)| bucket.at).map(|(key, _)| key.clone());

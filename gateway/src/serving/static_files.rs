@@ -59,6 +59,16 @@ const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=3153600
 /// Cached, but revalidated each time: a deployment is visible immediately.
 const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 
+/// The value of `Vary`: the fields that select the file and its encoding.
+fn vary(fell_back: bool, coded: bool) -> Option<HeaderValue> {
+    match (fell_back, coded) {
+        (false, false) => None,
+        (false, true) => Some(HeaderValue::from_static("accept-encoding")),
+        (true, false) => Some(navigation::VARY),
+        (true, true) => Some(navigation::VARY_AND_CODING),
+    }
+}
+
 impl Site {
     fn new(
         files: HashMap<String, File>,
@@ -75,10 +85,9 @@ impl Site {
         let accept = headers.get_all(header::ACCEPT_ENCODING);
         let ranged = *method == Method::GET && headers.contains_key(header::RANGE);
         // A range of a compressed file is useless for videos and resumed downloads.
-        let coding = if ranged {
-            None
-        } else {
-            encoding::choose(accept, file.coded.iter().map(|(coding, _)| *coding))
+        let coding = match ranged {
+            true => None,
+            false => encoding::choose(accept, file.coded.iter().map(|(coding, _)| *coding)),
         };
         let coded = coding.and_then(|coding| file.coded.iter().find(|(other, _)| *other == coding));
         let representation = coded.map_or(&file.identity, |(_, representation)| representation);
@@ -93,13 +102,8 @@ impl Site {
             (header::ETAG, representation.etag.clone()),
             (header::CACHE_CONTROL, if file.immutable { IMMUTABLE } else { REVALIDATE }),
         ];
-        match (fell_back, file.coded.is_empty()) {
-            (false, true) => {}
-            (false, false) => {
-                reply.push((header::VARY, HeaderValue::from_static("accept-encoding")))
-            }
-            (true, true) => reply.push((header::VARY, navigation::VARY)),
-            (true, false) => reply.push((header::VARY, navigation::VARY_AND_CODING)),
+        if let Some(vary) = vary(fell_back, !file.coded.is_empty()) {
+            reply.push((header::VARY, vary));
         }
         let (status, body) = match selected {
             Selected::NotModified => (StatusCode::NOT_MODIFIED, Bytes::new()),

@@ -54,8 +54,8 @@ pub(crate) struct ClientStream {
     end: End,
     facts: Facts,
     h2: bool,
-    /// Whether the last words were said.
-    left_off: bool,
+    /// Whether the end was announced and what still came was read.
+    parted: bool,
     /// Made once for all requests of the connection.
     digests: Option<Digests>,
 }
@@ -71,14 +71,14 @@ enum End {
     Chunks { head: u64, chunks: Chunks },
 }
 
-/// Most octets of a following request that are taken while the present one is being answered.
+/// Most bytes of a following request that are taken while the present one is being answered.
 const AHEAD_MAX: usize = 4096;
-/// Longest time for the last words on a connection.
+/// Longest time to end a connection.
 const FAREWELL: Duration = Duration::from_secs(5);
-/// Most octets thrown away meanwhile: enough for a request that is a little too large, too little
-/// to be worth an attack.
-const FAREWELL_OCTETS: usize = 512 * 1024;
-/// Most octets held back before they are sent: one TLS record.
+/// Most bytes thrown away while it ends: enough for a request that is a little too large, too
+/// little to be worth an attack.
+const FAREWELL_BYTES: usize = 512 * 1024;
+/// Most bytes held back before they are sent: one TLS record.
 const UNSENT_MAX: usize = 16 * 1024;
 
 impl ClientStream {
@@ -93,7 +93,7 @@ impl ClientStream {
             end: End::Unknown,
             facts,
             h2,
-            left_off: false,
+            parted: false,
             digests: None,
         }
     }
@@ -113,7 +113,7 @@ impl ClientStream {
         &self.ahead
     }
 
-    /// Takes octets that were read ahead.
+    /// Takes bytes that were read ahead.
     pub(crate) fn take_ahead(&mut self, len: usize) -> BytesMut {
         self.ahead.split_to(len.min(self.ahead.len()))
     }
@@ -135,7 +135,7 @@ impl ClientStream {
         }
     }
 
-    /// The next reader gets this request and nothing behind it, and learns of the connection's end
+    /// The next reader gets this request and nothing after it, and the end of the connection
     /// there.
     pub(crate) fn begin(&mut self, request: &Head) {
         let head = request.len as u64;
@@ -155,7 +155,7 @@ impl ClientStream {
     /// reset the connection and take the answer away, so what still comes is read and thrown away
     /// for a while (RFC 9112 section 9.6).
     pub(crate) async fn part(&mut self) {
-        if std::mem::replace(&mut self.left_off, true) {
+        if std::mem::replace(&mut self.parted, true) {
             return;
         }
         let all_read = matches!(self.end, End::After(0)) && self.ahead.is_empty();
@@ -167,7 +167,7 @@ impl ClientStream {
             self.ahead = BytesMut::new();
             let mut thrown_away = 0_usize;
             let mut room = vec![0; 16 * 1024];
-            while thrown_away < FAREWELL_OCTETS {
+            while thrown_away < FAREWELL_BYTES {
                 match self.transport.read(&mut room).await? {
                     0 => break,
                     read => thrown_away = thrown_away.saturating_add(read),
@@ -175,7 +175,7 @@ impl ClientStream {
             }
             io::Result::Ok(())
         };
-        // Whether the client still listens is its own affair.
+        // The client may be gone.
         let _ = tokio::time::timeout(FAREWELL, last_words).await;
     }
 
@@ -196,8 +196,8 @@ impl ClientStream {
         (self.transport, self.ahead)
     }
 
-    /// Behind the end of the present request: keeps what comes for the next one, and tells only of
-    /// the connection's end.
+    /// After the end of the present request: keeps what arrives for the next one, and reports only
+    /// the end of the connection.
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.ahead.len() < AHEAD_MAX {
             let mut room = [0; 512];
@@ -208,8 +208,8 @@ impl ClientStream {
             }
             self.ahead.extend_from_slice(buffer.filled());
         }
-        // Not woken again: whoever waits here waits for something else too, and the next request is
-        // read after that.
+        // Not woken again: the caller waits for its answer too, and the next request is read after
+        // that.
         Poll::Pending
     }
 }
@@ -246,7 +246,7 @@ impl AsyncRead for ClientStream {
                     .follow(new)
                     .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
                 if let Some(end) = end {
-                    // What is behind the last chunk is the next request's.
+                    // What follows the last chunk is the next request's.
                     let next = new.get(end..).unwrap_or_default();
                     this.ahead = [next, &this.ahead].concat().as_slice().into();
                     buffer.set_filled(before.saturating_add(end));
@@ -286,16 +286,16 @@ impl AsyncWrite for ClientStream {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        octets: &[u8],
+        bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         // h2 gathers its frames itself.
-        if !this.h2 && this.unsent.len().saturating_add(octets.len()) <= UNSENT_MAX {
-            this.unsent.extend_from_slice(octets);
-            return Poll::Ready(Ok(octets.len()));
+        if !this.h2 && this.unsent.len().saturating_add(bytes.len()) <= UNSENT_MAX {
+            this.unsent.extend_from_slice(bytes);
+            return Poll::Ready(Ok(bytes.len()));
         }
         ready!(this.poll_send(cx))?;
-        let written = Pin::new(&mut this.transport).poll_write(cx, octets);
+        let written = Pin::new(&mut this.transport).poll_write(cx, bytes);
         this.note_outlet(written.is_pending(), false);
         written
     }

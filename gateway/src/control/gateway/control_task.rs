@@ -62,14 +62,19 @@ impl ControlTask {
                     answer(reply, self.applied.certificates().files.clone());
                 }
                 Command::HandOver(reply) => answer(reply, self.applied.hand_over()),
-                Command::OfferUpgrade(reply) => answer(reply, self.applied.offer_upgrade().await),
+                Command::OfferUpgrade(reply) => {
+                    self.applied.offer_upgrade().await;
+                    answer(reply, ());
+                }
                 Command::StopAccepting(reply) => {
                     applies = Applies::NoMore;
-                    answer(reply, self.applied.stop_accepting().await);
+                    self.applied.stop_accepting().await;
+                    answer(reply, ());
                 }
                 Command::StepBack(reply) => {
                     applies = Applies::NoMore;
-                    answer(reply, self.step_back().await);
+                    self.step_back().await;
+                    answer(reply, ());
                 }
                 Command::End(reply) => {
                     self.applied.stop_admin(Duration::ZERO).await;

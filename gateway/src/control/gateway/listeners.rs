@@ -18,7 +18,7 @@ pub(super) struct BoundListener {
 }
 
 impl BoundListener {
-    /// Binds an address, or takes the sockets that listen there already; `key` says whose it is.
+    /// Binds an address, or takes the sockets that listen there already; `key` names its owner.
     pub(super) fn bind(
         key: &str,
         part: &Part,

@@ -1,7 +1,7 @@
 //! Follows the configuration's file and the certificates' files by their content.
 //!
 //! Directories are watched, not files: editors rename over a file, and Kubernetes swaps a `..data`
-//! symlink beside it. What counts is whether the bytes behind the path changed.
+//! symlink beside it. What counts is whether the bytes at the path changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -18,8 +18,8 @@ use crate::control::handle::{Command, Handle};
 /// Quiet time after an event: an editor or a certificate tool writes several files.
 const SETTLE: Duration = Duration::from_millis(200);
 
-/// Looks by itself this often: network file systems tell nothing.
-const LOOK_ANYWAY: Duration = Duration::from_secs(15);
+/// Time between two checks without an event: network file systems send none.
+const CHECK_ANYWAY: Duration = Duration::from_secs(15);
 
 pub(super) async fn follow_files(handle: Handle, source: ConfigSource) {
     let (events, mut changed) = mpsc::channel(1);
@@ -37,10 +37,10 @@ pub(super) async fn follow_files(handle: Handle, source: ConfigSource) {
         tokio::select! {
             _ = changed.recv() => {
                 tokio::time::sleep(SETTLE).await;
-                // Whatever came meanwhile is seen by the next look.
+                // The next check sees what came while it waited.
                 let _seen = changed.try_recv();
             }
-            () = tokio::time::sleep(LOOK_ANYWAY) => {}
+            () = tokio::time::sleep(CHECK_ANYWAY) => {}
         }
     }
 }
@@ -87,13 +87,13 @@ impl Directories {
     fn new(events: mpsc::Sender<()>) -> Self {
         let made = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             if !event.is_ok_and(|event| event.kind.is_access()) {
-                // Full: somebody is being told already.
+                // Full: an event waits already.
                 let _told = events.try_send(());
             }
         });
         let watcher = made
             .map_err(
-                |error| tracing::warn!(%error, "cannot watch files; looking at them now and then"),
+                |error| tracing::warn!(%error, "cannot watch files; checking them periodically"),
             )
             .ok();
         Self { watcher, watched: BTreeSet::new() }

@@ -1,4 +1,4 @@
-//! The new gateway's side: asks the running one for its sockets, and tells it when it serves.
+//! The new gateway's side: requests the sockets of the running one, and confirms when it serves.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -24,7 +24,7 @@ pub(crate) struct Predecessor {
 }
 
 impl Predecessor {
-    /// Asks whoever is at the socket for its listening sockets; none when nobody is.
+    /// Requests the listening sockets of the gateway at the socket; none when no gateway is there.
     pub(crate) async fn meet(path: &Path) -> Result<Option<(Self, Inherited)>, UpgradeError> {
         check_directory(path)?;
         let failed = |error| UpgradeError::Socket { path: path.to_owned(), error };
@@ -61,32 +61,32 @@ impl Predecessor {
         Ok(Some((Self { channel, path: path.to_owned(), pid }, inherited)))
     }
 
-    /// Tells that this process serves. Afterwards it is the only one that accepts; on an error it
-    /// must not.
+    /// Confirms that this process serves. Afterwards it is the only one that accepts; on an error
+    /// it must not accept.
     pub(crate) async fn announce(mut self) -> Result<(), UpgradeError> {
-        // It may be gone, and may have said why before.
-        let said = self.channel.send(&Message::Serving, ANSWER).await;
+        // The predecessor may be gone, and may have sent the reason before.
+        let sent = self.channel.send(&Message::Serving, ANSWER).await;
         match self.channel.receive(PREPARATION).await {
             Ok(Some(Message::HandedOver)) => tracing::info!(pid = self.pid, "taken over"),
             Ok(Some(Message::Refused { reason })) => return Err(UpgradeError::Refused(reason)),
             // It cannot go on accepting if it is gone; and if it is only slow, it will read what
             // was said and stop then.
             answer => tracing::warn!(
-                pid = self.pid, socket = %self.path.display(), ?said, ?answer,
+                pid = self.pid, socket = %self.path.display(), ?sent, ?answer,
                 "the gateway before does not answer; serving in its place"
             ),
         }
         Ok(())
     }
 
-    /// Tells why this process will not serve.
+    /// Reports why this process will not serve.
     pub(crate) async fn give_up(mut self, reason: &str) {
-        // Whether it is heard or not, the running gateway serves on.
+        // The running gateway serves on in any case.
         let _said = self.channel.send(&Message::Failed { reason: reason.to_owned() }, ANSWER).await;
     }
 }
 
-/// Each descriptor with what is said about it.
+/// Each descriptor with its description.
 fn received(described: Vec<Described>, descriptors: Vec<OwnedFd>) -> Result<Vec<Received>, String> {
     if described.len() != descriptors.len() {
         let (described, came) = (described.len(), descriptors.len());

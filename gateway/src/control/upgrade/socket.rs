@@ -80,7 +80,7 @@ pub(crate) fn identity(path: &Path) -> Option<Identity> {
     fs::symlink_metadata(path).ok().map(|file| Identity(file.dev(), file.ino()))
 }
 
-/// Whoever may write into the directory could put a socket of their own there, and be given ours:
+/// A user who may write into the directory could put a socket of their own there and receive ours:
 /// refuses a directory that is another user's or that others may write into. Makes it, for us
 /// alone, if it is not there.
 pub(crate) fn check_directory(place: &Path) -> Result<(), UpgradeError> {
@@ -120,7 +120,7 @@ fn directory_of(place: &Path) -> &Path {
 }
 
 fn unusable(directory: &Path, error: &io::Error) -> UpgradeError {
-    let reason = format!("cannot be made or looked at: {error}");
+    let reason = format!("cannot be created or read: {error}");
     UpgradeError::Directory { directory: directory.to_owned(), reason }
 }
 
@@ -157,7 +157,7 @@ fn is_live(place: &Path) -> Result<bool, UpgradeError> {
     let probe = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
         .map_err(|error| failed(error.into()))?;
     match connect(&probe, &address) {
-        // EAGAIN: somebody listens whose queue is full.
+        // EAGAIN: a process listens, and its queue is full.
         Ok(()) | Err(Errno::AGAIN) => Ok(true),
         Err(Errno::CONNREFUSED | Errno::NOENT) => Ok(false),
         Err(error) => Err(failed(error.into())),

@@ -145,7 +145,7 @@ fn give(stream: &UnixStream, some: &[BorrowedFd<'_>]) -> io::Result<()> {
     if !control.push(SendAncillaryMessage::ScmRights(some)) {
         return Err(io::Error::other("too many descriptors at once"));
     }
-    // Descriptors need at least one octet to travel with.
+    // Descriptors need at least one byte to travel with.
     sendmsg(stream, &[IoSlice::new(&[0])], &mut control, SendFlags::NOSIGNAL)?;
     Ok(())
 }
@@ -153,9 +153,9 @@ fn give(stream: &UnixStream, some: &[BorrowedFd<'_>]) -> io::Result<()> {
 fn take(stream: &UnixStream) -> io::Result<Vec<OwnedFd>> {
     let mut room = [MaybeUninit::uninit(); cmsg_space!(ScmRights(AT_ONCE))];
     let mut control = RecvAncillaryBuffer::new(&mut room);
-    let mut octet = [0];
+    let mut byte = [0];
     let received =
-        recvmsg(stream, &mut [IoSliceMut::new(&mut octet)], &mut control, RecvFlags::CMSG_CLOEXEC)?;
+        recvmsg(stream, &mut [IoSliceMut::new(&mut byte)], &mut control, RecvFlags::CMSG_CLOEXEC)?;
     let rights = control.drain().filter_map(|message| match message {
         RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
         _ => None,
@@ -211,9 +211,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_word_that_is_too_long_or_senseless_is_refused() {
-        for octets in [&[255, 255, 255, 255][..], b"\0\0\0\x02{}", b"\0\0\0\x05hello"] {
+        for bytes in [&[255, 255, 255, 255][..], b"\0\0\0\x02{}", b"\0\0\0\x05hello"] {
             let (mut one, other) = UnixStream::pair().unwrap();
-            one.write_all(octets).await.unwrap();
+            one.write_all(bytes).await.unwrap();
             Channel::new(other).receive(SOON).await.unwrap_err();
         }
     }

@@ -1,4 +1,4 @@
-//! HTTP/1.1: reads the head of each request itself, strictly and in time, before anyone else sees
+//! HTTP/1.1: reads the head of each request itself, strictly and in time, before Pingora reads
 //! it.
 
 use std::sync::Arc;
@@ -39,7 +39,7 @@ pub(super) async fn serve(
         let head = match read {
             Ok(head) => head,
             Err(NoHead::Ended) => {
-                // Nobody waits for the end of an idle connection.
+                // The client may be gone.
                 let _ = tokio::time::timeout(FAREWELL, stream.shutdown()).await;
                 return None;
             }

@@ -59,11 +59,11 @@ pub(super) async fn serve(service: Arc<Service>, mut stream: Box<ClientStream>) 
         body_timeout,
         asked: Notify::new(),
     });
-    let (tell, told) = watch::channel(false);
+    let (shut_down, shutdown) = watch::channel(false);
     let serving = async {
-        app.process_new(stream, &told).await;
+        app.process_new(stream, &shutdown).await;
     };
-    let telling = async {
+    let announcing = async {
         // An error means that the data plane is gone.
         let begun = draining.wait_for(|draining| *draining).await.is_ok();
         if begun && shared.drain.idle_may_ask() {
@@ -71,12 +71,12 @@ pub(super) async fn serve(service: Arc<Service>, mut stream: Box<ClientStream>) 
             // has just come.
             let _asked = tokio::time::timeout(header_timeout, app.asked.notified()).await;
         }
-        tell.send_replace(true);
+        shut_down.send_replace(true);
         std::future::pending().await
     };
     tokio::select! {
         () = serving => {}
-        () = telling => {}
+        () = announcing => {}
     }
 }
 
@@ -102,7 +102,7 @@ struct App {
     options: H2Options,
     server: HttpServerOptions,
     body_timeout: Duration,
-    /// Told of every request; keeps that there was one.
+    /// Notified by every request; keeps that there was one.
     asked: Notify,
 }
 

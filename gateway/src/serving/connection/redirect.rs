@@ -41,7 +41,7 @@ pub(super) async fn serve(service: Arc<Service>, mut stream: Box<ClientStream>, 
     stream.refuse(answer).await;
 }
 
-/// The answer to the question for the proof of a token.
+/// The answer to an authority that requests the proof of a token.
 async fn prove(shared: &Shared, limits: &Limits, token: &str) -> Answer {
     match tokio::time::timeout(limits.header_timeout, shared.challenges.http01(token)).await {
         Ok(Some(authorization)) => Answer::text(200, &authorization),
@@ -53,7 +53,7 @@ async fn prove(shared: &Shared, limits: &Limits, token: &str) -> Answer {
 /// What a request here is for.
 enum Reply {
     Answer(Answer),
-    /// An ACME authority asks for the proof of this token.
+    /// An ACME authority requests the proof of this token.
     Proof(String),
 }
 

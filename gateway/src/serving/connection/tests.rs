@@ -13,7 +13,7 @@ fn an_idle_websocket_costs_its_relay_and_little_else() {
     // Every stage before the relay is boxed: what the task holds for as long as it lives must not
     // grow unnoticed.
     let task = size_of_future(serve);
-    assert!(task <= 512, "the task of a connection takes {task} octets");
+    assert!(task <= 512, "the task of a connection takes {task} bytes");
     let relay = size_of::<Relay>();
-    assert!(relay <= 1024, "a relay takes {relay} octets");
+    assert!(relay <= 1024, "a relay takes {relay} bytes");
 }

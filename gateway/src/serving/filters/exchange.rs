@@ -20,7 +20,7 @@ pub(crate) struct Exchange<'e> {
     pub(super) request: &'e mut Parts,
     pub(super) started: Instant,
     pub(super) about: &'e mut About,
-    /// Whether it asks for a WebSocket on a route that has them.
+    /// Whether it is a WebSocket request on a route that has them.
     pub(super) websocket: bool,
 }
 

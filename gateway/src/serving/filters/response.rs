@@ -30,7 +30,8 @@ const CROSS_ORIGIN_OPENER: HeaderName = HeaderName::from_static("cross-origin-op
 const CROSS_ORIGIN_RESOURCE: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
 
-/// Sets security headers, the request's id, and removes what reveals the software behind the gateway.
+/// Sets security headers, the request's id, and removes what reveals the software behind the
+/// gateway.
 pub(crate) fn harden(
     headers: &mut HeaderMap,
     about: &About,

@@ -18,7 +18,7 @@ use crate::serving::shared::Shared;
 use crate::serving::snapshot::{LeadsTo, Route};
 use crate::serving::stream::facts_of;
 
-/// Longest time to read away a request body that nobody wants, before the connection is closed
+/// Longest time to read and drop the rest of a request body; then the connection is closed
 /// instead.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 

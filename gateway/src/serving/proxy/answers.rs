@@ -36,7 +36,7 @@ pub(super) fn unavailable(why: Unavailable, form: Form) -> Answer {
 
 /// Ends an h1 connection whose request was answered before it had come to its end, so that the
 /// client, still sending, gets to read the answer. `over`: Pingora will not use the connection
-/// again, or cannot say so.
+/// again, or does not report it.
 pub(super) async fn part_early(session: &mut Session, over: bool) {
     let HttpSession::H1(h1) = session.as_downstream_mut() else { return };
     if h1.response_written().is_some_and(|answer| !answer.status.is_success())

@@ -20,7 +20,7 @@ pub(super) fn connect_failed(work: &mut Work) -> bool {
     work.take_retry()
 }
 
-/// An attempt failed after its connection was open. Returns the error to go on with, which says
+/// An attempt failed after its connection was open. Returns the error to go on with, which has
 /// whether another target is tried.
 pub(super) fn attempt_failed(
     shared: &Shared,
@@ -45,7 +45,7 @@ pub(super) fn attempt_failed(
     }
     let reason = late.map_or("reset", Late::as_str);
     work.attempt_failed(reason);
-    // A kept connection that was closed meanwhile says nothing about the target.
+    // A kept connection may have been closed while idle: that is no failure of the target.
     if late.is_some() || !work.forwarding().is_on_kept_connection() {
         work.forwarding().note(Outcome::Failed(reason));
     }

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// The body of an h2 request. Before the answer's end the connection to the target keeps its
-/// deadline; after it nobody reads from there any more.
+/// deadline; after it nothing is read from there any more.
 #[derive(Debug)]
 pub(crate) struct Pace {
     pub(super) method: Method,
@@ -32,7 +32,7 @@ impl Pace {
         self.answered.notify_one();
     }
 
-    /// Returns when the body is silent for so long behind the end of the answer.
+    /// Returns when the body has been silent for this long after the end of the answer.
     pub(crate) async fn stalls(&self, patience: Duration) {
         self.answered.notified().await;
         loop {

@@ -10,7 +10,7 @@ use crate::serving::answer::Answer;
 use crate::serving::filters::{PageKind, harden};
 use crate::serving::static_files::Site;
 
-/// Most octets handed over at once, so that a large file does not fill buffers behind a slow
+/// Most bytes written at once, so that a large file does not fill buffers behind a slow
 /// client.
 const PIECE: usize = 64 * 1024;
 

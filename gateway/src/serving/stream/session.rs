@@ -1,5 +1,5 @@
-//! What Pingora wants of a connection besides reading and writing, and how the facts about it travel
-//! to the proxy's hooks.
+//! What Pingora wants of a connection besides reading and writing, and how the facts about it
+//! travel to the proxy's hooks.
 
 use std::os::fd::AsRawFd as _;
 use std::sync::Arc;

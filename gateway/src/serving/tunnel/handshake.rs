@@ -1,5 +1,5 @@
-//! The WebSocket handshake with the upstream: the request as filters left it, and what comes back (RFC 6455
-//! section 4).
+//! The WebSocket handshake with the upstream: the request as filters left it, and what comes back
+//! (RFC 6455 section 4).
 
 // Numbers here come from peers: arithmetic on them is checked or saturates.
 #![warn(clippy::arithmetic_side_effects)]
@@ -24,11 +24,11 @@ pub(super) struct Shaken {
     pub(super) rest: BytesMut,
 }
 
-/// What the client is told instead.
+/// The answer for the client instead.
 pub(super) enum Reply {
     /// By the gateway: a status and a sentence.
     Gateway(u16, &'static str),
-    /// By the upstream: its status, and its answer octet by octet, with `Connection: close`.
+    /// By the upstream: its status, and its answer byte by byte, with `Connection: close`.
     Upstream(u16, Vec<u8>),
 }
 
@@ -79,7 +79,7 @@ fn request_head(request: &Parts) -> Vec<u8> {
         .flat_map(|field| field.as_bytes().split(|byte| *byte == b','))
         .map(<[u8]>::trim_ascii)
         .collect();
-    // The fields that tell who asks are the gateway's, whatever the client says about them.
+    // The fields that identify the client are the gateway's own: a client cannot nominate them.
     let kept_always = |name: &HeaderName| {
         name == header::HOST || name == header::COOKIE || name.as_str().starts_with("x-forwarded-")
     };
@@ -203,9 +203,9 @@ async fn refusal(
     }
     let length =
         if bodiless { 0 } else { parsed.length.filter(|_| !parsed.chunked).unwrap_or(body.len()) };
-    let mut octets = parsed.head;
-    octets.extend_from_slice(body.get(..length).unwrap_or(&body));
-    Ok(Reply::Upstream(parsed.status, octets))
+    let mut bytes = parsed.head;
+    bytes.extend_from_slice(body.get(..length).unwrap_or(&body));
+    Ok(Reply::Upstream(parsed.status, bytes))
 }
 
 fn push_field(head: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {

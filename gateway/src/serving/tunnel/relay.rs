@@ -24,9 +24,9 @@ use crate::serving::snapshot::Route;
 use crate::serving::stream::{ClientStream, Transport};
 use crate::serving::upstream::{Admission, Attempt, UpstreamStream};
 
-/// Most octets that move at once: one TLS record.
+/// Most bytes that move at once: one TLS record.
 const SCRATCH: usize = 16 * 1024;
-/// Once one side has said goodbye, the other has this long to do so.
+/// Once one side has ended, the other has this long to end.
 const FAREWELL: Duration = Duration::from_secs(10);
 
 thread_local! {
@@ -61,7 +61,7 @@ struct Direction {
 enum State {
     #[default]
     Open,
-    /// The reader's end came; the writer is to be told.
+    /// The reader has ended; the writer is to be closed.
     Ending,
     Ended,
 }
@@ -182,7 +182,7 @@ impl Direction {
             Poll::Ready(Ok(())) => Ok(Poll::Ready(())),
             Poll::Ready(Err(error)) => Err(error),
             Poll::Pending => {
-                // TLS may have taken octets that the socket did not: they need another push, and
+                // TLS may have taken bytes that the socket did not: they need another push, and
                 // its wake-up.
                 if !self.flushed
                     && let Poll::Ready(flushed) = Pin::new(writer).poll_flush(cx)

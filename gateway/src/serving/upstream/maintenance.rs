@@ -72,12 +72,7 @@ pub(super) async fn resolve<L>(
     if names.is_empty() {
         return;
     }
-    let lookup = &lookup;
-    let lookups = names.iter().map(|(host, port, _)| async move {
-        let found = tokio::time::timeout(RESOLVE_DEADLINE, lookup(host.to_string(), *port)).await;
-        found.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-    });
-    let found = join_all(lookups).await;
+    let found = look_up(&names, lookup).await;
     let before = upstream.targets.load_full();
     let kept = |label: &str| before.iter().find(|target| target.label == label).map(Arc::clone);
     let fixed = upstream.config.targets.iter().filter_map(|target| match target {
@@ -115,20 +110,41 @@ pub(super) async fn resolve<L>(
             after.push(kept(&label).unwrap_or_else(|| Target::tcp(address, &upstream.config)));
         }
     }
+    replace(upstream, &before, after);
+    upstream.resolved.send_replace(true);
+}
+
+/// Each name at once, within the deadline.
+async fn look_up<L>(
+    names: &[(&impl ToString, u16, bool)],
+    lookup: impl Fn(String, u16) -> L,
+) -> Vec<io::Result<Vec<SocketAddr>>>
+where
+    L: Future<Output = io::Result<Vec<SocketAddr>>>,
+{
+    let lookup = &lookup;
+    let lookups = names.iter().map(|(host, port, _)| async move {
+        let found = tokio::time::timeout(RESOLVE_DEADLINE, lookup(host.to_string(), *port)).await;
+        found.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    });
+    join_all(lookups).await
+}
+
+/// Sends requests to these targets from now on, if they are others than before.
+fn replace(upstream: &Upstream, before: &[Arc<Target>], after: Vec<Arc<Target>>) {
     let labels =
         |list: &[Arc<Target>]| list.iter().map(|target| target.label.clone()).collect::<Vec<_>>();
-    let (old, new) = (labels(&before), labels(&after));
+    let (old, new) = (labels(before), labels(&after));
     if old != new {
         tracing::info!(upstream = upstream.name(), targets = ?new, "targets changed");
-        old.iter()
-            .filter(|label| !new.contains(label))
-            .for_each(|label| upstream.metrics.target_gone(label));
-        new.iter()
-            .filter(|label| !old.contains(label))
-            .for_each(|label| upstream.metrics.target_healthy(label, true));
+        for gone in old.iter().filter(|label| !new.contains(label)) {
+            upstream.metrics.target_gone(gone);
+        }
+        for added in new.iter().filter(|label| !old.contains(label)) {
+            upstream.metrics.target_healthy(added, true);
+        }
         upstream.targets.store(Arc::new(after));
     }
-    upstream.resolved.send_replace(true);
 }
 
 async fn check_all(upstream: &Arc<Upstream>, settings: &gateway_config::HealthCheck) {

@@ -64,7 +64,7 @@ impl Applied {
             admin::Server::start(self.handle.clone(), configured, bound, sockets)
         });
         if let Some(old) = std::mem::replace(&mut self.admin, started) {
-            // Not waited for: the request that asked for this reload may be one of those it
+            // Not waited for: the request for this reload may be one of those it
             // finishes.
             self.background.tasks.spawn(old.stop(admin::ARRIVE));
         }

@@ -6,7 +6,8 @@ use super::*;
 use crate::metrics::Metrics;
 use crate::serving::upstream::tests::config;
 
-/// An upstream whose own maintenance works on names that mean nothing, so that only the test resolves.
+/// An upstream whose own maintenance works on names that mean nothing, so that only the test
+/// resolves.
 fn upstream(targets: &[&str]) -> Arc<Upstream> {
     let mut config = config(0, Balance::LeastRequest);
     config.targets = targets.iter().map(|target| target.parse().expect("a target")).collect();
