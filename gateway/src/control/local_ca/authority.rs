@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use gateway_config::ServerName;
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{ToSpan, Zoned};
 use rcgen::{
@@ -16,7 +17,7 @@ use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::store::Directory;
-use super::{AUTHORITY_FILE, LocalCaError, leaf};
+use super::{AUTHORITY_FILE, LocalCaError};
 
 const KEY_FILE: &str = "local-ca.key";
 const YEARS: i64 = 10;
@@ -68,7 +69,7 @@ impl Authority {
         params.distinguished_name.push(DnType::OrganizationName, "Gatehouse");
         // The date distinguishes authorities of one machine in a browser's list.
         params.distinguished_name.push(DnType::CommonName, format!("Gatehouse local CA {today}"));
-        leaf::set_validity(&mut params, YEARS.years());
+        set_validity(&mut params, YEARS.years());
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         params.name_constraints = Some(NameConstraints {
@@ -159,4 +160,19 @@ fn named(base: &GeneralName<'_>) -> Option<ServerName> {
         }
         _ => None,
     }
+}
+
+/// Sets the validity, which starts one day in the past because the clock of another device may be
+/// behind.
+pub(super) fn set_validity(params: &mut CertificateParams, last: jiff::Span) {
+    let today = Zoned::now().with_time_zone(TimeZone::UTC).date();
+    let midnight = |date: Date| {
+        rcgen::date_time_ymd(
+            date.year().into(),
+            date.month().unsigned_abs(),
+            date.day().unsigned_abs(),
+        )
+    };
+    params.not_before = midnight(today.saturating_sub(1.day()));
+    params.not_after = midnight(today.saturating_add(last));
 }

@@ -4,8 +4,6 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use gateway_config::ServerName;
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
 use jiff::{ToSpan, Zoned};
 use rcgen::{
     CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose, SanType,
@@ -16,7 +14,7 @@ use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::LocalCaError;
-use super::authority::Authority;
+use super::authority::{Authority, set_validity};
 
 const DAYS: i64 = 90;
 
@@ -80,19 +78,4 @@ fn alternative_names(certificate: &X509Certificate<'_>) -> BTreeSet<ServerName> 
         _ => None,
     });
     known.collect()
-}
-
-/// Sets the validity, which starts one day in the past because the clock of another device may be
-/// behind.
-pub(super) fn set_validity(params: &mut CertificateParams, last: jiff::Span) {
-    let today = Zoned::now().with_time_zone(TimeZone::UTC).date();
-    let midnight = |date: Date| {
-        rcgen::date_time_ymd(
-            date.year().into(),
-            date.month().unsigned_abs(),
-            date.day().unsigned_abs(),
-        )
-    };
-    params.not_before = midnight(today.saturating_sub(1.day()));
-    params.not_after = midnight(today.saturating_add(last));
 }
