@@ -44,7 +44,7 @@ fn nickname(pem: &str) -> io::Result<String> {
     use sha2::{Digest, Sha256};
     let der = CertificateDer::from_pem_slice(pem.as_bytes());
     let der = der.map_err(|error| {
-        io::Error::new(io::ErrorKind::InvalidData, format!("no certificate: {error:?}"))
+        io::Error::new(io::ErrorKind::InvalidData, format!("expected a PEM certificate: {error:?}"))
     })?;
     let digest: String = hex::encode(Sha256::digest(&der)).chars().take(8).collect();
     Ok(format!("{NICKNAME} {digest}"))

@@ -59,7 +59,7 @@ const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=3153600
 /// Cached, but revalidated each time: a deployment is visible immediately.
 const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 
-/// The value of `Vary`: what the choice of the file and of its coding depends on.
+/// The value of `Vary`: the fields that select the file and its encoding.
 fn vary(fell_back: bool, coded: bool) -> Option<HeaderValue> {
     match (fell_back, coded) {
         (false, false) => None,

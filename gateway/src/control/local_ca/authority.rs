@@ -162,8 +162,8 @@ fn named(base: &GeneralName<'_>) -> Option<ServerName> {
     }
 }
 
-/// Validity from a day back, as the clock of a phone on the same desk may be behind, to a day
-/// ahead.
+/// Sets the validity, which starts one day in the past because the clock of another device may be
+/// behind.
 pub(super) fn set_validity(params: &mut CertificateParams, last: jiff::Span) {
     let today = Zoned::now().with_time_zone(TimeZone::UTC).date();
     let midnight = |date: Date| {

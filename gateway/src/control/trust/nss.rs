@@ -32,7 +32,7 @@ pub(super) fn install(database: &Path, authority: &Path, nickname: &str) -> Step
 
 pub(super) fn remove(database: &Path) -> Step {
     if !database.join("cert9.db").exists() {
-        return step(database, Ok("was not there".to_owned()));
+        return step(database, Ok("not installed".to_owned()));
     }
     let removed = certutil(database, &["-L".as_ref()]).and_then(|list| {
         let ours: Vec<String> = list.lines().filter_map(nickname_of).collect();
@@ -40,7 +40,7 @@ pub(super) fn remove(database: &Path) -> Step {
             certutil(database, &["-D", "-n", nickname].map(OsStr::new))?;
         }
         Ok(if ours.is_empty() {
-            "was not there".to_owned()
+            "not installed".to_owned()
         } else {
             format!("removed \"{}\"", ours.join("\", \""))
         })
@@ -95,7 +95,7 @@ mod tests {
         );
 
         assert_eq!(remove(database).outcome, Ok(format!("removed \"{NICKNAME} 0123abcd\"")));
-        assert_eq!(remove(database).outcome, Ok("was not there".to_owned()));
+        assert_eq!(remove(database).outcome, Ok("not installed".to_owned()));
     }
 
     #[test]

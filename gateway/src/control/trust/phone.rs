@@ -35,7 +35,10 @@ impl Offer {
             |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", file.display()));
         let pem = std::fs::read_to_string(&file).map_err(at)?;
         let der = CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|error| {
-            at(io::Error::new(io::ErrorKind::InvalidData, format!("no certificate: {error:?}")))
+            at(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("expected a PEM certificate: {error:?}"),
+            ))
         })?;
         let wanted = match address {
             Some(address) => address,
@@ -110,7 +113,7 @@ fn own_address() -> io::Result<IpAddr> {
         Ok(address) if !address.ip().is_loopback() => Ok(address.ip()),
         _ => Err(io::Error::new(
             io::ErrorKind::AddrNotAvailable,
-            "this machine seems to be in no network: name the address that the phone can reach",
+            "found no network interface: specify an address that the phone can reach",
         )),
     }
 }

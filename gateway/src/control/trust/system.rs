@@ -6,21 +6,24 @@ use std::{fs, io};
 use super::{Step, run, step};
 
 const FILE: &str = "/usr/local/share/ca-certificates/gatehouse-local-ca.crt";
-const PERMISSION: &str = "needs root: run it again with sudo, or trust it in your browser only";
+const PERMISSION: &str =
+    "requires root: run the command with sudo, or trust the authority only in your browser";
 
 pub(super) fn install(pem: &str) -> Step {
     let written = fs::write(FILE, pem).map_err(|error| explain(&error));
     step(
         Path::new(FILE),
-        written.and_then(|()| update()).map(|()| "written; update-ca-certificates run".to_owned()),
+        written
+            .and_then(|()| update())
+            .map(|()| "installed with update-ca-certificates".to_owned()),
     )
 }
 
 pub(super) fn remove() -> Step {
     let removed = match fs::remove_file(FILE) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok("was not there".to_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok("not installed".to_owned()),
         Err(error) => Err(explain(&error)),
-        Ok(()) => update().map(|()| "removed; update-ca-certificates run".to_owned()),
+        Ok(()) => update().map(|()| "removed with update-ca-certificates".to_owned()),
     };
     step(Path::new(FILE), removed)
 }

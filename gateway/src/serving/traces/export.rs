@@ -123,7 +123,7 @@ impl Exporter {
         self.settle(self.held);
     }
 
-    /// Counts the batch, of which `rejected` spans were not accepted.
+    /// Counts the batch, of which `failed` spans were not accepted.
     fn settle(&mut self, failed: u64) {
         let failed = failed.min(self.held);
         self.metrics.failed.inc_by(failed);
