@@ -156,6 +156,10 @@ fn nothing_imports_from_the_floor_above() {
             let upper = floors[at + 1..].concat();
             let upward = imports.upward(lower, &upper);
             assert!(upward.is_empty(), "{name} imports from the floor above: {upward:#?}");
+            for floor in *lower {
+                let against = imports.against_the_flow(floor);
+                assert!(against.is_empty(), "{name}::{floor}, against the flow: {against:#?}");
+            }
         }
     }
 }

@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) struct Imports {
     files: Vec<String>,
     targets: Vec<BTreeSet<usize>>,
+    /// The child modules of each file, in the order of their declarations.
+    declared: Vec<Vec<String>>,
 }
 
 /// One source file of a crate.
@@ -34,7 +36,8 @@ impl Imports {
         });
         let targets = targets.collect();
         let files = modules.iter().map(|module| module.path.join("::")).collect();
-        Self { files, targets }
+        let declared = modules.iter().map(children).collect();
+        Self { files, targets, declared }
     }
 
     /// Groups of more than `limit` modules that import each other in a loop. What a child module
@@ -67,6 +70,26 @@ impl Imports {
             for target in &self.targets[at] {
                 let target = &self.files[*target];
                 if under(file, lower) && under(target, upper) {
+                    found.push(format!("{file} -> {target}"));
+                }
+            }
+        }
+        found
+    }
+
+    /// Imports among the child modules of `parent` from one that is declared before the importing
+    /// module. Modules are declared in the order in which data flows.
+    pub(crate) fn against_the_flow(&self, parent: &str) -> Vec<String> {
+        let at = self.files.iter().position(|file| file == parent).expect("the parent exists");
+        let children = &self.declared[at];
+        let child = |file: &str| {
+            let below = file.strip_prefix(parent)?.trim_start_matches("::");
+            children.iter().position(|child| below.split("::").next() == Some(child))
+        };
+        let mut found = Vec::new();
+        for (from, file) in self.files.iter().enumerate() {
+            for target in self.targets[from].iter().map(|target| &self.files[*target]) {
+                if child(file).zip(child(target)).is_some_and(|(from, to)| to < from) {
                     found.push(format!("{file} -> {target}"));
                 }
             }
@@ -278,4 +301,5 @@ fn a_loop_and_an_import_of_an_upper_floor_are_found() {
     assert_eq!(imports.upward(&["c"], &["a"]), ["c -> a::inner"]);
     assert_eq!(imports.upward(&["b"], &["a"]), [""; 0]);
     assert_eq!(imports.upward(&["a"], &["b", "c"]), ["a -> b", "a::inner -> c"]);
+    assert_eq!(imports.against_the_flow(""), ["c -> a::inner"]);
 }
