@@ -4,14 +4,13 @@
 //! Hot paths take their counters once: [`Metrics::route`], [`Metrics::upstream`],
 //! [`Metrics::listener`].
 
-mod declare;
-
 mod connections;
 mod routes;
 mod upstreams;
 mod traces;
 mod certificates;
 mod process;
+mod declare;
 
 pub use declare::Declared;
 
