@@ -1,0 +1,32 @@
+//! A second implementation of suite `rsa-aes-1`, written from `docs/E2E.md` alone, and its
+//! exchange of messages with the browser's implementation through vector files.
+//!
+//! ```text
+//! encoding.rs    numbers, bytes and text; base64url
+//! device.rs      key pairs, fingerprints
+//! plaintext.rs   message → padded plaintext, and back
+//! header.rs      header → bytes, and back
+//! sealed.rs      the envelope: seal, sign, hash
+//! receiving.rs   the checks of a receiver, in order
+//! safety.rs      the safety number
+//! vectors.rs     the shape of a vector file, and its checks
+//! browser.rs     opens what the browser sealed
+//! damage.rs      rejects flipped bits and swapped fields
+//! attacker.rs   envelopes that a malicious sender signs
+//! written.rs     seals what the browser opens: ui/src/crypto/vectors/rust.json
+//! ```
+
+mod envelope {
+    mod encoding;
+    mod device;
+    mod plaintext;
+    mod header;
+    mod sealed;
+    mod receiving;
+    mod safety;
+    mod vectors;
+    mod browser;
+    mod damage;
+    mod attacker;
+    mod written;
+}

@@ -1,0 +1,247 @@
+//! Seals what the browser opens: `ui/src/crypto/vectors/rust.json`. The file is committed, and this
+//! test fails if it is not what this module describes. Only then does `UPDATE_GENERATED=1` write
+//! it, with the keys it already has; keys are generated for a file without devices.
+
+use std::env;
+use std::fs;
+
+use aws_lc_rs::encoding::AsDer;
+use aws_lc_rs::encoding::Pkcs8V1Der;
+use aws_lc_rs::encoding::PublicKeyX509Der;
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::rsa::PrivateDecryptingKey;
+use aws_lc_rs::signature::Ed25519KeyPair;
+use aws_lc_rs::signature::KeyPair;
+
+use crate::envelope::attacker::Attacker;
+use crate::envelope::attacker::RECEIVER;
+use crate::envelope::device::Device;
+use crate::envelope::device::SUITE;
+use crate::envelope::device::ed25519_info;
+use crate::envelope::device::sha256;
+use crate::envelope::encoding::LARGEST;
+use crate::envelope::encoding::to_base64url;
+use crate::envelope::header::Header;
+use crate::envelope::header::conversation;
+use crate::envelope::header::recipients;
+use crate::envelope::plaintext::LONGEST;
+use crate::envelope::plaintext::Message;
+use crate::envelope::safety;
+use crate::envelope::sealed::Sealed;
+use crate::envelope::vectors::DeviceName;
+use crate::envelope::vectors::DeviceVector;
+use crate::envelope::vectors::EnvelopeVector;
+use crate::envelope::vectors::Person;
+use crate::envelope::vectors::SafetyVector;
+use crate::envelope::vectors::Vectors;
+use crate::envelope::vectors::path;
+use crate::envelope::vectors::read;
+
+const FILE: &str = "rust.json";
+const UPDATE: &str = "UPDATE_GENERATED";
+
+/// Account and device. UTF-8 and UTF-16 sort the first two differently; the names of the last two,
+/// and those of the accounts, are prefixes of each other.
+const DEVICES: &[(&str, &str)] =
+    &[("ana", "～"), ("ana", "🌉"), ("ana-b", "desk"), ("ana-b", "desk2"), ("ana.c", "desk")];
+struct Described {
+    name: &'static str,
+    sender: (&'static str, &'static str),
+    written_at: u64,
+    text: String,
+}
+
+/// The messages of the file. All are in the conversation of `ana` and `ana-b`.
+fn described() -> Vec<Described> {
+    let message = |name, device: usize, written_at, text: &str| {
+        let (sender, text) = (DEVICES[device], text.to_owned());
+        Described { name, sender, written_at, text }
+    };
+    vec![
+        message("the smallest size, full", 0, 0, &"a".repeat(238)),
+        message("one byte more than the smallest size", 0, 1, &"a".repeat(239)),
+        message("the longest message", 0, LARGEST, &"x".repeat(LONGEST)),
+        message("an empty message", 1, 1_800_000_000_000, ""),
+        message("a byte order mark at the start", 1, 1_800_000_000_001, "\u{feff}mark"),
+        message("controls and the last character", 2, 2, "\0\u{1}\r\n\u{7f}\u{2028}\u{10ffff}"),
+        message("several scripts", 3, 3, "Grüße, שלום, 你好, e\u{301} 👩‍👩‍👧"),
+    ]
+}
+
+/// Fixed bytes for keys and nonces.
+pub(crate) fn fixed<const N: usize>(purpose: &str) -> [u8; N] {
+    sha256(purpose.as_bytes())[..N].try_into().expect("SHA-256 has enough bytes")
+}
+
+fn generate(account: &str, device: &str) -> DeviceVector {
+    let rsa = PrivateDecryptingKey::generate(KeySize::Rsa3072).expect("generate an RSA key");
+    let private: Pkcs8V1Der<'_> = rsa.as_der().expect("an RSA key has PKCS #8");
+    let public: PublicKeyX509Der<'_> = rsa.public_key().as_der().expect("an RSA key has DER");
+    let signing = Ed25519KeyPair::generate().expect("generate an Ed25519 key");
+    let signing_key = ed25519_info(signing.public_key().as_ref());
+    let signing = signing.to_pkcs8v1().expect("an Ed25519 key has PKCS #8");
+    let known = Device::new(account, device, public.as_ref(), &signing_key);
+    let known = known.expect("the keys are of this suite");
+    DeviceVector {
+        account: account.to_owned(),
+        device: device.to_owned(),
+        encryption_key: to_base64url(public.as_ref()),
+        signing_key: to_base64url(&signing_key),
+        encryption_private: to_base64url(private.as_ref()),
+        signing_private: to_base64url(signing.as_ref()),
+        fingerprint: hex::encode(known.fingerprint()),
+    }
+}
+
+/// The devices of both people.
+pub(crate) fn people(vectors: &Vectors) -> Vec<Device> {
+    let mut all = vectors.public();
+    all.retain(|device| device.account != "ana.c");
+    all
+}
+
+/// In the order of a header's recipients.
+pub(crate) fn ordered(devices: &[Device], header: &Header) -> Vec<Device> {
+    let mut all = Vec::new();
+    for recipient in &header.recipients {
+        let mut known = devices.iter();
+        let device = known.find(|device| device.fingerprint() == recipient.fingerprint);
+        all.push(device.expect("a recipient is a known device").clone());
+    }
+    all
+}
+
+fn seal(vectors: &Vectors, described: &Described, cid: String) -> EnvelopeVector {
+    let (account, device) = described.sender;
+    let mut last = vectors.envelopes.iter();
+    let last = last.rfind(|sealed| sealed.sender == account && sealed.device == device);
+    let devices = people(vectors);
+    let previous = last.map_or([0; 32], |last| {
+        hex::decode(&last.hash).ok().and_then(|hash| hash.try_into().ok()).expect("a hash")
+    });
+    let header = Header {
+        conversation: conversation("ana-b", "ana"),
+        sender: account.to_owned(),
+        device: device.to_owned(),
+        cid: cid.clone(),
+        counter: last.map_or(1, |last| last.counter + 1),
+        previous,
+        recipients: recipients(&devices),
+    };
+    let message = Message { written_at: described.written_at, text: described.text.clone() };
+    let plaintext = message.encode().expect("the message fits");
+    let (key, nonce) = (fixed(&format!("key {cid}")), fixed(&format!("nonce {cid}")));
+    let own = vectors.find(account, device).own();
+    let to = ordered(&devices, &header);
+    let sealed = Sealed::seal(&own, &to, header.encode(), &plaintext, &key, nonce);
+    let named = devices.iter();
+    EnvelopeVector {
+        name: described.name.to_owned(),
+        conversation: header.conversation,
+        sender: header.sender,
+        device: header.device,
+        cid,
+        counter: header.counter,
+        previous: hex::encode(previous),
+        recipients: named
+            .map(|known| DeviceName {
+                account: known.account.clone(),
+                device: known.device.clone(),
+            })
+            .collect(),
+        written_at: message.written_at,
+        text: message.text,
+        message_key: hex::encode(key),
+        nonce: hex::encode(nonce),
+        header: hex::encode(&sealed.header),
+        plaintext: hex::encode(plaintext),
+        hash: hex::encode(sealed.hash()),
+        envelope: sealed.encode(),
+    }
+}
+
+fn safety_vector(vectors: &Vectors, one: &str, other: &str) -> SafetyVector {
+    let of = |account: &str| {
+        let mut devices = vectors.public();
+        devices.retain(|device| device.account == account);
+        devices
+    };
+    let person = |account: &str, devices: &[Device]| Person {
+        account: account.to_owned(),
+        devices: devices.iter().map(|device| device.device.clone()).collect(),
+    };
+    let (first, second) = (of(one), of(other));
+    SafetyVector {
+        a: person(one, &first),
+        b: person(other, &second),
+        number: safety::number((one, &first), (other, &second)),
+    }
+}
+
+/// The whole file for these devices.
+fn make(devices: Vec<DeviceVector>) -> Vectors {
+    let (envelopes, negative, safety) = (Vec::new(), Vec::new(), Vec::new());
+    let mut vectors = Vectors { suite: SUITE.to_owned(), devices, envelopes, negative, safety };
+    for (at, described) in described().iter().enumerate() {
+        let sealed = seal(&vectors, described, format!("cid-{}", at + 1));
+        vectors.envelopes.push(sealed);
+    }
+    vectors.negative = Attacker::new(&vectors).negative();
+    let pairs = [("ana", "ana-b"), ("ana.c", "ana")];
+    vectors.safety = pairs.map(|(one, other)| safety_vector(&vectors, one, other)).into();
+    vectors
+}
+
+/// What does not depend on random padding: all but the wrapped keys, and the hashes and signatures
+/// over them.
+fn description(vectors: &Vectors) -> Vec<String> {
+    let mut lines = Vec::new();
+    for device in &vectors.devices {
+        lines.push(format!("device {} of {}", device.device, device.account));
+    }
+    for it in &vectors.envelopes {
+        let sender = format!("{} of {} in {}", it.device, it.sender, it.conversation);
+        lines.push(format!("{} from {sender}: {} {}", it.name, it.cid, it.counter));
+        lines.push(format!("{} {:?}", it.written_at, it.text));
+        lines.push(format!("{} {} {}", it.message_key, it.nonce, it.plaintext));
+        for to in &it.recipients {
+            lines.push(format!("to {} of {}", to.device, to.account));
+        }
+    }
+    for it in &vectors.negative {
+        lines.push(format!("{}: {:?} {:?}", it.name, it.reason, it.claimed));
+    }
+    for SafetyVector { a, b, number } in &vectors.safety {
+        lines.push(format!("{} {:?} {} {:?} {number}", a.account, a.devices, b.account, b.devices));
+    }
+    lines
+}
+
+fn is_current(vectors: &Vectors) -> bool {
+    description(vectors) == description(&make(vectors.devices.clone()))
+}
+
+#[test]
+fn the_browser_gets_what_is_described_here() {
+    if env::var_os(UPDATE).is_some() && !(path(FILE).exists() && is_current(&read(FILE))) {
+        let devices = if path(FILE).exists() {
+            read(FILE).devices
+        } else {
+            DEVICES.iter().map(|(account, device)| generate(account, device)).collect()
+        };
+        let made = serde_json::to_string_pretty(&make(devices)).expect("vectors are JSON");
+        fs::write(path(FILE), made + "\n").expect("write the vector file");
+    }
+    let vectors = read(FILE);
+    let made = make(vectors.devices.clone());
+    for (found, expected) in description(&vectors).iter().zip(&description(&made)) {
+        assert_eq!(found, expected, "{FILE} is stale: run this test with {UPDATE}=1");
+    }
+    assert!(is_current(&vectors), "{FILE} is stale: run this test with {UPDATE}=1");
+    vectors.check_devices();
+    vectors.check_values();
+    vectors.check_wrapped_keys();
+    vectors.check_delivery();
+    vectors.check_negative(RECEIVER.0, RECEIVER.1);
+    vectors.check_safety();
+}
