@@ -71,7 +71,7 @@ impl<'a> Attacker<'a> {
         sealed.encode()
     }
 
-    /// The receiver's place among the recipients.
+    /// The receiver's index among the recipients.
     fn target(&self) -> usize {
         let mut all = self.header.recipients.iter();
         let at = all.position(|to| (to.account.as_str(), to.device.as_str()) == RECEIVER);
@@ -106,7 +106,7 @@ impl<'a> Attacker<'a> {
             ("a counter of 2^53", Reason::Malformed, self.header(|it| it.counter = LARGEST + 1)),
             ("unused bits of base64url", Reason::Malformed, unused),
             ("padded base64url", Reason::Malformed, padded),
-            ("counter 0", Reason::Replay, self.header(|it| it.counter = 0)),
+            ("counter 0", Reason::Malformed, self.header(|it| it.counter = 0)),
             (
                 "another fingerprint of the receiver",
                 Reason::Undecryptable,

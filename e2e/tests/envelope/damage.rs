@@ -187,13 +187,13 @@ impl Fields {
 }
 
 /// Calls `found` with each swap of a field of one list with a field of the other: the first list
-/// after the swap, and the place of its changed field.
+/// after the swap, and the index of its changed field.
 fn swaps<T: Clone + PartialEq>(mine: &[T], other: &[T], mut found: impl FnMut(Vec<T>, usize)) {
     for at in 0..mine.len() {
-        for from in 0..other.len() {
-            if mine[at] != other[from] {
-                let mut swapped = mine.to_vec();
-                swapped[at] = other[from].clone();
+        for field in other {
+            let mut swapped = mine.to_vec();
+            swapped[at].clone_from(field);
+            if swapped != mine {
                 found(swapped, at);
             }
         }

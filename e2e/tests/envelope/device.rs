@@ -30,7 +30,7 @@ pub(crate) fn sha256(bytes: &[u8]) -> Hash {
     digest(&SHA256, bytes).as_ref().try_into().expect("SHA-256 has 32 bytes")
 }
 
-/// What everybody knows of a device.
+/// The name and public keys of a device.
 #[derive(Clone)]
 pub(crate) struct Device {
     pub(crate) account: String,

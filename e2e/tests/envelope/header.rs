@@ -46,7 +46,7 @@ impl Header {
         header.finish()
     }
 
-    /// `None`: not canonical.
+    /// `None`: not what `encode` makes of recipients in order of names and a counter from 1.
     pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(bytes);
         if reader.text()? != DOMAIN || reader.text()? != SUITE {
@@ -70,7 +70,7 @@ impl Header {
         }
         reader.end()?;
         let ordered = header.recipients.is_sorted_by(|one, next| name(one) < name(next));
-        ordered.then_some(header)
+        (ordered && header.counter > 0).then_some(header)
     }
 }
 

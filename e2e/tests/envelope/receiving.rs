@@ -77,12 +77,22 @@ impl<'a> Receiver<'a> {
         envelope: &Envelope,
         claimed: &Claimed,
     ) -> Result<Received, Reason> {
+        let sender = self.sender(claimed)?;
         let sealed = envelope.decode().ok_or(Reason::Malformed)?;
-        self.receive_sealed(&sealed, claimed)
+        self.receive_from(sender, &sealed, claimed)
     }
 
     pub(crate) fn receive_sealed(
         &mut self,
+        sealed: &Sealed,
+        claimed: &Claimed,
+    ) -> Result<Received, Reason> {
+        self.receive_from(self.sender(claimed)?, sealed, claimed)
+    }
+
+    fn receive_from(
+        &mut self,
+        sender: &Device,
         sealed: &Sealed,
         claimed: &Claimed,
     ) -> Result<Received, Reason> {
@@ -91,7 +101,6 @@ impl<'a> Receiver<'a> {
         if stated != [&header.conversation, &header.sender, &header.device, &header.cid] {
             return Err(Reason::Misdirected);
         }
-        let sender = self.find(&header.sender, &header.device).ok_or(Reason::UnknownDevice)?;
         if !sender.verifies(&sealed.signed(), &sealed.signature) {
             return Err(Reason::Forged);
         }
@@ -105,6 +114,10 @@ impl<'a> Receiver<'a> {
             }
         }
         Ok(Received { message, notices })
+    }
+
+    fn sender(&self, claimed: &Claimed) -> Result<&'a Device, Reason> {
+        self.find(&claimed.sender, &claimed.device).ok_or(Reason::UnknownDevice)
     }
 
     fn find(&self, account: &str, device: &str) -> Option<&'a Device> {

@@ -1,4 +1,4 @@
-// The format of rsa-aes-1.json. Bytes are hexadecimal, except fields that are base64url on the
+// The format of rsa-aes-1.json and rust.json. Bytes are hexadecimal, except fields that are base64url on the
 // wire.
 
 import type { Envelope } from "../../protocol/wire";
