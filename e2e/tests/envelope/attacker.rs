@@ -1,9 +1,11 @@
 //! Envelopes that a malicious sender with valid keys can make, and that every receiver rejects.
 
+use crate::envelope::device::fixed;
 use crate::envelope::encoding::LARGEST;
 use crate::envelope::encoding::Writer;
 use crate::envelope::header::Header;
 use crate::envelope::header::conversation;
+use crate::envelope::header::in_order;
 use crate::envelope::header::recipients;
 use crate::envelope::plaintext::Message;
 use crate::envelope::plaintext::pad;
@@ -13,12 +15,11 @@ use crate::envelope::sealed::Envelope;
 use crate::envelope::sealed::Sealed;
 use crate::envelope::vectors::NegativeVector;
 use crate::envelope::vectors::Vectors;
-use crate::envelope::written::fixed;
-use crate::envelope::written::ordered;
-use crate::envelope::written::people;
 
-/// The device that rejects the bad envelopes, and the one that sealed them.
+const PEOPLE: [&str; 2] = ["ana", "ana-b"];
+/// The device that rejects the bad envelopes.
 pub(crate) const RECEIVER: (&str, &str) = ("ana-b", "desk");
+/// The device that sealed them.
 const ATTACKER: (&str, &str) = ("ana", "～");
 
 /// A malicious sender with valid keys.
@@ -37,23 +38,22 @@ impl<'a> Attacker<'a> {
             cid: "bad".to_owned(),
             counter: 1,
             previous: [0; 32],
-            recipients: recipients(&people(vectors)),
+            recipients: recipients(&vectors.devices_of(&PEOPLE)),
         };
         let message = Message { written_at: 1, text: "bad".to_owned() };
         Self { vectors, header, plaintext: message.encode().expect("the message fits") }
     }
 
-    /// Signs an envelope with these bytes as header, which may differ from the additional data.
-    fn sealed(&self, header: Vec<u8>, plaintext: &[u8], keys_of: &Header) -> Sealed {
+    fn sealed(&self, header: Vec<u8>, plaintext: &[u8]) -> Sealed {
         let own = self.vectors.find(ATTACKER.0, ATTACKER.1).own();
-        let to = ordered(&people(self.vectors), keys_of);
+        let to = in_order(&self.vectors.devices_of(&PEOPLE));
         Sealed::seal(&own, &to, header, plaintext, &fixed("bad key"), fixed("bad nonce"))
     }
 
     fn header(&self, change: impl FnOnce(&mut Header)) -> Envelope {
         let mut header = self.header.clone();
         change(&mut header);
-        self.sealed(header.encode(), &self.plaintext, &self.header).encode()
+        self.sealed(header.encode(), &self.plaintext).encode()
     }
 
     fn body(&self, body: Writer) -> Envelope {
@@ -61,11 +61,12 @@ impl<'a> Attacker<'a> {
     }
 
     fn plaintext(&self, plaintext: &[u8]) -> Envelope {
-        self.sealed(self.header.encode(), plaintext, &self.header).encode()
+        self.sealed(self.header.encode(), plaintext).encode()
     }
 
+    /// Changes an envelope and signs it again.
     fn signed(&self, change: impl FnOnce(&mut Sealed)) -> Envelope {
-        let mut sealed = self.sealed(self.header.encode(), &self.plaintext, &self.header);
+        let mut sealed = self.sealed(self.header.encode(), &self.plaintext);
         change(&mut sealed);
         sealed.signature = self.vectors.find(ATTACKER.0, ATTACKER.1).own().sign(&sealed.signed());
         sealed.encode()

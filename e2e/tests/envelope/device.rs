@@ -30,6 +30,11 @@ pub(crate) fn sha256(bytes: &[u8]) -> Hash {
     digest(&SHA256, bytes).as_ref().try_into().expect("SHA-256 has 32 bytes")
 }
 
+/// Fixed bytes for the keys and nonces of tests.
+pub(crate) fn fixed<const N: usize>(purpose: &str) -> [u8; N] {
+    sha256(purpose.as_bytes())[..N].try_into().expect("SHA-256 has enough bytes")
+}
+
 /// The name and public keys of a device.
 #[derive(Clone)]
 pub(crate) struct Device {

@@ -82,14 +82,17 @@ fn name(recipient: &Recipient) -> (&str, &str) {
 /// The recipients of a message to these devices, in order of names.
 pub(crate) fn recipients(devices: &[Device]) -> Vec<Recipient> {
     let mut all = Vec::new();
-    for device in devices {
-        all.push(Recipient {
-            account: device.account.clone(),
-            device: device.device.clone(),
-            fingerprint: device.fingerprint(),
-        });
+    for device in in_order(devices) {
+        let fingerprint = device.fingerprint();
+        all.push(Recipient { account: device.account, device: device.device, fingerprint });
     }
-    all.sort_by(|one, next| name(one).cmp(&name(next)));
+    all
+}
+
+/// These devices in order of names.
+pub(crate) fn in_order(devices: &[Device]) -> Vec<Device> {
+    let mut all = devices.to_vec();
+    all.sort_by(|one, next| (&one.account, &one.device).cmp(&(&next.account, &next.device)));
     all
 }
 

@@ -147,6 +147,12 @@ impl Vectors {
         self.devices.iter().map(DeviceVector::public).collect()
     }
 
+    pub(crate) fn devices_of(&self, accounts: &[&str]) -> Vec<Device> {
+        let mut all = self.public();
+        all.retain(|device| accounts.contains(&device.account.as_str()));
+        all
+    }
+
     fn person(&self, person: &Person) -> Vec<Device> {
         let devices = person.devices.iter();
         devices.map(|device| self.find(&person.account, device).public()).collect()

@@ -1,6 +1,6 @@
-//! Seals what the browser opens: `ui/src/crypto/vectors/rust.json`. The file is committed, and this
-//! test fails if it is not what this module describes. Only then does `UPDATE_GENERATED=1` write
-//! it, with the keys it already has; keys are generated for a file without devices.
+//! Seals what the browser opens: `ui/src/crypto/vectors/rust.json`. The file is committed, and the
+//! test fails if it differs from what this module describes. `UPDATE_GENERATED=1` writes a missing
+//! or different file. It keeps the file's keys, and generates keys for a missing file.
 
 use std::env;
 use std::fs;
@@ -18,11 +18,12 @@ use crate::envelope::attacker::RECEIVER;
 use crate::envelope::device::Device;
 use crate::envelope::device::SUITE;
 use crate::envelope::device::ed25519_info;
-use crate::envelope::device::sha256;
+use crate::envelope::device::fixed;
 use crate::envelope::encoding::LARGEST;
 use crate::envelope::encoding::to_base64url;
 use crate::envelope::header::Header;
 use crate::envelope::header::conversation;
+use crate::envelope::header::in_order;
 use crate::envelope::header::recipients;
 use crate::envelope::plaintext::LONGEST;
 use crate::envelope::plaintext::Message;
@@ -44,6 +45,7 @@ const UPDATE: &str = "UPDATE_GENERATED";
 /// and those of the accounts, are prefixes of each other.
 const DEVICES: &[(&str, &str)] =
     &[("ana", "～"), ("ana", "🌉"), ("ana-b", "desk"), ("ana-b", "desk2"), ("zoë", "desk")];
+
 struct Described {
     name: &'static str,
     sender: (&'static str, &'static str),
@@ -68,11 +70,6 @@ fn described() -> Vec<Described> {
     ]
 }
 
-/// Fixed bytes for keys and nonces.
-pub(crate) fn fixed<const N: usize>(purpose: &str) -> [u8; N] {
-    sha256(purpose.as_bytes())[..N].try_into().expect("SHA-256 has enough bytes")
-}
-
 fn generate(account: &str, device: &str) -> DeviceVector {
     let rsa = PrivateDecryptingKey::generate(KeySize::Rsa3072).expect("generate an RSA key");
     let private: Pkcs8V1Der<'_> = rsa.as_der().expect("an RSA key has PKCS #8");
@@ -93,29 +90,11 @@ fn generate(account: &str, device: &str) -> DeviceVector {
     }
 }
 
-/// The devices of both people.
-pub(crate) fn people(vectors: &Vectors) -> Vec<Device> {
-    let mut all = vectors.public();
-    all.retain(|device| device.account != "zoë");
-    all
-}
-
-/// In the order of a header's recipients.
-pub(crate) fn ordered(devices: &[Device], header: &Header) -> Vec<Device> {
-    let mut all = Vec::new();
-    for recipient in &header.recipients {
-        let mut known = devices.iter();
-        let device = known.find(|device| device.fingerprint() == recipient.fingerprint);
-        all.push(device.expect("a recipient is a known device").clone());
-    }
-    all
-}
-
 fn seal(vectors: &Vectors, described: &Described, cid: String) -> EnvelopeVector {
     let (account, device) = described.sender;
     let mut last = vectors.envelopes.iter();
     let last = last.rfind(|sealed| sealed.sender == account && sealed.device == device);
-    let devices = people(vectors);
+    let devices = vectors.devices_of(&["ana", "ana-b"]);
     let previous = last.map_or([0; 32], |last| {
         hex::decode(&last.hash).ok().and_then(|hash| hash.try_into().ok()).expect("a hash")
     });
@@ -132,7 +111,7 @@ fn seal(vectors: &Vectors, described: &Described, cid: String) -> EnvelopeVector
     let plaintext = message.encode().expect("the message fits");
     let (key, nonce) = (fixed(&format!("key {cid}")), fixed(&format!("nonce {cid}")));
     let own = vectors.find(account, device).own();
-    let to = ordered(&devices, &header);
+    let to = in_order(&devices);
     let sealed = Sealed::seal(&own, &to, header.encode(), &plaintext, &key, nonce);
     let named = devices.iter();
     EnvelopeVector {
@@ -161,16 +140,11 @@ fn seal(vectors: &Vectors, described: &Described, cid: String) -> EnvelopeVector
 }
 
 fn safety_vector(vectors: &Vectors, one: &str, other: &str) -> SafetyVector {
-    let of = |account: &str| {
-        let mut devices = vectors.public();
-        devices.retain(|device| device.account == account);
-        devices
-    };
     let person = |account: &str, devices: &[Device]| Person {
         account: account.to_owned(),
         devices: devices.iter().map(|device| device.device.clone()).collect(),
     };
-    let (first, second) = (of(one), of(other));
+    let (first, second) = (vectors.devices_of(&[one]), vectors.devices_of(&[other]));
     SafetyVector {
         a: person(one, &first),
         b: person(other, &second),
