@@ -3,6 +3,7 @@ import { compare, fromBase64url, toBase64url, utf8 } from "./bytes";
 import { MalformedError, Reader, Writer } from "./canonical";
 import { START, follow } from "./chain";
 import { BUCKETS, MAX_TEXT, decodeContent, encodeContent } from "./content";
+import { RSA, readIdentity } from "./identity";
 import { createOwnKeys } from "./keys";
 import { lock, unlock } from "./locker";
 
@@ -115,5 +116,26 @@ describe("this device's keys", () => {
     expect(Buffer.from(locked.data).toString("latin1")).not.toContain("secret");
     expect(await unlock(keys.history, "here", locked)).toBe("a secret");
     expect(await unlock(keys.history, "there", locked)).toBeUndefined();
+  });
+});
+
+describe("a listed device", () => {
+  test.each([
+    ["a short modulus", 2048, [1, 0, 1]],
+    ["another public exponent", 3072, [3]],
+  ])("with %s is invalid", async (_, modulusLength, exponent) => {
+    const publicExponent = new Uint8Array(exponent);
+    const rsa = { ...RSA, modulusLength, publicExponent };
+    const encryption = await crypto.subtle.generateKey(rsa, true, ["encrypt", "decrypt"]);
+    const signing = await crypto.subtle.generateKey("Ed25519", true, ["sign", "verify"]);
+    const text = async (key: CryptoKey) =>
+      toBase64url(new Uint8Array(await crypto.subtle.exportKey("spki", key)));
+    const listed = {
+      device: "laptop",
+      suite: "rsa-aes-1",
+      encryption_key: await text(encryption.publicKey),
+      signing_key: await text((signing as CryptoKeyPair).publicKey),
+    };
+    expect(await readIdentity("alice", listed)).toBeUndefined();
   });
 });

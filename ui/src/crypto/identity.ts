@@ -1,7 +1,7 @@
 // The identity of a device: its two public keys and their fingerprint.
 
 import type { AccountId, DeviceId } from "../protocol/wire";
-import { type Bytes, fromBase64url } from "./bytes";
+import { type Bytes, equal, fromBase64url } from "./bytes";
 import { Writer } from "./canonical";
 
 export const SUITE = "rsa-aes-1";
@@ -37,14 +37,17 @@ export async function readIdentity(
       "encrypt",
     ]);
     const signing = await crypto.subtle.importKey("spki", signingKey, "Ed25519", false, ["verify"]);
-    const { modulusLength } = encryption.algorithm as RsaHashedKeyAlgorithm;
-    if (modulusLength !== 3072) return undefined;
+    const { modulusLength, publicExponent } = encryption.algorithm as RsaHashedKeyAlgorithm;
+    if (modulusLength !== 3072 || !equal(publicExponent, EXPONENT)) return undefined;
     const fingerprint = await fingerprintOf(account, listed.device, encryptionKey, signingKey);
     return { account, device: listed.device, encryption, signing, fingerprint };
   } catch {
     return undefined;
   }
 }
+
+/** 65537, big-endian. */
+const EXPONENT = new Uint8Array([1, 0, 1]);
 
 export const RSA = { name: "RSA-OAEP", hash: "SHA-256" } as const;
 
