@@ -62,6 +62,7 @@ generate: ## Regenerate files: wire types, API snapshot, configuration schema, t
 	UPDATE_GENERATED=1 INSTA_UPDATE=always cargo nextest run --package backend-protocol --package gateway-config
 	INSTA_UPDATE=always cargo nextest run --package backend openapi
 	UPDATE_GENERATED=1 cargo nextest run --package gateway documentation
+	UPDATE_GENERATED=1 cargo test --package e2e --test envelope written
 
 .PHONY: ui
 ui: ui/dist/index.html ## Build the web page
