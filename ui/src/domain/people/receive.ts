@@ -86,14 +86,14 @@ async function verifyAndOpen(
     if (step.kind === "replay") return { kind: "problem", problem: "replay" };
     const link = { counter: verified.header.counter, hash: verified.hash };
     changes.push({ table: "chains", put: { conversation, sender, device, link } });
-    const own = await directory.device(me, keys.device);
+    const own = await directory.self();
     if (!own) return { kind: "problem", problem: "undecryptable" };
     const content = await open(verified, me, keys, own.fingerprint);
     if (!content) return { kind: "problem", problem: "not-for-this-device" };
     return {
       kind: "content",
       content,
-      warnings: await warnings(parts, conversation, step, verified.header.recipients),
+      warnings: await warnings(parts, message, step, verified.header.recipients),
     };
   } catch (error) {
     if (error instanceof RejectedError) return { kind: "problem", problem: error.reason };
@@ -103,12 +103,13 @@ async function verifyAndOpen(
 
 async function warnings(
   { directory, me }: ReceiveParts,
-  conversation: string,
+  { conversation, sender, device: from }: PrivateMessage,
   step: Step,
   recipients: readonly { account: AccountId; device: string; fingerprint: Uint8Array }[],
 ): Promise<Warning[]> {
   const found: Warning[] = [];
   if (step.kind === "gap" || step.kind === "fork") found.push(step);
+  if (!(await directory.confirmed(sender, from))) found.push({ kind: "unconfirmed" });
   const members = new Set([me, peerOf(conversation, me)]);
   for (const { account, device, fingerprint } of recipients) {
     if (members.has(account) && (await directory.knows(account, device, fingerprint))) continue;
