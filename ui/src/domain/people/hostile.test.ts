@@ -2,8 +2,10 @@
 
 import { describe, expect, test, vi } from "vitest";
 import { type OwnKeys, START, publicKeys, readIdentity, seal } from "../../crypto";
+import { fromBase64url } from "../../crypto/bytes";
+import { decodeHeader } from "../../crypto/header";
 import { browserArchives } from "../../platform/archive";
-import type { AccountId, DeviceKeys } from "../../protocol/wire";
+import type { AccountId, DeviceKeys, Envelope } from "../../protocol/wire";
 import {
   type Person,
   adaAndBob,
@@ -14,6 +16,7 @@ import {
   lines,
   notices,
   openWith,
+  problems,
   server,
   start,
   texts,
@@ -279,5 +282,77 @@ describe("a device list that changes at the worst moment", () => {
     const listed = (await directory.contact("bob")).devices.filter((device) => device.listed);
     expect(listed.map(({ device }) => device)).toEqual(["device-bob", GHOST]);
     expect((await ada.archive.get("contacts", "bob"))?.devices).toEqual(listed);
+  });
+});
+
+describe("a message that the server rejects and delivers all the same", () => {
+  /** Ada's message as sent, although the server answered that it was rejected. */
+  async function rejectedButKept(ada: Person): Promise<Envelope> {
+    server.rejectSends = true;
+    await ada.messenger.write("Rejected?");
+    await until(() => expect(deliveries(ada)).toEqual(["failed"]));
+    server.rejectSends = false;
+    const { request } = server.frames.at(-1) ?? {};
+    if (request?.type !== "send") throw new Error("nothing was sent");
+    return request.envelope;
+  }
+
+  const kept = (envelope: Envelope) => {
+    const header = decodeHeader(fromBase64url(envelope.header) ?? new Uint8Array());
+    return { ...header, envelope };
+  };
+
+  test("its counter is not used again: both messages are shown, without a replay", async () => {
+    const [ada, bob] = await adaAndBob();
+    const { cid, counter, envelope } = kept(await rejectedButKept(ada));
+    const message = { conversation: "ada.bob", sender: "ada", device: "device-ada", at: "" };
+    server.deliver("bob", { kind: "message", ...message, seq: 1, cid, envelope });
+    await expectTexts(bob, ["Rejected?"]);
+    await ada.messenger.write("The next one.");
+    await expectTexts(bob, ["Rejected?", "The next one."]);
+    expect(kept(lastMessage().envelope).counter).toBe(counter + 1);
+    expect(lines(bob)).toMatchObject([{ warnings: [] }, { warnings: [] }]);
+  });
+
+  test("the sender sees that it was delivered", async () => {
+    const [ada] = await adaAndBob();
+    const { cid, envelope } = kept(await rejectedButKept(ada));
+    const message = { conversation: "ada.bob", sender: "ada", device: "device-ada", at: "" };
+    server.deliver("ada", { kind: "message", ...message, seq: 1, cid, envelope });
+    await until(() => expect(deliveries(ada)).toEqual(["sent"]));
+    expect(lines(ada)).toMatchObject([{ failed: undefined }]);
+  });
+});
+
+describe("a dropped message before one that cannot be opened", () => {
+  const gap = [{ kind: "gap", missing: 1 }];
+
+  test("not for this device, because the server hid it from the sender: the gap is shown", async () => {
+    const [ada, bob] = await adaAndBob();
+    server.holdEvents = true;
+    await ada.messenger.write("Dropped.");
+    await until(() => expect(deliveries(ada)).toEqual(["sent"]));
+    server.inboxes.set("bob", []);
+    server.lie("ada", "bob", [{ device: GHOST, ...(await ghostKeys()), created_at: "" }]);
+    server.holdEvents = false;
+    server.announce("bob");
+    await until(() => expect(notices(ada)).toContain("device-removed"));
+    await ada.messenger.write("Not for Bob's device.");
+    await until(() => expect(problems(bob)).toEqual(["not-for-this-device"]));
+    expect(lines(bob).find(({ kind }) => kind === "problem")).toMatchObject({ warnings: gap });
+  });
+
+  test("encrypted for other keys of this device: the gap is shown", async () => {
+    const exchanged = { device: "device-bob", ...(await ghostKeys()), created_at: "" };
+    server.lie("ada", "bob", [exchanged]);
+    const [ada, bob] = await adaAndBob();
+    server.holdEvents = true;
+    await ada.messenger.write("Dropped.");
+    await until(() => expect(deliveries(ada)).toEqual(["sent"]));
+    server.inboxes.set("bob", []);
+    server.holdEvents = false;
+    await ada.messenger.write("For the ghost's keys.");
+    await until(() => expect(problems(bob)).toEqual(["undecryptable"]));
+    expect(lines(bob)).toMatchObject([{ warnings: gap }]);
   });
 });

@@ -126,7 +126,7 @@ describe("the outbox", () => {
     await until(() => expect(deliveries(again)).toEqual(["sent"]));
   });
 
-  test("marks a permanently rejected message as failed, and leaves no gap", async () => {
+  test("marks a permanently rejected message as failed, and the next one shows the gap", async () => {
     const [ada, bob] = await adaAndBob();
     server.rejectSends = true;
     await ada.messenger.write("Rejected.");
@@ -134,7 +134,7 @@ describe("the outbox", () => {
     server.rejectSends = false;
     await ada.messenger.write("Accepted.");
     await expectTexts(bob, ["Accepted."]);
-    expect(lines(bob)).toMatchObject([{ kind: "text", warnings: [] }]);
+    expect(lines(bob)).toMatchObject([{ kind: "text", warnings: [{ kind: "gap", missing: 1 }] }]);
   });
 });
 

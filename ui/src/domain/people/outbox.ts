@@ -182,7 +182,7 @@ export class Outbox {
         writtenAt: record.writtenAt,
         text,
       });
-      const sealed: OutboxRecord = { ...record, sealed: { envelope, before } };
+      const sealed: OutboxRecord = { ...record, sealed: { envelope } };
       await archive.commit([
         { table: "outbox", put: sealed },
         {
@@ -226,16 +226,17 @@ export class Outbox {
     if (message) await archive.commit(confirm(message, sent.seq, sent.at, record.cid));
   }
 
-  /** The server rejected the message: restore the chain to where it was before. */
+  /**
+   * The server rejected the message. Its counter stays used: a server that delivers the message all
+   * the same must not get a second one with the same counter.
+   */
   async #fail(record: OutboxRecord, reason: string): Promise<void> {
     const { archive, me } = this.#parts;
     const message = await archive.get("messages", [record.conversation, messageId(me, record.cid)]);
-    const conversation = await archive.get("conversations", record.conversation);
-    if (!message || !conversation || !record.sealed) return;
+    if (!message) return;
     await archive.commit([
       { table: "messages", put: { ...message, failed: reason } },
       { table: "outbox", remove: record.cid },
-      { table: "conversations", put: { ...conversation, sent: record.sealed.before } },
     ]);
   }
 }

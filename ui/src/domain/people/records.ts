@@ -76,9 +76,13 @@ export interface MessageRecord {
   readonly at: string;
   readonly body:
     | { readonly kind: "text"; readonly locked: Locked; readonly warnings: readonly Warning[] }
-    | { readonly kind: "problem"; readonly problem: MessageProblem }
+    | {
+        readonly kind: "problem";
+        readonly problem: MessageProblem;
+        readonly warnings?: readonly Warning[];
+      }
     | Notice;
-  /** Why the server rejected the message permanently. */
+  /** Why the server rejected the message permanently. It may have been delivered all the same. */
   readonly failed?: string;
 }
 
@@ -126,7 +130,7 @@ export interface OutboxRecord {
   readonly order: number;
   readonly writtenAt: number;
   /** Encrypted once; every attempt sends the same envelope. */
-  readonly sealed?: { readonly envelope: Envelope; readonly before: ChainHead };
+  readonly sealed?: { readonly envelope: Envelope };
 }
 
 /** Orders unsent messages after everything with a `seq`. */
