@@ -101,6 +101,27 @@ test("messages sent while the other person is away arrive when they return", asy
   await Promise.all([ada.leave(), bob.leave()]);
 });
 
+test("an old browser is told what to do before it chooses a name", async () => {
+  const ada = await arrive();
+  await ada.page.addInitScript(() => {
+    const importKey = crypto.subtle.importKey.bind(crypto.subtle) as (
+      ...given: unknown[]
+    ) => Promise<CryptoKey>;
+    const old = (...given: unknown[]) =>
+      given[2] === "Ed25519"
+        ? Promise.reject(new DOMException("no such algorithm", "NotSupportedError"))
+        : importKey(...given);
+    Object.defineProperty(crypto.subtle, "importKey", { value: old });
+  });
+  await ada.page.goto("/people");
+  await expect(ada.page.getByRole("heading", { name: /too old for private chat/ })).toBeVisible();
+  await expect(ada.page.getByText(/Chrome or Edge 137, Safari 17, Firefox 136/)).toBeVisible();
+  await expect(ada.page.getByRole("textbox")).toHaveCount(0);
+  expect(await ada.page.evaluate(async () => (await indexedDB.databases()).length)).toBe(0);
+  expectNoComplaints(ada);
+  await ada.leave();
+});
+
 test("a taken name is rejected with a readable error", async () => {
   const [ada, eve] = await Promise.all([arrive(), arrive()]);
   const name = freshName("ada");

@@ -4,7 +4,14 @@
 export { type Bytes, equal, toBase64url, toHex, utf8 } from "./crypto/bytes";
 export { START, follow, type ChainHead, type Step } from "./crypto/chain";
 export { MAX_TEXT, type Content } from "./crypto/content";
-export { RejectedError, open, seal, verify, type Rejection } from "./crypto/envelope";
+export {
+  RejectedError,
+  open,
+  seal,
+  verify,
+  type Rejection,
+  type Verified,
+} from "./crypto/envelope";
 export { SUITE, readIdentity, type Identity } from "./crypto/identity";
 export { createOwnKeys, publicKeys, randomId, type OwnKeys } from "./crypto/keys";
 export { lock, unlock, type Locked } from "./crypto/locker";

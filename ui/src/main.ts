@@ -8,6 +8,7 @@ import { browserClock } from "./platform/clock";
 import { browserExclusive } from "./platform/exclusive";
 import { browserSettings } from "./platform/settings";
 import { openBrowserSocket } from "./platform/socket";
+import { checkBrowser } from "./platform/support";
 import { browserTabLock } from "./platform/tab-lock";
 import App from "./view/App.svelte";
 
@@ -20,6 +21,7 @@ const gatehouse = new Gatehouse({
   settings: browserSettings,
   tabLock: browserTabLock,
   exclusive: browserExclusive,
+  checkSupport: checkBrowser,
 });
 
 const target = document.getElementById("app");

@@ -4,6 +4,7 @@ import { expect, test, vi } from "vitest";
 import { TestClock } from "../net/clock.testing";
 import type { Me } from "../protocol/wire";
 import { Gatehouse } from "./gatehouse";
+import type { Missing } from "./ports";
 
 const UNAUTHENTICATED = { type: "unauthenticated", title: "No account", status: 401 };
 const REMOVED = { type: "device-removed", title: "Removed", status: 401 };
@@ -14,6 +15,8 @@ function arrange() {
   const values = new Map<string, string>();
   const server: { me: Me | undefined; removed: boolean } = { me: undefined, removed: false };
   const locked: string[] = [];
+  const browser: { missing: Missing | undefined } = { missing: undefined };
+  const opened: string[] = [];
   const fetch = async (path: string, { method }: RequestInit): Promise<Response> => {
     const request = `${method} ${path}`;
     requests.push(request);
@@ -34,7 +37,10 @@ function arrange() {
     clock: new TestClock(),
     random: () => 0,
     archives: {
-      open: () => Promise.reject(new Error("no archive is opened here")),
+      open: (account) => {
+        opened.push(account);
+        return Promise.reject(new Error("no archive is opened here"));
+      },
       destroy: async () => undefined,
       list: async () => [],
     },
@@ -52,8 +58,9 @@ function arrange() {
       released: () => new Promise(() => undefined),
     },
     exclusive: (_, task) => task(),
+    checkSupport: async () => browser.missing,
   });
-  return { gatehouse, requests, values, server, locked };
+  return { gatehouse, requests, values, server, locked, browser, opened };
 }
 
 test("a visitor sees models and an empty list, and no request fails", async () => {
@@ -96,4 +103,30 @@ test("an account that ends stops the private chat", async () => {
   );
   expect(gatehouse.privateChat.state.value.kind).toBe("nameless");
   expect(locked).toEqual(["account-1"]);
+});
+
+test("a browser that cannot keep keys is reported before an archive is opened", async () => {
+  const { gatehouse, server, values, browser, locked, opened } = arrange();
+  browser.missing = "key-storage";
+  server.me = { account_id: "account-1", username: "ada" };
+  values.set("account", "account-1");
+  await gatehouse.start();
+  await vi.waitFor(() =>
+    expect(gatehouse.privateChat.state.value).toEqual({
+      kind: "unsupported",
+      missing: "key-storage",
+    }),
+  );
+  expect([locked, opened]).toEqual([[], []]);
+});
+
+test("a visitor with an old browser sees what is missing before choosing a username", async () => {
+  const { gatehouse, requests, browser } = arrange();
+  await gatehouse.start();
+  await gatehouse.privateChat.inspect();
+  expect(gatehouse.privateChat.state.value.kind).toBe("nameless");
+  browser.missing = "ed25519";
+  await gatehouse.privateChat.inspect();
+  expect(gatehouse.privateChat.state.value).toEqual({ kind: "unsupported", missing: "ed25519" });
+  expect(requests).toEqual(["GET /api/models"]);
 });

@@ -5,7 +5,7 @@ import { Api, type Fetch, Http, type OpenSocket } from "../net";
 import { Account, type Claim, type AccountStatus } from "./account";
 import { Assistant } from "./assistant/assistant";
 import { Cell } from "./observable";
-import type { Archives, Clock, Exclusive, Settings, TabLock } from "./ports";
+import type { Archives, CheckSupport, Clock, Exclusive, Settings, TabLock } from "./ports";
 import { PrivateChat } from "./private-chat";
 import { type Trouble, troubleOf } from "./problems";
 
@@ -18,6 +18,7 @@ export interface Platform {
   readonly settings: Settings;
   readonly tabLock: TabLock;
   readonly exclusive: Exclusive;
+  readonly checkSupport: CheckSupport;
 }
 
 export class Gatehouse {

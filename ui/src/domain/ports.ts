@@ -62,6 +62,12 @@ export interface Settings {
 /** Runs a task under a lock shared by all tabs of the browser profile. Not reentrant. */
 export type Exclusive = <T>(name: string, task: () => Promise<T>) => Promise<T>;
 
+/** What private chat needs and a browser lacks: HTTPS, Ed25519, or storage that keeps keys. */
+export type Missing = "https" | "ed25519" | "key-storage";
+
+/** Checks the browser without generating a key. */
+export type CheckSupport = () => Promise<Missing | undefined>;
+
 /** The lock that lets one tab of a browser profile own the private chat. */
 export interface TabLock {
   /**

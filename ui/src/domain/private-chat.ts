@@ -5,11 +5,13 @@ import type { DeviceId, Me } from "../protocol/wire";
 import { Cell } from "./observable";
 import type { Account } from "./account";
 import { Messenger } from "./people/messenger";
-import type { Archives, Clock, TabLock } from "./ports";
+import type { Archives, CheckSupport, Clock, Missing, TabLock } from "./ports";
 import { type Trouble, troubleOf } from "./problems";
 
 export type PrivateState =
   | { readonly kind: "nameless" }
+  /** This browser cannot create or keep keys. */
+  | { readonly kind: "unsupported"; readonly missing: Missing }
   | { readonly kind: "starting" }
   /** Another tab of this browser profile runs it. */
   | { readonly kind: "other-tab" }
@@ -24,6 +26,7 @@ export interface PrivateParts {
   readonly random: () => number;
   readonly openSocket: OpenSocket;
   readonly tabLock: TabLock;
+  readonly checkSupport: CheckSupport;
 }
 
 export class PrivateChat {
@@ -34,6 +37,13 @@ export class PrivateChat {
 
   constructor(parts: PrivateParts) {
     this.#parts = parts;
+  }
+
+  /** Checks the browser before the user chooses a name. */
+  async inspect(): Promise<void> {
+    const missing = await this.#parts.checkSupport();
+    if (missing && this.state.value.kind === "nameless")
+      this.state.set({ kind: "unsupported", missing });
   }
 
   /** Called when the account is loaded or changes. Starts the private chat if it is not running. */
@@ -52,6 +62,9 @@ export class PrivateChat {
     const cancelled = () => attempt !== this.#attempt;
     this.state.set({ kind: "starting" });
     try {
+      const missing = await this.#parts.checkSupport();
+      if (cancelled()) return;
+      if (missing) return this.state.set({ kind: "unsupported", missing });
       const lock = await this.#parts.tabLock.acquire(me.account_id, () => this.#lost(me), takeOver);
       if (cancelled()) return;
       if (lock === "other-tab") return this.#waitForOtherTab(me);

@@ -23,7 +23,11 @@ export type Line = { readonly id: string; readonly at: string; readonly mine: bo
       readonly delivery: Delivery;
       readonly failed: string | undefined;
     }
-  | { readonly kind: "problem"; readonly problem: MessageProblem }
+  | {
+      readonly kind: "problem";
+      readonly problem: MessageProblem;
+      readonly warnings: readonly Warning[];
+    }
   | Notice
 );
 
@@ -79,6 +83,7 @@ export class ConversationReader {
   async #line(record: MessageRecord, conversation: ConversationRecord): Promise<Line> {
     const { id, at, body } = record;
     const common = { id, at, mine: record.sender === this.#me };
+    if (body.kind === "problem") return { ...common, ...body, warnings: body.warnings ?? [] };
     if (body.kind !== "text") return { ...common, ...body };
     const delivery = deliveryOf(record, conversation);
     const text = await this.#text(record);

@@ -1,40 +1,62 @@
-// Device lists: fetched from the server, pinned on first use, later changes reported.
+// Device lists: fetched from the server, pinned on first use, later changes reported. What this
+// device knows about itself comes from its own storage, never from the server.
 
-import { type Identity, equal, readIdentity, safetyNumber } from "../../crypto";
+import {
+  type Identity,
+  type OwnKeys,
+  equal,
+  publicKeys,
+  readIdentity,
+  safetyNumber,
+} from "../../crypto";
 import { type Api, ProblemError } from "../../net";
-import type { AccountId, Device, DeviceId, DeviceList } from "../../protocol/wire";
-import type { Archive, Change } from "../ports";
-import type { ContactRecord, PinnedDevice } from "./records";
+import type { AccountId, DeviceId, DeviceKeys, DeviceList } from "../../protocol/wire";
+import { Cell } from "../observable";
+import type { Archive } from "../ports";
+import { Serial } from "../serial";
+import { type DeviceChanges, merge } from "./merge";
+import type { ContactRecord, Decision, PinnedDevice } from "./records";
 
-export interface DeviceChanges {
-  readonly account: AccountId;
-  readonly added: readonly DeviceId[];
-  readonly removed: readonly DeviceId[];
-  readonly conflict: boolean;
+export interface DirectoryParts {
+  readonly api: Api;
+  readonly archive: Archive;
+  readonly me: AccountId;
+  readonly keys: OwnKeys;
+  /** Called after a fetched list with changes was stored. */
+  readonly changed: (changes: DeviceChanges) => Promise<void>;
+  /** Called with the username of each fetched list. */
+  readonly named: (account: AccountId, username: string) => void;
+}
+
+/** The device lists of both people at one moment. Checks and encryption use the same lists. */
+export interface Lists {
+  readonly own: ContactRecord;
+  readonly peer: ContactRecord;
+  /** This device, and the listed devices of this account that the user confirmed. */
+  readonly ownDevices: readonly Identity[];
+  readonly peerDevices: readonly Identity[];
 }
 
 export class Directory {
-  readonly #api: Api;
-  readonly #archive: Archive;
-  readonly #changed: (changes: DeviceChanges) => Promise<void>;
-  readonly #named: (account: AccountId, username: string) => void;
+  /** The device list of this account, once fetched. */
+  readonly own = new Cell<ContactRecord | undefined>(undefined);
+  readonly #parts: DirectoryParts;
+  /** Read-modify-write of contact records. */
+  readonly #serial = new Serial();
   /** Counts renames: a list requested before a rename may still contain the old name. */
   #renames = 0;
-  /** Lists that are current until a key change is announced. */
-  readonly #fresh = new Map<AccountId, Promise<ContactRecord>>();
+  #requests = 0;
+  /** The latest request whose answer was stored, by account. */
+  readonly #answered = new Map<AccountId, number>();
+  /** Accounts whose list is current until a key change is announced. */
+  readonly #fresh = new Map<AccountId, Promise<void>>();
+  readonly #records = new Map<AccountId, ContactRecord>();
   readonly #identities = new Map<string, Promise<Identity | undefined>>();
+  readonly #ownKeys: Promise<DeviceKeys>;
 
-  /** `named` is called with the username of each fetched list. */
-  constructor(
-    api: Api,
-    archive: Archive,
-    changed: (changes: DeviceChanges) => Promise<void>,
-    named: (account: AccountId, username: string) => void,
-  ) {
-    this.#api = api;
-    this.#archive = archive;
-    this.#changed = changed;
-    this.#named = named;
+  constructor(parts: DirectoryParts) {
+    this.#parts = parts;
+    this.#ownKeys = publicKeys(parts.keys);
   }
 
   /** Marks device lists as stale: of one account, or all. */
@@ -43,7 +65,96 @@ export class Directory {
     else this.#fresh.delete(account);
   }
 
-  contact(account: AccountId): Promise<ContactRecord> {
+  async contact(account: AccountId): Promise<ContactRecord> {
+    await this.#current(account);
+    const record = this.#records.get(account);
+    if (!record) throw new Error("a current list is stored");
+    return record;
+  }
+
+  async lists(peer: AccountId): Promise<Lists> {
+    await Promise.all([this.#current(this.#parts.me), this.#current(peer)]);
+    const [own, theirs] = [await this.contact(this.#parts.me), await this.contact(peer)];
+    const [ownDevices, peerDevices] = await Promise.all([
+      this.#identitiesOf(own.account, own.devices.filter(this.#isOwn)),
+      this.#identitiesOf(
+        peer,
+        theirs.devices.filter(({ listed }) => listed),
+      ),
+    ]);
+    return { own, peer: theirs, ownDevices, peerDevices };
+  }
+
+  /** The pinned device that a message claims to come from. Fetches the list if it is unknown. */
+  async device(account: AccountId, device: DeviceId): Promise<Identity | undefined> {
+    const pinned = await this.#pinned(account, device);
+    return pinned && this.#read(account, pinned);
+  }
+
+  /** This device, from its own storage. */
+  async self(): Promise<Identity | undefined> {
+    const { me, keys } = this.#parts;
+    return this.#read(me, { device: keys.device, ...(await this.#ownKeys), listed: true });
+  }
+
+  /** True if the account has, or had, a device with this fingerprint that may receive messages. */
+  async knows(account: AccountId, device: DeviceId, fingerprint: Uint8Array): Promise<boolean> {
+    if (!(await this.confirmed(account, device))) return false;
+    const identity = await this.device(account, device);
+    return identity !== undefined && equal(identity.fingerprint, fingerprint);
+  }
+
+  /** False for another device of this account that the user did not confirm on this device. */
+  async confirmed(account: AccountId, device: DeviceId): Promise<boolean> {
+    if (account !== this.#parts.me || device === this.#parts.keys.device) return true;
+    return (await this.#pinned(account, device))?.decision === "confirmed";
+  }
+
+  async safetyNumber(peer: AccountId): Promise<string> {
+    return safetyNumberOf(await this.lists(peer));
+  }
+
+  /** Stores a new username. */
+  async renamed(account: AccountId, username: string): Promise<void> {
+    this.#renames += 1;
+    await this.#update(account, (known) => ({ ...known, username }));
+  }
+
+  /** Stores a safety number that the user compared; undefined clears it. */
+  async verify(account: AccountId, number: string | undefined): Promise<void> {
+    await this.contact(account);
+    await this.#update(account, (known) => ({ ...known, verified: number }));
+  }
+
+  /** Stores what the user decided about another device of this account. */
+  async decide(device: DeviceId, decision: Decision): Promise<void> {
+    await this.#update(this.#parts.me, (known) => ({
+      ...known,
+      devices: known.devices.map((pinned) =>
+        pinned.device === device ? { ...pinned, decision } : pinned,
+      ),
+    }));
+  }
+
+  /** Changes a stored record without a request. */
+  async #update(
+    account: AccountId,
+    change: (known: ContactRecord) => ContactRecord,
+  ): Promise<void> {
+    await this.#serial.run(async () => {
+      const known = await this.#parts.archive.get("contacts", account);
+      if (known) await this.#store(change(known));
+    });
+  }
+
+  async #store(contact: ContactRecord): Promise<void> {
+    await this.#parts.archive.commit([{ table: "contacts", put: contact }]);
+    this.#records.set(contact.account, contact);
+    if (contact.account === this.#parts.me) this.own.set(contact);
+  }
+
+  /** Resolves when the list was fetched since it last became stale. */
+  #current(account: AccountId): Promise<void> {
     const known = this.#fresh.get(account);
     if (known) return known;
     const fetched = this.#fetch(account);
@@ -54,74 +165,29 @@ export class Directory {
     return fetched;
   }
 
-  /** The devices to encrypt for when sending to this account. */
-  async devices(account: AccountId): Promise<Identity[]> {
-    const { devices } = await this.contact(account);
-    const read = await Promise.all(
-      devices.filter(({ listed }) => listed).map((device) => this.#read(account, device)),
-    );
-    return read.filter((identity) => identity !== undefined);
-  }
-
-  /** The pinned device that a message claims to come from. Fetches the list if it is unknown. */
-  async device(account: AccountId, device: DeviceId): Promise<Identity | undefined> {
-    const find = (contact: ContactRecord) =>
-      contact.devices.find((pinned) => pinned.device === device);
-    const known = await this.#archive.get("contacts", account);
-    const pinned = (known && find(known)) ?? find(await this.#refetch(account));
-    return pinned && this.#read(account, pinned);
-  }
-
-  /** True if the account has, or had, a device with this fingerprint. */
-  async knows(account: AccountId, device: DeviceId, fingerprint: Uint8Array): Promise<boolean> {
-    const identity = await this.device(account, device);
-    return identity !== undefined && equal(identity.fingerprint, fingerprint);
-  }
-
-  async safetyNumber(me: AccountId, peer: AccountId): Promise<string> {
-    const [mine, theirs] = await Promise.all([this.devices(me), this.devices(peer)]);
-    return safetyNumber({ account: me, devices: mine }, { account: peer, devices: theirs });
-  }
-
-  /** Changes to apply for a new username. */
-  async renamed(account: AccountId, username: string): Promise<Change[]> {
-    this.#renames += 1;
-    const known = await this.#archive.get("contacts", account);
-    if (!known || known.username === username) return [];
-    const contact = { ...known, username };
-    if (this.#fresh.has(account)) this.#fresh.set(account, Promise.resolve(contact));
-    return [{ table: "contacts", put: contact }];
-  }
-
-  /** Stores a safety number that the user compared; undefined clears it. */
-  async verify(account: AccountId, number: string | undefined): Promise<void> {
-    const contact = { ...(await this.contact(account)), verified: number };
-    await this.#archive.commit([{ table: "contacts", put: contact }]);
-    this.#fresh.set(account, Promise.resolve(contact));
-  }
-
-  #refetch(account: AccountId): Promise<ContactRecord> {
-    this.forget(account);
-    return this.contact(account);
-  }
-
-  async #fetch(account: AccountId): Promise<ContactRecord> {
-    const renames = this.#renames;
+  async #fetch(account: AccountId): Promise<void> {
+    this.#requests += 1;
+    const [request, renames] = [this.#requests, this.#renames];
     const listed = await this.#list(account);
-    const before = await this.#archive.get("contacts", account);
-    const username = renames === this.#renames ? listed.username : before?.username;
-    const { contact, changes } = merge(account, before, listed.devices, username);
-    await this.#archive.commit([{ table: "contacts", put: contact }]);
-    if (username !== undefined) this.#named(account, username);
-    if (before && (changes.added.length > 0 || changes.removed.length > 0 || changes.conflict))
-      await this.#changed(changes);
-    return contact;
+    const { changes, username } = await this.#serial.run(async () => {
+      // A later request was answered first.
+      if (request < (this.#answered.get(account) ?? 0)) return {};
+      const before = await this.#parts.archive.get("contacts", account);
+      const username = renames === this.#renames ? listed.username : before?.username;
+      const merged = merge(account, before, listed.devices, username, await this.#self(account));
+      await this.#store(merged.contact);
+      this.#answered.set(account, request);
+      return { username, changes: before && merged.changes };
+    });
+    if (username !== undefined) this.#parts.named(account, username);
+    if (changes && (changes.added.length > 0 || changes.removed.length > 0 || changes.conflict))
+      await this.#parts.changed(changes);
   }
 
   /** A deleted account has no devices. Its old messages are verified with the pinned ones. */
   async #list(account: AccountId): Promise<DeviceList> {
     try {
-      return await this.#api.devices(account);
+      return await this.#parts.api.devices(account);
     } catch (error) {
       if (error instanceof ProblemError && error.status === 404)
         return { account_id: account, devices: [] };
@@ -129,6 +195,31 @@ export class Directory {
     }
   }
 
+  /** This device as it should be listed, if the list is of its account. */
+  async #self(account: AccountId): Promise<({ device: DeviceId } & DeviceKeys) | undefined> {
+    const { me, keys } = this.#parts;
+    return account === me ? { device: keys.device, ...(await this.#ownKeys) } : undefined;
+  }
+
+  async #pinned(account: AccountId, device: DeviceId): Promise<PinnedDevice | undefined> {
+    const find = (contact: ContactRecord) =>
+      contact.devices.find((pinned) => pinned.device === device);
+    const known = await this.#parts.archive.get("contacts", account);
+    const pinned = known && find(known);
+    if (pinned) return pinned;
+    this.forget(account);
+    return find(await this.contact(account));
+  }
+
+  readonly #isOwn = ({ device, listed, decision }: PinnedDevice): boolean =>
+    device === this.#parts.keys.device || (listed && decision === "confirmed");
+
+  async #identitiesOf(account: AccountId, devices: readonly PinnedDevice[]): Promise<Identity[]> {
+    const read = await Promise.all(devices.map((device) => this.#read(account, device)));
+    return read.filter((identity) => identity !== undefined);
+  }
+
+  /** A device of this account with this device's id has this device's keys. */
   #read(account: AccountId, pinned: PinnedDevice): Promise<Identity | undefined> {
     const name = `${account}/${pinned.device}`;
     const identity = this.#identities.get(name) ?? readIdentity(account, pinned);
@@ -137,54 +228,9 @@ export class Directory {
   }
 }
 
-/** Keys of a device never change. The first ones stay pinned, and different ones are a conflict. */
-function merge(
-  account: AccountId,
-  before: ContactRecord | undefined,
-  listed: readonly Device[],
-  username: string | undefined,
-): { contact: ContactRecord; changes: DeviceChanges } {
-  const old = before?.devices ?? [];
-  const added = listed.filter(({ device }) => !old.some((pinned) => pinned.device === device));
-  const kept = old.map((pinned) => ({
-    ...pinned,
-    listed: listed.some(({ device }) => device === pinned.device),
-  }));
-  const removed = old.filter((pinned, at) => pinned.listed && !kept[at]?.listed);
-  const conflict = listed.some((device) =>
-    old.some((pinned) => pinned.device === device.device && !same(pinned, device)),
+export function safetyNumberOf({ own, peer, ownDevices, peerDevices }: Lists): Promise<string> {
+  return safetyNumber(
+    { account: own.account, devices: ownDevices },
+    { account: peer.account, devices: peerDevices },
   );
-  const devices = [...kept, ...added.map((device) => pin(device))].sort((a, b) =>
-    order(a.device, b.device),
-  );
-  const contact = {
-    account,
-    username: username ?? before?.username,
-    devices,
-    conflict: conflict || (before?.conflict ?? false),
-    verified: before?.verified,
-  };
-  const changes = {
-    account,
-    added: added.map(({ device }) => device),
-    removed: removed.map(({ device }) => device),
-    conflict: conflict && !before?.conflict,
-  };
-  return { contact, changes };
-}
-
-function pin({ device, suite, encryption_key, signing_key }: Device): PinnedDevice {
-  return { device, suite, encryption_key, signing_key, listed: true };
-}
-
-function same(pinned: PinnedDevice, device: Device): boolean {
-  return (
-    pinned.suite === device.suite &&
-    pinned.encryption_key === device.encryption_key &&
-    pinned.signing_key === device.signing_key
-  );
-}
-
-function order(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }

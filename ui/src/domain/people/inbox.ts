@@ -143,10 +143,10 @@ export class Inbox {
     return [...changes, { table: "conversations", put: record }];
   }
 
-  /** Renames the contact and the conversation, if they exist. */
+  /** Renames the contact, if it exists, and returns the changes to the conversation. */
   async #renamed(account: AccountId, username: string): Promise<Change[]> {
-    const contact = await this.#directory.renamed(account, username);
-    return [...contact, ...(await this.#renamedIn(account, username))];
+    await this.#directory.renamed(account, username);
+    return this.#renamedIn(account, username);
   }
 
   async #renamedIn(account: AccountId, username: string): Promise<Change[]> {

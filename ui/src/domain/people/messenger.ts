@@ -24,14 +24,15 @@ import type { Trouble } from "../problems";
 import { Serial } from "../serial";
 import type { Conversation, Summary } from "./conversation";
 import { Conversations } from "./conversations";
-import { Directory, type DeviceChanges } from "./directory";
+import { Directory } from "./directory";
 import { EventFeed } from "./event-feed";
 import { Inbox, emptyConversation } from "./inbox";
 import { type Found, NAMELESS, find } from "./naming";
+import type { DeviceChanges } from "./merge";
 import { noticeChange } from "./notices";
 import { Outbox } from "./outbox";
 import { Presence } from "./presence";
-import { type NoticeKind, conversationOf } from "./records";
+import { type Decision, type NoticeKind, conversationOf } from "./records";
 import { Registration } from "./registration";
 
 export interface MessengerParts {
@@ -95,7 +96,7 @@ export class Messenger {
     const named = (account: AccountId, username: string) =>
       void serial.run(() => this.#inbox.named(account, username)).catch(() => undefined);
     const devicesChanged = (changes: DeviceChanges) => this.#devicesChanged(changes);
-    const directory = new Directory(api, archive, devicesChanged, named);
+    const directory = new Directory({ api, archive, me, keys, changed: devicesChanged, named });
     const changed = (id: ConversationId) => void this.#conversations.changed(id);
     const shared = { archive, clock, directory, me, keys, changed };
     const ownName = (username: string) => account.renamed(username);
@@ -114,7 +115,8 @@ export class Messenger {
       state: (state) => this.#state(state),
     });
     const send = async (request: Request) => (await this.#live.request(request)).sent;
-    this.outbox = new Outbox({ ...shared, serial, send });
+    const registered = () => this.#registration.done;
+    this.outbox = new Outbox({ ...shared, serial, registered, send });
   }
 
   get summaries(): Readable<readonly Summary[] | undefined> {
@@ -167,6 +169,7 @@ export class Messenger {
     const id = conversationOf(this.me, peer);
     this.#conversations.select(id);
     this.directory.forget(peer);
+    if (this.outbox.holds.value.has(peer)) this.directory.forget(this.me);
     if (!(await this.#parts.archive.get("conversations", id))) await this.#create(id, peer);
     await this.#conversations.refreshOpen();
     await this.#watch();
@@ -209,11 +212,22 @@ export class Messenger {
     void this.#request({ type: "typing", conversation: id });
   }
 
-  /** Removes another device of this account: it is signed out and receives no more messages. */
+  /**
+   * Removes another device of this account: it is signed out and receives no more messages, even if
+   * the server lists it again.
+   */
   async removeDevice(device: DeviceId): Promise<void> {
     await this.#parts.account.replacingCookie(() => this.#parts.api.removeDevice(device));
+    await this.directory.decide(device, "refused");
     this.directory.forget(this.me);
     await this.directory.contact(this.me);
+    await this.outbox.recheck();
+  }
+
+  /** Stores what the user decided about another device of this account. */
+  async decide(device: DeviceId, decision: Decision): Promise<void> {
+    await this.directory.decide(device, decision);
+    await this.outbox.recheck();
   }
 
   /** Stores a compared safety number; undefined clears it, so that sending continues unverified. */
@@ -255,7 +269,7 @@ export class Messenger {
     }
     if (this.inLobby.value) void this.#request({ type: "lobby", on: true });
     await this.#watch();
-    this.outbox.pump();
+    await this.outbox.recheck(this.conversation.value?.record.peer);
   }
 
   async #event(position: number, event: InboxEvent): Promise<void> {
@@ -266,7 +280,7 @@ export class Messenger {
       return this.#live.restart();
     }
     if (event.kind === "message") this.presence.stopTyping(event.conversation);
-    if (event.kind === "key_change") this.outbox.pump();
+    if (event.kind === "key_change") await this.outbox.recheck();
     this.#feed.acknowledge();
   }
 

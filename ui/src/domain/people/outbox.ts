@@ -3,16 +3,31 @@
 
 import { type OwnKeys, lock, randomId, seal, unlock } from "../../crypto";
 import { RequestError } from "../../net";
-import type { AccountId, Request, Sent } from "../../protocol/wire";
+import type { AccountId, DeviceId, Request, Sent } from "../../protocol/wire";
 import { Cell } from "../observable";
 import type { Archive, Clock } from "../ports";
 import type { Serial } from "../serial";
-import type { Directory } from "./directory";
+import { type Directory, type Lists, safetyNumberOf } from "./directory";
 import { confirm } from "./receive";
-import { type ConversationRecord, type OutboxRecord, PENDING, messageId } from "./records";
+import {
+  type ConversationRecord,
+  type OutboxRecord,
+  PENDING,
+  messageId,
+  undecided,
+} from "./records";
 
 /** Why messages to a person are held back. */
-export type Hold = "safety-number-changed" | "keys-conflict" | "no-device";
+export type Hold =
+  | "safety-number-changed"
+  | "keys-conflict"
+  | "no-device"
+  /** The server lists other keys under this device's id. */
+  | "own-keys-changed"
+  /** The server does not list this device. */
+  | "own-device-missing"
+  /** The server lists a device of this account that the user has not decided about. */
+  | "own-device-new";
 
 export interface OutboxParts {
   readonly archive: Archive;
@@ -21,6 +36,8 @@ export interface OutboxParts {
   readonly clock: Clock;
   readonly me: AccountId;
   readonly keys: OwnKeys;
+  /** Whether the server accepted this device's keys. */
+  readonly registered: () => boolean;
   /** Sends a frame; rejects with `RequestError`. */
   readonly send: (request: Extract<Request, { type: "send" }>) => Promise<Sent | undefined>;
   readonly changed: (conversation: string) => void;
@@ -136,9 +153,10 @@ export class Outbox {
 
   async #seal(record: OutboxRecord): Promise<OutboxRecord | undefined> {
     const { archive, directory, serial, me, keys } = this.#parts;
-    const hold = await this.check(record.to);
-    if (hold) return undefined;
-    const recipients = [...(await directory.devices(me)), ...(await directory.devices(record.to))];
+    // The message is encrypted for exactly the devices that were checked.
+    const lists = await directory.lists(record.to);
+    if (await this.#judge(lists)) return undefined;
+    const recipients = [...lists.ownDevices, ...lists.peerDevices];
     return serial.run(async () => {
       const conversation = await archive.get("conversations", record.conversation);
       const message = await archive.get("messages", [
@@ -164,7 +182,7 @@ export class Outbox {
         writtenAt: record.writtenAt,
         text,
       });
-      const sealed: OutboxRecord = { ...record, sealed: { envelope, before } };
+      const sealed: OutboxRecord = { ...record, sealed: { envelope } };
       await archive.commit([
         { table: "outbox", put: sealed },
         {
@@ -178,21 +196,25 @@ export class Outbox {
 
   /** Whether messages to this person are held back, and why. */
   async check(peer: AccountId): Promise<Hold | undefined> {
-    const { directory, me } = this.#parts;
-    const [contact, own] = [await directory.contact(peer), await directory.contact(me)];
-    let hold: Hold | undefined;
-    if (contact.conflict || own.conflict) hold = "keys-conflict";
-    else if ((await directory.devices(peer)).length === 0) hold = "no-device";
-    else if (
-      contact.verified !== undefined &&
-      contact.verified !== (await directory.safetyNumber(me, peer))
-    ) {
-      hold = "safety-number-changed";
-    }
+    return this.#judge(await this.#parts.directory.lists(peer));
+  }
+
+  /** Checks this person and all held ones again, then sends what is no longer held. */
+  async recheck(peer?: AccountId): Promise<void> {
+    const peers = new Set(this.holds.value.keys());
+    if (peer !== undefined) peers.add(peer);
+    for (const held of peers) await this.check(held).catch(() => undefined);
+    this.pump();
+  }
+
+  async #judge(lists: Lists): Promise<Hold | undefined> {
+    const hold = await holdOf(lists, this.#parts.keys.device);
+    // Before this device is registered, the server cannot list it. That is not worth a notice.
+    const shown = hold !== "own-device-missing" || this.#parts.registered();
     this.holds.update((holds) => {
       const next = new Map(holds);
-      if (hold) next.set(peer, hold);
-      else next.delete(peer);
+      if (hold && shown) next.set(lists.peer.account, hold);
+      else next.delete(lists.peer.account);
       return next;
     });
     return hold;
@@ -204,18 +226,32 @@ export class Outbox {
     if (message) await archive.commit(confirm(message, sent.seq, sent.at, record.cid));
   }
 
-  /** The server rejected the message: restore the chain to where it was before. */
+  /**
+   * The server rejected the message. Its counter stays used: a server that delivers the message all
+   * the same must not get a second one with the same counter.
+   */
   async #fail(record: OutboxRecord, reason: string): Promise<void> {
     const { archive, me } = this.#parts;
     const message = await archive.get("messages", [record.conversation, messageId(me, record.cid)]);
-    const conversation = await archive.get("conversations", record.conversation);
-    if (!message || !conversation || !record.sealed) return;
+    if (!message) return;
     await archive.commit([
       { table: "messages", put: { ...message, failed: reason } },
       { table: "outbox", remove: record.cid },
-      { table: "conversations", put: { ...conversation, sent: record.sealed.before } },
     ]);
   }
+}
+
+async function holdOf(lists: Lists, self: DeviceId): Promise<Hold | undefined> {
+  const { own, peer, peerDevices } = lists;
+  if (own.selfChanged) return "own-keys-changed";
+  const listed = own.devices.filter((device) => device.listed);
+  if (!listed.some(({ device }) => device === self)) return "own-device-missing";
+  if (peer.conflict || own.conflict) return "keys-conflict";
+  if (undecided(own, self).length > 0) return "own-device-new";
+  if (peerDevices.length === 0) return "no-device";
+  if (peer.verified !== undefined && peer.verified !== (await safetyNumberOf(lists)))
+    return "safety-number-changed";
+  return undefined;
 }
 
 function retryDelay(error: unknown): number {

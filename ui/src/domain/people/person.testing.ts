@@ -38,7 +38,7 @@ export const until = (check: () => void) => vi.waitFor(check, { timeout: 10_000,
 /** Generating RSA keys is slow, so each profile's keys are reused. */
 const pool = new Map<string, Promise<OwnKeys>>();
 
-function keysOf(profile: string): Promise<OwnKeys> {
+export function keysOf(profile: string): Promise<OwnKeys> {
   const keys = pool.get(profile) ?? createOwnKeys(`device-${profile}`);
   pool.set(profile, keys);
   return keys;

@@ -8,6 +8,7 @@ import {
   RejectedError,
   START,
   type Step,
+  type Verified,
   follow,
   lock,
   open,
@@ -33,7 +34,12 @@ export interface ReceiveParts {
 
 type Opened =
   | { readonly kind: "content"; readonly content: Content; readonly warnings: readonly Warning[] }
-  | { readonly kind: "problem"; readonly problem: MessageProblem };
+  | {
+      readonly kind: "problem";
+      readonly problem: MessageProblem;
+      /** Set if the envelope has a place in the sender's chain. */
+      readonly warnings?: readonly Warning[];
+    };
 
 /** Changes to apply for a message; empty if it is known or not for this account. */
 export async function receive(parts: ReceiveParts, message: PrivateMessage): Promise<Change[]> {
@@ -62,10 +68,14 @@ export async function receive(parts: ReceiveParts, message: PrivateMessage): Pro
   return [...changes, { table: "messages", put: record }];
 }
 
-/** The server assigned a `seq` to a message of this device, so it leaves the outbox. */
+/**
+ * The server assigned a `seq` to a message of this device, so it leaves the outbox. It may have been
+ * rejected before.
+ */
 export function confirm(record: MessageRecord, seq: number, at: string, cid: string): Change[] {
+  const { conversation, id, sender, device, body } = record;
   return [
-    { table: "messages", put: { ...record, order: seq, at } },
+    { table: "messages", put: { conversation, id, order: seq, sender, device, at, body } },
     { table: "outbox", remove: cid },
   ];
 }
@@ -75,7 +85,7 @@ async function verifyAndOpen(
   message: PrivateMessage,
   changes: Change[],
 ): Promise<Opened> {
-  const { archive, directory, me, keys } = parts;
+  const { archive, directory } = parts;
   const { conversation, sender, device } = message;
   const identity = await directory.device(sender, device);
   if (!identity) return { kind: "problem", problem: "unknown-device" };
@@ -86,29 +96,43 @@ async function verifyAndOpen(
     if (step.kind === "replay") return { kind: "problem", problem: "replay" };
     const link = { counter: verified.header.counter, hash: verified.hash };
     changes.push({ table: "chains", put: { conversation, sender, device, link } });
-    const own = await directory.device(me, keys.device);
-    if (!own) return { kind: "problem", problem: "undecryptable" };
-    const content = await open(verified, me, keys, own.fingerprint);
-    if (!content) return { kind: "problem", problem: "not-for-this-device" };
-    return {
-      kind: "content",
-      content,
-      warnings: await warnings(parts, conversation, step, verified.header.recipients),
-    };
+    return await openInChain(parts, message, verified, step);
   } catch (error) {
     if (error instanceof RejectedError) return { kind: "problem", problem: error.reason };
     throw error;
   }
 }
 
-async function warnings(
-  { directory, me }: ReceiveParts,
-  conversation: string,
+/** What is missing before an envelope is reported whether or not it can be opened. */
+async function openInChain(
+  { directory, me, keys }: ReceiveParts,
+  message: PrivateMessage,
+  verified: Verified,
   step: Step,
+): Promise<Opened> {
+  const inChain: Warning[] = step.kind === "gap" || step.kind === "fork" ? [step] : [];
+  const own = await directory.self();
+  if (!own) return { kind: "problem", problem: "undecryptable", warnings: inChain };
+  try {
+    const content = await open(verified, me, keys, own.fingerprint);
+    if (!content) return { kind: "problem", problem: "not-for-this-device", warnings: inChain };
+    const others = await warnings(directory, me, message, verified.header.recipients);
+    return { kind: "content", content, warnings: [...inChain, ...others] };
+  } catch (error) {
+    if (error instanceof RejectedError)
+      return { kind: "problem", problem: error.reason, warnings: inChain };
+    throw error;
+  }
+}
+
+async function warnings(
+  directory: Directory,
+  me: AccountId,
+  { conversation, sender, device: from }: PrivateMessage,
   recipients: readonly { account: AccountId; device: string; fingerprint: Uint8Array }[],
 ): Promise<Warning[]> {
   const found: Warning[] = [];
-  if (step.kind === "gap" || step.kind === "fork") found.push(step);
+  if (!(await directory.confirmed(sender, from))) found.push({ kind: "unconfirmed" });
   const members = new Set([me, peerOf(conversation, me)]);
   for (const { account, device, fingerprint } of recipients) {
     if (members.has(account) && (await directory.knows(account, device, fingerprint))) continue;

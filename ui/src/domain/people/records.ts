@@ -46,7 +46,9 @@ export type Warning =
   /** The message does not follow the sender's previous one. */
   | { readonly kind: "fork" }
   /** One of the recipients is an unknown device. */
-  | { readonly kind: "stranger" };
+  | { readonly kind: "stranger" }
+  /** Sent in the user's name by a device that the user did not confirm on this device. */
+  | { readonly kind: "unconfirmed" };
 
 export type NoticeKind =
   "device-added" | "device-removed" | "device-conflict" | "verified" | "unverified";
@@ -74,9 +76,13 @@ export interface MessageRecord {
   readonly at: string;
   readonly body:
     | { readonly kind: "text"; readonly locked: Locked; readonly warnings: readonly Warning[] }
-    | { readonly kind: "problem"; readonly problem: MessageProblem }
+    | {
+        readonly kind: "problem";
+        readonly problem: MessageProblem;
+        readonly warnings?: readonly Warning[];
+      }
     | Notice;
-  /** Why the server rejected the message permanently. */
+  /** Why the server rejected the message permanently. It may have been delivered all the same. */
   readonly failed?: string;
 }
 
@@ -91,17 +97,30 @@ export interface PinnedDevice extends DeviceKeys {
   readonly device: DeviceId;
   /** False if the server no longer lists it. */
   readonly listed: boolean;
+  /** Of another device of the own account: what the user decided on this device. */
+  readonly decision?: Decision;
 }
+
+/** Messages are only encrypted for confirmed devices. */
+export type Decision = "confirmed" | "refused";
 
 export interface ContactRecord {
   readonly account: AccountId;
   readonly username: string | undefined;
   /** Every device ever seen, with its first keys. */
   readonly devices: readonly PinnedDevice[];
-  /** The server listed different keys for a known device. */
+  /** The server listed different keys for a known device, other than this one. */
   readonly conflict: boolean;
+  /** The latest list has other keys under this device's id. */
+  readonly selfChanged?: boolean;
   /** The safety number that the user compared. */
   readonly verified: string | undefined;
+}
+
+/** Listed devices of the own account that the user has not decided about. */
+export function undecided(own: ContactRecord | undefined, self: DeviceId): PinnedDevice[] {
+  const others = own?.devices.filter(({ device, listed }) => listed && device !== self) ?? [];
+  return others.filter(({ decision }) => decision === undefined);
 }
 
 export interface OutboxRecord {
@@ -111,7 +130,7 @@ export interface OutboxRecord {
   readonly order: number;
   readonly writtenAt: number;
   /** Encrypted once; every attempt sends the same envelope. */
-  readonly sealed?: { readonly envelope: Envelope; readonly before: ChainHead };
+  readonly sealed?: { readonly envelope: Envelope };
 }
 
 /** Orders unsent messages after everything with a `seq`. */

@@ -18,6 +18,11 @@ export class Registration {
     this.#keys = keys;
   }
 
+  /** The server accepted this device's keys. */
+  get done(): boolean {
+    return this.#done;
+  }
+
   /** The server does not know this device, so register it again. */
   forget(): void {
     this.#done = false;

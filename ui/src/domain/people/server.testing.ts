@@ -43,6 +43,10 @@ export class TestServer {
   readonly removed = new Set<string>();
   /** Number of registration requests. */
   registrations = 0;
+  /** False device lists, by the account that requests them and the account they are about. */
+  readonly #lies = new Map<string, readonly Device[]>();
+  /** Delays the answer to the next request for a device list. */
+  #delay: Promise<void> | undefined;
 
   join(account: string): void {
     this.names.set(account, account);
@@ -56,14 +60,19 @@ export class TestServer {
         .split("/")
         .map(decodeURIComponent);
       if (what === "users") return this.#user(id);
+      if (what === "devices" && init.method === "DELETE") return this.#remove(account, id);
       if (what === "devices")
         return this.#register(account, id, JSON.parse(String(init.body)) as DeviceKeys);
       if (what === "accounts" && more === "devices") {
-        return Response.json({
+        const delay = this.#delay;
+        this.#delay = undefined;
+        const answer = Response.json({
           account_id: id,
           username: this.names.get(id),
-          devices: this.devices.get(id) ?? [],
+          devices: this.#lies.get(`${account}/${id}`) ?? this.devices.get(id) ?? [],
         });
+        await delay;
+        return answer;
       }
       if (what === "conversations" && id === "")
         return Response.json({ conversations: this.#listFor(account) });
@@ -103,6 +112,28 @@ export class TestServer {
         ...(previous === undefined ? {} : { previous }),
       });
     }
+  }
+
+  /** Lists a device that the account never had. */
+  addGhost(account: string, device: string, keys: DeviceKeys): void {
+    this.devices.get(account)?.push({ device, ...keys, created_at: "" });
+  }
+
+  /** From now on, `viewer` receives these devices as the list of `account`. */
+  lie(viewer: string, account: string, devices: readonly Device[]): void {
+    this.#lies.set(`${viewer}/${account}`, devices);
+  }
+
+  /** The next answer with a device list is sent after `release`. */
+  delayLists(): { release: () => void } {
+    let release: () => void = () => undefined;
+    this.#delay = new Promise((resolve) => (release = resolve));
+    return { release };
+  }
+
+  /** Announces a change of an account's device list to everyone. */
+  announce(account: string): void {
+    for (const inbox of this.inboxes.keys()) this.deliver(inbox, { kind: "key_change", account });
   }
 
   /** Closes every connection of this account. */
@@ -228,6 +259,15 @@ export class TestServer {
     const devices = this.devices.get(account) ?? [];
     if (!devices.some((known) => known.device === device))
       devices.push({ device, ...keys, created_at: "" });
+    return new Response(null, { status: 204 });
+  }
+
+  #remove(account: string, device: string): Response {
+    const devices = this.devices.get(account) ?? [];
+    this.devices.set(
+      account,
+      devices.filter((known) => known.device !== device),
+    );
     return new Response(null, { status: 204 });
   }
 

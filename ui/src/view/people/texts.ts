@@ -33,6 +33,8 @@ export function warningText(warning: Warning): string {
       return "This message doesn’t follow the one before it. One of them may have been replaced.";
     case "stranger":
       return "This message was also encrypted for an unknown device. Compare safety numbers.";
+    case "unconfirmed":
+      return "This message is from a device of yours that you haven’t confirmed.";
   }
 }
 
