@@ -211,6 +211,34 @@ test("a removed copy of a profile stops and can start as a new device", async ()
   await Promise.all([ada.leave(), copy.leave(), bob.leave()]);
 });
 
+test("messages are held until a new device of the account is confirmed", async () => {
+  const [ada, copy, bob] = await Promise.all([arrive(), arrive(), arrive()]);
+  const names = { ada: freshName("ada"), bob: freshName("bob") };
+  await signUp(ada, names.ada);
+  await signUp(bob, names.bob);
+  await ada.page.goto(`/people/${names.bob}`);
+  await send(ada, names.bob, "From the laptop.");
+  await expect(ada.page.locator('[data-delivery="received"]')).toBeVisible();
+
+  await copyProfile(ada, copy);
+  await copy.page.goto(`/people/${names.bob}`);
+  await expect(ada.page.getByText("A new device was added to your account.")).toBeVisible();
+  await send(ada, names.bob, "Is it mine?");
+  for (const { page } of [ada, copy]) {
+    await page.getByRole("button", { name: "Review" }).click();
+    await page
+      .getByRole("dialog")
+      .getByRole("button", { name: /^It’s mine/ })
+      .click();
+    await expect(page.getByRole("dialog")).toHaveCount(0);
+  }
+  await expect(ada.page.locator('[data-delivery="received"]')).toHaveCount(2);
+  await expect(copy.page.getByRole("log")).toContainText("Is it mine?");
+  await expect(ada.page.getByRole("alert")).toHaveCount(0);
+  expectNoComplaints(ada, copy, bob);
+  await Promise.all([ada.leave(), copy.leave(), bob.leave()]);
+});
+
 test("an account that the server no longer knows is reported once", async () => {
   const ada = await arrive();
   const { page } = ada;

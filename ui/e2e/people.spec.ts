@@ -103,15 +103,9 @@ test("messages sent while the other person is away arrive when they return", asy
 
 test("an old browser is told what to do before it chooses a name", async () => {
   const ada = await arrive();
-  await ada.page.addInitScript(() => {
-    const importKey = crypto.subtle.importKey.bind(crypto.subtle) as (
-      ...given: unknown[]
-    ) => Promise<CryptoKey>;
-    const old = (...given: unknown[]) =>
-      given[2] === "Ed25519"
-        ? Promise.reject(new DOMException("no such algorithm", "NotSupportedError"))
-        : importKey(...given);
-    Object.defineProperty(crypto.subtle, "importKey", { value: old });
+  await ada.context.addInitScript(() => {
+    SubtleCrypto.prototype.importKey = () =>
+      Promise.reject(new DOMException("no such algorithm", "NotSupportedError"));
   });
   await ada.page.goto("/people");
   await expect(ada.page.getByRole("heading", { name: /too old for private chat/ })).toBeVisible();

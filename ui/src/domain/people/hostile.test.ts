@@ -305,8 +305,10 @@ describe("a message that the server rejects and delivers all the same", () => {
   test("its counter is not used again: both messages are shown, without a replay", async () => {
     const [ada, bob] = await adaAndBob();
     const { cid, counter, envelope } = kept(await rejectedButKept(ada));
-    const message = { conversation: "ada.bob", sender: "ada", device: "device-ada", at: "" };
-    server.deliver("bob", { kind: "message", ...message, seq: 1, cid, envelope });
+    const from = { conversation: "ada.bob", sender: "ada", device: "device-ada", at: "" };
+    const message = { ...from, seq: 1, cid, envelope };
+    server.conversations.set("ada.bob", [message]);
+    server.deliver("bob", { kind: "message", ...message });
     await expectTexts(bob, ["Rejected?"]);
     await ada.messenger.write("The next one.");
     await expectTexts(bob, ["Rejected?", "The next one."]);
@@ -355,4 +357,12 @@ describe("a dropped message before one that cannot be opened", () => {
     await until(() => expect(problems(bob)).toEqual(["undecryptable"]));
     expect(lines(bob)).toMatchObject([{ warnings: gap }]);
   });
+});
+
+test("a list with two keys under one device id: nothing is sent", async () => {
+  const other = await publicKeys(await keysOf("other"));
+  server.addGhost("bob", GHOST, await ghostKeys());
+  server.addGhost("bob", GHOST, other);
+  const [ada] = await adaAndBob();
+  await expectHeld(ada, "keys-conflict");
 });

@@ -21,21 +21,22 @@ export function merge(
 ): { contact: ContactRecord; changes: DeviceChanges } {
   const pinned = before?.devices ?? [];
   const old = self ? withSelf(pinned, self) : pinned;
-  const added = listed.filter(({ device }) => !old.some((known) => known.device === device));
+  const added = listed
+    .filter(({ device }) => !old.some((known) => known.device === device))
+    .filter(({ device }, at, all) => all.findIndex((first) => first.device === device) === at)
+    .map((device) => pin(device));
   const kept = old.map((known) => ({
     ...known,
     listed: listed.some(({ device }) => device === known.device),
   }));
   const removed = old.filter((known, at) => known.listed && !kept[at]?.listed);
   const changed = listed.filter((device) =>
-    old.some((known) => known.device === device.device && !same(known, device)),
+    [...old, ...added].some((known) => known.device === device.device && !same(known, device)),
   );
   // This device has its own keys, so that a false list cannot do lasting damage to it.
   const selfChanged = changed.some(({ device }) => device === self?.device);
   const conflict = changed.some(({ device }) => device !== self?.device);
-  const devices = [...kept, ...added.map((device) => pin(device))].sort((a, b) =>
-    order(a.device, b.device),
-  );
+  const devices = [...kept, ...added].sort((a, b) => order(a.device, b.device));
   const contact = {
     account,
     username: username ?? before?.username,
