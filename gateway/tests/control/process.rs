@@ -22,7 +22,7 @@ async fn sighup_reloads_and_the_process_keeps_running() {
     assert!(done.contains("nothing changed"), "{done}");
     replace(&program.directory.path().join("gateway.toml"), "nonsense");
     program.signal(Signal::SIGHUP);
-    let failed = next(&mut program.log, "the reload failed").await;
+    let failed = next(&mut program.log, "reload failed").await;
     assert!(failed.contains("gateway.toml") && failed.contains("\"line\":1"), "{failed}");
     let alive = || async {
         reqwest::get(format!("http://{}/readyz", program.admin)).await.unwrap().status().as_u16()
