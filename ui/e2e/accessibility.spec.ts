@@ -22,15 +22,23 @@ const LOOKS = [
   { name: "phone, dark", viewport: { width: 390, height: 844 }, colorScheme: "dark" },
 ] as const;
 
+/** The names of running animations and transitions that have an end. */
+function runningAnimations(): string[] {
+  return document
+    .getAnimations()
+    .filter(({ effect, playState }) => {
+      const ends = effect?.getComputedTiming().endTime !== Infinity;
+      return playState === "running" && ends;
+    })
+    .map((animation) => animation.constructor.name);
+}
+
 async function expectAccessible(page: Page, what: string): Promise<void> {
-  // Contrast is undefined during colour transitions: wait two frames for them to start, then for
-  // their end.
-  await page.evaluate(async () => {
-    await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
-    await Promise.all(
-      document.getAnimations().map((animation) => animation.finished.catch(() => null)),
-    );
-  });
+  // Contrast is undefined during colour transitions. Polling ends even if the browser draws no
+  // frames for this page, which a promise of an animation does not.
+  await expect
+    .poll(() => page.evaluate(runningAnimations), { message: `${what}: animations end` })
+    .toEqual([]);
   // Injected through the debugger, which bypasses the content security policy.
   await page.evaluate(axe);
   const results = await page.evaluate<AxeResults>(
