@@ -164,6 +164,10 @@ pub struct Limits {
     pub max_watched: u32,
     /// Seconds between two pings of the server.
     pub ping_seconds: u32,
+    /// Seconds after which a device replaces its encryption key.
+    pub key_rotation_seconds: u32,
+    /// Seconds for which private messages are kept.
+    pub retention_seconds: u32,
 }
 
 /// An entry of an account's durable inbox.
@@ -185,7 +189,7 @@ pub enum InboxEvent {
         /// A message `seq`.
         upto: u64,
     },
-    /// An account's set of devices changed: fetch the keys again.
+    /// An account's identity, device log or device keys changed: fetch them again.
     KeyChange {
         /// The account.
         account: AccountId,

@@ -9,6 +9,8 @@ use ts_rs::{Config, TS};
 use crate::api::{self, Message, Role, SessionPatch};
 use crate::envelope::{Envelope, WrappedKey};
 use crate::id::{AccountId, ConversationId, SessionId};
+use crate::identity;
+use crate::linking;
 use crate::live::{self, ClientFrame, Request};
 use crate::problem::{Problem, ProblemType};
 use crate::run::{self, RunEvent};
@@ -73,6 +75,17 @@ fn declarations() -> String {
         api::DeviceKeys,
         api::Device,
         api::DeviceList,
+        identity::SignedEntry,
+        identity::NewIdentity,
+        identity::AppendEntry,
+        identity::Recover,
+        identity::Recovered,
+        linking::Link,
+        linking::RelayMessage,
+        linking::RelayedMessages,
+        linking::RelayedMessage,
+        linking::LinkSide,
+        linking::DeviceApproval,
         api::ConversationList,
         api::Conversation,
         api::ConversationPage,
@@ -97,13 +110,17 @@ fn declarations() -> String {
 /// Limits and close codes shared by server and client.
 fn constants() -> String {
     use crate::limits::{
-        HELLO_SECONDS, MAX_CHAT_MESSAGE, MAX_CIPHERTEXT, MAX_DEVICES, MAX_FRAME, MAX_PAGE,
-        MAX_REPLAY, MAX_USERNAME, MAX_WATCHED, PING_SECONDS, PONG_SECONDS, SUBPROTOCOL,
+        HELLO_SECONDS, LINK_SECONDS, MAX_CHAT_MESSAGE, MAX_CIPHERTEXT, MAX_DEVICES, MAX_FRAME,
+        MAX_LINK_BYTES, MAX_LINK_MESSAGE, MAX_LINK_MESSAGES, MAX_LOG_ENTRIES, MAX_PAGE, MAX_REPLAY,
+        MAX_USERNAME, MAX_WATCHED, PING_SECONDS, PONG_SECONDS, SUBPROTOCOL,
     };
     use crate::live::close;
     format!(
         "\n/** Sizes and counts shared by server and client. */\nexport const LIMITS = {{\n  maxFrame: {MAX_FRAME},\n  \
-         maxCiphertext: {MAX_CIPHERTEXT},\n  maxDevices: {MAX_DEVICES},\n  maxChatMessage: {MAX_CHAT_MESSAGE},\n  \
+         maxCiphertext: {MAX_CIPHERTEXT},\n  maxDevices: {MAX_DEVICES},\n  \
+         maxLogEntries: {MAX_LOG_ENTRIES},\n  maxLinkMessage: {MAX_LINK_MESSAGE},\n  \
+         maxLinkMessages: {MAX_LINK_MESSAGES},\n  maxLinkBytes: {MAX_LINK_BYTES},\n  \
+         linkSeconds: {LINK_SECONDS},\n  maxChatMessage: {MAX_CHAT_MESSAGE},\n  \
          maxUsername: {MAX_USERNAME},\n  maxWatched: {MAX_WATCHED},\n  maxReplay: {MAX_REPLAY},\n  \
          maxPage: {MAX_PAGE},\n  helloSeconds: {HELLO_SECONDS},\n  pingSeconds: {PING_SECONDS},\n  \
          pongSeconds: {PONG_SECONDS},\n}} as const;\n\n/** The subprotocol of `/ws`. */\nexport const SUBPROTOCOL = \
