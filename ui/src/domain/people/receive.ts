@@ -111,10 +111,9 @@ async function openInChain(
   step: Step,
 ): Promise<Opened> {
   const inChain: Warning[] = step.kind === "gap" || step.kind === "fork" ? [step] : [];
-  const own = await directory.self();
-  if (!own) return { kind: "problem", problem: "undecryptable", warnings: inChain };
   try {
-    const content = await open(verified, me, keys, own.fingerprint);
+    const pair = { pair: keys.encryption };
+    const content = await open(verified, me, { ...keys, encryption: pair, retired: [] });
     if (!content) return { kind: "problem", problem: "not-for-this-device", warnings: inChain };
     const others = await warnings(directory, me, message, verified.header.recipients);
     return { kind: "content", content, warnings: [...inChain, ...others] };
@@ -148,6 +147,7 @@ async function lockContent(
   id: string,
   opened: Extract<Opened, { kind: "content" }>,
 ): Promise<Extract<MessageRecord["body"], { kind: "text" }>> {
-  const locked = await lock(keys.history, `${conversation}/${id}`, opened.content.text);
+  const text = opened.content.kind === "text" ? opened.content.text : "";
+  const locked = await lock(keys.history, `${conversation}/${id}`, text);
   return { kind: "text", locked, warnings: opened.warnings };
 }
