@@ -1,7 +1,7 @@
 // Public API of the crypto layer: keys -> identity -> envelope -> chain; safety number; local
 // history.
 
-export { type Bytes, equal, toBase64url, toHex, utf8 } from "./crypto/bytes";
+export { type Bytes, equal, fromBase64url, toBase64url, toHex, utf8 } from "./crypto/bytes";
 export { START, follow, type ChainHead, type Step } from "./crypto/chain";
 export {
   checkHeads,
@@ -44,4 +44,4 @@ export {
 } from "./crypto/keys";
 export { lock, unlock, type Locked } from "./crypto/locker";
 export { safetyNumber } from "./crypto/safety";
-export { rawSigningKey, signingKeyOf } from "./crypto/signing-key";
+export { importSigningKey, rawSigningKey, signingKeyOf } from "./crypto/signing-key";

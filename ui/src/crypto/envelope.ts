@@ -144,7 +144,7 @@ export interface Claimed {
 export async function verify(
   envelope: Envelope,
   claimed: Claimed,
-  sender: Identity,
+  sender: Pick<Identity, "account" | "device" | "signing">,
 ): Promise<Verified> {
   const { parts, header, signature } = parse(envelope);
   const matches =
@@ -195,7 +195,6 @@ export async function open(
   }
 }
 
-/** The kept key pair with this fingerprint: senders use a replaced one until they fetch the list. */
 export async function commitmentTo(messageKey: Bytes): Promise<Bytes> {
   return sha256(new Writer().text("gatehouse/message-key/1").raw(messageKey).finish());
 }
