@@ -2,6 +2,19 @@
 // history.
 
 export { type Bytes, equal, toBase64url, toHex, utf8 } from "./crypto/bytes";
+export {
+  entriesOf,
+  extendLog,
+  hashAt,
+  isApproved,
+  readLog,
+  signEntry,
+  startLog,
+  type DeviceLog,
+  type LogFault,
+  type LoggedDevice,
+  type Signer,
+} from "./crypto/device-log";
 export { START, follow, type ChainHead, type Step } from "./crypto/chain";
 export { MAX_TEXT, type Content } from "./crypto/content";
 export {
@@ -24,5 +37,6 @@ export {
   type RetiredKey,
 } from "./crypto/keys";
 export { lock, unlock, type Locked } from "./crypto/locker";
+export type { LogEntry, Operation } from "./crypto/log-entry";
 export { safetyNumber } from "./crypto/safety";
 export { rawSigningKey, signingKeyOf } from "./crypto/signing-key";
