@@ -1,6 +1,12 @@
 // Public API of the crypto layer: keys -> identity -> envelope -> chain; safety number; local
 // history.
 
+export {
+  createAccountIdentity,
+  recoveryToken,
+  restoreAccountIdentity,
+  type CreatedIdentity,
+} from "./crypto/account-identity";
 export { type Bytes, equal, toBase64url, toHex, utf8 } from "./crypto/bytes";
 export {
   entriesOf,
@@ -38,5 +44,6 @@ export {
 } from "./crypto/keys";
 export { lock, unlock, type Locked } from "./crypto/locker";
 export type { LogEntry, Operation } from "./crypto/log-entry";
+export { parseRecoveryCode, type CodeFault } from "./crypto/recovery-code";
 export { safetyNumber } from "./crypto/safety";
 export { rawSigningKey, signingKeyOf } from "./crypto/signing-key";
