@@ -56,7 +56,7 @@ describe("the first start", () => {
     const { archive, enrolment } = await enrolled();
     const code = (await unsavedCode(archive, deviceOf(enrolment))) ?? "";
     const bytes = await parseRecoveryCode(code);
-    if (typeof bytes === "string") throw new Error(`the code is invalid: ${bytes}`);
+    if ("fault" in bytes) throw new Error(`the code is invalid: ${bytes.fault}`);
     const hash = await sha256(fromBase64url(await recoveryToken(bytes)) ?? new Uint8Array());
     expect(toBase64url(hash)).toBe(server.identities.get("ada")?.recovery);
     const stored = JSON.stringify(await archive.get("identity", "account"));
