@@ -13,8 +13,8 @@ import {
   encodeHeader,
   inOrder,
 } from "./header";
-import { type Identity, RSA, SUITE, fingerprintOf, sha256 } from "./identity";
-import type { OwnKeys } from "./keys";
+import { type Identity, RSA, SUITE, sha256 } from "./identity";
+import { type OwnKeys, decryptionKey } from "./keys";
 
 const NONCE_LENGTH = 12;
 
@@ -161,12 +161,8 @@ export async function verify(
   return { header, hash: await sha256(signed), parts };
 }
 
-/** The key pairs that open envelopes. */
-export interface OpeningKeys extends Pick<OwnKeys, "device" | "signing"> {
-  readonly encryption: { readonly pair: CryptoKeyPair };
-  /** Replaced pairs that are still kept. */
-  readonly retired: readonly { readonly pair: CryptoKeyPair }[];
-}
+/** The keys that open envelopes. */
+export type OpeningKeys = Pick<OwnKeys, "device" | "signing" | "encryption" | "retired">;
 
 /** Returns the content, or undefined if it is not for this device. Throws `RejectedError`. */
 export async function open(
@@ -180,10 +176,10 @@ export async function open(
   const recipient = header.recipients[at];
   const wrapped = parts.keys[at];
   if (!recipient || !wrapped) return undefined;
-  const pair = await pairOf(account, own, recipient.fingerprint);
-  if (!pair) throw new RejectedError("undecryptable");
+  const decryption = await decryptionKey(own, account, recipient.fingerprint);
+  if (!decryption) throw new RejectedError("undecryptable");
   try {
-    const unwrapped = await crypto.subtle.decrypt(RSA, pair.privateKey, wrapped.key);
+    const unwrapped = await crypto.subtle.decrypt(RSA, decryption, wrapped.key);
     const messageKey = new Uint8Array(unwrapped);
     if (messageKey.length !== 32) throw new MalformedError("a message key has 32 bytes");
     // AES-GCM opens one ciphertext with several keys if the sender prepares it: without the
@@ -200,25 +196,6 @@ export async function open(
   } catch {
     throw new RejectedError("undecryptable");
   }
-}
-
-/** The kept key pair with this fingerprint: senders use a replaced one until they fetch the list. */
-async function pairOf(
-  account: AccountId,
-  own: OpeningKeys,
-  fingerprint: Bytes,
-): Promise<CryptoKeyPair | undefined> {
-  const signing = await spki(own.signing.publicKey);
-  for (const { pair } of [own.encryption, ...own.retired]) {
-    const encryption = await spki(pair.publicKey);
-    if (equal(await fingerprintOf(account, own.device, encryption, signing), fingerprint))
-      return pair;
-  }
-  return undefined;
-}
-
-async function spki(key: CryptoKey): Promise<Bytes> {
-  return new Uint8Array(await crypto.subtle.exportKey("spki", key));
 }
 
 export async function commitmentTo(messageKey: Bytes): Promise<Bytes> {

@@ -335,7 +335,19 @@ encryption_key: string,
 /**
  * SubjectPublicKeyInfo (RFC 8410 for Ed25519), base64url: messages are verified with it.
  */
-signing_key: string, };
+signing_key: string, 
+/**
+ * Counts the encryption keys of the device, from 1.
+ */
+generation: number, 
+/**
+ * When the encryption key was generated, by the device's clock: milliseconds since 1970.
+ */
+created_at: number, 
+/**
+ * The device's signature of all of this, base64url.
+ */
+signature: string, };
 
 /**
  * One device of an account.
@@ -345,10 +357,6 @@ export type Device = {
  * The device's id.
  */
 device: DeviceId, 
-/**
- * RFC 3339, UTC.
- */
-created_at: string, 
 /**
  * The cipher suite the keys are for.
  */
@@ -360,7 +368,32 @@ encryption_key: string,
 /**
  * SubjectPublicKeyInfo (RFC 8410 for Ed25519), base64url: messages are verified with it.
  */
-signing_key: string, };
+signing_key: string, 
+/**
+ * Counts the encryption keys of the device, from 1.
+ */
+generation: number, 
+/**
+ * When the encryption key was generated, by the device's clock: milliseconds since 1970.
+ */
+created_at: number, 
+/**
+ * The device's signature of all of this, base64url.
+ */
+signature: string, };
+
+/**
+ * An entry of a device log, with its signature.
+ */
+export type SignedEntry = { 
+/**
+ * The canonical entry, base64url.
+ */
+entry: string, 
+/**
+ * The signer's Ed25519 signature of the entry, base64url.
+ */
+signature: string, };
 
 /**
  * `GET /api/accounts/{account}/devices`.

@@ -112,8 +112,7 @@ async function openInChain(
 ): Promise<Opened> {
   const inChain: Warning[] = step.kind === "gap" || step.kind === "fork" ? [step] : [];
   try {
-    const pair = { pair: keys.encryption };
-    const content = await open(verified, me, { ...keys, encryption: pair, retired: [] });
+    const content = await open(verified, me, keys);
     if (!content) return { kind: "problem", problem: "not-for-this-device", warnings: inChain };
     const others = await warnings(directory, me, message, verified.header.recipients);
     return { kind: "content", content, warnings: [...inChain, ...others] };
