@@ -1,7 +1,34 @@
 // Public API of the crypto layer: keys -> identity -> envelope -> chain; safety number; local
 // history.
 
-export { type Bytes, equal, toBase64url, toHex, utf8 } from "./crypto/bytes";
+export {
+  createAccountIdentity,
+  recoveryToken,
+  restoreAccountIdentity,
+  type CreatedIdentity,
+} from "./crypto/account-identity";
+export {
+  type Bytes,
+  equal,
+  fromBase64url,
+  fromUtf8,
+  toBase64url,
+  toHex,
+  utf8,
+} from "./crypto/bytes";
+export {
+  entriesOf,
+  extendLog,
+  hashAt,
+  isApproved,
+  readLog,
+  signEntry,
+  startLog,
+  type DeviceLog,
+  type LogFault,
+  type LoggedDevice,
+  type Signer,
+} from "./crypto/device-log";
 export { START, follow, type ChainHead, type Step } from "./crypto/chain";
 export {
   checkHeads,
@@ -22,6 +49,7 @@ export {
   type Rejection,
   type Verified,
 } from "./crypto/envelope";
+export type { Emoji } from "./crypto/emoji";
 export {
   LIFETIMES,
   NOTHING_READ,
@@ -32,7 +60,7 @@ export {
   type LogHead,
   type ReadReference,
 } from "./crypto/header";
-export { SUITE, readIdentity, type Identity } from "./crypto/identity";
+export { SUITE, readEncryptionKey, readIdentity, type Identity } from "./crypto/identity";
 export {
   createOwnKeys,
   publicKeys,
@@ -43,6 +71,23 @@ export {
   type OwnKeys,
   type RetiredKey,
 } from "./crypto/keys";
+export {
+  openHistory,
+  sealHistory,
+  type HistoryPlace,
+  type SealedChunk,
+} from "./crypto/link-history";
+export {
+  checkReveal,
+  emojiOf,
+  linkCommitment,
+  linkFingerprint,
+  linkHash,
+  linkNonce,
+  type Transcript,
+} from "./crypto/linking";
 export { lock, unlock, type Locked } from "./crypto/locker";
+export type { LogEntry, Operation } from "./crypto/log-entry";
+export { parseRecoveryCode, type CodeFault } from "./crypto/recovery-code";
 export { safetyNumber } from "./crypto/safety";
 export { rawSigningKey, signingKeyOf } from "./crypto/signing-key";

@@ -76,11 +76,13 @@ function mismatched(
   const otherCid = { ...claimed, cid: "cid-other" };
   const otherConversation = { ...claimed, conversation: "alice.eve" };
   const otherDevice = { ...claimed, device: "phone" };
+  const otherLifetime = { ...claimed, lifetime: 86_400 };
   return [
     misdirected("the header of another message", { envelope: otherHeader }),
     misdirected("another cid than the server says", { claimed: otherCid }),
     misdirected("another conversation", { claimed: otherConversation }),
     misdirected("another device than the server says", { claimed: otherDevice }),
+    misdirected("another lifetime than the server says", { claimed: otherLifetime }),
     { name: "a foreign signer", envelope: otherSignature, claimed, reason: "forged" },
     misdirected("a foreign sender", { envelope: foreign.envelope }),
   ];
@@ -219,8 +221,8 @@ function rejected(
   return { name, envelope, claimed: claimedBy(vector), reason };
 }
 
-function claimedBy({ conversation, sender, device, cid }: EnvelopeVector) {
-  return { conversation, sender, device, cid };
+function claimedBy({ conversation, sender, device, cid, lifetime }: EnvelopeVector) {
+  return { conversation, sender, device, cid, lifetime };
 }
 
 function truncate(text: string): string {

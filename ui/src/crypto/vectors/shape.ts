@@ -55,7 +55,7 @@ export interface NegativeVector {
   name: string;
   envelope: Envelope;
   /** The server's description; the claimed sender's key verifies. */
-  claimed: { conversation: string; sender: string; device: string; cid: string };
+  claimed: { conversation: string; sender: string; device: string; cid: string; lifetime: number };
   reason: Rejection;
 }
 
