@@ -49,55 +49,48 @@ export async function makeVectors(): Promise<Vectors> {
 async function makeEnvelopes(alice: TestDevice, phone: TestDevice, bob: TestDevice) {
   const everyone = [bob, phone, alice];
   const make = (sender: TestDevice, draft: Draft) => makeEnvelope(sender, everyone, draft);
-  const first = await make(alice, {
-    name: "the first message",
-    counter: 1,
-    previous: NO_HASH,
-    text: "Hello, Bob!",
+  const start = { counter: 1, previous: NO_HASH };
+  const after = ({ counter, hash }: EnvelopeVector) => ({
+    counter: counter + 1,
+    previous: fromHex(hash),
   });
+  const [own, peer] = [await logHead("alice", 2), await logHead("bob", 1)];
+  const first = await make(alice, { name: "the first message", ...start, text: "Hello, Bob!" });
   const second = await make(alice, {
     name: "the second message, in several scripts",
-    counter: 2,
-    previous: fromHex(first.hash),
+    ...after(first),
     lifetime: 86_400,
-    ownLog: await logHead("alice", 2),
-    peerLog: await logHead("bob", 1),
+    ownLog: own,
+    peerLog: peer,
     text: "Grüße — 你好 🌉",
   });
   const long = await make(alice, {
     name: "a message of the largest bucket",
-    counter: 3,
-    previous: fromHex(second.hash),
+    ...after(second),
     lifetime: 604_800,
-    ownLog: await logHead("alice", 2),
+    ownLog: own,
     text: "x".repeat(9000),
   });
-  const bobsLogs = { ownLog: await logHead("bob", 1), peerLog: await logHead("alice", 2) };
+  const byBob = { lifetime: 604_800, ownLog: peer, peerLog: own, read: reference(long) } as const;
   const empty = await make(bob, {
     name: "an empty message by the other person",
-    counter: 1,
-    previous: NO_HASH,
-    lifetime: 604_800,
-    ...bobsLogs,
-    read: reference(long),
+    ...start,
+    ...byBob,
     text: "",
   });
   const change = await make(bob, {
     name: "a change of the lifetime",
-    counter: 2,
-    previous: fromHex(empty.hash),
+    ...after(empty),
+    ...byBob,
     lifetime: 2_592_000,
-    ...bobsLogs,
-    read: reference(long),
     text: undefined,
   });
   const reply = await make(phone, {
     name: "a reply from another device",
-    counter: 1,
-    previous: NO_HASH,
+    ...start,
     lifetime: 2_592_000,
     ownLog: await logHead("alice", 3),
-    peerLog: await logHead("bob", 1),
+    peerLog: peer,
     read: reference(change),
     text: "Agreed.",
   });
