@@ -30,16 +30,36 @@ export {
   type Signer,
 } from "./crypto/device-log";
 export { START, follow, type ChainHead, type Step } from "./crypto/chain";
+export {
+  checkHeads,
+  checkRead,
+  highestRead,
+  type Contradiction,
+  type KnownLog,
+  type KnownReads,
+} from "./crypto/consistency";
 export { MAX_TEXT, type Content } from "./crypto/content";
 export {
   RejectedError,
   open,
   seal,
   verify,
+  type MessagePosition,
+  type OpeningKeys,
   type Rejection,
   type Verified,
 } from "./crypto/envelope";
 export type { Emoji } from "./crypto/emoji";
+export {
+  LIFETIMES,
+  NOTHING_READ,
+  NO_LOG,
+  isLifetime,
+  type Header,
+  type Lifetime,
+  type LogHead,
+  type ReadReference,
+} from "./crypto/header";
 export { SUITE, readEncryptionKey, readIdentity, type Identity } from "./crypto/identity";
 export {
   createOwnKeys,

@@ -1,7 +1,16 @@
 // Messages not yet acknowledged by the server: stored, encrypted once, sent in order, resent until
 // `ok`.
 
-import { type OwnKeys, lock, randomId, seal, unlock } from "../../crypto";
+import {
+  NOTHING_READ,
+  NO_LOG,
+  type MessagePosition,
+  type OwnKeys,
+  lock,
+  randomId,
+  seal,
+  unlock,
+} from "../../crypto";
 import { RequestError } from "../../net";
 import type { AccountId, DeviceId, Request, Sent } from "../../protocol/wire";
 import { Cell } from "../observable";
@@ -171,14 +180,19 @@ export class Outbox {
       );
       if (text === undefined) return undefined;
       const before = conversation.sent;
-      const position = {
+      const position: MessagePosition = {
         conversation: conversation.id,
         account: me,
         cid: record.cid,
         counter: before.counter + 1,
         previous: before.hash,
+        lifetime: 0,
+        ownLog: NO_LOG,
+        peerLog: NO_LOG,
+        read: NOTHING_READ,
       };
       const { envelope, hash } = await seal(keys, position, recipients, {
+        kind: "text",
         writtenAt: record.writtenAt,
         text,
       });

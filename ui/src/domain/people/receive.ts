@@ -146,6 +146,7 @@ async function lockContent(
   id: string,
   opened: Extract<Opened, { kind: "content" }>,
 ): Promise<Extract<MessageRecord["body"], { kind: "text" }>> {
-  const locked = await lock(keys.history, `${conversation}/${id}`, opened.content.text);
+  const text = opened.content.kind === "text" ? opened.content.text : "";
+  const locked = await lock(keys.history, `${conversation}/${id}`, text);
   return { kind: "text", locked, warnings: opened.warnings };
 }
