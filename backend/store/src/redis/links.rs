@@ -59,7 +59,8 @@ impl Links for RedisStore {
         let mut found = found.into_iter();
         let Some(state) = found.next() else { return Ok(None) };
         let mut messages = Vec::with_capacity(found.len());
-        for (index, message) in (after.saturating_add(1)..).zip(found) {
+        // In this order: the range is not advanced beyond its end.
+        for (message, index) in found.zip(after.saturating_add(1)..) {
             messages.push(message_from(index, &message)?);
         }
         Ok(Some(RelayedMessages { messages, approved: state == "approved" }))
