@@ -22,7 +22,7 @@ import { type Found, NAMELESS, find } from "./naming";
 import { noticeChange, noticesOf, standingNotices } from "./notices";
 import { Outbox } from "./outbox";
 import { Presence } from "./presence";
-import { type CountedNotice, conversationOf } from "./records";
+import { type CountedNotice, type MessageRecord, conversationOf } from "./records";
 import { Session } from "./session";
 
 export interface MessengerParts {
@@ -93,7 +93,8 @@ export class Messenger {
     const shared = { archive, clock, directory: this.directory, serial, me, keyring, changed };
     const ownName = (username: string) => account.renamed(username);
     this.#inbox = new Inbox({ ...shared, api, ownName });
-    this.#expiry = new Lifetimes(shared);
+    const deleted = (message: MessageRecord) => this.#conversations.forget(message);
+    this.#expiry = new Lifetimes({ ...shared, deleted });
     this.outbox = new Outbox({
       ...shared,
       registered: () => this.#session.registration.done,
