@@ -31,6 +31,7 @@ export class Lifetimes {
   /** Deletes what has expired, and schedules the next deletion. Call when a message was stored. */
   async sweep(): Promise<void> {
     const { archive, clock, serial, deleted, changed } = this.#parts;
+    if (this.#stopped) return;
     const touched = new Set<ConversationId>();
     const next = await serial.run(async () => {
       for (;;) {
@@ -46,7 +47,8 @@ export class Lifetimes {
     this.#cancelTimer();
     if (next === undefined || this.#stopped) return;
     const wait = Math.min(next - clock.now(), LONGEST_WAIT);
-    this.#cancelTimer = clock.after(Math.max(wait, 0), () => void this.sweep());
+    const again = () => void this.sweep().catch(() => undefined);
+    this.#cancelTimer = clock.after(Math.max(wait, 0), again);
   }
 
   stop(): void {

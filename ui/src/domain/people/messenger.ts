@@ -19,10 +19,10 @@ import type { Keyring } from "./keyring";
 import { Lifetimes } from "./lifetimes";
 import type { DeviceChanges } from "./merge";
 import { type Found, NAMELESS, find } from "./naming";
-import { noticeChange, noticesOf, standingNotices } from "./notices";
+import { NoticeBoard, noticesOf, standingNotices } from "./notices";
 import { Outbox } from "./outbox";
 import { Presence } from "./presence";
-import { type CountedNotice, type MessageRecord, conversationOf } from "./records";
+import { type MessageRecord, conversationOf } from "./records";
 import { Session } from "./session";
 
 export interface MessengerParts {
@@ -60,6 +60,7 @@ export class Messenger {
   readonly #serial = new Serial();
   readonly #inbox: Inbox;
   readonly #conversations: Conversations;
+  readonly #notices: NoticeBoard;
   readonly #expiry: Lifetimes;
   readonly #session: Session;
   #lastTyping = 0;
@@ -89,7 +90,9 @@ export class Messenger {
       void serial.run(() => this.#inbox.named(account, username)).catch(() => undefined);
     const devicesChanged = (changes: DeviceChanges) => this.#devicesChanged(changes);
     this.directory = new Directory({ api, archive, me, keyring, changed: devicesChanged, named });
-    const changed = (id: ConversationId) => void this.#conversations.changed(id);
+    const refresh = (id: ConversationId) => this.#conversations.changed(id);
+    const changed = (id: ConversationId) => void refresh(id);
+    this.#notices = new NoticeBoard(archive, clock, me, refresh);
     const shared = { archive, clock, directory: this.directory, serial, me, keyring, changed };
     const ownName = (username: string) => account.renamed(username);
     this.#inbox = new Inbox({ ...shared, api, ownName });
@@ -111,15 +114,9 @@ export class Messenger {
       lifetimes: this.#expiry,
       recheck: (peer) => this.outbox.recheck(peer),
     });
-    const notice = (peer: AccountId, kind: CountedNotice, count: number) =>
-      this.#addNotice(peer, kind, count);
-    this.decisions = new Decisions({
-      ...parts,
-      ...shared,
-      conversations,
-      outbox: this.outbox,
-      notice,
-    });
+    const { outbox } = this;
+    const notices = this.#notices;
+    this.decisions = new Decisions({ ...parts, ...shared, conversations, outbox, notices });
   }
 
   get keys(): OwnKeys {
@@ -260,7 +257,7 @@ export class Messenger {
       const put = emptyConversation(id, { account_id: peer, username });
       await this.#parts.archive.commit([{ table: "conversations", put }]);
     });
-    for (const [kind, count] of standingNotices(contact)) await this.#addNotice(peer, kind, count);
+    await this.#notices.add(peer, standingNotices(contact));
   }
 
   #conversationAdded(): void {
@@ -269,16 +266,6 @@ export class Messenger {
 
   async #devicesChanged(changes: DeviceChanges): Promise<void> {
     if (changes.account === this.me) return this.ownChanges.set(changes);
-    for (const [kind, count] of noticesOf(changes))
-      await this.#addNotice(changes.account, kind, count);
-  }
-
-  async #addNotice(peer: AccountId, notice: CountedNotice, count: number): Promise<void> {
-    const { archive, clock } = this.#parts;
-    const record = await archive.get("conversations", conversationOf(this.me, peer));
-    if (!record) return;
-    const change = noticeChange(record, { kind: "notice", notice, count }, clock.now());
-    await archive.commit([change]);
-    await this.#conversations.changed(record.id);
+    await this.#notices.add(changes.account, noticesOf(changes));
   }
 }

@@ -41,7 +41,7 @@ export function withPeople(given: Archives): void {
 }
 
 /** Waits for a condition. */
-export const until = (check: () => void) => vi.waitFor(check, { timeout: 10_000, interval: 10 });
+export const until = (check: () => void) => vi.waitFor(check, { timeout: 60_000, interval: 10 });
 
 /** Generating RSA keys is slow, so each profile's keys are reused. */
 const pool = new Map<string, Promise<OwnKeys>>();

@@ -88,9 +88,9 @@ export function confirm(
   { seq, cid }: { readonly seq: number; readonly cid: string },
   now: number,
 ): Received {
-  const { failed: _, ...message } = record;
-  const expires = expiryOf(message.lifetime ?? 0, Date.parse(message.at), now);
-  const put = { ...message, order: seq, ...(expires === undefined ? {} : { expires }) };
+  const expires = expiryOf(record.lifetime ?? 0, Date.parse(record.at), now);
+  const put = { ...record, order: seq, ...(expires === undefined ? {} : { expires }) };
+  delete put.failed;
   const { lifetime } = conversation;
   const isLatest = lifetime !== undefined && lifetime.order === record.order;
   return {
