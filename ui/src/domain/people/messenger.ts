@@ -207,10 +207,10 @@ export class Messenger {
     if (conversation) await this.outbox.write(conversation.record, text);
   }
 
-  /** Sets the lifetime of later messages in the open conversation, for both people. */
-  async setLifetime(seconds: Lifetime): Promise<void> {
-    const conversation = this.conversation.value;
-    if (conversation) await this.outbox.setLifetime(conversation.record, seconds);
+  /** Sets the lifetime of later messages in a conversation, for both people. */
+  async setLifetime(peer: AccountId, seconds: Lifetime): Promise<void> {
+    const record = await this.#parts.archive.get("conversations", conversationOf(this.me, peer));
+    if (record) await this.outbox.setLifetime(record, seconds);
   }
 
   /** Marks the open conversation as read. */
