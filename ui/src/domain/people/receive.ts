@@ -21,6 +21,7 @@ import {
   clockWarnings,
   contradictions,
   logsOf,
+  removedRecipients,
   standingOf,
   strangers,
   timeOf,
@@ -134,7 +135,12 @@ async function verifyAndOpen(
     };
     if (problem) return { ...common, problem, warnings: inChain };
     const opened = await openInChain(parts, message, verified);
-    const rest = opened.content ? strangers(header, logs) : [];
+    const rest = opened.content
+      ? [
+          ...strangers(header, logs),
+          ...removedRecipients(parts.me, header, logs, opened.content.writtenAt),
+        ]
+      : [];
     return { ...common, ...opened, warnings: [...inChain, ...rest, ...opened.warnings] };
   } catch (error) {
     if (error instanceof RejectedError) return { problem: error.reason, warnings: [] };

@@ -86,6 +86,8 @@ export type Warning =
   | { readonly kind: "fork" }
   /** One of the recipients is not a device of the two people. */
   | { readonly kind: "stranger" }
+  /** One of the recipients is an own device that was removed before. */
+  | { readonly kind: "removed-recipient" }
   /** The sender's device is listed, but not approved in its account's device log. */
   | { readonly kind: "unapproved" }
   /** The sender's device was removed since. */

@@ -37,6 +37,8 @@ export function warningText(warning: Warning): string {
       return "This message doesn’t follow the one before it. One of them may have been replaced.";
     case "stranger":
       return "This message was also encrypted for an unknown device. Compare safety numbers.";
+    case "removed-recipient":
+      return "This message was also encrypted for a device that you removed. The server may be hiding the removal from the sender.";
     case "unapproved":
       return "This message is from a device that the account’s other devices haven’t approved. The server may have written it.";
     case "since-removed":
