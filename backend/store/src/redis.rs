@@ -3,6 +3,7 @@
 //! ```text
 //! {u:ACCOUNT}:…       account, devices, sessions, runs, inbox, presence     one slot, so one script each
 //! {c:CONVERSATION}:…  counter, log, names of messages
+//! {u:ACCOUNT}:inbox:POSITION {c:CONVERSATION}:log:NUMBER   the body of a message with a lifetime
 //! {n:NAME}:… {k:CREDENTIAL}:…   the account that has a name, the account that a credential opens
 //! {p:PLACE}:… {places}:…        accounts from one network address, and the secret of its pseudonym
 //! {lobby}:… {leases}:…          the lobby; runs by the end of their lease
@@ -26,6 +27,7 @@ mod listener;
 mod accounts;
 mod broker;
 mod devices;
+mod conversation_log;
 mod mailboxes;
 mod names;
 mod presence;

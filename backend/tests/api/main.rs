@@ -11,6 +11,7 @@ mod chat;
 mod faults;
 mod devices;
 mod identity;
+mod lifetimes;
 mod names;
 mod opening;
 mod people;

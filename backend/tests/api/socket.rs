@@ -67,11 +67,20 @@ pub(crate) async fn rejected_handshake(client: &Client) -> (u16, String) {
 impl Socket {
     /// A connection of this device after its welcome.
     pub(crate) async fn open(client: &Client, device: &str) -> Self {
+        Self::greeted(client, json!({"type": "hello", "device": device})).await.0
+    }
+
+    /// A connection that resumes after a position, and its welcome.
+    pub(crate) async fn resume(client: &Client, device: &str, position: u64) -> (Self, Value) {
+        Self::greeted(client, json!({"type": "hello", "device": device, "resume": position})).await
+    }
+
+    async fn greeted(client: &Client, hello: Value) -> (Self, Value) {
         let mut socket =
             Self { connection: handshake(client).await.expect("a handshake"), last_id: 0 };
-        socket.send_request(&json!({"type": "hello", "device": device})).await;
-        socket.until(|frame| frame["type"] == "welcome").await;
-        socket
+        socket.send_request(&hello).await;
+        let welcome = socket.until(|frame| frame["type"] == "welcome").await;
+        (socket, welcome)
     }
 
     pub(crate) async fn send_request(&mut self, request: &Value) {

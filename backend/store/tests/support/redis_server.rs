@@ -55,6 +55,11 @@ impl RedisServer {
         }
     }
 
+    /// Its working folder, in which it saves its data.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Kills it (SIGKILL).
     pub(crate) fn kill(&mut self) {
         self.process.kill().unwrap();
