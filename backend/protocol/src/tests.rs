@@ -97,8 +97,8 @@ fn declarations() -> String {
 /// Limits and close codes shared by server and client.
 fn constants() -> String {
     use crate::limits::{
-        HELLO_SECONDS, LIFETIMES, MAX_CHAT_MESSAGE, MAX_CIPHERTEXT, MAX_DEVICES, MAX_FRAME, MAX_PAGE,
-        MAX_REPLAY, MAX_USERNAME, MAX_WATCHED, PING_SECONDS, PONG_SECONDS, SUBPROTOCOL,
+        HELLO_SECONDS, LIFETIMES, MAX_CHAT_MESSAGE, MAX_CIPHERTEXT, MAX_DEVICES, MAX_FRAME,
+        MAX_PAGE, MAX_REPLAY, MAX_USERNAME, MAX_WATCHED, PING_SECONDS, PONG_SECONDS, SUBPROTOCOL,
     };
     use crate::live::close;
     format!(

@@ -38,9 +38,9 @@ async fn expired(house: &House, who: &Person, sent: &Delivered) {
     let start = Instant::now();
     loop {
         let events = house.store.inbox(&who.account, 0, 1_000).await.unwrap().events;
-        let kept = events.iter().any(|(_, event)| {
-            matches!(event, InboxEvent::Message(message) if message.seq == sent.seq)
-        });
+        let kept = events.iter().any(
+            |(_, event)| matches!(event, InboxEvent::Message(message) if message.seq == sent.seq),
+        );
         if !kept {
             return;
         }
@@ -80,9 +80,8 @@ async fn other_lifetimes_are_rejected_with_those_that_are_allowed() {
         let id = a.post(lasting(&bob, "c", Some(seconds))).await;
         match a.answer_to(id).await {
             ServerFrame::Err { code: ErrorCode::Invalid, message, temporary: false, .. } => {
-                let expected = format!(
-                    "lifetime must be 0, 86400, 604800 or 2592000 seconds, not {seconds}"
-                );
+                let expected =
+                    format!("lifetime must be 0, 86400, 604800 or 2592000 seconds, not {seconds}");
                 assert_eq!(message, expected);
             }
             other => panic!("expected a rejection, got {other:?}"),

@@ -70,8 +70,7 @@ impl RedisStore {
         oldest: &str,
         limit: usize,
     ) -> Result<Vec<(i64, PrivateMessage)>> {
-        let mut read =
-            self.scripts.read_conversation.key(keys::conversation(conversation) + "log");
+        let mut read = self.scripts.read_conversation.key(keys::conversation(conversation) + "log");
         read.arg(newest).arg(oldest).arg(limit);
         let entries: Vec<Entry> = self.connection.script("conversation", &read).await?;
         entries.iter().map(|entry| message_from(conversation, entry)).collect()

@@ -219,8 +219,7 @@ pub(crate) async fn a_retry_does_not_change_the_lifetime(bed: &Bed) {
 }
 
 pub(crate) async fn messages_with_a_lifetime_are_trimmed_like_others(bed: &Bed) {
-    let retention =
-        Retention { inbox_events: 5, conversation_messages: 3, ..Retention::default() };
+    let retention = Retention { inbox_events: 5, conversation_messages: 3, ..Retention::default() };
     let store = bed.open(retention).await;
     let [ada, bob] = people(&*store, ["ada", "bob"]).await;
     for n in 1..=12 {
