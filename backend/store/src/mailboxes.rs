@@ -42,7 +42,8 @@ pub struct Delivered {
 pub struct InboxPage {
     /// Position and event, in order. Positions count from 1. A gap is a message that has expired.
     pub events: Vec<(u64, InboxEvent)>,
-    /// The oldest position kept, also when its message has expired; `head + 1` when nothing is kept.
+    /// The oldest position kept, also when its message has expired; `head + 1` when nothing is
+    /// kept.
     pub first: u64,
     /// The newest position ever assigned; 0 for a new inbox.
     pub head: u64,
@@ -61,8 +62,8 @@ pub struct Page {
 ///
 /// A message with a lifetime expires when `at + lifetime` has passed, by the clock of the store.
 /// From then on, no method returns it, and its text is erased soon after: by Redis, or by the next
-/// [`sweep`](crate::Store::sweep) of the embedded store. Its number and its positions stay assigned,
-/// so that receipts, marks and resume positions remain valid.
+/// [`sweep`](crate::Store::sweep) of the embedded store. Its number and its positions stay
+/// assigned, so that receipts, marks and resume positions remain valid.
 #[async_trait]
 pub trait Mailboxes: Send + Sync {
     /// Writes a message to the conversation and to the inboxes of both people, idempotent by
@@ -71,8 +72,8 @@ pub trait Mailboxes: Send + Sync {
     /// expired, too. `None` when the recipient does not exist.
     async fn deliver(&self, delivery: &Delivery) -> Result<Option<Delivered>>;
 
-    /// Appends an event other than a message to an inbox, wakes its subscribers and returns the event's position. A
-    /// retry after an error may append it twice.
+    /// Appends an event other than a message to an inbox, wakes its subscribers and returns the
+    /// event's position. A retry after an error may append it twice.
     async fn append_event(&self, account: &AccountId, event: &InboxEvent) -> Result<u64>;
 
     /// Events after position `after`, at most `limit`; fewer only when no more follow.

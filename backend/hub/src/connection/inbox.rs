@@ -1,5 +1,5 @@
-//! Durable events, pulled from the inbox in order while the queue has room. Nothing is missed: a gap
-//! between positions is a message that has expired.
+//! Durable events, pulled from the inbox in order while the queue has room. None is left out: a
+//! gap between positions is a message that has expired.
 
 use backend_protocol::live::{InboxEvent, ServerFrame, close};
 use backend_store::mailboxes::InboxPage;

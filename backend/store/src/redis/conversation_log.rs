@@ -1,4 +1,5 @@
-//! The log of one conversation in Redis: appending a message, which assigns its number, and reading.
+//! The log of one conversation in Redis: appending a message, which assigns its number, and
+//! reading.
 
 use backend_protocol::api::PrivateMessage;
 use backend_protocol::envelope::Envelope;
@@ -74,6 +75,11 @@ impl RedisStore {
         read.arg(newest).arg(oldest).arg(limit);
         let entries: Vec<Entry> = self.connection.script("conversation", &read).await?;
         entries.iter().map(|entry| message_from(conversation, entry)).collect()
+    }
+
+    /// Counters outlive what they count, so that no number is reused while a client may have it.
+    pub(super) fn counter_ttl(&self) -> i64 {
+        ttl(self.retention.mailbox_ttl.saturating_add(self.retention.account_ttl))
     }
 }
 

@@ -297,11 +297,6 @@ impl RedisStore {
         self.connection.script::<i64>("inbox", &append).await?;
         Ok(())
     }
-
-    /// Counters outlive what they count, so that no number is reused while a client may have it.
-    pub(super) fn counter_ttl(&self) -> i64 {
-        ttl(self.retention.mailbox_ttl.saturating_add(self.retention.account_ttl))
-    }
 }
 
 fn inbox(account: &AccountId) -> String {
