@@ -34,7 +34,7 @@ fn store_contains(server: &Server, mark: &str) -> bool {
     let files = std::fs::read_dir(server.data()).expect("the data folder");
     files.flatten().any(|file| {
         let bytes = std::fs::read(file.path()).unwrap_or_default();
-        bytes.windows(mark.len()).any(|window| window == mark.as_bytes())
+        String::from_utf8_lossy(&bytes).contains(mark)
     })
 }
 

@@ -89,7 +89,7 @@ impl RedisServer {
     pub(crate) fn restart(&mut self) {
         let start = Instant::now();
         while start.elapsed() < DEADLINE {
-            if let Some(process) = launch(self.folder.path(), self.port, self.tls, &self.more) {
+            if let Some(process) = launch(self.folder(), self.port, self.tls, &self.more) {
                 self.process = process;
                 return;
             }
