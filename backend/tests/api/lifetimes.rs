@@ -80,13 +80,14 @@ async fn a_message_disappears_from_pages_inboxes_and_the_store() {
         assert_eq!(page["messages"][0]["cid"], "kept");
         assert_eq!(client.json("/api/conversations").await["conversations"][0]["last_seq"], 2);
     }
-    let (mut b, welcome) = Socket::resume(&bob, "b1", 0).await;
-    assert_eq!((&welcome["recovered"], &welcome["resume"]), (&json!(true), &json!(2)));
+    // His inbox: his new device, the expired message, the kept one.
+    let (mut b, welcome) = Socket::resume(&bob, "b1", 1).await;
+    assert_eq!((&welcome["recovered"], &welcome["resume"]), (&json!(true), &json!(3)));
     let first = b.until(|frame| frame["type"] == "event").await;
-    assert_eq!((&first["position"], &first["event"]["cid"]), (&json!(2), &json!("kept")));
+    assert_eq!((&first["position"], &first["event"]["cid"]), (&json!(3), &json!("kept")));
     a.send_request(&message(&bob_id, "short", Some(86_400), &MARK.repeat(300))).await;
     assert_eq!(answer(&mut a).await["sent"], sent, "a retry writes no second message");
-    b.send_request(&json!({"type": "received", "upto": 2})).await;
+    b.send_request(&json!({"type": "received", "upto": 3})).await;
     b.send_request(&json!({"type": "read", "conversation": sent["conversation"], "upto": 2})).await;
     a.until(|frame| frame["event"]["state"] == "read" && frame["event"]["upto"] == 2).await;
 
