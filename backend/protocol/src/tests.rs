@@ -131,7 +131,8 @@ fn constants() -> String {
          maxLinkMessages: {MAX_LINK_MESSAGES},\n  maxLinkBytes: {MAX_LINK_BYTES},\n  \
          linkSeconds: {LINK_SECONDS},\n  maxChatMessage: {MAX_CHAT_MESSAGE},\n  \
          maxUsername: {MAX_USERNAME},\n  maxWatched: {MAX_WATCHED},\n  maxReplay: {MAX_REPLAY},\n  \
-         maxPage: {MAX_PAGE},\n  lifetimes: {LIFETIMES:?},\n  helloSeconds: {HELLO_SECONDS},\n  pingSeconds: {PING_SECONDS},\n  \
+         maxPage: {MAX_PAGE},\n  lifetimes: {LIFETIMES:?},\n  \
+         helloSeconds: {HELLO_SECONDS},\n  pingSeconds: {PING_SECONDS},\n  \
          pongSeconds: {PONG_SECONDS},\n}} as const;\n\n/** The subprotocol of `/ws`. */\nexport const SUBPROTOCOL = \
          \"{SUBPROTOCOL}\";\n\n/** Close codes: 4000–4499 reconnect, 4500–4999 do not. */\nexport const CLOSE = {{\n  \
          drain: {},\n  slow: {},\n  positionLost: {},\n  noPong: {},\n  rate: {},\n  cookieReplaced: {},\n  \

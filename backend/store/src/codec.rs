@@ -67,6 +67,12 @@ pub(crate) fn rfc3339(millis: i64) -> String {
     format!("{time:.3}")
 }
 
+/// When a message written `at` expires, both in milliseconds since 1970; `None` when it has no
+/// lifetime. `lifetime` is in seconds.
+pub(crate) fn expiry(at: i64, lifetime: Option<u32>) -> Option<i64> {
+    lifetime.map(|seconds| at.saturating_add(i64::from(seconds) * 1000))
+}
+
 /// A duration in milliseconds, limited to a century.
 pub(crate) fn millis(duration: Duration) -> i64 {
     const CENTURY: i64 = 100 * 366 * 24 * 60 * 60 * 1000;

@@ -57,8 +57,8 @@ pub trait Store:
     fn kind(&self) -> &'static str;
 
     /// Removes expired data and returns how many entries. Expired data is never returned, swept or
-    /// not: this only frees space. Call it every few minutes; a no-op in stores with built-in
-    /// expiry.
+    /// not: this erases it and frees its space. Call it every few minutes; a no-op in stores with
+    /// built-in expiry.
     async fn sweep(&self) -> Result<u64> {
         Ok(0)
     }

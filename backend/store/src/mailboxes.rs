@@ -19,6 +19,9 @@ pub struct Delivery {
     pub recipient: AccountId,
     /// The sender's id for it.
     pub cid: ClientMessageId,
+    /// Seconds after which the message expires; `None` when it is kept until the retention ends. A
+    /// retry of the same `cid` does not change it.
+    pub lifetime: Option<u32>,
     /// Encrypted for the devices of both people.
     pub envelope: Envelope,
 }
@@ -37,9 +40,10 @@ pub struct Delivered {
 /// A page of an inbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InboxPage {
-    /// Position (from 1, without gaps) and event, in order.
+    /// Position and event, in order. Positions count from 1. A gap is a message that has expired.
     pub events: Vec<(u64, InboxEvent)>,
-    /// The oldest position kept; `head + 1` when nothing is kept.
+    /// The oldest position kept, also when its message has expired; `head + 1` when nothing is
+    /// kept.
     pub first: u64,
     /// The newest position ever assigned; 0 for a new inbox.
     pub head: u64,
@@ -48,25 +52,31 @@ pub struct InboxPage {
 /// A page of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
-    /// Oldest first.
+    /// Oldest first. A gap in their numbers is a message that has expired.
     pub messages: Vec<PrivateMessage>,
-    /// True when older messages are kept.
+    /// True when older messages are kept that have not expired.
     pub more: bool,
 }
 
 /// Conversations and inboxes.
+///
+/// A message with a lifetime expires when `at + lifetime` has passed, by the clock of the store.
+/// From then on, no method returns it, and its text is erased soon after: by Redis, or by the next
+/// [`sweep`](crate::Store::sweep) of the embedded store. Its number and its positions stay
+/// assigned, so that receipts, marks and resume positions remain valid.
 #[async_trait]
 pub trait Mailboxes: Send + Sync {
     /// Writes a message to the conversation and to the inboxes of both people, idempotent by
     /// conversation, sender and `cid`, and wakes both (`Topic::Inbox`). Once this returns, the
-    /// message is delivered even if a node dies. `None` when the recipient does not exist.
+    /// message is delivered even if a node dies. A retry gets the same answer after the message has
+    /// expired, too. `None` when the recipient does not exist.
     async fn deliver(&self, delivery: &Delivery) -> Result<Option<Delivered>>;
 
-    /// Appends an event to an inbox, wakes its subscribers and returns the event's position. A
-    /// retry after an error may append it twice.
+    /// Appends an event other than a message to an inbox, wakes its subscribers and returns the
+    /// event's position. A retry after an error may append it twice.
     async fn append_event(&self, account: &AccountId, event: &InboxEvent) -> Result<u64>;
 
-    /// Events after position `after`, at most `limit`.
+    /// Events after position `after`, at most `limit`; fewer only when no more follow.
     async fn inbox(&self, account: &AccountId, after: u64, limit: usize) -> Result<InboxPage>;
 
     /// The account's devices have stored everything up to this inbox position: each sender
@@ -86,7 +96,8 @@ pub trait Mailboxes: Send + Sync {
     /// The account's conversations, latest first. The name of a person without a username is empty.
     async fn conversations(&self, account: &AccountId) -> Result<Vec<Conversation>>;
 
-    /// At most `limit` messages before `before` (or the latest); `None` when the account is not a
+    /// At most `limit` messages before `before` (or the latest); fewer only when no older ones are
+    /// kept. `None` when the account is not a
     /// member.
     async fn conversation_page(
         &self,

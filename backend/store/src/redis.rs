@@ -4,6 +4,7 @@
 //! {u:ACCOUNT}:…       account, identity, devices, sessions, runs, inbox, presence: one slot, so
 //!                     one script each
 //! {c:CONVERSATION}:…  counter, log, names of messages
+//! {u:ACCOUNT}:inbox:POSITION {c:CONVERSATION}:log:NUMBER   the body of a message with a lifetime
 //! {n:NAME}:… {k:CREDENTIAL}:…   the account that has a name, the account that a credential opens
 //! {i:RECOVERY}:… {l:CODE}:…     the account with a recovery hash; a link and its messages
 //! {p:PLACE}:… {places}:…        requests from one network address, and the secret of its pseudonym
@@ -30,6 +31,7 @@ mod broker;
 mod devices;
 mod identities;
 mod links;
+mod conversation_log;
 mod mailboxes;
 mod names;
 mod presence;

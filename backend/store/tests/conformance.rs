@@ -12,6 +12,8 @@ mod devices;
 mod identities;
 #[path = "conformance/links.rs"]
 mod links;
+#[path = "conformance/lifetimes.rs"]
+mod lifetimes;
 #[path = "conformance/mailboxes.rs"]
 mod mailboxes;
 #[path = "conformance/names.rs"]
@@ -130,6 +132,13 @@ suite! {
         a_conversation_is_read_in_pages_by_its_members_only,
         a_note_to_oneself_is_one_event,
         old_messages_leave_a_conversation;
+    lifetimes:
+        a_message_expires_and_its_number_and_positions_stay_assigned,
+        expired_messages_do_not_shorten_a_page,
+        receipts_count_expired_messages,
+        a_retry_of_an_expired_message_gives_the_same_answer,
+        a_retry_does_not_change_the_lifetime,
+        messages_with_a_lifetime_are_trimmed_like_others;
     presence:
         an_account_is_online_from_its_first_to_its_last_connection,
         a_connection_expires_unless_renewed,

@@ -19,7 +19,7 @@ use backend_store::allowance::Allowance;
 use backend_store::broker::{Broker, Topic};
 use backend_store::identities::Identities;
 use backend_store::links::{Approval, LinkClaim, LinkCode, Links, NewApproval, Party, TokenHash};
-use backend_store::mailboxes::Mailboxes;
+use backend_store::mailboxes::{Delivery, Mailboxes};
 use backend_store::presence::Presence;
 use backend_store::redis::{RedisSettings, RedisStore};
 use backend_store::runs::Runs;
@@ -262,6 +262,8 @@ async fn every_key_has_a_time_to_live() {
     store.append_run_events(&ada, &run("r"), &[delta("x")], Duration::from_secs(9)).await.unwrap();
     store.request_stop(&ada, &run("r")).await.unwrap();
     let sent = store.deliver(&delivery(&ada, &bob, "m1")).await.unwrap().unwrap();
+    let lifetime = Some(86_400);
+    store.deliver(&Delivery { lifetime, ..delivery(&ada, &bob, "m2") }).await.unwrap().unwrap();
     store.mark_received(&bob, 1).await.unwrap();
     store.mark_read(&bob, &sent.conversation, 1).await.unwrap();
     store.arrive(&ada, &connection("c"), Duration::from_secs(60)).await.unwrap();

@@ -4,11 +4,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use backend_protocol::api::DeviceKeys;
-use backend_protocol::id::{AccountId, DeviceId};
+use backend_protocol::id::{AccountId, ConversationId, DeviceId};
+use backend_protocol::live::InboxEvent;
 use backend_store::accounts::{Accounts, CredentialHash, DeviceChange, NewAccount};
 use backend_store::allowance::Allowance;
+use backend_store::mailboxes::Mailboxes;
 use backend_store::sqlite::SqliteStore;
-use backend_store::{Retention, StoreError};
+use backend_store::{Retention, Store, StoreError};
 
 fn refusal(path: &Path) -> String {
     match SqliteStore::open(path, Retention::default()) {
@@ -75,6 +77,44 @@ async fn a_file_of_the_first_version_is_migrated() {
         file.query_row("SELECT expires FROM accounts", [], |row| row.get::<_, i64>(0)).unwrap()
     };
     assert!(expires() > soon, "using the account renews it");
+}
+
+#[tokio::test]
+async fn messages_of_an_earlier_version_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("gatehouse.db");
+    let old = rusqlite::Connection::open(&path).unwrap();
+    for sql in
+        [include_str!("../src/sqlite/schema.sql"), include_str!("../src/sqlite/schema_2.sql")]
+    {
+        old.execute_batch(sql).unwrap();
+    }
+    old.pragma_update(None, "application_id", 0x4761_7465).unwrap();
+    old.pragma_update(None, "user_version", 2).unwrap();
+    let message = r#"{"conversation":"ada.bob","seq":1,"cid":"old","sender":"ada","device":"d",
+        "at":"2026-01-01T00:00:00.000Z","envelope":{"suite":"s","header":"h","nonce":"n",
+        "ciphertext":"c","keys":[],"signature":"s"}}"#;
+    let event = message.replacen('{', r#"{"kind":"message","#, 1);
+    let soon = jiff::Timestamp::now().as_millisecond() + 600_000;
+    let conversation = "INSERT INTO conversations VALUES ('ada.bob', 1, 1, ?1)";
+    old.execute(conversation, [soon]).unwrap();
+    let row = "INSERT INTO private_messages (conversation, seq, sender, cid, at, body)
+        VALUES ('ada.bob', 1, 'ada', 'old', 1, ?1)";
+    old.execute(row, [message]).unwrap();
+    old.execute("INSERT INTO inboxes VALUES ('bob', 1, 0, ?1)", [soon]).unwrap();
+    let row = "INSERT INTO inbox_events (account, position, conversation, sender, seq, body)
+        VALUES ('bob', 1, 'ada.bob', 'ada', 1, ?1)";
+    old.execute(row, [event]).unwrap();
+    drop(old);
+
+    let store = SqliteStore::open(&path, Retention::default()).unwrap();
+    store.sweep().await.unwrap();
+    let (bob, conversation) =
+        (AccountId::parse("bob").unwrap(), ConversationId::parse("ada.bob").unwrap());
+    let page = store.conversation_page(&bob, &conversation, None, 10).await.unwrap().unwrap();
+    assert_eq!((page.messages[0].cid.as_str(), page.messages[0].lifetime), ("old", None));
+    let inbox = store.inbox(&bob, 0, 10).await.unwrap();
+    assert_eq!(inbox.events, [(1, InboxEvent::Message(page.messages[0].clone()))]);
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ mod devices;
 mod device_log;
 mod identity;
 mod links;
+mod lifetimes;
 mod names;
 mod opening;
 mod people;

@@ -84,9 +84,18 @@ pub(crate) async fn rejected_handshake(client: &Client) -> (u16, String) {
 impl Socket {
     /// A connection of this device after its welcome.
     pub(crate) async fn open(client: &Client, device: &str) -> Self {
+        Self::greeted(client, json!({"type": "hello", "device": device})).await
+    }
+
+    /// A connection that resumes after a position.
+    pub(crate) async fn resume(client: &Client, device: &str, position: u64) -> Self {
+        Self::greeted(client, json!({"type": "hello", "device": device, "resume": position})).await
+    }
+
+    async fn greeted(client: &Client, hello: Value) -> Self {
         let connection = handshake(client).await.expect("a handshake");
         let mut socket = Self { connection, last_id: 0, welcome: Value::Null };
-        socket.send_request(&json!({"type": "hello", "device": device})).await;
+        socket.send_request(&hello).await;
         socket.welcome = socket.until(|frame| frame["type"] == "welcome").await;
         socket
     }

@@ -1,6 +1,8 @@
-//! Durable events, pulled from the inbox in order and without gaps while the queue has room.
+//! Durable events, pulled from the inbox in order while the queue has room. None is left out: a
+//! gap between positions is a message that has expired.
 
 use backend_protocol::live::{InboxEvent, ServerFrame, close};
+use backend_store::mailboxes::InboxPage;
 use tokio::time::Instant;
 
 use super::closing::End;
@@ -35,7 +37,7 @@ impl<T: Transport> Connection<T> {
             match self.hub.store.inbox(self.slot.account(), live.sent, PAGE).await {
                 Ok(page) => {
                     self.timers.poll = Some(Instant::now() + jittered(self.hub.settings.poll));
-                    if self.queue(page.events, page.first, page.head)? {
+                    if self.queue(page)? {
                         self.check_device().await?;
                     }
                 }
@@ -48,26 +50,18 @@ impl<T: Transport> Connection<T> {
         }
     }
 
-    fn queue(
-        &mut self,
-        events: Vec<(u64, InboxEvent)>,
-        first: u64,
-        head: u64,
-    ) -> Result<DevicesChanged, End> {
+    fn queue(&mut self, page: InboxPage) -> Result<DevicesChanged, End> {
+        let InboxPage { events, first, head } = page;
         let sent = self.live.as_deref().expect(AFTER_HELLO).sent;
-        let lost = || End::because(close::POSITION_LOST, "events were missed: sync by pages");
         if head < sent || (head > sent && first > sent + 1) {
-            return Err(lost());
+            return Err(End::because(close::POSITION_LOST, "events were missed: sync by pages"));
         }
-        let more = !events.is_empty();
+        let full = events.len() >= PAGE;
         let mut devices_changed = false;
         for (position, event) in events {
             let live = self.live.as_deref_mut().expect(AFTER_HELLO);
             if position <= live.sent {
                 continue;
-            }
-            if position != live.sent + 1 {
-                return Err(lost());
             }
             live.sent = position;
             devices_changed |= matches!(&event, InboxEvent::KeyChange { account } if account == self.slot.account());
@@ -75,7 +69,11 @@ impl<T: Transport> Connection<T> {
             self.push(&ServerFrame::Event { position, event });
         }
         let live = self.live.as_deref_mut().expect(AFTER_HELLO);
-        live.behind = more && live.sent < head;
+        if !full {
+            // What follows the last event has expired.
+            live.sent = head;
+        }
+        live.behind = live.sent < head;
         live.caught_up |= !live.behind;
         Ok(devices_changed)
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use backend_protocol::envelope::Envelope;
 use backend_protocol::id::{AccountId, ClientMessageId, ConversationId};
-use backend_protocol::limits::{MAX_FRAME, MAX_WATCHED};
+use backend_protocol::limits::{LIFETIMES, MAX_FRAME, MAX_WATCHED};
 use backend_protocol::live::{ErrorCode, Notice, Request, Sent, ServerFrame};
 use backend_store::broker::Topic;
 use backend_store::mailboxes::{Delivered, Delivery};
@@ -51,7 +51,9 @@ impl<T: Transport> Connection<T> {
             Request::Send { .. } if size > MAX_FRAME - ROOM_AROUND => {
                 Err(Refusal::invalid("a message must fit into a frame of 63 KiB"))
             }
-            Request::Send { to, cid, envelope, .. } => self.send(to, cid, envelope).await.map(Some),
+            Request::Send { to, cid, lifetime, envelope } => {
+                self.send(to, cid, lifetime, envelope).await.map(Some)
+            }
             Request::Received { upto } => self.received(upto).await.map(|()| None),
             Request::Read { conversation, upto } => {
                 self.read(&conversation, upto).await.map(|()| None)
@@ -75,12 +77,14 @@ impl<T: Transport> Connection<T> {
         &mut self,
         to: AccountId,
         cid: ClientMessageId,
+        lifetime: Option<u32>,
         envelope: Envelope,
     ) -> Result<Sent, Refusal> {
         envelope.check().map_err(Refusal::invalid)?;
+        let lifetime = checked_lifetime(lifetime)?;
         let live = self.live.as_deref().expect(AFTER_HELLO);
         let (sender, device) = (self.slot.account().clone(), live.device.clone());
-        let delivery = Delivery { sender, device, recipient: to, cid, envelope };
+        let delivery = Delivery { sender, device, recipient: to, cid, lifetime, envelope };
         let timer = self.hub.metrics.send_seconds.start_timer();
         let delivered = self.hub.store.deliver(&delivery).await?;
         timer.observe_duration();
@@ -132,6 +136,20 @@ impl<T: Transport> Connection<T> {
                 Some(self.hub.presence.watch(users, &self.hub.maintenance, &self.stage).await?);
         }
         Ok(())
+    }
+}
+
+/// The lifetime of a message in seconds; `None` when it does not expire.
+fn checked_lifetime(asked: Option<u32>) -> Result<Option<u32>, Refusal> {
+    match asked {
+        None | Some(0) => Ok(None),
+        Some(seconds) if LIFETIMES.contains(&seconds) => Ok(Some(seconds)),
+        Some(seconds) => {
+            let [day, week, month] = LIFETIMES;
+            Err(Refusal::invalid(format!(
+                "lifetime must be 0, {day}, {week} or {month} seconds, not {seconds}"
+            )))
+        }
     }
 }
 

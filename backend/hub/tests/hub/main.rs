@@ -6,6 +6,7 @@ mod exchange;
 mod faults;
 mod faulty;
 mod hello;
+mod lifetimes;
 mod limits;
 mod lobby;
 mod presence;

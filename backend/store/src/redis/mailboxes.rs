@@ -17,19 +17,23 @@
 //! A conversation that was lost and starts over at number 1 has another epoch; the inboxes then
 //! restart their count as well. A receipt advances a mark in the same script that appends it, so it
 //! is appended once.
+//!
+//! A message with a lifetime has its body in its own key, once in the conversation's slot and once
+//! in each inbox's, because an entry of a stream cannot expire. Redis deletes the key on time, also
+//! when no node runs. The entry stays, so that numbers and positions remain assigned: readers skip
+//! an entry whose body is gone.
 
 use async_trait::async_trait;
 use backend_protocol::api::{Conversation, PrivateMessage, User};
-use backend_protocol::envelope::Envelope;
-use backend_protocol::id::{AccountId, ClientMessageId, ConversationId, DeviceId};
+use backend_protocol::id::{AccountId, ConversationId};
 use backend_protocol::live::{InboxEvent, ReceiptState};
 use futures::future::{try_join, try_join_all};
-use serde::{Deserialize, Serialize};
 
+use super::conversation_log::Numbered;
 use super::events::{Entry, events, position};
 use super::{RedisStore, keys, ttl};
 use crate::broker::Topic;
-use crate::codec::{corrupt, decode, encode, parsed, rfc3339};
+use crate::codec::{corrupt, encode, expiry, parsed, rfc3339};
 use crate::error::Result;
 use crate::mailboxes::{Delivered, Delivery, InboxPage, Mailboxes, Page};
 
@@ -39,24 +43,8 @@ const BROUGHT_ALONG: usize = 200;
 /// Lost races to one inbox before an error. In each, another delivery succeeded.
 const ROUNDS: usize = 32;
 
-/// A message as stored in its conversation, without number and time.
-#[derive(Serialize, Deserialize)]
-struct Kept {
-    cid: ClientMessageId,
-    sender: AccountId,
-    device: DeviceId,
-    envelope: Envelope,
-}
-
 /// From `read_conversations.lua`: id, last, updated, read, and the peer's two marks.
 type Shown = (String, u64, i64, u64, u64, u64);
-
-/// A message with the fields that inboxes order it by.
-struct Numbered {
-    epoch: String,
-    at: i64,
-    message: PrivateMessage,
-}
 
 #[async_trait]
 impl Mailboxes for RedisStore {
@@ -177,57 +165,19 @@ impl Mailboxes for RedisStore {
         if conversation.peer_of(account).is_none() {
             return Ok(None);
         }
-        let end =
+        let newest =
             before.map_or_else(|| "+".to_owned(), |before| format!("({}-0", position(before)));
-        let mut read = redis::cmd("XREVRANGE");
-        read.arg(keys::conversation(conversation) + "log")
-            .arg(end)
-            .arg("-")
-            .arg("COUNT")
-            .arg(limit.saturating_add(1));
-        let mut entries: Vec<Entry> = self.connection.command("conversation", &read).await?;
-        let more = entries.len() > limit;
-        entries.truncate(limit);
-        entries.reverse();
-        let messages = entries
-            .iter()
-            .map(|entry| Ok(message_from(conversation, entry)?.1))
-            .collect::<Result<_>>()?;
+        let wanted = limit.saturating_add(1);
+        let mut messages = self.read_conversation(conversation, &newest, "-", wanted).await?;
+        let more = messages.len() > limit;
+        messages.truncate(limit);
+        messages.reverse();
+        let messages = messages.into_iter().map(|(_, message)| message).collect();
         Ok(Some(Page { messages, more }))
     }
 }
 
 impl RedisStore {
-    /// Step 1. `None` when the conversation would be new and `may_be_new` is false.
-    async fn append_to_conversation(
-        &self,
-        delivery: &Delivery,
-        may_be_new: bool,
-    ) -> Result<Option<Numbered>> {
-        let Delivery { sender, device, recipient, cid, envelope } = delivery.clone();
-        let conversation = ConversationId::between(&sender, &recipient);
-        let prefix = keys::conversation(&conversation);
-        let kept = Kept { cid, sender, device, envelope };
-        let mut append = self.scripts.append_conversation.key(prefix.clone() + "counter");
-        append
-            .key(prefix.clone() + "log")
-            .key(prefix + "cids")
-            .arg(format!("{} {}", kept.sender, kept.cid))
-            .arg(encode("conversation", &kept)?)
-            .arg(format!("{:032x}", rand::random::<u128>()))
-            .arg(self.retention.conversation_messages)
-            .arg(ttl(self.retention.mailbox_ttl))
-            .arg(self.counter_ttl())
-            .arg(i32::from(may_be_new));
-        let found: Option<(u64, i64, String)> =
-            self.connection.script("conversation", &append).await?;
-        Ok(found.map(|(seq, at, epoch)| Numbered {
-            epoch,
-            at,
-            message: kept.numbered(conversation, seq, at),
-        }))
-    }
-
     /// Step 2.
     async fn append_to_inbox(&self, account: &AccountId, numbered: &Numbered) -> Result<()> {
         let conversation = &numbered.message.conversation;
@@ -236,20 +186,18 @@ impl RedisStore {
             .await?;
         for _ in 0..ROUNDS {
             let Some(after) = missing else { return Ok(()) };
-            let mut read = redis::cmd("XREVRANGE");
-            read.arg(keys::conversation(conversation) + "log")
-                .arg(format!("{}-0", numbered.message.seq));
-            read.arg(format!("({}-0", position(after))).arg("COUNT").arg(BROUGHT_ALONG);
-            let entries: Vec<Entry> = self.connection.command("conversation", &read).await?;
-            let mut brought = Vec::with_capacity(entries.len());
-            for entry in entries.iter().rev() {
-                let (at, message) = message_from(conversation, entry)?;
+            let newest = format!("{}-0", numbered.message.seq);
+            let oldest = format!("({}-0", position(after));
+            let found =
+                self.read_conversation(conversation, &newest, &oldest, BROUGHT_ALONG).await?;
+            let mut brought = Vec::with_capacity(found.len());
+            for (at, message) in found.into_iter().rev() {
                 brought.push(Numbered { epoch: numbered.epoch.clone(), at, message });
             }
             let mut all: Vec<&Numbered> = brought.iter().collect();
             if all.last().is_none_or(|last| last.message.seq < numbered.message.seq) {
-                // Trimmed by a burst of later messages. Its delivery was acknowledged, so append
-                // it.
+                // Trimmed by a burst of later messages: its delivery was acknowledged, so append
+                // it. Or it has expired: then the script only counts it.
                 all.push(numbered);
             }
             missing =
@@ -284,6 +232,7 @@ impl RedisStore {
         for Numbered { at, message, .. } in messages {
             let event = encode("inbox", &InboxEvent::Message(message.clone()))?;
             append.arg(message.seq).arg(at).arg(message.sender.as_str()).arg(event);
+            append.arg(expiry(*at, message.lifetime).unwrap_or(0));
         }
         let missing: String = self.connection.script("inbox", &append).await?;
         if missing.is_empty() {
@@ -348,28 +297,6 @@ impl RedisStore {
         self.connection.script::<i64>("inbox", &append).await?;
         Ok(())
     }
-
-    /// Counters outlive what they count, so that no number is reused while a client may have it.
-    fn counter_ttl(&self) -> i64 {
-        ttl(self.retention.mailbox_ttl.saturating_add(self.retention.account_ttl))
-    }
-}
-
-impl Kept {
-    fn numbered(self, conversation: ConversationId, seq: u64, at: i64) -> PrivateMessage {
-        let Self { cid, sender, device, envelope } = self;
-        let (at, lifetime) = (rfc3339(at), None);
-        PrivateMessage { conversation, seq, cid, sender, device, at, lifetime, envelope }
-    }
-}
-
-fn message_from(conversation: &ConversationId, entry: &Entry) -> Result<(i64, PrivateMessage)> {
-    let kept: Kept = decode("conversation", entry.field("conversation", "m")?)?;
-    let at = entry
-        .field("conversation", "at")?
-        .parse()
-        .map_err(|error| corrupt("conversation", &error))?;
-    Ok((at, kept.numbered(conversation.clone(), entry.position, at)))
 }
 
 fn inbox(account: &AccountId) -> String {

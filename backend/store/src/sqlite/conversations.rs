@@ -69,8 +69,9 @@ pub(super) fn page(
     let wanted = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut messages: Vec<PrivateMessage> = all(
         tx,
-        "SELECT body FROM private_messages JOIN conversations c ON c.id = conversation
-         WHERE conversation = ?1 AND seq < ?2 AND c.expires > ?3 ORDER BY seq DESC LIMIT ?4",
+        "SELECT m.body FROM private_messages m JOIN conversations c ON c.id = m.conversation
+         WHERE m.conversation = ?1 AND m.seq < ?2 AND c.expires > ?3
+         AND m.body <> '' AND (m.expires IS NULL OR m.expires > ?3) ORDER BY m.seq DESC LIMIT ?4",
         params![
             conversation.as_str(),
             before.map_or(i64::MAX, bind),

@@ -10,11 +10,22 @@ use crate::codec::{decode, encode, millis, now};
 use crate::error::Result;
 use crate::mailboxes::InboxPage;
 
-/// Appends an event, trims the oldest and returns the event's position.
+/// Appends an event that does not expire. Returns its position.
 pub(super) fn append_event(
     tx: &Transaction<'_>,
     account: &AccountId,
     event: &InboxEvent,
+    retention: &Retention,
+) -> Result<u64> {
+    append(tx, account, event, None, retention)
+}
+
+/// Appends an event that is erased at `expires`, trims the oldest and returns the event's position.
+pub(super) fn append(
+    tx: &Transaction<'_>,
+    account: &AccountId,
+    event: &InboxEvent,
+    expires: Option<i64>,
     retention: &Retention,
 ) -> Result<u64> {
     let (account, now) = (account.as_str(), now());
@@ -43,14 +54,16 @@ pub(super) fn append_event(
     };
     execute(
         tx,
-        "INSERT INTO inbox_events (account, position, conversation, sender, seq, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO inbox_events (account, position, conversation, sender, seq, body, expires)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         params![
             account,
             bind(position),
             conversation,
             sender,
             seq,
-            encode("inbox_events.body", event)?
+            encode("inbox_events.body", event)?,
+            expires
         ],
     )?;
     execute(
@@ -81,8 +94,9 @@ pub(super) fn page(
         .expect("an aggregate returns a row");
     let events = all(
         tx,
-        "SELECT position, body FROM inbox_events WHERE account = ?1 AND position > ?2 ORDER BY position LIMIT ?3",
-        params![account, bind(after), i64::try_from(limit).unwrap_or(i64::MAX)],
+        "SELECT position, body FROM inbox_events WHERE account = ?1 AND position > ?2
+         AND body <> '' AND (expires IS NULL OR expires > ?3) ORDER BY position LIMIT ?4",
+        params![account, bind(after), now, i64::try_from(limit).unwrap_or(i64::MAX)],
         |row| Ok((count(row, 0)?, decode("inbox_events.body", &row.get::<_, String>(1)?)?)),
     )?;
     Ok(InboxPage { events, first, head })

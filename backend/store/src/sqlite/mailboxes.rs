@@ -13,7 +13,7 @@ use super::statement::{all, bind, count, execute, one};
 use super::{SqliteStore, conversations};
 use crate::Retention;
 use crate::broker::Topic;
-use crate::codec::{encode, millis, now, parsed, rfc3339};
+use crate::codec::{encode, expiry, millis, now, parsed, rfc3339};
 use crate::error::Result;
 use crate::mailboxes::{Delivered, Delivery, InboxPage, Mailboxes, Page};
 
@@ -95,7 +95,7 @@ fn deliver(
     delivery: Delivery,
     retention: &Retention,
 ) -> Result<Option<Delivered>> {
-    let Delivery { sender, device, recipient, cid, envelope } = delivery;
+    let Delivery { sender, device, recipient, cid, lifetime, envelope } = delivery;
     if !exists(tx, &recipient)? {
         return Ok(None);
     }
@@ -123,7 +123,6 @@ fn deliver(
     )?
     .expect("an upsert returns its row");
     let at = rfc3339(now);
-    let lifetime = None;
     let message = PrivateMessage { conversation, seq, cid, sender, device, at, lifetime, envelope };
     write(tx, message, now, retention).map(Some)
 }
@@ -136,16 +135,19 @@ fn write(
     retention: &Retention,
 ) -> Result<Delivered> {
     let (conversation, seq) = (message.conversation.clone(), message.seq);
+    let expires = expiry(now, message.lifetime);
     execute(
         tx,
-        "INSERT INTO private_messages (conversation, seq, sender, cid, at, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO private_messages (conversation, seq, sender, cid, at, body, expires)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         params![
             conversation.as_str(),
             bind(seq),
             message.sender.as_str(),
             message.cid.as_str(),
             now,
-            encode("private_messages.body", &message)?
+            encode("private_messages.body", &message)?,
+            expires
         ],
     )?;
     execute(
@@ -163,7 +165,7 @@ fn write(
             "INSERT INTO members (account, conversation) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
             params![member.as_str(), delivered.conversation.as_str()],
         )?;
-        append_event(tx, member, &event, retention)?;
+        inbox::append(tx, member, &event, expires, retention)?;
     }
     Ok(delivered)
 }

@@ -10,14 +10,18 @@ use rusqlite::{Connection, OpenFlags};
 use crate::error::{Result, StoreError};
 
 /// Each migration leads from one version to the next; `user_version` counts those applied.
-const MIGRATIONS: &[&str] =
-    &[include_str!("schema.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema.sql"),
+    include_str!("schema_2.sql"),
+    include_str!("schema_3.sql"),
+    include_str!("schema_4.sql"),
+];
 
 /// Marks the file as ours (`PRAGMA application_id`): "Gate".
 const APPLICATION_ID: i32 = 0x4761_7465;
 
 /// How long a connection waits for a lock of another one.
-const BUSY: Duration = Duration::from_secs(5);
+pub(super) const BUSY: Duration = Duration::from_secs(5);
 
 /// Creates the file if it is missing, readable by the owner only, and locks it against a second
 /// process.
@@ -112,7 +116,9 @@ fn migrate(connection: &mut Connection, done: usize, pending: &[&str]) -> rusqli
 }
 
 /// WAL lets readers continue during a write. With `synchronous = NORMAL` a commit survives a crash
-/// of the process; a power failure may undo the last commits, but never half of one.
+/// of the process; a power failure may undo the last commits, but never half of one. With
+/// `secure_delete = ON`, deleted content is overwritten with zeros; `FAST` would leave it on the
+/// pages of long rows, and an envelope is one.
 fn connect(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = setup(path, Connection::open_with_flags(path, flags))?;
@@ -121,7 +127,7 @@ fn connect(path: &Path) -> Result<Connection> {
     setup(path, connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(())))?;
     setup(path, connection.pragma_update(None, "synchronous", "normal"))?;
     setup(path, connection.pragma_update(None, "foreign_keys", true))?;
-    setup(path, connection.pragma_update(None, "secure_delete", "fast"))?;
+    setup(path, connection.pragma_update(None, "secure_delete", "on"))?;
     Ok(connection)
 }
 

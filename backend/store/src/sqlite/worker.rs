@@ -47,10 +47,18 @@ impl Worker {
         work: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let behavior = self.behavior;
+        self.run_alone(move |connection| transact(connection, behavior, work)).await
+    }
+
+    /// Runs `work` outside a transaction.
+    pub(super) async fn run_alone<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let (answer, answered) = oneshot::channel();
         let job: Job = Box::new(move |connection| {
             // The caller may be gone; what was committed stays committed.
-            let _ = answer.send(transact(connection, behavior, work));
+            let _ = answer.send(work(connection));
         });
         let queue = self.queue.as_ref().expect("only drop takes the queue");
         let through = async {

@@ -13,7 +13,7 @@ use futures::future::join_all;
 use crate::support::{Bed, account, delivery, eventually, username};
 
 /// Accounts, each with its own credential.
-async fn people<const N: usize>(store: &dyn Store, names: [&str; N]) -> [AccountId; N] {
+pub(crate) async fn people<const N: usize>(store: &dyn Store, names: [&str; N]) -> [AccountId; N] {
     let accounts = names.map(account);
     for account in &accounts {
         let mut hash = [0; 32];
@@ -23,7 +23,12 @@ async fn people<const N: usize>(store: &dyn Store, names: [&str; N]) -> [Account
     accounts
 }
 
-async fn send(store: &dyn Store, from: &AccountId, to: &AccountId, cid: &str) -> Delivered {
+pub(crate) async fn send(
+    store: &dyn Store,
+    from: &AccountId,
+    to: &AccountId,
+    cid: &str,
+) -> Delivered {
     store.deliver(&delivery(from, to, cid)).await.unwrap().expect("the recipient exists")
 }
 
@@ -34,7 +39,7 @@ async fn events(store: &dyn Store, account: &AccountId) -> Vec<InboxEvent> {
     page.events.into_iter().map(|(_, event)| event).collect()
 }
 
-fn cids(events: &[InboxEvent]) -> Vec<&str> {
+pub(crate) fn cids(events: &[InboxEvent]) -> Vec<&str> {
     let mut found = Vec::new();
     for event in events {
         if let InboxEvent::Message(message) = event {
@@ -44,7 +49,7 @@ fn cids(events: &[InboxEvent]) -> Vec<&str> {
     found
 }
 
-fn receipt(
+pub(crate) fn receipt(
     conversation: &ConversationId,
     account: &AccountId,
     state: ReceiptState,

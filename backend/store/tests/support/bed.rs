@@ -245,6 +245,7 @@ pub(crate) fn delivery(from: &AccountId, to: &AccountId, cid: &str) -> Delivery 
         keys: vec![WrappedKey { device: device("d1"), key: "a2V5".into() }],
         signature: "c2ln".into(),
     };
-    let cid = ClientMessageId::parse(cid).unwrap();
-    Delivery { sender: from.clone(), device: device("d1"), recipient: to.clone(), cid, envelope }
+    let (sender, recipient) = (from.clone(), to.clone());
+    let (device, cid) = (device("d1"), ClientMessageId::parse(cid).unwrap());
+    Delivery { sender, device, recipient, cid, lifetime: None, envelope }
 }

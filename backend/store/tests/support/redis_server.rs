@@ -55,6 +55,11 @@ impl RedisServer {
         }
     }
 
+    /// Its working folder, in which it saves its data.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Kills it (SIGKILL).
     pub(crate) fn kill(&mut self) {
         self.process.kill().unwrap();
@@ -84,7 +89,7 @@ impl RedisServer {
     pub(crate) fn restart(&mut self) {
         let start = Instant::now();
         while start.elapsed() < DEADLINE {
-            if let Some(process) = launch(self.folder.path(), self.port, self.tls, &self.more) {
+            if let Some(process) = launch(self.folder(), self.port, self.tls, &self.more) {
                 self.process = process;
                 return;
             }
