@@ -73,7 +73,9 @@ fn update(
     keys: &DeviceKeys,
     by: &CredentialHash,
 ) -> Result<DeviceChange> {
-    let change = if known == keys {
+    // A device may sign the same statement with another signature.
+    let signed_again = DeviceKeys { signature: known.signature.clone(), ..keys.clone() };
+    let change = if *known == signed_again {
         DeviceChange::Unchanged
     } else if known.signing_key == keys.signing_key && keys.generation > known.generation {
         DeviceChange::Replaced

@@ -75,7 +75,7 @@ fn put(
     })?;
     if let Some((key, sealed, recovery)) = &known
         && (key, sealed, recovery) == (&new.identity_key, &new.sealed, &new.recovery.0)
-        && entry_at(tx, account, 1)?.as_ref() == Some(&new.entry)
+        && entry_at(tx, account, 1)?.is_some_and(|first| first.entry == new.entry.entry)
     {
         return Ok(IdentityChange::Unchanged);
     }
@@ -110,7 +110,8 @@ pub(super) fn append(
     if newest == 0 {
         return Ok(Append::NoIdentity);
     }
-    if entry_at(tx, account, version)?.as_ref() == Some(entry) {
+    // A signer may sign the same entry with another signature.
+    if entry_at(tx, account, version)?.is_some_and(|known| known.entry == entry.entry) {
         return Ok(Append::Unchanged);
     }
     if version != newest + 1 {

@@ -58,6 +58,8 @@ pub(crate) async fn only_a_higher_generation_replaces_the_keys_of_a_device(bed: 
     let first = store.devices(&ada).await.unwrap().remove(0);
     assert_eq!(put(&rotated("l", 10)).await, DeviceChange::Replaced);
     assert_eq!(put(&rotated("l", 10)).await, DeviceChange::Unchanged);
+    let signed_again = DeviceKeys { signature: "another".into(), ..rotated("l", 10) };
+    assert_eq!(put(&signed_again).await, DeviceChange::Unchanged, "Ed25519 may be randomised");
 
     let same_generation = DeviceKeys { encryption_key: "other".into(), ..rotated("l", 10) };
     let other_signing_key = DeviceKeys { signing_key: "other".into(), ..rotated("l", 11) };

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use backend_protocol::identity::SignedEntry;
 use backend_protocol::limits::MAX_LOG_ENTRIES;
 use backend_store::Retention;
 use backend_store::accounts::Access;
@@ -85,6 +86,8 @@ pub(crate) async fn a_log_grows_by_one_version_at_a_time(bed: &Bed) {
     }
     assert_eq!(append(2, "two").await, Append::Appended);
     assert_eq!(append(2, "two").await, Append::Unchanged, "a retry");
+    let signed_again = SignedEntry { signature: "another".into(), ..entry("two") };
+    assert_eq!(store.append_entry(&ada, 2, &signed_again).await.unwrap(), Append::Unchanged);
     assert_eq!(append(2, "other").await, Append::Conflict { newest: 2 });
     assert_eq!(append(3, "three").await, Append::Appended);
     assert_eq!(append(1, "a-1").await, Append::Unchanged);

@@ -10,10 +10,17 @@ if known then
   if json ~= ARGV[3] then
     local parsed, keys = pcall(cjson.decode, json or '')
     if not parsed or keys.signing_key ~= ARGV[6] then return 'conflict' end
-    -- Keys of an earlier version have no generation.
-    if tonumber(ARGV[7]) <= (keys.generation or 0) then return 'conflict' end
-    redis.call('HSET', KEYS[3], ARGV[1], place .. ARGV[3])
-    change = 'replaced'
+    -- A device may sign the same statement with another signature.
+    local again = cjson.decode(ARGV[3])
+    again.signature = keys.signature
+    local changed = false
+    for field, value in pairs(again) do changed = changed or keys[field] ~= value end
+    if changed then
+      -- Keys of an earlier version have no generation.
+      if tonumber(ARGV[7]) <= (keys.generation or 0) then return 'conflict' end
+      redis.call('HSET', KEYS[3], ARGV[1], place .. ARGV[3])
+      change = 'replaced'
+    end
   end
   link_device(ARGV[2], ARGV[1])
   return change

@@ -11,7 +11,9 @@ if device then
 end
 local version = tonumber(ARGV[1])
 local outcome = 'conflict'
-if version >= 1 and version <= newest and redis.call('LINDEX', KEYS[6], version - 1) == ARGV[2] then
+-- A signer may sign the same entry with another signature.
+local function entry_of(json) return cjson.decode(json).entry end
+if version >= 1 and version <= newest and entry_of(redis.call('LINDEX', KEYS[6], version - 1)) == entry_of(ARGV[2]) then
   outcome = 'unchanged'
 elseif version == newest + 1 then
   if newest >= tonumber(ARGV[3]) then return {'full', newest} end

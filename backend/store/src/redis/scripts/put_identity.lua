@@ -4,7 +4,7 @@ if redis.call('EXISTS', KEYS[1]) == 0 then return {'gone', ''} end
 local known = redis.call('HMGET', KEYS[5], 'key', 'sealed', 'recovery')
 local recovery = known[3] or ''
 if known[1] == ARGV[1] and known[2] == ARGV[2] and recovery == ARGV[3]
-  and redis.call('LINDEX', KEYS[6], 0) == ARGV[4] then
+  and cjson.decode(redis.call('LINDEX', KEYS[6], 0) or '{}').entry == cjson.decode(ARGV[4]).entry then
   return {'unchanged', recovery}
 end
 if (known[1] or '') ~= ARGV[5] then return {'conflict', recovery} end
