@@ -1,0 +1,263 @@
+// The page itself: its policies, the hashes of its scripts, and that it stays on its own origin.
+
+import { readFileSync } from "node:fs";
+import { type Route, expect, test } from "@playwright/test";
+import {
+  type Person,
+  arrive,
+  expectNoComplaints,
+  freshName,
+  gatehouseUrl,
+  send,
+  signUp,
+} from "./person";
+
+const GUIDE = readFileSync(new URL("../../docs/gateway.md", import.meta.url), "utf8");
+const welcome = { name: "What can I help with?" };
+
+/** The value of a header field in the guide's block of policies. */
+function documented(name: string): string {
+  const value = new RegExp(`^${name}: (.+)$`, "m").exec(GUIDE)?.[1];
+  if (value === undefined) throw new Error(`docs/gateway.md: expected a line "${name}: …"`);
+  return value;
+}
+
+const policies = {
+  "content-security-policy": documented("Content-Security-Policy"),
+  "integrity-policy": documented("Integrity-Policy"),
+};
+
+/** Serves the page with a changed body, like a hostile server. */
+async function serveChanged(route: Route, change: (body: string) => string): Promise<void> {
+  const response = await route.fetch();
+  await route.fulfill({ response, body: change(await response.text()) });
+}
+
+/** The scripts and styles that the page loads, by the text of their tags. */
+async function references({ page }: Person): Promise<{ tag: string; path: string }[]> {
+  const html = await (await page.request.get("/")).text();
+  return [...html.matchAll(/<(?:script|link)\b[^>]*(?:src|href)="([^"]+\.(?:js|css))"[^>]*>/g)].map(
+    ([tag, path = ""]) => ({ tag, path }),
+  );
+}
+
+test("every document has exactly the documented policies", async () => {
+  const ada = await arrive();
+  for (const path of ["/", "/index.html", "/people", "/people/ada.lovelace", "/settings", "/chat/x"]) {
+    const response = await ada.page.goto(path);
+    const headers = (await response?.headersArray()) ?? [];
+    for (const [name, value] of Object.entries(policies)) {
+      const found = headers.filter((header) => header.name.toLowerCase() === name);
+      expect(
+        found.map((header) => header.value),
+        `${name} of ${path}`,
+      ).toEqual([value]);
+    }
+  }
+  const csp = policies["content-security-policy"];
+  expect(csp).not.toMatch(/unsafe|\*|https?:/);
+  for (const directive of [
+    "default-src 'none'",
+    "script-src 'self'",
+    "connect-src 'self'",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+    "require-trusted-types-for 'script'",
+  ])
+    expect(csp.split("; "), directive).toContain(directive);
+  await ada.leave();
+});
+
+test("injected content runs no script, sends no form and opens no frame", async () => {
+  const ada = await arrive();
+  const { page } = ada;
+  await page.goto("/");
+  await expect(page.getByRole("heading", welcome)).toBeVisible();
+  const outcome = await page.evaluate(async () => {
+    const refused = (attempt: () => unknown) => {
+      try {
+        attempt();
+        return false;
+      } catch {
+        return true;
+      }
+    };
+    const violated = new Set<string>();
+    document.addEventListener("securitypolicyviolation", (event) =>
+      violated.add(event.effectiveDirective),
+    );
+    const until = async (directive: string) => {
+      while (!violated.has(directive)) await new Promise((done) => setTimeout(done, 10));
+    };
+    const add = <Name extends keyof HTMLElementTagNameMap>(
+      name: Name,
+      set: (element: HTMLElementTagNameMap[Name]) => void,
+    ) => {
+      const element = document.createElement(name);
+      set(element);
+      document.body.append(element);
+      return element;
+    };
+    const typed = refused(() => (document.body.innerHTML = "<img src=x onerror=alert(1)>"));
+    const evaluated = refused(() => (0, eval)("1"));
+    add("form", (form) => (form.action = "https://elsewhere.example/")).submit();
+    await until("form-action");
+    add("iframe", (frame) => (frame.src = "https://elsewhere.example/"));
+    await until("frame-src");
+    add("img", (image) => (image.src = "https://elsewhere.example/x.png"));
+    await until("img-src");
+    add("base", (base) => (base.href = "https://elsewhere.example/"));
+    await until("base-uri");
+    void fetch("https://elsewhere.example/").catch(() => undefined);
+    await until("connect-src");
+    return { typed, evaluated };
+  });
+  expect(outcome).toEqual({ typed: true, evaluated: true });
+  await ada.leave();
+});
+
+test("another site cannot show the page in a frame", async () => {
+  const ada = await arrive();
+  const { page } = ada;
+  await page.route("https://elsewhere.example/", (route) =>
+    route.fulfill({
+      contentType: "text/html",
+      body: `<iframe src="${gatehouseUrl()}/"></iframe>`,
+    }),
+  );
+  const refused = page.waitForEvent("console", (message) =>
+    message.text().includes("frame-ancestors"),
+  );
+  await page.goto("https://elsewhere.example/");
+  await refused;
+  await ada.leave();
+});
+
+test("every script and style has a hash, and the page stops if one byte differs", async () => {
+  const ada = await arrive();
+  const { page } = ada;
+  const found = await references(ada);
+  expect(found.filter(({ path }) => path.endsWith(".js")).length).toBeGreaterThanOrEqual(2);
+  expect(found.filter(({ path }) => path.endsWith(".css"))).toHaveLength(1);
+  for (const { tag } of found) {
+    expect(tag).toMatch(/ integrity="sha384-[\w+/]{64}"/);
+    expect(tag).toContain('crossorigin="anonymous"');
+  }
+  for (const { path } of found) {
+    const changed = (url: URL) => url.pathname === path;
+    // A space or a line more changes nothing but the hash.
+    await page.route(changed, (route) => serveChanged(route, (body) => `${body}\n`));
+    const refused = page.waitForEvent("console", (message) =>
+      message.text().includes("Failed to find a valid digest in the 'integrity' attribute"),
+    );
+    await page.goto("/");
+    expect((await refused).text()).toContain(path);
+    // Only the entry module draws the page.
+    if (/\/index-[^/]*\.js$/.test(path)) await expect(page.locator("#app")).toBeEmpty();
+    await page.unroute(changed);
+  }
+  ada.complaints.length = 0;
+  await page.goto("/");
+  await expect(page.getByRole("heading", welcome)).toBeVisible();
+  expectNoComplaints(ada);
+  await ada.leave();
+});
+
+test("a script without a hash is not even requested", async () => {
+  const ada = await arrive();
+  const { page } = ada;
+  const requested: string[] = [];
+  page.on("request", (request) => requested.push(new URL(request.url()).pathname));
+  const injected = [
+    '<script src="/injected.js"></script>',
+    '<script src="/injected.js" crossorigin="anonymous"></script>',
+    '<script type="module" src="/injected.js"></script>',
+    '<link rel="modulepreload" href="/injected.js">',
+  ];
+  await page.route("**/injected.js", (route) =>
+    route.fulfill({ contentType: "text/javascript", body: 'document.title = "injected"' }),
+  );
+  const document = (url: URL) => url.pathname === "/";
+  for (const tag of injected) {
+    await page.route(document, (route) =>
+      serveChanged(route, (html) => html.replace("<title>", `${tag}<title>`)),
+    );
+    await page.goto("/");
+    // The page's own scripts follow the injected one and are unaffected.
+    await expect(page.getByRole("heading", welcome)).toBeVisible();
+    await page.unroute(document);
+  }
+  // Nor by the page's own scripts.
+  const imported = await page.evaluate(async () => {
+    const path = "/injected.js";
+    return import(/* @vite-ignore */ path).then(
+      () => "imported",
+      (error: unknown) => String(error),
+    );
+  });
+  expect(imported).toContain("TypeError");
+  expect(requested).not.toContain("/injected.js");
+  await expect(page).not.toHaveTitle("injected");
+  await ada.leave();
+});
+
+test("the page sends nothing to another origin", async () => {
+  const people = await Promise.all([arrive(), arrive()]);
+  const [ada, bob] = people;
+  const names = { ada: freshName("ada"), bob: freshName("bob") };
+  const origins = new Set<string>();
+  const note = (url: string) => {
+    const { origin, protocol } = new URL(url);
+    // The page makes these itself; nothing is sent.
+    if (!["data:", "blob:", "about:"].includes(protocol)) origins.add(origin);
+  };
+  for (const { context } of people) {
+    // Requests of service workers too.
+    context.on("request", (request) => note(request.url()));
+    context.on("serviceworker", (worker) => note(worker.url()));
+    const watch = (page: (typeof ada)["page"]) => {
+      page.on("websocket", (socket) => note(socket.url()));
+      page.on("worker", (worker) => note(worker.url()));
+      page.on("popup", (popup) => note(popup.url()));
+    };
+    context.pages().forEach(watch);
+    context.on("page", watch);
+  }
+
+  await ada.page.goto("/");
+  await ada.page.getByRole("textbox", { name: "Message to the assistant" }).fill("Hello");
+  await ada.page.keyboard.press("Enter");
+  await expect(ada.page.getByRole("article", { name: "Assistant" })).toHaveAttribute(
+    "data-state",
+    "done",
+  );
+  await signUp(ada, names.ada);
+  await signUp(bob, names.bob);
+  await ada.page
+    .getByRole("list", { name: "Lobby" })
+    .getByRole("link", { name: names.bob })
+    .click();
+  await send(ada, names.bob, "See [this](https://elsewhere.example/x.png).");
+  await bob.page
+    .getByRole("list", { name: "Conversations" })
+    .getByRole("link", { name: names.ada })
+    .click();
+  await expect(bob.page.getByRole("log")).toContainText("See ");
+  await bob.page.getByRole("button", { name: "Safety number" }).click();
+  await expect(bob.page.getByTestId("safety-number")).toBeVisible();
+  for (const { page } of people) {
+    await page.goto("/settings");
+    await expect(page.getByText("This device", { exact: true })).toBeVisible();
+  }
+  const { origin } = new URL(gatehouseUrl());
+  expect([...origins].sort()).toEqual([origin, origin.replace("https", "wss")]);
+  for (const { page } of people) {
+    const workers = await page.evaluate(async () =>
+      (await navigator.serviceWorker.getRegistrations()).map((worker) => worker.scope),
+    );
+    expect(workers).toEqual([]);
+  }
+  expectNoComplaints(...people);
+  await Promise.all(people.map((person) => person.leave()));
+});
