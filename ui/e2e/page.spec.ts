@@ -43,7 +43,14 @@ async function references({ page }: Person): Promise<{ tag: string; path: string
 
 test("every document has exactly the documented policies", async () => {
   const ada = await arrive();
-  for (const path of ["/", "/index.html", "/people", "/people/ada.lovelace", "/settings", "/chat/x"]) {
+  for (const path of [
+    "/",
+    "/index.html",
+    "/people",
+    "/people/ada.lovelace",
+    "/settings",
+    "/chat/x",
+  ]) {
     const response = await ada.page.goto(path);
     const headers = (await response?.headersArray()) ?? [];
     for (const [name, value] of Object.entries(policies)) {
@@ -99,8 +106,13 @@ test("injected content runs no script, sends no form and opens no frame", async 
       document.body.append(element);
       return element;
     };
-    const typed = refused(() => (document.body.innerHTML = "<img src=x onerror=alert(1)>"));
-    const evaluated = refused(() => (0, eval)("1"));
+    const typed = refused(() =>
+      document.body.insertAdjacentHTML("beforeend", "<img src=x onerror=alert(1)>"),
+    );
+    // The debugger's own call may evaluate strings; a call from a timer may not.
+    const evaluated = await new Promise<boolean>((done) =>
+      setTimeout(() => done(refused(() => (0, eval)("1")))),
+    );
     add("form", (form) => (form.action = "https://elsewhere.example/")).submit();
     await until("form-action");
     add("iframe", (frame) => (frame.src = "https://elsewhere.example/"));
@@ -164,20 +176,20 @@ test("every script and style has a hash, and the page stops if one byte differs"
   await ada.leave();
 });
 
-test("a script without a hash is not even requested", async () => {
+test("a script without a hash is not even loaded", async () => {
   const ada = await arrive();
   const { page } = ada;
   const requested: string[] = [];
-  page.on("request", (request) => requested.push(new URL(request.url()).pathname));
   const injected = [
     '<script src="/injected.js"></script>',
     '<script src="/injected.js" crossorigin="anonymous"></script>',
     '<script type="module" src="/injected.js"></script>',
     '<link rel="modulepreload" href="/injected.js">',
   ];
-  await page.route("**/injected.js", (route) =>
-    route.fulfill({ contentType: "text/javascript", body: 'document.title = "injected"' }),
-  );
+  await page.route("**/injected.js", (route) => {
+    requested.push(route.request().url());
+    return route.fulfill({ contentType: "text/javascript", body: 'document.title = "injected"' });
+  });
   const document = (url: URL) => url.pathname === "/";
   for (const tag of injected) {
     await page.route(document, (route) =>
@@ -197,7 +209,7 @@ test("a script without a hash is not even requested", async () => {
     );
   });
   expect(imported).toContain("TypeError");
-  expect(requested).not.toContain("/injected.js");
+  expect(requested).toEqual([]);
   await expect(page).not.toHaveTitle("injected");
   await ada.leave();
 });
