@@ -244,7 +244,10 @@ fn a_script_injected_into_the_page_is_named() {
     for path in ["/", "/index.html", "/people", "/settings", "/link"] {
         let found = verdict.of(path);
         let [differs, extra] = found[..] else { panic!("{path}: {:#}", verdict.report) };
-        assert_eq!((&differs["problem"], &differs["offset"]), (&json!("differs"), &json!(place + 1)));
+        assert_eq!(
+            (&differs["problem"], &differs["offset"]),
+            (&json!("differs"), &json!(place + 1))
+        );
         assert_eq!((&extra["problem"], &extra["what"]), (&json!("extra"), &json!("/injected.js")));
     }
 }
@@ -281,7 +284,8 @@ fn a_redirect_to_another_origin_is_reported_and_not_followed() {
     let other = Gatehouse::start();
     let location = format!("https://localhost:{}/theme.js", other.https_port);
     let route = format!(
-        "[[route]]\nname = \"away\"\npath = \"/theme.js\"\nredirect = {{ location = \"{location}\" }}"
+        "[[route]]\nname = \"away\"\npath = \"/theme.js\"\n\
+         redirect = {{ location = \"{location}\" }}"
     );
     let verdict = Hostile::start(&route, "", |_| {}).verify();
     verdict.assert(1, "different");

@@ -94,9 +94,9 @@ pub(crate) struct VerifyUi {
 
 /// An https origin: the page is always at the root of a site.
 fn site(text: &str) -> Result<reqwest::Url, String> {
-    let expected = |found: &str| {
-        format!("expected an https address without a path, such as https://chat.example.org, found {found}")
-    };
+    const EXPECTED: &str = "expected an https address without a path, such as \
+                            https://chat.example.org";
+    let expected = |found: &str| format!("{EXPECTED}, found {found}");
     let url: reqwest::Url = text.parse().map_err(|_| expected(&format!("`{text}`")))?;
     let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
     match url.scheme() {

@@ -54,7 +54,8 @@ async fn verify(wanted: &VerifyUi) -> Result<Report, String> {
     let left = || deadline.saturating_duration_since(Instant::now());
     let manifest = Manifest::load(wanted.manifest.as_deref(), &roots, left()).await?;
     let site = Site::new(wanted.site.clone(), roots)?;
-    let mut check = Check { site: &site, manifest: &manifest, report: Report::new(&wanted.site, &manifest) };
+    let mut check =
+        Check { site: &site, manifest: &manifest, report: Report::new(&wanted.site, &manifest) };
     match check.run(deadline).await {
         Ok(()) => {}
         Err(Stopped::Unreachable(reason)) if check.report.responses == 0 => return Err(reason),

@@ -1,5 +1,5 @@
-//! What a site should serve: the manifest of hashes, and the files themselves where this program has
-//! them.
+//! What a site should serve: the manifest of hashes, and the files themselves where this program
+//! has them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -105,13 +105,15 @@ impl Manifest {
         let mut files = Files::new();
         for (path, entry) in document.files {
             let content = embedded.get(&path);
-            let expected = entry.parse(content).map_err(|reason| failed(&format!("{path}: {reason}")))?;
+            let expected =
+                entry.parse(content).map_err(|reason| failed(&format!("{path}: {reason}")))?;
             if !is_plain(&path) {
                 return Err(failed(&format!("{path}: expected a path such as /index.html")));
             }
             files.insert(path, expected);
         }
-        let page = files.get(PAGE).cloned().ok_or_else(|| failed("it does not list /index.html"))?;
+        let page =
+            files.get(PAGE).cloned().ok_or_else(|| failed("it does not list /index.html"))?;
         // It cannot contain its own hash.
         files.insert(PATH.to_owned(), Expected::of(text));
         Ok(Self { version: document.version, page, files, origin })
@@ -190,7 +192,8 @@ mod tests {
         let text = with("/a.js", &format!(r#"{{"size": 9, "sha256": "{HASH}"}}"#));
         let manifest = parse(&text).expect("it is valid");
         assert_eq!(manifest.version, "1.2");
-        let sizes: Vec<_> = manifest.files.iter().map(|(path, file)| (&**path, file.size)).collect();
+        let sizes: Vec<_> =
+            manifest.files.iter().map(|(path, file)| (&**path, file.size)).collect();
         assert_eq!(
             sizes,
             [("/a.js", 9), ("/index.html", 3), ("/manifest.json", text.len() as u64)]

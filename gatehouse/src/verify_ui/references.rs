@@ -1,5 +1,5 @@
-//! What an HTML page loads or runs. It finds too much rather than too little: comments and texts are
-//! read as tags too, because a page that a browser reads in another way must not hide anything.
+//! What an HTML page loads or runs. It finds too much rather than too little: comments and texts
+//! are read as tags too, because a page that a browser reads in another way must hide nothing.
 
 /// Something that a page loads or runs.
 #[derive(Debug, PartialEq, Eq)]
@@ -11,8 +11,17 @@ pub(super) enum Reference {
 }
 
 /// Attributes with a URL that a browser loads or opens.
-const URLS: [&str; 9] =
-    ["src", "href", "data", "action", "formaction", "poster", "srcset", "imagesrcset", "xlink:href"];
+const URLS: [&str; 9] = [
+    "src",
+    "href",
+    "data",
+    "action",
+    "formaction",
+    "poster",
+    "srcset",
+    "imagesrcset",
+    "xlink:href",
+];
 
 /// All references of a page, in their order.
 pub(super) fn of(page: &[u8]) -> Vec<Reference> {
@@ -58,7 +67,8 @@ fn attributes(mut rest: &str) -> Vec<(String, String)> {
         let ends = |c: char| c.is_ascii_whitespace() || matches!(c, '/' | '>' | '=');
         // A name may begin with `=`.
         let first = rest.chars().next().map_or(0, char::len_utf8);
-        let end = rest.get(first..).and_then(|tail| tail.find(ends)).map_or(rest.len(), |at| at + first);
+        let end =
+            rest.get(first..).and_then(|tail| tail.find(ends)).map_or(rest.len(), |at| at + first);
         let (name, after) = rest.split_at(end);
         let after = after.trim_start_matches(|c: char| c.is_ascii_whitespace());
         let value;
@@ -100,7 +110,10 @@ mod tests {
             ("<SCRIPT\nSRC = '/a.js' ></SCRIPT>", &["/a.js"]),
             ("<script/src=/a.js>", &["/a.js"]),
             ("<script>run()</script>", &["an inline <script>"]),
-            ("<link rel=stylesheet href=//elsewhere.example/x.css>", &["//elsewhere.example/x.css"]),
+            (
+                "<link rel=stylesheet href=//elsewhere.example/x.css>",
+                &["//elsewhere.example/x.css"],
+            ),
             ("<!-- <script src=/a.js> -->", &["/a.js"]),
             ("<img src=x onerror=run()>", &["x", "the attribute onerror of a <img>"]),
             ("<style>b{}</style>", &["an inline <style>"]),

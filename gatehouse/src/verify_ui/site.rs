@@ -97,7 +97,8 @@ impl Site {
             Kind::File => ("*/*", "cors"),
         };
         let request = self.client.get(url).header(ACCEPT, accept);
-        let request = request.header("sec-fetch-mode", mode).header("sec-fetch-site", "same-origin");
+        let request =
+            request.header("sec-fetch-mode", mode).header("sec-fetch-site", "same-origin");
         let response = request.header(ACCEPT_ENCODING, coding.name()).send().await;
         let mut response = response.map_err(|error| {
             let reason = chain(&error);

@@ -7,10 +7,12 @@ use rust_embed::RustEmbed;
 
 /// `Content-Security-Policy` of the page. It allows only what the page needs. Svelte creates its
 /// templates through the named Trusted Types policy.
-pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
-    img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; manifest-src 'self'; \
-    worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
-    require-trusted-types-for 'script'; trusted-types svelte-trusted-html";
+pub const CONTENT_SECURITY_POLICY: &str = concat!(
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; ",
+    "font-src 'self'; connect-src 'self'; manifest-src 'self'; worker-src 'self'; ",
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; ",
+    "require-trusted-types-for 'script'; trusted-types svelte-trusted-html",
+);
 
 /// `Integrity-Policy` of the page (<https://www.w3.org/TR/sri-2/>): browsers load no script without
 /// a hash. Not `style` yet: Chromium does not know it and would log an error with each page.

@@ -1,5 +1,5 @@
-//! `docs/gateway.md`: its recipes pass `gateway check`, its metrics table matches the registry, and its
-//! policies are those of the page.
+//! `docs/gateway.md`: its recipes pass `gateway check`, its metrics table matches the registry, and
+//! its policies are those of the page.
 
 use std::fmt::Write;
 use std::path::PathBuf;
