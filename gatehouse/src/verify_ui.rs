@@ -11,7 +11,6 @@ mod compare;
 mod references;
 mod report;
 
-use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -27,9 +26,6 @@ use site::{Failure, Kind, Response, Site};
 /// Paths that the site answers with its page. Browsers open them directly: links, bookmarks.
 const DOCUMENTS: [&str; 5] = ["/", "/people", "/settings", "/link", "/chat/any"];
 
-/// Could not check: the exit code for failures on this side and of the network.
-const UNCHECKED: u8 = 2;
-
 /// Runs the command. It never fails: every failure is an exit code.
 #[tokio::main(flavor = "current_thread")]
 pub(crate) async fn run(wanted: &VerifyUi) -> ExitCode {
@@ -40,7 +36,7 @@ pub(crate) async fn run(wanted: &VerifyUi) -> ExitCode {
         }
         Err(reason) => {
             report::print_failure(&wanted.site, &reason, wanted.json);
-            ExitCode::from(UNCHECKED)
+            ExitCode::from(report::UNCHECKED)
         }
     }
 }
@@ -54,8 +50,9 @@ async fn verify(wanted: &VerifyUi) -> Result<Report, String> {
     let left = || deadline.saturating_duration_since(Instant::now());
     let manifest = Manifest::load(wanted.manifest.as_deref(), &roots, left()).await?;
     let site = Site::new(wanted.site.clone(), roots)?;
-    let mut check =
-        Check { site: &site, manifest: &manifest, report: Report::new(&wanted.site, &manifest) };
+    let Manifest { version, origin, files, .. } = &manifest;
+    let report = Report::new(&wanted.site, version, origin, files.len());
+    let mut check = Check { site: &site, manifest: &manifest, report };
     match check.run(deadline).await {
         Ok(()) => {}
         Err(Stopped::Unreachable(reason)) if check.report.responses == 0 => return Err(reason),
@@ -162,6 +159,3 @@ impl Check<'_> {
         }
     }
 }
-
-/// The expected files by path.
-type Files = BTreeMap<String, Expected>;

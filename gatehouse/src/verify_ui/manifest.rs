@@ -2,6 +2,8 @@
 //! has them.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read as _;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,7 +12,7 @@ use reqwest::Certificate;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
-use super::{Files, site};
+use super::site;
 
 /// The document of every page.
 pub(super) const PAGE: &str = "/index.html";
@@ -23,6 +25,9 @@ const FILE_MAX: u64 = 64 << 20;
 /// A response may be this much larger than expected before it is cut off, in bytes. It leaves room
 /// for reading what a changed page refers to.
 const EXCESS: u64 = 256 << 10;
+
+/// The expected files by path.
+type Files = BTreeMap<String, Expected>;
 
 /// What a site should serve.
 #[derive(Debug)]
@@ -159,9 +164,8 @@ fn is_plain(path: &str) -> bool {
 }
 
 fn read(file: &str) -> Result<Bytes, String> {
-    use std::io::Read as _;
     let failed = |error: &dyn std::fmt::Display| format!("--manifest: {file}: {error}");
-    let opened = std::fs::File::open(file).map_err(|error| failed(&error))?;
+    let opened = File::open(file).map_err(|error| failed(&error))?;
     let mut bytes = Vec::new();
     opened.take(MANIFEST_MAX + 1).read_to_end(&mut bytes).map_err(|error| failed(&error))?;
     if bytes.len() as u64 > MANIFEST_MAX {

@@ -3,9 +3,10 @@
 use reqwest::Url;
 use serde::Serialize;
 
-use super::UNCHECKED;
 use super::coding::Coding;
-use super::manifest::Manifest;
+
+/// Exit code: nothing differs, but not everything could be checked.
+pub(super) const UNCHECKED: u8 = 2;
 
 /// The result of a check. Its JSON is documented in `docs/verify.md`.
 #[derive(Debug, Serialize)]
@@ -69,13 +70,15 @@ pub(super) enum Problem {
 }
 
 impl Report {
-    pub(super) fn new(site: &Url, manifest: &Manifest) -> Self {
+    /// An empty report about a site, compared with a manifest of this version, origin and number of
+    /// files.
+    pub(super) fn new(site: &Url, version: &str, manifest: &str, files: usize) -> Self {
         Self {
             url: site.to_string(),
             result: Outcome::Same,
-            version: manifest.version.clone(),
-            manifest: manifest.origin.clone(),
-            files: manifest.files.len(),
+            version: version.to_owned(),
+            manifest: manifest.to_owned(),
+            files,
             responses: 0,
             findings: Vec::new(),
         }
