@@ -269,7 +269,9 @@ test("the page sends nothing to another origin", async () => {
   }
 
   await ada.page.goto("/");
-  await ada.page.getByRole("textbox", { name: "Message to the assistant" }).fill("Hello");
+  await ada.page
+    .getByRole("textbox", { name: "Message to the assistant" })
+    .fill("![Hello](https://elsewhere.example/x.png)");
   await ada.page.keyboard.press("Enter");
   await expect(ada.page.getByRole("article", { name: "Assistant" })).toHaveAttribute(
     "data-state",
@@ -281,7 +283,7 @@ test("the page sends nothing to another origin", async () => {
     .getByRole("list", { name: "Lobby" })
     .getByRole("link", { name: names.bob })
     .click();
-  await send(ada, names.bob, "See [this](https://elsewhere.example/x.png).");
+  await send(ada, names.bob, "See ![this](https://elsewhere.example/x.png).");
   await bob.page
     .getByRole("list", { name: "Conversations" })
     .getByRole("link", { name: names.ada })
