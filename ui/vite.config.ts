@@ -11,6 +11,8 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     // Inlined fonts or images would need `data:` in the content security policy.
     assetsInlineLimit: 0,
+    // The page names every style: one that a script adds would have no `integrity`.
+    cssCodeSplit: false,
     sourcemap: false,
   },
   server: {

@@ -2,8 +2,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use gateway_config::{DirectoryUrl, HostPattern, ListenAddress, ServerName};
 
 /// A self-hosted chat with its own gateway, in one process.
@@ -51,7 +52,7 @@ pub(crate) struct Arguments {
     pub(crate) command: Option<Command>,
 }
 
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub(crate) enum Command {
     /// Make this machine and its browsers trust the local certificate authority
     Trust {
@@ -62,6 +63,54 @@ pub(crate) enum Command {
     },
     /// Undo `trust`
     Untrust,
+    /// Check over the network that a site serves the same page as this program, byte for byte
+    ///
+    /// Fetches every file of the manifest in every encoding, and the documents, and compares bytes
+    /// and security headers. Exit code: 0 the site serves this page, 1 it serves something else,
+    /// 2 it could not be checked.
+    VerifyUi(VerifyUi),
+}
+
+/// What to verify, and how.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct VerifyUi {
+    /// Site to check, such as https://chat.example.org
+    #[arg(value_name = "URL", value_parser = site)]
+    pub(crate) site: reqwest::Url,
+    /// Manifest with the expected hashes: a file, or an https URL [default: the one built into this
+    /// program]
+    #[arg(long, value_name = "FILE|URL")]
+    pub(crate) manifest: Option<String>,
+    /// Root certificates to trust besides the system's, in PEM
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+    /// Deadline for the whole check, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = seconds)]
+    pub(crate) timeout: Duration,
+    /// Print one JSON document instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// An https origin: the page is always at the root of a site.
+fn site(text: &str) -> Result<reqwest::Url, String> {
+    const EXPECTED: &str = "expected an https address without a path, such as \
+                            https://chat.example.org";
+    let expected = |found: &str| format!("{EXPECTED}, found {found}");
+    let url: reqwest::Url = text.parse().map_err(|_| expected(&format!("`{text}`")))?;
+    let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+    match url.scheme() {
+        "https" if bare && url.username().is_empty() && url.password().is_none() => Ok(url),
+        "https" => Err(expected("more than a host and a port")),
+        other => Err(expected(&format!("the scheme `{other}`"))),
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(seconds @ 1..=3600) => Ok(Duration::from_secs(seconds)),
+        _ => Err("expected a number of seconds from 1 to 3600".to_owned()),
+    }
 }
 
 fn phone_address(text: &str) -> Result<SocketAddr, String> {

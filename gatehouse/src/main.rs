@@ -4,6 +4,7 @@ mod arguments;
 mod configuration;
 mod services;
 mod trust;
+mod verify_ui;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         Some(Command::Trust { phone: None }) => trust::install(&arguments.certs),
         Some(Command::Trust { phone: Some(address) }) => trust::offer(&arguments.certs, *address),
         Some(Command::Untrust) => trust::remove(),
+        Some(Command::VerifyUi(wanted)) => return verify_ui::run(wanted),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

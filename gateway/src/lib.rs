@@ -34,6 +34,7 @@ pub use metrics::{Declared, Metrics};
 pub use serving::access_log::Pseudonyms;
 pub use serving::challenges::Http01;
 pub use serving::drain::Idle;
+pub use serving::page;
 pub use serving::plane::{Drained, Plane};
 pub use serving::snapshot::Snapshot;
 pub use serving::tls::Certificates;

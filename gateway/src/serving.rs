@@ -21,6 +21,7 @@ pub(crate) mod caps;
 pub(crate) mod rate_limits;
 pub(crate) mod router;
 pub(crate) mod static_files;
+pub mod page;
 pub(crate) mod traces;
 pub(crate) mod access_log;
 pub(crate) mod upstream;

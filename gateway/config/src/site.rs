@@ -14,7 +14,8 @@ pub struct Site {
     /// File, relative to the root, that is served when a navigation requests an unknown path;
     /// `None`: 404.
     pub spa_fallback: Option<String>,
-    /// `Content-Security-Policy` of its pages; `None`: the strict built-in policy of the chat page.
+    /// `Content-Security-Policy` of its pages; `None`: the strict built-in policies of the chat
+    /// page.
     pub content_security_policy: Option<String>,
 }
 

@@ -25,7 +25,16 @@ pub(crate) struct Site {
     files: HashMap<String, File>,
     pages: Pages,
     spa_fallback: Option<String>,
-    pub(crate) policy: HeaderValue,
+    pub(crate) policies: Policies,
+}
+
+/// What browsers may load and run in a page of the site.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Policies {
+    /// `Content-Security-Policy`.
+    pub(crate) content: HeaderValue,
+    /// `Integrity-Policy`; only pages whose build adds hashes have one.
+    pub(crate) integrity: Option<HeaderValue>,
 }
 
 /// A file in every encoding that was built.
@@ -73,10 +82,10 @@ impl Site {
     fn new(
         files: HashMap<String, File>,
         spa_fallback: Option<String>,
-        policy: HeaderValue,
+        policies: Policies,
         claimed: Vec<String>,
     ) -> Self {
-        Self { pages: Pages::of(&files, claimed), files, spa_fallback, policy }
+        Self { pages: Pages::of(&files, claimed), files, spa_fallback, policies }
     }
 
     /// Responds to a request for a normalised path; `None` if there is no such file.

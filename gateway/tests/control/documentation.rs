@@ -1,4 +1,5 @@
-//! `docs/gateway.md`: its recipes pass `gateway check`, and its metrics table matches the registry.
+//! `docs/gateway.md`: its recipes pass `gateway check`, its metrics table matches the registry, and
+//! its policies are those of the page.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -44,6 +45,18 @@ async fn every_recipe_in_the_documentation_passes_check() {
             .stdin(Stdio::null());
         let output = within(SOON, check.kill_on_drop(true).output()).await.unwrap();
         assert!(output.status.success(), "{}\n{recipe}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn the_documented_policies_are_those_of_the_page() {
+    let (_, text) = document();
+    for line in [
+        format!("Content-Security-Policy: {}\n", gateway::page::CONTENT_SECURITY_POLICY),
+        format!("Integrity-Policy: {}\n", gateway::page::INTEGRITY_POLICY),
+    ] {
+        assert!(text.contains(&line), "docs/gateway.md: expected the line {line}");
+        assert!(!line.contains("unsafe-"), "{line}");
     }
 }
 

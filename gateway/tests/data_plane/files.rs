@@ -49,12 +49,12 @@ async fn files_are_served_with_policy_etag_and_encoding() {
             (page.status().as_u16(), headers["content-encoding"].to_str().unwrap()),
             (200, "br")
         );
-        assert!(
-            headers["content-security-policy"]
-                .to_str()
-                .unwrap()
-                .starts_with("default-src 'none'; script-src 'self'")
-        );
+        for (name, value) in [
+            ("content-security-policy", gateway::page::CONTENT_SECURITY_POLICY),
+            ("integrity-policy", gateway::page::INTEGRITY_POLICY),
+        ] {
+            assert_eq!(headers.get_all(name).iter().collect::<Vec<_>>(), [value], "{name}");
+        }
         assert_eq!(headers["cross-origin-opener-policy"], "same-origin");
         assert_eq!(
             (headers["cache-control"].to_str().unwrap(), headers["vary"].to_str().unwrap()),
@@ -152,6 +152,11 @@ async fn several_requests_for_files_share_a_connection() {
 
 /// A site with this root, without a fallback.
 async fn site_at(root: &str) -> Gateway {
+    site_with(root, "").await
+}
+
+/// A site with this root and additional keys.
+async fn site_with(root: &str, keys: &str) -> Gateway {
     let text = format!(
         r#"
         [[route]]
@@ -162,9 +167,21 @@ async fn site_at(root: &str) -> Gateway {
         [[site]]
         name = "ui"
         root = "{root}"
+        {keys}
         "#
     );
     Gateway::start(&text).await
+}
+
+#[tokio::test]
+async fn pages_with_their_own_policy_need_no_hashes() {
+    let site = tempfile::tempdir().unwrap();
+    fs::write(site.path().join("index.html"), "<script src=/own.js></script>").unwrap();
+    let root = site.path().display().to_string();
+    let gateway = site_with(&root, r#"content_security_policy = "default-src 'self'""#).await;
+    let page = gateway.client().get(gateway.url("/")).send().await.unwrap();
+    assert_eq!(page.headers()["content-security-policy"], "default-src 'self'");
+    assert_eq!(page.headers().get("integrity-policy"), None);
 }
 
 const NOT_BUILT: &str = "The user interface was not built";

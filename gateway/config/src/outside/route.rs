@@ -100,6 +100,8 @@ pub(crate) struct SiteText {
     /// Requests for scripts, styles and images still get 404. Default: none, such navigations get
     /// 404.
     pub(crate) spa_fallback: Option<Text<String>>,
-    /// `Content-Security-Policy` of its pages. Default: the strict policy of the chat page.
+    /// `Content-Security-Policy` of its pages. Without this key, pages also get an
+    /// `Integrity-Policy`: browsers load no script without a hash. Default: the strict policies of
+    /// the chat page.
     pub(crate) content_security_policy: Option<Text<String>>,
 }

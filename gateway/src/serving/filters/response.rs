@@ -5,14 +5,15 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use super::request_id::REQUEST_ID;
 use crate::serving::headers::is_revealing;
 use crate::serving::record::About;
+use crate::serving::static_files::Policies;
 
 /// The kind of response to harden.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PageKind<'p> {
-    /// A file of a site; pages get its policy.
+    /// A file of a site; pages get its policies.
     Site {
-        /// Its `Content-Security-Policy`.
-        policy: &'p HeaderValue,
+        /// What browsers may load and run in it.
+        policies: &'p Policies,
     },
     /// Anything else: data, which may do nothing if it is opened as a page.
     Data,
@@ -28,6 +29,7 @@ const PERMISSIONS: HeaderValue = HeaderValue::from_static(
 
 const CROSS_ORIGIN_OPENER: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 const CROSS_ORIGIN_RESOURCE: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+const INTEGRITY_POLICY: HeaderName = HeaderName::from_static("integrity-policy");
 const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
 
 /// Sets security headers and the request id, and removes fields that reveal the software behind the
@@ -43,13 +45,16 @@ pub(crate) fn harden(
     for name in revealing {
         headers.remove(name);
     }
-    headers.reserve(8);
+    headers.reserve(9);
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.insert(CROSS_ORIGIN_RESOURCE, HeaderValue::from_static("same-origin"));
     match kind {
-        PageKind::Site { policy } => {
-            headers.insert(header::CONTENT_SECURITY_POLICY, policy.clone());
+        PageKind::Site { policies } => {
+            headers.insert(header::CONTENT_SECURITY_POLICY, policies.content.clone());
+            if let Some(integrity) = &policies.integrity {
+                headers.insert(INTEGRITY_POLICY, integrity.clone());
+            }
             headers.insert(CROSS_ORIGIN_OPENER, HeaderValue::from_static("same-origin"));
             headers.insert(PERMISSIONS_POLICY, PERMISSIONS);
         }

@@ -33,7 +33,7 @@ pub(super) async fn answer(session: &mut Session, work: &Work, site: &Site) -> R
     };
     let (mut head, ()) = http::Response::new(()).into_parts();
     head.status = reply.status;
-    head.headers.reserve(reply.headers.len() + 12);
+    head.headers.reserve(reply.headers.len() + 13);
     head.headers.extend(reply.headers);
     if reply.status != http::StatusCode::NOT_MODIFIED {
         head.headers.insert(header::CONTENT_LENGTH, reply.length.into());
@@ -42,7 +42,7 @@ pub(super) async fn answer(session: &mut Session, work: &Work, site: &Site) -> R
         &mut head.headers,
         &work.record.about,
         work.record.snapshot.hsts.as_ref(),
-        PageKind::Site { policy: &site.policy },
+        PageKind::Site { policies: &site.policies },
     );
     session.write_response_header(Box::new(head.into()), false).await?;
     let mut rest = reply.body;

@@ -8,12 +8,12 @@ use base64::Engine as _;
 use bytes::Bytes;
 use gateway_config::SiteRoot;
 use http::HeaderValue;
-use rust_embed::RustEmbed;
 use sha2::{Digest as _, Sha256};
 
 use super::encoding::Coding;
-use super::{File, Representation, Site};
+use super::{File, Policies, Representation, Site};
 use crate::files;
+use crate::serving::page;
 
 /// Why a site cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -42,20 +42,6 @@ const TOTAL_MAX: u64 = 256 << 20;
 /// Maximum depth of directories.
 const DEPTH_MAX: usize = 16;
 
-/// Allows only what the chat page needs. Svelte creates its templates through the named Trusted
-/// Types policy.
-const STRICT_POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; \
-     connect-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; \
-     frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types svelte-trusted-html",
-);
-
-/// The embedded user interface; empty if it was not built before this program.
-#[derive(RustEmbed)]
-#[folder = "../ui/dist"]
-#[allow_missing = true]
-struct UserInterface;
-
 impl Site {
     /// Reads all files. `claimed`: paths of services, which have no pages of the site.
     pub(crate) fn build(
@@ -63,13 +49,7 @@ impl Site {
         claimed: Vec<String>,
     ) -> Result<Self, SiteError> {
         let contents = match &site.root {
-            SiteRoot::Embedded => {
-                let read = |path: std::borrow::Cow<'static, str>| {
-                    let data = UserInterface::get(&path)?.data;
-                    Some((format!("/{path}"), Bytes::from(data.into_owned())))
-                };
-                UserInterface::iter().filter_map(read).collect()
-            }
+            SiteRoot::Embedded => page::files(),
             SiteRoot::Directory(directory) => read_directory(directory)?,
         };
         let files = assemble(contents);
@@ -80,11 +60,17 @@ impl Site {
         {
             return Err(SiteError::NoFallback(missing.clone()));
         }
-        let policy = match &site.content_security_policy {
-            Some(policy) => HeaderValue::from_str(policy).map_err(|_| SiteError::Policy)?,
-            None => STRICT_POLICY,
+        let policies = match &site.content_security_policy {
+            Some(policy) => Policies {
+                content: HeaderValue::from_str(policy).map_err(|_| SiteError::Policy)?,
+                integrity: None,
+            },
+            None => Policies {
+                content: HeaderValue::from_static(page::CONTENT_SECURITY_POLICY),
+                integrity: Some(HeaderValue::from_static(page::INTEGRITY_POLICY)),
+            },
         };
-        Ok(Self::new(files, spa_fallback, policy, claimed))
+        Ok(Self::new(files, spa_fallback, policies, claimed))
     }
 }
 
@@ -109,7 +95,7 @@ pub(super) fn assemble(mut contents: BTreeMap<String, Bytes>) -> HashMap<String,
     let file = |(path, bytes): (String, Bytes)| {
         let coded = coded.remove(&path).unwrap_or_default();
         let file = File {
-            content_type: content_type(&path),
+            content_type: page::content_type(&path),
             immutable: has_hash(&path),
             identity: Representation::new(bytes),
             coded,
@@ -185,33 +171,6 @@ fn read_directory(root: &Path) -> Result<BTreeMap<String, Bytes>, SiteError> {
         }
     }
     Ok(found)
-}
-
-fn content_type(path: &str) -> &'static str {
-    match path.rsplit_once('.').map(|(_, extension)| extension).unwrap_or_default() {
-        "html" => "text/html; charset=utf-8",
-        "js" | "mjs" => "text/javascript; charset=utf-8",
-        "css" => "text/css; charset=utf-8",
-        "json" | "map" => "application/json",
-        "webmanifest" => "application/manifest+json",
-        "svg" => "image/svg+xml",
-        "png" => "image/png",
-        "jpg" | "jpeg" => "image/jpeg",
-        "gif" => "image/gif",
-        "webp" => "image/webp",
-        "avif" => "image/avif",
-        "ico" => "image/x-icon",
-        "woff2" => "font/woff2",
-        "woff" => "font/woff",
-        "wasm" => "application/wasm",
-        "txt" => "text/plain; charset=utf-8",
-        "xml" => "application/xml",
-        "pdf" => "application/pdf",
-        "mp4" => "video/mp4",
-        "webm" => "video/webm",
-        "mp3" => "audio/mpeg",
-        _ => "application/octet-stream",
-    }
 }
 
 #[cfg(test)]

@@ -19,9 +19,10 @@ fn site() -> Site {
     ];
     let contents: BTreeMap<String, Bytes> =
         files.into_iter().map(|(path, text)| (path.to_owned(), text.into())).collect();
-    let policy = HeaderValue::from_static("default-src 'none'");
+    let content = HeaderValue::from_static("default-src 'none'");
+    let policies = Policies { content, integrity: None };
     let claimed = vec!["/api".to_owned(), "/ws".to_owned()];
-    Site::new(load::assemble(contents), Some("/index.html".into()), policy, claimed)
+    Site::new(load::assemble(contents), Some("/index.html".into()), policies, claimed)
 }
 
 fn get(path: &str, fields: &[(HeaderName, &'static str)]) -> Option<Reply> {
