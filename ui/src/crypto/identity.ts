@@ -3,6 +3,9 @@
 import type { AccountId, DeviceId } from "../protocol/wire";
 import { type Bytes, equal, fromBase64url } from "./bytes";
 import { Writer } from "./canonical";
+import { importEncryptionKey, importSigningKey } from "./primitives";
+
+export { RSA } from "./primitives";
 
 export const SUITE = "rsa-aes-1";
 
@@ -33,10 +36,8 @@ export async function readIdentity(
   const signingKey = fromBase64url(listed.signing_key);
   if (listed.suite !== SUITE || !encryptionKey || !signingKey) return undefined;
   try {
-    const encryption = await crypto.subtle.importKey("spki", encryptionKey, RSA, false, [
-      "encrypt",
-    ]);
-    const signing = await crypto.subtle.importKey("spki", signingKey, "Ed25519", false, ["verify"]);
+    const encryption = await importEncryptionKey(encryptionKey);
+    const signing = await importSigningKey(signingKey);
     const { modulusLength, publicExponent } = encryption.algorithm as RsaHashedKeyAlgorithm;
     if (modulusLength !== 3072 || !equal(publicExponent, EXPONENT)) return undefined;
     const fingerprint = await fingerprintOf(account, listed.device, encryptionKey, signingKey);
@@ -48,8 +49,6 @@ export async function readIdentity(
 
 /** 65537, big-endian. */
 const EXPONENT = new Uint8Array([1, 0, 1]);
-
-export const RSA = { name: "RSA-OAEP", hash: "SHA-256" } as const;
 
 export async function fingerprintOf(
   account: AccountId,
