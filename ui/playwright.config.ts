@@ -4,6 +4,10 @@ import { defineConfig } from "@playwright/test";
 const BOTH = /(assistant|people|crossing|keys|watch|wycheproof)\.spec\.ts$/;
 const FIREFOX_ONLY = /crossing\.spec\.ts$/;
 
+// Workers inherit it: requests that a test sends on behalf of a page trust the local CA too.
+const ca = process.env["GATEHOUSE_CA"];
+if (ca) process.env["NODE_EXTRA_CA_CERTS"] = ca;
+
 export default defineConfig({
   testDir: "e2e",
   outputDir: "test-results",
