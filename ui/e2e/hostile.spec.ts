@@ -4,7 +4,16 @@
 import { expect, test } from "@playwright/test";
 import { Attacker } from "./attacker";
 import { encodingsIn } from "./encodings";
-import { type Person, arrive, expectNoComplaints, freshName, send, signUp } from "./person";
+import {
+  type Person,
+  arrive,
+  closeDialog,
+  expectNoComplaints,
+  freshName,
+  safetyNumber,
+  send,
+  signUp,
+} from "./person";
 import { screenshot } from "./screenshot";
 
 const SECRET = "The key is under the third flowerpot.";
@@ -39,18 +48,6 @@ async function talk(from: Contact, to: Contact, text: string): Promise<void> {
   await expect(message(from.person, text)).toHaveAttribute("data-delivery", /received|read/);
 }
 
-async function safetyNumber({ page }: Person): Promise<string> {
-  await page.getByRole("button", { name: "Safety number" }).click();
-  const number = page.getByTestId("safety-number");
-  await expect(number).toHaveText(/\d{5}/);
-  return (await number.innerText()).replace(/\D/g, "");
-}
-
-async function closeDialog({ page }: Person): Promise<void> {
-  await page.keyboard.press("Escape");
-  await expect(page.getByRole("dialog")).toHaveCount(0);
-}
-
 async function verify(person: Person): Promise<void> {
   const number = await safetyNumber(person);
   await person.page.getByRole("button", { name: /verified/i }).click();
@@ -60,7 +57,17 @@ async function verify(person: Person): Promise<void> {
   await closeDialog(person);
 }
 
-/** Sends the secret, and expects that the page holds it, says why, and gives it to no one. */
+/** Expects that the attacker cannot read what this page sent since frame number `before`. */
+async function expectUnreadable(attacker: Attacker, { person }: Contact, before: number) {
+  const frames = person.frames.slice(before);
+  expect(frames.filter(({ direction }) => direction === "sent").length).toBeGreaterThan(0);
+  expect(await attacker.canRead([...frames, await attacker.readableFrame()])).toBe(true);
+  expect(await attacker.canRead(frames)).toBe(false);
+  const wire = Buffer.from(frames.map(({ text }) => text).join("\n"));
+  expect(encodingsIn(wire, SECRET)).toEqual([]);
+}
+
+/** Sends the secret, and expects that the page holds it and says why. */
 async function expectHeld(attacker: Attacker, from: Contact, to: Contact): Promise<void> {
   const { person } = from;
   const before = person.frames.length;
@@ -70,13 +77,9 @@ async function expectHeld(attacker: Attacker, from: Contact, to: Contact): Promi
   await person.page.reload();
   await expect(alert(person)).toBeVisible();
   await expect(message(person, SECRET)).toHaveAttribute("data-delivery", "sending");
-  const frames = person.frames.slice(before);
-  expect(frames.filter(({ direction }) => direction === "sent").length).toBeGreaterThan(0);
-  expect(await attacker.canRead([...frames, await attacker.readableFrame()])).toBe(true);
-  expect(await attacker.canRead(frames)).toBe(false);
-  const wire = Buffer.from(frames.map(({ text }) => text).join("\n"));
-  expect(wire.toString()).not.toContain('"type":"send"');
-  expect(encodingsIn(wire, SECRET)).toEqual([]);
+  await expectUnreadable(attacker, from, before);
+  const sent = person.frames.slice(before).map(({ text }) => text);
+  expect(sent.join("\n")).not.toContain('"type":"send"');
   await expect(log(to.person)).not.toContainText(SECRET);
 }
 
@@ -96,6 +99,21 @@ test("a device that the server adds to a verified contact receives nothing", asy
   await expect(alert(ada.person)).toHaveCount(0);
   expectNoComplaints(ada.person, bob.person);
   await Promise.all([ada.person.leave(), bob.person.leave()]);
+});
+
+test("a device that the server adds to an unverified contact cannot read", async () => {
+  // Until the owner of a device list signs it, unverified contacts only get a notice.
+  test.fail();
+  const [ada, bob] = [await signedUp("ada"), await signedUp("bob")];
+  await talk(ada, bob, "Hello Bob.");
+  const attacker = await Attacker.create();
+  await attacker.addGhost(ada.person.page, bob.account);
+  await ada.person.page.reload();
+  const before = ada.person.frames.length;
+  await send(ada.person, bob.name, SECRET);
+  await expect(log(bob.person)).toContainText(SECRET);
+  await screenshot(ada.person, "ghost-device-of-an-unverified-contact");
+  await expectUnreadable(attacker, ada, before);
 });
 
 test("keys that the server exchanges later are never used", async () => {

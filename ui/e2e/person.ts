@@ -89,6 +89,19 @@ export async function send({ page }: Person, to: string, text: string): Promise<
   await expect(page.getByRole("log")).toContainText(text);
 }
 
+/** Opens the safety number of the open conversation and returns its digits. */
+export async function safetyNumber({ page }: Person): Promise<string> {
+  await page.getByRole("button", { name: "Safety number" }).click();
+  const number = page.getByTestId("safety-number");
+  await expect(number).toHaveText(/\d{5}/);
+  return (await number.innerText()).replace(/\D/g, "");
+}
+
+export async function closeDialog({ page }: Person): Promise<void> {
+  await page.keyboard.press("Escape");
+  await expect(page.getByRole("dialog")).toHaveCount(0);
+}
+
 /** A unique username. */
 export function freshName(stem: string): string {
   return `${stem}-${Math.random().toString(36).slice(2, 8)}`;

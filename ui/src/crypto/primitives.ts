@@ -11,10 +11,7 @@ export const MESSAGE_KEY_LENGTH = 32;
 export const NONCE_LENGTH = 12;
 
 /** A key for AES-256-GCM. Throws `MalformedError` unless it has 32 bytes. */
-export async function importMessageKey(
-  raw: Bytes,
-  use: "encrypt" | "decrypt",
-): Promise<CryptoKey> {
+export async function importMessageKey(raw: Bytes, use: "encrypt" | "decrypt"): Promise<CryptoKey> {
   if (raw.length !== MESSAGE_KEY_LENGTH)
     throw new MalformedError(
       `a message key has ${MESSAGE_KEY_LENGTH} bytes, this one has ${raw.length}`,

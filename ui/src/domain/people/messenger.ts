@@ -267,6 +267,8 @@ export class Messenger {
     } catch {
       return this.#live.restart();
     }
+    // The previous page may have closed after it stored events and before it acknowledged them.
+    this.#feed.acknowledge();
     if (this.inLobby.value) void this.#request({ type: "lobby", on: true });
     await this.#watch();
     await this.outbox.recheck(this.conversation.value?.record.peer);
