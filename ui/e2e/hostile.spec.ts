@@ -101,19 +101,24 @@ test("a device that the server adds to a verified contact receives nothing", asy
   await Promise.all([ada.person.leave(), bob.person.leave()]);
 });
 
-test("a device that the server adds to an unverified contact cannot read", async () => {
-  // Until the owner of a device list signs it, unverified contacts only get a notice.
-  test.fail();
+// A known limit: device lists are not signed by their owner, so only a comparison of safety numbers
+// protects against a device that the server adds. Once they are signed, the attacker must not be
+// able to read this: replace the last expectation with `expectUnreadable`.
+test("a device that the server adds to an unverified contact is announced", async () => {
   const [ada, bob] = [await signedUp("ada"), await signedUp("bob")];
   await talk(ada, bob, "Hello Bob.");
   const attacker = await Attacker.create();
   await attacker.addGhost(ada.person.page, bob.account);
   await ada.person.page.reload();
+  await expect(log(ada.person).getByText(bob.name)).toBeVisible();
   const before = ada.person.frames.length;
   await send(ada.person, bob.name, SECRET);
   await expect(log(bob.person)).toContainText(SECRET);
-  await screenshot(ada.person, "ghost-device-of-an-unverified-contact");
-  await expectUnreadable(attacker, ada, before);
+  await screenshot(ada.person, "ghost-device-of-an-unverified-contact-ada");
+  await screenshot(bob.person, "ghost-device-of-an-unverified-contact-bob");
+  expectNoComplaints(ada.person, bob.person);
+  await Promise.all([ada.person.leave(), bob.person.leave()]);
+  expect(await attacker.canRead(ada.person.frames.slice(before))).toBe(true);
 });
 
 test("keys that the server exchanges later are never used", async () => {

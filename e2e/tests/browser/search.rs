@@ -89,16 +89,16 @@ fn each_encoding_is_found_at_each_alignment() {
             let wide: Vec<u16> = message.encode_utf16().collect();
             let little: Vec<u8> = wide.iter().flat_map(|unit| unit.to_le_bytes()).collect();
             let big: Vec<u8> = wide.iter().flat_map(|unit| unit.to_be_bytes()).collect();
-            let cases: [(&str, &[u8]); 6] = [
-                ("UTF-8", bytes),
-                ("UTF-16LE", &little),
-                ("UTF-16BE", &big),
-                ("hexadecimal", hex::encode(bytes).as_bytes()),
-                ("base64", STANDARD.encode(bytes).as_bytes()),
-                ("base64url", URL_SAFE.encode(bytes).as_bytes()),
+            let cases = [
+                ("UTF-8", bytes.to_vec()),
+                ("UTF-16LE", little),
+                ("UTF-16BE", big),
+                ("hexadecimal", hex::encode(bytes).into_bytes()),
+                ("base64", STANDARD.encode(bytes).into_bytes()),
+                ("base64url", URL_SAFE.encode(bytes).into_bytes()),
             ];
             for (name, encoded) in cases {
-                let found = search.found_in(encoded);
+                let found = search.found_in(&encoded);
                 assert!(found.contains(&name), "{name}, {before} before: found {found:?}");
             }
         }
