@@ -106,17 +106,18 @@ fn assert_private(place: &str, bytes: &[u8]) {
 /// The access log contains paths, so the control is a path in every encoding that a path can have.
 async fn assert_logs_private(mut visitor: Visitor, logs: impl Fn() -> String) {
     let control = Search::new(CONTROL_WORDS);
-    let mut expected = 0;
+    let mut sent = 0;
     for form in control.printable() {
         let is_segment = |byte: u8| byte.is_ascii_alphanumeric() || b"%+-_".contains(&byte);
-        if form.bytes().all(is_segment) {
+        // The gateway decodes unreserved characters before it logs a path.
+        if form.bytes().all(is_segment) && !form.starts_with("%63") {
             visitor.get(&format!("/api/control/{form}")).await;
-            expected += 1;
+            sent += 1;
         }
     }
-    assert!(expected > 8, "only {expected} encodings of the control can be a path");
-    eventually("the log lines of the control", || {
-        (control.found_in(logs().as_bytes()).len() == expected).then_some(())
+    assert_eq!(sent, 10, "hexadecimal twice, URL-encoded twice, base64 and base64url three times");
+    eventually("every encoding of the control in the logs", || {
+        (control.found_in(logs().as_bytes()).len() == sent).then_some(())
     });
     assert_absent("the logs", logs().as_bytes());
 }
