@@ -1,9 +1,10 @@
 #!/usr/bin/env node
-// Debian's Firefox ESR for Playwright: starts it with the given arguments and relays WebDriver BiDi.
+// Debian's Firefox ESR for Playwright: starts it with the given arguments and relays WebDriver
+// BiDi.
 //
-// Playwright sends `emulation.setMediaFeaturesOverride` for each context, even when there is nothing
-// to override. Firefox ESR 153 does not know the command, so the relay answers it and changes
-// nothing. Delete this file once Firefox ESR knows the command.
+// Playwright sends `emulation.setMediaFeaturesOverride` for each context, even when there is
+// nothing to override. Firefox ESR 153 does not know the command, so the relay answers it and
+// changes nothing. Delete this file once Firefox ESR knows the command.
 
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
