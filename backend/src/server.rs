@@ -70,6 +70,8 @@ pub async fn start(
             store: Arc::clone(&store),
             assistant: started.clone(),
             accounts: settings.accounts,
+            budgets: settings.budgets,
+            link_ttl: settings.retention.link_ttl,
             closing: closing.clone(),
         };
         routes = routes.merge(router::api(app));
@@ -77,8 +79,8 @@ pub async fn start(
     }
     let mut hub = None;
     if role.serves_live() {
-        let started =
-            Hub::new(Arc::clone(&store), HubSettings::default(), HubMetrics::register(&registry)?);
+        let metrics = HubMetrics::register(&registry)?;
+        let started = Hub::new(Arc::clone(&store), hub_settings(&settings), metrics);
         let allowed_origins = Arc::from([]);
         routes = routes.merge(live::router(LiveState {
             hub: started.clone(),
@@ -109,6 +111,14 @@ pub async fn start(
     }
     tasks.spawn(sweep(store, shutdown.clone()));
     Ok(Running { addresses, admin, readiness, assistant, hub, closing, shutdown, tasks })
+}
+
+fn hub_settings(settings: &Settings) -> HubSettings {
+    HubSettings {
+        key_rotation: settings.key_rotation,
+        retention: settings.retention.mailbox_ttl,
+        ..HubSettings::default()
+    }
 }
 
 async fn start_assistant(

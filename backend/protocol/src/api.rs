@@ -6,6 +6,7 @@ use crate::envelope::Envelope;
 use crate::id::{
     AccountId, ClientMessageId, ConversationId, DeviceId, MessageId, RunId, SessionId,
 };
+use crate::identity::SignedEntry;
 
 macro_rules! wire {
     ($($(#[$meta:meta])* pub $kind:ident $name:ident $body:tt)+) => { $(
@@ -16,6 +17,8 @@ macro_rules! wire {
         pub $kind $name $body
     )+ };
 }
+
+pub(crate) use wire;
 
 wire! {
     /// `POST /api/chat`: a message to the assistant.
@@ -178,6 +181,13 @@ wire! {
         pub encryption_key: String,
         /// SubjectPublicKeyInfo (RFC 8410 for Ed25519), base64url: messages are verified with it.
         pub signing_key: String,
+        /// Counts the encryption keys of the device, from 1. The signing key never changes.
+        pub generation: u64,
+        /// When the encryption key was made: milliseconds since 1970, by the device's clock.
+        pub created_at: u64,
+        /// The signing key's signature over the keys statement, base64url. Byte layout:
+        /// `docs/E2E.md`.
+        pub signature: String,
     }
 
     /// One device of an account.
@@ -188,8 +198,8 @@ wire! {
         /// Its public keys.
         #[serde(flatten)]
         pub keys: DeviceKeys,
-        /// RFC 3339, UTC.
-        pub created_at: String,
+        /// RFC 3339, UTC: when the device was registered.
+        pub registered_at: String,
     }
 
     /// `GET /api/accounts/{account}/devices`.
@@ -201,6 +211,12 @@ wire! {
         pub username: Option<String>,
         /// Oldest first.
         pub devices: Vec<Device>,
+        /// The account's identity key: 32 bytes (RFC 8032), base64url. Absent before the private
+        /// chat was set up.
+        #[serde(default, skip_serializing_if = "Option::is_none")] #[cfg_attr(test, ts(optional))]
+        pub identity_key: Option<String>,
+        /// The account's whole device log, from version 1.
+        pub log: Vec<SignedEntry>,
     }
 
     /// `GET /api/conversations`, latest first.
@@ -251,6 +267,10 @@ wire! {
         pub device: DeviceId,
         /// RFC 3339, UTC: time of writing on the server.
         pub at: String,
+        /// Seconds after `at` at which the server deletes the message; absent when it is kept until
+        /// the normal retention.
+        #[serde(default, skip_serializing_if = "Option::is_none")] #[cfg_attr(test, ts(optional))]
+        pub lifetime: Option<u32>,
         /// Encrypted for the devices of both people.
         pub envelope: Envelope,
     }

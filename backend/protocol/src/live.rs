@@ -39,6 +39,11 @@ pub enum Request {
         to: AccountId,
         /// The client's id for the message.
         cid: ClientMessageId,
+        /// Seconds after which the server deletes the message: 86400, 604800 or 2592000; when
+        /// absent or 0, it is kept until the normal retention.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(optional))]
+        lifetime: Option<u32>,
         /// Encrypted for the devices of both people.
         envelope: Envelope,
     },
@@ -164,6 +169,10 @@ pub struct Limits {
     pub max_watched: u32,
     /// Seconds between two pings of the server.
     pub ping_seconds: u32,
+    /// Seconds after which a device replaces its encryption key.
+    pub key_rotation_seconds: u32,
+    /// Seconds for which private messages are kept.
+    pub retention_seconds: u32,
 }
 
 /// An entry of an account's durable inbox.
@@ -185,7 +194,7 @@ pub enum InboxEvent {
         /// A message `seq`.
         upto: u64,
     },
-    /// An account's set of devices changed: fetch the keys again.
+    /// An account's identity, device log or device keys changed: fetch them again.
     KeyChange {
         /// The account.
         account: AccountId,

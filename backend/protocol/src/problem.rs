@@ -61,6 +61,8 @@ problem_types! {
     NotFound = 404 "Not found",
     /// The path exists, the method does not.
     MethodNotAllowed = 405 "Method not allowed",
+    /// The stored state is not the one that the request expects.
+    Conflict = 409 "The state has changed",
     /// Another account has this username.
     UsernameTaken = 409 "This username is taken",
     /// An answer is still being written in this session.

@@ -8,7 +8,10 @@ use ts_rs::{Config, TS};
 
 use crate::api::{self, Message, Role, SessionPatch};
 use crate::envelope::{Envelope, WrappedKey};
-use crate::id::{AccountId, ConversationId, SessionId};
+use crate::id::{AccountId, ConversationId, MAX_ID_LENGTH, SessionId};
+use crate::identity;
+use crate::limits::MAX_DEVICES;
+use crate::linking;
 use crate::live::{self, ClientFrame, Request};
 use crate::problem::{Problem, ProblemType};
 use crate::run::{self, RunEvent};
@@ -31,18 +34,22 @@ fn the_typescript_of_the_ui_is_up_to_date() {
 
 fn typescript() -> String {
     let head = "// Generated from backend/protocol by `make generate`. Do not edit.\n";
-    head.to_owned() + &declarations() + &constants()
+    head.to_owned() + &types_of_api() + &types_of_live() + &constants()
 }
 
-fn declarations() -> String {
-    let config = Config::new().with_large_int("number");
-    let mut out = String::new();
-    macro_rules! declare {
-        ($($ty:ty),+ $(,)?) => { $(
+macro_rules! declare {
+    ($($ty:ty),+ $(,)?) => {{
+        let config = Config::new().with_large_int("number");
+        let mut out = String::new();
+        $(
             if let Some(docs) = <$ty as TS>::docs() { out.push('\n'); out.push_str(docs.trim_end()); }
             out.push_str(&format!("\nexport {}\n", <$ty as TS>::decl(&config)));
-        )+ };
-    }
+        )+
+        out
+    }};
+}
+
+fn types_of_api() -> String {
     declare![
         AccountId,
         SessionId,
@@ -73,10 +80,26 @@ fn declarations() -> String {
         api::DeviceKeys,
         api::Device,
         api::DeviceList,
+        identity::SignedEntry,
+        identity::NewIdentity,
+        identity::AppendEntry,
+        identity::Recover,
+        identity::Recovered,
+        linking::Link,
+        linking::RelayMessage,
+        linking::RelayedMessages,
+        linking::RelayedMessage,
+        linking::LinkSide,
+        linking::DeviceApproval,
         api::ConversationList,
         api::Conversation,
         api::ConversationPage,
         api::PrivateMessage,
+    ]
+}
+
+fn types_of_live() -> String {
+    declare![
         RunEvent,
         run::RunStarted,
         run::Delta,
@@ -90,22 +113,25 @@ fn declarations() -> String {
         live::ReceiptState,
         live::Notice,
         live::ErrorCode,
-    ];
-    out
+    ]
 }
 
 /// Limits and close codes shared by server and client.
 fn constants() -> String {
     use crate::limits::{
-        HELLO_SECONDS, MAX_CHAT_MESSAGE, MAX_CIPHERTEXT, MAX_DEVICES, MAX_FRAME, MAX_PAGE,
+        HELLO_SECONDS, LIFETIMES, LINK_SECONDS, MAX_CHAT_MESSAGE, MAX_CIPHERTEXT, MAX_DEVICES,
+        MAX_FRAME, MAX_LINK_BYTES, MAX_LINK_MESSAGE, MAX_LINK_MESSAGES, MAX_LOG_ENTRIES, MAX_PAGE,
         MAX_REPLAY, MAX_USERNAME, MAX_WATCHED, PING_SECONDS, PONG_SECONDS, SUBPROTOCOL,
     };
     use crate::live::close;
     format!(
         "\n/** Sizes and counts shared by server and client. */\nexport const LIMITS = {{\n  maxFrame: {MAX_FRAME},\n  \
-         maxCiphertext: {MAX_CIPHERTEXT},\n  maxDevices: {MAX_DEVICES},\n  maxChatMessage: {MAX_CHAT_MESSAGE},\n  \
+         maxCiphertext: {MAX_CIPHERTEXT},\n  maxDevices: {MAX_DEVICES},\n  \
+         maxLogEntries: {MAX_LOG_ENTRIES},\n  maxLinkMessage: {MAX_LINK_MESSAGE},\n  \
+         maxLinkMessages: {MAX_LINK_MESSAGES},\n  maxLinkBytes: {MAX_LINK_BYTES},\n  \
+         linkSeconds: {LINK_SECONDS},\n  maxChatMessage: {MAX_CHAT_MESSAGE},\n  \
          maxUsername: {MAX_USERNAME},\n  maxWatched: {MAX_WATCHED},\n  maxReplay: {MAX_REPLAY},\n  \
-         maxPage: {MAX_PAGE},\n  helloSeconds: {HELLO_SECONDS},\n  pingSeconds: {PING_SECONDS},\n  \
+         maxPage: {MAX_PAGE},\n  lifetimes: {LIFETIMES:?},\n  helloSeconds: {HELLO_SECONDS},\n  pingSeconds: {PING_SECONDS},\n  \
          pongSeconds: {PONG_SECONDS},\n}} as const;\n\n/** The subprotocol of `/ws`. */\nexport const SUBPROTOCOL = \
          \"{SUBPROTOCOL}\";\n\n/** Close codes: 4000–4499 reconnect, 4500–4999 do not. */\nexport const CLOSE = {{\n  \
          drain: {},\n  slow: {},\n  positionLost: {},\n  noPong: {},\n  rate: {},\n  cookieReplaced: {},\n  \
@@ -220,4 +246,28 @@ fn an_envelope_is_checked_for_shape_and_size() {
     assert!(with(|e| e.ciphertext = "a=".into()).starts_with("ciphertext"));
     assert!(with(|e| e.ciphertext = "a".repeat(50_000)).starts_with("ciphertext"));
     assert!(with(|e| e.signature = String::new()).starts_with("signature"));
+}
+
+/// The fields of section "Header" of `docs/E2E.md`, each as long as it can be.
+#[test]
+fn the_largest_header_is_accepted() {
+    let text = |length: usize| 4 + length;
+    let id = text(MAX_ID_LENGTH);
+    let (u32, u64, hash) = (4, 8, 32);
+    let suite = text("gatehouse/header/2".len()) + text("rsa-aes-1".len());
+    let place = text(2 * MAX_ID_LENGTH + 1) + 3 * id + u64 + hash;
+    let statements = hash + u32 + 2 * (u64 + hash) + (id + u64 + hash);
+    let recipients = u32 + 2 * MAX_DEVICES * (2 * id + hash);
+    let bytes = suite + place + statements + recipients;
+    assert_eq!(bytes, 3328);
+    let key = WrappedKey { device: "d".parse().expect("a device id"), key: "AAAA".into() };
+    let envelope = Envelope {
+        suite: "rsa-aes-1".into(),
+        header: "A".repeat((bytes * 4).div_ceil(3)),
+        nonce: "AAAA".into(),
+        ciphertext: "AAAA".into(),
+        keys: vec![key; 2 * MAX_DEVICES],
+        signature: "AAAA".into(),
+    };
+    assert_eq!(envelope.check(), Ok(()));
 }

@@ -1,17 +1,19 @@
 //! The store for many nodes: Redis 7 or newer, or Valkey; one server, Sentinel or Cluster.
 //!
 //! ```text
-//! {u:ACCOUNT}:…       account, devices, sessions, runs, inbox, presence     one slot, so one script each
+//! {u:ACCOUNT}:…       account, identity, devices, sessions, runs, inbox, presence: one slot, so one
+//!                     script each
 //! {c:CONVERSATION}:…  counter, log, names of messages
 //! {n:NAME}:… {k:CREDENTIAL}:…   the account that has a name, the account that a credential opens
-//! {p:PLACE}:… {places}:…        accounts from one network address, and the secret of its pseudonym
+//! {i:RECOVERY}:… {l:CODE}:…     the account with a recovery hash; a link and its messages
+//! {p:PLACE}:… {places}:…        requests from one network address, and the secret of its pseudonym
 //! {lobby}:… {leases}:…          the lobby; runs by the end of their lease
 //! ```
 //!
 //! A method that stays in one slot is one script. A method that touches several slots has a commit
 //! point and repeatable steps, so that the same call again completes what a crash left out
-//! (`mailboxes.rs` and `accounts.rs` describe how). Every key has a time to live and Redis expires
-//! it, so there is nothing to sweep.
+//! (`mailboxes.rs`, `accounts.rs`, `identities.rs` and `links.rs` describe how). Every key has a
+//! time to live and Redis expires it, so there is nothing to sweep.
 
 mod settings;
 
@@ -26,6 +28,8 @@ mod listener;
 mod accounts;
 mod broker;
 mod devices;
+mod identities;
+mod links;
 mod mailboxes;
 mod names;
 mod presence;
@@ -41,8 +45,8 @@ use async_trait::async_trait;
 use redis::Value;
 use tokio::task::JoinHandle;
 
-use crate::canary::Canary;
 use crate::error::Result;
+use crate::wake_up_probe::WakeUpProbe;
 use crate::{Retention, Store};
 use calls::Calls;
 use connection::Connection;
@@ -94,13 +98,13 @@ impl std::fmt::Debug for RedisStore {
 #[async_trait]
 impl Store for RedisStore {
     async fn probe(&self) -> Result<()> {
-        let canary = Canary::new(self).await?;
+        let wake_up_probe = WakeUpProbe::new(self).await?;
         let key = format!("{{probe:{:016x}}}:written", rand::random::<u64>());
         let mut write = redis::cmd("SET");
         write.arg(&key).arg("1").arg("PX").arg(10_000);
         self.connection.command::<()>("the probe", &write).await?;
         self.connection.command::<i64>("the probe", redis::cmd("DEL").arg(&key)).await?;
-        canary.sing(self).await
+        wake_up_probe.ping(self).await
     }
 
     fn kind(&self) -> &'static str {

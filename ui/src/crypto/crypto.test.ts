@@ -3,9 +3,6 @@ import { compare, fromBase64url, toBase64url, utf8 } from "./bytes";
 import { MalformedError, Reader, Writer } from "./canonical";
 import { START, follow } from "./chain";
 import { BUCKETS, MAX_TEXT, decodeContent, encodeContent } from "./content";
-import { RSA, readIdentity } from "./identity";
-import { createOwnKeys } from "./keys";
-import { lock, unlock } from "./locker";
 
 describe("base64url", () => {
   test("every length round-trips and matches Node's encoding", () => {
@@ -64,24 +61,24 @@ describe("canonical encoding", () => {
   });
 });
 
-describe("padding", () => {
+describe("content", () => {
+  const written = (text: string) => encodeContent({ kind: "text", writtenAt: 1, text });
+
   test("the size of a plaintext is always a bucket", () => {
     const sizes = new Set<number>();
     for (const length of [0, 1, 100, 238, 239, 1000, 5000, MAX_TEXT]) {
       const text = "x".repeat(length);
-      const plaintext = encodeContent({ writtenAt: 1, text });
+      const plaintext = written(text);
       expect(BUCKETS).toContain(plaintext.length);
-      expect(decodeContent(plaintext)).toEqual({ writtenAt: 1, text });
+      expect(decodeContent(plaintext)).toEqual({ kind: "text", writtenAt: 1, text });
       sizes.add(plaintext.length);
     }
     expect(sizes).toEqual(new Set([256, 512, 1024, 8192, 16384]));
   });
 
   test("text that is too long and invalid padding are rejected", () => {
-    expect(() => encodeContent({ writtenAt: 1, text: "x".repeat(MAX_TEXT + 1) })).toThrow(
-      MalformedError,
-    );
-    const plaintext = encodeContent({ writtenAt: 1, text: "x" });
+    expect(() => written("x".repeat(MAX_TEXT + 1))).toThrow(MalformedError);
+    const plaintext = written("x");
     const dirty = plaintext.slice();
     dirty[200] = 1;
     expect(() => decodeContent(dirty)).toThrow(MalformedError);
@@ -89,6 +86,27 @@ describe("padding", () => {
     const larger = new Uint8Array(512);
     larger.set(plaintext);
     expect(() => decodeContent(larger)).toThrow(MalformedError);
+  });
+
+  test("a change of the lifetime has no text and looks like a short message", () => {
+    const change = { kind: "lifetime", writtenAt: 7 } as const;
+    const plaintext = encodeContent(change);
+    expect(decodeContent(plaintext)).toEqual(change);
+    expect(plaintext.length).toBe(written("Hello").length);
+    const [version, kind] = [4, 5];
+    const withText = written("x");
+    withText[kind] = 2;
+    expect(() => decodeContent(withText)).toThrow("a change of the lifetime has no text");
+    for (const [at, value] of [
+      [version, 1],
+      [version, 3],
+      [kind, 0],
+      [kind, 3],
+    ] as const) {
+      const other = plaintext.slice();
+      other[at] = value;
+      expect(() => decodeContent(other), `byte ${at}: ${value}`).toThrow(MalformedError);
+    }
   });
 });
 
@@ -102,40 +120,5 @@ describe("the chain", () => {
     expect(follow(last, { counter: 5, previous: hash(9) })).toEqual({ kind: "fork" });
     expect(follow(last, { counter: 8, previous: hash(7) })).toEqual({ kind: "gap", missing: 3 });
     expect(follow(last, { counter: 4, previous: hash(3) })).toEqual({ kind: "replay" });
-  });
-});
-
-describe("this device's keys", () => {
-  test("private keys cannot be exported, and local history is bound to its context", async () => {
-    const keys = await createOwnKeys("d1");
-    for (const key of [keys.encryption.privateKey, keys.signing.privateKey, keys.history]) {
-      expect(key.extractable).toBe(false);
-      await expect(crypto.subtle.exportKey("jwk", key)).rejects.toThrow();
-    }
-    const locked = await lock(keys.history, "here", "a secret");
-    expect(Buffer.from(locked.data).toString("latin1")).not.toContain("secret");
-    expect(await unlock(keys.history, "here", locked)).toBe("a secret");
-    expect(await unlock(keys.history, "there", locked)).toBeUndefined();
-  });
-});
-
-describe("a listed device", () => {
-  test.each([
-    ["a short modulus", 2048, [1, 0, 1]],
-    ["another public exponent", 3072, [3]],
-  ])("with %s is invalid", async (_, modulusLength, exponent) => {
-    const publicExponent = new Uint8Array(exponent);
-    const rsa = { ...RSA, modulusLength, publicExponent };
-    const encryption = await crypto.subtle.generateKey(rsa, true, ["encrypt", "decrypt"]);
-    const signing = await crypto.subtle.generateKey("Ed25519", true, ["sign", "verify"]);
-    const text = async (key: CryptoKey) =>
-      toBase64url(new Uint8Array(await crypto.subtle.exportKey("spki", key)));
-    const listed = {
-      device: "laptop",
-      suite: "rsa-aes-1",
-      encryption_key: await text(encryption.publicKey),
-      signing_key: await text((signing as CryptoKeyPair).publicKey),
-    };
-    expect(await readIdentity("alice", listed)).toBeUndefined();
   });
 });

@@ -4,9 +4,17 @@ import type { AccountId, ClientMessageId, ConversationId, Envelope } from "../pr
 import { type Bytes, equal, fromBase64url, toBase64url } from "./bytes";
 import { MalformedError, Writer } from "./canonical";
 import { type Content, decodeContent, encodeContent } from "./content";
-import { type Header, decodeHeader, encodeHeader, inOrder } from "./header";
+import {
+  type Header,
+  type Lifetime,
+  type LogHead,
+  type ReadReference,
+  decodeHeader,
+  encodeHeader,
+  inOrder,
+} from "./header";
 import { type Identity, SUITE, sha256 } from "./identity";
-import type { OwnKeys } from "./keys";
+import { type OwnKeys, decryptionKey } from "./keys";
 import {
   MESSAGE_KEY_LENGTH,
   NONCE_LENGTH,
@@ -21,13 +29,13 @@ import {
 
 /** Why an envelope was rejected. Its content is never shown. */
 export type Rejection =
-  /** A different suite, a missing field, or a non-canonical encoding. */
+  /** A different suite or version, a missing field, or a non-canonical encoding. */
   | "malformed"
-  /** Conversation, sender, device or cid in the header differ from the server's. */
+  /** Conversation, sender, device, cid or lifetime in the header differ from the server's. */
   | "misdirected"
   /** The signature was not made by the sender's device. */
   | "forged"
-  /** The message key or the ciphertext cannot be decrypted. */
+  /** The message key or the ciphertext cannot be decrypted, or the key is not the committed one. */
   | "undecryptable";
 
 export class RejectedError extends Error {
@@ -43,13 +51,20 @@ export interface Sealed {
   readonly hash: Bytes;
 }
 
-/** A message's conversation, id and place in the sender's chain. */
+/**
+ * A message's conversation, id, place in the sender's chain and lifetime, and what this device knows
+ * when it seals the message.
+ */
 export interface MessagePosition {
   readonly conversation: ConversationId;
   readonly account: AccountId;
   readonly cid: ClientMessageId;
   readonly counter: number;
   readonly previous: Bytes;
+  readonly lifetime: Lifetime;
+  readonly ownLog: LogHead;
+  readonly peerLog: LogHead;
+  readonly read: ReadReference;
 }
 
 /** Random values, injectable to reproduce test vectors. */
@@ -78,6 +93,7 @@ export async function seal(
     ...position,
     sender: position.account,
     device: own.device,
+    commitment: await commitmentTo(random.messageKey),
     recipients: ordered,
   });
   const key = await importMessageKey(random.messageKey, "encrypt");
@@ -124,13 +140,15 @@ export interface Claimed {
   readonly sender: AccountId;
   readonly device: string;
   readonly cid: ClientMessageId;
+  /** Seconds; missing: the message is kept. */
+  readonly lifetime?: number | undefined;
 }
 
 /** Checks encoding, header and signature. Throws `RejectedError`. */
 export async function verify(
   envelope: Envelope,
   claimed: Claimed,
-  sender: Identity,
+  sender: Pick<Identity, "account" | "device" | "signing">,
 ): Promise<Verified> {
   const { parts, header, signature } = parse(envelope);
   const matches =
@@ -138,6 +156,7 @@ export async function verify(
     header.sender === claimed.sender &&
     header.device === claimed.device &&
     header.cid === claimed.cid &&
+    header.lifetime === (claimed.lifetime ?? 0) &&
     sender.account === claimed.sender &&
     sender.device === claimed.device;
   if (!matches) throw new RejectedError("misdirected");
@@ -146,28 +165,40 @@ export async function verify(
   return { header, hash: await sha256(signed), parts };
 }
 
+/** The keys that open envelopes. */
+export type OpeningKeys = Pick<OwnKeys, "device" | "signing" | "encryption" | "retired">;
+
 /** Returns the content, or undefined if it is not for this device. Throws `RejectedError`. */
 export async function open(
-  verified: Verified,
+  { header, parts }: Verified,
   account: AccountId,
-  own: Pick<OwnKeys, "device" | "encryption">,
-  ownFingerprint: Bytes,
+  own: OpeningKeys,
 ): Promise<Content | undefined> {
-  const { header, parts } = verified;
   const at = header.recipients.findIndex(
     (to) => to.account === account && to.device === own.device,
   );
   const recipient = header.recipients[at];
   const wrapped = parts.keys[at];
   if (!recipient || !wrapped) return undefined;
-  if (!equal(recipient.fingerprint, ownFingerprint)) throw new RejectedError("undecryptable");
+  const decryption = await decryptionKey(own, account, recipient.fingerprint);
+  if (!decryption) throw new RejectedError("undecryptable");
   try {
-    const messageKey = await unwrap(own.encryption.privateKey, wrapped.key);
+    const messageKey = await unwrap(decryption, wrapped.key);
+    // AES-GCM opens one ciphertext with several keys if the sender prepares it: without the
+    // commitment, two devices can be shown different texts. The comparison needs no constant time:
+    // the server reads the commitment too, and the sender chose the key.
+    if (!equal(await commitmentTo(messageKey), header.commitment))
+      throw new MalformedError("the message key is not the committed one");
     const key = await importMessageKey(messageKey, "decrypt");
+    messageKey.fill(0);
     return decodeContent(await decrypt(key, parts.nonce, parts.headerBytes, parts.ciphertext));
   } catch {
     throw new RejectedError("undecryptable");
   }
+}
+
+export async function commitmentTo(messageKey: Bytes): Promise<Bytes> {
+  return sha256(new Writer().text("gatehouse/message-key/1").raw(messageKey).finish());
 }
 
 function parse(envelope: Envelope): { parts: Parts; header: Header; signature: Bytes } {
@@ -207,7 +238,7 @@ function signedBytes(
   keys: readonly { device: string; key: Bytes }[],
 ): Bytes {
   const writer = new Writer()
-    .text("gatehouse/envelope/1")
+    .text("gatehouse/envelope/2")
     .bytes(header)
     .bytes(nonce)
     .bytes(ciphertext);

@@ -59,11 +59,6 @@ export async function unwrap(privateKey: CryptoKey, wrapped: Bytes): Promise<Byt
   return new Uint8Array(await crypto.subtle.decrypt(RSA, privateKey, wrapped));
 }
 
-/** Throws if the bytes are not the SPKI of an Ed25519 key. */
-export function importSigningKey(spki: Bytes): Promise<CryptoKey> {
-  return crypto.subtle.importKey("spki", spki, "Ed25519", false, ["verify"]);
-}
-
 /** RFC 8032 section 5.1.6. */
 export async function sign(privateKey: CryptoKey, bytes: Bytes): Promise<Bytes> {
   return new Uint8Array(await crypto.subtle.sign("Ed25519", privateKey, bytes));

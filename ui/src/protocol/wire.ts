@@ -43,7 +43,7 @@ export type ConversationId = string;
 /**
  * The stable types of problems.
  */
-export type ProblemType = "bad-request" | "unauthenticated" | "device-removed" | "cross-origin" | "not-found" | "method-not-allowed" | "username-taken" | "run-active" | "limit-reached" | "run-expired" | "too-large" | "unsupported-media-type" | "invalid-value" | "idempotency-conflict" | "context-too-long" | "content-filtered" | "rate-limited" | "quota-exhausted" | "internal" | "upstream-unavailable" | "store-unavailable";
+export type ProblemType = "bad-request" | "unauthenticated" | "device-removed" | "cross-origin" | "not-found" | "method-not-allowed" | "conflict" | "username-taken" | "run-active" | "limit-reached" | "run-expired" | "too-large" | "unsupported-media-type" | "invalid-value" | "idempotency-conflict" | "context-too-long" | "content-filtered" | "rate-limited" | "quota-exhausted" | "internal" | "upstream-unavailable" | "store-unavailable";
 
 /**
  * `application/problem+json`: what went wrong and how to fix it.
@@ -335,7 +335,20 @@ encryption_key: string,
 /**
  * SubjectPublicKeyInfo (RFC 8410 for Ed25519), base64url: messages are verified with it.
  */
-signing_key: string, };
+signing_key: string, 
+/**
+ * Counts the encryption keys of the device, from 1. The signing key never changes.
+ */
+generation: number, 
+/**
+ * When the encryption key was made: milliseconds since 1970, by the device's clock.
+ */
+created_at: number, 
+/**
+ * The signing key's signature over the keys statement, base64url. Byte layout:
+ * `docs/E2E.md`.
+ */
+signature: string, };
 
 /**
  * One device of an account.
@@ -346,9 +359,9 @@ export type Device = {
  */
 device: DeviceId, 
 /**
- * RFC 3339, UTC.
+ * RFC 3339, UTC: when the device was registered.
  */
-created_at: string, 
+registered_at: string, 
 /**
  * The cipher suite the keys are for.
  */
@@ -360,7 +373,20 @@ encryption_key: string,
 /**
  * SubjectPublicKeyInfo (RFC 8410 for Ed25519), base64url: messages are verified with it.
  */
-signing_key: string, };
+signing_key: string, 
+/**
+ * Counts the encryption keys of the device, from 1. The signing key never changes.
+ */
+generation: number, 
+/**
+ * When the encryption key was made: milliseconds since 1970, by the device's clock.
+ */
+created_at: number, 
+/**
+ * The signing key's signature over the keys statement, base64url. Byte layout:
+ * `docs/E2E.md`.
+ */
+signature: string, };
 
 /**
  * `GET /api/accounts/{account}/devices`.
@@ -377,7 +403,174 @@ username?: string,
 /**
  * Oldest first.
  */
-devices: Array<Device>, };
+devices: Array<Device>, 
+/**
+ * The account's identity key: 32 bytes (RFC 8032), base64url. Absent before the private
+ * chat was set up.
+ */
+identity_key?: string, 
+/**
+ * The account's whole device log, from version 1.
+ */
+log: Array<SignedEntry>, };
+
+/**
+ * One entry of a device log.
+ */
+export type SignedEntry = { 
+/**
+ * The canonical entry, base64url: at most 1 KiB before encoding.
+ */
+entry: string, 
+/**
+ * The signer's Ed25519 signature over the entry: 64 bytes (RFC 8032), base64url.
+ */
+signature: string, };
+
+/**
+ * `PUT /api/identity`: creates the account's identity, or replaces it with a new one. The
+ * device log starts at version 1.
+ */
+export type NewIdentity = { 
+/**
+ * The public identity key: 32 bytes (RFC 8032), base64url.
+ */
+identity_key: string, 
+/**
+ * The private identity key, encrypted with a key from the recovery code, base64url: at
+ * most 1 KiB before encoding.
+ */
+sealed: string, 
+/**
+ * SHA-256 of the recovery token, base64url.
+ */
+recovery: string, 
+/**
+ * The first entry of the device log.
+ */
+entry: SignedEntry, 
+/**
+ * The identity key to replace; absent when the account has none.
+ */
+replaces?: string, };
+
+/**
+ * `POST /api/devices/log`: appends one entry to the account's device log.
+ */
+export type AppendEntry = { 
+/**
+ * The entry's version: the length of the log, plus one.
+ */
+version: number, 
+/**
+ * The entry.
+ */
+entry: SignedEntry, };
+
+/**
+ * `POST /api/recovery`: opens an account with the token from its recovery code.
+ */
+export type Recover = { 
+/**
+ * The recovery token: 32 bytes, base64url.
+ */
+token: string, };
+
+/**
+ * The response of `POST /api/recovery`. Sets the cookie of the account.
+ */
+export type Recovered = { 
+/**
+ * The account.
+ */
+me: Me, 
+/**
+ * Its public identity key: 32 bytes (RFC 8032), base64url.
+ */
+identity_key: string, 
+/**
+ * The sealed private identity key, as it was stored.
+ */
+sealed: string, };
+
+/**
+ * The response of `POST /api/links`, made for the new device.
+ */
+export type Link = { 
+/**
+ * Eight digits that find the link.
+ */
+code: string, 
+/**
+ * The new device's secret for the link, sent as `Authorization: Bearer`.
+ */
+token: string, 
+/**
+ * Seconds until the link ends.
+ */
+expires_in: number, };
+
+/**
+ * `POST /api/links/{code}/messages`: a message to the other device.
+ */
+export type RelayMessage = { 
+/**
+ * Opaque to the server: at most 192 KiB.
+ */
+body: string, };
+
+/**
+ * `GET /api/links/{code}/messages?after={index}`.
+ */
+export type RelayedMessages = { 
+/**
+ * The messages after `after`, oldest first, of both devices.
+ */
+messages: Array<RelayedMessage>, 
+/**
+ * True when the account has approved the new device.
+ */
+approved: boolean, };
+
+/**
+ * A relayed message.
+ */
+export type RelayedMessage = { 
+/**
+ * Its number in the link, from 1, without gaps.
+ */
+index: number, 
+/**
+ * The device that sent it.
+ */
+from: LinkSide, 
+/**
+ * As it was sent.
+ */
+body: string, };
+
+/**
+ * A device of a link.
+ */
+export type LinkSide = "new" | "old";
+
+/**
+ * `POST /api/links/{code}/approval`: appends the approval to the account's device log and lets
+ * the new device claim the link.
+ */
+export type DeviceApproval = { 
+/**
+ * The new device.
+ */
+device: DeviceId, 
+/**
+ * The entry's version: the length of the log, plus one.
+ */
+version: number, 
+/**
+ * The approval.
+ */
+entry: SignedEntry, };
 
 /**
  * `GET /api/conversations`, latest first.
@@ -463,6 +656,11 @@ device: DeviceId,
  */
 at: string, 
 /**
+ * Seconds after `at` at which the server deletes the message; absent when it is kept until
+ * the normal retention.
+ */
+lifetime?: number, 
+/**
  * Encrypted for the devices of both people.
  */
 envelope: Envelope, };
@@ -536,6 +734,11 @@ to: AccountId,
  * The client's id for the message.
  */
 cid: ClientMessageId, 
+/**
+ * Seconds after which the server deletes the message: 86400, 604800 or 2592000; when
+ * absent or 0, it is kept until the normal retention.
+ */
+lifetime?: number, 
 /**
  * Encrypted for the devices of both people.
  */
@@ -678,7 +881,15 @@ max_watched: number,
 /**
  * Seconds between two pings of the server.
  */
-ping_seconds: number, };
+ping_seconds: number, 
+/**
+ * Seconds after which a device replaces its encryption key.
+ */
+key_rotation_seconds: number, 
+/**
+ * Seconds for which private messages are kept.
+ */
+retention_seconds: number, };
 
 /**
  * An entry of an account's durable inbox.
@@ -765,11 +976,17 @@ export const LIMITS = {
   maxFrame: 65536,
   maxCiphertext: 40960,
   maxDevices: 8,
+  maxLogEntries: 1024,
+  maxLinkMessage: 196608,
+  maxLinkMessages: 64,
+  maxLinkBytes: 4194304,
+  linkSeconds: 600,
   maxChatMessage: 32768,
   maxUsername: 32,
   maxWatched: 500,
   maxReplay: 500,
   maxPage: 100,
+  lifetimes: [86400, 604800, 2592000],
   helloSeconds: 10,
   pingSeconds: 25,
   pongSeconds: 10,

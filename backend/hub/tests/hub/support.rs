@@ -95,6 +95,9 @@ impl House {
                 suite: "rsa-aes-1".into(),
                 encryption_key: "a2V5".into(),
                 signing_key: "a2V5".into(),
+                generation: 1,
+                created_at: 0,
+                signature: "c2ln".into(),
             };
             let added = self
                 .store
@@ -344,7 +347,8 @@ pub(crate) fn sized_message(to: &Person, cid: &str, size: usize) -> Request {
         keys: vec![WrappedKey { device: to.device(1), key: "a2V5".into() }],
         signature: "c2ln".into(),
     };
-    Request::Send { to: to.account.clone(), cid: ClientMessageId::parse(cid).unwrap(), envelope }
+    let (to, cid) = (to.account.clone(), ClientMessageId::parse(cid).unwrap());
+    Request::Send { to, cid, lifetime: None, envelope }
 }
 
 /// A transport of two channels.

@@ -1,11 +1,11 @@
 // What the view shows of the private chat: the list of conversations, the open one, and verified
 // contacts.
 
-import type { OwnKeys } from "../../crypto";
 import type { AccountId, ConversationId } from "../../protocol/wire";
 import { Cell } from "../observable";
 import type { Archive } from "../ports";
 import { type Conversation, ConversationReader, type Summary } from "./conversation";
+import type { MessageRecord } from "./records";
 
 const PAGE = 100;
 
@@ -22,9 +22,9 @@ export class Conversations {
   #open: { id: ConversationId; limit: number } | undefined;
 
   /** `added` is called when a conversation appears in the list. */
-  constructor(archive: Archive, keys: OwnKeys, me: AccountId, added: () => void) {
+  constructor(archive: Archive, history: CryptoKey, me: AccountId, added: () => void) {
     this.#archive = archive;
-    this.#reader = new ConversationReader(archive, keys, me);
+    this.#reader = new ConversationReader(archive, history, me);
     this.#added = added;
   }
 
@@ -54,6 +54,11 @@ export class Conversations {
   async changed(conversation: ConversationId): Promise<void> {
     if (this.#open?.id === conversation) await this.refreshOpen();
     await this.#refreshSummaries();
+  }
+
+  /** A message was deleted. */
+  forget(record: MessageRecord): void {
+    this.#reader.forget(record);
   }
 
   async refreshOpen(): Promise<void> {
