@@ -22,11 +22,15 @@ const FLAGS = [
   "--no-first-run",
 ];
 
-/** Starts a browser whose profile is in this folder. `ca` is the PEM file of an authority. */
+/**
+ * Starts a browser whose profile is in this folder. `ca` is the PEM file of an authority, `flags`
+ * are more command line switches.
+ */
 export async function launch(
   browser: BrowserName,
   home: string,
   ca: string | undefined,
+  flags: readonly string[],
   options: BrowserContextOptions,
 ): Promise<BrowserContext> {
   const profile = join(home, "profile");
@@ -38,7 +42,11 @@ export async function launch(
   if (browser === "chromium") {
     if (ca) await trust(join(home, ".pki/nssdb"), ca);
     const executablePath = process.env["CHROMIUM"] ?? "/usr/bin/chromium";
-    return chromium.launchPersistentContext(profile, { executablePath, args: FLAGS, ...settings });
+    return chromium.launchPersistentContext(profile, {
+      executablePath,
+      args: [...FLAGS, ...flags],
+      ...settings,
+    });
   }
   if (ca) await trust(profile, ca);
   // The channel selects WebDriver BiDi, the protocol of an unpatched Firefox.
@@ -46,6 +54,7 @@ export async function launch(
   return firefox.launchPersistentContext(profile, {
     channel: "moz-firefox",
     executablePath,
+    args: [...flags],
     ...settings,
   });
 }

@@ -26,6 +26,8 @@ export interface Arrival extends BrowserContextOptions {
   readonly browser?: BrowserName;
   /** The PEM file of the authority to trust. Default: the one of this Gatehouse. */
   readonly ca?: string | undefined;
+  /** More command line switches of the browser. */
+  readonly flags?: readonly string[];
 }
 
 /** The URL of the running Gatehouse, started by the caller. */
@@ -39,13 +41,14 @@ export function gatehouseUrl(): string {
 }
 
 export async function arrive(arrival: Arrival = {}): Promise<Person> {
-  const { browser, ca, ...options }: Arrival = {
+  const { browser, ca, flags, ...options } = {
     browser: projectBrowser(),
     ca: process.env["GATEHOUSE_CA"],
+    flags: [],
     ...arrival,
   };
   const home = await mkdtemp(join(tmpdir(), "gatehouse-e2e-"));
-  const context = await launch(browser, home, ca, {
+  const context = await launch(browser, home, ca, flags, {
     baseURL: gatehouseUrl(),
     locale: "en-GB",
     viewport: { width: 1440, height: 900 },
