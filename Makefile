@@ -83,8 +83,9 @@ build-tools:
 	@$(call packages,cmake:cmake cc:gcc c++:g++ pkg-config:pkg-config)
 
 test-tools: build-tools
-	@$(call packages,redis-server:redis-server chromium:chromium certutil:libnss3-tools openssl:openssl \
-	  promtool:prometheus haproxy:haproxy pebble:pebble testssl:testssl.sh curl:curl python3:python3)
+	@$(call packages,redis-server:redis-server chromium:chromium firefox-esr:firefox-esr \
+	  certutil:libnss3-tools openssl:openssl promtool:prometheus haproxy:haproxy pebble:pebble \
+	  testssl:testssl.sh curl:curl python3:python3)
 	@python3 -c 'import ensurepip' 2>/dev/null || { $(APT) update -qq && $(APT) install -y -qq python3-venv >/dev/null; }
 	@command -v cargo-nextest >/dev/null || $(INSTALL) --no-default-features cargo-nextest@0.9.143
 

@@ -1,36 +1,34 @@
-// A person with their own browser profile: Debian's Chromium, which trusts the CA through NSS, and
-// a record of everything that a healthy page does not do.
+// A person with their own browser profile, and a record of everything that a healthy page does not
+// do.
 
-import { execFileSync } from "node:child_process";
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
   type BrowserContext,
   type BrowserContextOptions,
   type Page,
-  chromium,
   expect,
+  test,
 } from "@playwright/test";
+import { type BrowserName, launch } from "./browsers";
+import { type Record, watchContext, watchPage } from "./watch";
 
-export interface Person {
+export interface Person extends Record {
+  readonly browser: BrowserName;
   readonly page: Page;
   readonly context: BrowserContext;
-  /** Every WebSocket frame that this page sent or received. */
-  readonly frames: { readonly direction: "sent" | "received"; readonly text: string }[];
-  /** Console errors, uncaught exceptions and violations of the content security policy. */
-  readonly complaints: string[];
   leave(): Promise<void>;
 }
 
-const FLAGS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-  "--no-first-run",
-];
+export interface Arrival extends BrowserContextOptions {
+  /** Default: the browser of the project. */
+  readonly browser?: BrowserName;
+  /** The PEM file of the authority to trust. Default: the one of this Gatehouse. */
+  readonly ca?: string | undefined;
+  /** More command line switches of the browser. */
+  readonly flags?: readonly string[];
+}
 
 /** The URL of the running Gatehouse, started by the caller. */
 export function gatehouseUrl(): string {
@@ -42,32 +40,39 @@ export function gatehouseUrl(): string {
   return url;
 }
 
-export async function arrive(options: BrowserContextOptions = {}): Promise<Person> {
+export async function arrive(arrival: Arrival = {}): Promise<Person> {
+  const { browser, ca, flags, ...options } = {
+    browser: projectBrowser(),
+    ca: process.env["GATEHOUSE_CA"],
+    flags: [],
+    ...arrival,
+  };
   const home = await mkdtemp(join(tmpdir(), "gatehouse-e2e-"));
-  await trust(home);
-  const context = await chromium.launchPersistentContext(join(home, "profile"), {
-    executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium",
-    headless: true,
-    args: FLAGS,
-    env: { ...process.env, HOME: home } as Record<string, string>,
+  const context = await launch(browser, home, ca, flags, {
     baseURL: gatehouseUrl(),
     locale: "en-GB",
     viewport: { width: 1440, height: 900 },
     ...options,
   });
+  const record: Record = { frames: [], complaints: [] };
+  await watchContext(browser, context, record);
   const page = context.pages()[0] ?? (await context.newPage());
-  const person: Person = {
+  watchPage(browser, page, record);
+  return {
+    ...record,
+    browser,
     page,
     context,
-    frames: [],
-    complaints: [],
     async leave() {
       await context.close();
       await rm(home, { recursive: true, force: true, maxRetries: 5 });
     },
   };
-  watch(page, person);
-  return person;
+}
+
+/** The project selects the browser: `playwright.config.ts`. */
+function projectBrowser(): BrowserName {
+  return test.info().project.name === "firefox" ? "firefox" : "chromium";
 }
 
 /** Chooses a username and waits for the people page. */
@@ -87,6 +92,19 @@ export async function send({ page }: Person, to: string, text: string): Promise<
   await expect(page.getByRole("log")).toContainText(text);
 }
 
+/** Opens the safety number of the open conversation and returns its digits. */
+export async function safetyNumber({ page }: Person): Promise<string> {
+  await page.getByRole("button", { name: "Safety number" }).click();
+  const number = page.getByTestId("safety-number");
+  await expect(number).toHaveText(/\d{5}/);
+  return (await number.innerText()).replace(/\D/g, "");
+}
+
+export async function closeDialog({ page }: Person): Promise<void> {
+  await page.keyboard.press("Escape");
+  await expect(page.getByRole("dialog")).toHaveCount(0);
+}
+
 /** A unique username. */
 export function freshName(stem: string): string {
   return `${stem}-${Math.random().toString(36).slice(2, 8)}`;
@@ -102,34 +120,9 @@ export function expectNoComplaints(...people: Person[]): void {
   for (const person of people) expect(person.complaints).toEqual([]);
 }
 
-async function trust(home: string): Promise<void> {
-  const ca = process.env["GATEHOUSE_CA"];
-  if (!ca) return;
-  const store = join(home, ".pki/nssdb");
-  await mkdir(store, { recursive: true });
-  execFileSync("certutil", ["-N", "-d", `sql:${store}`, "--empty-password"]);
-  execFileSync("certutil", ["-A", "-d", `sql:${store}`, "-n", "gatehouse", "-t", "C,,", "-i", ca]);
-}
-
 /** Another page of the same browser profile, watched like the first one. */
 export async function anotherPage(person: Person): Promise<Page> {
   const page = await person.context.newPage();
-  watch(page, person);
+  watchPage(person.browser, page, person);
   return page;
-}
-
-function watch(page: Page, { frames, complaints }: Pick<Person, "frames" | "complaints">): void {
-  page.on("console", (message) => {
-    if (message.type() === "error")
-      complaints.push(`${message.text()} (${message.location().url})`);
-  });
-  page.on("pageerror", (error) => complaints.push(String(error)));
-  page.on("websocket", (socket) => {
-    socket.on("framesent", ({ payload }) =>
-      frames.push({ direction: "sent", text: payload.toString() }),
-    );
-    socket.on("framereceived", ({ payload }) =>
-      frames.push({ direction: "received", text: payload.toString() }),
-    );
-  });
 }

@@ -44,6 +44,16 @@ test("there are no unknown layers", () => {
   expect([...layers].sort()).toEqual(Object.keys(ALLOWED).sort());
 });
 
+test("only primitives.ts encrypts, wraps and signs, so its vectors test what the page uses", () => {
+  const CALL = /subtle\s*\.\s*(encrypt|decrypt|sign|verify|wrapKey|unwrapKey)\b/;
+  // The browser check signs the vector of RFC 8032; the others are not part of the page.
+  const exempt = /^platform\/support\.ts$|^crypto\/(vectors|wycheproof)\/|\.testing\.ts$/;
+  const calling = files.filter(
+    (file) => !exempt.test(file) && CALL.test(readFileSync(join(ROOT, file), "utf8")),
+  );
+  expect(calling).toEqual(["crypto/primitives.ts"]);
+});
+
 test("imports form no circle", () => {
   const open: string[] = [];
   const done = new Set<string>();

@@ -1,5 +1,5 @@
-// Public API of the crypto layer: keys -> identity -> envelope -> chain; safety number; local
-// history.
+// Public API of the crypto layer: primitives -> keys -> identity -> envelope -> chain; safety number;
+// local history.
 
 export {
   createAccountIdentity,

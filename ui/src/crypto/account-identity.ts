@@ -6,13 +6,13 @@ import { type Bytes, fromBase64url, toBase64url, utf8 } from "./bytes";
 import { Writer } from "./canonical";
 import { hkdf } from "./hkdf";
 import { sha256 } from "./identity";
+import { NONCE_LENGTH, decrypt, encrypt, isSigned, sign } from "./primitives";
 import { formatRecoveryCode, randomCode } from "./recovery-code";
 import { rawSigningKey } from "./signing-key";
 
 const LABEL = "gatehouse/identity/1";
 const SEAL = "gatehouse/recovery/1/seal";
 const OPEN = "gatehouse/recovery/1/open";
-const NONCE_LENGTH = 12;
 const KEY_LENGTH = 32;
 
 export interface CreatedIdentity {
@@ -92,8 +92,7 @@ export async function sealIdentity(
   nonce = crypto.getRandomValues(new Uint8Array(NONCE_LENGTH)),
 ): Promise<Bytes> {
   const key = await sealKey(code, "encrypt");
-  const algorithm = { name: "AES-GCM", iv: nonce, additionalData: contextOf(account, identityKey) };
-  const ciphertext = new Uint8Array(await crypto.subtle.encrypt(algorithm, key, pkcs8));
+  const ciphertext = await encrypt(key, nonce, contextOf(account, identityKey), pkcs8);
   return new Writer().raw(nonce).raw(ciphertext).finish();
 }
 
@@ -104,11 +103,9 @@ async function unsealIdentity(
   sealed: Bytes,
 ): Promise<Bytes | undefined> {
   const key = await sealKey(code, "decrypt");
-  const iv = sealed.slice(0, NONCE_LENGTH);
-  const algorithm = { name: "AES-GCM", iv, additionalData: contextOf(account, identityKey) };
-  const ciphertext = sealed.slice(NONCE_LENGTH);
+  const [nonce, ciphertext] = [sealed.slice(0, NONCE_LENGTH), sealed.slice(NONCE_LENGTH)];
   try {
-    return new Uint8Array(await crypto.subtle.decrypt(algorithm, key, ciphertext));
+    return await decrypt(key, nonce, contextOf(account, identityKey), ciphertext);
   } catch {
     return undefined;
   }
@@ -142,6 +139,5 @@ function importPrivate(pkcs8: Bytes): Promise<CryptoKey> {
 /** True if the private key belongs to the public one. */
 async function belongs({ privateKey, publicKey }: CryptoKeyPair): Promise<boolean> {
   const probe = utf8("gatehouse/identity-check/1");
-  const signature = await crypto.subtle.sign("Ed25519", privateKey, probe);
-  return crypto.subtle.verify("Ed25519", publicKey, signature, probe);
+  return isSigned(publicKey, await sign(privateKey, probe), probe);
 }

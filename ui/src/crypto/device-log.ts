@@ -5,6 +5,7 @@
 import type { AccountId, DeviceId, SignedEntry } from "../protocol/wire";
 import { type Bytes, equal, fromBase64url, toBase64url, toHex } from "./bytes";
 import { sha256 } from "./identity";
+import { isSigned, sign } from "./primitives";
 import {
   type EntryFields,
   type LogEntry,
@@ -155,7 +156,7 @@ export async function signEntry(
   const place = { account, identityKey, version: log.version + 1, previous: log.head };
   const fields = { ...place, operation, device, signingKey, time, signer: signer.device };
   const entry = encodeEntry(fields);
-  const signature = new Uint8Array(await crypto.subtle.sign("Ed25519", signer.key, entry));
+  const signature = await sign(signer.key, entry);
   const signed = { entry: toBase64url(entry), signature: toBase64url(signature) };
   const continued = await replay(log, [signed]);
   if ("fault" in continued)
@@ -215,7 +216,7 @@ async function signerFault(
   if (!signingKey) return "signer";
   try {
     const key = await crypto.subtle.importKey("raw", signingKey, "Ed25519", false, ["verify"]);
-    const valid = await crypto.subtle.verify("Ed25519", key, signature, entry);
+    const valid = await isSigned(key, signature, entry);
     return valid ? undefined : "signature";
   } catch {
     // The approved bytes are not an Ed25519 key.

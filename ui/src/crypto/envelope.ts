@@ -13,10 +13,19 @@ import {
   encodeHeader,
   inOrder,
 } from "./header";
-import { type Identity, RSA, SUITE, sha256 } from "./identity";
+import { type Identity, SUITE, sha256 } from "./identity";
 import { type OwnKeys, decryptionKey } from "./keys";
-
-const NONCE_LENGTH = 12;
+import {
+  MESSAGE_KEY_LENGTH,
+  NONCE_LENGTH,
+  decrypt,
+  encrypt,
+  importMessageKey,
+  isSigned,
+  sign,
+  unwrap,
+  wrap,
+} from "./primitives";
 
 /** Why an envelope was rejected. Its content is never shown. */
 export type Rejection =
@@ -66,7 +75,7 @@ export interface Fresh {
 
 export function fresh(): Fresh {
   return {
-    messageKey: crypto.getRandomValues(new Uint8Array(32)),
+    messageKey: crypto.getRandomValues(new Uint8Array(MESSAGE_KEY_LENGTH)),
     nonce: crypto.getRandomValues(new Uint8Array(NONCE_LENGTH)),
   };
 }
@@ -87,24 +96,17 @@ export async function seal(
     commitment: await commitmentTo(random.messageKey),
     recipients: ordered,
   });
-  const key = await crypto.subtle.importKey("raw", random.messageKey, "AES-GCM", false, [
-    "encrypt",
-  ]);
-  const algorithm = { name: "AES-GCM", iv: random.nonce, additionalData: header };
-  const ciphertext = new Uint8Array(
-    await crypto.subtle.encrypt(algorithm, key, encodeContent(content)),
-  );
+  const key = await importMessageKey(random.messageKey, "encrypt");
+  const ciphertext = await encrypt(key, random.nonce, header, encodeContent(content));
   const keys = await Promise.all(
     ordered.map(async ({ device, encryption }) => ({
       device,
-      key: new Uint8Array(await crypto.subtle.encrypt(RSA, encryption, random.messageKey)),
+      key: await wrap(encryption, random.messageKey),
     })),
   );
   random.messageKey.fill(0);
   const signed = signedBytes(header, random.nonce, ciphertext, keys);
-  const signature = new Uint8Array(
-    await crypto.subtle.sign("Ed25519", own.signing.privateKey, signed),
-  );
+  const signature = await sign(own.signing.privateKey, signed);
   return {
     envelope: {
       suite: SUITE,
@@ -159,8 +161,7 @@ export async function verify(
     sender.device === claimed.device;
   if (!matches) throw new RejectedError("misdirected");
   const signed = signedBytes(parts.headerBytes, parts.nonce, parts.ciphertext, parts.keys);
-  if (!(await crypto.subtle.verify("Ed25519", sender.signing, signature, signed)))
-    throw new RejectedError("forged");
+  if (!(await isSigned(sender.signing, signature, signed))) throw new RejectedError("forged");
   return { header, hash: await sha256(signed), parts };
 }
 
@@ -182,20 +183,15 @@ export async function open(
   const decryption = await decryptionKey(own, account, recipient.fingerprint);
   if (!decryption) throw new RejectedError("undecryptable");
   try {
-    const unwrapped = await crypto.subtle.decrypt(RSA, decryption, wrapped.key);
-    const messageKey = new Uint8Array(unwrapped);
-    if (messageKey.length !== 32) throw new MalformedError("a message key has 32 bytes");
+    const messageKey = await unwrap(decryption, wrapped.key);
     // AES-GCM opens one ciphertext with several keys if the sender prepares it: without the
     // commitment, two devices can be shown different texts. The comparison needs no constant time:
     // the server reads the commitment too, and the sender chose the key.
     if (!equal(await commitmentTo(messageKey), header.commitment))
       throw new MalformedError("the message key is not the committed one");
-    const key = await crypto.subtle.importKey("raw", messageKey, "AES-GCM", false, ["decrypt"]);
+    const key = await importMessageKey(messageKey, "decrypt");
     messageKey.fill(0);
-    const algorithm = { name: "AES-GCM", iv: parts.nonce, additionalData: parts.headerBytes };
-    return decodeContent(
-      new Uint8Array(await crypto.subtle.decrypt(algorithm, key, parts.ciphertext)),
-    );
+    return decodeContent(await decrypt(key, parts.nonce, parts.headerBytes, parts.ciphertext));
   } catch {
     throw new RejectedError("undecryptable");
   }

@@ -4,7 +4,10 @@
 import type { AccountId, DeviceId, DeviceKeys } from "../protocol/wire";
 import { type Bytes, equal, fromBase64url } from "./bytes";
 import { Writer } from "./canonical";
-import { signingKeyOf } from "./signing-key";
+import { importEncryptionKey, isSigned } from "./primitives";
+import { importSigningKey, signingKeyOf } from "./signing-key";
+
+export { RSA } from "./primitives";
 
 export const SUITE = "rsa-aes-1";
 
@@ -49,7 +52,7 @@ export async function readIdentity(
   if (!Number.isSafeInteger(generation) || generation < 1) return undefined;
   if (!Number.isSafeInteger(createdAt) || createdAt < 0) return undefined;
   try {
-    const signing = await crypto.subtle.importKey("raw", signingKey, "Ed25519", true, ["verify"]);
+    const signing = await importSigningKey(signingKey);
     const signed = keysStatement({
       account,
       device,
@@ -58,7 +61,7 @@ export async function readIdentity(
       encryptionKey,
       signingKey,
     });
-    if (!(await crypto.subtle.verify("Ed25519", signing, signature, signed))) return undefined;
+    if (!(await isSigned(signing, signature, signed))) return undefined;
     const encryption = await readEncryptionKey(encryptionKey);
     if (!encryption) return undefined;
     const fingerprint = await fingerprintOf(account, device, encryptionKey, signingInfo);
@@ -81,12 +84,10 @@ export async function readIdentity(
 const EXPONENT = new Uint8Array([1, 0, 1]);
 const MODULUS_BITS = 3072;
 
-export const RSA = { name: "RSA-OAEP", hash: "SHA-256" } as const;
-
 /** `info`: SubjectPublicKeyInfo in DER. Undefined if it is not an encryption key of this suite. */
 export async function readEncryptionKey(info: Bytes): Promise<CryptoKey | undefined> {
   try {
-    const key = await crypto.subtle.importKey("spki", info, RSA, false, ["encrypt"]);
+    const key = await importEncryptionKey(info);
     const { modulusLength, publicExponent } = key.algorithm as RsaHashedKeyAlgorithm;
     const fits = modulusLength === MODULUS_BITS && equal(publicExponent, EXPONENT);
     return fits ? key : undefined;

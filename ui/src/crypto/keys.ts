@@ -4,6 +4,7 @@
 import type { AccountId, DeviceId, DeviceKeys } from "../protocol/wire";
 import { type Bytes, equal, toBase64url } from "./bytes";
 import { RSA, SUITE, fingerprintOf, keysStatement } from "./identity";
+import { sign } from "./primitives";
 import { rawSigningKey } from "./signing-key";
 
 /** One generation of the encryption key. */
@@ -76,18 +77,14 @@ export async function publicKeys(
   ]);
   const { device } = own;
   const statement = { account, device, generation, createdAt, encryptionKey, signingKey };
-  const signature = await crypto.subtle.sign(
-    "Ed25519",
-    own.signing.privateKey,
-    keysStatement(statement),
-  );
+  const signature = await sign(own.signing.privateKey, keysStatement(statement));
   return {
     suite: SUITE,
     encryption_key: toBase64url(encryptionKey),
     signing_key: toBase64url(signingInfo),
     generation,
     created_at: createdAt,
-    signature: toBase64url(new Uint8Array(signature)),
+    signature: toBase64url(signature),
   };
 }
 

@@ -4,12 +4,22 @@
 import type { AccountId } from "../protocol/wire";
 import { type Bytes, fromBase64url, toBase64url } from "./bytes";
 import { Writer } from "./canonical";
-import { RSA, readEncryptionKey } from "./identity";
+import { readEncryptionKey } from "./identity";
 import { type OwnKeys } from "./keys";
+import {
+  MESSAGE_KEY_LENGTH,
+  NONCE_LENGTH,
+  decrypt,
+  encrypt,
+  importMessageKey,
+  isSigned,
+  sign,
+  unwrap,
+  wrap,
+} from "./primitives";
+import { importSigningKey } from "./signing-key";
 
 const LABEL = "gatehouse/link-history/1";
-const NONCE_LENGTH = 12;
-const KEY_LENGTH = 32;
 
 /** Where a chunk belongs. The reader passes the place that it expects next. */
 export interface HistoryPlace {
@@ -45,20 +55,19 @@ export async function sealHistory(
   const encryption = await readEncryptionKey(encryptionKey);
   if (!encryption) throw new Error("the new device's encryption key is invalid");
   const nonce = crypto.getRandomValues(new Uint8Array(NONCE_LENGTH));
-  const chunkKey = crypto.getRandomValues(new Uint8Array(KEY_LENGTH));
+  const chunkKey = crypto.getRandomValues(new Uint8Array(MESSAGE_KEY_LENGTH));
   const context = contextOf(place);
-  const key = await crypto.subtle.importKey("raw", chunkKey, "AES-GCM", false, ["encrypt"]);
-  const algorithm = { name: "AES-GCM", iv: nonce, additionalData: context };
-  const ciphertext = new Uint8Array(await crypto.subtle.encrypt(algorithm, key, content));
-  const wrapped = new Uint8Array(await crypto.subtle.encrypt(RSA, encryption, chunkKey));
+  const key = await importMessageKey(chunkKey, "encrypt");
+  const ciphertext = await encrypt(key, nonce, context, content);
+  const wrapped = await wrap(encryption, chunkKey);
   chunkKey.fill(0);
   const signed = signedBytes(context, nonce, ciphertext, wrapped);
-  const signature = await crypto.subtle.sign("Ed25519", own.signing.privateKey, signed);
+  const signature = await sign(own.signing.privateKey, signed);
   return {
     nonce: toBase64url(nonce),
     ciphertext: toBase64url(ciphertext),
     key: toBase64url(wrapped),
-    signature: toBase64url(new Uint8Array(signature)),
+    signature: toBase64url(signature),
   };
 }
 
@@ -78,15 +87,12 @@ export async function openHistory(
     return undefined;
   const context = contextOf(place);
   try {
-    const verifying = await crypto.subtle.importKey("raw", signer, "Ed25519", false, ["verify"]);
+    const verifying = await importSigningKey(signer);
     const signed = signedBytes(context, nonce, ciphertext, wrapped);
-    if (!(await crypto.subtle.verify("Ed25519", verifying, signature, signed))) return undefined;
+    if (!(await isSigned(verifying, signature, signed))) return undefined;
     const { privateKey } = own.encryption.pair;
-    const chunkKey = await crypto.subtle.decrypt(RSA, privateKey, wrapped);
-    if (chunkKey.byteLength !== KEY_LENGTH) return undefined;
-    const key = await crypto.subtle.importKey("raw", chunkKey, "AES-GCM", false, ["decrypt"]);
-    const algorithm = { name: "AES-GCM", iv: nonce, additionalData: context };
-    return new Uint8Array(await crypto.subtle.decrypt(algorithm, key, ciphertext));
+    const key = await importMessageKey(await unwrap(privateKey, wrapped), "decrypt");
+    return await decrypt(key, nonce, context, ciphertext);
   } catch {
     return undefined;
   }

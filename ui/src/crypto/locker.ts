@@ -1,6 +1,7 @@
 // Encrypts the local history with a key that cannot leave the browser profile.
 
 import { type Bytes, fromUtf8, utf8 } from "./bytes";
+import { NONCE_LENGTH, decrypt, encrypt } from "./primitives";
 
 export interface Locked {
   readonly nonce: Bytes;
@@ -9,9 +10,8 @@ export interface Locked {
 
 /** The text is bound to its context and cannot be decrypted in another. */
 export async function lock(key: CryptoKey, context: string, text: string): Promise<Locked> {
-  const nonce = crypto.getRandomValues(new Uint8Array(12));
-  const algorithm = { name: "AES-GCM", iv: nonce, additionalData: utf8(context) };
-  return { nonce, data: new Uint8Array(await crypto.subtle.encrypt(algorithm, key, utf8(text))) };
+  const nonce = crypto.getRandomValues(new Uint8Array(NONCE_LENGTH));
+  return { nonce, data: await encrypt(key, nonce, utf8(context), utf8(text)) };
 }
 
 /** Undefined if it was locked with another key or for another context. */
@@ -20,9 +20,8 @@ export async function unlock(
   context: string,
   locked: Locked,
 ): Promise<string | undefined> {
-  const algorithm = { name: "AES-GCM", iv: locked.nonce, additionalData: utf8(context) };
   try {
-    return fromUtf8(new Uint8Array(await crypto.subtle.decrypt(algorithm, key, locked.data)));
+    return fromUtf8(await decrypt(key, locked.nonce, utf8(context), locked.data));
   } catch {
     return undefined;
   }

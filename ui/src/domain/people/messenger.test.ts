@@ -78,6 +78,23 @@ describe("two people", () => {
     });
   });
 
+  test("acknowledge after a reload what the page before it only stored", async () => {
+    const [ada, bob] = await adaAndBob();
+    await ada.messenger.write("Just before the reload.");
+    await expectTexts(bob, ["Just before the reload."]);
+    await bob.messenger.stop();
+    const acknowledged = () =>
+      server.frames.flatMap(({ account, request }) =>
+        account === "bob" && request.type === "received" ? [request.upto] : [],
+      );
+    expect(acknowledged()).toEqual([]);
+    await start("bob");
+    await until(() => {
+      server.clock.advance(200);
+      expect(acknowledged()).toEqual([server.inboxes.get("bob")?.length]);
+    });
+  });
+
   test("sync by pages when the server cannot replay a gap, without duplicates", async () => {
     const [ada, bob] = await adaAndBob();
     await ada.messenger.write("One.");

@@ -146,6 +146,8 @@ export class Session {
     } catch {
       return this.#live.restart();
     }
+    // The previous page may have closed after it stored events and before it acknowledged them.
+    this.#feed.acknowledge();
     if (this.inLobby.value) void this.request({ type: "lobby", on: true });
     await this.watch();
     await recheck(conversations.conversation.value?.record.peer);
