@@ -64,6 +64,7 @@ async fn a_message_disappears_from_pages_inboxes_and_the_store() {
         assert_eq!((&event["cid"], &event["lifetime"]), (&json!("short"), &json!(86_400)));
     }
     a.send_request(&message(&bob_id, "kept", None, "S2VwdA")).await;
+    assert_eq!(answer(&mut a).await["sent"]["seq"], 2);
     let kept = b.event("message").await;
     assert_eq!((&kept["cid"], kept.get("lifetime")), (&json!("kept"), None));
     let path = format!("/api/conversations/{}/messages", sent["conversation"].as_str().unwrap());
