@@ -42,6 +42,8 @@ fn store_contains(server: &Server, mark: &str) -> bool {
 fn end_lifetimes(server: &Server) {
     let file = rusqlite::Connection::open(server.data().join("gatehouse.sqlite")).unwrap();
     file.busy_timeout(SOON).unwrap();
+    // As in the store: this connection rewrites the rows, too.
+    file.pragma_update(None, "secure_delete", "on").unwrap();
     for table in ["private_messages", "inbox_events"] {
         let sql = format!("UPDATE {table} SET expires = 1 WHERE expires IS NOT NULL");
         assert!(file.execute(&sql, []).unwrap() > 0, "{table}");
