@@ -13,6 +13,16 @@ export {
   type Verified,
 } from "./crypto/envelope";
 export { SUITE, readIdentity, type Identity } from "./crypto/identity";
-export { createOwnKeys, publicKeys, randomId, type OwnKeys } from "./crypto/keys";
+export {
+  createOwnKeys,
+  publicKeys,
+  randomId,
+  rotate,
+  withoutExpired,
+  type EncryptionKey,
+  type OwnKeys,
+  type RetiredKey,
+} from "./crypto/keys";
 export { lock, unlock, type Locked } from "./crypto/locker";
 export { safetyNumber } from "./crypto/safety";
+export { rawSigningKey, signingKeyOf } from "./crypto/signing-key";

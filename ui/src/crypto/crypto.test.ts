@@ -3,9 +3,6 @@ import { compare, fromBase64url, toBase64url, utf8 } from "./bytes";
 import { MalformedError, Reader, Writer } from "./canonical";
 import { START, follow } from "./chain";
 import { BUCKETS, MAX_TEXT, decodeContent, encodeContent } from "./content";
-import { RSA, readIdentity } from "./identity";
-import { createOwnKeys } from "./keys";
-import { lock, unlock } from "./locker";
 
 describe("base64url", () => {
   test("every length round-trips and matches Node's encoding", () => {
@@ -102,40 +99,5 @@ describe("the chain", () => {
     expect(follow(last, { counter: 5, previous: hash(9) })).toEqual({ kind: "fork" });
     expect(follow(last, { counter: 8, previous: hash(7) })).toEqual({ kind: "gap", missing: 3 });
     expect(follow(last, { counter: 4, previous: hash(3) })).toEqual({ kind: "replay" });
-  });
-});
-
-describe("this device's keys", () => {
-  test("private keys cannot be exported, and local history is bound to its context", async () => {
-    const keys = await createOwnKeys("d1");
-    for (const key of [keys.encryption.privateKey, keys.signing.privateKey, keys.history]) {
-      expect(key.extractable).toBe(false);
-      await expect(crypto.subtle.exportKey("jwk", key)).rejects.toThrow();
-    }
-    const locked = await lock(keys.history, "here", "a secret");
-    expect(Buffer.from(locked.data).toString("latin1")).not.toContain("secret");
-    expect(await unlock(keys.history, "here", locked)).toBe("a secret");
-    expect(await unlock(keys.history, "there", locked)).toBeUndefined();
-  });
-});
-
-describe("a listed device", () => {
-  test.each([
-    ["a short modulus", 2048, [1, 0, 1]],
-    ["another public exponent", 3072, [3]],
-  ])("with %s is invalid", async (_, modulusLength, exponent) => {
-    const publicExponent = new Uint8Array(exponent);
-    const rsa = { ...RSA, modulusLength, publicExponent };
-    const encryption = await crypto.subtle.generateKey(rsa, true, ["encrypt", "decrypt"]);
-    const signing = await crypto.subtle.generateKey("Ed25519", true, ["sign", "verify"]);
-    const text = async (key: CryptoKey) =>
-      toBase64url(new Uint8Array(await crypto.subtle.exportKey("spki", key)));
-    const listed = {
-      device: "laptop",
-      suite: "rsa-aes-1",
-      encryption_key: await text(encryption.publicKey),
-      signing_key: await text((signing as CryptoKeyPair).publicKey),
-    };
-    expect(await readIdentity("alice", listed)).toBeUndefined();
   });
 });

@@ -1,12 +1,12 @@
 // Seals and opens envelopes of suite rsa-aes-1. The format is defined in docs/E2E.md.
 
 import type { AccountId, ClientMessageId, ConversationId, Envelope } from "../protocol/wire";
-import { type Bytes, equal, fromBase64url, toBase64url } from "./bytes";
+import { type Bytes, fromBase64url, toBase64url } from "./bytes";
 import { MalformedError, Writer } from "./canonical";
 import { type Content, decodeContent, encodeContent } from "./content";
 import { type Header, decodeHeader, encodeHeader, inOrder } from "./header";
 import { type Identity, RSA, SUITE, sha256 } from "./identity";
-import type { OwnKeys } from "./keys";
+import { type OwnKeys, decryptionKey } from "./keys";
 
 const NONCE_LENGTH = 12;
 
@@ -149,8 +149,7 @@ export async function verify(
 export async function open(
   verified: Verified,
   account: AccountId,
-  own: Pick<OwnKeys, "device" | "encryption">,
-  ownFingerprint: Bytes,
+  own: Pick<OwnKeys, "device" | "signing" | "encryption" | "retired">,
 ): Promise<Content | undefined> {
   const { header, parts } = verified;
   const at = header.recipients.findIndex(
@@ -159,9 +158,10 @@ export async function open(
   const recipient = header.recipients[at];
   const wrapped = parts.keys[at];
   if (!recipient || !wrapped) return undefined;
-  if (!equal(recipient.fingerprint, ownFingerprint)) throw new RejectedError("undecryptable");
+  const decryption = await decryptionKey(own, account, recipient.fingerprint);
+  if (!decryption) throw new RejectedError("undecryptable");
   try {
-    const messageKey = await crypto.subtle.decrypt(RSA, own.encryption.privateKey, wrapped.key);
+    const messageKey = await crypto.subtle.decrypt(RSA, decryption, wrapped.key);
     if (messageKey.byteLength !== 32) throw new MalformedError("a message key has 32 bytes");
     const key = await crypto.subtle.importKey("raw", messageKey, "AES-GCM", false, ["decrypt"]);
     const algorithm = { name: "AES-GCM", iv: parts.nonce, additionalData: parts.headerBytes };

@@ -1,46 +1,80 @@
-// The identity of a device: its two public keys and their fingerprint.
+// The identity of a device: its two public keys, the signed statement that connects them, and their
+// fingerprint.
 
-import type { AccountId, DeviceId } from "../protocol/wire";
+import type { AccountId, DeviceId, DeviceKeys } from "../protocol/wire";
 import { type Bytes, equal, fromBase64url } from "./bytes";
 import { Writer } from "./canonical";
+import { signingKeyOf } from "./signing-key";
 
 export const SUITE = "rsa-aes-1";
 
+const STATEMENT = "gatehouse/device-keys/1";
+
 /** A device as the server lists it. */
-export interface ListedDevice {
+export interface ListedDevice extends DeviceKeys {
   readonly device: DeviceId;
-  readonly suite: string;
-  readonly encryption_key: string;
-  readonly signing_key: string;
 }
 
 /** A device with valid keys. */
 export interface Identity {
   readonly account: AccountId;
   readonly device: DeviceId;
+  /** Counts the device's encryption keys, from 1. */
+  readonly generation: number;
+  /** When the encryption key was generated, by the device's clock: milliseconds since 1970. */
+  readonly createdAt: number;
   readonly encryption: CryptoKey;
   readonly signing: CryptoKey;
+  /** The signing key as the device log has it: 32 bytes (RFC 8032 section 5.1.5). */
+  readonly signingKey: Bytes;
   /** SHA-256 over account, device, suite and both keys. */
   readonly fingerprint: Bytes;
 }
 
-/** Undefined if the device uses a different suite or its keys are invalid. */
+/**
+ * Undefined if the device uses a different suite, its keys are invalid, or the statement is not
+ * signed with its signing key.
+ */
 export async function readIdentity(
   account: AccountId,
   listed: ListedDevice,
 ): Promise<Identity | undefined> {
+  const { device, generation, created_at: createdAt } = listed;
   const encryptionKey = fromBase64url(listed.encryption_key);
-  const signingKey = fromBase64url(listed.signing_key);
-  if (listed.suite !== SUITE || !encryptionKey || !signingKey) return undefined;
+  const signingInfo = fromBase64url(listed.signing_key);
+  const signature = fromBase64url(listed.signature);
+  const signingKey = signingInfo && signingKeyOf(signingInfo);
+  if (listed.suite !== SUITE || !encryptionKey || !signingInfo || !signingKey || !signature)
+    return undefined;
+  if (!Number.isSafeInteger(generation) || generation < 1) return undefined;
+  if (!Number.isSafeInteger(createdAt) || createdAt < 0) return undefined;
   try {
+    const signing = await crypto.subtle.importKey("raw", signingKey, "Ed25519", true, ["verify"]);
+    const signed = keysStatement({
+      account,
+      device,
+      generation,
+      createdAt,
+      encryptionKey,
+      signingKey,
+    });
+    if (!(await crypto.subtle.verify("Ed25519", signing, signature, signed))) return undefined;
     const encryption = await crypto.subtle.importKey("spki", encryptionKey, RSA, false, [
       "encrypt",
     ]);
-    const signing = await crypto.subtle.importKey("spki", signingKey, "Ed25519", false, ["verify"]);
     const { modulusLength, publicExponent } = encryption.algorithm as RsaHashedKeyAlgorithm;
     if (modulusLength !== 3072 || !equal(publicExponent, EXPONENT)) return undefined;
-    const fingerprint = await fingerprintOf(account, listed.device, encryptionKey, signingKey);
-    return { account, device: listed.device, encryption, signing, fingerprint };
+    const fingerprint = await fingerprintOf(account, device, encryptionKey, signingInfo);
+    return {
+      account,
+      device,
+      generation,
+      createdAt,
+      encryption,
+      signing,
+      signingKey,
+      fingerprint,
+    };
   } catch {
     return undefined;
   }
@@ -51,6 +85,32 @@ const EXPONENT = new Uint8Array([1, 0, 1]);
 
 export const RSA = { name: "RSA-OAEP", hash: "SHA-256" } as const;
 
+/** What a device signs about one generation of its keys. */
+export interface KeysStatement {
+  readonly account: AccountId;
+  readonly device: DeviceId;
+  readonly generation: number;
+  readonly createdAt: number;
+  /** SubjectPublicKeyInfo in DER. */
+  readonly encryptionKey: Bytes;
+  /** 32 bytes. */
+  readonly signingKey: Bytes;
+}
+
+export function keysStatement(statement: KeysStatement): Bytes {
+  return new Writer()
+    .text(STATEMENT)
+    .text(SUITE)
+    .text(statement.account)
+    .text(statement.device)
+    .u64(statement.generation)
+    .u64(statement.createdAt)
+    .bytes(statement.encryptionKey)
+    .raw(statement.signingKey)
+    .finish();
+}
+
+/** Both keys are SubjectPublicKeyInfo in DER. */
 export async function fingerprintOf(
   account: AccountId,
   device: DeviceId,

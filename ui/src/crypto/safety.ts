@@ -1,39 +1,33 @@
-// The safety number: 60 digits derived from the keys of all devices of two people, for them to
+// The safety number: 60 digits derived from the identity keys of two accounts, for two people to
 // compare.
 
 import type { AccountId } from "../protocol/wire";
-import { type Bytes, utf8 } from "./bytes";
+import { type Bytes } from "./bytes";
 import { Writer } from "./canonical";
-import { inOrder } from "./header";
 
+const LABEL = "gatehouse/safety/2";
 /** The same as Signal: a chosen collision of 100 bits stays infeasible. */
 const ITERATIONS = 5200;
 const GROUPS = 6;
 const GROUP_BYTES = 5;
 
-interface Named {
+interface Side {
   readonly account: AccountId;
-  readonly device: string;
-  readonly fingerprint: Bytes;
+  /** The Ed25519 key of the account: 32 bytes. */
+  readonly identityKey: Bytes;
 }
 
 /** 60 digits, the same for both people. */
-export async function safetyNumber(
-  a: { account: AccountId; devices: readonly Named[] },
-  b: { account: AccountId; devices: readonly Named[] },
-): Promise<string> {
-  const halves = await Promise.all([half(a.account, a.devices), half(b.account, b.devices)]);
+export async function safetyNumber(a: Side, b: Side): Promise<string> {
+  const halves = await Promise.all([half(a), half(b)]);
   return halves.sort().join("");
 }
 
-async function half(account: AccountId, devices: readonly Named[]): Promise<string> {
-  const writer = new Writer();
-  for (const { fingerprint } of inOrder(devices)) writer.raw(fingerprint);
-  const set = writer.finish();
-  const start = new Writer().text("gatehouse/safety/1").bytes(utf8(account)).bytes(set).finish();
+async function half({ account, identityKey }: Side): Promise<string> {
+  const start = new Writer().text(LABEL).text(account).bytes(identityKey).finish();
   let hash = new Uint8Array(await crypto.subtle.digest("SHA-512", start));
-  const next = new Uint8Array(hash.length + set.length);
-  next.set(set, hash.length);
+  const next = new Uint8Array(hash.length + identityKey.length);
+  next.set(identityKey, hash.length);
   for (let i = 1; i < ITERATIONS; i += 1) {
     next.set(hash);
     hash = new Uint8Array(await crypto.subtle.digest("SHA-512", next));

@@ -7,7 +7,7 @@ import { encodeContent } from "../content";
 import { seal } from "../envelope";
 import { NO_PREVIOUS } from "../header";
 import { type Identity, RSA, SUITE, readIdentity } from "../identity";
-import { safetyNumber } from "../safety";
+import { statementOf } from "./checks.testing";
 import type { DeviceVector, EnvelopeVector, NegativeVector, Vectors } from "./shape";
 
 interface TestDevice {
@@ -26,22 +26,11 @@ export async function makeVectors(): Promise<Vectors> {
   const [first, second, long, empty] = await makeEnvelopes(alice, phone, bob);
   const text = "It is me, Alice.";
   const foreign = await makeEnvelope("foreign", eve, [alice, bob], 1, NO_PREVIOUS, text);
-  const number = await safetyNumber(
-    { account: "alice", devices: [alice.identity, phone.identity] },
-    { account: "bob", devices: [bob.identity] },
-  );
   return {
     suite: SUITE,
     devices: [alice, phone, bob, eve].map(({ vector }) => vector),
     envelopes: [first, second, long, empty],
     negative: [...tampered(first), ...mismatched(first, second, foreign)],
-    safety: [
-      {
-        a: { account: "alice", devices: ["laptop", "phone"] },
-        b: { account: "bob", devices: ["desk"] },
-        number,
-      },
-    ],
   };
 }
 
@@ -68,23 +57,18 @@ async function makeDevice(account: string, device: string): Promise<TestDevice> 
     "sign",
     "verify",
   ])) as CryptoKeyPair;
-  const listed = {
-    device,
-    suite: SUITE,
-    encryption_key: await exported("spki", encryption.publicKey),
-    signing_key: await exported("spki", signing.publicKey),
-  };
-  const identity = await readIdentity(account, listed);
-  if (!identity) throw new Error("the new keys cannot be read");
-  const vector = {
+  const keys = {
     account,
     device,
-    encryption_key: listed.encryption_key,
-    signing_key: listed.signing_key,
+    encryption_key: await exported("spki", encryption.publicKey),
+    signing_key: await exported("spki", signing.publicKey),
     encryption_private: await exported("pkcs8", encryption.privateKey),
     signing_private: await exported("pkcs8", signing.privateKey),
-    fingerprint: toHex(identity.fingerprint),
+    fingerprint: "",
   };
+  const identity = await readIdentity(account, { ...keys, ...(await statementOf(keys)) });
+  if (!identity) throw new Error("the new keys cannot be read");
+  const vector = { ...keys, fingerprint: toHex(identity.fingerprint) };
   return { vector, identity, signing };
 }
 

@@ -48,9 +48,4 @@ export interface Vectors {
   devices: DeviceVector[];
   envelopes: EnvelopeVector[];
   negative: NegativeVector[];
-  safety: {
-    a: { account: string; devices: string[] };
-    b: { account: string; devices: string[] };
-    number: string;
-  }[];
 }

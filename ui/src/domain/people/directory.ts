@@ -8,6 +8,8 @@ import {
   publicKeys,
   readIdentity,
   safetyNumber,
+  toHex,
+  utf8,
 } from "../../crypto";
 import { type Api, ProblemError } from "../../net";
 import type { AccountId, DeviceId, DeviceKeys, DeviceList } from "../../protocol/wire";
@@ -56,7 +58,7 @@ export class Directory {
 
   constructor(parts: DirectoryParts) {
     this.#parts = parts;
-    this.#ownKeys = publicKeys(parts.keys);
+    this.#ownKeys = publicKeys(parts.keys, parts.me);
   }
 
   /** Marks device lists as stale: of one account, or all. */
@@ -228,9 +230,16 @@ export class Directory {
   }
 }
 
-export function safetyNumberOf({ own, peer, ownDevices, peerDevices }: Lists): Promise<string> {
+export async function safetyNumberOf(lists: Lists): Promise<string> {
+  const { own, peer, ownDevices, peerDevices } = lists;
   return safetyNumber(
-    { account: own.account, devices: ownDevices },
-    { account: peer.account, devices: peerDevices },
+    { account: own.account, identityKey: await setOf(ownDevices) },
+    { account: peer.account, identityKey: await setOf(peerDevices) },
   );
+}
+
+/** The devices of an account, instead of an identity key. */
+async function setOf(devices: readonly Identity[]): Promise<Uint8Array<ArrayBuffer>> {
+  const fingerprints = devices.map(({ fingerprint }) => toHex(fingerprint)).sort();
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", utf8(fingerprints.join())));
 }

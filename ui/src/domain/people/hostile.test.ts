@@ -28,7 +28,10 @@ withPeople(browserArchives);
 
 const GHOST = "device-ghost";
 
-const ghostKeys = async (): Promise<DeviceKeys> => publicKeys(await keysOf("ghost"));
+/** The keys of a profile, as a device of any account and name. */
+const keysAs = async (profile: string, account: string, device: string): Promise<DeviceKeys> =>
+  publicKeys({ ...(await keysOf(profile)), device }, account);
+const ghostKeys = (account: string, device = GHOST) => keysAs("ghost", account, device);
 const holdOf = ({ messenger }: Person, peer: string) => messenger.outbox.holds.value.get(peer);
 const numberOf = ({ messenger }: Person, peer: string) => messenger.directory.safetyNumber(peer);
 const sentKeys = () => lastMessage().envelope.keys.map(({ device }) => device);
@@ -46,7 +49,7 @@ async function expectHeld(person: Person, hold: string): Promise<void> {
 
 describe("a ghost device that the server adds to the own account", () => {
   async function enrolWithGhost(): Promise<[Person, Person]> {
-    server.addGhost("ada", GHOST, await ghostKeys());
+    server.addGhost("ada", GHOST, await ghostKeys("ada"));
     return adaAndBob();
   }
 
@@ -58,7 +61,7 @@ describe("a ghost device that the server adds to the own account", () => {
 
   test("later: nothing is sent, and the user is told", async () => {
     const [ada] = await adaAndBob();
-    server.addGhost("ada", GHOST, await ghostKeys());
+    server.addGhost("ada", GHOST, await ghostKeys("ada"));
     server.announce("ada");
     await until(() => expect(ada.messenger.ownChanges.value?.added).toEqual([GHOST]));
     await expectHeld(ada, "own-device-new");
@@ -93,8 +96,8 @@ describe("a ghost device that the server adds to the own account", () => {
     const [ada] = await enrolWithGhost();
     await ada.messenger.decide(GHOST, "confirmed");
     const [, own] = server.devices.get("ada") ?? [];
-    const other = await publicKeys(await keysOf("other"));
-    server.lie("ada", "ada", [...(own ? [own] : []), { device: GHOST, ...other, created_at: "" }]);
+    const other = await keysAs("other", "ada", GHOST);
+    server.lie("ada", "ada", [...(own ? [own] : []), { device: GHOST, ...other }]);
     server.announce("ada");
     await until(() => expect(ada.messenger.ownChanges.value?.conflict).toBe(true));
     await expectHeld(ada, "keys-conflict");
@@ -128,7 +131,7 @@ describe("a ghost device that the server adds to the own account", () => {
       ["ada", "bob"].map(async (account) =>
         readIdentity(account, {
           device: `device-${account}`,
-          ...(await publicKeys(await keysOf(account))),
+          ...(await publicKeys(await keysOf(account), account)),
         }),
       ),
     );
@@ -147,7 +150,7 @@ describe("a ghost device that the server adds to the own account", () => {
 
 describe("a device list of the own account that contradicts this device", () => {
   test("other keys under its id, from enrolment on: nothing is sent, and the numbers differ", async () => {
-    const exchanged = { device: "device-ada", ...(await ghostKeys()), created_at: "" };
+    const exchanged = { device: "device-ada", ...(await ghostKeys("ada", "device-ada")) };
     for (const viewer of ["ada", "bob"]) server.lie(viewer, "ada", [exchanged]);
     const [ada, bob] = await adaAndBob();
     await expectHeld(ada, "own-keys-changed");
@@ -156,7 +159,7 @@ describe("a device list of the own account that contradicts this device", () => 
 
   test("other keys under its id, later: nothing is sent, and the user is told", async () => {
     const [ada] = await adaAndBob();
-    server.lie("ada", "ada", [{ device: "device-ada", ...(await ghostKeys()), created_at: "" }]);
+    server.lie("ada", "ada", [{ device: "device-ada", ...(await ghostKeys("ada", "device-ada")) }]);
     server.announce("ada");
     await until(() => expect(ada.messenger.ownChanges.value?.conflict).toBe(true));
     await expectHeld(ada, "own-keys-changed");
@@ -175,7 +178,7 @@ describe("a device list of the own account that contradicts this device", () => 
 
   test("other keys under its id: messages to this device still open", async () => {
     const [ada, bob] = await adaAndBob();
-    server.lie("ada", "ada", [{ device: "device-ada", ...(await ghostKeys()), created_at: "" }]);
+    server.lie("ada", "ada", [{ device: "device-ada", ...(await ghostKeys("ada", "device-ada")) }]);
     server.announce("ada");
     await bob.messenger.write("For the real Ada.");
     await expectTexts(ada, ["For the real Ada."]);
@@ -187,7 +190,7 @@ describe("a device list that changes at the worst moment", () => {
   test("between the check of a verified contact and the sealing: not encrypted for the ghost", async () => {
     const [ada, bob] = await adaAndBob();
     await ada.messenger.verify("bob", await numberOf(ada, "bob"));
-    const ghost = await ghostKeys();
+    const ghost = await ghostKeys("bob");
     const digest = crypto.subtle.digest.bind(crypto.subtle);
     let attacked = false;
     const spy = vi.spyOn(crypto.subtle, "digest").mockImplementation(async (algorithm, data) => {
@@ -257,7 +260,7 @@ describe("a device list that changes at the worst moment", () => {
     const { reached, release } = holdRead(ada);
     server.rename("bob", "robert");
     await reached;
-    server.addGhost("bob", GHOST, await ghostKeys());
+    server.addGhost("bob", GHOST, await ghostKeys("bob"));
     directory.forget("bob");
     const fetched = directory.contact("bob");
     await settled(fetched);
@@ -274,7 +277,7 @@ describe("a device list that changes at the worst moment", () => {
     const old = server.delayLists();
     directory.forget("bob");
     const late = directory.contact("bob");
-    server.addGhost("bob", GHOST, await ghostKeys());
+    server.addGhost("bob", GHOST, await ghostKeys("bob"));
     directory.forget("bob");
     await directory.contact("bob");
     old.release();
@@ -335,7 +338,7 @@ describe("a dropped message before one that cannot be opened", () => {
     await ada.messenger.write("Dropped.");
     await until(() => expect(deliveries(ada)).toEqual(["sent"]));
     server.inboxes.set("bob", []);
-    server.lie("ada", "bob", [{ device: GHOST, ...(await ghostKeys()), created_at: "" }]);
+    server.lie("ada", "bob", [{ device: GHOST, ...(await ghostKeys("bob")) }]);
     server.holdEvents = false;
     server.announce("bob");
     await until(() => expect(notices(ada)).toContain("device-removed"));
@@ -345,7 +348,7 @@ describe("a dropped message before one that cannot be opened", () => {
   });
 
   test("encrypted for other keys of this device: the gap is shown", async () => {
-    const exchanged = { device: "device-bob", ...(await ghostKeys()), created_at: "" };
+    const exchanged = { device: "device-bob", ...(await ghostKeys("bob", "device-bob")) };
     server.lie("ada", "bob", [exchanged]);
     const [ada, bob] = await adaAndBob();
     server.holdEvents = true;
@@ -360,8 +363,8 @@ describe("a dropped message before one that cannot be opened", () => {
 });
 
 test("a list with two keys under one device id: nothing is sent", async () => {
-  const other = await publicKeys(await keysOf("other"));
-  server.addGhost("bob", GHOST, await ghostKeys());
+  const other = await keysAs("other", "bob", GHOST);
+  server.addGhost("bob", GHOST, await ghostKeys("bob"));
   server.addGhost("bob", GHOST, other);
   const [ada] = await adaAndBob();
   await expectHeld(ada, "keys-conflict");

@@ -64,13 +64,8 @@ function withSelf(
   return [...others, { ...pin(self), listed: known?.listed ?? false }];
 }
 
-function pin({
-  device,
-  suite,
-  encryption_key,
-  signing_key,
-}: { device: DeviceId } & DeviceKeys): PinnedDevice {
-  return { device, suite, encryption_key, signing_key, listed: true };
+function pin(device: { device: DeviceId } & DeviceKeys): PinnedDevice {
+  return { ...device, listed: true };
 }
 
 function same(pinned: PinnedDevice, device: Device): boolean {

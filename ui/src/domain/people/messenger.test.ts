@@ -186,8 +186,8 @@ describe("a server that misbehaves", () => {
     await ada.messenger.verify("bob", await ada.messenger.directory.safetyNumber("bob"));
     await ada.messenger.write("Trusted.");
     await expectTexts(bob, ["Trusted."]);
-    const ghost = await publicKeys(await createOwnKeys("ghost"));
-    server.devices.get("bob")?.push({ device: "ghost", ...ghost, created_at: "" });
+    const ghost = await publicKeys(await createOwnKeys("ghost"), "bob");
+    server.devices.get("bob")?.push({ device: "ghost", ...ghost });
     server.deliver("ada", { kind: "key_change", account: "bob" });
     await until(() => expect(notices(ada)).toContain("device-added"));
     await ada.messenger.write("Is it still you?");
@@ -206,7 +206,7 @@ describe("a server that misbehaves", () => {
     await ada.messenger.write("One.");
     await expectTexts(bob, ["One."]);
     const [device] = server.devices.get("bob") ?? [];
-    const other = await publicKeys(await createOwnKeys("other"));
+    const other = await publicKeys(await createOwnKeys("device-bob"), "bob");
     if (device) server.devices.set("bob", [{ ...device, ...other }]);
     server.deliver("ada", { kind: "key_change", account: "bob" });
     await until(() => expect(notices(ada)).toContain("device-conflict"));

@@ -91,7 +91,7 @@ export class Messenger {
     this.me = me;
     this.keys = keys;
     this.presence = new Presence(me, clock);
-    this.#registration = new Registration(api, keys);
+    this.#registration = new Registration(api, keys, me);
     this.#conversations = new Conversations(archive, keys, me, () => this.#conversationAdded());
     const named = (account: AccountId, username: string) =>
       void serial.run(() => this.#inbox.named(account, username)).catch(() => undefined);

@@ -111,10 +111,8 @@ async function openInChain(
   step: Step,
 ): Promise<Opened> {
   const inChain: Warning[] = step.kind === "gap" || step.kind === "fork" ? [step] : [];
-  const own = await directory.self();
-  if (!own) return { kind: "problem", problem: "undecryptable", warnings: inChain };
   try {
-    const content = await open(verified, me, keys, own.fingerprint);
+    const content = await open(verified, me, keys);
     if (!content) return { kind: "problem", problem: "not-for-this-device", warnings: inChain };
     const others = await warnings(directory, me, message, verified.header.recipients);
     return { kind: "content", content, warnings: [...inChain, ...others] };

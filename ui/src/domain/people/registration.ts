@@ -2,6 +2,7 @@
 
 import { type OwnKeys, publicKeys } from "../../crypto";
 import { type Api, ProblemError } from "../../net";
+import type { AccountId } from "../../protocol/wire";
 import { Cell } from "../observable";
 import { type Trouble, troubleOf } from "../problems";
 
@@ -9,13 +10,15 @@ export class Registration {
   readonly trouble = new Cell<Trouble | undefined>(undefined);
   readonly #api: Api;
   readonly #keys: OwnKeys;
+  readonly #me: AccountId;
   #done = false;
   /** The server rejects this device permanently, so no further request is sent. */
   #removed: ProblemError | undefined;
 
-  constructor(api: Api, keys: OwnKeys) {
+  constructor(api: Api, keys: OwnKeys, me: AccountId) {
     this.#api = api;
     this.#keys = keys;
+    this.#me = me;
   }
 
   /** The server accepted this device's keys. */
@@ -33,7 +36,7 @@ export class Registration {
     if (this.#removed) throw this.#removed;
     if (this.#done) return false;
     try {
-      await this.#api.registerDevice(this.#keys.device, await publicKeys(this.#keys));
+      await this.#api.registerDevice(this.#keys.device, await publicKeys(this.#keys, this.#me));
     } catch (error) {
       if (error instanceof ProblemError && error.problem.type === "device-removed")
         this.#removed = error;

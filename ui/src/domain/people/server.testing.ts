@@ -116,7 +116,7 @@ export class TestServer {
 
   /** Lists a device that the account never had. */
   addGhost(account: string, device: string, keys: DeviceKeys): void {
-    this.devices.get(account)?.push({ device, ...keys, created_at: "" });
+    this.devices.get(account)?.push({ device, ...keys });
   }
 
   /** From now on, `viewer` receives these devices as the list of `account`. */
@@ -257,8 +257,7 @@ export class TestServer {
       );
     }
     const devices = this.devices.get(account) ?? [];
-    if (!devices.some((known) => known.device === device))
-      devices.push({ device, ...keys, created_at: "" });
+    if (!devices.some((known) => known.device === device)) devices.push({ device, ...keys });
     return new Response(null, { status: 204 });
   }
 
