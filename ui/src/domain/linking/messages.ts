@@ -47,11 +47,15 @@ export interface HistoryChunk {
   readonly signature: string;
 }
 
-/** Either device stops. */
+/** Either device stops. `wrong-account`: the new device may only join another account. */
 export interface Leave {
   readonly type: "leave";
-  readonly reason: "cancelled" | "mismatch";
+  readonly reason: LeaveReason;
 }
+
+export type LeaveReason = "cancelled" | "mismatch" | "wrong-account";
+
+const REASONS: readonly string[] = ["cancelled", "mismatch", "wrong-account"];
 
 export type LinkMessage = Hello | Offer | Reveal | Confirmed | HistoryChunk | Leave;
 
@@ -97,7 +101,7 @@ export function parseMessage(body: string): LinkMessage | undefined {
     given.every(([name, field]) => Object.hasOwn(fields, name) && typeof field === fields[name]);
   if (!isComplete) return undefined;
   const message = value as LinkMessage;
-  const isKnown = message.type !== "leave" || /^(cancelled|mismatch)$/.test(message.reason);
+  const isKnown = message.type !== "leave" || REASONS.includes(message.reason);
   return isKnown ? message : undefined;
 }
 

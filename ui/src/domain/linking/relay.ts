@@ -66,10 +66,11 @@ export class Relay {
     return this.#until(() => this.#isApproved);
   }
 
-  /** Stops polling. */
+  /** Stops polling, and ends all waiting. */
   close(): void {
     this.#closed = true;
     this.#cancelTimer();
+    this.#fail(new LinkError("cancelled"));
   }
 
   async #until(condition: () => boolean): Promise<void> {
@@ -118,12 +119,12 @@ export class Relay {
     const message = parseMessage(body);
     if (!message) throw new LinkError("wrong-answer");
     if (message.type !== "leave") return message;
-    throw new LinkError(message.reason === "mismatch" ? "mismatch-there" : "cancelled");
+    throw new LinkError(message.reason === "mismatch" ? "mismatch-there" : message.reason);
   }
 
   #failed(error: unknown): void {
+    this.#fail(new LinkError(failureOf(error)));
     this.close();
-    this.#fail(error instanceof LinkError ? error : new LinkError(failureOf(error)));
   }
 }
 
