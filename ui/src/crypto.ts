@@ -1,7 +1,26 @@
 // Public API of the crypto layer: keys -> identity -> envelope -> chain; safety number; local
 // history.
 
+export {
+  createAccountIdentity,
+  recoveryToken,
+  restoreAccountIdentity,
+  type CreatedIdentity,
+} from "./crypto/account-identity";
 export { type Bytes, equal, toBase64url, toHex, utf8 } from "./crypto/bytes";
+export {
+  entriesOf,
+  extendLog,
+  hashAt,
+  isApproved,
+  readLog,
+  signEntry,
+  startLog,
+  type DeviceLog,
+  type LogFault,
+  type LoggedDevice,
+  type Signer,
+} from "./crypto/device-log";
 export { START, follow, type ChainHead, type Step } from "./crypto/chain";
 export { MAX_TEXT, type Content } from "./crypto/content";
 export {
@@ -24,5 +43,7 @@ export {
   type RetiredKey,
 } from "./crypto/keys";
 export { lock, unlock, type Locked } from "./crypto/locker";
+export type { LogEntry, Operation } from "./crypto/log-entry";
+export { parseRecoveryCode, type CodeFault } from "./crypto/recovery-code";
 export { safetyNumber } from "./crypto/safety";
 export { rawSigningKey, signingKeyOf } from "./crypto/signing-key";
