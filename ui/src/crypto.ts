@@ -7,7 +7,7 @@ export {
   restoreAccountIdentity,
   type CreatedIdentity,
 } from "./crypto/account-identity";
-export { type Bytes, equal, toBase64url, toHex, utf8 } from "./crypto/bytes";
+export { type Bytes, equal, fromBase64url, fromUtf8, toBase64url, toHex, utf8 } from "./crypto/bytes";
 export {
   entriesOf,
   extendLog,

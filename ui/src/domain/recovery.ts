@@ -8,6 +8,7 @@ import {
   type OwnKeys,
   createOwnKeys,
   fromBase64url,
+  isApproved,
   parseRecoveryCode,
   randomId,
   rawSigningKey,
@@ -19,6 +20,8 @@ import {
 import { type Api, type Clock, OfflineError, ProblemError } from "../net";
 import type { AccountId, Me, Recovered } from "../protocol/wire";
 import type { Archives, Change } from "./ports";
+
+export type { CodeFault };
 
 export type RecoveryFailure =
   /** The code was not typed correctly. */
@@ -68,7 +71,7 @@ export class Recovery {
 
   /** Resolves to why it failed, or to undefined when the private chat starts. */
   async open(text: string): Promise<RecoveryFailure | undefined> {
-    const code = parseRecoveryCode(text);
+    const code = await parseRecoveryCode(text);
     if (!(code instanceof Uint8Array)) return { kind: "code", fault: code };
     let taken = false;
     try {
@@ -130,9 +133,8 @@ export class Recovery {
     const signer = { device: "", key: identity.privateKey };
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
       const log = await this.#log(account, identityKey);
-      const known = log.devices.get(keys.device);
-      if (known && known.removedIn === undefined) return;
       const { device } = keys;
+      if (isApproved(log, { device, signingKey })) return;
       const entry = await signEntry(log, "approve", device, signingKey, clock.now(), signer);
       try {
         return await api.appendEntry({ version: log.version + 1, entry });

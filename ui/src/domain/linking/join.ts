@@ -6,6 +6,7 @@ import {
   type DeviceLog,
   type OwnKeys,
   equal,
+  isApproved,
   openHistory,
   rawSigningKey,
   readLog,
@@ -79,13 +80,10 @@ async function approvedLog(api: Api, keys: OwnKeys, terms: Terms): Promise<Devic
   const list = await api.devices(terms.account);
   const isSame = list.identity_key === toBase64url(terms.identityKey);
   const log = isSame ? await readLog(terms.account, terms.identityKey, list.log) : undefined;
-  const own = log?.devices.get(keys.device);
-  const isApproved =
-    log?.hashes.some((hash) => equal(hash, terms.head)) === true &&
-    own !== undefined &&
-    own.removedIn === undefined &&
-    equal(own.signingKey, await rawSigningKey(keys.signing.publicKey));
-  if (!log || !isApproved) throw new LinkError("not-approved");
+  const signingKey = await rawSigningKey(keys.signing.publicKey);
+  const contains = log?.hashes.some((hash) => equal(hash, terms.head)) === true;
+  if (!log || !contains || !isApproved(log, { device: keys.device, signingKey }))
+    throw new LinkError("not-approved");
   return log;
 }
 

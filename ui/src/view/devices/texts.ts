@@ -3,6 +3,7 @@
 import type { LinkFailure } from "../../domain/linking/failure";
 import type { MissingHistory } from "../../domain/linking/new-device";
 import type { UnsentHistory } from "../../domain/linking/old-device";
+import type { CodeFault, RecoveryFailure } from "../../domain/recovery";
 
 export interface Explanation {
   readonly title: string;
@@ -101,4 +102,38 @@ const UNSENT: Record<UnsentHistory, string> = {
 
 export function unsentText(unsent: UnsentHistory): string {
   return UNSENT[unsent];
+}
+
+export function recoveryText(failure: RecoveryFailure): string {
+  switch (failure.kind) {
+    case "code":
+      return codeText(failure.fault);
+    case "unknown-code":
+      return "No account has this recovery code. It may have been replaced, or the account expired.";
+    case "rate-limited":
+      return "Too many attempts. Wait a few minutes, then try again.";
+    case "wrong-answer":
+      return "The server answered wrongly: what it stored doesn’t belong to this code. Don’t trust this server.";
+    case "log-changed":
+      return "Your list of devices changed at the same time. Try again.";
+    case "offline":
+      return "Can’t reach the server. Check your connection and try again.";
+    case "server":
+      return "The server couldn’t do this. Try again later.";
+    case "unexpected":
+      return "Something went wrong in this browser. Check that this site may store data, then try again.";
+  }
+}
+
+function codeText(fault: CodeFault): string {
+  switch (fault.fault) {
+    case "too-short":
+      return `The code is too short: ${fault.missing} more of its 28 letters and digits.`;
+    case "too-long":
+      return "The code is too long: it has 28 letters and digits.";
+    case "character":
+      return `A code never contains “${fault.character}”. Check group ${Math.ceil(fault.position / 4)}.`;
+    case "check":
+      return "This isn’t a recovery code: at least one letter or digit is wrong.";
+  }
 }
