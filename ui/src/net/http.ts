@@ -40,11 +40,12 @@ export class Http {
 
   /** `token`: sent as `Authorization: Bearer`. */
   async json<T>(method: string, path: string, body?: unknown, token?: string): Promise<T> {
-    const { headers = {}, ...content } = body === undefined ? {} : jsonBody(body);
+    const { headers, ...content } = body === undefined ? { headers: {} } : jsonBody(body);
+    const length = "body" in content ? content.body.length : 0;
     const init = {
       method,
       // Writes complete even if the page is closed or reloaded.
-      keepalive: method !== "GET" && (content.body?.length ?? 0) <= MAX_KEEPALIVE,
+      keepalive: method !== "GET" && length <= MAX_KEEPALIVE,
       signal: AbortSignal.timeout(TIMEOUT),
       headers: token === undefined ? headers : { ...headers, authorization: `Bearer ${token}` },
       ...content,

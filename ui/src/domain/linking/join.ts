@@ -39,6 +39,8 @@ export interface Joined {
   readonly keys: OwnKeys;
   /** The old device's signing key, from the device log. */
   readonly signer: Bytes;
+  /** Names the link. */
+  readonly link: Bytes;
 }
 
 /**
@@ -50,6 +52,7 @@ export async function join(
   claim: () => Promise<Me>,
   keys: OwnKeys,
   terms: Terms,
+  link: Bytes,
 ): Promise<Joined> {
   const { archives, account, mine } = parts;
   if (terms.account !== mine) await archives.destroy(terms.account);
@@ -66,7 +69,7 @@ export async function join(
     const log = await approvedLog(parts.api, keys, terms);
     const signer = log.devices.get(terms.device);
     if (!signer || signer.removedIn !== undefined) throw new LinkError("not-approved");
-    return { me, archive, keys, signer: signer.signingKey };
+    return { me, archive, keys, signer: signer.signingKey, link };
   } catch (error) {
     archive.close();
     if (terms.account !== mine) await archives.destroy(terms.account);
@@ -89,10 +92,9 @@ async function approvedLog(api: Api, keys: OwnKeys, terms: Terms): Promise<Devic
 
 /** False if the chunk is damaged, or was not made for this device by the other one. */
 export async function storeChunk(chunk: HistoryChunk, joined: Joined): Promise<boolean> {
-  const { me, archive, keys, signer } = joined;
-  const { index, total, nonce, ciphertext, key, signature } = chunk;
-  const place = { account: me.account_id, index, total };
-  const content = await openHistory(keys, signer, place, { nonce, ciphertext, key, signature });
+  const { me, archive, keys, signer, link } = joined;
+  const { index, total } = chunk;
+  const content = await openHistory(keys, signer, { link, account: me.account_id, index, total }, chunk);
   const changes = content && (await importChunk(content, archive, me.account_id, keys));
   if (!changes) return false;
   await archive.commit(changes);

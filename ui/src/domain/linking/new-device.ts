@@ -5,9 +5,12 @@ import {
   type Bytes,
   type Emoji,
   type OwnKeys,
+  type Transcript,
   createOwnKeys,
   emojiOf,
   linkCommitment,
+  linkHash,
+  linkNonce,
   publicKeys,
   randomId,
   toBase64url,
@@ -20,7 +23,9 @@ import { LinkError, type LinkFailure, failureOf } from "./failure";
 import { type JoinParts, type Joined, join, storeChunk } from "./join";
 import type { LeaveReason } from "./messages";
 import { Relay } from "./relay";
-import { type Terms, fingerprintOf, readOffer } from "./transcript";
+import { fingerprintOf, readOffer, transcriptOf } from "./transcript";
+
+export type { Emoji };
 
 export type NewDeviceState =
   /** Makes keys and asks the server for a code. */
@@ -117,18 +122,19 @@ export class NewDeviceLink {
   async #run(): Promise<void> {
     const keys = await this.#keys();
     const fingerprint = await fingerprintOf(keys);
-    const nonce = crypto.getRandomValues(new Uint8Array(32));
+    const nonce = linkNonce();
     const { relay, code, token } = await this.#open(keys, nonce, fingerprint);
     const terms = readOffer(await relay.next("offer"));
     const { mine, api } = this.#parts;
     if (mine !== undefined && terms.account !== mine) throw new LinkError("wrong-account");
     await relay.post({ type: "reveal", nonce: toBase64url(nonce) });
-    await this.#compare(relay, fingerprint, nonce, terms);
+    const transcript = transcriptOf(fingerprint, terms, nonce);
+    await this.#compare(relay, transcript);
     await relay.approved();
     if (this.#left) return;
     this.state.set({ kind: "joining" });
     const claim = () => api.claimLink(code, token);
-    const joined = await join(this.#parts, claim, keys, terms);
+    const joined = await join(this.#parts, claim, keys, terms, await linkHash(transcript));
     this.state.set({ kind: "receiving", received: 0, total: undefined });
     const missing = await this.#receive(relay, joined);
     joined.archive.close();
@@ -168,8 +174,8 @@ export class NewDeviceLink {
     return { relay, code, token };
   }
 
-  async #compare(relay: Relay, fingerprint: Bytes, nonce: Bytes, terms: Terms): Promise<void> {
-    const emoji = await emojiOf(fingerprint, terms.account, terms.identityKey, nonce, terms.nonce);
+  async #compare(relay: Relay, transcript: Transcript): Promise<void> {
+    const emoji = await emojiOf(transcript);
     const answered = new Promise<boolean>((resolve) => (this.#answer = resolve));
     this.state.set({ kind: "comparing", emoji, answered: false });
     if (!(await Promise.race([answered, relay.failure]))) throw new LinkError("mismatch");
@@ -180,14 +186,16 @@ export class NewDeviceLink {
   /** Undefined if all of it arrived. */
   async #receive(relay: Relay, joined: Joined): Promise<MissingHistory | undefined> {
     const skipped = new Promise<"skipped">((resolve) => (this.#skip = () => resolve("skipped")));
+    let total: number | undefined;
     for (let index = 0; ; index += 1) {
       const next = relay.next("history").catch(() => "stopped" as const);
       const chunk = await Promise.race([next, skipped]);
       if (typeof chunk === "string") return chunk;
       if (chunk.index !== index) return "chunk-missing";
-      if (!(await storeChunk(chunk, joined))) return "damaged";
-      this.state.set({ kind: "receiving", received: index + 1, total: chunk.total });
-      if (index + 1 >= chunk.total) return undefined;
+      total ??= chunk.total;
+      if (!(await storeChunk({ ...chunk, total }, joined))) return "damaged";
+      this.state.set({ kind: "receiving", received: index + 1, total });
+      if (index + 1 >= total) return undefined;
     }
   }
 

@@ -6,10 +6,12 @@ import {
   type DeviceLog,
   type Emoji,
   type OwnKeys,
+  type Transcript,
   checkReveal,
   emojiOf,
   equal,
-  rawSigningKey,
+  linkHash,
+  linkNonce,
   sealHistory,
   signEntry,
   toBase64url,
@@ -111,36 +113,37 @@ export class OldDeviceLink {
     this.#relay = relay;
     const newcomer = await readHello(await relay.next("hello"));
     if (scanned && !equal(scanned, newcomer.fingerprint)) throw new LinkError("wrong-device");
-    const emoji = await this.#exchange(relay, newcomer);
-    await this.#compare(relay, emoji);
+    const transcript = await this.#exchange(relay, newcomer);
+    await this.#compare(relay, transcript);
     this.state.set({ kind: "approving" });
     await this.#approve(code, newcomer);
     await this.#parts.approved();
-    await this.#send(relay, newcomer);
+    await this.#send(relay, newcomer, await linkHash(transcript));
   }
 
   /** The nonce is sent only after the new device committed to its own. */
-  async #exchange(relay: Relay, newcomer: Newcomer): Promise<readonly Emoji[]> {
-    const { me, keys } = this.#parts;
-    const log = await this.#parts.log();
-    const nonce = crypto.getRandomValues(new Uint8Array(32));
+  async #exchange(relay: Relay, newcomer: Newcomer): Promise<Transcript> {
+    const { me: account, keys } = this.#parts;
+    const { identityKey, head } = await this.#parts.log();
+    const oldNonce = linkNonce();
     await relay.post({
       type: "offer",
-      account: me,
+      account,
       device: keys.device,
-      identity_key: toBase64url(log.identityKey),
-      head: toBase64url(log.head),
-      nonce: toBase64url(nonce),
+      identity_key: toBase64url(identityKey),
+      head: toBase64url(head),
+      nonce: toBase64url(oldNonce),
     });
-    const revealed = bytesOf((await relay.next("reveal")).nonce);
+    const newNonce = bytesOf((await relay.next("reveal")).nonce);
     const { commitment, fingerprint } = newcomer;
-    if (!(await checkReveal(commitment, revealed, fingerprint)))
+    if (!(await checkReveal(commitment, newNonce, fingerprint)))
       throw new LinkError("wrong-commitment");
-    return emojiOf(fingerprint, me, log.identityKey, revealed, nonce);
+    return { fingerprint, account, identityKey, newNonce, oldNonce };
   }
 
   /** Both devices must answer. */
-  async #compare(relay: Relay, emoji: readonly Emoji[]): Promise<void> {
+  async #compare(relay: Relay, transcript: Transcript): Promise<void> {
+    const emoji = await emojiOf(transcript);
     const answered = new Promise<boolean>((resolve) => (this.#answer = resolve));
     this.state.set({ kind: "comparing", emoji, answered: false });
     if (!(await Promise.race([answered, relay.failure]))) throw new LinkError("mismatch");
@@ -166,14 +169,14 @@ export class OldDeviceLink {
   }
 
   /** The new device is approved: whatever fails from here on, it has only part of the history. */
-  async #send(relay: Relay, newcomer: Newcomer): Promise<void> {
+  async #send(relay: Relay, newcomer: Newcomer, link: Bytes): Promise<void> {
     const { archive, me, keys } = this.#parts;
     const history = await readHistory(archive, me, keys);
     const total = history.chunks.length;
     this.state.set({ kind: "sending", sent: 0, total });
     try {
       for (const [index, chunk] of history.chunks.entries()) {
-        const place = { account: me, index, total };
+        const place = { link, account: me, index, total };
         const sealed = await sealHistory(keys, newcomer.encryptionKey, place, chunk);
         await Promise.race([relay.post({ type: "history", index, total, ...sealed }), relay.failure]);
         this.state.set({ kind: "sending", sent: index + 1, total });

@@ -3,6 +3,7 @@
 import {
   type Bytes,
   type OwnKeys,
+  type Transcript,
   fromBase64url,
   linkFingerprint,
   publicKeys,
@@ -64,6 +65,12 @@ export async function readHello(hello: Hello): Promise<Newcomer> {
     fingerprint: await linkFingerprint(device, encryptionKey, signingKey),
     commitment: bytesOf(hello.commitment),
   };
+}
+
+/** As the new device sees the link. */
+export function transcriptOf(fingerprint: Bytes, terms: Terms, newNonce: Bytes): Transcript {
+  const { account, identityKey, nonce: oldNonce } = terms;
+  return { fingerprint, account, identityKey, newNonce, oldNonce };
 }
 
 /** 32 bytes in base64url. */
