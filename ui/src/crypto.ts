@@ -7,7 +7,7 @@ export {
   restoreAccountIdentity,
   type CreatedIdentity,
 } from "./crypto/account-identity";
-export { type Bytes, equal, fromBase64url, fromUtf8, toBase64url, toHex, utf8 } from "./crypto/bytes";
+export { type Bytes, equal, fromBase64url, toBase64url, toHex, utf8 } from "./crypto/bytes";
 export {
   entriesOf,
   extendLog,
@@ -22,15 +22,34 @@ export {
   type Signer,
 } from "./crypto/device-log";
 export { START, follow, type ChainHead, type Step } from "./crypto/chain";
+export {
+  checkHeads,
+  checkRead,
+  highestRead,
+  type Contradiction,
+  type KnownLog,
+  type KnownReads,
+} from "./crypto/consistency";
 export { MAX_TEXT, type Content } from "./crypto/content";
 export {
   RejectedError,
   open,
   seal,
   verify,
+  type MessagePosition,
   type Rejection,
   type Verified,
 } from "./crypto/envelope";
+export {
+  LIFETIMES,
+  NOTHING_READ,
+  NO_LOG,
+  isLifetime,
+  type Header,
+  type Lifetime,
+  type LogHead,
+  type ReadReference,
+} from "./crypto/header";
 export { SUITE, readIdentity, type Identity } from "./crypto/identity";
 export {
   createOwnKeys,
@@ -46,4 +65,4 @@ export { lock, unlock, type Locked } from "./crypto/locker";
 export type { LogEntry, Operation } from "./crypto/log-entry";
 export { parseRecoveryCode, type CodeFault } from "./crypto/recovery-code";
 export { safetyNumber } from "./crypto/safety";
-export { rawSigningKey, signingKeyOf } from "./crypto/signing-key";
+export { importSigningKey, rawSigningKey, signingKeyOf } from "./crypto/signing-key";

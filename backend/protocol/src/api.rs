@@ -267,6 +267,10 @@ wire! {
         pub device: DeviceId,
         /// RFC 3339, UTC: time of writing on the server.
         pub at: String,
+        /// Seconds after `at` at which the server deletes the message; absent when it is kept until
+        /// the normal retention.
+        #[serde(default, skip_serializing_if = "Option::is_none")] #[cfg_attr(test, ts(optional))]
+        pub lifetime: Option<u32>,
         /// Encrypted for the devices of both people.
         pub envelope: Envelope,
     }

@@ -36,6 +36,8 @@ pub const MAX_WATCHED: usize = 500;
 pub const MAX_REPLAY: usize = 500;
 /// Messages in one page of a conversation or a log.
 pub const MAX_PAGE: usize = 100;
+/// Lifetimes of a disappearing message, in seconds: a day, a week, 30 days.
+pub const LIFETIMES: [u32; 3] = [86_400, 604_800, 2_592_000];
 /// Seconds within which a new connection must send `hello`.
 pub const HELLO_SECONDS: u64 = 10;
 /// Seconds between two pings of the server.

@@ -39,6 +39,11 @@ pub enum Request {
         to: AccountId,
         /// The client's id for the message.
         cid: ClientMessageId,
+        /// Seconds after which the server deletes the message: 86400, 604800 or 2592000; when
+        /// absent or 0, it is kept until the normal retention.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(optional))]
+        lifetime: Option<u32>,
         /// Encrypted for the devices of both people.
         envelope: Envelope,
     },

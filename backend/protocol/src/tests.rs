@@ -110,9 +110,9 @@ fn declarations() -> String {
 /// Limits and close codes shared by server and client.
 fn constants() -> String {
     use crate::limits::{
-        HELLO_SECONDS, LINK_SECONDS, MAX_CHAT_MESSAGE, MAX_CIPHERTEXT, MAX_DEVICES, MAX_FRAME,
-        MAX_LINK_BYTES, MAX_LINK_MESSAGE, MAX_LINK_MESSAGES, MAX_LOG_ENTRIES, MAX_PAGE, MAX_REPLAY,
-        MAX_USERNAME, MAX_WATCHED, PING_SECONDS, PONG_SECONDS, SUBPROTOCOL,
+        HELLO_SECONDS, LIFETIMES, LINK_SECONDS, MAX_CHAT_MESSAGE, MAX_CIPHERTEXT, MAX_DEVICES,
+        MAX_FRAME, MAX_LINK_BYTES, MAX_LINK_MESSAGE, MAX_LINK_MESSAGES, MAX_LOG_ENTRIES, MAX_PAGE,
+        MAX_REPLAY, MAX_USERNAME, MAX_WATCHED, PING_SECONDS, PONG_SECONDS, SUBPROTOCOL,
     };
     use crate::live::close;
     format!(
@@ -122,7 +122,7 @@ fn constants() -> String {
          maxLinkMessages: {MAX_LINK_MESSAGES},\n  maxLinkBytes: {MAX_LINK_BYTES},\n  \
          linkSeconds: {LINK_SECONDS},\n  maxChatMessage: {MAX_CHAT_MESSAGE},\n  \
          maxUsername: {MAX_USERNAME},\n  maxWatched: {MAX_WATCHED},\n  maxReplay: {MAX_REPLAY},\n  \
-         maxPage: {MAX_PAGE},\n  helloSeconds: {HELLO_SECONDS},\n  pingSeconds: {PING_SECONDS},\n  \
+         maxPage: {MAX_PAGE},\n  lifetimes: {LIFETIMES:?},\n  helloSeconds: {HELLO_SECONDS},\n  pingSeconds: {PING_SECONDS},\n  \
          pongSeconds: {PONG_SECONDS},\n}} as const;\n\n/** The subprotocol of `/ws`. */\nexport const SUBPROTOCOL = \
          \"{SUBPROTOCOL}\";\n\n/** Close codes: 4000–4499 reconnect, 4500–4999 do not. */\nexport const CLOSE = {{\n  \
          drain: {},\n  slow: {},\n  positionLost: {},\n  noPong: {},\n  rate: {},\n  cookieReplaced: {},\n  \

@@ -2,7 +2,7 @@
 // reordered messages.
 
 import { type Bytes, equal } from "./bytes";
-import { NO_PREVIOUS } from "./header";
+import { NO_HASH } from "./header";
 
 export interface ChainHead {
   readonly counter: number;
@@ -18,7 +18,7 @@ export type Step =
   /** Already received. */
   | { readonly kind: "replay" };
 
-export const START: ChainHead = { counter: 0, hash: NO_PREVIOUS };
+export const START: ChainHead = { counter: 0, hash: NO_HASH };
 
 export function follow(last: ChainHead, next: { counter: number; previous: Bytes }): Step {
   if (next.counter <= last.counter) return { kind: "replay" };

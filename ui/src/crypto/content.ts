@@ -1,4 +1,4 @@
-// The message text and its padding: the size of a ciphertext reveals only a bucket.
+// What a message says, and its padding: the size of a ciphertext reveals only a bucket.
 
 import { type Bytes } from "./bytes";
 import { MalformedError, Reader, Writer } from "./canonical";
@@ -6,26 +6,27 @@ import { MalformedError, Reader, Writer } from "./canonical";
 /** Plaintext sizes in bytes. The largest one limits a message. */
 export const BUCKETS = [256, 512, 1024, 2048, 4096, 8192, 16384] as const;
 
-const VERSION = 1;
+const VERSION = 2;
 const KIND_TEXT = 1;
+const KIND_LIFETIME = 2;
 /** Length prefix, version, kind, time and text length. */
 const OVERHEAD = 4 + 1 + 1 + 8 + 4;
 
 /** The longest text of one message, in UTF-8 bytes. */
 export const MAX_TEXT = 16384 - OVERHEAD;
 
-export interface Content {
-  /** When the message was written, by the sender's clock: milliseconds since 1970. */
-  readonly writtenAt: number;
-  readonly text: string;
-}
+/** `writtenAt`: when it was written, by the sender's clock, in milliseconds since 1970. */
+export type Content =
+  | { readonly kind: "text"; readonly writtenAt: number; readonly text: string }
+  /** From now on, messages have the lifetime in this message's header. */
+  | { readonly kind: "lifetime"; readonly writtenAt: number };
 
 export function encodeContent(content: Content): Bytes {
   const body = new Writer()
     .u8(VERSION)
-    .u8(KIND_TEXT)
+    .u8(content.kind === "text" ? KIND_TEXT : KIND_LIFETIME)
     .u64(content.writtenAt)
-    .text(content.text)
+    .text(content.kind === "text" ? content.text : "")
     .finish();
   return new Writer().bytes(body).raw(padding(body.length)).finish();
 }
@@ -39,10 +40,14 @@ export function decodeContent(plaintext: Bytes): Content {
   padded.end();
   const reader = new Reader(body);
   if (reader.u8() !== VERSION) throw new MalformedError("the content has an unknown version");
-  if (reader.u8() !== KIND_TEXT) throw new MalformedError("the content is of an unknown kind");
-  const content = { writtenAt: reader.u64(), text: reader.text() };
+  const kind = reader.u8();
+  const writtenAt = reader.u64();
+  const text = reader.text();
   reader.end();
-  return content;
+  if (kind === KIND_TEXT) return { kind: "text", writtenAt, text };
+  if (kind !== KIND_LIFETIME) throw new MalformedError("the content is of an unknown kind");
+  if (text !== "") throw new MalformedError("a change of the lifetime has no text");
+  return { kind: "lifetime", writtenAt };
 }
 
 function padding(bodyLength: number): Bytes {

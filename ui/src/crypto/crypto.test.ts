@@ -61,24 +61,24 @@ describe("canonical encoding", () => {
   });
 });
 
-describe("padding", () => {
+describe("content", () => {
+  const written = (text: string) => encodeContent({ kind: "text", writtenAt: 1, text });
+
   test("the size of a plaintext is always a bucket", () => {
     const sizes = new Set<number>();
     for (const length of [0, 1, 100, 238, 239, 1000, 5000, MAX_TEXT]) {
       const text = "x".repeat(length);
-      const plaintext = encodeContent({ writtenAt: 1, text });
+      const plaintext = written(text);
       expect(BUCKETS).toContain(plaintext.length);
-      expect(decodeContent(plaintext)).toEqual({ writtenAt: 1, text });
+      expect(decodeContent(plaintext)).toEqual({ kind: "text", writtenAt: 1, text });
       sizes.add(plaintext.length);
     }
     expect(sizes).toEqual(new Set([256, 512, 1024, 8192, 16384]));
   });
 
   test("text that is too long and invalid padding are rejected", () => {
-    expect(() => encodeContent({ writtenAt: 1, text: "x".repeat(MAX_TEXT + 1) })).toThrow(
-      MalformedError,
-    );
-    const plaintext = encodeContent({ writtenAt: 1, text: "x" });
+    expect(() => written("x".repeat(MAX_TEXT + 1))).toThrow(MalformedError);
+    const plaintext = written("x");
     const dirty = plaintext.slice();
     dirty[200] = 1;
     expect(() => decodeContent(dirty)).toThrow(MalformedError);
@@ -86,6 +86,27 @@ describe("padding", () => {
     const larger = new Uint8Array(512);
     larger.set(plaintext);
     expect(() => decodeContent(larger)).toThrow(MalformedError);
+  });
+
+  test("a change of the lifetime has no text and looks like a short message", () => {
+    const change = { kind: "lifetime", writtenAt: 7 } as const;
+    const plaintext = encodeContent(change);
+    expect(decodeContent(plaintext)).toEqual(change);
+    expect(plaintext.length).toBe(written("Hello").length);
+    const [version, kind] = [4, 5];
+    const withText = written("x");
+    withText[kind] = 2;
+    expect(() => decodeContent(withText)).toThrow("a change of the lifetime has no text");
+    for (const [at, value] of [
+      [version, 1],
+      [version, 3],
+      [kind, 0],
+      [kind, 3],
+    ] as const) {
+      const other = plaintext.slice();
+      other[at] = value;
+      expect(() => decodeContent(other), `byte ${at}: ${value}`).toThrow(MalformedError);
+    }
   });
 });
 

@@ -1,10 +1,18 @@
 // Seals and opens envelopes of suite rsa-aes-1. The format is defined in docs/E2E.md.
 
 import type { AccountId, ClientMessageId, ConversationId, Envelope } from "../protocol/wire";
-import { type Bytes, fromBase64url, toBase64url } from "./bytes";
+import { type Bytes, equal, fromBase64url, toBase64url } from "./bytes";
 import { MalformedError, Writer } from "./canonical";
 import { type Content, decodeContent, encodeContent } from "./content";
-import { type Header, decodeHeader, encodeHeader, inOrder } from "./header";
+import {
+  type Header,
+  type Lifetime,
+  type LogHead,
+  type ReadReference,
+  decodeHeader,
+  encodeHeader,
+  inOrder,
+} from "./header";
 import { type Identity, RSA, SUITE, sha256 } from "./identity";
 import { type OwnKeys, decryptionKey } from "./keys";
 
@@ -12,13 +20,13 @@ const NONCE_LENGTH = 12;
 
 /** Why an envelope was rejected. Its content is never shown. */
 export type Rejection =
-  /** A different suite, a missing field, or a non-canonical encoding. */
+  /** A different suite or version, a missing field, or a non-canonical encoding. */
   | "malformed"
   /** Conversation, sender, device or cid in the header differ from the server's. */
   | "misdirected"
   /** The signature was not made by the sender's device. */
   | "forged"
-  /** The message key or the ciphertext cannot be decrypted. */
+  /** The message key or the ciphertext cannot be decrypted, or the key is not the committed one. */
   | "undecryptable";
 
 export class RejectedError extends Error {
@@ -34,13 +42,20 @@ export interface Sealed {
   readonly hash: Bytes;
 }
 
-/** A message's conversation, id and place in the sender's chain. */
+/**
+ * A message's conversation, id, place in the sender's chain and lifetime, and what this device knows
+ * when it seals the message.
+ */
 export interface MessagePosition {
   readonly conversation: ConversationId;
   readonly account: AccountId;
   readonly cid: ClientMessageId;
   readonly counter: number;
   readonly previous: Bytes;
+  readonly lifetime: Lifetime;
+  readonly ownLog: LogHead;
+  readonly peerLog: LogHead;
+  readonly read: ReadReference;
 }
 
 /** Random values, injectable to reproduce test vectors. */
@@ -69,6 +84,7 @@ export async function seal(
     ...position,
     sender: position.account,
     device: own.device,
+    commitment: await commitmentTo(random.messageKey),
     recipients: ordered,
   });
   const key = await crypto.subtle.importKey("raw", random.messageKey, "AES-GCM", false, [
@@ -128,7 +144,7 @@ export interface Claimed {
 export async function verify(
   envelope: Envelope,
   claimed: Claimed,
-  sender: Identity,
+  sender: Pick<Identity, "account" | "device" | "signing">,
 ): Promise<Verified> {
   const { parts, header, signature } = parse(envelope);
   const matches =
@@ -147,11 +163,10 @@ export async function verify(
 
 /** Returns the content, or undefined if it is not for this device. Throws `RejectedError`. */
 export async function open(
-  verified: Verified,
+  { header, parts }: Verified,
   account: AccountId,
   own: Pick<OwnKeys, "device" | "signing" | "encryption" | "retired">,
 ): Promise<Content | undefined> {
-  const { header, parts } = verified;
   const at = header.recipients.findIndex(
     (to) => to.account === account && to.device === own.device,
   );
@@ -161,9 +176,16 @@ export async function open(
   const decryption = await decryptionKey(own, account, recipient.fingerprint);
   if (!decryption) throw new RejectedError("undecryptable");
   try {
-    const messageKey = await crypto.subtle.decrypt(RSA, decryption, wrapped.key);
-    if (messageKey.byteLength !== 32) throw new MalformedError("a message key has 32 bytes");
+    const unwrapped = await crypto.subtle.decrypt(RSA, decryption, wrapped.key);
+    const messageKey = new Uint8Array(unwrapped);
+    if (messageKey.length !== 32) throw new MalformedError("a message key has 32 bytes");
+    // AES-GCM opens one ciphertext with several keys if the sender prepares it: without the
+    // commitment, two devices can be shown different texts. The comparison needs no constant time:
+    // the server reads the commitment too, and the sender chose the key.
+    if (!equal(await commitmentTo(messageKey), header.commitment))
+      throw new MalformedError("the message key is not the committed one");
     const key = await crypto.subtle.importKey("raw", messageKey, "AES-GCM", false, ["decrypt"]);
+    messageKey.fill(0);
     const algorithm = { name: "AES-GCM", iv: parts.nonce, additionalData: parts.headerBytes };
     return decodeContent(
       new Uint8Array(await crypto.subtle.decrypt(algorithm, key, parts.ciphertext)),
@@ -171,6 +193,10 @@ export async function open(
   } catch {
     throw new RejectedError("undecryptable");
   }
+}
+
+export async function commitmentTo(messageKey: Bytes): Promise<Bytes> {
+  return sha256(new Writer().text("gatehouse/message-key/1").raw(messageKey).finish());
 }
 
 function parse(envelope: Envelope): { parts: Parts; header: Header; signature: Bytes } {
@@ -210,7 +236,7 @@ function signedBytes(
   keys: readonly { device: string; key: Bytes }[],
 ): Bytes {
   const writer = new Writer()
-    .text("gatehouse/envelope/1")
+    .text("gatehouse/envelope/2")
     .bytes(header)
     .bytes(nonce)
     .bytes(ciphertext);

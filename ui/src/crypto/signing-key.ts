@@ -19,3 +19,8 @@ export function signingKeyOf(info: Bytes): Bytes | undefined {
 export async function rawSigningKey(key: CryptoKey): Promise<Bytes> {
   return new Uint8Array(await crypto.subtle.exportKey("raw", key));
 }
+
+/** A public key that verifies signatures. Rejects if the bytes are not a key. */
+export function importSigningKey(raw: Bytes): Promise<CryptoKey> {
+  return crypto.subtle.importKey("raw", raw, "Ed25519", true, ["verify"]);
+}

@@ -6,15 +6,19 @@ import type {
   ContactRecord,
   ConversationRecord,
   DeviceRecord,
+  IdentityRecord,
   MessageRecord,
+  OutboxRecord,
+  PositionRecord,
+  SentRecord,
 } from "./people/records";
-import type { OutboxRecord, PositionRecord } from "./people/records";
 
 export type { Clock, OpenSocket } from "../net";
 
 /** Tables of the archive with their key and record types. */
 export interface Tables {
   device: { key: "self"; value: DeviceRecord };
+  identity: { key: "account"; value: IdentityRecord };
   position: { key: "inbox"; value: PositionRecord };
   conversations: { key: ConversationId; value: ConversationRecord };
   messages: { key: [conversation: ConversationId, id: string]; value: MessageRecord };
@@ -22,6 +26,7 @@ export interface Tables {
     key: [conversation: ConversationId, sender: AccountId, device: string];
     value: ChainRecord;
   };
+  sent: { key: [conversation: ConversationId, counter: number]; value: SentRecord };
   contacts: { key: AccountId; value: ContactRecord };
   outbox: { key: string; value: OutboxRecord };
 }
@@ -38,6 +43,8 @@ export interface Archive {
   all<T extends Table>(table: T): Promise<Tables[T]["value"][]>;
   /** The last `limit` messages of a conversation, oldest first. */
   latest(conversation: ConversationId, limit: number): Promise<MessageRecord[]>;
+  /** The message that expires first; undefined if none does. */
+  firstToExpire(): Promise<MessageRecord | undefined>;
   /** Applies all changes in one transaction. */
   commit(changes: readonly Change[]): Promise<void>;
   close(): void;

@@ -2,6 +2,7 @@
 
 import type {
   AccountId,
+  AppendEntry,
   ClaimUsername,
   ConversationId,
   ConversationList,
@@ -14,6 +15,7 @@ import type {
   Link,
   Me,
   ModelList,
+  NewIdentity,
   Recover,
   Recovered,
   RelayMessage,
@@ -94,6 +96,16 @@ export class Api {
 
   removeDevice(device: DeviceId): Promise<void> {
     return this.#http.json("DELETE", `/api/devices/${encodeURIComponent(device)}`);
+  }
+
+  /** Creates or replaces the account's identity. Repeating it changes nothing. */
+  putIdentity(identity: NewIdentity): Promise<void> {
+    return this.#http.json("PUT", "/api/identity", identity);
+  }
+
+  /** Appends to the device log. Rejected with 409 if the log has another length. */
+  appendEntry(append: AppendEntry): Promise<void> {
+    return this.#http.json("POST", "/api/devices/log", append);
   }
 
   conversations(): Promise<ConversationList> {

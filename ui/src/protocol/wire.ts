@@ -656,6 +656,11 @@ device: DeviceId,
  */
 at: string, 
 /**
+ * Seconds after `at` at which the server deletes the message; absent when it is kept until
+ * the normal retention.
+ */
+lifetime?: number, 
+/**
  * Encrypted for the devices of both people.
  */
 envelope: Envelope, };
@@ -729,6 +734,11 @@ to: AccountId,
  * The client's id for the message.
  */
 cid: ClientMessageId, 
+/**
+ * Seconds after which the server deletes the message: 86400, 604800 or 2592000; when
+ * absent or 0, it is kept until the normal retention.
+ */
+lifetime?: number, 
 /**
  * Encrypted for the devices of both people.
  */
@@ -976,6 +986,7 @@ export const LIMITS = {
   maxWatched: 500,
   maxReplay: 500,
   maxPage: 100,
+  lifetimes: [86400, 604800, 2592000],
   helloSeconds: 10,
   pingSeconds: 25,
   pongSeconds: 10,

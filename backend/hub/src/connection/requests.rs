@@ -51,7 +51,7 @@ impl<T: Transport> Connection<T> {
             Request::Send { .. } if size > MAX_FRAME - ROOM_AROUND => {
                 Err(Refusal::invalid("a message must fit into a frame of 63 KiB"))
             }
-            Request::Send { to, cid, envelope } => self.send(to, cid, envelope).await.map(Some),
+            Request::Send { to, cid, envelope, .. } => self.send(to, cid, envelope).await.map(Some),
             Request::Received { upto } => self.received(upto).await.map(|()| None),
             Request::Read { conversation, upto } => {
                 self.read(&conversation, upto).await.map(|()| None)

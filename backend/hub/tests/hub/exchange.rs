@@ -130,6 +130,7 @@ async fn invalid_requests_are_rejected_and_the_connection_stays_open() {
     let stranger = Request::Send {
         to: AccountId::parse("unknown").unwrap(),
         cid: ClientMessageId::parse("c").unwrap(),
+        lifetime: None,
         envelope: envelope(message(&bob, "c")),
     };
     assert_eq!(a.err(stranger).await, (ErrorCode::NotFound, false));
@@ -138,6 +139,7 @@ async fn invalid_requests_are_rejected_and_the_connection_stays_open() {
     let broken = Request::Send {
         to: bob.account.clone(),
         cid: ClientMessageId::parse("c").unwrap(),
+        lifetime: None,
         envelope: broken,
     };
     assert_eq!(a.err(broken).await.0, ErrorCode::Invalid);

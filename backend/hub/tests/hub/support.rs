@@ -344,7 +344,8 @@ pub(crate) fn sized_message(to: &Person, cid: &str, size: usize) -> Request {
         keys: vec![WrappedKey { device: to.device(1), key: "a2V5".into() }],
         signature: "c2ln".into(),
     };
-    Request::Send { to: to.account.clone(), cid: ClientMessageId::parse(cid).unwrap(), envelope }
+    let (to, cid) = (to.account.clone(), ClientMessageId::parse(cid).unwrap());
+    Request::Send { to, cid, lifetime: None, envelope }
 }
 
 /// A transport of two channels.

@@ -358,7 +358,8 @@ impl RedisStore {
 impl Kept {
     fn numbered(self, conversation: ConversationId, seq: u64, at: i64) -> PrivateMessage {
         let Self { cid, sender, device, envelope } = self;
-        PrivateMessage { conversation, seq, cid, sender, device, at: rfc3339(at), envelope }
+        let (at, lifetime) = (rfc3339(at), None);
+        PrivateMessage { conversation, seq, cid, sender, device, at, lifetime, envelope }
     }
 }
 

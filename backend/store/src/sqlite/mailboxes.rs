@@ -123,7 +123,8 @@ fn deliver(
     )?
     .expect("an upsert returns its row");
     let at = rfc3339(now);
-    let message = PrivateMessage { conversation, seq, cid, sender, device, at, envelope };
+    let lifetime = None;
+    let message = PrivateMessage { conversation, seq, cid, sender, device, at, lifetime, envelope };
     write(tx, message, now, retention).map(Some)
 }
 

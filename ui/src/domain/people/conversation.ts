@@ -1,6 +1,6 @@
 // A conversation as the view shows it: decrypted lines with their delivery state.
 
-import { type OwnKeys, unlock } from "../../crypto";
+import { type Lifetime, unlock } from "../../crypto";
 import type { ConversationId } from "../../protocol/wire";
 import type { Archive } from "../ports";
 import { namesakeOf } from "./naming";
@@ -21,6 +21,13 @@ export type Line = { readonly id: string; readonly at: string; readonly mine: bo
       readonly text: string;
       readonly warnings: readonly Warning[];
       readonly delivery: Delivery;
+      readonly failed: string | undefined;
+    }
+  | {
+      readonly kind: "lifetime";
+      /** Seconds; 0: messages are kept. */
+      readonly seconds: Lifetime;
+      readonly warnings: readonly Warning[];
       readonly failed: string | undefined;
     }
   | {
@@ -49,14 +56,14 @@ const SUMMARY_DEPTH = 50;
 
 export class ConversationReader {
   readonly #archive: Archive;
-  readonly #keys: OwnKeys;
+  readonly #history: CryptoKey;
   readonly #me: string;
   /** Cache of decrypted texts by context. */
   readonly #opened = new Map<string, string>();
 
-  constructor(archive: Archive, keys: OwnKeys, me: string) {
+  constructor(archive: Archive, history: CryptoKey, me: string) {
     this.#archive = archive;
-    this.#keys = keys;
+    this.#history = history;
     this.#me = me;
   }
 
@@ -84,17 +91,12 @@ export class ConversationReader {
     const { id, at, body } = record;
     const common = { id, at, mine: record.sender === this.#me };
     if (body.kind === "problem") return { ...common, ...body, warnings: body.warnings ?? [] };
-    if (body.kind !== "text") return { ...common, ...body };
+    if (body.kind === "notice") return { ...common, ...body };
+    if (body.kind === "lifetime") return { ...common, ...body, failed: record.failed };
     const delivery = deliveryOf(record, conversation);
     const text = await this.#text(record);
-    return {
-      ...common,
-      kind: "text",
-      text,
-      warnings: body.warnings,
-      delivery,
-      failed: record.failed,
-    };
+    const { warnings } = body;
+    return { ...common, kind: "text", text, warnings, delivery, failed: record.failed };
   }
 
   async #text(record: MessageRecord): Promise<string> {
@@ -102,7 +104,7 @@ export class ConversationReader {
     const context = `${record.conversation}/${record.id}`;
     const text =
       this.#opened.get(context) ??
-      (await unlock(this.#keys.history, context, record.body.locked)) ??
+      (await unlock(this.#history, context, record.body.locked)) ??
       "";
     this.#opened.set(context, text);
     return text;

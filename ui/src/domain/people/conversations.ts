@@ -1,7 +1,6 @@
 // What the view shows of the private chat: the list of conversations, the open one, and verified
 // contacts.
 
-import type { OwnKeys } from "../../crypto";
 import type { AccountId, ConversationId } from "../../protocol/wire";
 import { Cell } from "../observable";
 import type { Archive } from "../ports";
@@ -22,9 +21,9 @@ export class Conversations {
   #open: { id: ConversationId; limit: number } | undefined;
 
   /** `added` is called when a conversation appears in the list. */
-  constructor(archive: Archive, keys: OwnKeys, me: AccountId, added: () => void) {
+  constructor(archive: Archive, history: CryptoKey, me: AccountId, added: () => void) {
     this.#archive = archive;
-    this.#reader = new ConversationReader(archive, keys, me);
+    this.#reader = new ConversationReader(archive, history, me);
     this.#added = added;
   }
 

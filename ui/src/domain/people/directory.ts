@@ -1,29 +1,28 @@
-// Device lists: fetched from the server, pinned on first use, later changes reported. What this
-// device knows about itself comes from its own storage, never from the server.
+// Device lists: fetched from the server, and merged into what this device knows. Device logs decide
+// which devices are an account's; the keys of this device come from its own storage.
 
 import {
+  type DeviceLog,
   type Identity,
-  type OwnKeys,
-  equal,
-  publicKeys,
+  importSigningKey,
   readIdentity,
   safetyNumber,
-  toHex,
-  utf8,
 } from "../../crypto";
 import { type Api, ProblemError } from "../../net";
-import type { AccountId, DeviceId, DeviceKeys, DeviceList } from "../../protocol/wire";
+import type { AccountId, DeviceId } from "../../protocol/wire";
 import { Cell } from "../observable";
 import type { Archive } from "../ports";
 import { Serial } from "../serial";
-import { type DeviceChanges, merge } from "./merge";
-import type { ContactRecord, Decision, PinnedDevice } from "./records";
+import type { Keyring } from "./keyring";
+import { type DeviceChanges, type Fetched, hasChanges, merge } from "./merge";
+import type { ContactRecord, PinnedDevice } from "./records";
+import { recipientsOf } from "./trust";
 
 export interface DirectoryParts {
   readonly api: Api;
   readonly archive: Archive;
   readonly me: AccountId;
-  readonly keys: OwnKeys;
+  readonly keyring: Keyring;
   /** Called after a fetched list with changes was stored. */
   readonly changed: (changes: DeviceChanges) => Promise<void>;
   /** Called with the username of each fetched list. */
@@ -34,13 +33,16 @@ export interface DirectoryParts {
 export interface Lists {
   readonly own: ContactRecord;
   readonly peer: ContactRecord;
-  /** This device, and the listed devices of this account that the user confirmed. */
+  /** This device, and the listed devices that the own device log approves. */
   readonly ownDevices: readonly Identity[];
   readonly peerDevices: readonly Identity[];
 }
 
+/** The device that signed a message. */
+export type Sender = Pick<Identity, "account" | "device" | "signing">;
+
 export class Directory {
-  /** The device list of this account, once fetched. */
+  /** The record of this account, once fetched. */
   readonly own = new Cell<ContactRecord | undefined>(undefined);
   readonly #parts: DirectoryParts;
   /** Read-modify-write of contact records. */
@@ -52,13 +54,9 @@ export class Directory {
   readonly #answered = new Map<AccountId, number>();
   /** Accounts whose list is current until a key change is announced. */
   readonly #fresh = new Map<AccountId, Promise<void>>();
-  readonly #records = new Map<AccountId, ContactRecord>();
-  readonly #identities = new Map<string, Promise<Identity | undefined>>();
-  readonly #ownKeys: Promise<DeviceKeys>;
 
   constructor(parts: DirectoryParts) {
     this.#parts = parts;
-    this.#ownKeys = publicKeys(parts.keys, parts.me);
   }
 
   /** Marks device lists as stale: of one account, or all. */
@@ -67,98 +65,96 @@ export class Directory {
     else this.#fresh.delete(account);
   }
 
+  /** The current record. */
   async contact(account: AccountId): Promise<ContactRecord> {
-    await this.#current(account);
-    const record = this.#records.get(account);
+    const fresh = this.#fresh.get(account) ?? this.#fetchOnce(account);
+    await fresh;
+    const record = await this.known(account);
     if (!record) throw new Error("a current list is stored");
     return record;
   }
 
+  /** The stored record, without a request. */
+  known(account: AccountId): Promise<ContactRecord | undefined> {
+    return this.#parts.archive.get("contacts", account);
+  }
+
   async lists(peer: AccountId): Promise<Lists> {
-    await Promise.all([this.#current(this.#parts.me), this.#current(peer)]);
-    const [own, theirs] = [await this.contact(this.#parts.me), await this.contact(peer)];
-    const [ownDevices, peerDevices] = await Promise.all([
-      this.#identitiesOf(own.account, own.devices.filter(this.#isOwn)),
-      this.#identitiesOf(
-        peer,
-        theirs.devices.filter(({ listed }) => listed),
-      ),
+    const { me, keyring } = this.#parts;
+    const [own, theirs] = await Promise.all([this.contact(me), this.contact(peer)]);
+    const others = recipientsOf(own).filter(({ device }) => device !== keyring.device);
+    const [self, ownDevices, peerDevices] = await Promise.all([
+      keyring.identity(),
+      identitiesOf(me, others),
+      identitiesOf(peer, recipientsOf(theirs)),
     ]);
-    return { own, peer: theirs, ownDevices, peerDevices };
+    return { own, peer: theirs, ownDevices: [self, ...ownDevices], peerDevices };
   }
 
-  /** The pinned device that a message claims to come from. Fetches the list if it is unknown. */
-  async device(account: AccountId, device: DeviceId): Promise<Identity | undefined> {
-    const pinned = await this.#pinned(account, device);
-    return pinned && this.#read(account, pinned);
+  /**
+   * The device that a message claims to come from, if it is or was approved or listed. Fetches the
+   * list if it is unknown.
+   */
+  async sender(account: AccountId, device: DeviceId): Promise<Sender | undefined> {
+    const known = await this.known(account);
+    const sender = known && (await senderIn(known, device));
+    if (sender) return sender;
+    this.forget(account);
+    return senderIn(await this.contact(account), device);
   }
 
-  /** This device, from its own storage. */
-  async self(): Promise<Identity | undefined> {
-    const { me, keys } = this.#parts;
-    return this.#read(me, { device: keys.device, ...(await this.#ownKeys), listed: true });
+  /** The device log, at least up to `version` if the server has it. */
+  async log(account: AccountId, version: number): Promise<DeviceLog | undefined> {
+    const known = (await this.known(account))?.log;
+    if (known && known.version >= version) return known;
+    this.forget(account);
+    return (await this.contact(account)).log;
   }
 
-  /** True if the account has, or had, a device with this fingerprint that may receive messages. */
-  async knows(account: AccountId, device: DeviceId, fingerprint: Uint8Array): Promise<boolean> {
-    if (!(await this.confirmed(account, device))) return false;
-    const identity = await this.device(account, device);
-    return identity !== undefined && equal(identity.fingerprint, fingerprint);
-  }
-
-  /** False for another device of this account that the user did not confirm on this device. */
-  async confirmed(account: AccountId, device: DeviceId): Promise<boolean> {
-    if (account !== this.#parts.me || device === this.#parts.keys.device) return true;
-    return (await this.#pinned(account, device))?.decision === "confirmed";
-  }
-
-  async safetyNumber(peer: AccountId): Promise<string> {
+  /** Undefined as long as one of the accounts has no identity. */
+  async safetyNumber(peer: AccountId): Promise<string | undefined> {
     return safetyNumberOf(await this.lists(peer));
   }
 
   /** Stores a new username. */
   async renamed(account: AccountId, username: string): Promise<void> {
     this.#renames += 1;
-    await this.#update(account, (known) => ({ ...known, username }));
+    await this.update(account, (known) => ({ ...known, username }));
   }
 
   /** Stores a safety number that the user compared; undefined clears it. */
   async verify(account: AccountId, number: string | undefined): Promise<void> {
     await this.contact(account);
-    await this.#update(account, (known) => ({ ...known, verified: number }));
+    await this.update(account, (known) => ({ ...known, verified: number }));
   }
 
-  /** Stores what the user decided about another device of this account. */
-  async decide(device: DeviceId, decision: Decision): Promise<void> {
-    await this.#update(this.#parts.me, (known) => ({
+  /** Stores that the user refused an unapproved device of this account. */
+  async refuse(device: DeviceId): Promise<void> {
+    const refused = (known: PinnedDevice) =>
+      known.device === device ? { ...known, refused: true } : known;
+    await this.update(this.#parts.me, (known) => ({
       ...known,
-      devices: known.devices.map((pinned) =>
-        pinned.device === device ? { ...pinned, decision } : pinned,
-      ),
+      devices: known.devices.map(refused),
     }));
   }
 
   /** Changes a stored record without a request. */
-  async #update(
+  async update(
     account: AccountId,
     change: (known: ContactRecord) => ContactRecord,
   ): Promise<void> {
     await this.#serial.run(async () => {
-      const known = await this.#parts.archive.get("contacts", account);
+      const known = await this.known(account);
       if (known) await this.#store(change(known));
     });
   }
 
   async #store(contact: ContactRecord): Promise<void> {
     await this.#parts.archive.commit([{ table: "contacts", put: contact }]);
-    this.#records.set(contact.account, contact);
     if (contact.account === this.#parts.me) this.own.set(contact);
   }
 
-  /** Resolves when the list was fetched since it last became stale. */
-  #current(account: AccountId): Promise<void> {
-    const known = this.#fresh.get(account);
-    if (known) return known;
+  #fetchOnce(account: AccountId): Promise<void> {
     const fetched = this.#fetch(account);
     this.#fresh.set(account, fetched);
     fetched.catch(() => {
@@ -170,76 +166,67 @@ export class Directory {
   async #fetch(account: AccountId): Promise<void> {
     this.#requests += 1;
     const [request, renames] = [this.#requests, this.#renames];
-    const listed = await this.#list(account);
-    const { changes, username } = await this.#serial.run(async () => {
+    const fetched = await this.#list(account);
+    const outcome = await this.#serial.run(async () => {
       // A later request was answered first.
-      if (request < (this.#answered.get(account) ?? 0)) return {};
-      const before = await this.#parts.archive.get("contacts", account);
-      const username = renames === this.#renames ? listed.username : before?.username;
-      const merged = merge(account, before, listed.devices, username, await this.#self(account));
-      await this.#store(merged.contact);
+      if (request < (this.#answered.get(account) ?? 0)) return undefined;
+      const before = await this.known(account);
+      const username = renames === this.#renames ? fetched.username : before?.username;
+      const { contact, changes } = await merge(before, { ...fetched, username });
+      await this.#store(contact);
       this.#answered.set(account, request);
-      return { username, changes: before && merged.changes };
+      return { username, changes };
     });
-    if (username !== undefined) this.#parts.named(account, username);
-    if (changes && (changes.added.length > 0 || changes.removed.length > 0 || changes.conflict))
-      await this.#parts.changed(changes);
+    if (outcome?.username !== undefined) this.#parts.named(account, outcome.username);
+    if (outcome && hasChanges(outcome.changes)) await this.#parts.changed(outcome.changes);
   }
 
-  /** A deleted account has no devices. Its old messages are verified with the pinned ones. */
-  async #list(account: AccountId): Promise<DeviceList> {
+  /** A deleted account has no devices. Its old messages are verified with the stored ones. */
+  async #list(account: AccountId): Promise<Fetched> {
     try {
-      return await this.#parts.api.devices(account);
+      const list = await this.#parts.api.devices(account);
+      // The answer is about the account that was asked for, whatever it says.
+      return { list: { ...list, account_id: account }, username: list.username, deleted: false };
     } catch (error) {
-      if (error instanceof ProblemError && error.status === 404)
-        return { account_id: account, devices: [] };
-      throw error;
+      if (!(error instanceof ProblemError) || error.status !== 404) throw error;
+      const list = { account_id: account, devices: [], log: [] };
+      return { list, username: undefined, deleted: true };
     }
-  }
-
-  /** This device as it should be listed, if the list is of its account. */
-  async #self(account: AccountId): Promise<({ device: DeviceId } & DeviceKeys) | undefined> {
-    const { me, keys } = this.#parts;
-    return account === me ? { device: keys.device, ...(await this.#ownKeys) } : undefined;
-  }
-
-  async #pinned(account: AccountId, device: DeviceId): Promise<PinnedDevice | undefined> {
-    const find = (contact: ContactRecord) =>
-      contact.devices.find((pinned) => pinned.device === device);
-    const known = await this.#parts.archive.get("contacts", account);
-    const pinned = known && find(known);
-    if (pinned) return pinned;
-    this.forget(account);
-    return find(await this.contact(account));
-  }
-
-  readonly #isOwn = ({ device, listed, decision }: PinnedDevice): boolean =>
-    device === this.#parts.keys.device || (listed && decision === "confirmed");
-
-  async #identitiesOf(account: AccountId, devices: readonly PinnedDevice[]): Promise<Identity[]> {
-    const read = await Promise.all(devices.map((device) => this.#read(account, device)));
-    return read.filter((identity) => identity !== undefined);
-  }
-
-  /** A device of this account with this device's id has this device's keys. */
-  #read(account: AccountId, pinned: PinnedDevice): Promise<Identity | undefined> {
-    const name = `${account}/${pinned.device}`;
-    const identity = this.#identities.get(name) ?? readIdentity(account, pinned);
-    this.#identities.set(name, identity);
-    return identity;
   }
 }
 
-export async function safetyNumberOf(lists: Lists): Promise<string> {
-  const { own, peer, ownDevices, peerDevices } = lists;
+export async function safetyNumberOf({
+  own,
+  peer,
+}: Pick<Lists, "own" | "peer">): Promise<string | undefined> {
+  if (!own.log || !peer.log) return undefined;
   return safetyNumber(
-    { account: own.account, identityKey: await setOf(ownDevices) },
-    { account: peer.account, identityKey: await setOf(peerDevices) },
+    { account: own.account, identityKey: own.log.identityKey },
+    { account: peer.account, identityKey: peer.log.identityKey },
   );
 }
 
-/** The devices of an account, instead of an identity key. */
-async function setOf(devices: readonly Identity[]): Promise<Uint8Array<ArrayBuffer>> {
-  const fingerprints = devices.map(({ fingerprint }) => toHex(fingerprint)).sort();
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", utf8(fingerprints.join())));
+/** An approved device signs with the key in the log; a listed one with the key that was listed. */
+async function senderIn(
+  { account, log, devices }: ContactRecord,
+  device: DeviceId,
+): Promise<Sender | undefined> {
+  const logged = log?.devices.get(device);
+  if (logged) {
+    // The approved bytes may not be a key.
+    const signing = await importSigningKey(logged.signingKey).catch(() => undefined);
+    return signing && { account, device, signing };
+  }
+  const keys = devices.find((pinned) => pinned.device === device)?.keys;
+  return keys && readIdentity(account, { device, ...keys });
+}
+
+async function identitiesOf(
+  account: AccountId,
+  devices: readonly PinnedDevice[],
+): Promise<Identity[]> {
+  const read = devices.map(({ device, keys }) =>
+    keys ? readIdentity(account, { device, ...keys }) : undefined,
+  );
+  return (await Promise.all(read)).filter((identity) => identity !== undefined);
 }

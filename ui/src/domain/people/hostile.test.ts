@@ -1,7 +1,16 @@
 // A hostile server answers the device, directory and inbox calls: what each attack achieves.
 
 import { describe, expect, test, vi } from "vitest";
-import { type OwnKeys, START, publicKeys, readIdentity, seal } from "../../crypto";
+import {
+  type MessagePosition,
+  NOTHING_READ,
+  NO_LOG,
+  type OwnKeys,
+  START,
+  publicKeys,
+  readIdentity,
+  seal,
+} from "../../crypto";
 import { fromBase64url } from "../../crypto/bytes";
 import { decodeHeader } from "../../crypto/header";
 import { browserArchives } from "../../platform/archive";
@@ -135,18 +144,25 @@ describe("a ghost device that the server adds to the own account", () => {
         }),
       ),
     );
-    const position = { conversation: "ada.bob", account: sender, cid: "ghost-1", ...first };
+    const position: MessagePosition = {
+      conversation: "ada.bob",
+      account: sender,
+      cid: "ghost-1",
+      counter: 1,
+      previous: START.hash,
+      lifetime: 0,
+      ownLog: NO_LOG,
+      peerLog: NO_LOG,
+      read: NOTHING_READ,
+    };
     const { envelope } = await seal(
       keys,
       position,
       recipients.filter((identity) => identity !== undefined),
-      { writtenAt: 0, text: "Written by a ghost." },
+      { kind: "text", writtenAt: 0, text: "Written by a ghost." },
     );
     return { conversation: "ada.bob", seq: 1, cid: "ghost-1", sender, device, at: "", envelope };
-  }
-
-  const first = { counter: START.counter + 1, previous: START.hash };
-});
+  }});
 
 describe("a device list of the own account that contradicts this device", () => {
   test("other keys under its id, from enrolment on: nothing is sent, and the numbers differ", async () => {

@@ -9,7 +9,7 @@ import type {
   InboxEvent,
   PrivateMessage,
 } from "../../protocol/wire";
-import type { Archive, Change, Clock } from "../ports";
+import type { Archive, Change } from "../ports";
 import type { Directory } from "./directory";
 import { type ReceiveParts, receive } from "./receive";
 import { NAMELESS, rename } from "./naming";
@@ -18,7 +18,6 @@ import { START } from "../../crypto";
 
 export interface InboxParts extends ReceiveParts {
   readonly api: Api;
-  readonly clock: Clock;
   readonly changed: (conversation: ConversationId) => void;
   /** This account was renamed. */
   readonly ownName: (username: string) => void;
@@ -133,14 +132,14 @@ export class Inbox {
   async #message(message: PrivateMessage): Promise<Change[]> {
     const peer = peerOf(message.conversation, this.#parts.me);
     if (peer === undefined) return [];
-    const changes = await receive(this.#parts, message);
     const before = await this.#conversation(message.conversation, peer);
+    const received = await receive(this.#parts, message, before);
     const record: ConversationRecord = {
-      ...before,
+      ...(received?.conversation ?? before),
       lastSeq: Math.max(before.lastSeq, message.seq),
       updatedAt: message.at > before.updatedAt ? message.at : before.updatedAt,
     };
-    return [...changes, { table: "conversations", put: record }];
+    return [...(received?.changes ?? []), { table: "conversations", put: record }];
   }
 
   /** Renames the contact, if it exists, and returns the changes to the conversation. */

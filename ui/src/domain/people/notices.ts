@@ -1,7 +1,17 @@
 // Notices that the page adds to a conversation.
 
+import type { LogFault } from "../../crypto";
 import type { Change } from "../ports";
-import type { ConversationRecord, Notice } from "./records";
+import type { DeviceChanges } from "./merge";
+import type { ContactRecord, ConversationRecord, CountedNotice, Notice } from "./records";
+import { openFault, unapproved } from "./trust";
+
+const FAULTS: Record<LogFault, CountedNotice> = {
+  older: "log-older",
+  fork: "log-fork",
+  invalid: "log-invalid",
+  "identity-changed": "identity-changed",
+};
 
 /** Placed after the last message with a `seq`. `nth` orders notices of the same millisecond. */
 export function noticeChange(
@@ -22,4 +32,29 @@ export function noticeChange(
       body,
     },
   };
+}
+
+/** What a conversation says about changes of the other person's devices. */
+export function noticesOf(changes: DeviceChanges): [kind: CountedNotice, count: number][] {
+  const counts: [CountedNotice, number][] = [
+    ["device-added", changes.added.length],
+    ["device-removed", changes.removed.length],
+    ["device-unlisted", changes.unlisted.length],
+    ["device-unapproved", changes.unapproved.length],
+    ["keys-rejected", changes.rejected.length],
+  ];
+  if (changes.fault) counts.push([FAULTS[changes.fault], 1]);
+  return counts.filter(([, count]) => count > 0);
+}
+
+/** What a new conversation says about the other person's devices. */
+export function standingNotices(contact: ContactRecord): [kind: CountedNotice, count: number][] {
+  const fault = openFault(contact)?.fault;
+  const rejected = contact.devices.filter((device) => device.rejected !== undefined);
+  const counts: [CountedNotice, number][] = [
+    ["device-unapproved", unapproved(contact).length],
+    ["keys-rejected", rejected.length],
+  ];
+  if (fault) counts.push([FAULTS[fault], 1]);
+  return counts.filter(([, count]) => count > 0);
 }

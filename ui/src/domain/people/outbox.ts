@@ -1,33 +1,24 @@
 // Messages not yet acknowledged by the server: stored, encrypted once, sent in order, resent until
 // `ok`.
 
-import { type OwnKeys, lock, randomId, seal, unlock } from "../../crypto";
+import { type Lifetime, lock, randomId } from "../../crypto";
 import { RequestError } from "../../net";
-import type { AccountId, DeviceId, Request, Sent } from "../../protocol/wire";
+import type { AccountId, Request, Sent } from "../../protocol/wire";
 import { Cell } from "../observable";
 import type { Archive, Clock } from "../ports";
 import type { Serial } from "../serial";
-import { type Directory, type Lists, safetyNumberOf } from "./directory";
+import type { Directory, Lists } from "./directory";
+import { type Hold, holdOf } from "./holds";
+import type { Keyring } from "./keyring";
 import { confirm } from "./receive";
 import {
   type ConversationRecord,
+  type MessageRecord,
   type OutboxRecord,
   PENDING,
   messageId,
-  undecided,
 } from "./records";
-
-/** Why messages to a person are held back. */
-export type Hold =
-  | "safety-number-changed"
-  | "keys-conflict"
-  | "no-device"
-  /** The server lists other keys under this device's id. */
-  | "own-keys-changed"
-  /** The server does not list this device. */
-  | "own-device-missing"
-  /** The server lists a device of this account that the user has not decided about. */
-  | "own-device-new";
+import { sealRecord } from "./sealing";
 
 export interface OutboxParts {
   readonly archive: Archive;
@@ -35,12 +26,14 @@ export interface OutboxParts {
   readonly serial: Serial;
   readonly clock: Clock;
   readonly me: AccountId;
-  readonly keys: OwnKeys;
+  readonly keyring: Keyring;
   /** Whether the server accepted this device's keys. */
   readonly registered: () => boolean;
   /** Sends a frame; rejects with `RequestError`. */
   readonly send: (request: Extract<Request, { type: "send" }>) => Promise<Sent | undefined>;
   readonly changed: (conversation: string) => void;
+  /** The server confirmed a message. */
+  readonly sent: () => void;
 }
 
 const RETRY = 2_000;
@@ -64,38 +57,44 @@ export class Outbox {
 
   /** Resolves when the message is stored on this device. */
   async write(conversation: ConversationRecord, text: string): Promise<void> {
-    const { archive, serial, clock, me, keys } = this.#parts;
+    const { me, keyring } = this.#parts;
+    const cid = randomId();
+    const context = `${conversation.id}/${messageId(me, cid)}`;
+    const locked = await lock(keyring.history, context, text);
+    await this.#enqueue(conversation, cid, { kind: "text", locked, warnings: [] });
+  }
+
+  /** Sets the lifetime of later messages for both people. */
+  async setLifetime(conversation: ConversationRecord, seconds: Lifetime): Promise<void> {
+    await this.#enqueue(conversation, randomId(), { kind: "lifetime", seconds, warnings: [] });
+  }
+
+  async #enqueue(
+    conversation: ConversationRecord,
+    cid: string,
+    body: Extract<MessageRecord["body"], { kind: "text" | "lifetime" }>,
+  ): Promise<void> {
+    const { archive, serial, clock, me, keyring } = this.#parts;
+    const { id, peer: to } = conversation;
     await serial.run(async () => {
-      const cid = randomId();
-      const id = messageId(me, cid);
       const writtenAt = clock.now();
       const waiting = await archive.all("outbox");
       const order = Math.max(PENDING, ...waiting.map((record) => record.order)) + 1;
-      const locked = await lock(keys.history, `${conversation.id}/${id}`, text);
-      const body = { kind: "text", locked, warnings: [] } as const;
       const at = new Date(writtenAt).toISOString();
-      const kept = (await archive.get("conversations", conversation.id)) ?? conversation;
+      const kept = (await archive.get("conversations", id)) ?? conversation;
+      const lifetime =
+        body.kind === "lifetime" ? { lifetime: { seconds: body.seconds, order } } : {};
+      const sender = { sender: me, device: keyring.device };
       await archive.commit([
         {
           table: "messages",
-          put: {
-            conversation: conversation.id,
-            id,
-            order,
-            sender: me,
-            device: keys.device,
-            at,
-            body,
-          },
+          put: { conversation: id, id: messageId(me, cid), order, ...sender, at, body },
         },
-        {
-          table: "outbox",
-          put: { cid, conversation: conversation.id, to: conversation.peer, order, writtenAt },
-        },
-        { table: "conversations", put: { ...kept, updatedAt: at } },
+        { table: "outbox", put: { cid, conversation: id, to, order, writtenAt } },
+        { table: "conversations", put: { ...kept, ...lifetime, updatedAt: at } },
       ]);
     });
-    this.#parts.changed(conversation.id);
+    this.#parts.changed(id);
     this.pump();
   }
 
@@ -135,14 +134,17 @@ export class Outbox {
     const ready = record.sealed ? record : await this.#seal(record);
     if (!ready?.sealed) return false;
     const { cid, to } = ready;
+    const { envelope, lifetime } = ready.sealed;
     try {
       const sent = await this.#parts.send({
         type: "send",
         to,
         cid,
-        envelope: ready.sealed.envelope,
+        ...(lifetime === 0 ? {} : { lifetime }),
+        envelope,
       });
       if (sent) await this.#parts.serial.run(() => this.#confirm(ready, sent));
+      this.#parts.sent();
     } catch (error) {
       if (!(error instanceof RequestError) || error.temporary) throw error;
       await this.#parts.serial.run(() => this.#fail(ready, error.message));
@@ -152,46 +154,10 @@ export class Outbox {
   }
 
   async #seal(record: OutboxRecord): Promise<OutboxRecord | undefined> {
-    const { archive, directory, serial, me, keys } = this.#parts;
     // The message is encrypted for exactly the devices that were checked.
-    const lists = await directory.lists(record.to);
+    const lists = await this.#parts.directory.lists(record.to);
     if (await this.#judge(lists)) return undefined;
-    const recipients = [...lists.ownDevices, ...lists.peerDevices];
-    return serial.run(async () => {
-      const conversation = await archive.get("conversations", record.conversation);
-      const message = await archive.get("messages", [
-        record.conversation,
-        messageId(me, record.cid),
-      ]);
-      if (!conversation || message?.body.kind !== "text") return undefined;
-      const text = await unlock(
-        keys.history,
-        `${message.conversation}/${message.id}`,
-        message.body.locked,
-      );
-      if (text === undefined) return undefined;
-      const before = conversation.sent;
-      const position = {
-        conversation: conversation.id,
-        account: me,
-        cid: record.cid,
-        counter: before.counter + 1,
-        previous: before.hash,
-      };
-      const { envelope, hash } = await seal(keys, position, recipients, {
-        writtenAt: record.writtenAt,
-        text,
-      });
-      const sealed: OutboxRecord = { ...record, sealed: { envelope } };
-      await archive.commit([
-        { table: "outbox", put: sealed },
-        {
-          table: "conversations",
-          put: { ...conversation, sent: { counter: position.counter, hash } },
-        },
-      ]);
-      return sealed;
-    });
+    return this.#parts.serial.run(() => sealRecord(this.#parts, record, lists));
   }
 
   /** Whether messages to this person are held back, and why. */
@@ -208,7 +174,7 @@ export class Outbox {
   }
 
   async #judge(lists: Lists): Promise<Hold | undefined> {
-    const hold = await holdOf(lists, this.#parts.keys.device);
+    const hold = await holdOf(lists, this.#parts.keyring.keys);
     // Before this device is registered, the server cannot list it. That is not worth a notice.
     const shown = hold !== "own-device-missing" || this.#parts.registered();
     this.holds.update((holds) => {
@@ -221,9 +187,13 @@ export class Outbox {
   }
 
   async #confirm(record: OutboxRecord, sent: Sent): Promise<void> {
-    const { archive, me } = this.#parts;
+    const { archive, clock, me } = this.#parts;
     const message = await archive.get("messages", [record.conversation, messageId(me, record.cid)]);
-    if (message) await archive.commit(confirm(message, sent.seq, sent.at, record.cid));
+    const before = await archive.get("conversations", record.conversation);
+    if (!message || !before) return;
+    const { cid } = record;
+    const { changes, conversation } = confirm(message, before, { seq: sent.seq, cid }, clock.now());
+    await archive.commit([...changes, { table: "conversations", put: conversation }]);
   }
 
   /**
@@ -239,19 +209,6 @@ export class Outbox {
       { table: "outbox", remove: record.cid },
     ]);
   }
-}
-
-async function holdOf(lists: Lists, self: DeviceId): Promise<Hold | undefined> {
-  const { own, peer, peerDevices } = lists;
-  if (own.selfChanged) return "own-keys-changed";
-  const listed = own.devices.filter((device) => device.listed);
-  if (!listed.some(({ device }) => device === self)) return "own-device-missing";
-  if (peer.conflict || own.conflict) return "keys-conflict";
-  if (undecided(own, self).length > 0) return "own-device-new";
-  if (peerDevices.length === 0) return "no-device";
-  if (peer.verified !== undefined && peer.verified !== (await safetyNumberOf(lists)))
-    return "safety-number-changed";
-  return undefined;
 }
 
 function retryDelay(error: unknown): number {

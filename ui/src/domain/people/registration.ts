@@ -1,24 +1,21 @@
 // Registers this device's public keys with the server. A permanent rejection is kept for display.
 
-import { type OwnKeys, publicKeys } from "../../crypto";
 import { type Api, ProblemError } from "../../net";
-import type { AccountId } from "../../protocol/wire";
 import { Cell } from "../observable";
 import { type Trouble, troubleOf } from "../problems";
+import type { Keyring } from "./keyring";
 
 export class Registration {
   readonly trouble = new Cell<Trouble | undefined>(undefined);
   readonly #api: Api;
-  readonly #keys: OwnKeys;
-  readonly #me: AccountId;
+  readonly #keyring: Keyring;
   #done = false;
   /** The server rejects this device permanently, so no further request is sent. */
   #removed: ProblemError | undefined;
 
-  constructor(api: Api, keys: OwnKeys, me: AccountId) {
+  constructor(api: Api, keyring: Keyring) {
     this.#api = api;
-    this.#keys = keys;
-    this.#me = me;
+    this.#keyring = keyring;
   }
 
   /** The server accepted this device's keys. */
@@ -26,7 +23,7 @@ export class Registration {
     return this.#done;
   }
 
-  /** The server does not know this device, so register it again. */
+  /** The server does not know this device or its new key, so register it again. */
   forget(): void {
     this.#done = false;
   }
@@ -35,8 +32,9 @@ export class Registration {
   async ensure(): Promise<boolean> {
     if (this.#removed) throw this.#removed;
     if (this.#done) return false;
+    const statement = await this.#keyring.statement();
     try {
-      await this.#api.registerDevice(this.#keys.device, await publicKeys(this.#keys, this.#me));
+      await this.#api.registerDevice(this.#keyring.device, statement);
     } catch (error) {
       if (error instanceof ProblemError && error.problem.type === "device-removed")
         this.#removed = error;
@@ -46,7 +44,8 @@ export class Registration {
       throw error;
     }
     this.trouble.set(undefined);
-    this.#done = true;
+    // A key that was generated meanwhile is not registered yet.
+    this.#done = await this.#keyring.confirmed(statement.generation);
     return true;
   }
 }
