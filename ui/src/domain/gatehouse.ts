@@ -91,6 +91,7 @@ export class Gatehouse {
   }
 
   async signOut(): Promise<void> {
+    await this.privateChat.leave();
     await this.account.signOut(await this.privateChat.stop());
     this.settings.set("session", undefined);
   }

@@ -1,11 +1,12 @@
 // Lifecycle of the private chat in this tab: it needs a username and the tab lock.
 
 import type { Api, OpenSocket } from "../net";
-import type { DeviceId, Me } from "../protocol/wire";
+import type { AccountId, DeviceId, Me } from "../protocol/wire";
 import { Cell } from "./observable";
 import type { Account } from "./account";
+import { type Enrolment, type Outside, enrol, startOver } from "./people/enrolment";
 import { Messenger } from "./people/messenger";
-import type { Archives, CheckSupport, Clock, Missing, TabLock } from "./ports";
+import type { Archive, Archives, CheckSupport, Clock, Missing, TabLock } from "./ports";
 import { type Trouble, troubleOf } from "./problems";
 
 export type PrivateState =
@@ -15,8 +16,15 @@ export type PrivateState =
   | { readonly kind: "starting" }
   /** Another tab of this browser profile runs it. */
   | { readonly kind: "other-tab" }
+  /**
+   * This browser is not a device of its account. It can be linked from another device (`adopt`, then
+   * `retry`), recover with the recovery code (the same), or start over with a new identity.
+   */
+  | { readonly kind: "keys-lost"; readonly reason: Outside; readonly archive: Archive }
   | { readonly kind: "running"; readonly messenger: Messenger }
   | { readonly kind: "broken"; readonly trouble: Trouble };
+
+type Entered = Extract<PrivateState, { kind: "running" | "keys-lost" }>;
 
 export interface PrivateParts {
   readonly api: Api;
@@ -34,6 +42,10 @@ export class PrivateChat {
   readonly #parts: PrivateParts;
   /** Identifies the latest start, so that a stop cancels it. */
   #attempt = 0;
+  /** The account whose tab lock this tab holds. */
+  #locked: AccountId | undefined;
+  /** The account of the latest start. */
+  #me: Me | undefined;
 
   constructor(parts: PrivateParts) {
     this.#parts = parts;
@@ -49,33 +61,88 @@ export class PrivateChat {
   /** Called when the account is loaded or changes. Starts the private chat if it is not running. */
   async follow(me: Me): Promise<void> {
     const state = this.state.value;
-    if (state.kind === "running" && state.messenger.me !== me.account_id) await this.stop();
+    const isOther = this.#me !== undefined && this.#me.account_id !== me.account_id;
+    if (isOther && (state.kind === "running" || state.kind === "keys-lost")) await this.stop();
     if (this.state.value.kind === "nameless") await this.start(me);
   }
 
   /** Starts if there is a username. `takeOver` takes the tab lock from another tab. */
   async start(me: Me, takeOver = false): Promise<void> {
+    const { kind } = this.state.value;
+    if (kind === "running" || kind === "keys-lost" || kind === "starting") return;
+    await this.#start(me, takeOver);
+  }
+
+  /** Starts again after this browser was linked or recovered. */
+  async retry(me: Me): Promise<void> {
+    if (this.state.value.kind === "running") return;
+    await this.stop();
+    await this.#start(me, false);
+  }
+
+  /**
+   * Replaces the identity of the account, after this browser lost its keys. Rejects if the server
+   * cannot be reached; it can be repeated then.
+   */
+  async startOver(): Promise<void> {
+    const state = this.state.value;
+    const me = this.#me;
+    if (state.kind !== "keys-lost" || !me) return;
+    const { archive } = state;
+    const enrolment = await startOver({ ...this.#parts, archive }, me.account_id);
+    const next = await this.#enter(archive, me.account_id, enrolment);
+    if (this.state.value === state) this.#settle(next);
+  }
+
+  async #start(me: Me, takeOver: boolean): Promise<void> {
     if (me.username === undefined) return this.state.set({ kind: "nameless" });
-    if (this.state.value.kind === "running" || this.state.value.kind === "starting") return;
     this.#attempt += 1;
     const attempt = this.#attempt;
     const cancelled = () => attempt !== this.#attempt;
+    this.#me = me;
     this.state.set({ kind: "starting" });
     try {
       const missing = await this.#parts.checkSupport();
       if (cancelled()) return;
       if (missing) return this.state.set({ kind: "unsupported", missing });
-      const lock = await this.#parts.tabLock.acquire(me.account_id, () => this.#lost(me), takeOver);
+      const lock = await this.#acquire(me, takeOver);
       if (cancelled()) return;
       if (lock === "other-tab") return this.#waitForOtherTab(me);
       const archive = await this.#parts.archives.open(me.account_id);
-      const messenger = await Messenger.create({ ...this.#parts, archive }, me.account_id);
+      const enrolment = await enrol({ ...this.#parts, archive }, me.account_id);
+      const state = await this.#enter(archive, me.account_id, enrolment);
       if (cancelled()) return archive.close();
-      messenger.start();
-      this.state.set({ kind: "running", messenger });
+      this.#settle(state);
     } catch (error) {
       if (!cancelled()) this.state.set({ kind: "broken", trouble: troubleOf(error) });
     }
+  }
+
+  /** A second start of the same account keeps the tab lock. */
+  async #acquire(me: Me, takeOver: boolean): Promise<"acquired" | "other-tab"> {
+    const { account_id: account } = me;
+    if (this.#locked === account) return "acquired";
+    const lock = await this.#parts.tabLock.acquire(account, () => this.#lost(me), takeOver);
+    if (lock === "acquired") this.#locked = account;
+    return lock;
+  }
+
+  async #enter(archive: Archive, me: AccountId, enrolment: Enrolment): Promise<Entered> {
+    if (enrolment.kind === "outside")
+      return { kind: "keys-lost", reason: enrolment.reason, archive };
+    const parts = { ...this.#parts, archive };
+    return { kind: "running", messenger: await Messenger.create(parts, me, enrolment.keyring) };
+  }
+
+  #settle(state: Entered): void {
+    if (state.kind === "running") state.messenger.start();
+    this.state.set(state);
+  }
+
+  /** Signs this device's own removal before a sign-out. Continues if that fails. */
+  async leave(): Promise<void> {
+    const state = this.state.value;
+    if (state.kind === "running") await state.messenger.leave();
   }
 
   /** Returns this device's id if the private chat was running. */
@@ -83,6 +150,7 @@ export class PrivateChat {
     this.#attempt += 1;
     const state = this.state.value;
     this.state.set({ kind: "nameless" });
+    if (state.kind === "keys-lost") state.archive.close();
     if (state.kind !== "running") return undefined;
     await state.messenger.stop();
     return state.messenger.keys.device;
@@ -95,7 +163,10 @@ export class PrivateChat {
 
   async #lost(me: Me): Promise<void> {
     // After a sign-out it is stopped already and must not wait for the lock.
-    if ((await this.stop()) !== undefined) this.#waitForOtherTab(me);
+    if (this.#locked === me.account_id) this.#locked = undefined;
+    const { kind } = this.state.value;
+    await this.stop();
+    if (kind === "running" || kind === "keys-lost") this.#waitForOtherTab(me);
   }
 
   /** Starts again when the other tab closes, unless that tab signed out. */

@@ -1,33 +1,16 @@
 // The archive in IndexedDB: one database per account.
 
-import { type DBSchema, type IDBPDatabase, deleteDB, openDB } from "idb";
-import type { Archive, Archives, Change, Table, Tables } from "../domain/ports";
+import { type IDBPDatabase, deleteDB, openDB } from "idb";
+import type { Archive, Archives, Change } from "../domain/ports";
+import { type Schema, VERSION, upgrade } from "./upgrade";
 
-type Schema = DBSchema & {
-  [T in Table]: {
-    key: Tables[T]["key"];
-    value: Tables[T]["value"];
-    indexes: T extends "messages" ? { order: [string, number] } : Record<never, never>;
-  };
-};
-
-const VERSION = 1;
 const PREFIX = "gatehouse-";
 const nameOf = (account: string) => PREFIX + account;
 
 export const browserArchives: Archives = {
   async open(account) {
     const database = await openDB<Schema>(nameOf(account), VERSION, {
-      upgrade(fresh) {
-        fresh.createObjectStore("device", { keyPath: "id" });
-        fresh.createObjectStore("position", { keyPath: "id" });
-        fresh.createObjectStore("conversations", { keyPath: "id" });
-        const messages = fresh.createObjectStore("messages", { keyPath: ["conversation", "id"] });
-        messages.createIndex("order", ["conversation", "order"]);
-        fresh.createObjectStore("chains", { keyPath: ["conversation", "sender", "device"] });
-        fresh.createObjectStore("contacts", { keyPath: "account" });
-        fresh.createObjectStore("outbox", { keyPath: "cid" });
-      },
+      upgrade: (opened, from, _, transaction) => upgrade(opened, from, transaction, Date.now()),
     });
     // Persistent storage: keys and history are not evicted when the disk is full.
     void navigator.storage?.persist?.();
@@ -47,6 +30,10 @@ function archiveOf(database: IDBPDatabase<Schema>): Archive {
     get: (table, key) => database.get(table, key),
     all: (table) => database.getAll(table),
     latest: (conversation, limit) => latest(database, conversation, limit),
+    firstToExpire: async () => {
+      const { store } = database.transaction("messages");
+      return (await store.index("expires").openCursor())?.value;
+    },
     commit: (changes) => commit(database, changes),
     close: () => database.close(),
   };

@@ -14,7 +14,7 @@ import type { Archive } from "../ports";
 import type { Directory } from "./directory";
 import type { Keyring } from "./keyring";
 import type { ChainRecord, ConversationRecord, MessageProblem, Warning } from "./records";
-import { isApproved } from "./trust";
+import { approves } from "./trust";
 
 export interface CheckParts {
   readonly archive: Archive;
@@ -116,8 +116,8 @@ export function strangers(header: Header, logs: Logs): Warning[] {
   const isKnown = ({ account, device }: Header["recipients"][number]) =>
     members.includes(account) &&
     (account === header.sender
-      ? isApproved(logs.sender, device, header.ownLog.version)
-      : isApproved(logs.other, device, header.peerLog.version));
+      ? approves(logs.sender, device, header.ownLog.version)
+      : approves(logs.other, device, header.peerLog.version));
   return header.recipients.every(isKnown) ? [] : [{ kind: "stranger" }];
 }
 
@@ -134,4 +134,3 @@ export function clockWarnings(
 export function timeOf(milliseconds: number): string {
   return new Date(Math.min(milliseconds, 8_640_000_000_000_000)).toISOString();
 }
-

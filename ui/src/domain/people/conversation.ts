@@ -103,9 +103,7 @@ export class ConversationReader {
     if (record.body.kind !== "text") return "";
     const context = `${record.conversation}/${record.id}`;
     const text =
-      this.#opened.get(context) ??
-      (await unlock(this.#history, context, record.body.locked)) ??
-      "";
+      this.#opened.get(context) ?? (await unlock(this.#history, context, record.body.locked)) ?? "";
     this.#opened.set(context, text);
     return text;
   }

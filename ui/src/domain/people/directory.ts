@@ -139,10 +139,7 @@ export class Directory {
   }
 
   /** Changes a stored record without a request. */
-  async update(
-    account: AccountId,
-    change: (known: ContactRecord) => ContactRecord,
-  ): Promise<void> {
+  async update(account: AccountId, change: (known: ContactRecord) => ContactRecord): Promise<void> {
     await this.#serial.run(async () => {
       const known = await this.known(account);
       if (known) await this.#store(change(known));

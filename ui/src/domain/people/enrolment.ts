@@ -86,10 +86,7 @@ export async function adopt(
 }
 
 /** The recovery code, until the user confirms that it was saved. */
-export async function unsavedCode(
-  archive: Archive,
-  keyring: Keyring,
-): Promise<string | undefined> {
+export async function unsavedCode(archive: Archive, keyring: Keyring): Promise<string | undefined> {
   const code = (await archive.get("identity", "account"))?.code;
   return code && unlock(keyring.history, CODE, code);
 }

@@ -4,7 +4,7 @@
 import { type LogFault, type OwnKeys, equal, rawSigningKey } from "../../crypto";
 import { type Lists, safetyNumberOf } from "./directory";
 import type { ContactRecord } from "./records";
-import { conflicting, isApproved, openFault, undecided } from "./trust";
+import { conflicting, approves, openFault, undecided } from "./trust";
 
 type OwnFault = `own-${Exclude<LogFault, "identity-changed">}-log` | "own-identity-changed";
 type PeerFault = `${Exclude<LogFault, "identity-changed">}-log` | "identity-changed";
@@ -47,7 +47,7 @@ async function ownHold(own: ContactRecord, keys: OwnKeys): Promise<Hold | undefi
   if (fault) return `own-${fault}-log`;
   const logged = own.log?.devices.get(keys.device);
   const signingKey = await rawSigningKey(keys.signing.publicKey);
-  if (!logged || !equal(logged.signingKey, signingKey) || !isApproved(own.log, keys.device))
+  if (!logged || !equal(logged.signingKey, signingKey) || !approves(own.log, keys.device))
     return "own-device-removed";
   const listed = own.devices.find(({ device }) => device === keys.device);
   if (listed?.rejected === "invalid") return "own-keys-changed";

@@ -162,7 +162,8 @@ describe("a ghost device that the server adds to the own account", () => {
       { kind: "text", writtenAt: 0, text: "Written by a ghost." },
     );
     return { conversation: "ada.bob", seq: 1, cid: "ghost-1", sender, device, at: "", envelope };
-  }});
+  }
+});
 
 describe("a device list of the own account that contradicts this device", () => {
   test("other keys under its id, from enrolment on: nothing is sent, and the numbers differ", async () => {

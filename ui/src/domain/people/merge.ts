@@ -13,7 +13,7 @@ import {
 } from "../../crypto";
 import type { AccountId, Device, DeviceId, DeviceKeys, DeviceList } from "../../protocol/wire";
 import type { ContactRecord, FaultyLog, PinnedDevice } from "./records";
-import { isApproved, openFault } from "./trust";
+import { approves, openFault } from "./trust";
 
 /** What the user is told about a fetched list. */
 export interface DeviceChanges {
@@ -139,8 +139,7 @@ function compareGenerations(
 ): "newer" | "same" | "older" | "invalid" {
   if (listed.generation > kept.generation) return "newer";
   if (listed.generation < kept.generation) return "older";
-  const isSame =
-    equal(listed.fingerprint, kept.fingerprint) && listed.createdAt === kept.createdAt;
+  const isSame = equal(listed.fingerprint, kept.fingerprint) && listed.createdAt === kept.createdAt;
   return isSame ? "same" : "invalid";
 }
 
@@ -151,7 +150,7 @@ function keysOf(listed: Device): DeviceKeys {
 
 function changesOf(before: ContactRecord | undefined, after: ContactRecord): DeviceChanges {
   const approvals = (contact: ContactRecord | undefined) =>
-    [...(contact?.log?.devices.keys() ?? [])].filter((id) => isApproved(contact?.log, id));
+    [...(contact?.log?.devices.keys() ?? [])].filter((id) => approves(contact?.log, id));
   const [old, now] = [approvals(before), approvals(after)];
   const previous = (device: DeviceId) => before?.devices.find((one) => one.device === device);
   const ids = (matches: (device: PinnedDevice) => boolean) =>
@@ -164,15 +163,13 @@ function changesOf(before: ContactRecord | undefined, after: ContactRecord): Dev
     removed: old.filter((device) => !now.includes(device)),
     unlisted: ids(
       ({ device, listed }) =>
-        !listed && previous(device)?.listed === true && isApproved(after.log, device),
+        !listed && previous(device)?.listed === true && approves(after.log, device),
     ),
     unapproved: ids(
-      ({ device, listed }) =>
-        listed && !previous(device)?.listed && !isApproved(after.log, device),
+      ({ device, listed }) => listed && !previous(device)?.listed && !approves(after.log, device),
     ),
     rejected: ids(
-      ({ device, rejected }) =>
-        rejected !== undefined && previous(device)?.rejected !== rejected,
+      ({ device, rejected }) => rejected !== undefined && previous(device)?.rejected !== rejected,
     ),
     fault: fault && fault.fault !== faultBefore?.fault ? fault.fault : undefined,
   };

@@ -1,7 +1,6 @@
 // Private chat end to end, against an in-memory server that can misbehave.
 
 import { describe, expect, test } from "vitest";
-import { createOwnKeys, publicKeys } from "../../crypto";
 import { browserArchives } from "../../platform/archive";
 import { CLOSE } from "../../protocol/wire";
 import {
@@ -15,8 +14,10 @@ import {
   problems,
   server,
   start,
+  startLinked,
   texts,
   until,
+  warnings,
   withPeople,
 } from "./person.testing";
 
@@ -180,40 +181,6 @@ describe("a server that misbehaves", () => {
     await until(() => expect(problems(bob)).toEqual(["forged"]));
     expect(texts(bob)).toEqual([]);
   });
-
-  test("adds a device to a verified contact: messages are held until the user checks", async () => {
-    const [ada, bob] = await adaAndBob();
-    await ada.messenger.verify("bob", await ada.messenger.directory.safetyNumber("bob"));
-    await ada.messenger.write("Trusted.");
-    await expectTexts(bob, ["Trusted."]);
-    const ghost = await publicKeys(await createOwnKeys("ghost"), "bob");
-    server.devices.get("bob")?.push({ device: "ghost", ...ghost });
-    server.deliver("ada", { kind: "key_change", account: "bob" });
-    await until(() => expect(notices(ada)).toContain("device-added"));
-    await ada.messenger.write("Is it still you?");
-    await until(() =>
-      expect(ada.messenger.outbox.holds.value.get("bob")).toBe("safety-number-changed"),
-    );
-    await until(() => expect(deliveries(ada)).toEqual(["sent", "sending"]));
-    expect(server.conversations.get("ada.bob")).toHaveLength(1);
-
-    await ada.messenger.verify("bob", await ada.messenger.directory.safetyNumber("bob"));
-    await expectTexts(bob, ["Trusted.", "Is it still you?"]);
-  });
-
-  test("replaces a known device's keys: the first stay pinned, and messages are held", async () => {
-    const [ada, bob] = await adaAndBob();
-    await ada.messenger.write("One.");
-    await expectTexts(bob, ["One."]);
-    const [device] = server.devices.get("bob") ?? [];
-    const other = await publicKeys(await createOwnKeys("device-bob"), "bob");
-    if (device) server.devices.set("bob", [{ ...device, ...other }]);
-    server.deliver("ada", { kind: "key_change", account: "bob" });
-    await until(() => expect(notices(ada)).toContain("device-conflict"));
-    await ada.messenger.write("Two.");
-    await until(() => expect(ada.messenger.outbox.holds.value.get("bob")).toBe("keys-conflict"));
-    expect(server.conversations.get("ada.bob")).toHaveLength(1);
-  });
 });
 
 describe("a second device", () => {
@@ -221,20 +188,20 @@ describe("a second device", () => {
     const [ada, bob] = await adaAndBob();
     await bob.messenger.write("Before the phone.");
     await expectTexts(ada, ["Before the phone."]);
-    const phone = await start("ada", "ada-phone");
+    const phone = await startLinked("ada", "ada-phone");
     await openWith(phone, "bob");
     await until(() => expect(problems(phone)).toEqual(["not-for-this-device"]));
-    for (const person of ["ada", "bob"])
-      server.deliver(person, { kind: "key_change", account: "ada" });
     await until(() => expect(notices(bob)).toContain("device-added"));
+    await until(() => expect(ada.messenger.ownChanges.value?.added).toEqual(["device-ada-phone"]));
     await bob.messenger.write("To both.");
     await expectTexts(phone, ["To both."]);
     await expectTexts(ada, ["Before the phone.", "To both."]);
-    await phone.messenger.decide("device-ada", "confirmed");
-    await ada.messenger.decide("device-ada-phone", "confirmed");
     await ada.messenger.write("From the laptop.");
     await expectTexts(phone, ["To both.", "From the laptop."]);
     expect(lines(phone).at(-1)).toMatchObject({ mine: true, warnings: [] });
+    await phone.messenger.write("From the phone.");
+    await expectTexts(bob, ["Before the phone.", "To both.", "From the laptop.", "From the phone."]);
+    for (const person of [ada, bob, phone]) expect(warnings(person)).toEqual([]);
   });
 });
 

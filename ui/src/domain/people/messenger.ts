@@ -65,11 +65,7 @@ export class Messenger {
   #lastTyping = 0;
 
   /** `keyring`: of an approved device of the account. */
-  static async create(
-    parts: MessengerParts,
-    me: AccountId,
-    keyring: Keyring,
-  ): Promise<Messenger> {
+  static async create(parts: MessengerParts, me: AccountId, keyring: Keyring): Promise<Messenger> {
     const messenger = new Messenger(parts, me, keyring);
     messenger.recoveryCode.set(await unsavedCode(parts.archive, keyring));
     messenger.directory.own.set(await messenger.directory.known(me));

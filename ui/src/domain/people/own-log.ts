@@ -6,7 +6,7 @@ import type { AccountId, DeviceId } from "../../protocol/wire";
 import type { Clock } from "../ports";
 import type { Directory } from "./directory";
 import type { Keyring } from "./keyring";
-import { isApproved } from "./trust";
+import { approves } from "./trust";
 
 export interface OwnLogParts {
   readonly api: Api;
@@ -26,7 +26,7 @@ export async function appendRemoval(parts: OwnLogParts, device: DeviceId): Promi
     directory.forget(me);
     const { log } = await directory.contact(me);
     const logged = log?.devices.get(device);
-    if (!log || !logged || !isApproved(log, device)) return;
+    if (!log || !logged || !approves(log, device)) return;
     const signer = { device: keyring.device, key: keyring.keys.signing.privateKey };
     const { signingKey } = logged;
     const entry = await signEntry(log, "remove", device, signingKey, clock.now(), signer);

@@ -3,9 +3,17 @@
 import "fake-indexeddb/auto";
 import { IDBFactory } from "fake-indexeddb";
 import { afterEach, beforeEach, expect, vi } from "vitest";
-import { type OwnKeys, createOwnKeys } from "../../crypto";
+import {
+  type OwnKeys,
+  createOwnKeys,
+  fromBase64url,
+  rawSigningKey,
+  readLog,
+  signEntry,
+} from "../../crypto";
 import { Api, Http } from "../../net";
 import type { Archive, Archives } from "../ports";
+import { adopt, enrol } from "./enrolment";
 import { Messenger } from "./messenger";
 import { TestServer } from "./server.testing";
 import type { Line } from "./conversation";
@@ -39,7 +47,7 @@ export const until = (check: () => void) => vi.waitFor(check, { timeout: 10_000,
 const pool = new Map<string, Promise<OwnKeys>>();
 
 export function keysOf(profile: string): Promise<OwnKeys> {
-  const keys = pool.get(profile) ?? createOwnKeys(`device-${profile}`);
+  const keys = pool.get(profile) ?? createOwnKeys(`device-${profile}`, server.clock.now());
   pool.set(profile, keys);
   return keys;
 }
@@ -53,10 +61,64 @@ export interface Person {
   readonly accountCheck: { valid: boolean; count: number };
 }
 
+/** The archive of a browser profile, with its keys. */
+export async function archiveOf(profile: string): Promise<Archive> {
+  const archive = await archives.open(profile);
+  if (!(await archive.get("device", "self")))
+    await archive.commit([{ table: "device", put: { id: "self", keys: await keysOf(profile) } }]);
+  return archive;
+}
+
+/** The device log as the server has it. */
+export async function logOf(account: string) {
+  const { identity_key, log: entries } = server.truth(account);
+  const log = await readLog(
+    account,
+    fromBase64url(identity_key ?? "") ?? new Uint8Array(),
+    entries,
+  );
+  if (!log) throw new Error(`${account} has no valid log`);
+  return log;
+}
+
+/** The next entry of an account's log, signed by the device of `signer`. */
+export async function signed(
+  account: string,
+  operation: "approve" | "remove",
+  profile: string,
+  signer = account,
+) {
+  const keys = await keysOf(profile);
+  const by = await keysOf(signer);
+  const signingKey = await rawSigningKey(keys.signing.publicKey);
+  const key = { device: by.device, key: by.signing.privateKey };
+  const time = server.clock.now();
+  return signEntry(await logOf(account), operation, keys.device, signingKey, time, key);
+}
+
+/** Approves a browser profile in the account's log. `announced`: everyone is told. */
+export async function approve(account: string, profile: string, announced = true): Promise<void> {
+  const entry = await signed(account, "approve", profile);
+  const version = (await logOf(account)).version + 1;
+  const answer = await server.append(account, { version, entry });
+  expect(answer.status).toBe(204);
+  if (announced) server.announce(account);
+}
+
+/** Another browser profile of the account, linked by the first one. */
+export async function startLinked(account: string, profile: string): Promise<Person> {
+  await approve(account, profile);
+  const archive = await archiveOf(profile);
+  await adopt(archive, account, { keys: await keysOf(profile), log: await logOf(account) });
+  archive.close();
+  const person = await start(account, profile);
+  server.announce(account);
+  return person;
+}
+
 /** `profile`: another browser profile of the same account. */
 export async function start(account: string, profile = account): Promise<Person> {
-  const archive = await archives.open(profile);
-  await archive.commit([{ table: "device", put: { id: "self", keys: await keysOf(profile) } }]);
+  const archive = await archiveOf(profile);
   const api = new Api(new Http(server.fetchAs(account)));
   const { clock } = server;
   const renames: string[] = [];
@@ -71,7 +133,9 @@ export async function start(account: string, profile = account): Promise<Person>
   };
   const openSocket = server.socketAs(account);
   const parts = { api, archive, clock, random: () => 0, openSocket, account: accountParts };
-  const messenger = await Messenger.create(parts, account);
+  const enrolment = await enrol(parts, account);
+  if (enrolment.kind === "outside") throw new Error(`${profile} is ${enrolment.reason}`);
+  const messenger = await Messenger.create(parts, account, enrolment.keyring);
   running.push(messenger);
   messenger.start();
   await until(() => expect(messenger.connection.value.kind).toBe("online"));
@@ -103,6 +167,11 @@ export async function adaAndBob(): Promise<[Person, Person]> {
   await openWith(bob, "ada");
   return [ada, bob];
 }
+
+export const warnings = (person: Person) =>
+  lines(person).flatMap((line) =>
+    "warnings" in line ? line.warnings.map(({ kind }) => kind) : [],
+  );
 
 export const lastMessage = () => {
   const message = server.conversations.get("ada.bob")?.at(-1);

@@ -211,7 +211,8 @@ function follows(
 ): ConversationRecord {
   if (!approved || !verified) return conversation;
   const { device, counter, lifetime: seconds } = verified.header;
-  const read = sender === conversation.peer ? { read: { device, counter, hash: verified.hash } } : {};
+  const read =
+    sender === conversation.peer ? { read: { device, counter, hash: verified.hash } } : {};
   const isNewer = seq > (conversation.lifetime?.order ?? 0);
   const lifetime =
     content?.kind === "lifetime" && isNewer ? { lifetime: { seconds, order: seq } } : {};

@@ -23,6 +23,8 @@ import type {
   SignedEntry,
 } from "../../protocol/wire";
 
+export type { Lifetime } from "../../crypto";
+
 export interface DeviceRecord {
   readonly id: "self";
   readonly keys: OwnKeys;
@@ -90,8 +92,8 @@ export type Warning =
   | { readonly kind: "unapproved" }
   /** The sender's device was removed since. */
   | { readonly kind: "since-removed" }
-  /** The sender knows a newer device log of the own or the other account than the server shows. */
-  | { readonly kind: "own-log-withheld" | "log-withheld" }
+  /** The sender knows a newer device log of either account than the server shows. */
+  | { readonly kind: "log-withheld" }
   /** The sender knows another device log of the own or the other account. */
   | { readonly kind: "own-log-fork" | "log-fork" }
   /** The sender received another message than this device sent. */

@@ -4,16 +4,17 @@
 import { TestClock } from "../../net/clock.testing";
 import type { SocketEvents } from "../../net";
 import type {
+  AppendEntry,
   ClientFrame,
-  Device,
   DeviceKeys,
-  Envelope,
   InboxEvent,
+  NewIdentity,
   PrivateMessage,
   Request,
   ServerFrame,
 } from "../../protocol/wire";
 import { conversationOf } from "./records";
+import { TestRegistry, problem } from "./registry.testing";
 
 interface Client {
   readonly account: string;
@@ -21,10 +22,8 @@ interface Client {
   device: string | undefined;
 }
 
-export class TestServer {
+export class TestServer extends TestRegistry {
   readonly clock = new TestClock();
-  readonly names = new Map<string, string>();
-  readonly devices = new Map<string, Device[]>();
   readonly conversations = new Map<string, PrivateMessage[]>();
   readonly inboxes = new Map<string, InboxEvent[]>();
   /** Every frame sent by a client. */
@@ -39,18 +38,13 @@ export class TestServer {
   /** While set, sockets close before they open. */
   rejectHandshakes = false;
   recovers = true;
-  /** Devices that can never be registered again. */
-  readonly removed = new Set<string>();
-  /** Number of registration requests. */
-  registrations = 0;
-  /** False device lists, by the account that requests them and the account they are about. */
-  readonly #lies = new Map<string, readonly Device[]>();
+  /** How long a device keeps an encryption key, in seconds. */
+  rotation = 10 * 365 * 86_400;
   /** Delays the answer to the next request for a device list. */
   #delay: Promise<void> | undefined;
 
-  join(account: string): void {
-    this.names.set(account, account);
-    this.devices.set(account, []);
+  override join(account: string): void {
+    super.join(account);
     this.inboxes.set(account, []);
   }
 
@@ -59,18 +53,17 @@ export class TestServer {
       const [, , what = "", id = "", more] = new URL(path, "https://test").pathname
         .split("/")
         .map(decodeURIComponent);
-      if (what === "users") return this.#user(id);
-      if (what === "devices" && init.method === "DELETE") return this.#remove(account, id);
-      if (what === "devices")
-        return this.#register(account, id, JSON.parse(String(init.body)) as DeviceKeys);
+      const body = init.body === undefined ? undefined : (JSON.parse(String(init.body)) as unknown);
+      this.before?.(init.method ?? "", what);
+      if (what === "users") return this.user(id);
+      if (what === "identity") return this.setIdentity(account, body as NewIdentity);
+      if (what === "devices" && id === "log") return this.append(account, body as AppendEntry);
+      if (what === "devices" && init.method === "DELETE") return this.remove(account, id);
+      if (what === "devices") return this.register(account, id, body as DeviceKeys);
       if (what === "accounts" && more === "devices") {
         const delay = this.#delay;
         this.#delay = undefined;
-        const answer = Response.json({
-          account_id: id,
-          username: this.names.get(id),
-          devices: this.#lies.get(`${account}/${id}`) ?? this.devices.get(id) ?? [],
-        });
+        const answer = this.list(account, id);
         await delay;
         return answer;
       }
@@ -78,7 +71,7 @@ export class TestServer {
         return Response.json({ conversations: this.#listFor(account) });
       if (what === "conversations")
         return Response.json({ messages: this.conversations.get(id) ?? [], more: false });
-      return Response.json({ type: "not-found", title: "Not found", status: 404 }, { status: 404 });
+      return problem(404, "not-found");
     };
   }
 
@@ -114,14 +107,9 @@ export class TestServer {
     }
   }
 
-  /** Lists a device that the account never had. */
+  /** Lists a device that the account never approved. */
   addGhost(account: string, device: string, keys: DeviceKeys): void {
-    this.devices.get(account)?.push({ device, ...keys });
-  }
-
-  /** From now on, `viewer` receives these devices as the list of `account`. */
-  lie(viewer: string, account: string, devices: readonly Device[]): void {
-    this.#lies.set(`${viewer}/${account}`, devices);
+    this.devices.get(account)?.push({ device, ...keys, registered_at: "" });
   }
 
   /** The next answer with a device list is sent after `release`. */
@@ -195,7 +183,14 @@ export class TestServer {
     client.device = device;
     const inbox = this.inboxes.get(client.account) ?? [];
     const recovered = resume !== undefined && this.recovers;
-    const limits = { max_frame: 65536, max_devices: 8, max_watched: 500, ping_seconds: 25 };
+    const limits = {
+      max_frame: 65536,
+      max_devices: 8,
+      max_watched: 500,
+      ping_seconds: 25,
+      key_rotation_seconds: this.rotation,
+      retention_seconds: 30 * 86_400,
+    };
     this.#send(client, {
       type: "welcome",
       id,
@@ -215,7 +210,7 @@ export class TestServer {
 
   #write(
     client: Client,
-    { to, cid, envelope }: { to: string; cid: string; envelope: Envelope },
+    { to, cid, lifetime, envelope }: Extract<Request, { type: "send" }>,
   ): PrivateMessage {
     const conversation = conversationOf(client.account, to);
     const messages = this.conversations.get(conversation) ?? [];
@@ -233,41 +228,13 @@ export class TestServer {
       sender: client.account,
       device: client.device ?? "",
       at,
+      ...(lifetime === undefined ? {} : { lifetime }),
       envelope,
     };
     messages.push(message);
     this.deliver(client.account, { kind: "message", ...message });
     this.deliver(to, { kind: "message", ...message });
     return message;
-  }
-
-  #user(username: string): Response {
-    const [account, name] =
-      [...this.names].find(([, name]) => name === username.toLowerCase()) ?? [];
-    if (account !== undefined) return Response.json({ account_id: account, username: name });
-    return Response.json({ type: "not-found", title: "Not found", status: 404 }, { status: 404 });
-  }
-
-  #register(account: string, device: string, keys: DeviceKeys): Response {
-    this.registrations += 1;
-    if (this.removed.has(device)) {
-      return Response.json(
-        { type: "device-removed", title: "Removed", status: 410 },
-        { status: 410 },
-      );
-    }
-    const devices = this.devices.get(account) ?? [];
-    if (!devices.some((known) => known.device === device)) devices.push({ device, ...keys });
-    return new Response(null, { status: 204 });
-  }
-
-  #remove(account: string, device: string): Response {
-    const devices = this.devices.get(account) ?? [];
-    this.devices.set(
-      account,
-      devices.filter((known) => known.device !== device),
-    );
-    return new Response(null, { status: 204 });
   }
 
   #listFor(account: string) {

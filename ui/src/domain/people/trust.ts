@@ -6,7 +6,7 @@ import type { DeviceId } from "../../protocol/wire";
 import type { ContactRecord, FaultyLog, PinnedDevice } from "./records";
 
 /** True if the log approves the device and did not remove it up to `version`. */
-export function isApproved(
+export function approves(
   log: DeviceLog | undefined,
   device: DeviceId,
   version = log?.version ?? 0,
@@ -18,7 +18,7 @@ export function isApproved(
 
 /** Devices that messages may be encrypted for. */
 export function recipientsOf({ log, devices }: ContactRecord): PinnedDevice[] {
-  return devices.filter(({ device, listed, keys }) => listed && keys && isApproved(log, device));
+  return devices.filter(({ device, listed, keys }) => listed && keys && approves(log, device));
 }
 
 /** Listed devices that were never approved. A removed one that is listed again is not reported. */
@@ -34,8 +34,7 @@ export function undecided(own: ContactRecord | undefined): PinnedDevice[] {
 /** Approved devices whose latest listed keys are invalid. */
 export function conflicting({ log, devices }: ContactRecord): PinnedDevice[] {
   return devices.filter(
-    ({ device, listed, rejected }) =>
-      listed && rejected === "invalid" && isApproved(log, device),
+    ({ device, listed, rejected }) => listed && rejected === "invalid" && approves(log, device),
   );
 }
 

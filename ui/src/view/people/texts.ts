@@ -3,6 +3,7 @@
 import { sameName } from "../../domain/names";
 import type {
   ConversationRecord,
+  Lifetime,
   MessageProblem,
   Notice,
   Warning,
@@ -17,6 +18,9 @@ const PROBLEMS: Record<MessageProblem, string> = {
   replay: "An old message was sent again and blocked.",
   "not-for-this-device":
     "This message was sent before this device was added, so you can’t read it here.",
+  "removed-device": "A message from a device that was removed from its account was blocked.",
+  "unapproved-device":
+    "A message from a device that this person’s other devices haven’t approved was blocked.",
 };
 
 export function problemText(problem: MessageProblem): string {
@@ -33,9 +37,49 @@ export function warningText(warning: Warning): string {
       return "This message doesn’t follow the one before it. One of them may have been replaced.";
     case "stranger":
       return "This message was also encrypted for an unknown device. Compare safety numbers.";
-    case "unconfirmed":
-      return "This message is from a device of yours that you haven’t confirmed.";
+    case "unapproved":
+      return "This message is from a device that the account’s other devices haven’t approved. The server may have written it.";
+    case "since-removed":
+      return "This message is from a device that was removed since.";
+    case "log-withheld":
+      return "The sender knows newer device changes than the server shows here. It may be hiding a removed device.";
+    case "log-fork":
+      return "The server shows you and the sender different devices of this person. Don’t trust this server.";
+    case "own-log-fork":
+      return "The server shows the sender different devices of yours than you have. Don’t trust this server.";
+    case "read-mismatch":
+      return "The sender received another message than the one you sent. The server may have replaced it.";
+    case "read-rollback":
+      return "The sender has lost messages that it had received before.";
+    case "clock":
+      return `Written ${clockText(warning.written)}, but the server received it ${clockText(warning.received)}.`;
   }
+}
+
+/** Day and time, because the two may be days apart. */
+function clockText(at: string): string {
+  const time = new Date(at);
+  if (Number.isNaN(time.getTime())) return "at an unknown time";
+  const date = { dateStyle: "medium", timeStyle: "short" } as const;
+  return `on ${new Intl.DateTimeFormat(undefined, date).format(time)}`;
+}
+
+const LIFETIME_NAMES: Record<Lifetime, string> = {
+  0: "never",
+  86_400: "after one day",
+  604_800: "after one week",
+  2_592_000: "after 30 days",
+};
+
+export function lifetimeName(seconds: Lifetime): string {
+  return LIFETIME_NAMES[seconds];
+}
+
+/** `who`: “You” or the person’s name. */
+export function lifetimeText(seconds: Lifetime, who: string): string {
+  return seconds === 0
+    ? `${who} turned disappearing messages off.`
+    : `${who} set messages to disappear ${lifetimeName(seconds)}.`;
 }
 
 /** `name` is the person's current name; a rename contains both names. */
@@ -47,8 +91,26 @@ export function noticeText(line: Notice, name: string): string {
       return count === 1 ? `${name} added a device.` : `${name} added ${count} devices.`;
     case "device-removed":
       return count === 1 ? `${name} removed a device.` : `${name} removed ${count} devices.`;
-    case "device-conflict":
-      return `The keys of one of ${name}’s devices don’t match. Check with them another way before you reply.`;
+    case "device-unlisted":
+      return `The server no longer lists a device that ${name} hasn’t removed. Your messages won’t reach it.`;
+    case "device-unapproved":
+      return `The server lists a device that ${name}’s other devices haven’t approved. Your messages aren’t encrypted for it.`;
+    case "keys-rejected":
+      return `The server listed outdated or invalid keys for a device of ${name}. They aren’t used.`;
+    case "log-older":
+      return `The server left out changes of ${name}’s devices that you’ve seen before.`;
+    case "log-fork":
+      return `The server replaced changes of ${name}’s devices that you’ve seen before.`;
+    case "log-invalid":
+      return `The server sent changes of ${name}’s devices with wrong signatures.`;
+    case "identity-changed":
+      return `${name} has a new identity. Check with them another way that they started over.`;
+    case "identity-accepted":
+      return `You accepted ${name}’s new identity.`;
+    case "log-kept":
+      return `You continued with the devices of ${name} that you knew.`;
+    case "log-accepted":
+      return `You accepted other devices of ${name}.`;
     case "verified":
       return `You marked ${name} as verified.`;
     case "unverified":
