@@ -7,7 +7,15 @@ export {
   restoreAccountIdentity,
   type CreatedIdentity,
 } from "./crypto/account-identity";
-export { type Bytes, equal, fromBase64url, toBase64url, toHex, utf8 } from "./crypto/bytes";
+export {
+  type Bytes,
+  equal,
+  fromBase64url,
+  fromUtf8,
+  toBase64url,
+  toHex,
+  utf8,
+} from "./crypto/bytes";
 export {
   entriesOf,
   extendLog,
@@ -50,7 +58,8 @@ export {
   type LogHead,
   type ReadReference,
 } from "./crypto/header";
-export { SUITE, readIdentity, type Identity } from "./crypto/identity";
+export type { Emoji } from "./crypto/emoji";
+export { SUITE, readEncryptionKey, readIdentity, type Identity } from "./crypto/identity";
 export {
   createOwnKeys,
   publicKeys,
@@ -61,6 +70,21 @@ export {
   type OwnKeys,
   type RetiredKey,
 } from "./crypto/keys";
+export {
+  openHistory,
+  sealHistory,
+  type HistoryPlace,
+  type SealedChunk,
+} from "./crypto/link-history";
+export {
+  checkReveal,
+  emojiOf,
+  linkCommitment,
+  linkFingerprint,
+  linkHash,
+  linkNonce,
+  type Transcript,
+} from "./crypto/linking";
 export { lock, unlock, type Locked } from "./crypto/locker";
 export type { LogEntry, Operation } from "./crypto/log-entry";
 export { parseRecoveryCode, type CodeFault } from "./crypto/recovery-code";

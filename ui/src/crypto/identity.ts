@@ -59,11 +59,8 @@ export async function readIdentity(
       signingKey,
     });
     if (!(await crypto.subtle.verify("Ed25519", signing, signature, signed))) return undefined;
-    const encryption = await crypto.subtle.importKey("spki", encryptionKey, RSA, false, [
-      "encrypt",
-    ]);
-    const { modulusLength, publicExponent } = encryption.algorithm as RsaHashedKeyAlgorithm;
-    if (modulusLength !== 3072 || !equal(publicExponent, EXPONENT)) return undefined;
+    const encryption = await readEncryptionKey(encryptionKey);
+    if (!encryption) return undefined;
     const fingerprint = await fingerprintOf(account, device, encryptionKey, signingInfo);
     return {
       account,
@@ -82,8 +79,21 @@ export async function readIdentity(
 
 /** 65537, big-endian. */
 const EXPONENT = new Uint8Array([1, 0, 1]);
+const MODULUS_BITS = 3072;
 
 export const RSA = { name: "RSA-OAEP", hash: "SHA-256" } as const;
+
+/** `info`: SubjectPublicKeyInfo in DER. Undefined if it is not an encryption key of this suite. */
+export async function readEncryptionKey(info: Bytes): Promise<CryptoKey | undefined> {
+  try {
+    const key = await crypto.subtle.importKey("spki", info, RSA, false, ["encrypt"]);
+    const { modulusLength, publicExponent } = key.algorithm as RsaHashedKeyAlgorithm;
+    const fits = modulusLength === MODULUS_BITS && equal(publicExponent, EXPONENT);
+    return fits ? key : undefined;
+  } catch {
+    return undefined;
+  }
+}
 
 /** What a device signs about one generation of its keys. */
 export interface KeysStatement {

@@ -116,11 +116,10 @@ export class Gatehouse {
   }
 
   async #joined(me: Me): Promise<void> {
-    await this.privateChat.stop();
     this.settings.set("session", undefined);
     this.account.join(me);
     void this.assistant.refresh();
-    await this.privateChat.start(me);
+    await this.privateChat.retry(me);
   }
 
   #follow(status: AccountStatus, before: AccountStatus["kind"]): void {

@@ -19,7 +19,8 @@ import {
 } from "../crypto";
 import { type Api, type Clock, OfflineError, ProblemError } from "../net";
 import type { AccountId, Me, Recovered } from "../protocol/wire";
-import type { Archives, Change } from "./ports";
+import { adopt } from "./people/enrolment";
+import type { Archives } from "./ports";
 
 export type { CodeFault };
 
@@ -96,7 +97,6 @@ export class Recovery {
     return recovered;
   }
 
-  /** The keys are stored before the log approves them. */
   async #restore(code: Bytes, { me, identity_key, sealed }: Recovered): Promise<void> {
     const { archives, mine } = this.#parts;
     const account = me.account_id;
@@ -110,10 +110,8 @@ export class Recovery {
       // A browser that has keys, but no approval, keeps them.
       const known = await archive.get("device", "self");
       const keys = known?.keys ?? (await createOwnKeys(randomId(), this.#parts.clock.now()));
-      const changes: Change[] = [{ table: "identity", put: { id: "account", keys: identity } }];
-      if (!known) changes.push({ table: "device", put: { id: "self", keys } });
-      await archive.commit(changes);
-      await this.#approve(account, identityKey, identity, keys);
+      const log = await this.#approve(account, identityKey, identity, keys);
+      await adopt(archive, account, { keys, log, identity });
     } catch (error) {
       archive.close();
       if (account !== mine) await archives.destroy(account);
@@ -122,25 +120,29 @@ export class Recovery {
     archive.close();
   }
 
+  /** The device log with the approval of this device. */
   async #approve(
     account: AccountId,
     identityKey: Bytes,
     identity: CryptoKeyPair,
     keys: OwnKeys,
-  ): Promise<void> {
+  ): Promise<DeviceLog> {
     const { api, clock } = this.#parts;
+    const { device } = keys;
     const signingKey = await rawSigningKey(keys.signing.publicKey);
     const signer = { device: "", key: identity.privateKey };
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
       const log = await this.#log(account, identityKey);
-      const { device } = keys;
-      if (isApproved(log, { device, signingKey })) return;
+      if (isApproved(log, { device, signingKey })) return log;
       const entry = await signEntry(log, "approve", device, signingKey, clock.now(), signer);
       try {
-        return await api.appendEntry({ version: log.version + 1, entry });
+        await api.appendEntry({ version: log.version + 1, entry });
       } catch (error) {
         if (!(error instanceof ProblemError) || error.status !== 409) throw error;
+        continue;
       }
+      const approved = await readLog(account, identityKey, [...log.entries, entry]);
+      if (approved) return approved;
     }
     throw new RecoveryError("log-changed");
   }

@@ -27,6 +27,8 @@ export type LinkFailure =
   | "not-approved"
   /** The own device log cannot be trusted, or another device changed it at each attempt. */
   | "log-changed"
+  /** The device log has the new device already: it cannot be approved twice. */
+  | "known-device"
   /** This device already left the account or was removed from it. */
   | "not-allowed"
   | "offline"

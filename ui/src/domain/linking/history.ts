@@ -9,22 +9,32 @@ import {
   fromBase64url,
   fromUtf8,
   lock,
+  readLog,
   toBase64url,
   unlock,
   utf8,
 } from "../../crypto";
-import type { AccountId } from "../../protocol/wire";
-import { type MessageRecord, PENDING, peerOf } from "../people/records";
-import type { Archive, Change, Tables } from "../ports";
-
-/** The tables whose records are sent as they are. */
-const WHOLE = ["contacts", "conversations", "chains"] as const;
+import type { AccountId, SignedEntry } from "../../protocol/wire";
+import {
+  type ChainRecord,
+  type ContactRecord,
+  type ConversationRecord,
+  type MessageRecord,
+  PENDING,
+  peerOf,
+} from "../people/records";
+import type { Archive, Change } from "../ports";
 
 type Item =
-  | { [T in (typeof WHOLE)[number]]: { table: T; record: Tables[T]["value"] } }[
-      (typeof WHOLE)[number]
-    ]
+  | { readonly table: "contacts"; readonly record: SentContact }
+  | { readonly table: "conversations"; readonly record: ConversationRecord }
+  | { readonly table: "chains"; readonly record: ChainRecord }
   | { readonly table: "messages"; readonly record: SentMessage };
+
+/** A device log is checked again by the device that receives it. */
+type SentContact = Omit<ContactRecord, "log"> & {
+  readonly log?: { readonly identityKey: Bytes; readonly entries: readonly SignedEntry[] };
+};
 
 type Body = MessageRecord["body"];
 type TextBody = Omit<Extract<Body, { kind: "text" }>, "locked"> & { readonly text: string };
@@ -93,9 +103,9 @@ export async function importChunk(
 async function wholeRecords(archive: Archive, me: AccountId, device: string): Promise<Item[]> {
   const items: Item[] = [];
   for (const record of await archive.all("contacts"))
-    if (record.account !== me) items.push({ table: "contacts", record });
+    if (record.account !== me) items.push({ table: "contacts", record: sentContact(record) });
   for (const record of await archive.all("chains")) items.push({ table: "chains", record });
-  for (const record of await archive.all("conversations")) {
+  for (const { unhashed: _, ...record } of await archive.all("conversations")) {
     items.push({ table: "conversations", record: { ...record, sent: START } });
     // For the other device, this device is a sender like any other.
     const { id: conversation, sent: link } = record;
@@ -103,6 +113,12 @@ async function wholeRecords(archive: Archive, me: AccountId, device: string): Pr
     if (link.counter > 0) items.push({ table: "chains", record: chain });
   }
   return items;
+}
+
+function sentContact({ log, ...record }: ContactRecord): SentContact {
+  if (!log) return record;
+  const { identityKey, entries } = log;
+  return { ...record, log: { identityKey, entries } };
 }
 
 async function openMessage(record: MessageRecord, key: CryptoKey): Promise<SentMessage> {
@@ -116,7 +132,7 @@ async function openMessage(record: MessageRecord, key: CryptoKey): Promise<SentM
 async function changeOf(item: Item, me: AccountId, key: CryptoKey): Promise<Change | undefined> {
   switch (item.table) {
     case "contacts":
-      return { table: "contacts", put: item.record };
+      return contactOf(item.record);
     case "chains":
       return isMine(item.record.conversation, me)
         ? { table: "chains", put: item.record }
@@ -132,6 +148,12 @@ async function changeOf(item: Item, me: AccountId, key: CryptoKey): Promise<Chan
       return { table: "messages", put: { ...rest, body: { ...others, locked } } };
     }
   }
+}
+
+async function contactOf({ log: sent, ...record }: SentContact): Promise<Change | undefined> {
+  if (!sent) return { table: "contacts", put: record };
+  const log = await readLog(record.account, sent.identityKey, sent.entries);
+  return log && { table: "contacts", put: { ...record, log } };
 }
 
 const isMine = (conversation: string, me: AccountId) => peerOf(conversation, me) !== undefined;

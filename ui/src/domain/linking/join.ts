@@ -14,6 +14,7 @@ import {
 } from "../../crypto";
 import type { Api } from "../../net";
 import type { AccountId, Me } from "../../protocol/wire";
+import { adopt } from "../people/enrolment";
 import type { Archive, Archives } from "../ports";
 import { LinkError } from "./failure";
 import { importChunk } from "./history";
@@ -43,10 +44,7 @@ export interface Joined {
   readonly link: Bytes;
 }
 
-/**
- * The keys are stored before the credential is taken: a page that is closed in between has no
- * account without its keys.
- */
+/** Until the log approves the keys, they are not stored: they would be of no use. */
 export async function join(
   parts: JoinParts,
   claim: () => Promise<Me>,
@@ -59,7 +57,6 @@ export async function join(
   const archive = await archives.open(terms.account);
   let taken = false;
   try {
-    await archive.commit([{ table: "device", put: { id: "self", keys } }]);
     const me = await account.take(async () => {
       const claimed = await claim();
       taken = true;
@@ -69,6 +66,7 @@ export async function join(
     const log = await approvedLog(parts.api, keys, terms);
     const signer = log.devices.get(terms.device);
     if (!signer || signer.removedIn !== undefined) throw new LinkError("not-approved");
+    await adopt(archive, terms.account, { keys, log });
     return { me, archive, keys, signer: signer.signingKey, link };
   } catch (error) {
     archive.close();

@@ -49,8 +49,8 @@ export interface OldDeviceParts {
   readonly archive: Archive;
   readonly me: AccountId;
   readonly keys: OwnKeys;
-  /** The verified device log of this account, as the server has it now. */
-  readonly log: () => Promise<DeviceLog>;
+  /** The device log of this account, as the server has it now; undefined if it is faulty. */
+  readonly log: () => Promise<DeviceLog | undefined>;
   /** The log has a new entry. */
   readonly approved: () => Promise<void>;
   /** Removes a device that was approved but never joined. */
@@ -124,7 +124,7 @@ export class OldDeviceLink {
   /** The nonce is sent only after the new device committed to its own. */
   async #exchange(relay: Relay, newcomer: Newcomer): Promise<Transcript> {
     const { me: account, keys } = this.#parts;
-    const { identityKey, head } = await this.#parts.log();
+    const { identityKey, head } = await this.#log();
     const oldNonce = linkNonce();
     await relay.post({
       type: "offer",
@@ -156,7 +156,9 @@ export class OldDeviceLink {
     const { api, clock, keys } = this.#parts;
     const signer = { device: keys.device, key: keys.signing.privateKey };
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
-      const log = await this.#parts.log();
+      const log = await this.#log();
+      // It was approved before, and closed before it knew, or it was removed.
+      if (log.devices.has(device)) throw new LinkError("known-device");
       const entry = await signEntry(log, "approve", device, signingKey, clock.now(), signer);
       try {
         return await api.approveLink(code, { device, version: log.version + 1, entry });
@@ -191,6 +193,12 @@ export class OldDeviceLink {
       throw error;
     }
     this.state.set({ kind: "done", missing: history.truncated ? "older" : undefined });
+  }
+
+  async #log(): Promise<DeviceLog> {
+    const log = await this.#parts.log();
+    if (!log) throw new LinkError("log-changed");
+    return log;
   }
 
   async #tell(reason: LeaveReason): Promise<void> {

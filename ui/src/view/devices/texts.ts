@@ -67,6 +67,10 @@ const WORDS: Record<LinkFailure, [title: string, detail: string, alarming?: true
     "Your list of devices changed",
     "Check your devices in Settings, then try again.",
   ],
+  "known-device": [
+    "This browser was approved before",
+    "It can’t be approved twice. Sign out in the other browser, then link it again.",
+  ],
   "not-allowed": [
     "This browser can’t link devices",
     "It’s signed out, or another browser already entered this code.",
