@@ -72,6 +72,8 @@ export class LinkServer {
   /** What the server says about the approval, if it lies. */
   claimsApproved: boolean | undefined;
   claimed: Me = { account_id: ACCOUNT, username: "Ada" };
+  /** The account that the cookie of the new device opens. */
+  cookie: Me | undefined;
   /** The device log that the new device gets, if the server lies. */
   shownLog: readonly SignedEntry[] | undefined;
   /** The link has ended. */
@@ -81,6 +83,7 @@ export class LinkServer {
   /** Called before an entry is appended. */
   beforeAppend: () => Promise<void> = () => Promise.resolve();
   readonly requests: string[] = [];
+  readonly bodies: string[] = [];
   readonly #recovery: string;
   #open = false;
   #approved = false;
@@ -123,6 +126,7 @@ export class LinkServer {
   async #answer(path: string, init: RequestInit): Promise<Response> {
     this.requests.push(`${init.method} ${path}`);
     if (this.offline) throw new TypeError("offline");
+    if (typeof init.body === "string") this.bodies.push(init.body);
     const url = new URL(path, "https://test");
     const body: unknown = typeof init.body === "string" ? JSON.parse(init.body) : undefined;
     const side = new Headers(init.headers).get("authorization") === `Bearer ${TOKEN}` ? "new" : "old";
@@ -148,7 +152,7 @@ export class LinkServer {
     body: unknown,
   ): Promise<Response> {
     if (!this.#open || this.ended || code !== CODE) return problem(404);
-    if (what === "claim") return side === "new" ? Response.json(this.claimed) : problem(404);
+    if (what === "claim") return side === "new" ? this.#giveCookie(this.claimed) : problem(404);
     if (what === "approval") {
       const { version, entry } = body as DeviceApproval;
       const answer = await this.#append({ version, entry });
@@ -191,7 +195,13 @@ export class LinkServer {
     const hash = toBase64url(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)));
     if (hash !== this.#recovery) return problem(404);
     const { claimed: me, identityKey: identity_key, sealed } = this;
+    this.#giveCookie(me);
     return Response.json({ me, identity_key, sealed });
+  }
+
+  #giveCookie(me: Me): Response {
+    this.cookie = me;
+    return Response.json(me);
   }
 }
 
@@ -200,18 +210,21 @@ function problem(status: number): Response {
   return Response.json({ type, title: type, status }, { status });
 }
 
-/** The cookie of the browser of the new device. */
+/** The account of the browser of the new device. */
 export class FakeAccount {
-  cookie: string | undefined;
   readonly joined: Me[] = [];
+  readonly #server: LinkServer;
 
-  async take(request: () => Promise<Me>): Promise<Me> {
-    this.cookie = "taken";
+  constructor(server: LinkServer) {
+    this.#server = server;
+  }
+
+  take(request: () => Promise<Me>): Promise<Me> {
     return request();
   }
 
   async drop(): Promise<void> {
-    this.cookie = undefined;
+    this.#server.cookie = undefined;
   }
 }
 
@@ -225,7 +238,7 @@ export interface Pair {
 
 export function pairOf({ server, old, archives }: Setup, mine?: string): Pair {
   const { clock } = server;
-  const account = new FakeAccount();
+  const account = new FakeAccount(server);
   const removed: string[] = [];
   const joined = async (me: Me) => void account.joined.push(me);
   const parts = { api: server.api(), clock, archives, account, mine, joined };

@@ -36,6 +36,11 @@ export interface Confirmed {
   readonly type: "confirmed";
 }
 
+/** The new device checked its approval and uses the account. */
+export interface JoinedMessage {
+  readonly type: "joined";
+}
+
 /** A piece of the history. */
 export interface HistoryChunk {
   readonly type: "history";
@@ -57,7 +62,8 @@ export type LeaveReason = "cancelled" | "mismatch" | "wrong-account";
 
 const REASONS: readonly string[] = ["cancelled", "mismatch", "wrong-account"];
 
-export type LinkMessage = Hello | Offer | Reveal | Confirmed | HistoryChunk | Leave;
+export type LinkMessage =
+  Hello | Offer | Reveal | Confirmed | JoinedMessage | HistoryChunk | Leave;
 
 /** The fields of each message, and the type of each field. */
 const FIELDS: Record<LinkMessage["type"], Record<string, "string" | "number">> = {
@@ -77,6 +83,7 @@ const FIELDS: Record<LinkMessage["type"], Record<string, "string" | "number">> =
   },
   reveal: { nonce: "string" },
   confirmed: {},
+  joined: {},
   history: {
     index: "number",
     total: "number",

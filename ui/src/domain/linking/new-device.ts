@@ -136,6 +136,8 @@ export class NewDeviceLink {
     const claim = () => api.claimLink(code, token);
     const joined = await join(this.#parts, claim, keys, terms, await linkHash(transcript));
     this.state.set({ kind: "receiving", received: 0, total: undefined });
+    // The link may end before the other device is told. It is linked all the same.
+    await relay.post({ type: "joined" }).catch(() => undefined);
     const missing = await this.#receive(relay, joined);
     joined.archive.close();
     await this.#parts.joined(joined.me);

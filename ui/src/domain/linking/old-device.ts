@@ -170,7 +170,7 @@ export class OldDeviceLink {
     throw new LinkError("log-changed");
   }
 
-  /** The new device is approved: whatever fails from here on, it has only part of the history. */
+  /** The new device is approved: if the link ends from here on, it has only part of the history. */
   async #send(relay: Relay, newcomer: Newcomer, link: Bytes): Promise<void> {
     const { archive, me, keys } = this.#parts;
     const history = await readHistory(archive, me, keys);
@@ -183,6 +183,7 @@ export class OldDeviceLink {
         await Promise.race([relay.post({ type: "history", index, total, ...sealed }), relay.failure]);
         this.state.set({ kind: "sending", sent: index + 1, total });
       }
+      await relay.next("joined");
     } catch (error) {
       const failure = failureOf(error);
       if (failure === "unexpected") throw error;
