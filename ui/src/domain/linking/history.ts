@@ -105,8 +105,9 @@ async function wholeRecords(archive: Archive, me: AccountId, device: string): Pr
   for (const record of await archive.all("contacts"))
     if (record.account !== me) items.push({ table: "contacts", record: sentContact(record) });
   for (const record of await archive.all("chains")) items.push({ table: "chains", record });
-  for (const { unhashed: _, ...record } of await archive.all("conversations")) {
-    items.push({ table: "conversations", record: { ...record, sent: START } });
+  for (const record of await archive.all("conversations")) {
+    // The chain of the other device begins. It stores the hash of each envelope from the first on.
+    items.push({ table: "conversations", record: { ...record, sent: START, unhashed: 0 } });
     // For the other device, this device is a sender like any other.
     const { id: conversation, sent: link } = record;
     const chain = { conversation, sender: me, device, link };

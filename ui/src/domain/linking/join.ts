@@ -92,7 +92,12 @@ async function approvedLog(api: Api, keys: OwnKeys, terms: Terms): Promise<Devic
 export async function storeChunk(chunk: HistoryChunk, joined: Joined): Promise<boolean> {
   const { me, archive, keys, signer, link } = joined;
   const { index, total } = chunk;
-  const content = await openHistory(keys, signer, { link, account: me.account_id, index, total }, chunk);
+  const content = await openHistory(
+    keys,
+    signer,
+    { link, account: me.account_id, index, total },
+    chunk,
+  );
   const changes = content && (await importChunk(content, archive, me.account_id, keys));
   if (!changes) return false;
   await archive.commit(changes);

@@ -84,7 +84,9 @@ async function textsOnNew(): Promise<(string | undefined)[]> {
   return Promise.all(texts);
 }
 
-async function expectNothingJoined(account: { readonly joined: readonly unknown[] }): Promise<void> {
+async function expectNothingJoined(account: {
+  readonly joined: readonly unknown[];
+}): Promise<void> {
   expect(setup.server.cookie).toBeUndefined();
   expect(account.joined).toEqual([]);
   expect(await browserArchives.list()).not.toContain(ACCOUNT);
@@ -465,7 +467,10 @@ describe("a server that attacks", () => {
     server.relay = (_, relayed) => {
       const message = JSON.parse(relayed.body) as LinkMessage;
       if (message.type !== "history") return relayed;
-      const body = JSON.stringify({ ...message, index: message.index + (message.index > 0 ? 1 : 0) });
+      const body = JSON.stringify({
+        ...message,
+        index: message.index + (message.index > 0 ? 1 : 0),
+      });
       dropped += 1;
       return { ...relayed, body };
     };

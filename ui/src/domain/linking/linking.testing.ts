@@ -129,7 +129,8 @@ export class LinkServer {
     if (typeof init.body === "string") this.bodies.push(init.body);
     const url = new URL(path, "https://test");
     const body: unknown = typeof init.body === "string" ? JSON.parse(init.body) : undefined;
-    const side = new Headers(init.headers).get("authorization") === `Bearer ${TOKEN}` ? "new" : "old";
+    const side =
+      new Headers(init.headers).get("authorization") === `Bearer ${TOKEN}` ? "new" : "old";
     const [, , what, id = "", more] = url.pathname.split("/");
     if (what === "links" && id === "") return this.#create();
     if (what === "links") return this.#link(side, id, more, url, body);

@@ -62,8 +62,7 @@ export type LeaveReason = "cancelled" | "mismatch" | "wrong-account";
 
 const REASONS: readonly string[] = ["cancelled", "mismatch", "wrong-account"];
 
-export type LinkMessage =
-  Hello | Offer | Reveal | Confirmed | JoinedMessage | HistoryChunk | Leave;
+export type LinkMessage = Hello | Offer | Reveal | Confirmed | JoinedMessage | HistoryChunk | Leave;
 
 /** The fields of each message, and the type of each field. */
 const FIELDS: Record<LinkMessage["type"], Record<string, "string" | "number">> = {

@@ -81,7 +81,8 @@ export class OldDeviceLink {
       if (this.#left) return;
       const failure = failureOf(error);
       if (failure === "mismatch") await this.#tell("mismatch");
-      else if (failure !== "cancelled" && failure !== "mismatch-there") await this.#tell("cancelled");
+      else if (failure !== "cancelled" && failure !== "mismatch-there")
+        await this.#tell("cancelled");
       this.state.set({ kind: "failed", failure });
     } finally {
       this.#relay?.close();
@@ -180,7 +181,10 @@ export class OldDeviceLink {
       for (const [index, chunk] of history.chunks.entries()) {
         const place = { link, account: me, index, total };
         const sealed = await sealHistory(keys, newcomer.encryptionKey, place, chunk);
-        await Promise.race([relay.post({ type: "history", index, total, ...sealed }), relay.failure]);
+        await Promise.race([
+          relay.post({ type: "history", index, total, ...sealed }),
+          relay.failure,
+        ]);
         this.state.set({ kind: "sending", sent: index + 1, total });
       }
       await relay.next("joined");

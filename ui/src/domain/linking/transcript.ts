@@ -56,8 +56,7 @@ export async function readHello(hello: Hello): Promise<Newcomer> {
   const encryptionKey = fromBase64url(hello.encryption_key);
   const info = fromBase64url(hello.signing_key);
   const signingKey = info && signingKeyOf(info);
-  if (!ID.test(device) || !encryptionKey || !signingKey)
-    throw new LinkError("wrong-answer");
+  if (!ID.test(device) || !encryptionKey || !signingKey) throw new LinkError("wrong-answer");
   return {
     device,
     encryptionKey,

@@ -257,7 +257,14 @@ export class Messenger {
       await this.outbox.recheck();
     };
     const remove = (device: DeviceId) => decisions.removeDevice(device);
-    return new OldDeviceLink({ ...this.#parts, me: this.me, keys: this.keys, log, approved, remove });
+    return new OldDeviceLink({
+      ...this.#parts,
+      me: this.me,
+      keys: this.keys,
+      log,
+      approved,
+      remove,
+    });
   }
 
   /** The user saved the recovery code: deletes it from this device. */

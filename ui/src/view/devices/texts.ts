@@ -21,10 +21,7 @@ const WORDS: Record<LinkFailure, [title: string, detail: string, alarming?: true
     "No browser shows this code",
     "Check the eight digits. The code changes each time, and works for ten minutes.",
   ],
-  "rate-limited": [
-    "Too many attempts",
-    "Wait a few minutes, then try again with a new code.",
-  ],
+  "rate-limited": ["Too many attempts", "Wait a few minutes, then try again with a new code."],
   cancelled: [
     "Linking was cancelled on the other device",
     "Nothing was linked. You can start again.",
