@@ -8,12 +8,17 @@
 //!   panics.
 //! - An error after the start of a stream is sent in `run.failed`, as the same object.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use backend_ai::assistant::{StartError, TailError};
+use backend_protocol::limits::MAX_DEVICES;
 use backend_protocol::problem::{Problem, ProblemType};
 use backend_store::StoreError;
+use backend_store::accounts::MAX_DEVICES_REMOVED;
+use backend_store::allowance::Wait;
 
 /// A problem to respond with.
 #[derive(Debug)]
@@ -52,11 +57,41 @@ impl ApiError {
         Self::new(ProblemType::Unauthenticated, detail)
     }
 
+    /// A request that needs the token of a link.
+    pub(crate) fn no_link_token() -> Self {
+        let detail = "Expected `Authorization: Bearer` with the token of the link.";
+        Self::new(ProblemType::Unauthenticated, detail)
+    }
+
+    /// The account's state is not the one that the request expects.
+    pub(crate) fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(ProblemType::Conflict, detail)
+    }
+
+    /// A device that was removed can be neither registered nor linked again.
+    pub(crate) fn device_gone() -> Self {
+        let detail = "This device was removed from the account and cannot be registered or linked again. Register a new device.";
+        Self::new(ProblemType::DeviceRemoved, detail).with_status(410)
+    }
+
+    /// The account may have no further device.
+    pub(crate) fn too_many_devices() -> Self {
+        let detail = format!(
+            "An account has at most {MAX_DEVICES} devices, and at most {MAX_DEVICES_REMOVED} removed ones. Remove a device first."
+        );
+        Self::new(ProblemType::LimitReached, detail)
+    }
+
     /// A request with the credential of a removed device.
     pub(crate) fn device_removed() -> Self {
         let detail =
             "This device was removed from its account. POST /api/logout clears its cookie.";
         Self::new(ProblemType::DeviceRemoved, detail)
+    }
+
+    /// The client's network has used up an allowance.
+    pub(crate) fn over_allowance(wait: Wait, detail: impl Into<String>) -> Self {
+        Self::new(ProblemType::RateLimited, detail).retry_after(whole_seconds(wait))
     }
 
     /// Another account has the username.
@@ -74,6 +109,11 @@ impl ApiError {
     }
 }
 
+/// Rounded up, at least one.
+fn whole_seconds(wait: Duration) -> u32 {
+    u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1)
+}
+
 impl From<Problem> for ApiError {
     fn from(problem: Problem) -> Self {
         Self(problem)
@@ -85,11 +125,8 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::Unavailable { reason, retry_after } => {
                 tracing::warn!(reason, "the store is unavailable");
-                let seconds = u32::try_from(retry_after.as_millis().div_ceil(1000))
-                    .unwrap_or(u32::MAX)
-                    .max(1);
                 Self::new(ProblemType::StoreUnavailable, "Nothing was lost. Try again.")
-                    .retry_after(seconds)
+                    .retry_after(whole_seconds(retry_after))
             }
             error @ (StoreError::Corrupt { .. } | StoreError::Setup(_)) => {
                 tracing::error!(%error, "the store needs an operator");

@@ -1,15 +1,20 @@
 //! Identity: the credential in the cookie, and the account it opens. Only a write creates an
 //! anonymous account (`newcomer.rs`), within the allowance of the client's network
-//! (`client_network.rs`).
+//! (`client_network.rs`). The parties of a link are in `link_party.rs`.
 //!
 //! Only the credential's hash is stored. The cookie prefix `__Host-` makes browsers require
 //! `Secure`, `Path=/` and no `Domain` (RFC 6265bis section 4.1.3.2).
 
 mod credential;
-mod newcomer;
 mod client_network;
+mod newcomer;
+mod first_party;
+mod link_party;
 
+pub(crate) use client_network::{ClientNetwork, Counted};
 pub(crate) use credential::{Credential, Visitor};
+pub(crate) use first_party::FirstParty;
+pub(crate) use link_party::{LinkParty, LinkToken, NewDevice};
 pub(crate) use newcomer::Newcomer;
 
 use std::sync::Arc;

@@ -5,7 +5,9 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{delete, get, patch, post, put};
 use backend_protocol::problem::ProblemType;
 
-use crate::api::{chat, conversations, devices, me, models, openapi, runs, sessions, users};
+use crate::api::{
+    chat, conversations, devices, identity, links, me, models, openapi, runs, sessions, users,
+};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::identity::identify;
@@ -27,9 +29,19 @@ pub(crate) fn api(app: App) -> Router {
         .route("/api/users/{username}", get(users::show))
         .route("/api/accounts/{account}/devices", get(devices::list))
         .route("/api/devices/{device}", put(devices::register).merge(delete(devices::remove)))
+        .route("/api/devices/log", post(identity::append))
+        .route("/api/identity", put(identity::put))
+        .route("/api/links/{code}/approval", post(links::approve))
         .route("/api/conversations", get(conversations::list))
         .route("/api/conversations/{id}/messages", get(conversations::page))
         // Streams last as long as the answer; other requests have a deadline.
+        .route_layer(from_fn(deadline::limit));
+    // The handlers identify the client: a link by its token, an account by its recovery token.
+    let joining = Router::new()
+        .route("/api/links", post(links::open))
+        .route("/api/links/{code}/messages", get(links::messages).post(links::post))
+        .route("/api/links/{code}/claim", post(links::claim))
+        .route("/api/recovery", post(identity::recover))
         .route_layer(from_fn(deadline::limit));
     let anonymous = Router::new()
         .route("/api/models", get(models::list))
@@ -37,6 +49,7 @@ pub(crate) fn api(app: App) -> Router {
     streams
         .merge(quick)
         .route_layer(from_fn_with_state(app.clone(), identify))
+        .merge(joining)
         .merge(anonymous)
         .with_state(app)
 }

@@ -70,6 +70,8 @@ pub async fn start(
             store: Arc::clone(&store),
             assistant: started.clone(),
             accounts: settings.accounts,
+            budgets: settings.budgets,
+            link_ttl: settings.retention.link_ttl,
             closing: closing.clone(),
         };
         routes = routes.merge(router::api(app));
@@ -77,8 +79,12 @@ pub async fn start(
     }
     let mut hub = None;
     if role.serves_live() {
-        let started =
-            Hub::new(Arc::clone(&store), HubSettings::default(), HubMetrics::register(&registry)?);
+        let hub_settings = HubSettings {
+            key_rotation: settings.key_rotation,
+            retention: settings.retention.mailbox_ttl,
+            ..HubSettings::default()
+        };
+        let started = Hub::new(Arc::clone(&store), hub_settings, HubMetrics::register(&registry)?);
         let allowed_origins = Arc::from([]);
         routes = routes.merge(live::router(LiveState {
             hub: started.clone(),

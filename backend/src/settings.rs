@@ -43,6 +43,10 @@ pub struct Settings {
     pub retention: Retention,
     /// Allowance of new accounts per client address.
     pub accounts: AccountSettings,
+    /// Allowances of requests that need no account, per client address.
+    pub budgets: BudgetSettings,
+    /// Interval at which a device replaces its encryption key.
+    pub key_rotation: Duration,
     /// Deadline of a drain.
     pub drain: Duration,
 }
@@ -54,6 +58,35 @@ pub struct AccountSettings {
     pub per_address: u32,
     /// Per hour, once the burst is used up.
     pub per_address_hourly: u32,
+}
+
+/// Allowances of requests that need no account, per client address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BudgetSettings {
+    /// Links to open.
+    pub links: Budget,
+    /// Requests with the code of a link that does not belong to the client.
+    pub guesses: Budget,
+    /// Attempts to recover an account.
+    pub recoveries: Budget,
+}
+
+/// An allowance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget {
+    /// Burst.
+    pub burst: u32,
+    /// Per hour, once the burst is used up.
+    pub per_hour: u32,
+}
+
+impl Default for BudgetSettings {
+    /// Enough for an office behind one address. A code is one of 10^8, and a link lives for ten
+    /// minutes, so a hundred guesses find one of a hundred links with a probability of 0.01 %.
+    fn default() -> Self {
+        let budget = Budget { burst: 100, per_hour: 60 };
+        Self { links: budget, guesses: budget, recoveries: budget }
+    }
 }
 
 impl Settings {
@@ -107,6 +140,8 @@ impl Args {
                 per_address: self.accounts_per_address,
                 per_address_hourly: self.accounts_per_address_hourly,
             },
+            budgets: BudgetSettings::default(),
+            key_rotation: self.encryption_key_rotation,
             drain: self.drain,
         })
     }

@@ -38,10 +38,15 @@ pub struct HubSettings {
     pub rate_per_second: u32,
     /// Rejected frames after which the connection is closed.
     pub rate_abuse: u32,
+    /// Interval at which a device replaces its encryption key, sent in `welcome`.
+    pub key_rotation: Duration,
+    /// Retention of private messages, sent in `welcome`.
+    pub retention: Duration,
 }
 
 impl Default for HubSettings {
     fn default() -> Self {
+        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
         Self {
             hello: Duration::from_secs(HELLO_SECONDS),
             ping: Duration::from_secs(PING_SECONDS),
@@ -58,6 +63,8 @@ impl Default for HubSettings {
             rate_burst: 100,
             rate_per_second: 20,
             rate_abuse: 500,
+            key_rotation: DAY * 7,
+            retention: DAY * 30,
         }
     }
 }

@@ -20,6 +20,8 @@ pub const MAX_LINK_MESSAGES: usize = 64;
 pub const MAX_LINK_BYTES: usize = 4 * 1024 * 1024;
 /// Seconds for which a link exists.
 pub const LINK_SECONDS: u32 = 10 * 60;
+/// The largest integer that every JSON number holds exactly: 2^53 - 1 (RFC 8259 section 6).
+pub const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 /// One message to the assistant.
 pub const MAX_CHAT_MESSAGE: usize = 32 * 1024;
 /// The body of an `/api` request.

@@ -3,7 +3,7 @@
 use axum::Json;
 use utoipa::OpenApi;
 
-use super::{chat, conversations, devices, me, models, runs, sessions, users};
+use super::{chat, conversations, devices, identity, links, me, models, runs, sessions, users};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -30,6 +30,14 @@ use super::{chat, conversations, devices, me, models, runs, sessions, users};
         devices::list,
         devices::register,
         devices::remove,
+        identity::put,
+        identity::append,
+        identity::recover,
+        links::open,
+        links::post,
+        links::messages,
+        links::approve,
+        links::claim,
         conversations::list,
         conversations::page,
     )

@@ -1,16 +1,78 @@
-//! The client network that new accounts are counted against: an IPv4 address, or an IPv6 /64, the
-//! size given to one household or host (RFC 6177 section 2).
+//! The client network that requests without an account are counted against: an IPv4 address, or an
+//! IPv6 /64, the size given to one household or host (RFC 6177 section 2).
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-use axum::http::HeaderMap;
+use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::http::request::Parts;
+use axum::http::{Extensions, HeaderMap};
+use backend_store::allowance::Allowance;
+
+use crate::app::App;
+use crate::error::ApiError;
+use crate::settings::Budget;
 
 /// Clients of a Unix socket without a gateway.
 const LOCAL: &str = "local";
 
+/// What a network is counted for, except new accounts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Counted {
+    /// A link to open.
+    Link,
+    /// A request for a link that does not belong to the client.
+    Guess,
+    /// An attempt to recover an account.
+    Recovery,
+}
+
+/// The network of a request.
+#[derive(Clone)]
+pub(crate) struct ClientNetwork(String);
+
+impl ClientNetwork {
+    pub(super) fn of(headers: &HeaderMap, extensions: &Extensions) -> Self {
+        let peer = extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+        Self(of(headers, peer))
+    }
+
+    /// The place of its allowance of new accounts.
+    pub(super) fn name(&self) -> &str {
+        &self.0
+    }
+
+    /// Counts the request, before its outcome is known. An error when the allowance is used up.
+    pub(crate) async fn spend(&self, app: &App, counted: Counted) -> Result<(), ApiError> {
+        let (kind, Budget { burst, per_hour }, detail) = match counted {
+            Counted::Link => ("link", app.budgets.links, "Too many links were opened"),
+            Counted::Guess => ("guess", app.budgets.guesses, "Too many link codes were tried"),
+            Counted::Recovery => {
+                ("recovery", app.budgets.recoveries, "Too many recovery codes were tried")
+            }
+        };
+        // A network's name has no space, so the places of different kinds differ.
+        let allowance = Allowance { place: format!("{kind} {}", self.0), burst, per_hour };
+        match app.store.spend(&allowance).await? {
+            None => Ok(()),
+            Some(wait) => {
+                let detail = format!("{detail} from your network. Try again later.");
+                Err(ApiError::over_allowance(wait, detail))
+            }
+        }
+    }
+}
+
+impl FromRequestParts<App> for ClientNetwork {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _app: &App) -> Result<Self, ApiError> {
+        Ok(Self::of(&parts.headers, &parts.extensions))
+    }
+}
+
 /// The gateway is the only peer and overwrites `X-Forwarded-For`, so the header names the client.
 /// Without a gateway the peer is the client.
-pub(super) fn of(headers: &HeaderMap, peer: Option<IpAddr>) -> String {
+fn of(headers: &HeaderMap, peer: Option<IpAddr>) -> String {
     let forwarded =
         headers.get_all("x-forwarded-for").iter().next_back().and_then(|value| value.to_str().ok());
     // The nearest hop's entry is the last one.

@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use backend_protocol::limits::COOKIE;
-use backend_store::accounts::{Account, CredentialHash};
+use backend_store::accounts::{Access, Account, CredentialHash};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
+
+use crate::app::App;
+use crate::error::ApiError;
 
 /// 180 days, the retention of an unused account.
 const MAX_AGE: u32 = 180 * 24 * 60 * 60;
@@ -72,6 +75,18 @@ fn cookie_header(value: &str, max_age: u32) -> HeaderValue {
 pub(crate) struct Visitor {
     pub(crate) account: Arc<Account>,
     pub(crate) credential: Credential,
+}
+
+impl Visitor {
+    /// The account of the request's cookie.
+    pub(super) async fn of(app: &App, headers: &HeaderMap) -> Result<Self, ApiError> {
+        let credential = Credential::from_cookies(headers).ok_or_else(ApiError::unauthenticated)?;
+        match app.store.access(&credential.hash()).await? {
+            Access::Account(account) => Ok(Self { account: Arc::new(account), credential }),
+            Access::Removed => Err(ApiError::device_removed()),
+            Access::Unknown => Err(ApiError::unauthenticated()),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,18 +1,16 @@
 //! Clients without an account, and the only code that creates one: as late as possible, after every
 //! other check of the request has passed.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, Request};
+use axum::extract::Request;
 use axum::http::{HeaderMap, Method, Uri};
 use backend_protocol::id::AccountId;
-use backend_protocol::problem::ProblemType;
 use backend_store::accounts::{Account, NewAccount, Opening};
 use backend_store::allowance::Allowance;
 use backend_store::username::Username;
 
-use super::client_network;
+use super::client_network::ClientNetwork;
 use super::credential::{Credential, Visitor};
 use crate::app::App;
 use crate::error::ApiError;
@@ -24,20 +22,16 @@ pub(crate) struct Newcomer {
     method: Method,
     uri: Uri,
     headers: HeaderMap,
-    network: String,
+    network: ClientNetwork,
 }
 
 impl Newcomer {
     pub(super) fn at(request: &Request) -> Self {
-        let peer = request
-            .extensions()
-            .get::<ConnectInfo<SocketAddr>>()
-            .map(|ConnectInfo(peer)| peer.ip());
         Self {
             method: request.method().clone(),
             uri: request.uri().clone(),
             headers: request.headers().clone(),
-            network: client_network::of(request.headers(), peer),
+            network: ClientNetwork::of(request.headers(), request.extensions()),
         }
     }
 
@@ -60,7 +54,7 @@ impl Newcomer {
         let id = AccountId::parse(format!("{:032x}", rand::random::<u128>()))
             .expect("hexadecimal digits make an id");
         let allowance = Allowance {
-            place: self.network.clone(),
+            place: self.network.name().to_owned(),
             burst: app.accounts.per_address,
             per_hour: app.accounts.per_address_hourly,
         };
@@ -79,10 +73,8 @@ impl Newcomer {
             Opening::Taken => Err(ApiError::username_taken()),
             Opening::HeldBack => Err(ApiError::username_reserved()),
             Opening::OverAllowance(wait) => {
-                let seconds =
-                    u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1);
                 let detail = "Too many new accounts come from your network. Try again later.";
-                Err(ApiError::new(ProblemType::RateLimited, detail).retry_after(seconds))
+                Err(ApiError::over_allowance(wait, detail))
             }
         }
     }

@@ -77,6 +77,9 @@ impl House {
             suite: "rsa-aes-1".into(),
             encryption_key: "a2V5".into(),
             signing_key: "a2V5".into(),
+            generation: 1,
+            created_at: 0,
+            signature: "c2ln".into(),
         };
         self.store
             .add_device(&account, &DeviceId::parse(name).unwrap(), &keys, &hash)

@@ -57,6 +57,9 @@ pub struct Args {
     /// New accounts per client address and hour, once the burst is used up
     #[arg(long, env = "ACCOUNTS_PER_ADDRESS_HOURLY", default_value = "60", value_parser = clap::value_parser!(u32).range(1..=1_000_000), help_heading = "Accounts", value_name = "N")]
     pub accounts_per_address_hourly: u32,
+    /// Interval at which a device replaces its encryption key
+    #[arg(long, env = "ENCRYPTION_KEY_ROTATION", default_value = "7d", value_parser = duration, help_heading = "Private chat", value_name = "TIME")]
+    pub encryption_key_rotation: Duration,
     /// Deadline of a drain for running answers and connections
     #[arg(long, env = "DRAIN", default_value = "25s", value_parser = duration, value_name = "TIME")]
     pub drain: Duration,

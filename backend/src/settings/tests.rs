@@ -32,6 +32,7 @@ fn the_defaults_use_the_embedded_store_and_the_demo_model() {
     assert!(settings.redis.is_none() && settings.model.is_none());
     assert_eq!(settings.retention.history_messages, 20);
     assert_eq!(settings.retention.session_ttl, Duration::from_secs(24 * 60 * 60));
+    assert_eq!(settings.key_rotation, Duration::from_secs(7 * 24 * 60 * 60));
 }
 
 #[test]

@@ -100,8 +100,10 @@ pub enum DeviceChange {
     Added,
     /// The same device with the same keys.
     Unchanged,
-    /// The device exists with other keys. Keys never change: the client has to register a new
-    /// device.
+    /// The same device with the same signing key and a higher generation of keys.
+    Replaced,
+    /// The device exists with another signing key, or with other keys of this or a higher
+    /// generation.
     Conflict,
     /// The account has too many devices.
     TooMany,
@@ -160,7 +162,8 @@ pub trait Accounts: Send + Sync {
     /// an `InboxEvent::Renamed`.
     async fn claim_username(&self, account: &AccountId, username: &Username) -> Result<Claim>;
 
-    /// Registers a device and its public keys, and binds the credential `by` to it.
+    /// Registers a device and its public keys, or replaces its keys by a higher generation, and
+    /// binds the credential `by` to it.
     async fn add_device(
         &self,
         account: &AccountId,
@@ -178,8 +181,8 @@ pub trait Accounts: Send + Sync {
         by: &CredentialHash,
     ) -> Result<bool>;
 
-    /// Removes a device for good: it can never be registered again, and its credentials are
-    /// revoked. When the caller's credential `by` is among them and bound to other devices, too,
+    /// Removes a device for good, also one that was approved by a link and not registered yet: it
+    /// can never be registered or approved again, and its credentials are revoked. When the caller's credential `by` is among them and bound to other devices, too,
     /// `fresh` opens the account instead.
     async fn remove_device(
         &self,

@@ -1,29 +1,40 @@
-//! The allowance of new accounts per client network: a token bucket stored as one number, the time
-//! until which it is spent (the generic cell rate algorithm, ITU-T I.371 annex A).
+//! Allowances per client network, for new accounts, links and guesses: a token bucket stored as one
+//! number, the time until which it is spent (the generic cell rate algorithm, ITU-T I.371 annex A).
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use sha2::{Digest, Sha256};
+
+use crate::error::Result as StoreResult;
 
 /// Milliseconds in an hour.
 const HOUR: i64 = 60 * 60 * 1000;
 
-/// Time until the next account is allowed.
+/// Time until the next request is allowed.
 pub type Wait = Duration;
 
 /// A bucket's key and size.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Allowance {
-    /// The client network: an address or an IPv6 /64. Stored only as a pseudonym.
+    /// What is counted, and the client network: an address or an IPv6 /64. Stored only as a
+    /// pseudonym.
     pub place: String,
     /// Burst; 0 counts as 1.
     pub burst: u32,
-    /// Accounts per hour in the long run; 0 counts as 1.
+    /// Requests per hour in the long run; 0 counts as 1.
     pub per_hour: u32,
 }
 
+/// Allowances that are not part of another step.
+#[async_trait]
+pub trait Allowances: Send + Sync {
+    /// Counts one request. Returns the time to wait when the allowance is used up.
+    async fn spend(&self, allowance: &Allowance) -> StoreResult<Option<Wait>>;
+}
+
 impl Allowance {
-    /// Milliseconds that one account spends.
+    /// Milliseconds that one request spends.
     pub(crate) fn cost(&self) -> i64 {
         (HOUR / i64::from(self.per_hour.max(1))).max(1)
     }
@@ -33,7 +44,7 @@ impl Allowance {
         self.cost().saturating_mul(i64::from(self.burst.max(1)))
     }
 
-    /// Until when the bucket is spent after one more account, or the time to wait for it.
+    /// Until when the bucket is spent after one more request, or the time to wait for it.
     pub(crate) fn spend(&self, spent_until: i64, now: i64) -> Result<i64, Wait> {
         let next = spent_until.max(now).saturating_add(self.cost());
         let excess = next.saturating_sub(now).saturating_sub(self.capacity());

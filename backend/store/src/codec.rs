@@ -4,9 +4,10 @@
 use std::fmt::Display;
 use std::time::Duration;
 
+use backend_protocol::api::DeviceKeys;
 use jiff::Timestamp;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, StoreError};
 
@@ -18,6 +19,26 @@ pub(crate) fn encode<T: Serialize>(place: &str, value: &T) -> Result<String> {
 /// Decodes stored JSON; `place` is the table and column or key, for the operator.
 pub(crate) fn decode<T: DeserializeOwned>(place: &str, text: &str) -> Result<T> {
     serde_json::from_str(text).map_err(|error| corrupt(place, &error))
+}
+
+/// Decodes stored device keys. Those of an earlier version are of generation 0, without signature:
+/// the device replaces them when it registers again.
+pub(crate) fn decode_keys(place: &str, text: &str) -> Result<DeviceKeys> {
+    #[derive(Deserialize)]
+    struct Kept {
+        suite: String,
+        encryption_key: String,
+        signing_key: String,
+        #[serde(default)]
+        generation: u64,
+        #[serde(default)]
+        created_at: u64,
+        #[serde(default)]
+        signature: String,
+    }
+    let Kept { suite, encryption_key, signing_key, generation, created_at, signature } =
+        decode(place, text)?;
+    Ok(DeviceKeys { suite, encryption_key, signing_key, generation, created_at, signature })
 }
 
 /// Parses a stored id or another validated text.

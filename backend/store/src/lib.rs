@@ -1,9 +1,9 @@
-//! The store: accounts, chat sessions and runs, mailboxes, presence; and the broker that sends
-//! wake-ups on changes.
+//! The store: accounts, identities, links, chat sessions and runs, mailboxes, presence; and the
+//! broker that sends wake-ups on changes.
 //!
 //! ```text
-//! accounts.rs  sessions.rs  runs.rs  mailboxes.rs  presence.rs  broker.rs     the traits, one topic each
-//!                          └── Store: all of them ──┘
+//! accounts.rs  identities.rs  links.rs  sessions.rs  runs.rs  mailboxes.rs  presence.rs  broker.rs
+//!                          └── Store: all of them, one topic each ──┘
 //!          sqlite.rs (embedded, in-process broker)      redis.rs (streams, scripts, sharded pub/sub)
 //! ```
 //!
@@ -13,6 +13,8 @@
 pub mod accounts;
 pub mod allowance;
 pub mod username;
+pub mod identities;
+pub mod links;
 pub mod sessions;
 pub mod runs;
 pub mod mailboxes;
@@ -31,12 +33,17 @@ pub use error::{Result, StoreError};
 
 use std::time::Duration;
 
+use backend_protocol::limits::LINK_SECONDS;
+
 /// All traits of a store.
 ///
 /// Cheap to clone behind an `Arc`; methods can be called concurrently.
 #[async_trait::async_trait]
 pub trait Store:
     accounts::Accounts
+    + allowance::Allowances
+    + identities::Identities
+    + links::Links
     + sessions::Sessions
     + runs::Runs
     + mailboxes::Mailboxes
@@ -72,6 +79,8 @@ pub struct Retention {
     pub opened_ttl: Duration,
     /// How long a username stays reserved for the account that gave it up.
     pub name_hold: Duration,
+    /// How long a link exists.
+    pub link_ttl: Duration,
     /// Retention of private messages and inboxes.
     pub mailbox_ttl: Duration,
     /// Events kept per inbox (the oldest are dropped).
@@ -91,6 +100,7 @@ impl Default for Retention {
             account_ttl: DAY * 180,
             opened_ttl: DAY,
             name_hold: DAY * 90,
+            link_ttl: Duration::from_secs(u64::from(LINK_SECONDS)),
             mailbox_ttl: DAY * 30,
             inbox_events: 5_000,
             conversation_messages: 5_000,

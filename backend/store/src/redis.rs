@@ -1,17 +1,19 @@
 //! The store for many nodes: Redis 7 or newer, or Valkey; one server, Sentinel or Cluster.
 //!
 //! ```text
-//! {u:ACCOUNT}:…       account, devices, sessions, runs, inbox, presence     one slot, so one script each
+//! {u:ACCOUNT}:…       account, identity, devices, sessions, runs, inbox, presence: one slot, so one
+//!                     script each
 //! {c:CONVERSATION}:…  counter, log, names of messages
 //! {n:NAME}:… {k:CREDENTIAL}:…   the account that has a name, the account that a credential opens
-//! {p:PLACE}:… {places}:…        accounts from one network address, and the secret of its pseudonym
+//! {i:RECOVERY}:… {l:CODE}:…     the account with a recovery hash; a link and its messages
+//! {p:PLACE}:… {places}:…        requests from one network address, and the secret of its pseudonym
 //! {lobby}:… {leases}:…          the lobby; runs by the end of their lease
 //! ```
 //!
 //! A method that stays in one slot is one script. A method that touches several slots has a commit
 //! point and repeatable steps, so that the same call again completes what a crash left out
-//! (`mailboxes.rs` and `accounts.rs` describe how). Every key has a time to live and Redis expires
-//! it, so there is nothing to sweep.
+//! (`mailboxes.rs`, `accounts.rs`, `identities.rs` and `links.rs` describe how). Every key has a
+//! time to live and Redis expires it, so there is nothing to sweep.
 
 mod settings;
 
@@ -26,6 +28,8 @@ mod listener;
 mod accounts;
 mod broker;
 mod devices;
+mod identities;
+mod links;
 mod mailboxes;
 mod names;
 mod presence;

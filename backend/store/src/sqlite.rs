@@ -12,6 +12,8 @@ mod runs;
 mod names;
 mod devices;
 mod accounts;
+mod identities;
+mod links;
 mod mailboxes;
 mod presence_table;
 mod presence;

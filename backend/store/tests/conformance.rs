@@ -8,6 +8,10 @@ mod accounts;
 mod broker;
 #[path = "conformance/devices.rs"]
 mod devices;
+#[path = "conformance/identities.rs"]
+mod identities;
+#[path = "conformance/links.rs"]
+mod links;
 #[path = "conformance/mailboxes.rs"]
 mod mailboxes;
 #[path = "conformance/names.rs"]
@@ -60,7 +64,8 @@ suite! {
         an_account_that_was_only_opened_expires_soon,
         a_new_account_has_its_name_or_is_not_made,
         concurrent_openings_with_one_name_create_one_account,
-        accounts_of_one_network_are_limited;
+        accounts_of_one_network_are_limited,
+        requests_of_one_network_are_limited_by_kind;
     names:
         a_taken_username_is_refused_and_so_is_one_that_looks_the_same,
         a_name_given_up_is_held_back_for_its_account,
@@ -69,11 +74,32 @@ suite! {
         a_rename_is_sent_to_the_accounts_concerned,
         concurrent_claims_of_one_name_have_one_winner;
     devices:
-        a_device_keeps_its_keys,
+        a_device_keeps_its_signing_key,
+        only_a_higher_generation_replaces_the_keys_of_a_device,
+        concurrent_generations_end_with_the_highest,
         an_account_has_a_bounded_number_of_devices,
         a_removed_device_never_comes_back,
         removing_a_device_revokes_the_credentials_it_used,
         an_account_removes_a_bounded_number_of_devices;
+    identities:
+        an_identity_is_created_once_and_replaced_by_name,
+        concurrent_replacements_have_one_winner,
+        a_log_grows_by_one_version_at_a_time,
+        concurrent_appends_have_one_winner,
+        a_log_is_bounded,
+        a_recovery_hash_opens_its_account_until_it_is_replaced,
+        a_recovery_hash_belongs_to_one_account,
+        an_identity_lives_as_long_as_its_account;
+    links:
+        a_link_relays_between_a_token_and_one_account,
+        a_link_has_bounded_messages_and_bytes,
+        an_approval_is_one_step_with_its_log_entry,
+        an_approval_is_for_one_device_of_the_bound_account,
+        a_claim_needs_the_token_and_the_approval_and_works_once,
+        concurrent_claims_have_one_winner,
+        a_removed_device_never_comes_back_by_a_link,
+        removing_an_approved_device_revokes_what_it_claimed,
+        a_link_expires;
     sessions:
         sessions_are_listed_latest_first_and_only_to_their_owner,
         a_patch_changes_what_it_names,

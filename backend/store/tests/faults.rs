@@ -14,9 +14,11 @@ use std::time::{Duration, Instant};
 use backend_protocol::api::User;
 use backend_protocol::id::{AccountId, ConversationId};
 use backend_protocol::live::InboxEvent;
-use backend_store::accounts::{Accounts, CredentialHash, NewAccount};
+use backend_store::accounts::{Accounts, CredentialHash, DeviceChange, NewAccount};
 use backend_store::allowance::Allowance;
 use backend_store::broker::{Broker, Topic};
+use backend_store::identities::Identities;
+use backend_store::links::{Approval, LinkClaim, LinkCode, Links, NewApproval, Party, TokenHash};
 use backend_store::mailboxes::Mailboxes;
 use backend_store::presence::Presence;
 use backend_store::redis::{RedisSettings, RedisStore};
@@ -58,6 +60,21 @@ fn is_corrupt<T: std::fmt::Debug>(outcome: Result<T, StoreError>) {
     );
 }
 
+const TOKEN: TokenHash = TokenHash([1; 32]);
+
+/// A link bound to the account.
+async fn link_of(store: &RedisStore, who: &AccountId) -> LinkCode {
+    let code = support::code("00000001");
+    store.open_link(&code, &TOKEN).await.unwrap();
+    store.post_to_link(&code, &Party::Old(who.clone()), "offer").await.unwrap();
+    code
+}
+
+fn approval(who: &AccountId) -> NewApproval {
+    let (account, device) = (who.clone(), support::device("tablet"));
+    NewApproval { account, device, version: 2, entry: support::entry("tablet") }
+}
+
 #[tokio::test]
 async fn calls_fail_while_redis_is_down_and_work_after_its_restart() {
     let mut server = RedisServer::start();
@@ -81,6 +98,11 @@ async fn calls_fail_while_redis_is_down_and_work_after_its_restart() {
     is_unavailable(store.probe().await);
     is_unavailable(store.subscribe(&Topic::Inbox(ada.clone())).await);
     is_unavailable(store.online(std::slice::from_ref(&ada)).await);
+    let link = support::code("00000001");
+    is_unavailable(store.put_identity(&ada, &support::identity("a", 1, None)).await);
+    is_unavailable(store.append_entry(&ada, 2, &support::entry("x")).await);
+    is_unavailable(store.approve_link(&link, &approval(&ada)).await);
+    is_unavailable(store.claim_link(&link, &TOKEN, &CredentialHash([5; 32])).await);
     assert!(start.elapsed() < PATIENCE, "took {:?}", start.elapsed());
 
     server.restart();
@@ -192,6 +214,14 @@ async fn invalid_data_is_reported_as_corrupt() {
     is_corrupt(store.conversation_page(&ada, &conversation, None, 10).await);
     server.ask(&["HSET", "{u:ada}:devices", "d1", "nonsense"]).await;
     is_corrupt(store.devices(&ada).await);
+    store.put_identity(&ada, &support::identity("a", 1, None)).await.unwrap();
+    server.ask(&["RPUSH", "{u:ada}:log", "not JSON"]).await;
+    is_corrupt(store.identity(&ada).await);
+    let link = link_of(&store, &ada).await;
+    server.ask(&["RPUSH", "{l:00000001}:messages", "x"]).await;
+    is_corrupt(store.link_messages(&link, &Party::New(TOKEN), 0).await);
+    server.ask(&["HSET", "{l:00000001}:link", "account", "no id at all!", "device", "d"]).await;
+    is_corrupt(store.claim_link(&link, &TOKEN, &CredentialHash([5; 32])).await);
     server.ask(&["SET", "{u:bob}:inbox", "a string"]).await;
     is_corrupt(store.inbox(&bob, 0, 10).await);
     is_corrupt(store.append_event(&bob, &InboxEvent::KeyChange { account: ada.clone() }).await);
@@ -222,6 +252,10 @@ async fn every_key_has_a_time_to_live() {
     let allowance = Some(Allowance { place: "192.0.2.1".into(), burst: 3, per_hour: 60 });
     let (id, credential) = (account("eve"), CredentialHash([4; 32]));
     store.open_account(&NewAccount { id, credential, username: None, allowance }).await.unwrap();
+    store.put_identity(&ada, &support::identity("a", 1, None)).await.unwrap();
+    let link = link_of(&store, &ada).await;
+    store.approve_link(&link, &approval(&ada)).await.unwrap();
+    store.claim_link(&link, &TOKEN, &CredentialHash([5; 32])).await.unwrap();
     let mut new = new_run(&ada, "s", "r", "Hello?");
     new.idempotency = Some(("key".into(), [1; 32]));
     store.open_run(&new).await.unwrap();
@@ -243,6 +277,56 @@ async fn every_key_has_a_time_to_live() {
         assert!(key.starts_with('{') && key.contains("}:"), "{key} has no hash tag");
         assert!(!key.contains("192.0.2"), "{key} shows an address");
     }
+}
+
+#[tokio::test]
+async fn an_approval_cut_short_is_completed_by_its_retry() {
+    let server = RedisServer::start();
+    let store = connect(&server).await;
+    let (ada, _) = two_people(&store).await;
+    store.put_identity(&ada, &support::identity("a", 1, None)).await.unwrap();
+    let link = link_of(&store, &ada).await;
+    store.approve_link(&link, &approval(&ada)).await.unwrap();
+    // Simulates a node that died after the log and before the link.
+    server.ask(&["HDEL", "{l:00000001}:link", "device"]).await;
+    let claim = store.claim_link(&link, &TOKEN, &CredentialHash([5; 32])).await.unwrap();
+    assert_eq!(claim, LinkClaim::NotApproved);
+    let again = store.approve_link(&link, &approval(&ada)).await.unwrap();
+    assert_eq!(again, Approval::Approved);
+    assert_eq!(store.identity(&ada).await.unwrap().unwrap().log.len(), 2);
+    let claim = store.claim_link(&link, &TOKEN, &CredentialHash([5; 32])).await.unwrap();
+    assert!(matches!(claim, LinkClaim::Claimed(_)), "{claim:?}");
+}
+
+#[tokio::test]
+async fn the_first_write_extends_everything_an_account_has() {
+    let server = RedisServer::start();
+    let store = connect(&server).await;
+    let (ada, _) = two_people(&store).await;
+    let ttl = async |key: &str| server.ask(&["PTTL", key]).await.parse::<i64>().unwrap();
+    let opened = ttl("{u:ada}:account").await;
+    let device = support::device("laptop");
+    store.add_device(&ada, &device, &support::keys("k"), &CredentialHash([1; 32])).await.unwrap();
+    store.put_identity(&ada, &support::identity("a", 1, None)).await.unwrap();
+    for what in ["account", "devices", "credentials", "identity", "log"] {
+        let kept = ttl(&format!("{{u:ada}}:{what}")).await;
+        assert!(kept > 2 * opened, "{what}: {kept} ms");
+    }
+}
+
+#[tokio::test]
+async fn a_device_of_an_earlier_version_gets_its_first_generation() {
+    let server = RedisServer::start();
+    let store = connect(&server).await;
+    let (ada, _) = two_people(&store).await;
+    let kept = r#"1 1000 {"suite":"s","encryption_key":"enc-k","signing_key":"sig-k"}"#;
+    server.ask(&["HSET", "{u:ada}:devices", "laptop", kept]).await;
+    assert_eq!(store.devices(&ada).await.unwrap()[0].keys.generation, 0);
+    let device = support::device("laptop");
+    let change =
+        store.add_device(&ada, &device, &support::keys("k"), &CredentialHash([1; 32])).await;
+    assert_eq!(change.unwrap(), DeviceChange::Replaced);
+    assert_eq!(store.devices(&ada).await.unwrap()[0].keys, support::keys("k"));
 }
 
 #[tokio::test]

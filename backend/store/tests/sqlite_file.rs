@@ -3,8 +3,9 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use backend_protocol::api::DeviceKeys;
 use backend_protocol::id::{AccountId, DeviceId};
-use backend_store::accounts::{Accounts, CredentialHash, NewAccount};
+use backend_store::accounts::{Accounts, CredentialHash, DeviceChange, NewAccount};
 use backend_store::allowance::Allowance;
 use backend_store::sqlite::SqliteStore;
 use backend_store::{Retention, StoreError};
@@ -46,8 +47,8 @@ async fn a_file_of_the_first_version_is_migrated() {
         .unwrap();
     first
         .execute(
-            "INSERT INTO devices (account, device, keys, created) VALUES ('ada', 'd', '{}', 1)",
-            [],
+            "INSERT INTO devices (account, device, keys, created) VALUES ('ada', 'd', ?1, 1)",
+            [r#"{"suite":"s","encryption_key":"e","signing_key":"v"}"#],
         )
         .unwrap();
     drop(first);
@@ -60,7 +61,15 @@ async fn a_file_of_the_first_version_is_migrated() {
         .account()
         .expect("the credential still opens the account");
     assert_eq!(ada.username.as_deref(), Some("Ada"));
-    assert!(store.use_device(&ada.id, &DeviceId::parse("d").unwrap(), &credential).await.unwrap());
+    let device = DeviceId::parse("d").unwrap();
+    assert!(store.use_device(&ada.id, &device, &credential).await.unwrap());
+    // Keys of that version have no generation. The device replaces them when it registers again.
+    let listed = store.devices(&ada.id).await.unwrap();
+    assert_eq!((listed[0].keys.generation, listed[0].keys.signature.as_str()), (0, ""));
+    let keys = DeviceKeys { generation: 1, created_at: 2, ..listed[0].keys.clone() };
+    let change = store.add_device(&ada.id, &device, &keys, &credential).await.unwrap();
+    assert_eq!(change, DeviceChange::Replaced);
+    assert_eq!(store.devices(&ada.id).await.unwrap()[0].keys, keys);
     let expires = || {
         let file = rusqlite::Connection::open(&path).unwrap();
         file.query_row("SELECT expires FROM accounts", [], |row| row.get::<_, i64>(0)).unwrap()

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::socket::{Socket, account, keys, message_to};
+use crate::socket::{SIGNATURE, Socket, account, keys, message_to, rotated};
 use crate::support::{Server, problem};
 
 #[tokio::test]
@@ -38,7 +38,7 @@ async fn device_keys_are_registered_once_and_read_by_others() {
     let path = format!("/api/accounts/{}/devices", account(&ada).await);
     let devices = bob.json(&path).await;
     assert_eq!(devices["devices"][0]["device"], "laptop");
-    assert_eq!(devices["devices"][0]["encryption_key"], "enc-1");
+    assert_eq!(devices["devices"][0]["encryption_key"], "enc-1-1");
 
     assert_eq!(problem(bob.delete("/api/devices/laptop").await).await.0, 404);
     assert_eq!(ada.delete("/api/devices/laptop").await.status(), 204);
@@ -55,16 +55,58 @@ async fn devices_are_limited_and_their_keys_are_checked() {
     }
     let ninth = ada.put("/api/devices/d8", &keys("x")).await;
     assert_eq!(problem(ninth).await, (409, "limit-reached".into()));
-    for bad in [
-        json!({"suite": "", "encryption_key": "a", "signing_key": "b"}),
-        json!({"suite": "s", "encryption_key": "not base64url!", "signing_key": "b"}),
-        json!({"suite": "s", "encryption_key": "a", "signing_key": "b".repeat(4000)}),
+    for (field, bad) in [
+        ("suite", json!("")),
+        ("encryption_key", json!("not base64url!")),
+        ("signing_key", json!("b".repeat(4000))),
+        ("generation", json!(0)),
+        ("generation", json!(1_u64 << 53)),
+        ("generation", json!(-1)),
+        ("created_at", json!(1_u64 << 53)),
+        ("signature", json!("")),
+        ("signature", json!("c2ln")),
+        ("signature", json!(format!("{SIGNATURE}="))),
     ] {
-        assert_eq!(
-            problem(ada.put("/api/devices/d0", &bad).await).await,
-            (422, "invalid-value".into())
-        );
+        let mut keys = keys("x");
+        keys[field] = bad;
+        let refused = ada.put("/api/devices/d0", &keys).await;
+        assert_eq!(refused.status(), 422, "{keys}");
+        let problem = refused.json::<Value>().await.unwrap();
+        assert_eq!(problem["type"], "invalid-value");
+        assert!(problem["detail"].as_str().unwrap().contains(field), "{problem}");
     }
+    let mut unsigned = keys("x");
+    unsigned.as_object_mut().unwrap().remove("signature");
+    assert_eq!(problem(ada.put("/api/devices/d0", &unsigned).await).await.0, 422);
+}
+
+#[tokio::test]
+async fn a_higher_generation_replaces_the_keys_and_is_announced() {
+    let server = Server::start().await;
+    let (ada, bob) = (server.visitor().await, server.visitor().await);
+    ada.put("/api/devices/a1", &keys("a1")).await;
+    bob.put("/api/devices/b1", &keys("b1")).await;
+    let ada_id = account(&ada).await;
+    let mut socket = Socket::open(&bob, "b1").await;
+    socket.send_request(&message_to(&ada_id, "c1")).await;
+    socket.event("message").await;
+
+    assert_eq!(ada.put("/api/devices/a1", &rotated("a1", 3)).await.status(), 204);
+    assert_eq!(socket.event("key_change").await["account"], ada_id.as_str());
+    assert_eq!(ada.put("/api/devices/a1", &rotated("a1", 3)).await.status(), 204, "the same");
+    let path = format!("/api/accounts/{ada_id}/devices");
+    let listed = bob.json(&path).await["devices"].clone();
+    assert_eq!(listed.as_array().unwrap().len(), 1);
+    for (field, value) in rotated("a1", 3).as_object().unwrap() {
+        assert_eq!(&listed[0][field], value, "{field}");
+    }
+    let mut other = rotated("a1", 4);
+    other["signing_key"] = json!("another");
+    for refused in [rotated("a1", 2), rotated("a1", 1), other] {
+        let refused = ada.put("/api/devices/a1", &refused).await;
+        assert_eq!(problem(refused).await, (422, "invalid-value".into()));
+    }
+    assert_eq!(bob.json(&path).await["devices"], listed);
 }
 
 #[tokio::test]

@@ -11,9 +11,24 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use crate::support::{Client, SOON};
 
+/// 64 bytes, base64url.
+pub(crate) const SIGNATURE: &str = concat!(
+    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+);
+
 /// Made-up public keys.
 pub(crate) fn keys(name: &str) -> Value {
-    json!({"suite": "rsa-aes-1", "encryption_key": format!("enc-{name}"), "signing_key": format!("sig-{name}")})
+    rotated(name, 1)
+}
+
+/// Later keys of the same device.
+pub(crate) fn rotated(name: &str, generation: u64) -> Value {
+    json!({
+        "suite": "rsa-aes-1", "encryption_key": format!("enc-{name}-{generation}"),
+        "signing_key": format!("sig-{name}"), "generation": generation,
+        "created_at": 1_767_225_600_000_u64, "signature": SIGNATURE,
+    })
 }
 
 /// The client's account.
@@ -35,6 +50,8 @@ type Connection = WebSocketStream<MaybeTlsStream<TcpStream>>;
 pub(crate) struct Socket {
     connection: Connection,
     last_id: u64,
+    /// The response to `hello`.
+    pub(crate) welcome: Value,
 }
 
 /// Opens a WebSocket with the client's cookie.
@@ -67,10 +84,10 @@ pub(crate) async fn rejected_handshake(client: &Client) -> (u16, String) {
 impl Socket {
     /// A connection of this device after its welcome.
     pub(crate) async fn open(client: &Client, device: &str) -> Self {
-        let mut socket =
-            Self { connection: handshake(client).await.expect("a handshake"), last_id: 0 };
+        let connection = handshake(client).await.expect("a handshake");
+        let mut socket = Self { connection, last_id: 0, welcome: Value::Null };
         socket.send_request(&json!({"type": "hello", "device": device})).await;
-        socket.until(|frame| frame["type"] == "welcome").await;
+        socket.welcome = socket.until(|frame| frame["type"] == "welcome").await;
         socket
     }
 

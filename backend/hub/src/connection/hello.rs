@@ -1,6 +1,8 @@
 //! `hello`: which device connects and where it resumes. Subscribe first, then read the inbox: no
 //! event is missed.
 
+use std::time::Duration;
+
 use backend_protocol::id::DeviceId;
 use backend_protocol::limits::{MAX_DEVICES, MAX_FRAME, MAX_REPLAY, MAX_WATCHED};
 use backend_protocol::live::{ErrorCode, Limits, ServerFrame};
@@ -9,6 +11,7 @@ use tokio::time::Instant;
 
 use super::refusal::Refusal;
 use super::state::{Connection, Live};
+use crate::settings::HubSettings;
 use crate::transport::Transport;
 
 impl<T: Transport> Connection<T> {
@@ -40,12 +43,7 @@ impl<T: Transport> Connection<T> {
         };
         let sent = if recovered { position } else { inbox.head };
         self.hub.metrics.hellos.with_label_values(&[result]).inc();
-        let limits = Limits {
-            max_frame: MAX_FRAME as u32,
-            max_devices: MAX_DEVICES as u32,
-            max_watched: MAX_WATCHED as u32,
-            ping_seconds: self.hub.settings.ping.as_secs() as u32,
-        };
+        let limits = limits(&self.hub.settings);
         let (connection, account) = (self.id.clone(), account.clone());
         self.push(&ServerFrame::Welcome {
             id,
@@ -71,6 +69,18 @@ impl<T: Transport> Connection<T> {
             typing: None,
         }));
         Ok(())
+    }
+}
+
+fn limits(settings: &HubSettings) -> Limits {
+    let seconds = |duration: Duration| u32::try_from(duration.as_secs()).unwrap_or(u32::MAX);
+    Limits {
+        max_frame: MAX_FRAME as u32,
+        max_devices: MAX_DEVICES as u32,
+        max_watched: MAX_WATCHED as u32,
+        ping_seconds: seconds(settings.ping),
+        key_rotation_seconds: seconds(settings.key_rotation),
+        retention_seconds: seconds(settings.retention),
     }
 }
 

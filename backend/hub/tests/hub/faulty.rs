@@ -10,12 +10,21 @@ use backend_protocol::api::{
     Conversation, Device, DeviceKeys, Message, Session, SessionPatch, User,
 };
 use backend_protocol::id::{AccountId, ConnectionId, ConversationId, DeviceId, RunId, SessionId};
+use backend_protocol::identity::SignedEntry;
+use backend_protocol::linking::RelayedMessages;
 use backend_protocol::live::InboxEvent;
 use backend_protocol::run::RunEvent;
 use backend_store::accounts::{
     Access, Account, Accounts, Claim, CredentialHash, DeviceChange, NewAccount, Opening, Removal,
 };
+use backend_store::allowance::{Allowance, Allowances, Wait};
 use backend_store::broker::{Broker, Payload, Subscription, Topic};
+use backend_store::identities::{
+    Append, Identities, Identity, IdentityChange, NewIdentity, Recovery, RecoveryHash,
+};
+use backend_store::links::{
+    Approval, LinkClaim, LinkCode, Links, NewApproval, Party, Posting, TokenHash,
+};
 use backend_store::mailboxes::{Delivered, Delivery, InboxPage, Mailboxes, Page};
 use backend_store::presence::{Presence, Transition};
 use backend_store::runs::{NewRun, Opened, RunLog, Runs};
@@ -122,6 +131,26 @@ pass_on!(Accounts {
     fn use_device(account: &AccountId, device: &DeviceId, by: &CredentialHash) -> bool;
     fn remove_device(account: &AccountId, device: &DeviceId, by: &CredentialHash, fresh: &CredentialHash) -> Removal;
     fn devices(account: &AccountId) -> Vec<Device>;
+});
+
+pass_on!(Allowances {
+    fn spend(allowance: &Allowance) -> Option<Wait>;
+});
+
+pass_on!(Identities {
+    fn put_identity(account: &AccountId, new: &NewIdentity) -> IdentityChange;
+    fn append_entry(account: &AccountId, version: u64, entry: &SignedEntry) -> Append;
+    fn identity(account: &AccountId) -> Option<Identity>;
+    fn recover(recovery: &RecoveryHash, credential: &CredentialHash) -> Option<Recovery>;
+});
+
+pass_on!(Links {
+    fn open_link(code: &LinkCode, token: &TokenHash) -> bool;
+    fn is_party(code: &LinkCode, party: &Party) -> bool;
+    fn post_to_link(code: &LinkCode, party: &Party, body: &str) -> Posting;
+    fn link_messages(code: &LinkCode, party: &Party, after: u32) -> Option<RelayedMessages>;
+    fn approve_link(code: &LinkCode, approval: &NewApproval) -> Approval;
+    fn claim_link(code: &LinkCode, token: &TokenHash, credential: &CredentialHash) -> LinkClaim;
 });
 
 pass_on!(Mailboxes {

@@ -95,6 +95,9 @@ impl House {
                 suite: "rsa-aes-1".into(),
                 encryption_key: "a2V5".into(),
                 signing_key: "a2V5".into(),
+                generation: 1,
+                created_at: 0,
+                signature: "c2ln".into(),
             };
             let added = self
                 .store

@@ -15,13 +15,16 @@ use super::{RedisStore, keys, ttl};
 use crate::accounts::{
     Access, Account, Accounts, Claim, CredentialHash, DeviceChange, NewAccount, Opening, Removal,
 };
-use crate::allowance::{Allowance, Wait, pseudonym, secret, wait};
+use crate::allowance::{Allowance, Allowances, Wait, pseudonym, secret, wait};
 use crate::codec::parsed;
 use crate::error::Result;
 use crate::username::Username;
 
 /// The account's fields: id, username, name key.
 pub(super) type Fields = (Option<String>, Option<String>, Option<String>);
+
+/// From `use_account.lua`: id, username, name key, state, recovery hash.
+type Used = (Option<String>, Option<String>, Option<String>, String, Option<String>);
 
 /// The secret of pseudonyms.
 const PLACES: &str = "{places}:secret";
@@ -77,24 +80,28 @@ impl Accounts for RedisStore {
         let kept = ttl(self.retention.account_ttl);
         let mut read = self.of_account(&self.scripts.use_account, &id);
         read.arg(hex::encode(credential.0)).arg(kept);
-        let (found, username, name_key, state): (
-            Option<String>,
-            Option<String>,
-            Option<String>,
-            String,
-        ) = self.connection.script("account", &read).await?;
+        let (found, username, name_key, state, recovery): Used =
+            self.connection.script("account", &read).await?;
         if found.is_some() && state == "removed" {
             return Ok(Access::Removed);
         }
         if found.is_some() && state.is_empty() {
-            let renew = redis::cmd("PEXPIRE").arg(key).arg(kept).clone();
+            let mut kept_longer = vec![key];
+            kept_longer.extend(recovery.as_deref().map(keys::recovery));
+            let renewals: Vec<_> = kept_longer
+                .iter()
+                .map(|key| redis::cmd("PEXPIRE").arg(key).arg(kept).clone())
+                .collect();
+            let renewing = try_join_all(
+                renewals.iter().map(|renew| self.connection.command::<i64>("account", renew)),
+            );
             let name = async {
                 match &name_key {
                     Some(name_key) => self.renew_name(&id, name_key, false).await,
                     None => Ok(()),
                 }
             };
-            try_join(self.connection.command::<i64>("credential", &renew), name).await?;
+            try_join(renewing, name).await?;
         }
         Ok(account_from((found, username, name_key))?.map_or(Access::Unknown, Access::Account))
     }
@@ -217,13 +224,14 @@ impl RedisStore {
         };
         let renew = redis::cmd("PEXPIRE").arg(keys::credential_of(&credential)).arg(kept).clone();
         self.connection.command::<i64>("credential", &renew).await?;
-        let mut settle = self.scripts.settle_account.key(key);
+        let mut settle = self.of_account(&self.scripts.settle_account, account);
         self.connection.script::<i64>("account", settle.arg(kept)).await?;
         Ok(())
     }
+}
 
-    /// Counts one account against the allowance of its network address. Returns how long to wait
-    /// when the allowance is used up.
+#[async_trait]
+impl Allowances for RedisStore {
     async fn spend(&self, allowance: &Allowance) -> Result<Option<Wait>> {
         let new = secret();
         let mut set = redis::cmd("SET");

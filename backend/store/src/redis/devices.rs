@@ -1,5 +1,5 @@
-//! Devices in Redis. An account's devices, their credentials and the removed devices are in its
-//! slot.
+//! Devices in Redis. An account's devices, their credentials, the removed and the approved devices
+//! are in its slot.
 
 use backend_protocol::api::{Device, DeviceKeys};
 use backend_protocol::id::{AccountId, DeviceId};
@@ -8,11 +8,12 @@ use redis::{Script, ScriptInvocation};
 
 use super::{RedisStore, keys};
 use crate::accounts::{CredentialHash, DeviceChange, MAX_DEVICES_REMOVED};
-use crate::codec::{corrupt, decode, encode, parsed, rfc3339};
+use crate::codec::{corrupt, decode_keys, encode, parsed, rfc3339};
 use crate::error::Result;
 
 impl RedisStore {
-    /// A script with the keys of an account: account, credentials, devices, removed devices.
+    /// A script with the keys of an account: account, credentials, devices, removed devices,
+    /// identity, device log, approved devices.
     pub(super) fn of_account<'a>(
         &self,
         script: &'a Script,
@@ -23,7 +24,10 @@ impl RedisStore {
         invocation
             .key(prefix.clone() + "credentials")
             .key(prefix.clone() + "devices")
-            .key(prefix + "removed");
+            .key(prefix.clone() + "removed")
+            .key(prefix.clone() + "identity")
+            .key(prefix.clone() + "log")
+            .key(prefix + "approved");
         invocation
     }
 
@@ -37,9 +41,11 @@ impl RedisStore {
         let mut add = self.of_account(&self.scripts.add_device, account);
         add.arg(device.as_str()).arg(hex::encode(by.0)).arg(encode("devices", keys)?);
         add.arg(MAX_DEVICES).arg(MAX_DEVICES_REMOVED);
+        add.arg(&keys.signing_key).arg(keys.generation);
         match self.connection.script::<String>("devices", &add).await?.as_str() {
             "added" => Ok(DeviceChange::Added),
             "unchanged" => Ok(DeviceChange::Unchanged),
+            "replaced" => Ok(DeviceChange::Replaced),
             "conflict" => Ok(DeviceChange::Conflict),
             "too many" => Ok(DeviceChange::TooMany),
             "removed" => Ok(DeviceChange::Removed),
@@ -66,8 +72,8 @@ fn device_from((device, kept): (String, String)) -> Result<(u64, Device)> {
     };
     let device = Device {
         device: parsed("devices", device)?,
-        keys: decode("devices", keys)?,
-        created_at: rfc3339(created),
+        keys: decode_keys("devices", keys)?,
+        registered_at: rfc3339(created),
     };
     Ok((number, device))
 }

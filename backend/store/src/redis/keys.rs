@@ -5,6 +5,7 @@ use backend_protocol::id::{AccountId, ConversationId, RunId};
 
 use crate::accounts::CredentialHash;
 use crate::broker::Topic;
+use crate::links::LinkCode;
 use crate::username::Username;
 
 /// The prefix of an account's keys. Ids contain no braces, colons or dots, so keys are unambiguous.
@@ -20,6 +21,16 @@ pub(super) fn credential(hash: &CredentialHash) -> String {
 /// Like [`credential`], for a hash in hex.
 pub(super) fn credential_of(hash: &str) -> String {
     format!("{{k:{hash}}}:account")
+}
+
+/// The key of the account with a recovery hash, in hex.
+pub(super) fn recovery(hash: &str) -> String {
+    format!("{{i:{hash}}}:account")
+}
+
+/// The prefix of a link's keys.
+pub(super) fn link(code: &LinkCode) -> String {
+    format!("{{l:{}}}:", code.as_str())
 }
 
 /// The key of a network address's used allowance.

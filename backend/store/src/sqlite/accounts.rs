@@ -12,7 +12,7 @@ use crate::Retention;
 use crate::accounts::{
     Access, Account, Accounts, Claim, CredentialHash, DeviceChange, NewAccount, Opening, Removal,
 };
-use crate::allowance::{Allowance, pseudonym, secret};
+use crate::allowance::{Allowance, Allowances, Wait, pseudonym, secret};
 use crate::broker::Topic;
 use crate::codec::{corrupt, millis, now};
 use crate::error::Result;
@@ -139,6 +139,14 @@ impl Accounts for SqliteStore {
     }
 }
 
+#[async_trait]
+impl Allowances for SqliteStore {
+    async fn spend(&self, allowance: &Allowance) -> Result<Option<Wait>> {
+        let allowance = allowance.clone();
+        self.write(move |tx| spend(tx, &allowance)).await
+    }
+}
+
 fn open(tx: &Transaction<'_>, new: &NewAccount, retention: &Retention) -> Result<Opening> {
     if let Some(username) = &new.username {
         match names::refusal(tx, &new.id, username, retention)? {
@@ -148,9 +156,9 @@ fn open(tx: &Transaction<'_>, new: &NewAccount, retention: &Retention) -> Result
         }
     }
     if let Some(allowance) = &new.allowance
-        && let Some(refused) = spend(tx, allowance)?
+        && let Some(wait) = spend(tx, allowance)?
     {
-        return Ok(refused);
+        return Ok(Opening::OverAllowance(wait));
     }
     let (id, now) = (new.id.as_str(), now());
     execute(
@@ -172,8 +180,9 @@ fn open(tx: &Transaction<'_>, new: &NewAccount, retention: &Retention) -> Result
     Ok(Opening::Opened)
 }
 
-/// Counts one account against its network's allowance; returns the refusal when that is used up.
-fn spend(tx: &Transaction<'_>, allowance: &Allowance) -> Result<Option<Opening>> {
+/// Counts one request against its network's allowance; returns the time to wait when that is used
+/// up.
+fn spend(tx: &Transaction<'_>, allowance: &Allowance) -> Result<Option<Wait>> {
     execute(
         tx,
         "INSERT INTO secrets (name, value) VALUES ('places', ?1) ON CONFLICT (name) DO NOTHING",
@@ -186,7 +195,7 @@ fn spend(tx: &Transaction<'_>, allowance: &Allowance) -> Result<Option<Opening>>
     let sql = "SELECT spent_until FROM allowances WHERE place = ?1";
     let spent = one(tx, sql, params![place], |row| Ok(row.get::<_, i64>(0)?))?.unwrap_or(0);
     match allowance.spend(spent, now()) {
-        Err(wait) => Ok(Some(Opening::OverAllowance(wait))),
+        Err(wait) => Ok(Some(wait)),
         Ok(spent) => {
             execute(
                 tx,

@@ -9,7 +9,7 @@ use super::account_rows::{exists, settle};
 use super::statement::{all, count, execute, one};
 use crate::Retention;
 use crate::accounts::{CredentialHash, DeviceChange, MAX_DEVICES_REMOVED, Removal};
-use crate::codec::{corrupt, decode, encode, now, parsed, rfc3339};
+use crate::codec::{corrupt, decode_keys, encode, now, parsed, rfc3339};
 use crate::error::Result;
 
 pub(super) fn list(tx: &Transaction<'_>, account: &AccountId) -> Result<Vec<Device>> {
@@ -21,8 +21,8 @@ pub(super) fn list(tx: &Transaction<'_>, account: &AccountId) -> Result<Vec<Devi
         |row| {
             Ok(Device {
                 device: parsed("devices.device", row.get(0)?)?,
-                keys: decode("devices.keys", &row.get::<_, String>(1)?)?,
-                created_at: rfc3339(row.get(2)?),
+                keys: decode_keys("devices.keys", &row.get::<_, String>(1)?)?,
+                registered_at: rfc3339(row.get(2)?),
             })
         },
     )
@@ -37,30 +37,17 @@ pub(super) fn add(
     retention: &Retention,
 ) -> Result<DeviceChange> {
     let both = params![account.as_str(), device.as_str()];
-    let sql = "SELECT 1 FROM removed_devices WHERE account = ?1 AND device = ?2";
-    if one(tx, sql, both, |_| Ok(()))?.is_some() || is_removed(tx, by)? {
+    if is_removed(tx, account, device)? || is_revoked(tx, by)? {
         return Ok(DeviceChange::Removed);
     }
     let known =
         one(tx, "SELECT keys FROM devices WHERE account = ?1 AND device = ?2", both, |row| {
-            decode::<DeviceKeys>("devices.keys", &row.get::<_, String>(0)?)
+            decode_keys("devices.keys", &row.get::<_, String>(0)?)
         })?;
     if let Some(known) = known {
-        if known != *keys {
-            return Ok(DeviceChange::Conflict);
-        }
-        bind_credential(tx, account, device, by)?;
-        return Ok(DeviceChange::Unchanged);
+        return update(tx, account, device, &known, keys, by);
     }
-    let number = |sql: &str| {
-        Ok::<_, crate::StoreError>(
-            one(tx, sql, [account.as_str()], |row| count(row, 0))?.expect("count(*) returns a row"),
-        )
-    };
-    if number("SELECT count(*) FROM devices WHERE account = ?1")? >= MAX_DEVICES as u64
-        || number("SELECT count(*) FROM removed_devices WHERE account = ?1")?
-            >= MAX_DEVICES_REMOVED as u64
-    {
+    if is_full(tx, account)? {
         return Ok(DeviceChange::TooMany);
     }
     if !exists(tx, account)? {
@@ -71,13 +58,61 @@ pub(super) fn add(
         "INSERT INTO devices (account, device, keys, created) VALUES (?1, ?2, ?3, ?4)",
         params![account.as_str(), device.as_str(), encode("devices.keys", keys)?, now()],
     )?;
+    execute(tx, "DELETE FROM approved_devices WHERE account = ?1 AND device = ?2", both)?;
     bind_credential(tx, account, device, by)?;
     settle(tx, account, retention)?;
     Ok(DeviceChange::Added)
 }
 
+/// Keys of a registered device: the same ones, or a higher generation.
+fn update(
+    tx: &Transaction<'_>,
+    account: &AccountId,
+    device: &DeviceId,
+    known: &DeviceKeys,
+    keys: &DeviceKeys,
+    by: &CredentialHash,
+) -> Result<DeviceChange> {
+    let change = if known == keys {
+        DeviceChange::Unchanged
+    } else if known.signing_key == keys.signing_key && keys.generation > known.generation {
+        DeviceChange::Replaced
+    } else {
+        return Ok(DeviceChange::Conflict);
+    };
+    if change == DeviceChange::Replaced {
+        execute(
+            tx,
+            "UPDATE devices SET keys = ?3 WHERE account = ?1 AND device = ?2",
+            params![account.as_str(), device.as_str(), encode("devices.keys", keys)?],
+        )?;
+    }
+    bind_credential(tx, account, device, by)?;
+    Ok(change)
+}
+
+/// True when the account may have no further device.
+pub(super) fn is_full(tx: &Transaction<'_>, account: &AccountId) -> Result<bool> {
+    let sql = "SELECT (SELECT count(*) FROM devices WHERE account = ?1),
+                      (SELECT count(*) FROM removed_devices WHERE account = ?1)";
+    let (devices, removed) =
+        one(tx, sql, [account.as_str()], |row| Ok((count(row, 0)?, count(row, 1)?)))?
+            .expect("a query without FROM returns a row");
+    Ok(devices >= MAX_DEVICES as u64 || removed >= MAX_DEVICES_REMOVED as u64)
+}
+
+/// True when the device was removed from the account.
+pub(super) fn is_removed(
+    tx: &Transaction<'_>,
+    account: &AccountId,
+    device: &DeviceId,
+) -> Result<bool> {
+    let sql = "SELECT 1 FROM removed_devices WHERE account = ?1 AND device = ?2";
+    Ok(one(tx, sql, params![account.as_str(), device.as_str()], |_| Ok(()))?.is_some())
+}
+
 /// True when the credential was revoked with a removed device.
-fn is_removed(tx: &Transaction<'_>, credential: &CredentialHash) -> Result<bool> {
+fn is_revoked(tx: &Transaction<'_>, credential: &CredentialHash) -> Result<bool> {
     let sql = "SELECT 1 FROM credentials WHERE hash = ?1 AND removed";
     Ok(one(tx, sql, params![credential.0], |_| Ok(()))?.is_some())
 }
@@ -89,7 +124,8 @@ pub(super) fn is_bound(
     device: &DeviceId,
     by: &CredentialHash,
 ) -> Result<bool> {
-    let sql = "SELECT 1 FROM device_credentials WHERE account = ?1 AND device = ?2 AND hash = ?3";
+    let sql = "SELECT 1 FROM devices JOIN device_credentials USING (account, device)
+               WHERE account = ?1 AND device = ?2 AND hash = ?3";
     Ok(one(tx, sql, params![account.as_str(), device.as_str(), by.0], |_| Ok(()))?.is_some())
 }
 
@@ -103,17 +139,28 @@ pub(super) fn bind_credential(
 ) -> Result<bool> {
     let both = params![account.as_str(), device.as_str()];
     let sql = "SELECT 1 FROM devices WHERE account = ?1 AND device = ?2";
-    if one(tx, sql, both, |_| Ok(()))?.is_none() || is_removed(tx, by)? {
+    if one(tx, sql, both, |_| Ok(()))?.is_none() || is_revoked(tx, by)? {
         return Ok(false);
     }
-    // A credential that was signed out in between is bound to nothing.
+    add_credential(tx, account, device, by)?;
+    Ok(true)
+}
+
+/// Binds the credential to a device, registered or not. A credential that was signed out in between
+/// is bound to nothing.
+pub(super) fn add_credential(
+    tx: &Transaction<'_>,
+    account: &AccountId,
+    device: &DeviceId,
+    by: &CredentialHash,
+) -> Result<()> {
     execute(
         tx,
         "INSERT INTO device_credentials (account, device, hash)
          SELECT ?1, ?2, hash FROM credentials WHERE hash = ?3 AND account = ?1 ON CONFLICT DO NOTHING",
         params![account.as_str(), device.as_str(), by.0],
     )?;
-    Ok(true)
+    Ok(())
 }
 
 pub(super) fn remove(
@@ -123,15 +170,19 @@ pub(super) fn remove(
     by: &CredentialHash,
     fresh: &CredentialHash,
 ) -> Result<Removal> {
-    if is_removed(tx, by)? {
+    if is_revoked(tx, by)? {
         return Ok(Removal::Refused);
     }
     let both = params![account.as_str(), device.as_str()];
-    let replaced = is_bound(tx, account, device, by)? && {
-        let sql =
-            "SELECT 1 FROM device_credentials WHERE account = ?1 AND device <> ?2 AND hash = ?3";
-        one(tx, sql, params![account.as_str(), device.as_str(), by.0], |_| Ok(()))?.is_some()
+    let own = |sql: &str| {
+        one(tx, sql, params![account.as_str(), device.as_str(), by.0], |_| Ok(()))
+            .map(|row| row.is_some())
     };
+    let replaced = own(
+        "SELECT 1 FROM device_credentials WHERE account = ?1 AND device = ?2 AND hash = ?3",
+    )? && own(
+        "SELECT 1 FROM device_credentials WHERE account = ?1 AND device <> ?2 AND hash = ?3",
+    )?;
     execute(
         tx,
         "UPDATE credentials SET removed = 1
@@ -145,7 +196,10 @@ pub(super) fn remove(
          WHERE account = ?1 AND hash IN (SELECT hash FROM credentials WHERE account = ?1 AND removed)",
         [account.as_str()],
     )?;
-    if execute(tx, "DELETE FROM devices WHERE account = ?1 AND device = ?2", both)? == 0 {
+    let registered = execute(tx, "DELETE FROM devices WHERE account = ?1 AND device = ?2", both)?;
+    let approved =
+        execute(tx, "DELETE FROM approved_devices WHERE account = ?1 AND device = ?2", both)?;
+    if registered + approved == 0 {
         return Ok(Removal::NotFound);
     }
     execute(

@@ -16,6 +16,7 @@ const EXPIRED: &[&str] = &[
     "DELETE FROM private_messages WHERE conversation IN (SELECT id FROM conversations WHERE expires <= ?1)",
     "DELETE FROM inbox_events WHERE account IN (SELECT account FROM inboxes WHERE expires <= ?1)",
     "DELETE FROM accounts WHERE expires <= ?1",
+    "DELETE FROM links WHERE expires <= ?1",
     "DELETE FROM names_given_up WHERE until <= ?1",
     "DELETE FROM allowances WHERE spent_until <= ?1",
 ];

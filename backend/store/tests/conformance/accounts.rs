@@ -172,3 +172,16 @@ pub(crate) async fn accounts_of_one_network_are_limited(bed: &Bed) {
         .await;
     }
 }
+
+pub(crate) async fn requests_of_one_network_are_limited_by_kind(bed: &Bed) {
+    let (one, other) = bed.pair(Retention::default()).await;
+    let of = |place: &str| Allowance { place: place.into(), burst: 2, per_hour: 60 };
+    assert_eq!(one.spend(&of("guess 192.0.2.1")).await.unwrap(), None);
+    assert_eq!(other.spend(&of("guess 192.0.2.1")).await.unwrap(), None);
+    for store in [&one, &other] {
+        let wait = store.spend(&of("guess 192.0.2.1")).await.unwrap().expect("it is used up");
+        assert!(wait > Duration::ZERO && wait <= Duration::from_secs(60), "{wait:?}");
+    }
+    assert_eq!(one.spend(&of("link 192.0.2.1")).await.unwrap(), None, "another kind");
+    assert_eq!(one.spend(&of("guess 192.0.2.2")).await.unwrap(), None, "another network");
+}

@@ -1,13 +1,14 @@
 //! Devices, their credentials, and removed devices.
 
+use backend_protocol::api::DeviceKeys;
 use backend_protocol::limits::MAX_DEVICES;
 use backend_store::Retention;
 use backend_store::accounts::{Access, CredentialHash, DeviceChange, MAX_DEVICES_REMOVED, Removal};
 use futures::future::join_all;
 
-use crate::support::{Bed, account, credential, device, keys};
+use crate::support::{Bed, account, credential, device, keys, rotated};
 
-pub(crate) async fn a_device_keeps_its_keys(bed: &Bed) {
+pub(crate) async fn a_device_keeps_its_signing_key(bed: &Bed) {
     let store = bed.open(Retention::default()).await;
     let (ada, bob) = (account("ada"), account("bob"));
     store.create_account(&ada, &credential(1)).await.unwrap();
@@ -35,13 +36,77 @@ pub(crate) async fn a_device_keeps_its_keys(bed: &Bed) {
         "oldest first"
     );
     assert_eq!(devices[0].keys, keys("1"));
-    assert!(devices[0].created_at.ends_with('Z'));
+    assert!(devices[0].registered_at.ends_with('Z'));
     assert_eq!(store.devices(&bob).await.unwrap(), []);
 
     let by_bob =
         store.remove_device(&bob, &device("z"), &credential(2), &credential(9)).await.unwrap();
     assert_eq!(by_bob, Removal::NotFound, "it belongs to Ada");
     assert_eq!(store.devices(&ada).await.unwrap().len(), 2);
+}
+
+pub(crate) async fn only_a_higher_generation_replaces_the_keys_of_a_device(bed: &Bed) {
+    let store = bed.open(Retention::default()).await;
+    let ada = account("ada");
+    store.create_account(&ada, &credential(1)).await.unwrap();
+    let laptop = device("laptop");
+    let put = async |keys: &DeviceKeys| {
+        store.add_device(&ada, &laptop, keys, &credential(1)).await.unwrap()
+    };
+    assert_eq!(put(&rotated("l", 2)).await, DeviceChange::Added);
+    store.add_device(&ada, &device("phone"), &keys("p"), &credential(1)).await.unwrap();
+    let first = store.devices(&ada).await.unwrap().remove(0);
+    assert_eq!(put(&rotated("l", 10)).await, DeviceChange::Replaced);
+    assert_eq!(put(&rotated("l", 10)).await, DeviceChange::Unchanged);
+
+    let same_generation = DeviceKeys { encryption_key: "other".into(), ..rotated("l", 10) };
+    let other_signing_key = DeviceKeys { signing_key: "other".into(), ..rotated("l", 11) };
+    for refused in [rotated("l", 9), rotated("l", 1), same_generation, other_signing_key] {
+        assert_eq!(put(&refused).await, DeviceChange::Conflict, "{refused:?}");
+    }
+    let listed = store.devices(&ada).await.unwrap();
+    assert_eq!(listed.len(), 2);
+    assert_eq!(listed[0].keys, rotated("l", 10));
+    assert_eq!(
+        (&listed[0].device, &listed[0].registered_at),
+        (&laptop, &first.registered_at),
+        "it keeps its place"
+    );
+
+    // The largest generation that JSON holds exactly.
+    let most = (1 << 53) - 1;
+    assert_eq!(put(&rotated("l", most - 1)).await, DeviceChange::Replaced);
+    assert_eq!(put(&rotated("l", most)).await, DeviceChange::Replaced);
+    assert_eq!(put(&rotated("l", most - 1)).await, DeviceChange::Conflict);
+    // The rotation binds the credential, like a registration.
+    let own = CredentialHash([7; 32]);
+    store.create_account(&ada, &own).await.unwrap();
+    store.add_device(&ada, &device("phone"), &rotated("p", 2), &own).await.unwrap();
+    store.remove_device(&ada, &device("phone"), &credential(1), &credential(2)).await.unwrap();
+    assert_eq!(store.access(&own).await.unwrap(), Access::Removed);
+    let back = store.add_device(&ada, &device("phone"), &rotated("p", 3), &credential(2)).await;
+    assert_eq!(back.unwrap(), DeviceChange::Removed);
+}
+
+pub(crate) async fn concurrent_generations_end_with_the_highest(bed: &Bed) {
+    let (one, other) = bed.pair(Retention::default()).await;
+    let (ada, laptop) = (account("ada"), device("laptop"));
+    one.create_account(&ada, &credential(1)).await.unwrap();
+    one.add_device(&ada, &laptop, &keys("l"), &credential(1)).await.unwrap();
+    let changes = join_all((2..18).map(|generation| {
+        let store = if generation % 2 == 0 { &one } else { &other };
+        let (ada, laptop) = (&ada, &laptop);
+        async move {
+            let keys = rotated("l", generation);
+            (generation, store.add_device(ada, laptop, &keys, &credential(1)).await.unwrap())
+        }
+    }))
+    .await;
+    for (generation, change) in &changes {
+        assert!(matches!(change, DeviceChange::Replaced | DeviceChange::Conflict), "{change:?}");
+        assert!(*generation != 17 || *change == DeviceChange::Replaced, "the highest wins");
+    }
+    assert_eq!(other.devices(&ada).await.unwrap()[0].keys, rotated("l", 17));
 }
 
 pub(crate) async fn an_account_has_a_bounded_number_of_devices(bed: &Bed) {

@@ -9,9 +9,12 @@ use backend_protocol::envelope::{Envelope, WrappedKey};
 use backend_protocol::id::{
     AccountId, ClientMessageId, ConnectionId, DeviceId, MessageId, RunId, SessionId,
 };
+use backend_protocol::identity::SignedEntry;
 use backend_protocol::run::{Delta, RunEvent};
 use backend_store::accounts::CredentialHash;
 use backend_store::broker::{Payload, Subscription};
+use backend_store::identities::{NewIdentity, RecoveryHash};
+use backend_store::links::LinkCode;
 use backend_store::mailboxes::Delivery;
 use backend_store::redis::RedisStore;
 use backend_store::runs::{NewRun, Opened};
@@ -126,7 +129,33 @@ pub(crate) fn keys(name: &str) -> DeviceKeys {
         suite: "rsa-aes-1".into(),
         encryption_key: format!("enc-{name}"),
         signing_key: format!("sig-{name}"),
+        generation: 1,
+        created_at: 1_767_225_600_000,
+        signature: format!("signed-{name}"),
     }
+}
+
+/// Later keys of the same device.
+pub(crate) fn rotated(name: &str, generation: u64) -> DeviceKeys {
+    DeviceKeys { encryption_key: format!("enc-{name}-{generation}"), generation, ..keys(name) }
+}
+
+pub(crate) fn entry(name: &str) -> SignedEntry {
+    SignedEntry { entry: format!("entry-{name}"), signature: format!("signed-{name}") }
+}
+
+pub(crate) fn identity(name: &str, recovery: u8, replaces: Option<&str>) -> NewIdentity {
+    NewIdentity {
+        identity_key: name.into(),
+        sealed: format!("sealed-{name}"),
+        recovery: RecoveryHash([recovery; 32]),
+        entry: entry(&format!("{name}-1")),
+        replaces: replaces.map(str::to_owned),
+    }
+}
+
+pub(crate) fn code(digits: &str) -> LinkCode {
+    LinkCode::try_from(digits.to_owned()).unwrap()
 }
 
 pub(crate) fn session(name: &str) -> SessionId {

@@ -1,4 +1,4 @@
--- KEYS: allowance of a network address. ARGV: cost (ms), capacity (ms). Counts one account. Returns 0, or how long to
+-- KEYS: allowance of a network address. ARGV: cost (ms), capacity (ms). Counts one request. Returns 0, or how long to
 -- wait (ms).
 local time = now()
 local next = math.max(number(redis.call('GET', KEYS[1])), time) + ARGV[1]
