@@ -42,13 +42,17 @@ export function gatehouseUrl(): string {
   return url;
 }
 
-export async function arrive(options: BrowserContextOptions = {}): Promise<Person> {
+/** `flags`: more command line switches of Chromium. */
+export async function arrive(
+  options: BrowserContextOptions = {},
+  flags: readonly string[] = [],
+): Promise<Person> {
   const home = await mkdtemp(join(tmpdir(), "gatehouse-e2e-"));
   await trust(home);
   const context = await chromium.launchPersistentContext(join(home, "profile"), {
     executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium",
     headless: true,
-    args: FLAGS,
+    args: [...FLAGS, ...flags],
     env: { ...process.env, HOME: home } as Record<string, string>,
     baseURL: gatehouseUrl(),
     locale: "en-GB",
@@ -70,12 +74,23 @@ export async function arrive(options: BrowserContextOptions = {}): Promise<Perso
   return person;
 }
 
-/** Chooses a username and waits for the people page. */
-export async function signUp({ page }: Person, name: string): Promise<void> {
+/** Chooses a username, saves the recovery code, and waits for the people page. Returns the code. */
+export async function signUp({ page }: Person, name: string): Promise<string> {
   await page.goto("/people");
   await page.getByLabel("Username").fill(name);
   await page.getByRole("button", { name: "Continue" }).click();
+  const code = await saveCode(page);
   await expect(page.getByRole("heading", { name: "People", exact: true })).toBeVisible();
+  return code;
+}
+
+/** Reads the recovery code, and answers that it was saved. */
+export async function saveCode(page: Page): Promise<string> {
+  const dialog = page.getByRole("dialog", { name: "Save your recovery code" });
+  const code = await dialog.getByTestId("recovery-code").locator(".sr-only").innerText();
+  await dialog.getByRole("button", { name: "I saved it" }).click();
+  await expect(dialog).toHaveCount(0);
+  return code;
 }
 
 /** Sends a message in the open conversation. */

@@ -29,6 +29,8 @@ export type LinkFailure =
   | "log-changed"
   /** The device log has the new device already: it cannot be approved twice. */
   | "known-device"
+  /** The account has as many devices as the server allows. */
+  | "too-many-devices"
   /** This device already left the account or was removed from it. */
   | "not-allowed"
   | "offline"
@@ -49,6 +51,7 @@ export function failureOf(error: unknown): LinkFailure {
   if (error instanceof OfflineError) return "offline";
   if (!(error instanceof ProblemError)) return "unexpected";
   if (error.status === 404) return "expired";
+  if (error.problem.type === "limit-reached") return "too-many-devices";
   if (error.status === 429) return "rate-limited";
   if (error.status === 401 || error.status === 403 || error.status === 410) return "not-allowed";
   return "server";

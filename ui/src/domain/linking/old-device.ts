@@ -164,7 +164,7 @@ export class OldDeviceLink {
       try {
         return await api.approveLink(code, { device, version: log.version + 1, entry });
       } catch (error) {
-        const isOutdated = error instanceof ProblemError && error.status === 409;
+        const isOutdated = error instanceof ProblemError && error.problem.type === "conflict";
         if (!isOutdated) throw error;
       }
     }

@@ -68,6 +68,10 @@ const WORDS: Record<LinkFailure, [title: string, detail: string, alarming?: true
     "This browser was approved before",
     "It can’t be approved twice. Sign out in the other browser, then link it again.",
   ],
+  "too-many-devices": [
+    "Your account has too many devices",
+    "Remove one that you no longer use in Settings, then try again.",
+  ],
   "not-allowed": [
     "This browser can’t link devices",
     "It’s signed out, or another browser already entered this code.",
