@@ -150,8 +150,10 @@ impl Visitor {
         let (status, answer) =
             self.write(Method::POST, "/api/me", &json!({ "username": username })).await;
         assert_eq!(status, 200, "claiming {username}: {answer}");
-        let keys =
-            json!({"suite": "rsa-aes-1", "encryption_key": "ZW5jcnlwdA", "signing_key": "c2lnbg"});
+        let keys = json!({
+            "suite": "rsa-aes-1", "encryption_key": "ZW5jcnlwdA", "signing_key": "c2lnbg",
+            "generation": 1, "created_at": 0, "signature": "A".repeat(86),
+        });
         let (status, answer) =
             self.write(Method::PUT, &format!("/api/devices/{device}"), &keys).await;
         assert!(status < 300, "registering a device: {status} {answer}");

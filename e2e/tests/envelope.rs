@@ -4,12 +4,14 @@
 //! ```text
 //! encoding.rs    numbers, bytes and text; base64url
 //! device.rs      key pairs, fingerprints
+//! statement.rs   the statement of a device about its keys
 //! plaintext.rs   message → padded plaintext, and back
 //! header.rs      header → bytes, and back
 //! sealed.rs      the envelope: seal, sign, hash
 //! receiving.rs   the checks of a receiver, in order
 //! safety.rs      the safety number
-//! vectors.rs     the shape of a vector file, and its checks
+//! vectors.rs     the shape of a vector file
+//! checks.rs      the checks of everything in it
 //! browser.rs     opens what the browser sealed
 //! damage.rs      rejects flipped bits and swapped fields
 //! attacker.rs   envelopes that a malicious sender signs
@@ -19,12 +21,14 @@
 mod envelope {
     mod encoding;
     mod device;
+    mod statement;
     mod plaintext;
     mod header;
     mod sealed;
     mod receiving;
     mod safety;
     mod vectors;
+    mod checks;
     mod browser;
     mod damage;
     mod attacker;

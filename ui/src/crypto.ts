@@ -48,6 +48,7 @@ export {
   type Rejection,
   type Verified,
 } from "./crypto/envelope";
+export type { Emoji } from "./crypto/emoji";
 export {
   LIFETIMES,
   NOTHING_READ,
@@ -58,7 +59,6 @@ export {
   type LogHead,
   type ReadReference,
 } from "./crypto/header";
-export type { Emoji } from "./crypto/emoji";
 export { SUITE, readEncryptionKey, readIdentity, type Identity } from "./crypto/identity";
 export {
   createOwnKeys,

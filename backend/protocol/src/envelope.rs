@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 use crate::id::DeviceId;
 use crate::limits::{MAX_CIPHERTEXT, MAX_DEVICES};
 
+/// The base64url header: several times the largest one of suite `rsa-aes-1`.
+const MAX_HEADER: usize = 8 * 1024;
+
 /// One end-to-end encrypted message. Binary fields are base64url without padding (RFC 4648 section
 /// 5).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,7 +54,7 @@ impl Envelope {
         if self.suite.is_empty() || self.suite.len() > 32 || !self.suite.is_ascii() {
             return Err("suite must be the name of a cipher suite, such as `rsa-aes-1`");
         }
-        if !base64url(&self.header, 8 * 1024) {
+        if !base64url(&self.header, MAX_HEADER) {
             return Err("header must be base64url, at most 8 KiB");
         }
         if !base64url(&self.nonce, 64) {

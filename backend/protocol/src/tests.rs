@@ -8,8 +8,9 @@ use ts_rs::{Config, TS};
 
 use crate::api::{self, Message, Role, SessionPatch};
 use crate::envelope::{Envelope, WrappedKey};
-use crate::id::{AccountId, ConversationId, SessionId};
+use crate::id::{AccountId, ConversationId, MAX_ID_LENGTH, SessionId};
 use crate::identity;
+use crate::limits::MAX_DEVICES;
 use crate::linking;
 use crate::live::{self, ClientFrame, Request};
 use crate::problem::{Problem, ProblemType};
@@ -237,4 +238,28 @@ fn an_envelope_is_checked_for_shape_and_size() {
     assert!(with(|e| e.ciphertext = "a=".into()).starts_with("ciphertext"));
     assert!(with(|e| e.ciphertext = "a".repeat(50_000)).starts_with("ciphertext"));
     assert!(with(|e| e.signature = String::new()).starts_with("signature"));
+}
+
+/// The fields of section "Header" of `docs/E2E.md`, each as long as it can be.
+#[test]
+fn the_largest_header_is_accepted() {
+    let text = |length: usize| 4 + length;
+    let id = text(MAX_ID_LENGTH);
+    let (u32, u64, hash) = (4, 8, 32);
+    let suite = text("gatehouse/header/2".len()) + text("rsa-aes-1".len());
+    let place = text(2 * MAX_ID_LENGTH + 1) + 3 * id + u64 + hash;
+    let statements = hash + u32 + 2 * (u64 + hash) + (id + u64 + hash);
+    let recipients = u32 + 2 * MAX_DEVICES * (2 * id + hash);
+    let bytes = suite + place + statements + recipients;
+    assert_eq!(bytes, 3328);
+    let key = WrappedKey { device: "d".parse().expect("a device id"), key: "AAAA".into() };
+    let envelope = Envelope {
+        suite: "rsa-aes-1".into(),
+        header: "A".repeat((bytes * 4).div_ceil(3)),
+        nonce: "AAAA".into(),
+        ciphertext: "AAAA".into(),
+        keys: vec![key; 2 * MAX_DEVICES],
+        signature: "AAAA".into(),
+    };
+    assert_eq!(envelope.check(), Ok(()));
 }

@@ -4,15 +4,19 @@ use crate::envelope::device::fixed;
 use crate::envelope::encoding::LARGEST;
 use crate::envelope::encoding::Writer;
 use crate::envelope::header::Header;
+use crate::envelope::header::LogHead;
+use crate::envelope::header::Read;
 use crate::envelope::header::conversation;
 use crate::envelope::header::in_order;
 use crate::envelope::header::recipients;
+use crate::envelope::plaintext::Content;
 use crate::envelope::plaintext::Message;
 use crate::envelope::plaintext::pad;
 use crate::envelope::receiving::Claimed;
 use crate::envelope::receiving::Reason;
 use crate::envelope::sealed::Envelope;
 use crate::envelope::sealed::Sealed;
+use crate::envelope::sealed::commitment;
 use crate::envelope::vectors::NegativeVector;
 use crate::envelope::vectors::Vectors;
 
@@ -38,9 +42,14 @@ impl<'a> Attacker<'a> {
             cid: "bad".to_owned(),
             counter: 1,
             previous: [0; 32],
+            commitment: commitment(&fixed("bad key")),
+            lifetime: 0,
+            own_log: LogHead::default(),
+            peer_log: LogHead::default(),
+            read: Read::default(),
             recipients: recipients(&vectors.devices_of(&PEOPLE)),
         };
-        let message = Message { written_at: 1, text: "bad".to_owned() };
+        let message = Message { written_at: 1, content: Content::Text("bad".to_owned()) };
         Self { vectors, header, plaintext: message.encode().expect("the message fits") }
     }
 
@@ -109,11 +118,50 @@ impl<'a> Attacker<'a> {
             ("padded base64url", Reason::Malformed, padded),
             ("counter 0", Reason::Malformed, self.header(|it| it.counter = 0)),
             (
+                "a commitment to another message key",
+                Reason::Undecryptable,
+                self.header(|it| it.commitment = commitment(&fixed("other key"))),
+            ),
+            (
                 "another fingerprint of the receiver",
                 Reason::Undecryptable,
                 self.header(|it| it.recipients[target].fingerprint[0] ^= 1),
             ),
         ]
+    }
+
+    /// What the sender states about itself.
+    fn bad_statements(&self) -> Vec<(&'static str, Reason, Envelope)> {
+        let hash = [7; 32];
+        let log = |version, head| LogHead { version, head };
+        let own = |version, head| self.header(|it| it.own_log = log(version, head));
+        let peer = |version, head| self.header(|it| it.peer_log = log(version, head));
+        let read = |device: &str, counter, hash| {
+            self.header(|it| it.read = Read { device: device.to_owned(), counter, hash })
+        };
+        let version_1 = self.signed(|sealed| {
+            let label = sealed.header.windows(2).position(|bytes| bytes == b"/2");
+            sealed.header[label.expect("the label is in the header") + 1] = b'1';
+        });
+        let envelopes = [
+            ("a header of version 1", version_1),
+            ("a lifetime of one second", self.header(|it| it.lifetime = 1)),
+            ("a lifetime of 2^32 - 1 seconds", self.header(|it| it.lifetime = u32::MAX)),
+            ("a log version of 2^53", own(LARGEST + 1, hash)),
+            ("the own log at version 0 with a head", own(0, hash)),
+            ("the own log at version 1 without a head", own(1, [0; 32])),
+            ("the other log at version 0 with a head", peer(0, hash)),
+            ("the other log at version 1 without a head", peer(1, [0; 32])),
+            ("a counter read from no device", read("", 1, [0; 32])),
+            ("a hash read from no device", read("", 0, hash)),
+            ("an envelope read from no device", read("", 1, hash)),
+            ("a read device without an envelope", read("desk", 0, [0; 32])),
+            ("a read device with counter 0", read("desk", 0, hash)),
+            ("a read device without a hash", read("desk", 1, [0; 32])),
+            ("a read counter of 2^53", read("desk", LARGEST + 1, hash)),
+        ];
+        let envelopes = envelopes.into_iter();
+        envelopes.map(|(name, envelope)| (name, Reason::Malformed, envelope)).collect()
     }
 
     fn bad_contents(&self) -> Vec<(&'static str, Reason, Envelope)> {
@@ -140,12 +188,15 @@ impl<'a> Attacker<'a> {
             ("a size that is none", self.plaintext(&self.plaintext[..255])),
             ("a body longer than the plaintext", self.plaintext(&beyond)),
             ("an empty plaintext", self.plaintext(&[])),
-            ("another version", self.body(head(2, 1, 1).text("bad"))),
-            ("another kind", self.body(head(1, 2, 1).text("bad"))),
-            ("a time of 2^53", self.body(head(1, 1, LARGEST + 1).text("bad"))),
-            ("a text that is not UTF-8", self.body(head(1, 1, 1).bytes(&[0xc0, 0x80]))),
-            ("a surrogate in UTF-8", self.body(head(1, 1, 1).bytes(&[0xed, 0xa0, 0x80]))),
-            ("bytes after the text", self.body(head(1, 1, 1).text("bad").u8(0))),
+            ("a content of version 1", self.body(head(1, 1, 1).text("bad"))),
+            ("a content of version 3", self.body(head(3, 1, 1).text("bad"))),
+            ("a content of kind 0", self.body(head(2, 0, 1).text("bad"))),
+            ("a content of kind 3", self.body(head(2, 3, 1).text("bad"))),
+            ("a change of the lifetime with a text", self.body(head(2, 2, 1).text("bad"))),
+            ("a time of 2^53", self.body(head(2, 1, LARGEST + 1).text("bad"))),
+            ("a text that is not UTF-8", self.body(head(2, 1, 1).bytes(&[0xc0, 0x80]))),
+            ("a surrogate in UTF-8", self.body(head(2, 1, 1).bytes(&[0xed, 0xa0, 0x80]))),
+            ("bytes after the text", self.body(head(2, 1, 1).text("bad").u8(0))),
             ("the wrapped key of another device", other),
             ("a message key of 16 bytes", short),
             ("the header of another message, signed", header),
@@ -160,9 +211,11 @@ impl<'a> Attacker<'a> {
             sender: self.header.sender.clone(),
             device: self.header.device.clone(),
             cid: self.header.cid.clone(),
+            lifetime: self.header.lifetime,
         };
         let mut all = Vec::new();
-        for (name, reason, envelope) in [self.bad_headers(), self.bad_contents()].concat() {
+        let bad = [self.bad_headers(), self.bad_statements(), self.bad_contents()];
+        for (name, reason, envelope) in bad.concat() {
             let claimed = claimed.clone();
             all.push(NegativeVector { name: name.to_owned(), envelope, claimed, reason });
         }

@@ -16,7 +16,7 @@ fn keys_and_fingerprints_match() {
 #[test]
 fn every_value_of_an_envelope_is_reproduced() {
     let vectors = read(FILE);
-    assert_eq!(vectors.envelopes.len(), 4);
+    assert_eq!(vectors.envelopes.len(), 6);
     vectors.check_values();
 }
 
@@ -30,8 +30,50 @@ fn every_recipient_opens_every_envelope() {
 #[test]
 fn bad_envelopes_are_rejected_with_their_reason() {
     let vectors = read(FILE);
-    assert_eq!(vectors.negative.len(), 18);
+    assert_eq!(vectors.negative.len(), 36);
     vectors.check_negative("bob", "desk");
+}
+
+/// AES-GCM accepts the key that the receiver got, and the committed one: only the commitment tells
+/// them apart.
+#[test]
+fn a_second_message_key_opens_the_ciphertext_and_is_rejected() {
+    let vectors = read(FILE);
+    let name = "a second message key that opens the ciphertext too";
+    let mut negative = vectors.negative.iter();
+    let vector = negative.find(|vector| vector.name == name).expect("the envelope is in the file");
+    let sealed = vector.envelope.decode().expect("the envelope is canonical");
+    let own = vectors.find("bob", "desk").own();
+    let mut keys = sealed.keys.iter();
+    let wrapped = keys.find(|key| key.device == "desk").expect("the device is a recipient");
+    let second = own.unwrap_key(&wrapped.key).expect("the wrapped key opens");
+    let committed = vectors.envelopes[0].message_key();
+    assert_ne!(second, committed);
+    assert!(sealed.decrypt(&second).is_some(), "the second key opens the ciphertext");
+    assert!(sealed.decrypt(&committed).is_some(), "the committed key opens the ciphertext");
+    let pinned = vectors.public();
+    let received = Receiver::new(&own, &pinned).receive(&vector.envelope, &vector.claimed);
+    assert_eq!(received, Err(Reason::Undecryptable));
+    let phone = vectors.find("alice", "phone").own();
+    let received = Receiver::new(&phone, &pinned).receive(&vector.envelope, &vector.claimed);
+    assert!(received.is_ok_and(|received| received.message.is_some()));
+}
+
+#[test]
+fn a_kept_generation_of_the_encryption_key_opens_messages() {
+    let vectors = read(FILE);
+    let pinned = vectors.public();
+    let first = &vectors.envelopes[0];
+    // Another encryption key under the same name.
+    let desk = vectors.find("bob", "desk");
+    let mut rotated = vectors.find("eve", "den").clone();
+    (rotated.account, rotated.device) = (desk.account.clone(), desk.device.clone());
+    let (rotated, retired) = (rotated.own(), [desk.own()]);
+    let mut receiver = Receiver::new(&rotated, &pinned).with_retired(&retired);
+    let received = receiver.receive(&first.envelope, &first.claimed());
+    assert_eq!(received.map(|it| it.message), Ok(Some(first.message())));
+    let received = Receiver::new(&rotated, &pinned).receive(&first.envelope, &first.claimed());
+    assert_eq!(received, Err(Reason::Undecryptable));
 }
 
 #[test]
@@ -46,7 +88,7 @@ fn missing_and_discontinuous_messages_are_noticed() {
     let vectors = read(FILE);
     let (own, pinned) = (vectors.find("eve", "den").own(), vectors.public());
     let mut receiver = Receiver::new(&own, &pinned);
-    let [first, second, third, _] = &vectors.envelopes[..] else { panic!("four envelopes") };
+    let [first, second, third, ..] = &vectors.envelopes[..] else { panic!("six envelopes") };
     let received = receiver.receive(&second.envelope, &second.claimed());
     assert_eq!(received.map(|it| it.notices), Ok(vec![Notice::Missing(1)]));
     let late = receiver.receive(&first.envelope, &first.claimed());

@@ -6,7 +6,25 @@ use crate::envelope::device::SUITE;
 use crate::envelope::encoding::Reader;
 use crate::envelope::encoding::Writer;
 
-const DOMAIN: &str = "gatehouse/header/1";
+const DOMAIN: &str = "gatehouse/header/2";
+
+/// Lifetimes of a message in seconds. 0: it is kept.
+pub(crate) const LIFETIMES: [u32; 4] = [0, 86_400, 604_800, 2_592_000];
+
+/// The last entry of a device log. Version 0 with zeros: no log is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct LogHead {
+    pub(crate) version: u64,
+    pub(crate) head: Hash,
+}
+
+/// The last envelope of the other person that the sender's device processed. All empty: none.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Read {
+    pub(crate) device: String,
+    pub(crate) counter: u64,
+    pub(crate) hash: Hash,
+}
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Recipient {
@@ -23,11 +41,16 @@ pub(crate) struct Header {
     pub(crate) cid: String,
     pub(crate) counter: u64,
     pub(crate) previous: Hash,
+    pub(crate) commitment: Hash,
+    pub(crate) lifetime: u32,
+    pub(crate) own_log: LogHead,
+    pub(crate) peer_log: LogHead,
+    pub(crate) read: Read,
     pub(crate) recipients: Vec<Recipient>,
 }
 
 impl Header {
-    /// The fields as they are, in order or not.
+    /// The fields as they are, allowed or not.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut header = Writer::default()
             .text(DOMAIN)
@@ -38,6 +61,15 @@ impl Header {
             .text(&self.cid)
             .u64(self.counter)
             .raw(&self.previous)
+            .raw(&self.commitment)
+            .u32(self.lifetime)
+            .u64(self.own_log.version)
+            .raw(&self.own_log.head)
+            .u64(self.peer_log.version)
+            .raw(&self.peer_log.head)
+            .text(&self.read.device)
+            .u64(self.read.counter)
+            .raw(&self.read.hash)
             .count(self.recipients.len());
         for recipient in &self.recipients {
             header = header.text(&recipient.account).text(&recipient.device);
@@ -46,7 +78,7 @@ impl Header {
         header.finish()
     }
 
-    /// `None`: not what `encode` makes of recipients in order of names and a counter from 1.
+    /// `None`: not what `encode` makes of allowed fields.
     pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(bytes);
         if reader.text()? != DOMAIN || reader.text()? != SUITE {
@@ -59,6 +91,15 @@ impl Header {
             cid: reader.text()?,
             counter: reader.u64()?,
             previous: reader.array()?,
+            commitment: reader.array()?,
+            lifetime: reader.u32()?,
+            own_log: LogHead { version: reader.u64()?, head: reader.array()? },
+            peer_log: LogHead { version: reader.u64()?, head: reader.array()? },
+            read: Read {
+                device: reader.text()?,
+                counter: reader.u64()?,
+                hash: reader.array()?,
+            },
             recipients: Vec::new(),
         };
         for _ in 0..reader.u32()? {
@@ -69,8 +110,29 @@ impl Header {
             });
         }
         reader.end()?;
-        let ordered = header.recipients.is_sorted_by(|one, next| name(one) < name(next));
-        (ordered && header.counter > 0).then_some(header)
+        header.is_allowed().then_some(header)
+    }
+
+    fn is_allowed(&self) -> bool {
+        self.recipients.is_sorted_by(|one, next| name(one) < name(next))
+            && self.counter > 0
+            && LIFETIMES.contains(&self.lifetime)
+            && self.own_log.is_allowed()
+            && self.peer_log.is_allowed()
+            && self.read.is_allowed()
+    }
+}
+
+impl LogHead {
+    fn is_allowed(&self) -> bool {
+        (self.version == 0) == (self.head == [0; 32])
+    }
+}
+
+impl Read {
+    fn is_allowed(&self) -> bool {
+        let none = self.device.is_empty();
+        (self.counter == 0) == none && (self.hash == [0; 32]) == none
     }
 }
 

@@ -8,20 +8,32 @@ pub(crate) const SIZES: [usize; 7] = [256, 512, 1024, 2048, 4096, 8192, 16384];
 /// Most bytes of a message.
 pub(crate) const LONGEST: usize = 16366;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const TEXT: u8 = 1;
+const LIFETIME: u8 = 2;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Message {
     pub(crate) written_at: u64,
-    pub(crate) text: String,
+    pub(crate) content: Content,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Content {
+    Text(String),
+    /// The lifetime in the header applies from now on.
+    Lifetime,
 }
 
 impl Message {
     /// `None`: too long.
     pub(crate) fn encode(&self) -> Option<Vec<u8>> {
-        let head = Writer::default().u8(VERSION).u8(TEXT).u64(self.written_at);
-        pad(&head.text(&self.text).finish())
+        let (kind, text) = match &self.content {
+            Content::Text(text) => (TEXT, text.as_str()),
+            Content::Lifetime => (LIFETIME, ""),
+        };
+        let head = Writer::default().u8(VERSION).u8(kind).u64(self.written_at);
+        pad(&head.text(text).finish())
     }
 
     /// `None`: not exactly what `encode` makes.
@@ -33,12 +45,15 @@ impl Message {
             return None;
         }
         let mut body = Reader::new(body);
-        if (body.u8()?, body.u8()?) != (VERSION, TEXT) {
-            return None;
-        }
-        let message = Self { written_at: body.u64()?, text: body.text()? };
+        let (version, kind) = (body.u8()?, body.u8()?);
+        let (written_at, text) = (body.u64()?, body.text()?);
         body.end()?;
-        Some(message)
+        let content = match (version, kind) {
+            (VERSION, TEXT) => Content::Text(text),
+            (VERSION, LIFETIME) if text.is_empty() => Content::Lifetime,
+            _ => return None,
+        };
+        Some(Self { written_at, content })
     }
 }
 
@@ -56,9 +71,10 @@ fn size(body: &[u8]) -> Option<usize> {
 
 #[test]
 fn the_longest_message_fills_the_largest_size() {
-    let longest = Message { written_at: 0, text: "x".repeat(LONGEST) };
+    let message = |text| Message { written_at: 0, content: Content::Text(text) };
+    let longest = message("x".repeat(LONGEST));
     let plaintext = longest.encode().expect("the longest message fits");
     assert_eq!(plaintext.len(), 16384);
     assert_eq!(Message::parse(&plaintext), Some(longest));
-    assert_eq!(Message { written_at: 0, text: "x".repeat(LONGEST + 1) }.encode(), None);
+    assert_eq!(message("x".repeat(LONGEST + 1)).encode(), None);
 }

@@ -12,6 +12,7 @@ use crate::envelope::header::Header;
 use crate::envelope::plaintext::Message;
 use crate::envelope::sealed::Envelope;
 use crate::envelope::sealed::Sealed;
+use crate::envelope::sealed::commitment;
 
 /// Why an envelope is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -43,6 +44,8 @@ pub(crate) struct Claimed {
     pub(crate) sender: String,
     pub(crate) device: String,
     pub(crate) cid: String,
+    /// Seconds.
+    pub(crate) lifetime: u32,
 }
 
 #[derive(Debug, PartialEq)]
@@ -61,6 +64,8 @@ struct Last {
 
 pub(crate) struct Receiver<'a> {
     own: &'a OwnDevice,
+    /// Earlier generations of the own device that are still kept.
+    retired: &'a [OwnDevice],
     /// The pinned devices of both people.
     pinned: &'a [Device],
     /// By conversation, sender and device.
@@ -69,7 +74,11 @@ pub(crate) struct Receiver<'a> {
 
 impl<'a> Receiver<'a> {
     pub(crate) fn new(own: &'a OwnDevice, pinned: &'a [Device]) -> Self {
-        Self { own, pinned, chains: HashMap::new() }
+        Self { own, retired: &[], pinned, chains: HashMap::new() }
+    }
+
+    pub(crate) fn with_retired(self, retired: &'a [OwnDevice]) -> Self {
+        Self { retired, ..self }
     }
 
     pub(crate) fn receive(
@@ -98,7 +107,8 @@ impl<'a> Receiver<'a> {
     ) -> Result<Received, Reason> {
         let header = parse(sealed).ok_or(Reason::Malformed)?;
         let stated = [&claimed.conversation, &claimed.sender, &claimed.device, &claimed.cid];
-        if stated != [&header.conversation, &header.sender, &header.device, &header.cid] {
+        let signed = [&header.conversation, &header.sender, &header.device, &header.cid];
+        if stated != signed || claimed.lifetime != header.lifetime {
             return Err(Reason::Misdirected);
         }
         if !sender.verifies(&sealed.signed(), &sealed.signature) {
@@ -148,10 +158,11 @@ impl<'a> Receiver<'a> {
             recipient.account == public.account && recipient.device == public.device
         });
         let Some(mine) = mine else { return Ok(None) };
-        if header.recipients[mine].fingerprint != self.own.fingerprint {
-            return Err(Reason::Undecryptable);
-        }
-        let message_key = self.own.unwrap_key(&sealed.keys[mine].key);
+        let fingerprint = header.recipients[mine].fingerprint;
+        let mut kept = self.retired.iter().chain([self.own]);
+        let kept = kept.find(|own| own.fingerprint == fingerprint);
+        let message_key = kept.and_then(|own| own.unwrap_key(&sealed.keys[mine].key));
+        let message_key = message_key.filter(|key| commitment(key) == header.commitment);
         let plaintext = message_key.and_then(|key| sealed.decrypt(&key));
         let message = plaintext.and_then(|plaintext| Message::parse(&plaintext));
         message.map(Some).ok_or(Reason::Undecryptable)

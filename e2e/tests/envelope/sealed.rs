@@ -95,7 +95,7 @@ impl Sealed {
     /// What the signature covers.
     pub(crate) fn signed(&self) -> Vec<u8> {
         let mut signed = Writer::default()
-            .text("gatehouse/envelope/1")
+            .text("gatehouse/envelope/2")
             .bytes(&self.header)
             .bytes(&self.nonce)
             .bytes(&self.ciphertext)
@@ -133,6 +133,11 @@ impl Sealed {
             signature: to_base64url(&self.signature),
         }
     }
+}
+
+/// What a header states about the message key.
+pub(crate) fn commitment(message_key: &[u8; 32]) -> Hash {
+    sha256(&Writer::default().text("gatehouse/message-key/1").raw(message_key).finish())
 }
 
 /// The ciphertext with its tag.

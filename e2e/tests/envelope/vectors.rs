@@ -1,4 +1,4 @@
-//! A vector file: its shape, and the checks of everything in it.
+//! The shape of a vector file.
 
 use std::fs;
 use std::path::PathBuf;
@@ -8,18 +8,16 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::envelope::device::Device;
+use crate::envelope::device::Hash;
 use crate::envelope::device::OwnDevice;
-use crate::envelope::device::SUITE;
 use crate::envelope::encoding::from_base64url;
-use crate::envelope::header::Header;
-use crate::envelope::header::recipients;
+use crate::envelope::header::LogHead;
+use crate::envelope::header::Read;
+use crate::envelope::plaintext::Content;
 use crate::envelope::plaintext::Message;
 use crate::envelope::receiving::Claimed;
 use crate::envelope::receiving::Reason;
-use crate::envelope::receiving::Receiver;
-use crate::envelope::safety;
 use crate::envelope::sealed::Envelope;
-use crate::envelope::sealed::encrypt;
 
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Vectors {
@@ -37,6 +35,10 @@ pub(crate) struct DeviceVector {
     pub(crate) device: String,
     pub(crate) encryption_key: String,
     pub(crate) signing_key: String,
+    pub(crate) generation: u64,
+    pub(crate) created_at: u64,
+    /// Of the statement about the keys.
+    pub(crate) signature: String,
     pub(crate) encryption_private: String,
     pub(crate) signing_private: String,
     pub(crate) fingerprint: String,
@@ -46,6 +48,26 @@ pub(crate) struct DeviceVector {
 pub(crate) struct DeviceName {
     pub(crate) account: String,
     pub(crate) device: String,
+}
+
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct LogHeadVector {
+    pub(crate) version: u64,
+    pub(crate) head: String,
+}
+
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ReadVector {
+    pub(crate) device: String,
+    pub(crate) counter: u64,
+    pub(crate) hash: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Kind {
+    Text,
+    Lifetime,
 }
 
 /// Everything outside `envelope` that is binary is hexadecimal.
@@ -58,7 +80,13 @@ pub(crate) struct EnvelopeVector {
     pub(crate) cid: String,
     pub(crate) counter: u64,
     pub(crate) previous: String,
+    pub(crate) commitment: String,
+    pub(crate) lifetime: u32,
+    pub(crate) own_log: LogHeadVector,
+    pub(crate) peer_log: LogHeadVector,
+    pub(crate) read: ReadVector,
     pub(crate) recipients: Vec<DeviceName>,
+    pub(crate) kind: Kind,
     pub(crate) written_at: u64,
     pub(crate) text: String,
     pub(crate) message_key: String,
@@ -79,15 +107,15 @@ pub(crate) struct NegativeVector {
 
 #[derive(Serialize, Deserialize)]
 pub(crate) struct SafetyVector {
-    pub(crate) a: Person,
-    pub(crate) b: Person,
+    pub(crate) a: Side,
+    pub(crate) b: Side,
     pub(crate) number: String,
 }
 
 #[derive(Serialize, Deserialize)]
-pub(crate) struct Person {
+pub(crate) struct Side {
     pub(crate) account: String,
-    pub(crate) devices: Vec<String>,
+    pub(crate) identity_key: String,
 }
 
 /// The path of a vector file.
@@ -117,6 +145,30 @@ impl DeviceVector {
     }
 }
 
+impl From<LogHead> for LogHeadVector {
+    fn from(LogHead { version, head }: LogHead) -> Self {
+        Self { version, head: hex::encode(head) }
+    }
+}
+
+impl LogHeadVector {
+    pub(crate) fn log_head(&self) -> LogHead {
+        LogHead { version: self.version, head: hash(&self.head) }
+    }
+}
+
+impl From<&Read> for ReadVector {
+    fn from(Read { device, counter, hash }: &Read) -> Self {
+        Self { device: device.clone(), counter: *counter, hash: hex::encode(hash) }
+    }
+}
+
+impl ReadVector {
+    pub(crate) fn read(&self) -> Read {
+        Read { device: self.device.clone(), counter: self.counter, hash: hash(&self.hash) }
+    }
+}
+
 impl EnvelopeVector {
     pub(crate) fn claimed(&self) -> Claimed {
         Claimed {
@@ -124,15 +176,20 @@ impl EnvelopeVector {
             sender: self.sender.clone(),
             device: self.device.clone(),
             cid: self.cid.clone(),
+            lifetime: self.lifetime,
         }
     }
 
     pub(crate) fn message_key(&self) -> [u8; 32] {
-        bytes(&self.message_key).try_into().expect("a message key has 32 bytes")
+        hash(&self.message_key)
     }
 
     pub(crate) fn message(&self) -> Message {
-        Message { written_at: self.written_at, text: self.text.clone() }
+        let content = match self.kind {
+            Kind::Text => Content::Text(self.text.clone()),
+            Kind::Lifetime => Content::Lifetime,
+        };
+        Message { written_at: self.written_at, content }
     }
 }
 
@@ -152,116 +209,13 @@ impl Vectors {
         all.retain(|device| accounts.contains(&device.account.as_str()));
         all
     }
-
-    fn person(&self, person: &Person) -> Vec<Device> {
-        let devices = person.devices.iter();
-        devices.map(|device| self.find(&person.account, device).public()).collect()
-    }
-
-    pub(crate) fn check_devices(&self) {
-        assert_eq!(self.suite, SUITE);
-        assert!(self.devices.len() > 2, "a vector file has devices of two people");
-        for vector in &self.devices {
-            let own = vector.own();
-            assert_eq!(hex::encode(own.fingerprint), vector.fingerprint, "{}", vector.device);
-        }
-    }
-
-    /// Reproduces every intermediate value of every envelope from its inputs.
-    pub(crate) fn check_values(&self) {
-        for vector in &self.envelopes {
-            let name = &vector.name;
-            let sealed = vector.envelope.decode().expect("the envelope is canonical");
-            let named = vector.recipients.iter();
-            let devices: Vec<Device> =
-                named.map(|name| self.find(&name.account, &name.device).public()).collect();
-            let header = Header {
-                conversation: vector.conversation.clone(),
-                sender: vector.sender.clone(),
-                device: vector.device.clone(),
-                cid: vector.cid.clone(),
-                counter: vector.counter,
-                previous: bytes(&vector.previous).try_into().expect("a hash has 32 bytes"),
-                recipients: recipients(&devices),
-            };
-            assert_eq!(hex::encode(header.encode()), vector.header, "{name}: header");
-            assert_eq!(hex::encode(&sealed.header), vector.header, "{name}: envelope.header");
-            assert_eq!(Header::parse(&sealed.header), Some(header), "{name}: parsed header");
-
-            let message = vector.message();
-            let plaintext = message.encode().expect("the message fits");
-            assert_eq!(hex::encode(&plaintext), vector.plaintext, "{name}: plaintext");
-            assert_eq!(Message::parse(&plaintext), Some(message), "{name}: parsed plaintext");
-
-            assert_eq!(hex::encode(&sealed.nonce), vector.nonce, "{name}: nonce");
-            let nonce = sealed.nonce.clone().try_into().expect("a nonce has 12 bytes");
-            let ciphertext = encrypt(&vector.message_key(), nonce, &sealed.header, &plaintext);
-            assert!(ciphertext == sealed.ciphertext, "{name}: ciphertext");
-
-            let sender = self.find(&vector.sender, &vector.device).own();
-            assert_eq!(sender.sign(&sealed.signed()), sealed.signature, "{name}: signature");
-            assert_eq!(hex::encode(sealed.hash()), vector.hash, "{name}: hash");
-            assert_eq!(sealed.encode(), vector.envelope, "{name}: base64url");
-        }
-    }
-
-    /// Every recipient receives every envelope, in the order of the file.
-    pub(crate) fn check_delivery(&self) {
-        let pinned = self.public();
-        for device in &self.devices {
-            let own = device.own();
-            let mut receiver = Receiver::new(&own, &pinned);
-            for vector in &self.envelopes {
-                let at = format!("{} on {}", vector.name, device.device);
-                let received = receiver.receive(&vector.envelope, &vector.claimed());
-                let received = received.unwrap_or_else(|reason| panic!("{at}: {reason:?}"));
-                let mine = vector.recipients.iter().position(|name| {
-                    name.account == device.account && name.device == device.device
-                });
-                assert_eq!(received.message, mine.map(|_| vector.message()), "{at}");
-                assert_eq!(received.notices, [], "{at}");
-                let again = receiver.receive(&vector.envelope, &vector.claimed());
-                assert_eq!(again, Err(Reason::Replay), "{at}, twice");
-            }
-        }
-    }
-
-    /// Every wrapped key opens to the message key.
-    pub(crate) fn check_wrapped_keys(&self) {
-        for vector in &self.envelopes {
-            let header = Header::parse(&bytes(&vector.header)).expect("the header is canonical");
-            let sealed = vector.envelope.decode().expect("the envelope is canonical");
-            assert_eq!(header.recipients.len(), sealed.keys.len(), "{}", vector.name);
-            for (recipient, wrapped) in header.recipients.iter().zip(&sealed.keys) {
-                let own = self.find(&recipient.account, &recipient.device).own();
-                let opened = own.unwrap_key(&wrapped.key);
-                assert_eq!(opened, Some(vector.message_key()), "{}", vector.name);
-            }
-        }
-    }
-
-    /// Every envelope that must be rejected is rejected with its reason by this receiver.
-    pub(crate) fn check_negative(&self, account: &str, device: &str) {
-        let own = self.find(account, device).own();
-        let pinned = self.public();
-        for vector in &self.negative {
-            let mut receiver = Receiver::new(&own, &pinned);
-            let received = receiver.receive(&vector.envelope, &vector.claimed);
-            assert_eq!(received, Err(vector.reason), "{}", vector.name);
-        }
-    }
-
-    pub(crate) fn check_safety(&self) {
-        for SafetyVector { a, b, number } in &self.safety {
-            let (first, second) = (self.person(a), self.person(b));
-            let found = safety::number((&a.account, &first), (&b.account, &second));
-            assert_eq!(&found, number, "{} and {}", a.account, b.account);
-            let found = safety::number((&b.account, &second), (&a.account, &first));
-            assert_eq!(&found, number, "{} and {}", b.account, a.account);
-        }
-    }
 }
 
 pub(crate) fn bytes(text: &str) -> Vec<u8> {
     hex::decode(text).expect("values are hexadecimal")
+}
+
+/// 32 bytes.
+pub(crate) fn hash(text: &str) -> Hash {
+    bytes(text).try_into().expect("a hash or a message key has 32 bytes")
 }

@@ -34,13 +34,11 @@ export function checkHeads(
   known: { readonly own: KnownLog | undefined; readonly peer: KnownLog | undefined },
 ): Contradiction[] {
   const [own, peer] = mine ? [header.ownLog, header.peerLog] : [header.peerLog, header.ownLog];
-  const found = new Set<Contradiction>();
-  for (const contradiction of [
+  const found = [
     checkHead(own, known.own, "own-log-fork"),
     checkHead(peer, known.peer, "log-fork"),
-  ])
-    if (contradiction) found.add(contradiction);
-  return [...found];
+  ].filter((contradiction) => contradiction !== undefined);
+  return [...new Set(found)];
 }
 
 function checkHead(

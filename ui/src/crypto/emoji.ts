@@ -1,11 +1,10 @@
-// The emoji that two people compare when they link a device: 64, so that each stands for 6 bits.
+// The emoji that a person compares on both devices of a link: 64, so that each stands for 6 bits.
 //
-// The idea is from Matrix (spec, "SAS method: emoji"); the table is our own. Each emoji is one code
-// point of Unicode 10 or earlier with emoji presentation by default, so that every current system
-// draws it, in colour and without a variation selector. There are no faces, hands, flags, hearts,
-// clock times or other series whose members look alike, and no two of one shape and colour. The
-// names are single common words with different sounds: they can be read out over the telephone.
-// The order is part of the protocol.
+// The idea is from Matrix (client-server API, "SAS method: emoji"); the table is our own. Each emoji
+// is one code point of Unicode 9 or earlier with emoji presentation by default, so that every
+// current system draws it, in colour and without a variation selector. There are no people, hands,
+// flags or hearts, and no two emoji have the same shape. The names are single, common, distinct
+// words, for people who hear them or read them out. The order is part of the format.
 
 export interface Emoji {
   readonly emoji: string;

@@ -22,7 +22,7 @@ const NONCE_LENGTH = 12;
 export type Rejection =
   /** A different suite or version, a missing field, or a non-canonical encoding. */
   | "malformed"
-  /** Conversation, sender, device or cid in the header differ from the server's. */
+  /** Conversation, sender, device, cid or lifetime in the header differ from the server's. */
   | "misdirected"
   /** The signature was not made by the sender's device. */
   | "forged"
@@ -138,6 +138,8 @@ export interface Claimed {
   readonly sender: AccountId;
   readonly device: string;
   readonly cid: ClientMessageId;
+  /** Seconds; missing: the message is kept. */
+  readonly lifetime?: number | undefined;
 }
 
 /** Checks encoding, header and signature. Throws `RejectedError`. */
@@ -152,6 +154,7 @@ export async function verify(
     header.sender === claimed.sender &&
     header.device === claimed.device &&
     header.cid === claimed.cid &&
+    header.lifetime === (claimed.lifetime ?? 0) &&
     sender.account === claimed.sender &&
     sender.device === claimed.device;
   if (!matches) throw new RejectedError("misdirected");
@@ -161,11 +164,14 @@ export async function verify(
   return { header, hash: await sha256(signed), parts };
 }
 
+/** The keys that open envelopes. */
+export type OpeningKeys = Pick<OwnKeys, "device" | "signing" | "encryption" | "retired">;
+
 /** Returns the content, or undefined if it is not for this device. Throws `RejectedError`. */
 export async function open(
   { header, parts }: Verified,
   account: AccountId,
-  own: Pick<OwnKeys, "device" | "signing" | "encryption" | "retired">,
+  own: OpeningKeys,
 ): Promise<Content | undefined> {
   const at = header.recipients.findIndex(
     (to) => to.account === account && to.device === own.device,

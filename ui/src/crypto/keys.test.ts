@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { toBase64url } from "./bytes";
 import { type Content } from "./content";
 import { open, seal, verify } from "./envelope";
-import { NO_PREVIOUS } from "./header";
+import { NOTHING_READ, NO_HASH, NO_LOG } from "./header";
 import { RSA, fingerprintOf, keysStatement, readIdentity } from "./identity";
 import {
   type OwnKeys,
@@ -62,8 +62,10 @@ describe("this device's keys", () => {
     const old = await readIdentity("alice", await listedFor(first));
     if (!old) throw new Error("the keys are valid");
     const place = { conversation: "alice.bob", account: "alice", cid: "c", counter: 1 };
-    const content: Content = { writtenAt: 1, text: "Late." };
-    const { envelope } = await seal(first, { ...place, previous: NO_PREVIOUS }, [old], content);
+    const seen = { ownLog: NO_LOG, peerLog: NO_LOG, read: NOTHING_READ } as const;
+    const position = { ...place, ...seen, previous: NO_HASH, lifetime: 0 } as const;
+    const content: Content = { kind: "text", writtenAt: 1, text: "Late." };
+    const { envelope } = await seal(first, position, [old], content);
     const claimed = { ...place, sender: "alice", device: "laptop" };
     const verified = await verify(envelope, claimed, old);
     expect(await open(verified, "alice", second)).toEqual(content);

@@ -23,7 +23,14 @@ class TestSocket {
   }
 }
 
-const LIMITS = { max_frame: 1, max_devices: 1, max_watched: 1, ping_seconds: 25 };
+const LIMITS = {
+  max_frame: 1,
+  max_devices: 1,
+  max_watched: 1,
+  ping_seconds: 25,
+  key_rotation_seconds: 1,
+  retention_seconds: 1,
+};
 
 function arrange(random = () => 1) {
   const clock = new TestClock();

@@ -1,14 +1,23 @@
 // Checks this implementation against a vector file.
 
+import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { type Bytes, fromBase64url, toBase64url, toHex } from "../bytes";
+import { toHex } from "../bytes";
 import { START, follow } from "../chain";
-import { encodeContent } from "../content";
+import { type Content, encodeContent } from "../content";
 import { open, seal, verify } from "../envelope";
-import { type Identity, RSA, keysStatement, readIdentity } from "../identity";
+import { bytes, fromHex } from "../forge.testing";
+import { decodeHeader, isLifetime } from "../header";
+import { type Identity, type ListedDevice, RSA, readIdentity } from "../identity";
 import type { OwnKeys } from "../keys";
-import { signingKeyOf } from "../signing-key";
+import { safetyNumber } from "../safety";
 import type { DeviceVector, EnvelopeVector, Vectors } from "./shape";
+
+export const pathOf = (name: string) => new URL(name, import.meta.url).pathname;
+
+export function readVectors(name: "rsa-aes-1.json" | "rust.json"): Vectors {
+  return JSON.parse(readFileSync(pathOf(name), "utf8")) as Vectors;
+}
 
 /** The devices of a vector file. */
 export class Devices {
@@ -26,60 +35,57 @@ export class Devices {
     return found;
   }
 
+  listed(account: string, device: string): ListedDevice {
+    return { ...this.vector(account, device), suite: this.#vectors.suite };
+  }
+
   async identity(account: string, device: string): Promise<Identity> {
-    const vector = this.vector(account, device);
-    const read = await readIdentity(account, { ...vector, ...(await statementOf(vector)) });
+    const read = await readIdentity(account, this.listed(account, device));
     if (!read) throw new Error(`the keys of ${account}/${device} cannot be read`);
     return read;
   }
 
   async privateKeys(account: string, device: string): Promise<Omit<OwnKeys, "history">> {
-    const { encryption_private, signing_private } = this.vector(account, device);
-    const { encryption_key, signing_key } = this.vector(account, device);
-    const { subtle } = crypto;
-    const encryption = {
-      privateKey: await subtle.importKey("pkcs8", bytes(encryption_private), RSA, false, [
-        "decrypt",
-      ]),
-      publicKey: await subtle.importKey("spki", bytes(encryption_key), RSA, true, ["encrypt"]),
+    const vector = this.vector(account, device);
+    const encryption = await pair(
+      [vector.encryption_private, vector.encryption_key],
+      RSA,
+      ["decrypt"],
+      ["encrypt"],
+    );
+    const signing = await pair(
+      [vector.signing_private, vector.signing_key],
+      "Ed25519",
+      ["sign"],
+      ["verify"],
+    );
+    const { generation, created_at: createdAt } = vector;
+    return {
+      device,
+      signing,
+      encryption: { generation, createdAt, pair: encryption },
+      retired: [],
     };
-    const signing = {
-      privateKey: await signingKey(signing_private),
-      publicKey: await subtle.importKey("spki", bytes(signing_key), "Ed25519", true, ["verify"]),
-    };
-    return { device, signing, encryption: { ...FIRST, pair: encryption }, retired: [] };
   }
 }
 
-const FIRST = { generation: 1, createdAt: 0 };
-
-/** The listed form of a vector's keys, as their first generation. */
-export async function statementOf(vector: DeviceVector) {
-  const { account, device } = vector;
-  const statement = keysStatement({
-    ...FIRST,
-    account,
-    device,
-    encryptionKey: bytes(vector.encryption_key),
-    signingKey: signingKeyOf(bytes(vector.signing_key)) ?? new Uint8Array(),
-  });
-  const key = await signingKey(vector.signing_private);
-  const signature = new Uint8Array(await crypto.subtle.sign("Ed25519", key, statement));
-  return { suite: "rsa-aes-1", generation: 1, created_at: 0, signature: toBase64url(signature) };
+async function pair(
+  [pkcs8, spki]: readonly [string, string],
+  algorithm: typeof RSA | "Ed25519",
+  privateUses: KeyUsage[],
+  publicUses: KeyUsage[],
+): Promise<CryptoKeyPair> {
+  const { subtle } = crypto;
+  return {
+    privateKey: await subtle.importKey("pkcs8", bytes(pkcs8), algorithm, false, privateUses),
+    publicKey: await subtle.importKey("spki", bytes(spki), algorithm, true, publicUses),
+  };
 }
 
-function signingKey(pkcs8: string): Promise<CryptoKey> {
-  return crypto.subtle.importKey("pkcs8", bytes(pkcs8), "Ed25519", false, ["sign"]);
+/** What the recipients of a vector see. */
+export function contentOf({ kind, written_at: writtenAt, text }: EnvelopeVector): Content {
+  return kind === "text" ? { kind, writtenAt, text } : { kind, writtenAt };
 }
-
-export function bytes(text: string): Bytes {
-  const read = fromBase64url(text);
-  if (!read) throw new Error("not base64url");
-  return read;
-}
-
-const fromHex = (text: string): Bytes =>
-  Uint8Array.from(text.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
 
 /** Registers the tests of everything in the file. `receiver` rejects the bad envelopes. */
 export function checkVectors(
@@ -90,6 +96,7 @@ export function checkVectors(
   describe("devices", () => checkDevices(vectors, devices));
   describe("envelopes", () => checkEnvelopes(vectors, devices));
   describe("rejected envelopes", () => checkRejected(vectors, devices, receiver));
+  describe("safety numbers", () => checkSafety(vectors));
 }
 
 function checkDevices(vectors: Vectors, devices: Devices): void {
@@ -109,16 +116,16 @@ function checkEnvelopes(vectors: Vectors, devices: Devices): void {
     for (const { account, device } of vector.recipients) {
       const own = await devices.privateKeys(account, device);
       const content = await open(verified, account, own);
-      expect(content).toEqual({ writtenAt: vector.written_at, text: vector.text });
+      expect(content).toEqual(contentOf(vector));
     }
   });
 
   test.each(vectors.envelopes)("$name is encoded exactly as published", async (vector) => {
     const sealed = await resealed(devices, vector);
     expect(toHex(bytes(sealed.header))).toBe(vector.header);
-    expect(toHex(encodeContent({ writtenAt: vector.written_at, text: vector.text }))).toBe(
-      vector.plaintext,
-    );
+    const { commitment } = decodeHeader(bytes(sealed.header));
+    expect(toHex(commitment)).toBe(vector.commitment);
+    expect(toHex(encodeContent(contentOf(vector)))).toBe(vector.plaintext);
     expect(sealed.ciphertext).toBe(vector.envelope.ciphertext);
     expect(sealed.keys.map(({ device }) => device)).toEqual(
       vector.envelope.keys.map(({ device }) => device),
@@ -151,19 +158,38 @@ function checkRejected(
   });
 }
 
+function checkSafety(vectors: Vectors): void {
+  test.each(vectors.safety)("$number", async ({ a, b, number }) => {
+    const side = ({ account, identity_key }: typeof a) => ({
+      account,
+      identityKey: fromHex(identity_key),
+    });
+    expect(number).toMatch(/^\d{60}$/);
+    expect(await safetyNumber(side(a), side(b))).toBe(number);
+    expect(await safetyNumber(side(b), side(a))).toBe(number);
+    const other = { ...side(a), identityKey: side(b).identityKey };
+    expect(await safetyNumber(other, side(b))).not.toBe(number);
+  });
+}
+
 async function resealed(devices: Devices, vector: EnvelopeVector) {
   const recipients = await Promise.all(
     vector.recipients.map(({ account, device }) => devices.identity(account, device)),
   );
+  const { lifetime, own_log: ownLog, peer_log: peerLog, read } = vector;
+  if (!isLifetime(lifetime)) throw new Error(`${lifetime} is no lifetime`);
   const position = {
     conversation: vector.conversation,
     account: vector.sender,
     cid: vector.cid,
     counter: vector.counter,
     previous: fromHex(vector.previous),
+    lifetime,
+    ownLog: { ...ownLog, head: fromHex(ownLog.head) },
+    peerLog: { ...peerLog, head: fromHex(peerLog.head) },
+    read: { ...read, hash: fromHex(read.hash) },
   };
   const own = await devices.privateKeys(vector.sender, vector.device);
   const random = { messageKey: fromHex(vector.message_key), nonce: fromHex(vector.nonce) };
-  const content = { writtenAt: vector.written_at, text: vector.text };
-  return (await seal(own, position, recipients, content, random)).envelope;
+  return (await seal(own, position, recipients, contentOf(vector), random)).envelope;
 }

@@ -1,5 +1,5 @@
-// The format of rsa-aes-1.json and rust.json. Bytes are hexadecimal, except fields that are base64url on the
-// wire.
+// The format of rsa-aes-1.json and rust.json. Bytes are hexadecimal, except fields that are
+// base64url on the wire or in key lists.
 
 import type { Envelope } from "../../protocol/wire";
 import type { Rejection } from "../envelope";
@@ -9,10 +9,19 @@ export interface DeviceVector {
   device: string;
   encryption_key: string;
   signing_key: string;
+  generation: number;
+  created_at: number;
+  /** The statement about the keys, signed with the signing key. */
+  signature: string;
   /** PKCS #8, base64url: for tests only. */
   encryption_private: string;
   signing_private: string;
   fingerprint: string;
+}
+
+export interface LogHeadVector {
+  version: number;
+  head: string;
 }
 
 export interface EnvelopeVector {
@@ -23,9 +32,16 @@ export interface EnvelopeVector {
   cid: string;
   counter: number;
   previous: string;
+  commitment: string;
+  lifetime: number;
+  own_log: LogHeadVector;
+  peer_log: LogHeadVector;
+  read: { device: string; counter: number; hash: string };
   /** In no particular order. */
   recipients: { account: string; device: string }[];
+  kind: "text" | "lifetime";
   written_at: number;
+  /** Empty unless the kind is `text`. */
   text: string;
   message_key: string;
   nonce: string;
@@ -39,8 +55,13 @@ export interface NegativeVector {
   name: string;
   envelope: Envelope;
   /** The server's description; the claimed sender's key verifies. */
-  claimed: { conversation: string; sender: string; device: string; cid: string };
+  claimed: { conversation: string; sender: string; device: string; cid: string; lifetime: number };
   reason: Rejection;
+}
+
+interface Side {
+  account: string;
+  identity_key: string;
 }
 
 export interface Vectors {
@@ -48,4 +69,5 @@ export interface Vectors {
   devices: DeviceVector[];
   envelopes: EnvelopeVector[];
   negative: NegativeVector[];
+  safety: { a: Side; b: Side; number: string }[];
 }

@@ -1,201 +1,134 @@
-// A hostile server answers the device, directory and inbox calls: what each attack achieves.
+// A hostile server lies about the devices of the own account: what each attack achieves.
 
-import { describe, expect, test, vi } from "vitest";
-import {
-  type MessagePosition,
-  NOTHING_READ,
-  NO_LOG,
-  type OwnKeys,
-  START,
-  publicKeys,
-  readIdentity,
-  seal,
-} from "../../crypto";
-import { fromBase64url } from "../../crypto/bytes";
-import { decodeHeader } from "../../crypto/header";
+import { describe, expect, test } from "vitest";
 import { browserArchives } from "../../platform/archive";
-import type { AccountId, DeviceKeys, Envelope } from "../../protocol/wire";
+import { ProblemError } from "../../net";
+import {
+  GHOST,
+  addGhost,
+  exchanged,
+  expectHeld,
+  falseIdentity,
+  forged,
+  holdOf,
+  identityOf,
+  listed,
+  numberOf,
+  sentKeys,
+} from "./hostile.testing";
 import {
   type Person,
   adaAndBob,
-  deliveries,
+  approve,
   expectTexts,
-  keysOf,
-  lastMessage,
   lines,
-  notices,
+  logOf,
   openWith,
-  problems,
   server,
+  signed,
   start,
+  startLinked,
   texts,
   until,
   withPeople,
 } from "./person.testing";
+import { altered } from "./registry.testing";
 
 withPeople(browserArchives);
 
-const GHOST = "device-ghost";
-
-/** The keys of a profile, as a device of any account and name. */
-const keysAs = async (profile: string, account: string, device: string): Promise<DeviceKeys> =>
-  publicKeys({ ...(await keysOf(profile)), device }, account);
-const ghostKeys = (account: string, device = GHOST) => keysAs("ghost", account, device);
-const holdOf = ({ messenger }: Person, peer: string) => messenger.outbox.holds.value.get(peer);
-const numberOf = ({ messenger }: Person, peer: string) => messenger.directory.safetyNumber(peer);
-const sentKeys = () => lastMessage().envelope.keys.map(({ device }) => device);
-const sentCount = () => server.conversations.get("ada.bob")?.length ?? 0;
-
-async function expectHeld(person: Person, hold: string): Promise<void> {
-  await person.messenger.write("A secret.");
-  await until(() => expect(holdOf(person, "bob")).toBe(hold));
-  await until(() => expect(deliveries(person).at(-1)).toBe("sending"));
-  await person.messenger.outbox.recheck();
-  await new Promise((resolve) => setTimeout(resolve, 100));
-  expect(holdOf(person, "bob")).toBe(hold);
-  expect(sentCount()).toBe(0);
+/** Ada and Bob, after `prepare` changed what the server answers at their first start. */
+async function adaAndBobAfter(prepare: () => Promise<void>): Promise<[Person, Person]> {
+  await prepare();
+  return adaAndBob();
 }
 
-describe("a ghost device that the server adds to the own account", () => {
-  async function enrolWithGhost(): Promise<[Person, Person]> {
-    server.addGhost("ada", GHOST, await ghostKeys("ada"));
-    return adaAndBob();
-  }
-
-  test("at enrolment: nothing is sent, and the safety numbers differ", async () => {
-    const [ada, bob] = await enrolWithGhost();
-    await expectHeld(ada, "own-device-new");
-    expect(await numberOf(ada, "bob")).not.toBe(await numberOf(bob, "ada"));
+describe("a ghost device that the server lists for the own account", () => {
+  test("at enrolment: nothing is sent until the user refuses it", async () => {
+    const [ada, bob] = await adaAndBobAfter(() => addGhost("ada"));
+    await expectHeld(ada, "own-device-unapproved");
+    await ada.messenger.decisions.refuseDevice(GHOST);
+    await expectTexts(bob, ["A secret."]);
+    expect(sentKeys()).toEqual(["device-ada", "device-bob"]);
   });
 
   test("later: nothing is sent, and the user is told", async () => {
     const [ada] = await adaAndBob();
-    server.addGhost("ada", GHOST, await ghostKeys("ada"));
+    await addGhost("ada");
     server.announce("ada");
-    await until(() => expect(ada.messenger.ownChanges.value?.added).toEqual([GHOST]));
-    await expectHeld(ada, "own-device-new");
+    await until(() => expect(ada.messenger.ownChanges.value?.unapproved).toEqual([GHOST]));
+    await expectHeld(ada, "own-device-unapproved");
+  });
+
+  test("with invalid keys: it is reported all the same", async () => {
+    const [ada] = await adaAndBob();
+    const ghost = await listed("ada", "ghost");
+    server.devices.get("ada")?.push({ ...ghost, signature: altered(ghost.signature) });
+    server.announce("ada");
+    await expectHeld(ada, "own-device-unapproved");
   });
 
   test("refused on this device: messages are sent without it, also after a reload", async () => {
-    const [ada, bob] = await enrolWithGhost();
-    await ada.messenger.decide(GHOST, "refused");
+    const [ada, bob] = await adaAndBobAfter(() => addGhost("ada"));
+    await ada.messenger.decisions.refuseDevice(GHOST);
     await ada.messenger.write("Not for the ghost.");
     await expectTexts(bob, ["Not for the ghost."]);
-    expect(sentKeys()).toEqual(["device-ada", "device-bob"]);
     await ada.messenger.stop();
     const again = await start("ada");
     await openWith(again, "bob");
     await again.messenger.write("Still not.");
     await expectTexts(bob, ["Not for the ghost.", "Still not."]);
     expect(sentKeys()).toEqual(["device-ada", "device-bob"]);
-    expect(await numberOf(again, "bob")).not.toBe(await numberOf(bob, "ada"));
   });
 
-  test("confirmed on this device: it is a device of the account", async () => {
-    const [ada, bob] = await enrolWithGhost();
-    await expectHeld(ada, "own-device-new");
-    await ada.messenger.decide(GHOST, "confirmed");
-    await expectTexts(bob, ["A secret."]);
-    expect(holdOf(ada, "bob")).toBeUndefined();
-    expect(sentKeys()).toEqual(["device-ada", GHOST, "device-bob"]);
+  test("does not receive what contacts send, and the numbers stay equal", async () => {
+    const [ada, bob] = await adaAndBobAfter(() => addGhost("ada"));
+    await bob.messenger.write("Only for Ada.");
+    await expectTexts(ada, ["Only for Ada."]);
+    expect(sentKeys()).toEqual(["device-ada", "device-bob"]);
     expect(await numberOf(ada, "bob")).toBe(await numberOf(bob, "ada"));
   });
 
-  test("a confirmation does not cover keys that the server lists later", async () => {
-    const [ada] = await enrolWithGhost();
-    await ada.messenger.decide(GHOST, "confirmed");
-    const [, own] = server.devices.get("ada") ?? [];
-    const other = await keysAs("other", "ada", GHOST);
-    server.lie("ada", "ada", [...(own ? [own] : []), { device: GHOST, ...other }]);
-    server.announce("ada");
-    await until(() => expect(ada.messenger.ownChanges.value?.conflict).toBe(true));
-    await expectHeld(ada, "keys-conflict");
-  });
-
-  test("removed by the user and listed again: messages are sent without it", async () => {
-    const [ada, bob] = await enrolWithGhost();
-    await ada.messenger.decide(GHOST, "confirmed");
-    const listed = [...(server.devices.get("ada") ?? [])];
-    await ada.messenger.removeDevice(GHOST);
-    server.lie("ada", "ada", listed);
-    server.announce("ada");
-    await ada.messenger.write("Only for my own device.");
-    await expectTexts(bob, ["Only for my own device."]);
-    expect(sentKeys()).toEqual(["device-ada", "device-bob"]);
-  });
-
   test("cannot write in the user's name unnoticed", async () => {
-    const [ada] = await enrolWithGhost();
-    server.deliver("ada", {
-      kind: "message",
-      ...(await written("ada", GHOST, await keysOf("ghost"))),
-    });
-    await until(() => expect(texts(ada)).toEqual(["Written by a ghost."]));
-    expect(lines(ada).at(-1)).toMatchObject({ mine: true, warnings: [{ kind: "unconfirmed" }] });
+    const [ada] = await adaAndBobAfter(() => addGhost("ada"));
+    server.deliver("ada", { kind: "message", ...(await forged("ada", "ghost", "I am Ada.")) });
+    await until(() => expect(texts(ada)).toEqual(["I am Ada."]));
+    expect(lines(ada).at(-1)).toMatchObject({ mine: true, warnings: [{ kind: "unapproved" }] });
   });
-
-  /** A message to both people that the ghost signs. */
-  async function written(sender: AccountId, device: string, keys: OwnKeys) {
-    const recipients = await Promise.all(
-      ["ada", "bob"].map(async (account) =>
-        readIdentity(account, {
-          device: `device-${account}`,
-          ...(await publicKeys(await keysOf(account), account)),
-        }),
-      ),
-    );
-    const position: MessagePosition = {
-      conversation: "ada.bob",
-      account: sender,
-      cid: "ghost-1",
-      counter: 1,
-      previous: START.hash,
-      lifetime: 0,
-      ownLog: NO_LOG,
-      peerLog: NO_LOG,
-      read: NOTHING_READ,
-    };
-    const { envelope } = await seal(
-      keys,
-      position,
-      recipients.filter((identity) => identity !== undefined),
-      { kind: "text", writtenAt: 0, text: "Written by a ghost." },
-    );
-    return { conversation: "ada.bob", seq: 1, cid: "ghost-1", sender, device, at: "", envelope };
-  }
 });
 
-describe("a device list of the own account that contradicts this device", () => {
-  test("other keys under its id, from enrolment on: nothing is sent, and the numbers differ", async () => {
-    const exchanged = { device: "device-ada", ...(await ghostKeys("ada", "device-ada")) };
-    for (const viewer of ["ada", "bob"]) server.lie(viewer, "ada", [exchanged]);
+describe("a list of the own account that contradicts this device", () => {
+  test("other keys under its id, from the first list on: nothing is sent", async () => {
+    const devices = [await exchanged("ada", "device-ada")];
+    for (const viewer of ["ada", "bob"]) server.lie(viewer, "ada", { devices });
     const [ada, bob] = await adaAndBob();
     await expectHeld(ada, "own-keys-changed");
-    expect(await numberOf(ada, "bob")).not.toBe(await numberOf(bob, "ada"));
+    server.confess("ada", "ada");
+    server.announce("ada");
+    await expectTexts(bob, ["A secret."]);
   });
 
   test("other keys under its id, later: nothing is sent, and the user is told", async () => {
     const [ada] = await adaAndBob();
-    server.lie("ada", "ada", [{ device: "device-ada", ...(await ghostKeys("ada", "device-ada")) }]);
+    server.lie("ada", "ada", { devices: [await exchanged("ada", "device-ada")] });
     server.announce("ada");
-    await until(() => expect(ada.messenger.ownChanges.value?.conflict).toBe(true));
+    await until(() => expect(ada.messenger.ownChanges.value?.rejected).toEqual(["device-ada"]));
     await expectHeld(ada, "own-keys-changed");
   });
 
   test("without this device: nothing is sent until the server lists it", async () => {
     const [ada, bob] = await adaAndBob();
-    server.lie("ada", "ada", []);
+    server.lie("ada", "ada", { devices: [] });
     server.announce("ada");
     await expectHeld(ada, "own-device-missing");
-    server.lie("ada", "ada", server.devices.get("ada") ?? []);
+    server.confess("ada", "ada");
     server.announce("ada");
     await expectTexts(bob, ["A secret."]);
-    expect(holdOf(ada, "bob")).toBeUndefined();
+    expect(holdOf(ada)).toBeUndefined();
   });
 
   test("other keys under its id: messages to this device still open", async () => {
     const [ada, bob] = await adaAndBob();
-    server.lie("ada", "ada", [{ device: "device-ada", ...(await ghostKeys("ada", "device-ada")) }]);
+    server.lie("ada", "ada", { devices: [await exchanged("ada", "device-ada")] });
     server.announce("ada");
     await bob.messenger.write("For the real Ada.");
     await expectTexts(ada, ["For the real Ada."]);
@@ -203,186 +136,138 @@ describe("a device list of the own account that contradicts this device", () => 
   });
 });
 
-describe("a device list that changes at the worst moment", () => {
-  test("between the check of a verified contact and the sealing: not encrypted for the ghost", async () => {
+describe("a false log of the own account", () => {
+  async function lied(list: Parameters<typeof server.lie>[2]): Promise<[Person, Person]> {
     const [ada, bob] = await adaAndBob();
-    await ada.messenger.verify("bob", await numberOf(ada, "bob"));
-    const ghost = await ghostKeys("bob");
-    const digest = crypto.subtle.digest.bind(crypto.subtle);
-    let attacked = false;
-    const spy = vi.spyOn(crypto.subtle, "digest").mockImplementation(async (algorithm, data) => {
-      // The safety number is being computed: the list was read and is not used for sealing yet.
-      if (algorithm === "SHA-512" && !attacked) {
-        attacked = true;
-        server.addGhost("bob", GHOST, ghost);
-        server.deliver("ada", { kind: "key_change", account: "bob" });
-        await until(() => expect(notices(ada)).toContain("device-added"));
-      }
-      return digest(algorithm, data);
-    });
-    await ada.messenger.write("Only for Bob.");
-    await expectTexts(bob, ["Only for Bob."]);
-    spy.mockRestore();
-    expect(attacked).toBe(true);
+    server.lie("ada", "ada", list);
+    server.announce("ada");
+    return [ada, bob];
+  }
+
+  test("none: held, and sent when the server shows it again", async () => {
+    const [ada, bob] = await adaAndBob();
+    server.lie("ada", "ada", { log: [] });
+    server.announce("ada");
+    await expectHeld(ada, "own-older-log");
+    server.confess("ada", "ada");
+    server.announce("ada");
+    await expectTexts(bob, ["A secret."]);
+  });
+
+  test("an entry that is not signed correctly: held until the user keeps the known devices", async () => {
+    const [ada, bob] = await adaAndBob();
+    const { log } = server.truth("ada");
+    const entry = await signed("ada", "approve", "ghost");
+    const invalid = { ...entry, signature: altered(entry.signature) };
+    server.lie("ada", "ada", { log: [...log, invalid] });
+    server.announce("ada");
+    await expectHeld(ada, "own-invalid-log");
+    await ada.messenger.decisions.resolveConflict("ada", "keep");
+    await expectTexts(bob, ["A secret."]);
     expect(sentKeys()).toEqual(["device-ada", "device-bob"]);
-    await ada.messenger.write("Is it still you?");
-    await until(() => expect(holdOf(ada, "bob")).toBe("safety-number-changed"));
-    expect(sentCount()).toBe(1);
   });
 
-  /** Holds the next read of Bob's record, as a slow disk would, until `release` is called. */
-  function holdRead({ archive }: Person): { reached: Promise<void>; release: () => void } {
-    const get = archive.get.bind(archive) as (table: string, key: unknown) => Promise<unknown>;
-    let release: () => void = () => undefined;
-    let reach: () => void = () => undefined;
-    const gate = new Promise<void>((resolve) => (release = resolve));
-    const reached = new Promise<void>((resolve) => (reach = resolve));
-    let held = false;
-    vi.spyOn(archive, "get").mockImplementation((async (table: string, key: unknown) => {
-      const record = await get(table, key);
-      if (table !== "contacts" || key !== "bob" || held) return record;
-      held = true;
-      reach();
-      await gate;
-      return record;
-    }) as never);
-    return { reached, release };
+  test("another identity that approves this device and a ghost: held", async () => {
+    const other = await falseIdentity("ada", "ada");
+    const [ada, bob] = await lied(other);
+    await until(() => expect(ada.messenger.ownChanges.value?.fault).toBe("identity-changed"));
+    await expectHeld(ada, "own-identity-changed");
+    await ada.messenger.decisions.resolveConflict("ada", "keep");
+    await ada.messenger.decisions.resolveConflict("ada", "accept");
+    await ada.messenger.outbox.idle();
+    expect(holdOf(ada)).toBe("own-identity-changed");
+    server.confess("ada", "ada");
+    server.announce("ada");
+    await expectTexts(bob, ["A secret."]);
+  });
+
+  test("another history, signed by a stolen device: held until the user keeps the known one", async () => {
+    const [ada, bob] = await adaAndBob();
+    await startLinked("ada", "ada-phone");
+    await until(async () =>
+      expect((await ada.messenger.directory.known("ada"))?.log?.version).toBe(2),
+    );
+    const stolen = await signed("ada", "approve", "ghost", "ada-phone");
+    const before = server.truth("ada").log;
+    await ada.messenger.removeDevice("device-ada-phone");
+    server.lie("ada", "ada", { log: [...before, stolen] });
+    server.announce("ada");
+    await expectHeld(ada, "own-fork-log");
+    await ada.messenger.decisions.resolveConflict("ada", "keep");
+    await expectTexts(bob, ["A secret."]);
+    expect(sentKeys()).toEqual(["device-ada", "device-bob"]);
+  });
+});
+
+describe("removing an own device", () => {
+  async function withPhone(): Promise<[Person, Person]> {
+    const [ada, bob] = await adaAndBob();
+    const phone = await startLinked("ada", "ada-phone");
+    await phone.messenger.stop();
+    await until(async () =>
+      expect((await ada.messenger.directory.known("ada"))?.log?.version).toBe(2),
+    );
+    return [ada, bob];
   }
 
-  const settled = (task: Promise<unknown>) =>
-    Promise.race([task, new Promise((resolve) => setTimeout(resolve, 300))]);
-
-  test("while the contact is marked as verified: the mark stays", async () => {
-    const [ada] = await adaAndBob();
-    const number = await numberOf(ada, "bob");
-    const { directory } = ada.messenger;
-    const { reached, release } = holdRead(ada);
-    directory.forget("bob");
-    const fetched = directory.contact("bob");
-    await reached;
-    directory.forget("bob");
-    const verified = ada.messenger.verify("bob", number);
-    await settled(verified);
-    release();
-    await Promise.all([fetched, verified]);
-    expect((await ada.archive.get("contacts", "bob"))?.verified).toBe(number);
-    expect(await directory.contact("bob")).toMatchObject({ verified: number });
+  test("listed again by the server: messages are sent without it", async () => {
+    const [ada, bob] = await withPhone();
+    const { devices } = server.truth("ada");
+    await ada.messenger.removeDevice("device-ada-phone");
+    for (const viewer of ["ada", "bob"]) server.lie(viewer, "ada", { devices });
+    server.announce("ada");
+    await ada.messenger.write("Only for my own device.");
+    await expectTexts(bob, ["Only for my own device."]);
+    expect(sentKeys()).toEqual(["device-ada", "device-bob"]);
+    await bob.messenger.write("Neither do I.");
+    await expectTexts(ada, ["Only for my own device.", "Neither do I."]);
+    expect(sentKeys()).toEqual(["device-ada", "device-bob"]);
   });
 
-  test("while the contact is renamed: a new device stays pinned", async () => {
-    const [ada, bob] = await adaAndBob();
-    await bob.messenger.write("Hello.");
-    await expectTexts(ada, ["Hello."]);
-    const { directory } = ada.messenger;
-    const { reached, release } = holdRead(ada);
-    server.rename("bob", "robert");
-    await reached;
-    server.addGhost("bob", GHOST, await ghostKeys("bob"));
-    directory.forget("bob");
-    const fetched = directory.contact("bob");
-    await settled(fetched);
-    release();
-    await fetched;
-    await until(() => expect(notices(ada)).toContain("renamed"));
-    const devices = (await ada.archive.get("contacts", "bob"))?.devices ?? [];
-    expect(devices.map(({ device }) => device)).toEqual(["device-bob", GHOST]);
+  test("while another device appends: it is signed again for the new position", async () => {
+    const [ada, bob] = await withPhone();
+    let raced = false;
+    server.before = (method, what) => {
+      if (raced || method !== "POST" || what !== "devices") return;
+      raced = true;
+      server.rejectAppends = 1;
+    };
+    await ada.messenger.removeDevice("device-ada-phone");
+    expect(raced).toBe(true);
+    expect((await logOf("ada")).devices.get("device-ada-phone")).toMatchObject({ removedIn: 3 });
+    await ada.messenger.write("Without the phone.");
+    await expectTexts(bob, ["Without the phone."]);
+    expect(sentKeys()).toEqual(["device-ada", "device-bob"]);
   });
 
-  test("an older answer that arrives late does not replace a newer one", async () => {
-    const [ada] = await adaAndBob();
-    const { directory } = ada.messenger;
-    const old = server.delayLists();
-    directory.forget("bob");
-    const late = directory.contact("bob");
-    server.addGhost("bob", GHOST, await ghostKeys("bob"));
-    directory.forget("bob");
-    await directory.contact("bob");
-    old.release();
-    await late;
-    const listed = (await directory.contact("bob")).devices.filter((device) => device.listed);
-    expect(listed.map(({ device }) => device)).toEqual(["device-bob", GHOST]);
-    expect((await ada.archive.get("contacts", "bob"))?.devices).toEqual(listed);
+  test("always rejected with 409: it fails, and the device stays until it can be removed", async () => {
+    const [ada] = await withPhone();
+    server.rejectAppends = 100;
+    await expect(ada.messenger.removeDevice("device-ada-phone")).rejects.toThrow(ProblemError);
+    expect(server.appends).toBeLessThan(10);
+    expect(server.devices.get("ada")?.map(({ device }) => device)).toContain("device-ada-phone");
+    server.rejectAppends = 0;
+    await ada.messenger.removeDevice("device-ada-phone");
+    expect((await logOf("ada")).devices.get("device-ada-phone")).toMatchObject({ removedIn: 3 });
+  });
+
+  test("and hidden by the server: held, and the entry can be sent again", async () => {
+    const [ada, bob] = await withPhone();
+    await ada.messenger.removeDevice("device-ada-phone");
+    server.logs.get("ada")?.pop();
+    server.announce("ada");
+    await expectHeld(ada, "own-older-log");
+    await ada.messenger.decisions.restoreOwnLog();
+    await expectTexts(bob, ["A secret."]);
+    expect((await logOf("ada")).devices.get("device-ada-phone")).toMatchObject({ removedIn: 3 });
   });
 });
 
-describe("a message that the server rejects and delivers all the same", () => {
-  /** Ada's message as sent, although the server answered that it was rejected. */
-  async function rejectedButKept(ada: Person): Promise<Envelope> {
-    server.rejectSends = true;
-    await ada.messenger.write("Rejected?");
-    await until(() => expect(deliveries(ada)).toEqual(["failed"]));
-    server.rejectSends = false;
-    const { request } = server.frames.at(-1) ?? {};
-    if (request?.type !== "send") throw new Error("nothing was sent");
-    return request.envelope;
-  }
-
-  const kept = (envelope: Envelope) => {
-    const header = decodeHeader(fromBase64url(envelope.header) ?? new Uint8Array());
-    return { ...header, envelope };
-  };
-
-  test("its counter is not used again: both messages are shown, without a replay", async () => {
-    const [ada, bob] = await adaAndBob();
-    const { cid, counter, envelope } = kept(await rejectedButKept(ada));
-    const from = { conversation: "ada.bob", sender: "ada", device: "device-ada", at: "" };
-    const message = { ...from, seq: 1, cid, envelope };
-    server.conversations.set("ada.bob", [message]);
-    server.deliver("bob", { kind: "message", ...message });
-    await expectTexts(bob, ["Rejected?"]);
-    await ada.messenger.write("The next one.");
-    await expectTexts(bob, ["Rejected?", "The next one."]);
-    expect(kept(lastMessage().envelope).counter).toBe(counter + 1);
-    expect(lines(bob)).toMatchObject([{ warnings: [] }, { warnings: [] }]);
-  });
-
-  test("the sender sees that it was delivered", async () => {
-    const [ada] = await adaAndBob();
-    const { cid, envelope } = kept(await rejectedButKept(ada));
-    const message = { conversation: "ada.bob", sender: "ada", device: "device-ada", at: "" };
-    server.deliver("ada", { kind: "message", ...message, seq: 1, cid, envelope });
-    await until(() => expect(deliveries(ada)).toEqual(["sent"]));
-    expect(lines(ada)).toMatchObject([{ failed: undefined }]);
-  });
-});
-
-describe("a dropped message before one that cannot be opened", () => {
-  const gap = [{ kind: "gap", missing: 1 }];
-
-  test("not for this device, because the server hid it from the sender: the gap is shown", async () => {
-    const [ada, bob] = await adaAndBob();
-    server.holdEvents = true;
-    await ada.messenger.write("Dropped.");
-    await until(() => expect(deliveries(ada)).toEqual(["sent"]));
-    server.inboxes.set("bob", []);
-    server.lie("ada", "bob", [{ device: GHOST, ...(await ghostKeys("bob")) }]);
-    server.holdEvents = false;
-    server.announce("bob");
-    await until(() => expect(notices(ada)).toContain("device-removed"));
-    await ada.messenger.write("Not for Bob's device.");
-    await until(() => expect(problems(bob)).toEqual(["not-for-this-device"]));
-    expect(lines(bob).find(({ kind }) => kind === "problem")).toMatchObject({ warnings: gap });
-  });
-
-  test("encrypted for other keys of this device: the gap is shown", async () => {
-    const exchanged = { device: "device-bob", ...(await ghostKeys("bob", "device-bob")) };
-    server.lie("ada", "bob", [exchanged]);
-    const [ada, bob] = await adaAndBob();
-    server.holdEvents = true;
-    await ada.messenger.write("Dropped.");
-    await until(() => expect(deliveries(ada)).toEqual(["sent"]));
-    server.inboxes.set("bob", []);
-    server.holdEvents = false;
-    await ada.messenger.write("For the ghost's keys.");
-    await until(() => expect(problems(bob)).toEqual(["undecryptable"]));
-    expect(lines(bob)).toMatchObject([{ warnings: gap }]);
-  });
-});
-
-test("a list with two keys under one device id: nothing is sent", async () => {
-  const other = await keysAs("other", "bob", GHOST);
-  server.addGhost("bob", GHOST, await ghostKeys("bob"));
-  server.addGhost("bob", GHOST, other);
-  const [ada] = await adaAndBob();
-  await expectHeld(ada, "keys-conflict");
+test("a device that was approved but has not registered keys receives nothing", async () => {
+  const [ada, bob] = await adaAndBob();
+  await approve("ada", "ada-phone");
+  await ada.messenger.write("Not for the phone yet.");
+  await expectTexts(bob, ["Not for the phone yet."]);
+  expect(sentKeys()).toEqual(["device-ada", "device-bob"]);
+  expect((await identityOf("ada", "ada-phone")).device).toBe("device-ada-phone");
 });

@@ -166,7 +166,11 @@ function changesOf(before: ContactRecord | undefined, after: ContactRecord): Dev
         !listed && previous(device)?.listed === true && approves(after.log, device),
     ),
     unapproved: ids(
-      ({ device, listed }) => listed && !previous(device)?.listed && !approves(after.log, device),
+      ({ device, listed }) =>
+        listed &&
+        after.log !== undefined &&
+        !approves(after.log, device) &&
+        !(before?.log && previous(device)?.listed),
     ),
     rejected: ids(
       ({ device, rejected }) => rejected !== undefined && previous(device)?.rejected !== rejected,

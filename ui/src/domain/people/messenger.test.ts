@@ -200,7 +200,12 @@ describe("a second device", () => {
     await expectTexts(phone, ["To both.", "From the laptop."]);
     expect(lines(phone).at(-1)).toMatchObject({ mine: true, warnings: [] });
     await phone.messenger.write("From the phone.");
-    await expectTexts(bob, ["Before the phone.", "To both.", "From the laptop.", "From the phone."]);
+    await expectTexts(bob, [
+      "Before the phone.",
+      "To both.",
+      "From the laptop.",
+      "From the phone.",
+    ]);
     for (const person of [ada, bob, phone]) expect(warnings(person)).toEqual([]);
   });
 });

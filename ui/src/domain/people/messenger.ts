@@ -161,6 +161,7 @@ export class Messenger {
     this.outbox.stop();
     this.#expiry.stop();
     await this.#session.stop();
+    await this.outbox.idle();
     await this.#serial.idle();
   }
 

@@ -42,6 +42,7 @@ export class Outbox {
   readonly holds = new Cell<ReadonlyMap<AccountId, Hold>>(new Map());
   readonly #parts: OutboxParts;
   #pumping = false;
+  #running: Promise<void> = Promise.resolve();
   #again = false;
   #stopped = false;
   #cancelRetry: () => void = () => undefined;
@@ -57,26 +58,27 @@ export class Outbox {
 
   /** Resolves when the message is stored on this device. */
   async write(conversation: ConversationRecord, text: string): Promise<void> {
-    const { me, keyring } = this.#parts;
-    const cid = randomId();
-    const context = `${conversation.id}/${messageId(me, cid)}`;
-    const locked = await lock(keyring.history, context, text);
-    await this.#enqueue(conversation, cid, { kind: "text", locked, warnings: [] });
+    const { history } = this.#parts.keyring;
+    await this.#enqueue(conversation, async (id) => {
+      const locked = await lock(history, `${conversation.id}/${id}`, text);
+      return { kind: "text", locked, warnings: [] };
+    });
   }
 
   /** Sets the lifetime of later messages for both people. */
   async setLifetime(conversation: ConversationRecord, seconds: Lifetime): Promise<void> {
-    await this.#enqueue(conversation, randomId(), { kind: "lifetime", seconds, warnings: [] });
+    await this.#enqueue(conversation, async () => ({ kind: "lifetime", seconds, warnings: [] }));
   }
 
   async #enqueue(
     conversation: ConversationRecord,
-    cid: string,
-    body: Extract<MessageRecord["body"], { kind: "text" | "lifetime" }>,
+    write: (id: string) => Promise<Extract<MessageRecord["body"], { kind: "text" | "lifetime" }>>,
   ): Promise<void> {
     const { archive, serial, clock, me, keyring } = this.#parts;
     const { id, peer: to } = conversation;
     await serial.run(async () => {
+      const cid = randomId();
+      const body = await write(messageId(me, cid));
       const writtenAt = clock.now();
       const waiting = await archive.all("outbox");
       const order = Math.max(PENDING, ...waiting.map((record) => record.order)) + 1;
@@ -104,9 +106,14 @@ export class Outbox {
     if (this.#pumping || this.#stopped) return;
     this.#pumping = true;
     this.#cancelRetry();
-    void this.#run().finally(() => {
+    this.#running = this.#run().finally(() => {
       this.#pumping = false;
     });
+  }
+
+  /** Resolves when every waiting message was sent or held back, or the connection was lost. */
+  async idle(): Promise<void> {
+    await this.#running.catch(() => undefined);
   }
 
   async #run(): Promise<void> {
@@ -203,10 +210,19 @@ export class Outbox {
   async #fail(record: OutboxRecord, reason: string): Promise<void> {
     const { archive, me } = this.#parts;
     const message = await archive.get("messages", [record.conversation, messageId(me, record.cid)]);
-    if (!message) return;
+    const conversation = await archive.get("conversations", record.conversation);
+    if (!message || !conversation) return;
+    const { lifetime, lastSeq } = conversation;
+    // A later change of the other person replaces one that may not have arrived.
+    const order = lifetime && Math.min(lifetime.order, lastSeq);
+    const changed = lifetime?.order === message.order && order !== undefined;
     await archive.commit([
       { table: "messages", put: { ...message, failed: reason } },
       { table: "outbox", remove: record.cid },
+      {
+        table: "conversations",
+        put: changed ? { ...conversation, lifetime: { ...lifetime, order } } : conversation,
+      },
     ]);
   }
 }

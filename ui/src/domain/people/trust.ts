@@ -21,9 +21,12 @@ export function recipientsOf({ log, devices }: ContactRecord): PinnedDevice[] {
   return devices.filter(({ device, listed, keys }) => listed && keys && approves(log, device));
 }
 
-/** Listed devices that were never approved. A removed one that is listed again is not reported. */
+/**
+ * Listed devices that were never approved, once the account has a log. A removed one that is listed
+ * again is not one of them.
+ */
 export function unapproved({ log, devices }: ContactRecord): PinnedDevice[] {
-  return devices.filter(({ device, listed }) => listed && !log?.devices.has(device));
+  return log ? devices.filter(({ device, listed }) => listed && !log.devices.has(device)) : [];
 }
 
 /** Listed devices of the own account that are not approved and that the user did not refuse. */
