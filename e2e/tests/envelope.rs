@@ -16,6 +16,12 @@
 //! damage.rs      rejects flipped bits and swapped fields
 //! attacker.rs   envelopes that a malicious sender signs
 //! written.rs     seals what the browser opens: ui/src/crypto/vectors/rust.json
+//!
+//! device_log.rs       entries of a device log, and its rules
+//! recovery.rs         the recovery code, and the sealed identity of an account
+//! linking.rs          what both devices of a link compare, and the history
+//! account_vectors.rs  the shape of ui/src/crypto/vectors/device-log.json
+//! account.rs          the checks of everything in it
 //! ```
 
 mod envelope {
@@ -33,4 +39,9 @@ mod envelope {
     mod damage;
     mod attacker;
     mod written;
+    mod device_log;
+    mod recovery;
+    mod linking;
+    mod account_vectors;
+    mod account;
 }

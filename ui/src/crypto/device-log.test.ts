@@ -191,7 +191,7 @@ describe("a ghost device is not approved", () => {
     expect(await forged({ signer: "server" }, "server")).toBe("signer");
   });
 
-  test("by itself", async () => {
+  test("by its own key", async () => {
     expect(await forged({ signer: "ghost" }, "ghost")).toBe("signer");
   });
 

@@ -112,11 +112,12 @@ export async function replay(
   for (const signed of added) {
     const version = before.version + 1;
     const entry = fromBase64url(signed.entry);
+    const signature = fromBase64url(signed.signature);
     const read = entry && decodeEntry(entry);
-    if (!read) return { version, fault: "encoding" };
+    if (!read || !signature) return { version, fault: "encoding" };
     const fault =
       placeFault(log, before, read) ??
-      (await signerFault(log, devices, read, entry, signed.signature)) ??
+      (await signerFault(log, devices, read, entry, signature)) ??
       operationFault(devices, usedKeys, read);
     if (fault) return { version, fault };
     const { device, signingKey } = read;
@@ -206,14 +207,12 @@ async function signerFault(
   devices: ReadonlyMap<DeviceId, LoggedDevice>,
   { signer }: EntryFields,
   entry: Bytes,
-  signatureText: string,
+  signature: Bytes,
 ): Promise<EntryFault | undefined> {
   const device = devices.get(signer);
   const approved = device?.removedIn === undefined ? device?.signingKey : undefined;
   const signingKey = signer === "" ? log.identityKey : approved;
   if (!signingKey) return "signer";
-  const signature = fromBase64url(signatureText);
-  if (!signature) return "encoding";
   try {
     const key = await crypto.subtle.importKey("raw", signingKey, "Ed25519", false, ["verify"]);
     const valid = await crypto.subtle.verify("Ed25519", key, signature, entry);

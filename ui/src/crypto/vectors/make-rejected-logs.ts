@@ -78,7 +78,7 @@ async function ghosts(attacker: Attacker): Promise<RejectedLog[]> {
   return [
     await by("signed by the server for the identity key", "signature", "server", { signer: "" }),
     await by("signed by the server for a device", "signature", "server", {}),
-    await by("signed by itself", "signer", "ghost", { signer: "ghost" }),
+    await by("signed by its own key", "signer", "ghost", { signer: "ghost" }),
     await by("signed by a removed device", "signer", "tablet", { signer: "tablet" }),
     await by("signed by a removed device, backdated", "signer", "tablet", {
       signer: "tablet",
