@@ -125,6 +125,8 @@ export class Gatehouse {
   #follow(status: AccountStatus, before: AccountStatus["kind"]): void {
     if (status.kind === "member") void this.privateChat.follow(status.me);
     if (status.kind === "member" && before === "visitor") void this.assistant.refresh();
+    // A link or a recovery failed, and took the cookie with it.
+    if (status.kind === "visitor" && before === "member") void this.privateChat.stop();
     if (status.kind === "ended") {
       void this.privateChat.stop();
       this.assistant.leave();
