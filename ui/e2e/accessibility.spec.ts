@@ -13,7 +13,7 @@ import {
   expectOnlyComplaints,
   freshName,
 } from "./person";
-import type { DeviceList, Problem, User } from "../src/protocol/wire";
+import type { DeviceList, Me, Problem, User } from "../src/protocol/wire";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const LOOKS = [
@@ -240,12 +240,14 @@ test("the recovery code, lost keys and an unknown device are accessible", async 
   await saveCode(page);
 
   // The server lists a device that no device approved.
-  await page.route("**/api/accounts/*/devices", async (route) => {
-    const response = await route.fetch();
-    const list = (await response.json()) as DeviceList;
-    const ghosts = list.devices.slice(0, 1).map((own) => ({ ...own, device: "ghost-device" }));
-    await route.fulfill({ response, json: { ...list, devices: [...list.devices, ...ghosts] } });
+  const list = await page.evaluate(async () => {
+    const me = (await (await fetch("/api/me")).json()) as Me;
+    const devices = await fetch(`/api/accounts/${me.account_id}/devices`);
+    return (await devices.json()) as DeviceList;
   });
+  const ghosts = list.devices.map((own) => ({ ...own, device: "ghost-device" }));
+  const json = { ...list, devices: [...list.devices, ...ghosts] } satisfies DeviceList;
+  await page.route("**/api/accounts/*/devices", (route) => route.fulfill({ json }));
   await page.reload();
   await page.getByRole("button", { name: "Review ghost-de" }).click();
   await expect(page.getByRole("dialog", { name: "A device you haven’t approved" })).toBeVisible();

@@ -4,6 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Page, expect, test } from "@playwright/test";
+import { expectSameEmoji, link, showCode } from "./link";
 import {
   type Person,
   arrive,
@@ -15,46 +16,6 @@ import {
   signUp,
 } from "./person";
 import { cameraFlags, readQr, showToCamera } from "./qr";
-
-const emojiQuestion = { name: "Do these emoji match?" };
-
-/** Shows the code of a new browser. */
-async function showCode({ page }: Person): Promise<string> {
-  await page.goto("/link");
-  await page.getByRole("button", { name: "Link this browser" }).click();
-  const shown = page.getByTestId("link-code").locator("[aria-hidden]");
-  await expect(shown).toHaveText(/^\d{4} \d{4}$/);
-  return shown.innerText();
-}
-
-async function typeCode({ page }: Person, code: string): Promise<void> {
-  await page.goto("/settings");
-  await page.getByRole("link", { name: "Link a device" }).click();
-  await page.getByLabel("Or type the code").fill(code);
-  await page.getByRole("button", { name: "Continue" }).click();
-}
-
-async function emojiOn({ page }: Person): Promise<string[]> {
-  await expect(page.getByRole("heading", emojiQuestion)).toBeVisible();
-  return page.getByRole("list", { name: "Emoji" }).getByRole("listitem").allInnerTexts();
-}
-
-async function expectSameEmoji(fresh: Person, old: Person): Promise<void> {
-  const emoji = await emojiOn(fresh);
-  expect(emoji).toHaveLength(6);
-  expect(await emojiOn(old)).toEqual(emoji);
-}
-
-async function link(fresh: Person, old: Person): Promise<void> {
-  await typeCode(old, await showCode(fresh));
-  await expectSameEmoji(fresh, old);
-  for (const { page } of [fresh, old])
-    await page.getByRole("button", { name: "They match" }).click();
-  await expect(fresh.page.getByRole("heading", { name: "This browser is linked" })).toBeVisible();
-  await expect(
-    old.page.getByRole("heading", { name: "The other browser is linked" }),
-  ).toBeVisible();
-}
 
 const log = ({ page }: Person) => page.getByRole("log");
 
@@ -278,7 +239,10 @@ test("a browser whose storage was evicted says so and offers three ways", async 
   await page.getByRole("dialog").getByRole("button", { name: "Start with new keys" }).click();
   expect(await saveCode(page)).not.toBe(code);
   await expect(page.getByText(`Signed in as ${names.ada}`)).toBeVisible();
-  await expect(bob.page.getByRole("alert")).toContainText(/identity|safety number/i);
+  // The contact is told, and the next message waits for an answer.
+  await expect(log(bob)).toContainText("has a new identity");
+  await send(bob, names.ada, "Is it still you?");
+  await expect(bob.page.getByRole("alert")).toContainText(/identity/i);
   expectNoComplaints(ada, bob);
   await Promise.all([ada.leave(), bob.leave()]);
 });
