@@ -22,6 +22,8 @@ export default defineConfig({
   test: {
     include: ["src/**/*.test.ts", "scripts/**/*.test.ts"],
     environment: "node",
-    testTimeout: 30_000,
+    // Generating RSA keys takes seconds on a busy machine.
+    testTimeout: 120_000,
+    hookTimeout: 60_000,
   },
 });

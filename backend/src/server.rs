@@ -79,12 +79,8 @@ pub async fn start(
     }
     let mut hub = None;
     if role.serves_live() {
-        let hub_settings = HubSettings {
-            key_rotation: settings.key_rotation,
-            retention: settings.retention.mailbox_ttl,
-            ..HubSettings::default()
-        };
-        let started = Hub::new(Arc::clone(&store), hub_settings, HubMetrics::register(&registry)?);
+        let metrics = HubMetrics::register(&registry)?;
+        let started = Hub::new(Arc::clone(&store), hub_settings(&settings), metrics);
         let allowed_origins = Arc::from([]);
         routes = routes.merge(live::router(LiveState {
             hub: started.clone(),
@@ -115,6 +111,14 @@ pub async fn start(
     }
     tasks.spawn(sweep(store, shutdown.clone()));
     Ok(Running { addresses, admin, readiness, assistant, hub, closing, shutdown, tasks })
+}
+
+fn hub_settings(settings: &Settings) -> HubSettings {
+    HubSettings {
+        key_rotation: settings.key_rotation,
+        retention: settings.retention.mailbox_ttl,
+        ..HubSettings::default()
+    }
 }
 
 async fn start_assistant(

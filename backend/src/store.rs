@@ -32,7 +32,11 @@ async fn connect(redis: &RedisSettings, retention: &Retention) -> Result<RedisSt
     loop {
         match RedisStore::connect(redis.clone(), retention.clone()).await {
             Err(StoreError::Unavailable { reason, retry_after }) if Instant::now() < deadline => {
-                tracing::warn!(redis = redis.place(), reason, "cannot connect to Redis, retrying");
+                tracing::warn!(
+                    redis = redis.address(),
+                    reason,
+                    "cannot connect to Redis, retrying"
+                );
                 sleep(retry_after.clamp(Duration::from_millis(100), Duration::from_secs(2))).await;
             }
             result => return result,

@@ -21,7 +21,7 @@ pub(crate) fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     if !file.metadata()?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "is not a regular file"));
     }
-    refuse_kernels(&file)?;
+    reject_kernel_files(&file)?;
     let mut bytes = Vec::new();
     file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most {
@@ -34,7 +34,7 @@ pub(crate) fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
 }
 
 /// Rejects files and directories of pseudo file systems.
-pub(crate) fn refuse_kernels(file: &File) -> io::Result<()> {
+pub(crate) fn reject_kernel_files(file: &File) -> io::Result<()> {
     const KERNELS: [FsType; 8] = [
         statfs::PROC_SUPER_MAGIC,
         statfs::SYSFS_MAGIC,
@@ -62,7 +62,7 @@ pub(crate) fn could_write_into(directory: &Path) -> io::Result<()> {
     for nearest in above {
         match fs::metadata(nearest) {
             Ok(found) if found.is_dir() => {
-                refuse_kernels(&File::open(nearest)?)?;
+                reject_kernel_files(&File::open(nearest)?)?;
                 return Ok(access(nearest, AccessFlags::W_OK | AccessFlags::X_OK)?);
             }
             Ok(_) => {

@@ -214,22 +214,27 @@ test("a removed device stops and can start as a new one", async () => {
   await Promise.all([ada.leave(), copy.leave(), bob.leave()]);
 });
 
-test("a copied profile has the cookie, but no keys: it is told so, and gets no message", async () => {
+test("a copy of a profile without its keys does not become a device", async () => {
   const [ada, copy, bob] = await Promise.all([arrive(), arrive(), arrive()]);
   const names = { ada: freshName("ada"), bob: freshName("bob") };
   await signUp(ada, names.ada);
   await signUp(bob, names.bob);
-  await copyProfile(ada, copy);
-  await copy.page.goto(`/people/${names.bob}`);
-  await expect(copy.page.getByRole("heading", { name: /^Your keys are gone/ })).toBeVisible();
   await ada.page.goto(`/people/${names.bob}`);
   await send(ada, names.bob, "From the laptop.");
-  await expect(ada.page.locator('[data-delivery="received"]')).toBeVisible();
+  await bob.page.goto(`/people/${names.ada}`);
+  await expect(bob.page.getByRole("log")).toContainText("From the laptop.");
+
+  await copyProfile(ada, copy);
+  await copy.page.goto("/people");
+  await expect(copy.page.getByText("Your keys are gone from this browser")).toBeVisible();
+  await copy.page.reload();
+  await expect(copy.page.getByText("Your keys are gone from this browser")).toBeVisible();
+  expect(await accountOf(copy)).toBe(await accountOf(ada));
+
+  await send(ada, names.bob, "Still only here.");
+  await expect(bob.page.getByRole("log")).toContainText("Still only here.");
+  await expect(bob.page.getByText("added a device")).toHaveCount(0);
   await expect(ada.page.getByRole("alert")).toHaveCount(0);
-  await ada.page.goto("/settings");
-  await expect(
-    ada.page.getByRole("list", { name: "Your devices" }).getByRole("listitem"),
-  ).toHaveCount(1);
   expectNoComplaints(ada, copy, bob);
   await Promise.all([ada.leave(), copy.leave(), bob.leave()]);
 });

@@ -34,18 +34,22 @@ fn the_typescript_of_the_ui_is_up_to_date() {
 
 fn typescript() -> String {
     let head = "// Generated from backend/protocol by `make generate`. Do not edit.\n";
-    head.to_owned() + &declarations() + &constants()
+    head.to_owned() + &types_of_api() + &types_of_live() + &constants()
 }
 
-fn declarations() -> String {
-    let config = Config::new().with_large_int("number");
-    let mut out = String::new();
-    macro_rules! declare {
-        ($($ty:ty),+ $(,)?) => { $(
+macro_rules! declare {
+    ($($ty:ty),+ $(,)?) => {{
+        let config = Config::new().with_large_int("number");
+        let mut out = String::new();
+        $(
             if let Some(docs) = <$ty as TS>::docs() { out.push('\n'); out.push_str(docs.trim_end()); }
             out.push_str(&format!("\nexport {}\n", <$ty as TS>::decl(&config)));
-        )+ };
-    }
+        )+
+        out
+    }};
+}
+
+fn types_of_api() -> String {
     declare![
         AccountId,
         SessionId,
@@ -91,6 +95,11 @@ fn declarations() -> String {
         api::Conversation,
         api::ConversationPage,
         api::PrivateMessage,
+    ]
+}
+
+fn types_of_live() -> String {
+    declare![
         RunEvent,
         run::RunStarted,
         run::Delta,
@@ -104,8 +113,7 @@ fn declarations() -> String {
         live::ReceiptState,
         live::Notice,
         live::ErrorCode,
-    ];
-    out
+    ]
 }
 
 /// Limits and close codes shared by server and client.

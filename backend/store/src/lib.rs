@@ -27,7 +27,7 @@ pub mod redis;
 
 mod codec;
 mod topics;
-mod canary;
+mod wake_up_probe;
 
 pub use error::{Result, StoreError};
 

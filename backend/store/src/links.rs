@@ -106,7 +106,7 @@ pub enum Approval {
 pub enum LinkClaim {
     /// The credential opens this account and is bound to the approved device.
     Claimed(Account),
-    /// There is no such link, or the token is another one.
+    /// There is no such link, the token is another one, or the account has expired.
     NotFound,
     /// The account has approved no device.
     NotApproved,

@@ -45,8 +45,8 @@ use async_trait::async_trait;
 use redis::Value;
 use tokio::task::JoinHandle;
 
-use crate::canary::Canary;
 use crate::error::Result;
+use crate::wake_up_probe::WakeUpProbe;
 use crate::{Retention, Store};
 use calls::Calls;
 use connection::Connection;
@@ -98,13 +98,13 @@ impl std::fmt::Debug for RedisStore {
 #[async_trait]
 impl Store for RedisStore {
     async fn probe(&self) -> Result<()> {
-        let canary = Canary::new(self).await?;
+        let wake_up_probe = WakeUpProbe::new(self).await?;
         let key = format!("{{probe:{:016x}}}:written", rand::random::<u64>());
         let mut write = redis::cmd("SET");
         write.arg(&key).arg("1").arg("PX").arg(10_000);
         self.connection.command::<()>("the probe", &write).await?;
         self.connection.command::<i64>("the probe", redis::cmd("DEL").arg(&key)).await?;
-        canary.sing(self).await
+        wake_up_probe.ping(self).await
     }
 
     fn kind(&self) -> &'static str {

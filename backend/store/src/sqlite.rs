@@ -27,9 +27,9 @@ use async_trait::async_trait;
 use rusqlite::{Transaction, TransactionBehavior};
 
 use crate::broker::{Broker, Payload, Subscription, Topic};
-use crate::canary::Canary;
 use crate::error::Result;
 use crate::topics::Topics;
+use crate::wake_up_probe::WakeUpProbe;
 use crate::{Retention, Store};
 use presence_table::PresenceTable;
 use worker::Worker;
@@ -111,7 +111,7 @@ impl Broker for SqliteStore {
 #[async_trait]
 impl Store for SqliteStore {
     async fn probe(&self) -> Result<()> {
-        let canary = Canary::new(self).await?;
+        let wake_up_probe = WakeUpProbe::new(self).await?;
         self.write(|tx| {
             let version: i64 = tx.pragma_query_value(None, "user_version", |row| row.get(0))?;
             // Writes the current value: proves that the file is writable without changing it.
@@ -123,7 +123,7 @@ impl Store for SqliteStore {
             Ok(tx.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))?)
         })
         .await?;
-        canary.sing(self).await
+        wake_up_probe.ping(self).await
     }
 
     fn kind(&self) -> &'static str {

@@ -51,7 +51,7 @@ impl Topics {
     }
 
     /// Removes topics without subscribers; returns the others.
-    pub(crate) fn heard(&self) -> HashSet<Topic> {
+    pub(crate) fn subscribed(&self) -> HashSet<Topic> {
         let mut channels = self.lock();
         channels.by_topic.retain(|_, sender| sender.receiver_count() > 0);
         channels.settled = channels.by_topic.len();
@@ -60,7 +60,7 @@ impl Topics {
 
     /// Wakes all subscribers of topics without payload: they read the store and find what they
     /// missed.
-    pub(crate) fn wake_those_who_look(&self) {
+    pub(crate) fn wake_pollers(&self) {
         for (topic, sender) in &self.lock().by_topic {
             if matches!(topic, Topic::Inbox(_) | Topic::Run(_) | Topic::RunStop(_)) {
                 // No subscriber is left.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use crate::socket::{SIGNATURE, Socket, account, keys, message_to};
@@ -13,7 +15,7 @@ pub(crate) fn bytes32(first: char) -> String {
 }
 
 pub(crate) fn entry(name: &str) -> Value {
-    json!({"entry": format!("entry-{name}"), "signature": SIGNATURE})
+    json!({"entry": URL_SAFE_NO_PAD.encode(name), "signature": SIGNATURE})
 }
 
 /// A first identity; its key starts with `key`, its recovery hash with `recovery`.

@@ -62,7 +62,7 @@ fn a_device_log_is_replayed_to_the_same_devices() {
     let vectors = read();
     let log = log(&vectors);
     let hashes: Vec<String> = log.hashes.iter().map(hex::encode).collect();
-    let expected: Vec<&str> = vectors.log.entries.iter().map(|entry| &entry.hash[..]).collect();
+    let expected: Vec<&str> = vectors.log.entries.iter().map(|entry| entry.hash.as_str()).collect();
     assert_eq!(hashes, expected);
     assert_eq!(log.devices.len(), vectors.log.devices.len());
     for vector in &vectors.log.devices {
@@ -146,7 +146,7 @@ fn safety_numbers_of_identity_keys_match() {
     assert_eq!(vectors.safety.len(), 2);
     for vector in &vectors.safety {
         let (a, b) = (array(&vector.a.identity_key), array(&vector.b.identity_key));
-        let (first, second) = ((&vector.a.account[..], &a), (&vector.b.account[..], &b));
+        let (first, second) = ((vector.a.account.as_str(), &a), (vector.b.account.as_str(), &b));
         assert_eq!(safety::number(first, second), vector.number);
         assert_eq!(safety::number(second, first), vector.number);
     }
@@ -174,7 +174,7 @@ fn identities_are_sealed_and_restored_with_the_code_only() {
     let vectors = read();
     assert_eq!(vectors.identities.len(), 2);
     for vector in &vectors.identities {
-        let (account, code) = (&vector.account[..], array(&vector.code));
+        let (account, code) = (vector.account.as_str(), array(&vector.code));
         let (identity_key, private) = (array(&vector.identity_key), bytes(&vector.private_key));
         let token = recovery::token(&code);
         assert_eq!(hex::encode(recovery::seal_key(&code)), vector.seal_key, "{account}");
@@ -198,7 +198,7 @@ fn identities_are_sealed_and_restored_with_the_code_only() {
 fn both_devices_of_a_link_show_the_same_emoji() {
     let vectors = read();
     let expected: Vec<(&str, &str)> =
-        vectors.emoji.iter().map(|it| (&it.emoji[..], &it.name[..])).collect();
+        vectors.emoji.iter().map(|it| (it.emoji.as_str(), it.name.as_str())).collect();
     assert_eq!(linking::emoji(), expected);
     assert_eq!(expected.len(), 64);
     assert_eq!(vectors.links.len(), 2);

@@ -95,11 +95,7 @@ impl Header {
             lifetime: reader.u32()?,
             own_log: LogHead { version: reader.u64()?, head: reader.array()? },
             peer_log: LogHead { version: reader.u64()?, head: reader.array()? },
-            read: Read {
-                device: reader.text()?,
-                counter: reader.u64()?,
-                hash: reader.array()?,
-            },
+            read: Read { device: reader.text()?, counter: reader.u64()?, hash: reader.array()? },
             recipients: Vec::new(),
         };
         for _ in 0..reader.u32()? {

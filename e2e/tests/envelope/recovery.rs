@@ -38,15 +38,14 @@ pub(crate) enum CodeFault {
 /// Seven groups of four.
 pub(crate) fn format(code: &Code) -> String {
     let bits = u128::from_be_bytes(*code);
-    let mut text = String::new();
+    let mut text = Vec::new();
     for at in 0..DATA {
         // The last character has three bits of the code.
-        let value = if at < 25 { bits >> (123 - 5 * at) } else { bits << 2 };
+        let value = if at < DATA - 1 { bits >> (123 - 5 * at) } else { bits << 2 };
         text.push(char::from(ALPHABET[(value & 31) as usize]));
     }
-    text.push_str(&check(code));
-    let groups: Vec<&str> =
-        (0..CHARACTERS / GROUP).map(|at| &text[GROUP * at..][..GROUP]).collect();
+    text.extend(check(code).chars());
+    let groups: Vec<String> = text.chunks(GROUP).map(|group| group.iter().collect()).collect();
     groups.join("-")
 }
 

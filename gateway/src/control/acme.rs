@@ -23,7 +23,7 @@ use crate::metrics::Metrics;
 use crate::serving::plane::Plane;
 use group::{Entry, Group, Member};
 use settings::Inputs;
-use storage::{Opened, Wanted};
+use storage::{Opened, StorageInputs};
 
 /// How long a start waits for certificates from storage.
 const FIRST_LOOK: Duration = Duration::from_secs(5);
@@ -41,8 +41,8 @@ struct Running {
 }
 
 /// What a configuration requires, including the contents of the files and variables it names.
-pub(crate) struct Wishes {
-    storage: Option<Wanted>,
+pub(crate) struct CertificateInputs {
+    storage: Option<StorageInputs>,
     issuers: Vec<(AcmeIssuer, Inputs, Vec<Member>)>,
 }
 
@@ -54,13 +54,13 @@ pub(crate) struct Plan {
     pub(crate) trouble: Option<String>,
 }
 
-impl Wishes {
+impl CertificateInputs {
     /// Reads all inputs; call it on a thread that may block.
     pub(crate) fn read(config: &Config, purpose: Purpose) -> Result<Self, ConfigError> {
         let storage = config
             .certificate_storage
             .as_ref()
-            .map(|wanted| Wanted::read(wanted, purpose))
+            .map(|wanted| StorageInputs::read(wanted, purpose))
             .transpose();
         Ok(Self {
             storage: storage.map_err(ConfigError::CertificateStorage)?,
@@ -82,11 +82,11 @@ impl Acme {
     /// or in storage. A dry run writes nothing.
     pub(crate) async fn plan(
         &self,
-        wishes: Wishes,
+        required: CertificateInputs,
         loaded: &mut Loaded,
         purpose: Purpose,
     ) -> Result<Plan, ConfigError> {
-        let Some(wanted) = wishes.storage else {
+        let Some(wanted) = required.storage else {
             return Ok(Plan { storage: None, groups: Vec::new(), trouble: None });
         };
         let opened = match &self.storage {
@@ -95,7 +95,7 @@ impl Acme {
         };
         loaded.certificates.share_tickets(opened.ticketer());
         let mut groups = Vec::new();
-        for (issuer, inputs, members) in wishes.issuers {
+        for (issuer, inputs, members) in required.issuers {
             let kept = self.groups.iter().map(|running| &running.group);
             let prepared = match kept
                 .into_iter()

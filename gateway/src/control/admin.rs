@@ -83,7 +83,7 @@ fn router(handle: Handle) -> Router {
         .route("/ca.crt", get(authority::der))
         .route("/reload", post(reload))
         .route("/drain", post(drain))
-        .layer(middleware::from_fn(refuse_browsers))
+        .layer(middleware::from_fn(reject_browsers))
         .layer(middleware::from_fn_with_state(handle.clone(), host::check))
         .with_state(handle)
 }
@@ -91,7 +91,7 @@ fn router(handle: Handle) -> Router {
 /// Rejects requests from web pages, which must not reach what only operators may. Browsers send the
 /// Fetch standard's `Origin` and `Sec-Fetch-Site`; the latter is `none` if the user typed the
 /// address. Pages that use DNS rebinding are rejected by [`host`].
-async fn refuse_browsers(request: Request, next: Next) -> Response {
+async fn reject_browsers(request: Request, next: Next) -> Response {
     let from_page = |headers: &HeaderMap| {
         let site = headers.get("sec-fetch-site");
         headers.contains_key(header::ORIGIN) || site.is_some_and(|site| site != "none")

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use gateway_config::Config;
 
-use crate::control::acme::{Acme, Plan, Wishes};
+use crate::control::acme::{Acme, CertificateInputs, Plan};
 use crate::control::certificates::{self, Loaded, Purpose};
 use crate::control::config_source::{ConfigError, ConfigSource};
 use crate::control::upgrade::{self, Upgrades};
@@ -70,13 +70,13 @@ impl Builder {
         let loading = tokio::task::spawn_blocking(move || {
             let config = source.load()?;
             let loaded = certificates::load(&config, purpose).map_err(ConfigError::Certificates)?;
-            let wishes = Wishes::read(&config, purpose)?;
-            Ok::<_, ConfigError>((config, loaded, wishes))
+            let inputs = CertificateInputs::read(&config, purpose)?;
+            Ok::<_, ConfigError>((config, loaded, inputs))
         });
         let loading =
             loading.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
-        let (config, mut loaded, wishes) = loading?;
-        let plan = acme.plan(wishes, &mut loaded, purpose).await?;
+        let (config, mut loaded, inputs) = loading?;
+        let plan = acme.plan(inputs, &mut loaded, purpose).await?;
         Ok((Arc::new(config), loaded, plan))
     }
 }

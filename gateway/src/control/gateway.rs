@@ -84,7 +84,7 @@ impl Gateway {
             Ok(ready) => ready,
             Err(error) => {
                 if let Some(predecessor) = predecessor {
-                    predecessor.give_up(&error.to_string()).await;
+                    predecessor.abort(&error.to_string()).await;
                 }
                 return Err(error);
             }
@@ -128,7 +128,7 @@ async fn connect(
     }
     let upgrade =
         config.upgrade.as_ref().ok_or(ConfigError::Upgrade(UpgradeError::NotConfigured))?;
-    match Predecessor::meet(&upgrade.socket).await.map_err(ConfigError::Upgrade)? {
+    match Predecessor::connect(&upgrade.socket).await.map_err(ConfigError::Upgrade)? {
         Some((predecessor, inherited)) => Ok((Some(predecessor), inherited)),
         None => Ok((None, Inherited::default())),
     }

@@ -121,6 +121,40 @@ async fn serve_successor(mut channel: Channel, gateway: Handle) {
 }
 
 async fn hand_over(channel: &mut Channel, pid: i32, gateway: &Handle) -> Result<(), Ended> {
+    let version = receive_request(channel, gateway).await?;
+    let failed =
+        |what: &'static str| move |error: io::Error| Ended::Failed(format!("{what}: {error}"));
+    let send_failed = failed("cannot send the sockets");
+    // The control task finishes a running reload first, so the sockets are those of its
+    // configuration.
+    let handover = match gateway.command(Command::HandOver).await {
+        Some(Ok(handover)) => handover,
+        Some(Err(HandoverError::Busy)) => {
+            return Err(Ended::Refused("another upgrade is in progress".to_owned()));
+        }
+        Some(Err(HandoverError::Sockets(error))) => return Err(send_failed(error)),
+        None => return Err(stopping()),
+    };
+    send_sockets(channel, &handover).await.map_err(send_failed)?;
+    tracing::info!(pid, version, "sent the listening sockets to a successor");
+    receive_serving(channel).await?;
+    // Sent before anything changes here: if it cannot be sent, the successor is gone.
+    channel
+        .send(&Message::HandedOver, MESSAGE_TIMEOUT)
+        .await
+        .map_err(failed("cannot send `handed over`"))?;
+    tracing::info!(
+        pid,
+        version,
+        "handed over: the successor accepts new connections, this process finishes the open ones"
+    );
+    gateway.metrics().upgrade(UpgradeResult::HandedOver);
+    gateway.lifecycle().on(Event::Superseded);
+    Ok(())
+}
+
+/// The successor's version, if it may take over now.
+async fn receive_request(channel: &mut Channel, gateway: &Handle) -> Result<String, Ended> {
     let (uid, ours) = (channel.peer().map_err(|_| Ended::Nothing)?.0, geteuid().as_raw());
     if uid != ours && uid != 0 {
         return Err(Ended::Refused(format!(
@@ -141,54 +175,28 @@ async fn hand_over(channel: &mut Channel, pid: i32, gateway: &Handle) -> Result<
         return Err(Ended::Refused("another process has already taken over".to_owned()));
     }
     if gateway.is_ending() {
-        return Err(Ended::Refused("it is stopping; start again when it has stopped".to_owned()));
+        return Err(stopping());
     }
-    let failed =
-        |what: &'static str| move |error: io::Error| Ended::Failed(format!("{what}: {error}"));
-    let send_failed = failed("cannot send the sockets");
-    // The control task finishes a running reload first, so the sockets are those of its
-    // configuration.
-    let handover = match gateway.command(Command::HandOver).await {
-        Some(Ok(handover)) => handover,
-        Some(Err(HandoverError::Busy)) => {
-            return Err(Ended::Refused("another upgrade is in progress".to_owned()));
-        }
-        Some(Err(HandoverError::Sockets(error))) => return Err(send_failed(error)),
-        None => {
-            return Err(Ended::Refused(
-                "it is stopping; start again when it has stopped".to_owned(),
-            ));
-        }
-    };
-    send_sockets(channel, &handover).await.map_err(send_failed)?;
-    tracing::info!(pid, version, "sent the listening sockets to a successor");
-    match channel.receive(PREPARATION).await {
-        Ok(Some(Message::Serving)) => {}
-        Ok(Some(Message::Failed { reason })) => return Err(Ended::Failed(reason)),
-        Ok(Some(message)) => return Err(Ended::Failed(format!("unexpected message {message:?}"))),
-        Ok(None) => {
-            return Err(Ended::Failed(
-                "the successor closed the connection before it served".to_owned(),
-            ));
-        }
+    Ok(version)
+}
+
+fn stopping() -> Ended {
+    Ended::Refused("it is stopping; start again when it has stopped".to_owned())
+}
+
+/// Waits until the successor serves.
+async fn receive_serving(channel: &mut Channel) -> Result<(), Ended> {
+    let reason = match channel.receive(PREPARATION).await {
+        Ok(Some(Message::Serving)) => return Ok(()),
+        Ok(Some(Message::Failed { reason })) => reason,
+        Ok(Some(message)) => format!("unexpected message {message:?}"),
+        Ok(None) => "the successor closed the connection before it served".to_owned(),
         Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-            return Err(Ended::Failed(format!("the successor sent nothing for {PREPARATION:?}")));
+            format!("the successor sent nothing for {PREPARATION:?}")
         }
-        Err(error) => return Err(Ended::Failed(error.to_string())),
-    }
-    // Sent before anything changes here: if it cannot be sent, the successor is gone.
-    channel
-        .send(&Message::HandedOver, MESSAGE_TIMEOUT)
-        .await
-        .map_err(failed("cannot send `handed over`"))?;
-    tracing::info!(
-        pid,
-        version,
-        "handed over: the successor accepts new connections, this process finishes the open ones"
-    );
-    gateway.metrics().upgrade(UpgradeResult::HandedOver);
-    gateway.lifecycle().on(Event::Superseded);
-    Ok(())
+        Err(error) => error.to_string(),
+    };
+    Err(Ended::Failed(reason))
 }
 
 async fn send_sockets(channel: &mut Channel, handover: &Handover) -> io::Result<()> {

@@ -4,7 +4,7 @@
 mod h1;
 mod h2;
 mod redirect;
-mod refuse;
+mod reject;
 mod request_head;
 mod service;
 
@@ -86,7 +86,8 @@ async fn begin(
             return None;
         }
     }
-    let facts = Facts { client, secure: false, client_subject: None, asked: None, outlet: None };
+    let facts =
+        Facts { client, secure: false, client_subject: None, requested_name: None, outlet: None };
     let https = match &listener.kind {
         ListenerKind::Https(https) => https,
         ListenerKind::Plain => return Some((plain(tcp, facts), Kind::Serve, slot)),
@@ -99,8 +100,9 @@ async fn begin(
     match tls::accept(tcp, config, &challenges, deadline, &shared.metrics).await {
         Ok(Some(tls)) => {
             let session = tls.get_ref().1;
-            let (client_subject, asked) = (tls::subject(session), https.asked(session));
-            let facts = Facts { secure: true, client_subject, asked, ..facts };
+            let (client_subject, requested_name) =
+                (tls::subject(session), https.requested_name(session));
+            let facts = Facts { secure: true, client_subject, requested_name, ..facts };
             let transport = Transport::Tls(Box::new(tls));
             Some((Box::new(ClientStream::new(transport, facts)), Kind::Serve, slot))
         }

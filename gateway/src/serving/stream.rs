@@ -24,7 +24,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt, ReadBuf
 use crate::serving::answer::Answer;
 use crate::serving::head::{Framing, Head};
 use crate::serving::held::Outlet;
-use crate::serving::tls::Asked;
+use crate::serving::tls::RequestedName;
 use chunks::Chunks;
 use session::Digests;
 
@@ -40,7 +40,7 @@ pub(crate) struct Facts {
     /// For an h2 connection.
     pub(crate) outlet: Option<Arc<Outlet>>,
     /// The server name that the client requested (SNI).
-    pub(crate) asked: Option<Arc<Asked>>,
+    pub(crate) requested_name: Option<Arc<RequestedName>>,
 }
 
 /// A client's connection.

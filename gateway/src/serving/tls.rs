@@ -117,20 +117,20 @@ pub(crate) struct Https {
 
 /// The server name (SNI) of a connection, and the certificates of its listener.
 #[derive(Debug)]
-pub(crate) struct Asked {
+pub(crate) struct RequestedName {
     name: String,
     resolver: Arc<Resolver>,
 }
 
 impl Https {
     /// The server name that the client sent; `None` if it sent none.
-    pub(crate) fn asked(&self, session: &ServerConnection) -> Option<Arc<Asked>> {
+    pub(crate) fn requested_name(&self, session: &ServerConnection) -> Option<Arc<RequestedName>> {
         let name = session.server_name()?.to_ascii_lowercase();
-        Some(Arc::new(Asked { name, resolver: Arc::clone(&self.resolver) }))
+        Some(Arc::new(RequestedName { name, resolver: Arc::clone(&self.resolver) }))
     }
 }
 
-impl Asked {
+impl RequestedName {
     /// Whether a request for this host needs another connection. The host is in lower case, without
     /// port.
     pub(crate) fn is_not_for(&self, host: &str) -> bool {

@@ -20,7 +20,7 @@ use crate::serving::shared::Shared;
 use crate::serving::snapshot::{LeadsTo, Route, Snapshot};
 use crate::serving::stream::ClientStream;
 use crate::serving::upstream::{Attempt, Key, Outcome, Upstream, UpstreamStream};
-use handshake::{Reply, Shaken};
+use handshake::{Handshake, Reply};
 
 /// Timeout for sending a response that ends the connection.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -103,8 +103,8 @@ async fn connect(
     if let Some(span) = &session.record.about.span {
         span.propagate(&mut request.headers);
     }
-    match handshake::shake(connected, request, route.config.timeouts.first_byte).await {
-        Ok(Shaken { upstream, answer, rest }) => {
+    match handshake::perform(connected, request, route.config.timeouts.first_byte).await {
+        Ok(Handshake { upstream, answer, rest }) => {
             attempt.note(Outcome::Answered);
             // The span of the attempt ends with the response, the request with the WebSocket.
             session.end_attempt(Ok(101));

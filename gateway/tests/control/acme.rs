@@ -8,7 +8,7 @@ use rcgen::{CertificateParams, KeyPair};
 
 use crate::support::pebble::{Pebble, free_port};
 use crate::support::tls::{Connection, issuer};
-use crate::support::{SOON, TestGateway, eventually, install_provider, says, within};
+use crate::support::{SOON, TestGateway, eventually, fixed_route, install_provider, within};
 
 const NAME: &str = "chat.example.org";
 
@@ -18,7 +18,7 @@ fn config(tls: u16, http: u16, names: &str, keys: &str) -> String {
          [[listener]]\nname = \"http\"\naddress = \"127.0.0.1:{http}\"\nprotocol = \"http\"\n\
          [[certificate]]\nname = \"public\"\nsource = \"acme\"\nnames = [{names}]\n{keys}\
          [admin]\naddress = \"127.0.0.1:0\"\n[log]\nlevel = \"error\"\naccess = false\n{}",
-        says("hello")
+        fixed_route("hello")
     )
 }
 

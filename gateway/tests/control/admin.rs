@@ -10,13 +10,14 @@ use rustls_pki_types::pem::PemObject as _;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
 
-use crate::support::{Backend, FRONT, TestGateway, eventually, leads_to, says};
+use crate::support::{Backend, FRONT, TestGateway, backend_routes, eventually, fixed_route};
 
 #[tokio::test]
 async fn metrics_count_requests_by_route_code_and_protocol_and_pass_promtool() {
     let backend = Backend::start().await;
     let gateway =
-        TestGateway::start(&format!("{FRONT}{}{}", leads_to(&backend), says("word"))).await;
+        TestGateway::start(&format!("{FRONT}{}{}", backend_routes(&backend), fixed_route("word")))
+            .await;
     gateway.get("/word").await;
     assert_eq!(gateway.get("/api/quick").await, "quick");
     gateway.get("/nowhere").await;
@@ -25,7 +26,7 @@ async fn metrics_count_requests_by_route_code_and_protocol_and_pass_promtool() {
             format!("gateway_requests_total{{code=\"200\",protocol=\"h2\",route=\"{route}\"}}");
         eventually(Some(1.0), || gateway.metric(&series)).await;
     }
-    let (_, text) = gateway.ask_admin("/metrics").await;
+    let (_, text) = gateway.get_admin("/metrics").await;
     for family in
         ["tls_handshakes_total", "connections_open", "certificate_not_after_seconds", "build_info"]
     {
@@ -111,7 +112,8 @@ async fn metrics_of_additional_registries_are_served() {
     registry.register(Box::new(counter.clone())).unwrap();
     counter.inc();
     let options = Options { registries: vec![registry], ..Options::default() };
-    let gateway = TestGateway::try_start(&format!("{FRONT}{}", says("x")), options).await.unwrap();
+    let gateway =
+        TestGateway::try_start(&format!("{FRONT}{}", fixed_route("x")), options).await.unwrap();
     assert_eq!(gateway.metric("backend_things_total").await, Some(1.0));
     assert_eq!(gateway.metric("gateway_ready").await, Some(1.0));
 }
@@ -120,11 +122,12 @@ async fn metrics_of_additional_registries_are_served() {
 async fn the_gateway_is_ready_only_when_its_conditions_are_met() {
     let (backend, condition) = watch::channel(false);
     let options = Options { ready_when: vec![condition], ..Options::default() };
-    let gateway = TestGateway::try_start(&format!("{FRONT}{}", says("x")), options).await.unwrap();
-    assert_eq!(gateway.ask_admin("/readyz").await.0, 503);
-    assert_eq!(gateway.ask_admin("/livez").await.0, 200);
+    let gateway =
+        TestGateway::try_start(&format!("{FRONT}{}", fixed_route("x")), options).await.unwrap();
+    assert_eq!(gateway.get_admin("/readyz").await.0, 503);
+    assert_eq!(gateway.get_admin("/livez").await.0, 200);
     backend.send_replace(true);
-    assert_eq!(gateway.ask_admin("/readyz").await.0, 200);
+    assert_eq!(gateway.get_admin("/readyz").await.0, 200);
 }
 
 #[tokio::test]
@@ -135,11 +138,12 @@ async fn the_configuration_is_shown_without_key_paths() {
     std::fs::write(directory.path().join("very-secret.key"), made.signing_key.serialize_pem())
         .unwrap();
     let files = "source = \"files\"\ncert = \"chain.pem\"\nkey = \"very-secret.key\"";
-    let config = format!("{}{}", FRONT.replace("source = \"self-signed\"", files), says("x"));
+    let config =
+        format!("{}{}", FRONT.replace("source = \"self-signed\"", files), fixed_route("x"));
     std::fs::write(directory.path().join("gateway.toml"), config).unwrap();
     let gateway =
         TestGateway::start_in(directory, "gateway.toml", Options::default()).await.unwrap();
-    let (status, text) = gateway.ask_admin("/config").await;
+    let (status, text) = gateway.get_admin("/config").await;
     assert_eq!(status, 200);
     assert!(text.contains("chain.pem") && text.contains("header_timeout = \"10s\""), "{text}");
     assert!(!text.contains("very-secret") && text.contains("key = \"(not shown)\""), "{text}");
@@ -147,7 +151,7 @@ async fn the_configuration_is_shown_without_key_paths() {
 
 #[tokio::test]
 async fn web_pages_cannot_use_the_admin_address() {
-    let gateway = TestGateway::start(&format!("{FRONT}{}", says("x"))).await;
+    let gateway = TestGateway::start(&format!("{FRONT}{}", fixed_route("x"))).await;
     let admin = gateway.admin().await;
     for (name, value) in [("origin", "https://evil.example"), ("sec-fetch-site", "same-origin")] {
         let request =
@@ -163,13 +167,13 @@ async fn web_pages_cannot_use_the_admin_address() {
 
 #[tokio::test]
 async fn the_local_ca_certificate_is_served_but_not_its_key() {
-    let gateway = TestGateway::start(&(FRONT.to_owned() + &says("x"))).await;
+    let gateway = TestGateway::start(&(FRONT.to_owned() + &fixed_route("x"))).await;
     let pem = std::fs::read_to_string(gateway.path("certs/local-ca.pem")).unwrap();
-    assert_eq!(gateway.ask_admin("/ca.pem").await, (200, pem.clone()));
+    assert_eq!(gateway.get_admin("/ca.pem").await, (200, pem.clone()));
     let answer = reqwest::get(format!("http://{}/ca.crt", gateway.admin().await)).await.unwrap();
     assert_eq!(answer.headers()["content-type"], "application/x-x509-ca-cert");
     let der = CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
     assert_eq!(answer.bytes().await.unwrap(), der.to_vec());
-    assert_eq!(gateway.ask_admin("/local-ca.key").await.0, 404);
+    assert_eq!(gateway.get_admin("/local-ca.key").await.0, 404);
     gateway.stop().await;
 }

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use crate::support::{FRONT, SOON, TestGateway, eventually, says, within};
+use crate::support::{FRONT, SOON, TestGateway, eventually, fixed_route, within};
 
 /// Sends these bytes; the status of the response, and the whole response.
 async fn ask(admin: SocketAddr, request: &str) -> (u16, String) {
@@ -25,7 +25,7 @@ fn get(target: &str, fields: &str) -> String {
 
 #[tokio::test]
 async fn a_request_for_a_foreign_host_gets_no_data() {
-    let gateway = TestGateway::start(&format!("{FRONT}{}", says("x"))).await;
+    let gateway = TestGateway::start(&format!("{FRONT}{}", fixed_route("x"))).await;
     let admin = gateway.admin().await;
     for path in ["/config", "/metrics", "/livez", "/none"] {
         let (status, answer) = ask(admin, &get(path, "Host: evil.example:9090\r\n")).await;
@@ -69,7 +69,7 @@ async fn a_request_for_a_foreign_host_gets_no_data() {
 
 #[tokio::test]
 async fn configured_host_names_are_accepted_after_a_reload() {
-    let gateway = TestGateway::start(&format!("{FRONT}{}", says("x"))).await;
+    let gateway = TestGateway::start(&format!("{FRONT}{}", fixed_route("x"))).await;
     let admin = gateway.admin().await;
     let status =
         async |host: &str| ask(admin, &get("/metrics", &format!("Host: {host}\r\n"))).await.0;
@@ -78,7 +78,7 @@ async fn configured_host_names_are_accepted_after_a_reload() {
         (421, 421)
     );
     let named = FRONT.replace("[log]", "hosts = [\"gateway.example\", \"*.gateway.svc\"]\n\n[log]");
-    let (done, report) = gateway.reload(&format!("{named}{}", says("x"))).await;
+    let (done, report) = gateway.reload(&format!("{named}{}", fixed_route("x"))).await;
     assert_eq!((done, &report["sections"]), (200, &serde_json::json!(["admin"])), "{report}");
     assert_eq!(
         (status("gateway.example:9090").await, status("pod-1.gateway.svc").await),
@@ -91,7 +91,7 @@ async fn configured_host_names_are_accepted_after_a_reload() {
 #[tokio::test]
 async fn half_open_heads_are_limited_and_do_not_lock_out_operators() {
     const MANY: usize = 300;
-    let gateway = TestGateway::start(&format!("{FRONT}{}", says("x"))).await;
+    let gateway = TestGateway::start(&format!("{FRONT}{}", fixed_route("x"))).await;
     let admin = gateway.admin().await;
     let mut open = JoinSet::new();
     for _ in 0..MANY {
@@ -100,7 +100,7 @@ async fn half_open_heads_are_limited_and_do_not_lock_out_operators() {
         // The connection ends by a close or by a reset.
         open.spawn(async move { tcp.read(&mut [0; 1]).await.unwrap_or(0) });
     }
-    assert_eq!(gateway.ask_admin("/readyz").await.0, 200, "a complete request is answered");
+    assert_eq!(gateway.get_admin("/readyz").await.0, 200, "a complete request is answered");
     let mut closed = 0;
     eventually(true, || {
         while let Some(ended) = open.try_join_next() {
@@ -113,13 +113,13 @@ async fn half_open_heads_are_limited_and_do_not_lock_out_operators() {
     // The other connections have ten seconds to send their heads.
     let rest = async { while open.join_next().await.is_some() {} };
     within(Duration::from_secs(40), rest).await;
-    assert_eq!(gateway.ask_admin("/readyz").await.0, 200);
+    assert_eq!(gateway.get_admin("/readyz").await.0, 200);
     gateway.stop().await;
 }
 
 #[tokio::test]
 async fn an_endless_head_is_rejected() {
-    let gateway = TestGateway::start(&format!("{FRONT}{}", says("x"))).await;
+    let gateway = TestGateway::start(&format!("{FRONT}{}", fixed_route("x"))).await;
     let mut tcp = TcpStream::connect(gateway.admin().await).await.unwrap();
     let sending = async {
         tcp.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: ").await?;

@@ -6,7 +6,7 @@ use std::process::Command;
 use gateway::Options;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
-use crate::support::{FRONT, TestGateway, says};
+use crate::support::{FRONT, TestGateway, fixed_route};
 
 /// Certificate chain and key, as PEM.
 struct Files {
@@ -62,7 +62,7 @@ fn write(directory: &std::path::Path, files: &Files) {
         "source = \"self-signed\"",
         "source = \"files\"\ncert = \"chain.pem\"\nkey = \"key.pem\"",
     );
-    std::fs::write(directory.join("gateway.toml"), text + &says("x")).unwrap();
+    std::fs::write(directory.join("gateway.toml"), text + &fixed_route("x")).unwrap();
     std::fs::write(directory.join("chain.pem"), &files.chain).unwrap();
     std::fs::write(directory.join("key.pem"), &files.key).unwrap();
 }

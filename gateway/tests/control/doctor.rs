@@ -6,7 +6,7 @@ use std::process::Stdio;
 use tokio::process::Command;
 
 use crate::support::pebble::free_port;
-use crate::support::{Collector, Directory, FRONT, NameServer, SOON, says, within};
+use crate::support::{Collector, Directory, FRONT, NameServer, SOON, fixed_route, within};
 
 const NAME: &str = "chat.example.org";
 
@@ -16,7 +16,7 @@ fn ordered_from(directory: &Directory) -> String {
         "[[certificate]]\nname = \"public\"\nsource = \"acme\"\nnames = [\"{NAME}\"]\n{}",
         directory.keys()
     );
-    format!("{FRONT}{ordered}{}", says("x"))
+    format!("{FRONT}{ordered}{}", fixed_route("x"))
 }
 
 /// The one line of `gateway doctor` about a subject.
@@ -129,7 +129,7 @@ async fn the_clock_is_compared_with_the_authoritys() {
 #[tokio::test]
 async fn a_collector_that_accepts_no_traces_is_reported() {
     let collector = Collector::start().await;
-    let config = format!("{FRONT}{}{}", says("x"), collector.section(1.0));
+    let config = format!("{FRONT}{}{}", fixed_route("x"), collector.section(1.0));
     let printed = doctor_line(&config, &[], "collector ").await;
     assert!(printed.starts_with("ok ") && printed.ends_with("accepts traces"), "{printed}");
     let elsewhere = config.replace("/v1/traces", "/v1/trace");
@@ -148,7 +148,7 @@ async fn a_collector_that_accepts_no_traces_is_reported() {
 async fn an_https_collector_is_verified_against_its_ca_file() {
     let server = Directory::start(&[], 0).await;
     let section = format!("\n[tracing]\nendpoint = \"{}\"\n", server.url("/v1/traces"));
-    let config = format!("{FRONT}{}{section}", says("x"));
+    let config = format!("{FRONT}{}{section}", fixed_route("x"));
     let printed = doctor_line(&format!("{config}{}", server.ca_file()), &[], "collector ").await;
     assert!(printed.starts_with("ok ") && printed.ends_with("accepts traces"), "{printed}");
     let printed = doctor_line(&config, &[], "collector ").await;

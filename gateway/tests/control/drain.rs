@@ -5,16 +5,18 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use crate::support::{Backend, FRONT, SOON, TestGateway, eventually, leads_to, websocket, within};
+use crate::support::{
+    Backend, FRONT, SOON, TestGateway, backend_routes, eventually, websocket, within,
+};
 
 #[tokio::test]
 async fn a_draining_gateway_is_not_ready_but_accepts_during_the_delay() {
     let backend = Backend::start().await;
     let drain = "\n[drain]\ndelay = \"1h\"\ndeadline = \"5s\"\n";
-    let gateway = TestGateway::start(&format!("{FRONT}{}{drain}", leads_to(&backend))).await;
+    let gateway = TestGateway::start(&format!("{FRONT}{}{drain}", backend_routes(&backend))).await;
     let url = format!("http://{}/drain", gateway.admin().await);
     assert_eq!(reqwest::Client::new().post(url).send().await.unwrap().status(), 202);
-    eventually((503, "draining\n".to_owned()), || gateway.ask_admin("/readyz")).await;
+    eventually((503, "draining\n".to_owned()), || gateway.get_admin("/readyz")).await;
     assert_eq!(gateway.get("/api/quick").await, "quick");
     assert_eq!(gateway.metric("gateway_draining").await, Some(1.0));
     gateway.handle.cut();
@@ -24,7 +26,7 @@ async fn a_draining_gateway_is_not_ready_but_accepts_during_the_delay() {
 #[tokio::test]
 async fn open_requests_finish_and_new_connections_are_refused() {
     let backend = Backend::start().await;
-    let gateway = TestGateway::start(&format!("{FRONT}{}", leads_to(&backend))).await;
+    let gateway = TestGateway::start(&format!("{FRONT}{}", backend_routes(&backend))).await;
     let address = gateway.address("https").await;
     let request =
         gateway.client().get(format!("https://localhost:{}/api/slow", address.port())).send();
@@ -44,7 +46,7 @@ async fn open_requests_finish_and_new_connections_are_refused() {
 async fn an_open_websocket_is_closed_at_the_drain_deadline() {
     let backend = Backend::start().await;
     let drain = "\n[drain]\ndeadline = \"700ms\"\n";
-    let gateway = TestGateway::start(&format!("{FRONT}{}{drain}", leads_to(&backend))).await;
+    let gateway = TestGateway::start(&format!("{FRONT}{}{drain}", backend_routes(&backend))).await;
     let mut socket = websocket(&gateway).await;
     assert_eq!(socket.echo("one").await.as_deref(), Some("one"));
     let began = Instant::now();
@@ -65,7 +67,7 @@ async fn an_open_websocket_is_closed_at_the_drain_deadline() {
 async fn a_second_stop_request_ends_the_drain_immediately() {
     let backend = Backend::start().await;
     let drain = "\n[drain]\ndeadline = \"1h\"\n";
-    let gateway = TestGateway::start(&format!("{FRONT}{}{drain}", leads_to(&backend))).await;
+    let gateway = TestGateway::start(&format!("{FRONT}{}{drain}", backend_routes(&backend))).await;
     let mut socket = websocket(&gateway).await;
     assert_eq!(socket.echo("one").await.as_deref(), Some("one"));
     gateway.handle.request_drain();

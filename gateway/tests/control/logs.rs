@@ -6,11 +6,11 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::support::{FRONT, Program, SOON, says, within};
+use crate::support::{FRONT, Program, SOON, fixed_route, within};
 
 fn config(level: &str, format: &str) -> String {
     let log = format!("level = \"{level}\"\nformat = \"{format}\"");
-    format!("{}{}", FRONT.replace("level = \"error\"", &log), says("word"))
+    format!("{}{}", FRONT.replace("level = \"error\"", &log), fixed_route("word"))
 }
 
 /// A ClientHello whose server name is an IP address, which RFC 6066 section 3 forbids.

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::support::{Backend, FRONT, SOON, TestGateway, leads_to, says, within};
+use crate::support::{Backend, FRONT, SOON, TestGateway, backend_routes, fixed_route, within};
 
 /// The default certificate has two names, another certificate has a third.
 const SECOND: &str = r#"
@@ -23,7 +23,11 @@ names = ["two.example"]
 
 fn config(further: &str) -> String {
     let first = "source = \"self-signed\"\nnames = [\"localhost\", \"one.example\", \"127.0.0.1\"]";
-    format!("{}{SECOND}{}{further}", FRONT.replace("source = \"self-signed\"", first), says("x"))
+    format!(
+        "{}{SECOND}{}{further}",
+        FRONT.replace("source = \"self-signed\"", first),
+        fixed_route("x")
+    )
 }
 
 async fn connect(gateway: &TestGateway, name: Option<&str>, alpn: &[u8]) -> TlsStream<TcpStream> {
@@ -96,7 +100,7 @@ async fn a_host_of_another_certificate_gets_421() {
 #[tokio::test]
 async fn a_websocket_request_for_a_host_of_another_certificate_gets_421() {
     let backend = Backend::start().await;
-    let gateway = TestGateway::start(&config(&leads_to(&backend))).await;
+    let gateway = TestGateway::start(&config(&backend_routes(&backend))).await;
     for (name, host, expected) in
         [("localhost", "localhost", 101), ("localhost", "two.example", 421)]
     {

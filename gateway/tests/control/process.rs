@@ -6,11 +6,12 @@ use nix::sys::signal::Signal;
 
 use crate::support::pebble::free_port;
 use crate::support::{
-    Collector, FRONT, Program, SOON, eventually, next, program as gateway, replace, says, within,
+    Collector, FRONT, Program, SOON, eventually, fixed_route, next, program as gateway, replace,
+    within,
 };
 
 fn config(word: &str) -> String {
-    format!("{}{}", FRONT.replace("level = \"error\"", "level = \"info\""), says(word))
+    format!("{}{}", FRONT.replace("level = \"error\"", "level = \"info\""), fixed_route(word))
 }
 
 #[tokio::test]
@@ -35,7 +36,7 @@ async fn a_reload_changes_log_format_and_access_log() {
     let mut program = Program::run(&config("word")).await;
     let written = |format: &str, access: bool| {
         let log = format!("level = \"info\"\nformat = \"{format}\"\naccess = {access}");
-        FRONT.replace("level = \"error\"\naccess = false", &log) + &says("word")
+        FRONT.replace("level = \"error\"\naccess = false", &log) + &fixed_route("word")
     };
     program.reload(&written("text", true)).await;
     next(&mut program.log, " INFO configuration reloaded").await;
@@ -201,7 +202,7 @@ async fn doctor_reports_reachable_and_unreachable_targets() {
     let backend = crate::support::Backend::start().await;
     let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let directory = tempfile::tempdir().unwrap();
-    let good = format!("{}{}", config("x"), crate::support::leads_to(&backend));
+    let good = format!("{}{}", config("x"), crate::support::backend_routes(&backend));
     std::fs::write(directory.path().join("gateway.toml"), &good).unwrap();
     let output = gateway(directory.path(), &["doctor"]).output().await.unwrap();
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
-use crate::support::{FRONT, TestGateway, program, replace, says};
+use crate::support::{FRONT, TestGateway, fixed_route, program, replace};
 
 /// A text of the valid configuration, its replacement, and a part of the expected problem.
 struct Case {
@@ -125,7 +125,7 @@ fn create_files(directory: &Path) {
 }
 
 fn valid() -> String {
-    format!("{FRONT}{}\n{END}\n", says("x"))
+    format!("{FRONT}{}\n{END}\n", fixed_route("x"))
 }
 
 /// The errors of `gateway check`; empty if it accepts the configuration.

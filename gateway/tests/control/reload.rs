@@ -6,7 +6,8 @@ use gateway::Options;
 use tokio::net::TcpStream;
 
 use crate::support::{
-    Backend, FRONT, SOON, TestGateway, eventually, leads_to, replace, says, websocket, within,
+    Backend, FRONT, SOON, TestGateway, backend_routes, eventually, fixed_route, replace, websocket,
+    within,
 };
 
 fn free_address() -> SocketAddr {
@@ -22,12 +23,12 @@ fn listener(name: &str, address: SocketAddr) -> String {
 #[tokio::test]
 async fn a_changed_route_is_applied_and_an_open_websocket_stays_open() {
     let backend = Backend::start().await;
-    let base = format!("{FRONT}{}", leads_to(&backend));
-    let gateway = TestGateway::start(&format!("{base}{}", says("before"))).await;
+    let base = format!("{FRONT}{}", backend_routes(&backend));
+    let gateway = TestGateway::start(&format!("{base}{}", fixed_route("before"))).await;
     let mut socket = websocket(&gateway).await;
     assert_eq!(socket.echo("one").await.as_deref(), Some("one"));
 
-    let (status, report) = gateway.reload(&format!("{base}{}", says("after"))).await;
+    let (status, report) = gateway.reload(&format!("{base}{}", fixed_route("after"))).await;
     assert_eq!(status, 200, "{report}");
     assert_eq!(report["routes"]["changed"], serde_json::json!(["word"]));
     assert_eq!(report["websockets_kept"], 1);
@@ -38,20 +39,20 @@ async fn a_changed_route_is_applied_and_an_open_websocket_stays_open() {
 #[tokio::test]
 async fn an_open_websocket_survives_the_removal_of_its_route() {
     let backend = Backend::start().await;
-    let gateway = TestGateway::start(&format!("{FRONT}{}", leads_to(&backend))).await;
+    let gateway = TestGateway::start(&format!("{FRONT}{}", backend_routes(&backend))).await;
     let mut socket = websocket(&gateway).await;
     assert_eq!(socket.echo("one").await.as_deref(), Some("one"));
-    let (status, report) = gateway.reload(&format!("{FRONT}{}", says("alone"))).await;
+    let (status, report) = gateway.reload(&format!("{FRONT}{}", fixed_route("alone"))).await;
     assert_eq!((status, &report["routes"]["removed"]), (200, &serde_json::json!(["api", "live"])));
     assert_eq!(within(SOON, socket.echo("two")).await.as_deref(), Some("two"));
 }
 
 #[tokio::test]
 async fn an_invalid_configuration_is_rejected_with_its_position() {
-    let gateway = TestGateway::start(&format!("{FRONT}{}", says("old"))).await;
+    let gateway = TestGateway::start(&format!("{FRONT}{}", fixed_route("old"))).await;
     let hash = gateway.handle.config().hash.clone();
     let (status, answer) =
-        gateway.reload(&format!("{FRONT}{}", says("new").replace("path =", "pth ="))).await;
+        gateway.reload(&format!("{FRONT}{}", fixed_route("new").replace("path =", "pth ="))).await;
     assert_eq!(status, 422);
     let faults = answer["faults"].as_array().unwrap();
     let unknown = faults
@@ -66,7 +67,7 @@ async fn an_invalid_configuration_is_rejected_with_its_position() {
     assert_eq!(gateway.metric("gateway_config_last_reload_successful").await, Some(0.0));
     assert_eq!(gateway.metric(&format!("gateway_config_info{{hash=\"{hash}\"}}")).await, Some(1.0));
 
-    let (status, _) = gateway.reload(&format!("{FRONT}{}", says("new"))).await;
+    let (status, _) = gateway.reload(&format!("{FRONT}{}", fixed_route("new"))).await;
     assert_eq!(status, 200);
     assert_eq!(gateway.metric("gateway_config_last_reload_successful").await, Some(1.0));
     assert_eq!(gateway.metric(&format!("gateway_config_info{{hash=\"{hash}\"}}")).await, None);
@@ -74,14 +75,14 @@ async fn an_invalid_configuration_is_rejected_with_its_position() {
 
 #[tokio::test]
 async fn a_dry_run_reports_the_changes_without_applying_them() {
-    let gateway = TestGateway::start(&format!("{FRONT}{}", says("old"))).await;
+    let gateway = TestGateway::start(&format!("{FRONT}{}", fixed_route("old"))).await;
     let (hash, address) = (gateway.handle.config().hash.clone(), free_address());
     let url = format!("http://{}/reload?dry_run=true", gateway.admin().await);
     let dry_run = async || {
         let answer = reqwest::Client::new().post(&url).send().await.unwrap();
         (answer.status().as_u16(), answer.json::<serde_json::Value>().await.unwrap())
     };
-    gateway.write_config(&format!("{FRONT}{}{}", listener("extra", address), says("new")));
+    gateway.write_config(&format!("{FRONT}{}{}", listener("extra", address), fixed_route("new")));
     let (status, report) = dry_run().await;
     assert_eq!((status, &report["applied"]), (200, &serde_json::json!(false)), "{report}");
     assert_eq!(report["routes"]["changed"], serde_json::json!(["word"]));
@@ -102,22 +103,22 @@ async fn a_dry_run_reports_the_changes_without_applying_them() {
         "{answer}"
     );
     drop(occupied);
-    let (status, report) = gateway.reload(&format!("{FRONT}{}", says("new"))).await;
+    let (status, report) = gateway.reload(&format!("{FRONT}{}", fixed_route("new"))).await;
     assert_eq!((status, &report["applied"]), (200, &serde_json::json!(true)));
 }
 
 #[tokio::test]
 async fn listeners_are_added_and_removed_and_their_connections_stay_open() {
-    let gateway = TestGateway::start(&format!("{FRONT}{}", says("word"))).await;
+    let gateway = TestGateway::start(&format!("{FRONT}{}", fixed_route("word"))).await;
     let address = free_address();
-    let with = format!("{FRONT}{}{}", listener("extra", address), says("word"));
+    let with = format!("{FRONT}{}{}", listener("extra", address), fixed_route("word"));
     let (_, report) = gateway.reload(&with).await;
     assert_eq!(report["listeners"]["added"], serde_json::json!(["extra"]));
     let client = reqwest::Client::new();
     let url = format!("http://{address}/word");
     assert_eq!(client.get(&url).send().await.unwrap().text().await.unwrap(), "word");
 
-    let (_, report) = gateway.reload(&format!("{FRONT}{}", says("word"))).await;
+    let (_, report) = gateway.reload(&format!("{FRONT}{}", fixed_route("word"))).await;
     assert_eq!(report["listeners"]["removed"], serde_json::json!(["extra"]));
     eventually(true, || async { TcpStream::connect(address).await.is_err() }).await;
 }
@@ -125,7 +126,7 @@ async fn listeners_are_added_and_removed_and_their_connections_stay_open() {
 #[tokio::test]
 async fn a_renamed_listener_keeps_its_address() {
     let address = free_address();
-    let named = |name: &str| format!("{FRONT}{}{}", listener(name, address), says("word"));
+    let named = |name: &str| format!("{FRONT}{}{}", listener(name, address), fixed_route("word"));
     let gateway = TestGateway::start(&named("one")).await;
     let (status, report) = gateway.reload(&named("two")).await;
     assert_eq!(status, 200, "{report}");
@@ -137,9 +138,9 @@ async fn a_renamed_listener_keeps_its_address() {
 #[tokio::test]
 async fn a_listener_that_cannot_bind_rejects_the_reload() {
     let occupied = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let gateway = TestGateway::start(&format!("{FRONT}{}", says("old"))).await;
+    let gateway = TestGateway::start(&format!("{FRONT}{}", fixed_route("old"))).await;
     let extra = listener("extra", occupied.local_addr().unwrap());
-    let (status, answer) = gateway.reload(&format!("{FRONT}{extra}{}", says("new"))).await;
+    let (status, answer) = gateway.reload(&format!("{FRONT}{extra}{}", fixed_route("new"))).await;
     assert_eq!(status, 422);
     assert!(
         answer["faults"][0]["reason"].as_str().unwrap().contains("listener `extra`, key `address`"),
@@ -150,12 +151,12 @@ async fn a_listener_that_cannot_bind_rejects_the_reload() {
 
 #[tokio::test]
 async fn the_admin_address_moves_after_the_response() {
-    let gateway = TestGateway::start(&format!("{FRONT}{}", says("x"))).await;
+    let gateway = TestGateway::start(&format!("{FRONT}{}", fixed_route("x"))).await;
     let (old, new) = (gateway.admin().await, free_address());
     let moved = FRONT.replace("address = \"127.0.0.1:0\"", &format!("address = \"{new}\""));
-    let (status, report) = gateway.reload(&format!("{moved}{}", says("x"))).await;
+    let (status, report) = gateway.reload(&format!("{moved}{}", fixed_route("x"))).await;
     assert_eq!((status, &report["sections"]), (200, &serde_json::json!(["admin"])));
-    assert_eq!(gateway.ask_admin("/livez").await.0, 200);
+    assert_eq!(gateway.get_admin("/livez").await.0, 200);
     assert_eq!(gateway.admin().await, new);
     eventually(true, || async { TcpStream::connect(old).await.is_err() }).await;
 }
@@ -171,7 +172,8 @@ async fn new_certificate_files_are_served_to_new_connections() {
     };
     let first = make(directory.path());
     let files = "source = \"files\"\ncert = \"chain.pem\"\nkey = \"leaf.key\"";
-    let config = format!("{}{}", FRONT.replace("source = \"self-signed\"", files), says("word"));
+    let config =
+        format!("{}{}", FRONT.replace("source = \"self-signed\"", files), fixed_route("word"));
     std::fs::write(directory.path().join("gateway.toml"), &config).unwrap();
     let gateway =
         TestGateway::start_in(directory, "gateway.toml", Options::default()).await.unwrap();
@@ -195,8 +197,9 @@ async fn new_certificate_files_are_served_to_new_connections() {
 #[tokio::test]
 async fn moving_a_listener_to_an_overlapping_address_is_rejected_with_instructions() {
     let port = free_address().port();
-    let at =
-        |address: String| format!("{}{}", FRONT.replace("localhost:0", &address), says("here"));
+    let at = |address: String| {
+        format!("{}{}", FRONT.replace("localhost:0", &address), fixed_route("here"))
+    };
     let gateway = TestGateway::start(&at(format!("localhost:{port}"))).await;
     let (status, answer) = gateway.reload(&at(format!("[::]:{port}"))).await;
     assert_eq!(status, 422, "{answer}");

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::support::pebble::{Pebble, Process, free_port};
 use crate::support::tls::issuer;
-use crate::support::{TestGateway, eventually, install_provider, says};
+use crate::support::{TestGateway, eventually, fixed_route, install_provider};
 
 const NAME: &str = "chat.example.org";
 
@@ -32,7 +32,7 @@ impl Replica {
              [[certificate]]\nname = \"public\"\nsource = \"acme\"\nnames = [\"{NAME}\"]\n{keys}\
              [certificate_storage]\nredis_url_file = \"url\"\nsecret_file = \"seal\"\n\
              [admin]\naddress = \"127.0.0.1:0\"\n[log]\nlevel = \"error\"\naccess = false\n{}",
-            says("hello")
+            fixed_route("hello")
         );
         std::fs::write(directory.path().join("gateway.toml"), text).unwrap();
         let gateway = TestGateway::start_in(directory, "gateway.toml", Options::default()).await;

@@ -8,7 +8,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::support::pebble::free_port;
-use crate::support::{FRONT, SOON, program, says, within};
+use crate::support::{FRONT, SOON, fixed_route, program, within};
 
 /// Whether the process has a handler for SIGTERM: bit 15 of `SigCgt` in proc_pid_status(5).
 fn catches_sigterm(pid: u32) -> bool {
@@ -23,8 +23,11 @@ async fn an_early_sigterm_exits_with_0() {
     for round in 0..20 {
         let directory = tempfile::tempdir().unwrap();
         let port = free_port();
-        let config =
-            format!("{}{}", FRONT.replace("127.0.0.1:0", &format!("127.0.0.1:{port}")), says("x"));
+        let config = format!(
+            "{}{}",
+            FRONT.replace("127.0.0.1:0", &format!("127.0.0.1:{port}")),
+            fixed_route("x")
+        );
         std::fs::write(directory.path().join("gateway.toml"), config).unwrap();
         let mut child = program(directory.path(), &["run"]).stderr(Stdio::null()).spawn().unwrap();
         let pid = child.id().unwrap();

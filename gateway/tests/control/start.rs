@@ -2,7 +2,7 @@
 
 use gateway::Options;
 
-use crate::support::{FRONT, TestGateway, says};
+use crate::support::{FRONT, TestGateway, fixed_route};
 
 async fn start_error(config: &str) -> String {
     match TestGateway::try_start(config, Options::default()).await {
@@ -13,9 +13,9 @@ async fn start_error(config: &str) -> String {
 
 #[tokio::test]
 async fn https_is_served_with_a_certificate_of_the_local_authority() {
-    let gateway = TestGateway::start(&format!("{FRONT}{}", says("hello"))).await;
+    let gateway = TestGateway::start(&format!("{FRONT}{}", fixed_route("hello"))).await;
     assert_eq!(gateway.get("/word").await, "hello");
-    assert_eq!(gateway.ask_admin("/readyz").await, (200, "ready\n".to_owned()));
+    assert_eq!(gateway.get_admin("/readyz").await, (200, "ready\n".to_owned()));
     gateway.stop().await;
 }
 
@@ -29,7 +29,7 @@ async fn an_occupied_port_is_reported_with_its_key_and_no_listener_stays_bound()
         occupied.0
     );
     let first = FRONT.replace("localhost:0", &free.to_string());
-    let reason = start_error(&format!("{first}{second}{}", says("x"))).await;
+    let reason = start_error(&format!("{first}{second}{}", fixed_route("x"))).await;
     assert!(reason.contains(&occupied.0.to_string()), "{reason}");
     assert!(
         reason.contains("listener `second`, key `address`")
@@ -42,9 +42,12 @@ async fn an_occupied_port_is_reported_with_its_key_and_no_listener_stays_bound()
 #[tokio::test]
 async fn an_unreadable_certificate_is_reported_with_its_file() {
     let files = "source = \"files\"\ncert = \"no-chain.pem\"\nkey = \"no.key\"";
-    let reason =
-        start_error(&format!("{}{}", FRONT.replace("source = \"self-signed\"", files), says("x")))
-            .await;
+    let reason = start_error(&format!(
+        "{}{}",
+        FRONT.replace("source = \"self-signed\"", files),
+        fixed_route("x")
+    ))
+    .await;
     assert!(
         reason.contains("certificate `local`: cert: ")
             && reason.contains("no-chain.pem: No such file"),
@@ -61,7 +64,8 @@ async fn a_key_of_another_certificate_is_rejected() {
     std::fs::write(directory.path().join("chain.pem"), made[0].cert.pem()).unwrap();
     std::fs::write(directory.path().join("leaf.key"), made[1].signing_key.serialize_pem()).unwrap();
     let files = "source = \"files\"\ncert = \"chain.pem\"\nkey = \"leaf.key\"";
-    let config = format!("{}{}", FRONT.replace("source = \"self-signed\"", files), says("x"));
+    let config =
+        format!("{}{}", FRONT.replace("source = \"self-signed\"", files), fixed_route("x"));
     std::fs::write(directory.path().join("gateway.toml"), config).unwrap();
     let started = TestGateway::start_in(directory, "gateway.toml", Options::default()).await;
     let Err(error) = started else { panic!("the gateway started") };
@@ -70,7 +74,8 @@ async fn a_key_of_another_certificate_is_rejected() {
 
 #[tokio::test]
 async fn an_unknown_key_fails_the_start_with_file_line_and_suggestion() {
-    let reason = start_error(&format!("{FRONT}{}", says("x").replace("respond", "repsond"))).await;
+    let reason =
+        start_error(&format!("{FRONT}{}", fixed_route("x").replace("respond", "repsond"))).await;
     assert!(
         reason.contains(
             "gateway.toml:21:1: unknown key `repsond` in `route`; did you mean `respond`?"

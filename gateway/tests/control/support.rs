@@ -50,14 +50,14 @@ access = false
 "#;
 
 /// A route with a fixed response.
-pub(crate) fn says(word: &str) -> String {
+pub(crate) fn fixed_route(word: &str) -> String {
     format!(
         "\n[[route]]\nname = \"word\"\npath = \"/word\"\nrespond = {{ status = 200, body = \"{word}\" }}\n"
     )
 }
 
 /// Routes to a backend.
-pub(crate) fn leads_to(backend: &Backend) -> String {
+pub(crate) fn backend_routes(backend: &Backend) -> String {
     let target = backend.address;
     format!(
         "\n[[route]]\nname = \"live\"\npath = \"/ws\"\nupstream = \"backend\"\nwebsocket = true\n\
@@ -148,14 +148,14 @@ impl TestGateway {
     }
 
     /// Status and body of a response of the admin address.
-    pub(crate) async fn ask_admin(&self, path: &str) -> (u16, String) {
+    pub(crate) async fn get_admin(&self, path: &str) -> (u16, String) {
         let answer = reqwest::get(format!("http://{}{path}", self.admin().await)).await.unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())
     }
 
     /// The value of a series, by its text in `/metrics`.
     pub(crate) async fn metric(&self, series: &str) -> Option<f64> {
-        let (_, text) = self.ask_admin("/metrics").await;
+        let (_, text) = self.get_admin("/metrics").await;
         let line = text
             .lines()
             .find(|line| line.strip_prefix(series).is_some_and(|rest| rest.starts_with(' ')))?;

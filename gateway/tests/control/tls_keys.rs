@@ -11,10 +11,10 @@ use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::support::{FRONT, TestGateway, install_provider, says};
+use crate::support::{FRONT, TestGateway, fixed_route, install_provider};
 
 async fn gateway() -> TestGateway {
-    TestGateway::start(&(FRONT.replace("localhost:0", "127.0.0.1:0") + &says("hello"))).await
+    TestGateway::start(&(FRONT.replace("localhost:0", "127.0.0.1:0") + &fixed_route("hello"))).await
 }
 
 /// The group negotiated with a client that offers these groups, in this order.

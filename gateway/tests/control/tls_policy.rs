@@ -90,7 +90,8 @@ async fn the_backend_receives_the_subject_of_the_client_certificate_not_a_forged
 #[tokio::test]
 async fn a_server_name_without_a_certificate_is_rejected_if_configured() {
     let backend = Backend::start().await;
-    let base = FRONT.replace("localhost:0", "127.0.0.1:0") + &crate::support::leads_to(&backend);
+    let base =
+        FRONT.replace("localhost:0", "127.0.0.1:0") + &crate::support::backend_routes(&backend);
     for (policy, served) in [("default", true), ("refuse", false)] {
         let gateway =
             TestGateway::start(&format!("{base}[tls]\nunknown_names = \"{policy}\"\n")).await;

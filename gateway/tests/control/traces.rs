@@ -233,7 +233,7 @@ async fn collector_headers_come_from_a_file_that_must_exist() {
     assert_eq!(header("authorization").as_deref(), Some("Bearer token-1"));
     assert_eq!(header("x-scope").as_deref(), Some("one"));
     assert_eq!(header("content-type").as_deref(), Some("application/x-protobuf"));
-    assert!(!gateway.ask_admin("/config").await.1.contains("token-1"));
+    assert!(!gateway.get_admin("/config").await.1.contains("token-1"));
 
     std::fs::write(gateway.path("headers"), "authorization=Bearer token-2").unwrap();
     gateway.reload(&config).await;

@@ -8,11 +8,11 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::support::{
-    Backend, FRONT, SOON, TestGateway, eventually, leads_to, says, websocket, within,
+    Backend, FRONT, SOON, TestGateway, backend_routes, eventually, fixed_route, websocket, within,
 };
 
 fn at(socket: &str) -> String {
-    format!("{FRONT}{}\n[upgrade]\nsocket = \"{socket}\"\n", says("x"))
+    format!("{FRONT}{}\n[upgrade]\nsocket = \"{socket}\"\n", fixed_route("x"))
 }
 
 #[tokio::test]
@@ -29,7 +29,7 @@ async fn a_reload_moves_and_removes_the_upgrade_socket() {
     assert!(status == 422 && report.to_string().contains("is not a socket"), "{report}");
     assert!(UnixStream::connect(&two).is_ok(), "the previous socket must remain");
 
-    let (status, _) = gateway.reload(&format!("{FRONT}{}", says("x"))).await;
+    let (status, _) = gateway.reload(&format!("{FRONT}{}", fixed_route("x"))).await;
     assert!(status == 200 && !two.exists());
     gateway.stop().await;
 }
@@ -90,7 +90,7 @@ async fn an_open_admin_connection_is_served_during_an_upgrade() {
     let admin = before.admin().await;
     // The predecessor has accepted the connection, and no request has been sent on it.
     let mut connection = TcpStream::connect(admin).await.unwrap();
-    assert_eq!(before.ask_admin("/readyz").await.0, 200);
+    assert_eq!(before.get_admin("/readyz").await.0, 200);
     let source = gateway::ConfigSource::File(before.path("gateway.toml"));
     let options =
         Options { ignore_files: true, upgrades: Upgrades::TakeOver, ..Options::default() };
@@ -118,7 +118,7 @@ async fn an_upgrade_to_an_overlapping_address_fails_and_the_predecessor_keeps_se
     let Err(error) = Gateway::start(source, options).await else { panic!("the gateway started") };
     assert!(error.to_string().contains("listener `https` of this gateway holds port"), "{error}");
     eventually(Some(1.0), || before.metric("gateway_upgrades_total{result=\"failed\"}")).await;
-    assert_eq!(before.ask_admin("/readyz").await.0, 200);
+    assert_eq!(before.get_admin("/readyz").await.0, 200);
     assert_eq!(before.get("/word").await, "x");
     before.stop().await;
 }
@@ -126,7 +126,7 @@ async fn an_upgrade_to_an_overlapping_address_fails_and_the_predecessor_keeps_se
 #[tokio::test]
 async fn a_draining_gateway_rejects_reloads_and_upgrades() {
     let backend = Backend::start().await;
-    let more = format!("{}\n[drain]\ndeadline = \"1h\"\n", leads_to(&backend));
+    let more = format!("{}\n[drain]\ndeadline = \"1h\"\n", backend_routes(&backend));
     let gateway = TestGateway::start(&format!("{}{more}", at("run/upgrade.sock"))).await;
     let mut socket = websocket(&gateway).await;
     assert_eq!(socket.echo("one").await.as_deref(), Some("one"));

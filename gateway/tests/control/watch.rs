@@ -4,21 +4,22 @@ use std::os::unix::fs::symlink;
 
 use gateway::Options;
 
-use crate::support::{FRONT, TestGateway, eventually, says};
+use crate::support::{FRONT, TestGateway, eventually, fixed_route};
 
 #[tokio::test]
 async fn a_file_replaced_by_rename_is_reloaded() {
-    let gateway = TestGateway::following(&format!("{FRONT}{}", says("before"))).await;
+    let gateway = TestGateway::following(&format!("{FRONT}{}", fixed_route("before"))).await;
     for word in ["after", "again"] {
-        gateway.write_config(&format!("{FRONT}{}", says(word)));
+        gateway.write_config(&format!("{FRONT}{}", fixed_route(word)));
         eventually(word.to_owned(), || gateway.get("/word")).await;
     }
 }
 
 #[tokio::test]
 async fn a_file_written_in_place_is_reloaded() {
-    let gateway = TestGateway::following(&format!("{FRONT}{}", says("before"))).await;
-    std::fs::write(gateway.path("gateway.toml"), format!("{FRONT}{}", says("after"))).unwrap();
+    let gateway = TestGateway::following(&format!("{FRONT}{}", fixed_route("before"))).await;
+    std::fs::write(gateway.path("gateway.toml"), format!("{FRONT}{}", fixed_route("after")))
+        .unwrap();
     eventually("after".to_owned(), || gateway.get("/word")).await;
 }
 
@@ -30,7 +31,8 @@ async fn a_swapped_symlink_of_a_mounted_config_map_is_reloaded() {
     let at = |name: &str| directory.path().join(name);
     let version = |name: &str, word: &str| {
         std::fs::create_dir(at(name)).unwrap();
-        std::fs::write(at(name).join("gateway.toml"), format!("{FRONT}{}", says(word))).unwrap();
+        std::fs::write(at(name).join("gateway.toml"), format!("{FRONT}{}", fixed_route(word)))
+            .unwrap();
     };
     version("..2026_01", "before");
     symlink("..2026_01", at("..data")).unwrap();
@@ -44,7 +46,8 @@ async fn a_swapped_symlink_of_a_mounted_config_map_is_reloaded() {
     {
         let at = |name: &str| gateway.path(name);
         std::fs::create_dir(at(name)).unwrap();
-        std::fs::write(at(name).join("gateway.toml"), format!("{FRONT}{}", says(word))).unwrap();
+        std::fs::write(at(name).join("gateway.toml"), format!("{FRONT}{}", fixed_route(word)))
+            .unwrap();
         symlink(name, at("..data_tmp")).unwrap();
         std::fs::rename(at("..data_tmp"), at("..data")).unwrap();
         std::fs::remove_dir_all(at(old)).unwrap();
@@ -54,12 +57,12 @@ async fn a_swapped_symlink_of_a_mounted_config_map_is_reloaded() {
 
 #[tokio::test]
 async fn a_corrected_file_is_applied() {
-    let gateway = TestGateway::following(&format!("{FRONT}{}", says("before"))).await;
+    let gateway = TestGateway::following(&format!("{FRONT}{}", fixed_route("before"))).await;
     gateway.write_config("nonsense");
     let failures =
         || async { gateway.metric("gateway_config_reloads_total{result=\"failure\"}").await };
     eventually(Some(1.0), failures).await;
     assert_eq!(gateway.get("/word").await, "before");
-    gateway.write_config(&format!("{FRONT}{}", says("mended")));
+    gateway.write_config(&format!("{FRONT}{}", fixed_route("mended")));
     eventually("mended".to_owned(), || gateway.get("/word")).await;
 }

@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { checkHeads, checkRead, highestRead } from "./consistency";
+import { type DeviceLog, readLog, signEntry, startLog } from "./device-log";
 import { NOTHING_READ, NO_LOG } from "./header";
+import { rawSigningKey } from "./signing-key";
 
 const hash = (byte: number) => new Uint8Array(32).fill(byte);
 const log = (...bytes: number[]) => ({ hashes: bytes.map(hash) });
@@ -49,6 +51,50 @@ describe("the log heads in a header", () => {
   });
 
   const none = { own: undefined, peer: undefined };
+});
+
+describe("a server with a stolen device that was removed", () => {
+  const generate = async () =>
+    (await crypto.subtle.generateKey("Ed25519", true, ["sign", "verify"])) as CryptoKeyPair;
+
+  /** Continues a log and reads it like a receiver. */
+  async function continued(
+    log: DeviceLog,
+    operation: "approve" | "remove",
+    [device, key]: readonly [string, CryptoKeyPair],
+    [signer, by]: readonly [string, CryptoKeyPair],
+  ): Promise<DeviceLog> {
+    const raw = await rawSigningKey(key.publicKey);
+    const signed = { device: signer, key: by.privateKey };
+    const entry = await signEntry(log, operation, device, raw, 1, signed);
+    const read = await readLog(log.account, log.identityKey, [...log.entries, entry]);
+    if (!read) throw new Error("the log is valid");
+    return read;
+  }
+
+  test("is noticed with the next message in either direction", async () => {
+    const identity = ["", await generate()] as const;
+    const laptop = ["laptop", await generate()] as const;
+    const stolen = ["phone", await generate()] as const;
+    const ghost = ["ghost", await generate()] as const;
+    const start = startLog("alice", await rawSigningKey(identity[1].publicKey));
+    const first = await continued(start, "approve", laptop, identity);
+    const both = await continued(first, "approve", stolen, laptop);
+    const removed = await continued(both, "remove", stolen, laptop);
+    // Both logs are valid under the same identity key.
+    const forged = await continued(both, "approve", ghost, stolen);
+
+    const byAlice = { ownLog: removed, peerLog: NO_LOG };
+    const atBob = (peer: DeviceLog) => checkHeads(byAlice, false, { own: undefined, peer });
+    expect(atBob(both)).toEqual(["log-withheld"]);
+    expect(atBob(forged)).toEqual(["log-fork"]);
+    expect(atBob(removed)).toEqual([]);
+
+    const byBob = (peerLog: DeviceLog) => ({ ownLog: NO_LOG, peerLog });
+    const atAlice = { own: removed, peer: undefined };
+    expect(checkHeads(byBob(forged), false, atAlice)).toEqual(["own-log-fork"]);
+    expect(checkHeads(byBob(both), false, atAlice)).toEqual([]);
+  });
 });
 
 describe("the read envelope in a header", () => {

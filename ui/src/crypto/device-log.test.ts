@@ -157,7 +157,7 @@ describe("a valid log", () => {
     expect(await extendLog(stored, keys.identity.raw, longer.entries)).toEqual({ log: longer });
   });
 
-  test("of 1,000 entries is read in less than a few seconds", async () => {
+  test("of 1,000 entries is read in seconds", async () => {
     let long = await continued(startLog("alice", keys.identity.raw), "approve", "laptop", by(""));
     const sign = keys.laptop.pair.privateKey;
     const added: SignedEntry[] = [];

@@ -166,7 +166,7 @@ export class PrivateChat {
     if (this.#locked === me.account_id) this.#locked = undefined;
     const { kind } = this.state.value;
     await this.stop();
-    if (kind === "running" || kind === "keys-lost") this.#waitForOtherTab(me);
+    if (kind !== "nameless") this.#waitForOtherTab(me);
   }
 
   /** Starts again when the other tab closes, unless that tab signed out. */

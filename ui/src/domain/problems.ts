@@ -20,6 +20,7 @@ const WORDS: Partial<Record<ProblemType, [title: string, detail: string, retry: 
     false,
   ],
   "not-found": ["Not found", "It may have been deleted or have expired.", false],
+  conflict: ["Your devices changed at the same moment", "Try again.", true],
   "run-active": ["The assistant is still answering", "Wait until it finishes, or stop it.", true],
   "run-expired": ["This answer is no longer available", "Ask again.", true],
   "too-large": ["Your message is too long", "Shorten it and try again.", false],

@@ -57,19 +57,14 @@ async function fromFirst(transaction: Upgrade, now: number): Promise<void> {
     await contacts.put({ account, username, devices: [], verified });
   // An unsent message is sealed again, with the next counter.
   const outbox = transaction.objectStore("outbox");
-  for (const { sealed: _, ...record } of await outbox.getAll()) await outbox.put(record);
-  const conversations = transaction.objectStore("conversations");
-  for (const record of await conversations.getAll())
-    await conversations.put({ ...record, unhashed: record.sent.counter });
-  const messages = transaction.objectStore("messages");
-  for (const record of await messages.getAll()) {
-    const { body } = record;
-    const isObsolete = body.kind === "notice" && (body.notice as string) === "device-conflict";
-    if (isObsolete)
-      await messages.put({
-        ...record,
-        body: { kind: "notice", notice: "keys-rejected", count: 1 },
-      });
+  for (const { cid, conversation, to, order, writtenAt } of await outbox.getAll())
+    await outbox.put({ cid, conversation, to, order, writtenAt });
+  let cursor = await transaction.objectStore("messages").openCursor();
+  for (; cursor; cursor = await cursor.continue()) {
+    const { body } = cursor.value;
+    const isFormer = body.kind === "notice" && (body.notice as string) === "device-conflict";
+    const notice = { kind: "notice", notice: "keys-rejected", count: 1 } as const;
+    if (isFormer) await cursor.update({ ...cursor.value, body: notice });
   }
 }
 

@@ -101,7 +101,7 @@ impl Links for RedisStore {
             (state, _) => return Ok(state.refusal()),
         };
         let Some(found) = account_from(self.fields(&account).await?)? else {
-            return Err(corrupt("link", &"the account of a link does not exist"));
+            return Ok(LinkClaim::NotFound);
         };
         let mut bind = self.of_account(&self.scripts.link_credential, &account);
         bind.arg(device.as_str()).arg(hex::encode(credential.0));

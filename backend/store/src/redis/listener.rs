@@ -73,7 +73,7 @@ impl Listener {
     pub(super) async fn connect(&self) -> Result<()> {
         let began = Instant::now();
         let mut state = self.state.write().await;
-        let topics = self.topics.heard();
+        let topics = self.topics.subscribed();
         let connected = match &state.pub_sub {
             Some(pub_sub) => pub_sub.add_all(&topics).await,
             None => match state.failed.since(began) {
@@ -126,14 +126,14 @@ impl Listener {
                 tokio::time::sleep(backoff.next_pause()).await;
             }
             tracing::info!("the pub/sub connection to Redis is restored");
-            self.topics.wake_those_who_look();
+            self.topics.wake_pollers();
         }
     }
 
     async fn check(&self) -> std::result::Result<(), Error> {
         let state = self.state.write().await;
         let Some(pub_sub) = &state.pub_sub else { return Ok(()) };
-        pub_sub.keep_only(&self.topics.heard()).await?;
+        pub_sub.keep_only(&self.topics.subscribed()).await?;
         pub_sub.established.command::<Value>(&redis::cmd("PING")).await.map(drop)
     }
 }

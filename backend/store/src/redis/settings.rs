@@ -34,7 +34,7 @@ pub struct RedisSettings {
 
 impl RedisSettings {
     /// The URL without credentials, for logs.
-    pub fn place(&self) -> &str {
+    pub fn address(&self) -> &str {
         self.url.rsplit_once('@').map_or(self.url.as_str(), |(_, place)| place)
     }
 
@@ -59,7 +59,7 @@ impl std::fmt::Debug for RedisSettings {
     /// Without credentials.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("RedisSettings")
-            .field("place", &self.place())
+            .field("address", &self.address())
             .field("ca_file", &self.ca_file)
             .finish_non_exhaustive()
     }

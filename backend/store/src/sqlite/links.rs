@@ -11,7 +11,7 @@ use super::identities::{add_credential, append};
 use super::statement::{all, count, execute, one};
 use super::{SqliteStore, devices};
 use crate::accounts::CredentialHash;
-use crate::codec::{corrupt, millis, now, parsed};
+use crate::codec::{millis, now, parsed};
 use crate::error::Result;
 use crate::identities::Append;
 use crate::links::{Approval, LinkClaim, LinkCode, Links, NewApproval, Party, Posting, TokenHash};
@@ -194,7 +194,7 @@ fn claim(
         return Ok(LinkClaim::Removed);
     }
     let Some(found) = find(tx, "id = ?1", params![account.as_str(), now()])? else {
-        return Err(corrupt("links.account", &"the account of a link does not exist"));
+        return Ok(LinkClaim::NotFound);
     };
     add_credential(tx, &account, credential)?;
     devices::add_credential(tx, &account, &device, credential)?;

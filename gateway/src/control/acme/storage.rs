@@ -17,7 +17,7 @@ use crate::control::certificates::Purpose;
 use crate::{files, secret};
 
 /// The configured storage, including the contents of the files and variables it names.
-pub(super) struct Wanted {
+pub(super) struct StorageInputs {
     config: CertificateStorage,
     /// Digest of those contents, to detect changes on reload without keeping secrets.
     digest: [u8; 32],
@@ -31,11 +31,11 @@ pub(super) struct Opened {
     storage: Arc<dyn Storage>,
     ticketer: Arc<Ticketer>,
     /// `None` once started.
-    keeper: tokio::sync::Mutex<Option<TicketMaintainer>>,
+    tickets: tokio::sync::Mutex<Option<TicketMaintainer>>,
     stop: Mutex<Option<CancellationToken>>,
 }
 
-impl Wanted {
+impl StorageInputs {
     /// Reads the inputs and, except in a dry run, creates the directory; call it on a thread that
     /// may block.
     pub(super) fn read(config: &CertificateStorage, purpose: Purpose) -> Result<Self, String> {
@@ -79,26 +79,26 @@ impl Wanted {
 }
 
 impl Opened {
-    pub(super) fn new(wanted: Wanted) -> Result<Self, String> {
-        let Wanted { config, digest, storage } = wanted;
-        let keeper = TicketMaintainer::new(
+    pub(super) fn new(wanted: StorageInputs) -> Result<Self, String> {
+        let StorageInputs { config, digest, storage } = wanted;
+        let maintainer = TicketMaintainer::new(
             TicketSettings::default(),
             Arc::clone(&storage),
             Arc::new(SystemClock),
         );
-        let keeper = keeper.map_err(|error| error.to_string())?;
+        let maintainer = maintainer.map_err(|error| error.to_string())?;
         Ok(Self {
             config,
             digest,
             storage,
-            ticketer: keeper.ticketer(),
-            keeper: tokio::sync::Mutex::new(Some(keeper)),
+            ticketer: maintainer.ticketer(),
+            tickets: tokio::sync::Mutex::new(Some(maintainer)),
             stop: Mutex::default(),
         })
     }
 
     /// Whether this is the configured storage, including secrets.
-    pub(super) fn is(&self, wanted: &Wanted) -> bool {
+    pub(super) fn is(&self, wanted: &StorageInputs) -> bool {
         self.config == wanted.config && self.digest == wanted.digest
     }
 
@@ -112,8 +112,8 @@ impl Opened {
 
     /// Loads the ticket keys once, so that they are shared from the first connection on.
     pub(super) async fn tend(&self) {
-        if let Some(keeper) = self.keeper.lock().await.as_ref()
-            && let Err(error) = keeper.refresh().await
+        if let Some(maintainer) = self.tickets.lock().await.as_ref()
+            && let Err(error) = maintainer.refresh().await
         {
             tracing::warn!(%error, "cannot read the session ticket keys yet");
         }
@@ -121,9 +121,11 @@ impl Opened {
 
     /// Starts the maintenance of ticket keys unless it is already running.
     pub(super) fn start(&self, tasks: &TaskTracker, end: &CancellationToken) {
-        if let Some(keeper) = self.keeper.try_lock().ok().and_then(|mut keeper| keeper.take()) {
+        if let Some(maintainer) =
+            self.tickets.try_lock().ok().and_then(|mut maintainer| maintainer.take())
+        {
             let stop = end.child_token();
-            tasks.spawn(keeper.run(stop.clone()));
+            tasks.spawn(maintainer.run(stop.clone()));
             *self.stop.lock().unwrap_or_else(PoisonError::into_inner) = Some(stop);
         }
     }

@@ -27,7 +27,7 @@ pub(crate) struct Predecessor {
 impl Predecessor {
     /// Connects to the upgrade socket and requests the listening sockets; `None` if no process
     /// listens there.
-    pub(crate) async fn meet(path: &Path) -> Result<Option<(Self, Inherited)>, UpgradeError> {
+    pub(crate) async fn connect(path: &Path) -> Result<Option<(Self, Inherited)>, UpgradeError> {
         check_directory(path)?;
         let failed = |error| UpgradeError::Socket { path: path.to_owned(), error };
         let Some(stream) = reach(path, ANSWER).await.map_err(failed)? else {
@@ -84,7 +84,7 @@ impl Predecessor {
     }
 
     /// Reports why this process will not serve.
-    pub(crate) async fn give_up(mut self, reason: &str) {
+    pub(crate) async fn abort(mut self, reason: &str) {
         // The running gateway keeps serving whether it receives this or not.
         let _sent = self.channel.send(&Message::Failed { reason: reason.to_owned() }, ANSWER).await;
     }

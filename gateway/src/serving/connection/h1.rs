@@ -11,7 +11,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::watch;
 
 use super::Service;
-use super::refuse::{refuse_bad, refuse_head, refuse_late};
+use super::reject::{reject_head, reject_late, reject_malformed};
 use super::request_head::{NoHead, read_head};
 use crate::serving::answer::Answer;
 use crate::serving::head::{Head, Upgrade};
@@ -45,11 +45,11 @@ pub(super) async fn serve(
                 return None;
             }
             Err(NoHead::Late) => {
-                refuse_late(shared, &mut stream).await;
+                reject_late(shared, &mut stream).await;
                 return None;
             }
             Err(NoHead::Bad(error)) => {
-                refuse_bad(shared, &mut stream, error).await;
+                reject_malformed(shared, &mut stream, error).await;
                 return None;
             }
         };
@@ -88,7 +88,7 @@ async fn open_websocket(
             .with("upgrade", "websocket"),
         Upgrade::Malformed => Answer::plain(400, "The WebSocket handshake is malformed."),
     };
-    refuse_head(shared, &mut stream, "websocket", answer).await;
+    reject_head(shared, &mut stream, "websocket", answer).await;
     Opened::Ended
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use gateway_config::Limits;
 
 use super::Service;
-use super::refuse::{count, refuse_bad, refuse_head, refuse_late};
+use super::reject::{count, reject_head, reject_late, reject_malformed};
 use super::request_head::{NoHead, read_head};
 use crate::serving::answer::Answer;
 use crate::serving::head::Head;
@@ -27,11 +27,11 @@ pub(super) async fn serve(service: Arc<Service>, mut stream: Box<ClientStream>, 
     let head = match read {
         Ok(head) => head,
         Err(NoHead::Ended) => return,
-        Err(NoHead::Late) => return refuse_late(shared, &mut stream).await,
-        Err(NoHead::Bad(error)) => return refuse_bad(shared, &mut stream, error).await,
+        Err(NoHead::Late) => return reject_late(shared, &mut stream).await,
+        Err(NoHead::Bad(error)) => return reject_malformed(shared, &mut stream, error).await,
     };
     if let Err(too_many) = count(shared, &stream) {
-        return refuse_head(shared, &mut stream, "rate_limit", too_many.answer()).await;
+        return reject_head(shared, &mut stream, "rate_limit", too_many.answer()).await;
     }
     let answer = match reply(&stream, &head, port.unwrap_or_else(|| shared.https_port())) {
         Reply::Answer(answer) => answer,

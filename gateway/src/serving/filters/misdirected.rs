@@ -4,7 +4,7 @@
 use super::exchange::{Exchange, Refusal};
 
 pub(super) fn check(exchange: &mut Exchange<'_>) -> Result<(), Refusal> {
-    let (Some(asked), Some(host)) = (&exchange.facts.asked, &exchange.about.host) else {
+    let (Some(asked), Some(host)) = (&exchange.facts.requested_name, &exchange.about.host) else {
         return Ok(());
     };
     if exchange.snapshot.config().tls.refuse_misdirected && asked.is_not_for(host.as_str()) {

@@ -39,68 +39,69 @@ fn a_head_is_converted_to_an_equal_request() {
     );
 }
 
+const AMBIGUOUS: &[(&str, HeadError)] = &[
+    ("GET / HTTP/1.1\nHost: x\n\n", HeadError::Line),
+    ("GET / HTTP/1.1\r\nHost: x\nA: b\r\n\r\n", HeadError::Line),
+    ("GET / HTTP/1.1\r\nHost: x\r\nA: b\rc\r\n\r\n", HeadError::Line),
+    ("GET / HTTP/1.1\r\nHost: x\r\nA: b\0c\r\n\r\n", HeadError::Line),
+    ("GET / HTTP/1.1\r\nHost: x\r\nA: b\x01c\r\n\r\n", HeadError::Field),
+    ("GET / HTTP/1.1\r\nHost: x\r\n folded\r\n\r\n", HeadError::Field),
+    ("GET / HTTP/1.1\r\n Host: x\r\n\r\n", HeadError::Field),
+    ("GET / HTTP/1.1\r\nHost : x\r\n\r\n", HeadError::Field),
+    ("GET / HTTP/1.1\r\nHost: x\r\n: y\r\n\r\n", HeadError::Field),
+    ("GET / HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n", HeadError::Field),
+    ("GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", HeadError::Host),
+    ("GET / HTTP/1.1\r\nA: x\r\n\r\n", HeadError::Host),
+    (
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        HeadError::Framing,
+    ),
+    (
+        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n",
+        HeadError::Framing,
+    ),
+    (
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n",
+        HeadError::Framing,
+    ),
+    ("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1, 1\r\n\r\n", HeadError::Framing),
+    ("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: +1\r\n\r\n", HeadError::Framing),
+    ("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0x1\r\n\r\n", HeadError::Framing),
+    ("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: \r\n\r\n", HeadError::Framing),
+    (
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n",
+        HeadError::Framing,
+    ),
+    (
+        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+        HeadError::TransferCoding,
+    ),
+    (
+        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n",
+        HeadError::TransferCoding,
+    ),
+    (
+        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
+        HeadError::Framing,
+    ),
+    ("POST / HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", HeadError::Framing),
+    ("GET  / HTTP/1.1\r\nHost: x\r\n\r\n", HeadError::RequestLine),
+    ("GET /a b HTTP/1.1\r\nHost: x\r\n\r\n", HeadError::RequestLine),
+    ("GET\t/ HTTP/1.1\r\nHost: x\r\n\r\n", HeadError::RequestLine),
+    ("G{T / HTTP/1.1\r\nHost: x\r\n\r\n", HeadError::RequestLine),
+    ("GET /a#b HTTP/1.1\r\nHost: x\r\n\r\n", HeadError::Target),
+    ("GET /\x7f HTTP/1.1\r\nHost: x\r\n\r\n", HeadError::Target),
+    ("GET http://x/ HTTP/1.1\r\nHost: x\r\n\r\n", HeadError::Target),
+    ("GET x HTTP/1.1\r\nHost: x\r\n\r\n", HeadError::Target),
+    ("GET / HTTP/2.0\r\nHost: x\r\n\r\n", HeadError::Version),
+    ("CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n", HeadError::Connect),
+    ("GET / HTTP/1.1\r\nHost: x\r\nExpect: tea\r\n\r\n", HeadError::Expectation),
+    ("\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n", HeadError::RequestLine),
+];
+
 #[test]
 fn ambiguous_heads_are_rejected() {
-    let table = [
-        ("GET / HTTP/1.1\nHost: x\n\n", HeadError::Line),
-        ("GET / HTTP/1.1\r\nHost: x\nA: b\r\n\r\n", HeadError::Line),
-        ("GET / HTTP/1.1\r\nHost: x\r\nA: b\rc\r\n\r\n", HeadError::Line),
-        ("GET / HTTP/1.1\r\nHost: x\r\nA: b\0c\r\n\r\n", HeadError::Line),
-        ("GET / HTTP/1.1\r\nHost: x\r\nA: b\x01c\r\n\r\n", HeadError::Field),
-        ("GET / HTTP/1.1\r\nHost: x\r\n folded\r\n\r\n", HeadError::Field),
-        ("GET / HTTP/1.1\r\n Host: x\r\n\r\n", HeadError::Field),
-        ("GET / HTTP/1.1\r\nHost : x\r\n\r\n", HeadError::Field),
-        ("GET / HTTP/1.1\r\nHost: x\r\n: y\r\n\r\n", HeadError::Field),
-        ("GET / HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n", HeadError::Field),
-        ("GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", HeadError::Host),
-        ("GET / HTTP/1.1\r\nA: x\r\n\r\n", HeadError::Host),
-        (
-            "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
-            HeadError::Framing,
-        ),
-        (
-            "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n",
-            HeadError::Framing,
-        ),
-        (
-            "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n",
-            HeadError::Framing,
-        ),
-        ("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1, 1\r\n\r\n", HeadError::Framing),
-        ("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: +1\r\n\r\n", HeadError::Framing),
-        ("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0x1\r\n\r\n", HeadError::Framing),
-        ("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: \r\n\r\n", HeadError::Framing),
-        (
-            "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n",
-            HeadError::Framing,
-        ),
-        (
-            "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
-            HeadError::TransferCoding,
-        ),
-        (
-            "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n",
-            HeadError::TransferCoding,
-        ),
-        (
-            "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
-            HeadError::Framing,
-        ),
-        ("POST / HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", HeadError::Framing),
-        ("GET  / HTTP/1.1\r\nHost: x\r\n\r\n", HeadError::RequestLine),
-        ("GET /a b HTTP/1.1\r\nHost: x\r\n\r\n", HeadError::RequestLine),
-        ("GET\t/ HTTP/1.1\r\nHost: x\r\n\r\n", HeadError::RequestLine),
-        ("G{T / HTTP/1.1\r\nHost: x\r\n\r\n", HeadError::RequestLine),
-        ("GET /a#b HTTP/1.1\r\nHost: x\r\n\r\n", HeadError::Target),
-        ("GET /\x7f HTTP/1.1\r\nHost: x\r\n\r\n", HeadError::Target),
-        ("GET http://x/ HTTP/1.1\r\nHost: x\r\n\r\n", HeadError::Target),
-        ("GET x HTTP/1.1\r\nHost: x\r\n\r\n", HeadError::Target),
-        ("GET / HTTP/2.0\r\nHost: x\r\n\r\n", HeadError::Version),
-        ("CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n", HeadError::Connect),
-        ("GET / HTTP/1.1\r\nHost: x\r\nExpect: tea\r\n\r\n", HeadError::Expectation),
-        ("\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n", HeadError::RequestLine),
-    ];
-    for (text, expected) in table {
+    for &(text, expected) in AMBIGUOUS {
         assert_eq!(parse(text), Err(expected), "{text:?}");
     }
 }

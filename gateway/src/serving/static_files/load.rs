@@ -149,7 +149,8 @@ fn read_directory(root: &Path) -> Result<BTreeMap<String, Bytes>, SiteError> {
     let (mut found, mut left) = (BTreeMap::new(), TOTAL_MAX);
     let mut open = vec![(real_root.clone(), String::new(), 0)];
     while let Some((directory, prefix, depth)) = open.pop() {
-        let kernels = fs::File::open(&directory).and_then(|opened| files::refuse_kernels(&opened));
+        let kernels =
+            fs::File::open(&directory).and_then(|opened| files::reject_kernel_files(&opened));
         kernels
             .map_err(|error| failed(if prefix.is_empty() { root } else { &directory }, error))?;
         for entry in fs::read_dir(&directory).map_err(|error| failed(&directory, error))? {

@@ -16,7 +16,7 @@ use crate::serving::headers::{is_hop_by_hop, is_revealing};
 use crate::serving::upstream::UpstreamStream;
 
 /// A handshake that succeeded.
-pub(super) struct Shaken {
+pub(super) struct Handshake {
     pub(super) upstream: UpstreamStream,
     /// The head of the response to the client.
     pub(super) answer: Vec<u8>,
@@ -39,21 +39,21 @@ const FIELDS_MAX: usize = 64;
 /// Maximum size of the body of a response that rejects the handshake.
 const BODY_MAX: usize = 64 * 1024;
 
-const BAD_ANSWER: Reply =
+const BAD_RESPONSE: Reply =
     Reply::Gateway(502, "The service behind this site sent an invalid response.");
 
 /// Sends the request and reads the response within the deadline.
-pub(super) async fn shake(
+pub(super) async fn perform(
     mut upstream: UpstreamStream,
     request: &Parts,
     deadline: Duration,
-) -> Result<Shaken, Reply> {
+) -> Result<Handshake, Reply> {
     let exchange = async {
         upstream.write_all(&request_head(request)).await?;
         read_answer(&mut upstream).await
     };
     match tokio::time::timeout(deadline, exchange).await {
-        Ok(Ok(Ok((answer, rest)))) => Ok(Shaken { upstream, answer, rest }),
+        Ok(Ok(Ok((answer, rest)))) => Ok(Handshake { upstream, answer, rest }),
         Ok(Ok(Err(reply))) => Err(reply),
         Ok(Err(error)) => {
             tracing::debug!(%error, "WebSocket handshake failed");
@@ -112,7 +112,7 @@ async fn read_answer(
         let len = match answer.parse(&buffer) {
             Ok(httparse::Status::Complete(len)) => len,
             Ok(httparse::Status::Partial) if buffer.len() < HEAD_MAX => continue,
-            Ok(httparse::Status::Partial) | Err(_) => return Ok(Err(BAD_ANSWER)),
+            Ok(httparse::Status::Partial) | Err(_) => return Ok(Err(BAD_RESPONSE)),
         };
         let status = answer.code.unwrap_or(0);
         if (100..=199).contains(&status) && status != 101 {
@@ -122,7 +122,7 @@ async fn read_answer(
         let parsed = Parsed::of(&answer, status);
         buffer.advance(len);
         if status == 101 {
-            return Ok(if parsed.upgrades { Ok((parsed.head, buffer)) } else { Err(BAD_ANSWER) });
+            return Ok(if parsed.upgrades { Ok((parsed.head, buffer)) } else { Err(BAD_RESPONSE) });
         }
         return Ok(Err(refusal(upstream, parsed, buffer).await?));
     }
@@ -194,7 +194,7 @@ async fn refusal(
     };
     while !is_whole(&body) {
         if body.len() > BODY_MAX {
-            return Ok(BAD_ANSWER);
+            return Ok(BAD_RESPONSE);
         }
         if upstream.read_buf(&mut body).await? == 0 {
             break;

@@ -6,7 +6,7 @@ use tokio::net::TcpListener;
 use super::{RecordingBackend, ask, id, is_error, trace_of};
 use crate::support::pebble::free_port;
 use crate::support::{
-    Collector, FRONT, SOON, TestGateway, attribute, eventually, says, websocket, within,
+    Collector, FRONT, SOON, TestGateway, attribute, eventually, fixed_route, websocket, within,
 };
 
 const SERVER: i32 = 2;
@@ -65,7 +65,8 @@ async fn a_request_is_a_span_with_a_child_span_that_the_upstream_receives() {
 #[tokio::test]
 async fn failed_requests_are_error_spans_and_local_responses_have_no_child_span() {
     let (backend, collector) = (RecordingBackend::start().await, Collector::start().await);
-    let config = format!("{FRONT}{}{}{}", backend.routes(""), says("word"), collector.section(1.0));
+    let config =
+        format!("{FRONT}{}{}{}", backend.routes(""), fixed_route("word"), collector.section(1.0));
     let gateway = TestGateway::start(&config).await;
 
     let (own, _) = ask(&gateway, "/word", &[]).await;

@@ -6,17 +6,11 @@ import { type Content, encodeContent } from "../content";
 import { type MessagePosition, commitmentTo, seal } from "../envelope";
 import { bytes, fromHex } from "../forge.testing";
 import { type LogHead, NOTHING_READ, NO_HASH, NO_LOG, type ReadReference } from "../header";
-import { type Identity, RSA, SUITE, readIdentity, sha256 } from "../identity";
+import { RSA, SUITE, readIdentity, sha256 } from "../identity";
 import { publicKeys } from "../keys";
 import { safetyNumber } from "../safety";
-import { makeNegative } from "./negative";
-import type { DeviceVector, EnvelopeVector, Vectors } from "./shape";
-
-export interface TestDevice {
-  readonly vector: DeviceVector;
-  readonly identity: Identity;
-  readonly signing: CryptoKeyPair;
-}
+import { type TestDevice, makeNegative } from "./negative";
+import type { EnvelopeVector, Vectors } from "./shape";
 
 /** A message without what follows from its sender. */
 type Draft = Pick<MessagePosition, "counter" | "previous"> &

@@ -7,10 +7,16 @@ import { encodeContent } from "../content";
 import { commitmentTo } from "../envelope";
 import { bytes, encrypt, fromHex, signed } from "../forge.testing";
 import { type Header, NOTHING_READ, NO_HASH, decodeHeader, encodeHeader } from "../header";
-import { RSA } from "../identity";
+import { type Identity, RSA } from "../identity";
 import { sealForTwoKeys } from "../two-keys.testing";
-import type { TestDevice } from "./make";
-import type { EnvelopeVector, NegativeVector } from "./shape";
+import type { DeviceVector, EnvelopeVector, NegativeVector } from "./shape";
+
+/** A device with exportable keys. */
+export interface TestDevice {
+  readonly vector: DeviceVector;
+  readonly identity: Identity;
+  readonly signing: CryptoKeyPair;
+}
 
 /** The bad envelopes of the file, each rejected by `receiver`. */
 export async function makeNegative(

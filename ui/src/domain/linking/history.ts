@@ -106,8 +106,7 @@ async function wholeRecords(archive: Archive, me: AccountId, device: string): Pr
     if (record.account !== me) items.push({ table: "contacts", record: sentContact(record) });
   for (const record of await archive.all("chains")) items.push({ table: "chains", record });
   for (const record of await archive.all("conversations")) {
-    // The chain of the other device begins. It stores the hash of each envelope from the first on.
-    items.push({ table: "conversations", record: { ...record, sent: START, unhashed: 0 } });
+    items.push({ table: "conversations", record: { ...record, sent: START } });
     // For the other device, this device is a sender like any other.
     const { id: conversation, sent: link } = record;
     const chain = { conversation, sender: me, device, link };

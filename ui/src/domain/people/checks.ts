@@ -8,6 +8,7 @@ import {
   type ReadReference,
   checkHeads,
   checkRead,
+  entriesOf,
 } from "../../crypto";
 import type { AccountId, PrivateMessage } from "../../protocol/wire";
 import type { Archive } from "../ports";
@@ -119,6 +120,27 @@ export function strangers(header: Header, logs: Logs): Warning[] {
       ? approves(logs.sender, device, header.ownLog.version)
       : approves(logs.other, device, header.peerLog.version));
   return header.recipients.every(isKnown) ? [] : [{ kind: "stranger" }];
+}
+
+/**
+ * An own device that was removed well before the message was written: the server may hide the
+ * removal from the sender.
+ */
+export function removedRecipients(
+  me: AccountId,
+  header: Header,
+  logs: Logs,
+  writtenAt: number,
+): Warning[] {
+  const log = header.sender === me ? logs.sender : logs.other;
+  const stated = header.sender === me ? header.ownLog.version : header.peerLog.version;
+  const isHidden = ({ account, device }: Header["recipients"][number]) => {
+    const removedIn = account === me ? log?.devices.get(device)?.removedIn : undefined;
+    const removal = log && removedIn ? entriesOf(log)[removedIn - 1] : undefined;
+    if (!removal || stated >= removal.version) return false;
+    return writtenAt - removal.time > CLOCK_TOLERANCE;
+  };
+  return header.recipients.some(isHidden) ? [{ kind: "removed-recipient" }] : [];
 }
 
 export function clockWarnings(

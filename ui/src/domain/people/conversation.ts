@@ -87,6 +87,11 @@ export class ConversationReader {
     return { conversation, preview, unread: records.filter(isUnread).length };
   }
 
+  /** Drops the decrypted text of a deleted message. */
+  forget(record: MessageRecord): void {
+    this.#opened.delete(contextOf(record));
+  }
+
   async #line(record: MessageRecord, conversation: ConversationRecord): Promise<Line> {
     const { id, at, body } = record;
     const common = { id, at, mine: record.sender === this.#me };
@@ -101,12 +106,16 @@ export class ConversationReader {
 
   async #text(record: MessageRecord): Promise<string> {
     if (record.body.kind !== "text") return "";
-    const context = `${record.conversation}/${record.id}`;
+    const context = contextOf(record);
     const text =
       this.#opened.get(context) ?? (await unlock(this.#history, context, record.body.locked)) ?? "";
     this.#opened.set(context, text);
     return text;
   }
+}
+
+function contextOf({ conversation, id }: MessageRecord): string {
+  return `${conversation}/${id}`;
 }
 
 function deliveryOf(record: MessageRecord, conversation: ConversationRecord): Delivery {

@@ -5,6 +5,7 @@ import type { AccountId, ConversationId } from "../../protocol/wire";
 import { Cell } from "../observable";
 import type { Archive } from "../ports";
 import { type Conversation, ConversationReader, type Summary } from "./conversation";
+import type { MessageRecord } from "./records";
 
 const PAGE = 100;
 
@@ -53,6 +54,11 @@ export class Conversations {
   async changed(conversation: ConversationId): Promise<void> {
     if (this.#open?.id === conversation) await this.refreshOpen();
     await this.#refreshSummaries();
+  }
+
+  /** A message was deleted. */
+  forget(record: MessageRecord): void {
+    this.#reader.forget(record);
   }
 
   async refreshOpen(): Promise<void> {

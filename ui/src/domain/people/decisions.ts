@@ -6,6 +6,7 @@ import type { AccountId, DeviceId } from "../../protocol/wire";
 import type { Account } from "../account";
 import type { Serial } from "../serial";
 import type { Conversations } from "./conversations";
+import type { NoticeBoard } from "./notices";
 import type { Outbox } from "./outbox";
 import { type OwnLogParts, appendRemoval, restoreLog } from "./own-log";
 import type { ContactRecord, CountedNotice } from "./records";
@@ -16,7 +17,7 @@ export interface DecisionParts extends OwnLogParts {
   readonly serial: Serial;
   readonly conversations: Conversations;
   readonly outbox: Outbox;
-  readonly notice: (peer: AccountId, notice: CountedNotice, count: number) => Promise<void>;
+  readonly notices: NoticeBoard;
 }
 
 export class Decisions {
@@ -107,9 +108,9 @@ export class Decisions {
   }
 
   async #decided(account: AccountId, notice: CountedNotice): Promise<void> {
-    const { me, notice: add, outbox } = this.#parts;
+    const { me, notices, outbox } = this.#parts;
     if (account === me) return outbox.recheck();
-    await add(account, notice, 1);
+    await notices.add(account, [[notice, 1]]);
     await outbox.recheck(account);
   }
 }

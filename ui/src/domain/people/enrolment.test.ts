@@ -195,7 +195,8 @@ describe("starting over", () => {
 
   test("the devices of the replaced identity stop sending", async () => {
     const [ada] = await adaAndBob();
-    const { parts } = await enrolled("empty");
+    await archiveOf("ada-copy");
+    const { parts } = await enrolled("ada-copy");
     deviceOf(await startOver(parts, "ada"));
     server.announce("ada");
     await expectHeld(ada, "own-identity-changed");
@@ -203,7 +204,8 @@ describe("starting over", () => {
 
   test("twice at the same time: the later one is not approved", async () => {
     await (await start("ada")).messenger.stop();
-    const [one, two] = [await enrolled("one"), await enrolled("two")];
+    for (const profile of ["ada-copy", "ada-phone"]) await archiveOf(profile);
+    const [one, two] = [await enrolled("ada-copy"), await enrolled("ada-phone")];
     let raced = false;
     server.before = (method, what) => {
       if (raced || method !== "PUT" || what !== "identity") return;

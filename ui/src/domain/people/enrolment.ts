@@ -95,7 +95,8 @@ export async function unsavedCode(archive: Archive, keyring: Keyring): Promise<s
 export async function forgetCode(archive: Archive): Promise<void> {
   const identity = await archive.get("identity", "account");
   if (!identity) return;
-  const { code: _, ...put } = identity;
+  const { id, keys, pending } = identity;
+  const put = pending ? { id, keys, pending } : { id, keys };
   await archive.commit([{ table: "identity", put }]);
 }
 

@@ -166,6 +166,36 @@ describe("a device log that the sender sees differently", () => {
   });
 });
 
+describe("the removal of an own device that the server hides from the sender", () => {
+  /** Ada removed her phone; Bob still encrypts for it. */
+  async function hidden(): Promise<[Person, Person]> {
+    const [ada, bob] = await adaAndBob();
+    const phone = await startLinked("ada", "ada-phone");
+    await phone.messenger.stop();
+    server.lie("bob", "ada", server.truth("ada"));
+    server.announce("ada");
+    await until(() => expect(notices(bob)).toContain("device-added"));
+    await ada.messenger.removeDevice("device-ada-phone");
+    return [ada, bob];
+  }
+
+  test("a message that was written long after it: a warning", async () => {
+    const [ada, bob] = await hidden();
+    server.clock.advance(301_000);
+    await until(() => expect(bob.messenger.connection.value.kind).toBe("online"));
+    await bob.messenger.write("For your phone too.");
+    await expectTexts(ada, ["For your phone too."]);
+    expect(warnings(ada)).toEqual(["removed-recipient"]);
+  });
+
+  test("a message that was on its way: no warning", async () => {
+    const [ada, bob] = await hidden();
+    await bob.messenger.write("On its way.");
+    await expectTexts(ada, ["On its way."]);
+    expect(warnings(ada)).toEqual([]);
+  });
+});
+
 describe("what the sender says it has read", () => {
   const readOf = (message: PrivateMessage) => headerOf(message.envelope).read;
 

@@ -36,14 +36,14 @@ async function everyone(people: Person[], seconds: number): Promise<void> {
 describe("the lifetime of a conversation", () => {
   test("is set by either person for both, and stated in the header and to the server", async () => {
     const [ada, bob] = await adaAndBob();
-    await ada.messenger.setLifetime(DAY);
+    await ada.messenger.setLifetime("bob", DAY);
     await until(() => expect(lifetimes(bob)).toEqual([[false, DAY]]));
     expect(lifetimes(ada)).toEqual([[true, DAY]]);
     await bob.messenger.write("For a day.");
     await expectTexts(ada, ["For a day."]);
     expect(lastMessage().lifetime).toBe(DAY);
     expect(headerOf(lastMessage().envelope).lifetime).toBe(DAY);
-    await bob.messenger.setLifetime(0);
+    await bob.messenger.setLifetime("ada", 0);
     await everyone([ada, bob], 0);
     await ada.messenger.write("For ever.");
     await expectTexts(bob, ["For a day.", "For ever."]);
@@ -54,7 +54,7 @@ describe("the lifetime of a conversation", () => {
   test("applies to messages written before it was sent, and survives a reload", async () => {
     const [ada, bob] = await adaAndBob();
     server.cut("ada");
-    await ada.messenger.setLifetime(WEEK);
+    await ada.messenger.setLifetime("bob", WEEK);
     await ada.messenger.write("In a tunnel.");
     await ada.messenger.stop();
     const again = await start("ada");
@@ -67,9 +67,9 @@ describe("the lifetime of a conversation", () => {
   test("set by both at the same time: the later one applies for both", async () => {
     const [ada, bob] = await adaAndBob();
     server.holdEvents = true;
-    await ada.messenger.setLifetime(DAY);
+    await ada.messenger.setLifetime("bob", DAY);
     await until(() => expect(server.conversations.get("ada.bob")).toHaveLength(1));
-    await bob.messenger.setLifetime(WEEK);
+    await bob.messenger.setLifetime("ada", WEEK);
     await until(() => expect(server.conversations.get("ada.bob")).toHaveLength(2));
     server.holdEvents = false;
     for (const person of ["ada", "bob"]) server.cut(person);
@@ -82,10 +82,10 @@ describe("the lifetime of a conversation", () => {
   test("rejected by the server: a later change of the other person still applies", async () => {
     const [ada, bob] = await adaAndBob();
     server.rejectSends = true;
-    await ada.messenger.setLifetime(DAY);
+    await ada.messenger.setLifetime("bob", DAY);
     await until(() => expect(lines(ada)).toMatchObject([{ failed: "no such account" }]));
     server.rejectSends = false;
-    await bob.messenger.setLifetime(WEEK);
+    await bob.messenger.setLifetime("ada", WEEK);
     await everyone([ada, bob], WEEK);
   });
 
@@ -104,7 +104,7 @@ describe("a message with a lifetime", () => {
   /** Both have a message that lives for a day. */
   async function written(): Promise<[Person, Person]> {
     const [ada, bob] = await adaAndBob();
-    await ada.messenger.setLifetime(DAY);
+    await ada.messenger.setLifetime("bob", DAY);
     await ada.messenger.write("For a day.");
     await expectTexts(bob, ["For a day."]);
     await until(() => expect(deliveries(ada)).toEqual(["sent"]));
@@ -132,7 +132,7 @@ describe("a message with a lifetime", () => {
 
   test("is not deleted before it was sent", async () => {
     const [ada, bob] = await adaAndBob();
-    await ada.messenger.setLifetime(DAY);
+    await ada.messenger.setLifetime("bob", DAY);
     await until(() => expect(current(bob)).toBe(DAY));
     server.rejectHandshakes = true;
     server.cut("ada");

@@ -4,6 +4,7 @@ import type { Lifetime } from "../../crypto";
 import type { ConversationId } from "../../protocol/wire";
 import type { Archive, Clock } from "../ports";
 import type { Serial } from "../serial";
+import type { MessageRecord } from "./records";
 
 /** Browsers limit timers to 24 days, and a computer may sleep through one. */
 const LONGEST_WAIT = 3_600_000;
@@ -12,6 +13,8 @@ export interface LifetimesParts {
   readonly archive: Archive;
   readonly clock: Clock;
   readonly serial: Serial;
+  /** Called for each deleted message. */
+  readonly deleted: (message: MessageRecord) => void;
   /** Called for each conversation that lost a message. */
   readonly changed: (conversation: ConversationId) => void;
 }
@@ -27,7 +30,8 @@ export class Lifetimes {
 
   /** Deletes what has expired, and schedules the next deletion. Call when a message was stored. */
   async sweep(): Promise<void> {
-    const { archive, clock, serial, changed } = this.#parts;
+    const { archive, clock, serial, deleted, changed } = this.#parts;
+    if (this.#stopped) return;
     const touched = new Set<ConversationId>();
     const next = await serial.run(async () => {
       for (;;) {
@@ -35,6 +39,7 @@ export class Lifetimes {
         if (first?.expires === undefined || first.expires > clock.now()) return first?.expires;
         const { conversation, id } = first;
         await archive.commit([{ table: "messages", remove: [conversation, id] }]);
+        deleted(first);
         touched.add(conversation);
       }
     });
@@ -42,7 +47,8 @@ export class Lifetimes {
     this.#cancelTimer();
     if (next === undefined || this.#stopped) return;
     const wait = Math.min(next - clock.now(), LONGEST_WAIT);
-    this.#cancelTimer = clock.after(Math.max(wait, 0), () => void this.sweep());
+    const again = () => void this.sweep().catch(() => undefined);
+    this.#cancelTimer = clock.after(Math.max(wait, 0), again);
   }
 
   stop(): void {

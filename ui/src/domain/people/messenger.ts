@@ -20,10 +20,10 @@ import type { Keyring } from "./keyring";
 import { Lifetimes } from "./lifetimes";
 import type { DeviceChanges } from "./merge";
 import { type Found, NAMELESS, find } from "./naming";
-import { noticeChange, noticesOf, standingNotices } from "./notices";
+import { NoticeBoard, noticesOf, standingNotices } from "./notices";
 import { Outbox } from "./outbox";
 import { Presence } from "./presence";
-import { type CountedNotice, conversationOf } from "./records";
+import { type MessageRecord, conversationOf } from "./records";
 import { Session } from "./session";
 import { openFault } from "./trust";
 
@@ -62,6 +62,7 @@ export class Messenger {
   readonly #serial = new Serial();
   readonly #inbox: Inbox;
   readonly #conversations: Conversations;
+  readonly #notices: NoticeBoard;
   readonly #expiry: Lifetimes;
   readonly #session: Session;
   #lastTyping = 0;
@@ -91,11 +92,14 @@ export class Messenger {
       void serial.run(() => this.#inbox.named(account, username)).catch(() => undefined);
     const devicesChanged = (changes: DeviceChanges) => this.#devicesChanged(changes);
     this.directory = new Directory({ api, archive, me, keyring, changed: devicesChanged, named });
-    const changed = (id: ConversationId) => void this.#conversations.changed(id);
+    const refresh = (id: ConversationId) => this.#conversations.changed(id);
+    const changed = (id: ConversationId) => void refresh(id);
+    this.#notices = new NoticeBoard(archive, clock, me, refresh);
     const shared = { archive, clock, directory: this.directory, serial, me, keyring, changed };
     const ownName = (username: string) => account.renamed(username);
     this.#inbox = new Inbox({ ...shared, api, ownName });
-    this.#expiry = new Lifetimes(shared);
+    const deleted = (message: MessageRecord) => this.#conversations.forget(message);
+    this.#expiry = new Lifetimes({ ...shared, deleted });
     this.outbox = new Outbox({
       ...shared,
       registered: () => this.#session.registration.done,
@@ -112,15 +116,9 @@ export class Messenger {
       lifetimes: this.#expiry,
       recheck: (peer) => this.outbox.recheck(peer),
     });
-    const notice = (peer: AccountId, kind: CountedNotice, count: number) =>
-      this.#addNotice(peer, kind, count);
-    this.decisions = new Decisions({
-      ...parts,
-      ...shared,
-      conversations,
-      outbox: this.outbox,
-      notice,
-    });
+    const { outbox } = this;
+    const notices = this.#notices;
+    this.decisions = new Decisions({ ...parts, ...shared, conversations, outbox, notices });
   }
 
   get keys(): OwnKeys {
@@ -211,10 +209,10 @@ export class Messenger {
     if (conversation) await this.outbox.write(conversation.record, text);
   }
 
-  /** Sets the lifetime of later messages in the open conversation, for both people. */
-  async setLifetime(seconds: Lifetime): Promise<void> {
-    const conversation = this.conversation.value;
-    if (conversation) await this.outbox.setLifetime(conversation.record, seconds);
+  /** Sets the lifetime of later messages in a conversation, for both people. */
+  async setLifetime(peer: AccountId, seconds: Lifetime): Promise<void> {
+    const record = await this.#parts.archive.get("conversations", conversationOf(this.me, peer));
+    if (record) await this.outbox.setLifetime(record, seconds);
   }
 
   /** Marks the open conversation as read. */
@@ -284,7 +282,7 @@ export class Messenger {
       const put = emptyConversation(id, { account_id: peer, username });
       await this.#parts.archive.commit([{ table: "conversations", put }]);
     });
-    for (const [kind, count] of standingNotices(contact)) await this.#addNotice(peer, kind, count);
+    await this.#notices.add(peer, standingNotices(contact));
   }
 
   #conversationAdded(): void {
@@ -293,16 +291,6 @@ export class Messenger {
 
   async #devicesChanged(changes: DeviceChanges): Promise<void> {
     if (changes.account === this.me) return this.ownChanges.set(changes);
-    for (const [kind, count] of noticesOf(changes))
-      await this.#addNotice(changes.account, kind, count);
-  }
-
-  async #addNotice(peer: AccountId, notice: CountedNotice, count: number): Promise<void> {
-    const { archive, clock } = this.#parts;
-    const record = await archive.get("conversations", conversationOf(this.me, peer));
-    if (!record) return;
-    const change = noticeChange(record, { kind: "notice", notice, count }, clock.now());
-    await archive.commit([change]);
-    await this.#conversations.changed(record.id);
+    await this.#notices.add(changes.account, noticesOf(changes));
   }
 }

@@ -1,9 +1,16 @@
 // Notices that the page adds to a conversation.
 
 import type { LogFault } from "../../crypto";
-import type { Change } from "../ports";
+import type { AccountId, ConversationId } from "../../protocol/wire";
+import type { Archive, Change, Clock } from "../ports";
 import type { DeviceChanges } from "./merge";
-import type { ContactRecord, ConversationRecord, CountedNotice, Notice } from "./records";
+import {
+  type ContactRecord,
+  type ConversationRecord,
+  type CountedNotice,
+  type Notice,
+  conversationOf,
+} from "./records";
 import { openFault, unapproved } from "./trust";
 
 const FAULTS: Record<LogFault, CountedNotice> = {
@@ -32,6 +39,40 @@ export function noticeChange(
       body,
     },
   };
+}
+
+/** Adds notices to conversations of this account that exist. */
+export class NoticeBoard {
+  readonly #archive: Archive;
+  readonly #clock: Clock;
+  readonly #me: AccountId;
+  readonly #changed: (conversation: ConversationId) => Promise<void>;
+
+  constructor(
+    archive: Archive,
+    clock: Clock,
+    me: AccountId,
+    changed: (conversation: ConversationId) => Promise<void>,
+  ) {
+    this.#archive = archive;
+    this.#clock = clock;
+    this.#me = me;
+    this.#changed = changed;
+  }
+
+  async add(
+    peer: AccountId,
+    notices: readonly (readonly [kind: CountedNotice, count: number])[],
+  ): Promise<void> {
+    const record = await this.#archive.get("conversations", conversationOf(this.#me, peer));
+    if (!record || notices.length === 0) return;
+    const now = this.#clock.now();
+    const changes = notices.map(([notice, count], nth) =>
+      noticeChange(record, { kind: "notice", notice, count }, now, nth),
+    );
+    await this.#archive.commit(changes);
+    await this.#changed(record.id);
+  }
 }
 
 /** What a conversation says about changes of the other person's devices. */

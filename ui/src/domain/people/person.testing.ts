@@ -41,7 +41,7 @@ export function withPeople(given: Archives): void {
 }
 
 /** Waits for a condition. */
-export const until = (check: () => void) => vi.waitFor(check, { timeout: 10_000, interval: 10 });
+export const until = (check: () => void) => vi.waitFor(check, { timeout: 60_000, interval: 10 });
 
 /** Generating RSA keys is slow, so each profile's keys are reused. */
 const pool = new Map<string, Promise<OwnKeys>>();
@@ -97,8 +97,13 @@ export async function signed(
 }
 
 /** Approves a browser profile in the account's log. `announced`: everyone is told. */
-export async function approve(account: string, profile: string, announced = true): Promise<void> {
-  const entry = await signed(account, "approve", profile);
+export async function approve(
+  account: string,
+  profile: string,
+  announced = true,
+  signer = account,
+): Promise<void> {
+  const entry = await signed(account, "approve", profile, signer);
   const version = (await logOf(account)).version + 1;
   const answer = await server.append(account, { version, entry });
   expect(answer.status).toBe(204);

@@ -21,6 +21,7 @@ import {
   clockWarnings,
   contradictions,
   logsOf,
+  removedRecipients,
   standingOf,
   strangers,
   timeOf,
@@ -88,9 +89,9 @@ export function confirm(
   { seq, cid }: { readonly seq: number; readonly cid: string },
   now: number,
 ): Received {
-  const { failed: _, ...message } = record;
-  const expires = expiryOf(message.lifetime ?? 0, Date.parse(message.at), now);
-  const put = { ...message, order: seq, ...(expires === undefined ? {} : { expires }) };
+  const expires = expiryOf(record.lifetime ?? 0, Date.parse(record.at), now);
+  const put = { ...record, order: seq, ...(expires === undefined ? {} : { expires }) };
+  delete put.failed;
   const { lifetime } = conversation;
   const isLatest = lifetime !== undefined && lifetime.order === record.order;
   return {
@@ -116,8 +117,6 @@ async function verifyAndOpen(
   try {
     const verified = await verify(message.envelope, message, signer);
     const { header } = verified;
-    // The server deletes the message at a time that its sender chose.
-    if ((message.lifetime ?? 0) !== header.lifetime) throw new RejectedError("misdirected");
     const chain = await archive.get("chains", [conversation.id, sender, device]);
     const step = follow(chain?.link ?? START, header);
     if (step.kind === "replay") return { problem: "replay", warnings: [] };
@@ -136,7 +135,12 @@ async function verifyAndOpen(
     };
     if (problem) return { ...common, problem, warnings: inChain };
     const opened = await openInChain(parts, message, verified);
-    const rest = opened.content ? strangers(header, logs) : [];
+    const rest = opened.content
+      ? [
+          ...strangers(header, logs),
+          ...removedRecipients(parts.me, header, logs, opened.content.writtenAt),
+        ]
+      : [];
     return { ...common, ...opened, warnings: [...inChain, ...rest, ...opened.warnings] };
   } catch (error) {
     if (error instanceof RejectedError) return { problem: error.reason, warnings: [] };

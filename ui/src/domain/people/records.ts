@@ -63,8 +63,6 @@ export interface ConversationRecord {
   readonly updatedAt: string;
   /** The head of this device's chain in this conversation. */
   readonly sent: ChainHead;
-  /** Up to this counter, the hashes of sent envelopes were not stored (archive version 1). */
-  readonly unhashed?: number;
   /** The last envelope of the other person that this device processed. */
   readonly read?: ReadReference;
   /** The lifetime of new messages. `order` is the order of the message that set it. */
@@ -88,6 +86,8 @@ export type Warning =
   | { readonly kind: "fork" }
   /** One of the recipients is not a device of the two people. */
   | { readonly kind: "stranger" }
+  /** One of the recipients is an own device that was removed before. */
+  | { readonly kind: "removed-recipient" }
   /** The sender's device is listed, but not approved in its account's device log. */
   | { readonly kind: "unapproved" }
   /** The sender's device was removed since. */

@@ -48,7 +48,8 @@ export class Rotation {
       rotation: this.#limits.key_rotation_seconds * 1000,
       retention: this.#limits.retention_seconds * 1000,
     };
-    this.#running = this.#running.then(() => this.#rotate(limits));
+    // A check that fails, for example because the disk is full, is repeated in an hour.
+    this.#running = this.#running.then(() => this.#rotate(limits)).catch(() => undefined);
     return this.#running;
   }
 

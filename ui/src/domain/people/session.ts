@@ -1,7 +1,14 @@
 // The live connection of the private chat: greets the server, applies events in order, and sends
 // requests.
 
-import { Live, type LiveState, type OpenSocket, RequestError, type Welcome } from "../../net";
+import {
+  type Api,
+  Live,
+  type LiveState,
+  type OpenSocket,
+  RequestError,
+  type Welcome,
+} from "../../net";
 import {
   type AccountId,
   CLOSE,
@@ -22,7 +29,6 @@ import type { Lifetimes } from "./lifetimes";
 import type { Presence } from "./presence";
 import { Registration } from "./registration";
 import { Rotation } from "./rotation";
-import type { Api } from "../../net";
 
 export interface SessionParts {
   readonly api: Api;

@@ -37,6 +37,8 @@ export function warningText(warning: Warning): string {
       return "This message doesn’t follow the one before it. One of them may have been replaced.";
     case "stranger":
       return "This message was also encrypted for an unknown device. Compare safety numbers.";
+    case "removed-recipient":
+      return "This message was also encrypted for a device that you removed. The server may be hiding the removal from the sender.";
     case "unapproved":
       return "This message is from a device that the account’s other devices haven’t approved. The server may have written it.";
     case "since-removed":
@@ -64,22 +66,23 @@ function clockText(at: string): string {
   return `on ${new Intl.DateTimeFormat(undefined, date).format(time)}`;
 }
 
-const LIFETIME_NAMES: Record<Lifetime, string> = {
-  0: "never",
-  86_400: "after one day",
-  604_800: "after one week",
-  2_592_000: "after 30 days",
+const LIFETIMES: Record<Lifetime, string> = {
+  0: "Off",
+  86_400: "One day",
+  604_800: "One week",
+  2_592_000: "30 days",
 };
 
-export function lifetimeName(seconds: Lifetime): string {
-  return LIFETIME_NAMES[seconds];
+/** For a choice: “Off” or a duration. */
+export function lifetimeLabel(seconds: Lifetime): string {
+  return LIFETIMES[seconds];
 }
 
 /** `who`: “You” or the person’s name. */
 export function lifetimeText(seconds: Lifetime, who: string): string {
   return seconds === 0
     ? `${who} turned disappearing messages off.`
-    : `${who} set messages to disappear ${lifetimeName(seconds)}.`;
+    : `${who} set messages to disappear after ${lifetimeLabel(seconds).toLowerCase()}.`;
 }
 
 /** `name` is the person's current name; a rename contains both names. */

@@ -7,7 +7,7 @@ use gateway_config::Config;
 use jiff::Timestamp;
 
 use super::Finding;
-use crate::control::acme::{Acme, Wishes};
+use crate::control::acme::{Acme, CertificateInputs};
 use crate::control::certificates::{Loaded, Purpose};
 
 pub(super) async fn orders(config: &Config) -> Vec<Finding> {
@@ -15,11 +15,11 @@ pub(super) async fn orders(config: &Config) -> Vec<Finding> {
         return Vec::new();
     }
     let storage = "certificate storage";
-    let wishes = match Wishes::read(config, Purpose::DryRun) {
-        Ok(wishes) => wishes,
+    let inputs = match CertificateInputs::read(config, Purpose::DryRun) {
+        Ok(inputs) => inputs,
         Err(error) => return vec![Finding::bad(storage, error.to_string())],
     };
-    match Acme::default().plan(wishes, &mut Loaded::default(), Purpose::DryRun).await {
+    match Acme::default().plan(inputs, &mut Loaded::default(), Purpose::DryRun).await {
         Ok(plan) => {
             let trouble =
                 plan.trouble.iter().map(|trouble| Finding::bad(storage, trouble.as_str()));

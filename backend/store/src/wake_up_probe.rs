@@ -12,22 +12,22 @@ use crate::error::{Result, StoreError};
 const DEADLINE: Duration = Duration::from_secs(2);
 
 /// A subscription to a random topic.
-pub(crate) struct Canary {
+pub(crate) struct WakeUpProbe {
     topic: Topic,
     subscription: Subscription,
 }
 
-impl Canary {
+impl WakeUpProbe {
     /// Subscribes.
     pub(crate) async fn new(broker: &impl Broker) -> Result<Self> {
-        let run: RunId = parsed("canary", format!("probe-{:032x}", rand::random::<u128>()))?;
+        let run: RunId = parsed("wake_up_probe", format!("probe-{:032x}", rand::random::<u128>()))?;
         let topic = Topic::Run(run);
         let subscription = broker.subscribe(&topic).await?;
         Ok(Self { topic, subscription })
     }
 
     /// Publishes and waits for the wake-up.
-    pub(crate) async fn sing(mut self, broker: &impl Broker) -> Result<()> {
+    pub(crate) async fn ping(mut self, broker: &impl Broker) -> Result<()> {
         let silent = || StoreError::Unavailable {
             reason: format!("a test wake-up did not arrive within {} s", DEADLINE.as_secs()),
             retry_after: DEADLINE,

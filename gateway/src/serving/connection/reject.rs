@@ -10,7 +10,7 @@ use crate::serving::shared::Shared;
 use crate::serving::stream::ClientStream;
 
 /// Rejects a request after at most its head was read. `reason` is the metric label.
-pub(super) async fn refuse_head(
+pub(super) async fn reject_head(
     shared: &Shared,
     stream: &mut ClientStream,
     reason: &'static str,
@@ -27,15 +27,15 @@ pub(super) async fn refuse_head(
 }
 
 /// Rejects a request whose head did not arrive in time.
-pub(super) async fn refuse_late(shared: &Shared, stream: &mut ClientStream) {
+pub(super) async fn reject_late(shared: &Shared, stream: &mut ClientStream) {
     let answer = Answer::plain(408, "The request took too long to arrive.");
-    refuse_head(shared, stream, "head_timeout", answer).await;
+    reject_head(shared, stream, "head_timeout", answer).await;
 }
 
 /// Rejects a request with an invalid head.
-pub(super) async fn refuse_bad(shared: &Shared, stream: &mut ClientStream, error: HeadError) {
+pub(super) async fn reject_malformed(shared: &Shared, stream: &mut ClientStream, error: HeadError) {
     let answer = Answer::plain(error.status(), &error.to_string());
-    refuse_head(shared, stream, "head", answer).await;
+    reject_head(shared, stream, "head", answer).await;
 }
 
 /// Counts a request for the rate limit of the client's address.
