@@ -80,10 +80,6 @@ pub enum Request {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(tag = "type", rename_all = "snake_case")]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "the large variant is the common one, and frames are not stored"
-)]
 pub enum ServerFrame {
     /// The response to `hello`.
     Welcome {

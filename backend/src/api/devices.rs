@@ -88,8 +88,9 @@ pub(crate) async fn register(
 
 /// Remove a device
 ///
-/// The device can never be registered or linked again, and the cookies it used are revoked. When the
-/// request's own cookie is one of them and other devices use it too, the response sets a new one.
+/// The device can never be registered or linked again, and the cookies it used are revoked. When
+/// the request's own cookie is one of them and other devices use it too, the response sets a new
+/// one.
 #[utoipa::path(
     delete, path = "/api/devices/{device}", tag = "account",
     params(("device" = DeviceId, Path, description = "A device of the account")),

@@ -1,5 +1,5 @@
-//! The parties of a link: the new device with the link's token, which needs no account, and a device
-//! of an account with its cookie.
+//! The parties of a link: the new device with the link's token, which needs no account, and a
+//! device of an account with its cookie.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;

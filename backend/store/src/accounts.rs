@@ -182,8 +182,9 @@ pub trait Accounts: Send + Sync {
     ) -> Result<bool>;
 
     /// Removes a device for good, also one that was approved by a link and not registered yet: it
-    /// can never be registered or approved again, and its credentials are revoked. When the caller's credential `by` is among them and bound to other devices, too,
-    /// `fresh` opens the account instead.
+    /// can never be registered or approved again, and its credentials are revoked. When the
+    /// caller's credential `by` is among them and bound to other devices, too, `fresh` opens the
+    /// account instead.
     async fn remove_device(
         &self,
         account: &AccountId,

@@ -1,8 +1,8 @@
 //! The store for many nodes: Redis 7 or newer, or Valkey; one server, Sentinel or Cluster.
 //!
 //! ```text
-//! {u:ACCOUNT}:…       account, identity, devices, sessions, runs, inbox, presence: one slot, so one
-//!                     script each
+//! {u:ACCOUNT}:…       account, identity, devices, sessions, runs, inbox, presence: one slot, so
+//!                     one script each
 //! {c:CONVERSATION}:…  counter, log, names of messages
 //! {n:NAME}:… {k:CREDENTIAL}:…   the account that has a name, the account that a credential opens
 //! {i:RECOVERY}:… {l:CODE}:…     the account with a recovery hash; a link and its messages
