@@ -1,38 +1,26 @@
-// A server for linking tests: an account with a device log, one link, and an attacker who can change
-// everything that is relayed.
+// Two devices for linking tests, each with a real archive and real keys.
 
 import "fake-indexeddb/auto";
 import { expect, vi } from "vitest";
 import {
-  type DeviceLog,
   type OwnKeys,
   createAccountIdentity,
   createOwnKeys,
-  fromBase64url,
+  lock,
   rawSigningKey,
-  readLog,
   signEntry,
   startLog,
   toBase64url,
+  unlock,
 } from "../../crypto";
-import { Api, Http } from "../../net";
-import { TestClock } from "../../net/clock.testing";
-import type {
-  AppendEntry,
-  DeviceApproval,
-  LinkSide,
-  Me,
-  RelayedMessage,
-  SignedEntry,
-} from "../../protocol/wire";
+import type { Me } from "../../protocol/wire";
 import type { Archive, Archives } from "../ports";
+import { ACCOUNT, CODE, LinkServer } from "./link-server.testing";
 import type { LinkMessage } from "./messages";
 import { NewDeviceLink } from "./new-device";
 import { OldDeviceLink } from "./old-device";
 
-export const ACCOUNT = "ada";
-export const CODE = "12345678";
-const TOKEN = "the-token-of-the-new-device";
+export { ACCOUNT, CODE };
 
 /** Generating RSA keys is slow, so the old device's are reused. */
 let pool: Promise<OwnKeys> | undefined;
@@ -55,160 +43,6 @@ export async function setUp(archives: Archives): Promise<Setup> {
   const server = new LinkServer(toBase64url(publicKey), [first], { sealed, recovery });
   server.recoveryCode = code;
   return { server, old: { keys, archive: await archives.open("old") }, archives };
-}
-
-type Relay = (to: LinkSide, message: RelayedMessage) => RelayedMessage | undefined;
-
-export class LinkServer {
-  readonly clock = new TestClock();
-  readonly log: SignedEntry[];
-  /** The body of each message that a device posted. */
-  readonly posted: { from: LinkSide; message: LinkMessage }[] = [];
-  identityKey: string;
-  recoveryCode = "";
-  sealed: string;
-  /** What an attacker does with each message on its way; undefined drops it. */
-  relay: Relay = (_, message) => message;
-  /** What the server says about the approval, if it lies. */
-  claimsApproved: boolean | undefined;
-  claimed: Me = { account_id: ACCOUNT, username: "Ada" };
-  /** The account that the cookie of the new device opens. */
-  cookie: Me | undefined;
-  /** The device log that the new device gets, if the server lies. */
-  shownLog: readonly SignedEntry[] | undefined;
-  /** The link has ended. */
-  ended = false;
-  /** Requests fail before they reach the server. */
-  offline = false;
-  /** Called before an entry is appended. */
-  beforeAppend: () => Promise<void> = () => Promise.resolve();
-  readonly requests: string[] = [];
-  readonly bodies: string[] = [];
-  readonly #recovery: string;
-  #open = false;
-  #approved = false;
-  readonly #messages: RelayedMessage[] = [];
-
-  constructor(
-    identityKey: string,
-    log: SignedEntry[],
-    { sealed, recovery }: { sealed: string; recovery: string },
-  ) {
-    this.identityKey = identityKey;
-    this.log = log;
-    this.sealed = sealed;
-    this.#recovery = recovery;
-  }
-
-  api(): Api {
-    return new Api(new Http((path, init) => this.#answer(path, init)));
-  }
-
-  /** The log as an honest device reads it. */
-  async readLog(): Promise<DeviceLog> {
-    const key = fromBase64url(this.identityKey);
-    const log = key && (await readLog(ACCOUNT, key, this.log));
-    if (!log) throw new Error("the log is valid");
-    return log;
-  }
-
-  /** A message that no device posted. */
-  inject(from: LinkSide, message: unknown): void {
-    const body = typeof message === "string" ? message : JSON.stringify(message);
-    this.#messages.push({ index: this.#messages.length + 1, from, body });
-  }
-
-  sent<T extends LinkMessage["type"]>(type: T): Extract<LinkMessage, { type: T }>[] {
-    const all = this.posted.map(({ message }) => message);
-    return all.filter((message) => message.type === type) as never;
-  }
-
-  async #answer(path: string, init: RequestInit): Promise<Response> {
-    this.requests.push(`${init.method} ${path}`);
-    if (this.offline) throw new TypeError("offline");
-    if (typeof init.body === "string") this.bodies.push(init.body);
-    const url = new URL(path, "https://test");
-    const body: unknown = typeof init.body === "string" ? JSON.parse(init.body) : undefined;
-    const side =
-      new Headers(init.headers).get("authorization") === `Bearer ${TOKEN}` ? "new" : "old";
-    const [, , what, id = "", more] = url.pathname.split("/");
-    if (what === "links" && id === "") return this.#create();
-    if (what === "links") return this.#link(side, id, more, url, body);
-    if (what === "accounts") return this.#list();
-    if (what === "devices") return this.#append(body as AppendEntry);
-    if (what === "recovery") return this.#recover((body as { token: string }).token);
-    return problem(404);
-  }
-
-  #create(): Response {
-    this.#open = true;
-    return Response.json({ code: CODE, token: TOKEN, expires_in: 600 }, { status: 201 });
-  }
-
-  async #link(
-    side: LinkSide,
-    code: string,
-    what: string | undefined,
-    url: URL,
-    body: unknown,
-  ): Promise<Response> {
-    if (!this.#open || this.ended || code !== CODE) return problem(404);
-    if (what === "claim") return side === "new" ? this.#giveCookie(this.claimed) : problem(404);
-    if (what === "approval") {
-      const { version, entry } = body as DeviceApproval;
-      const answer = await this.#append({ version, entry });
-      this.#approved ||= answer.ok;
-      return answer;
-    }
-    if (body !== undefined) {
-      const { body: text } = body as { body: string };
-      this.posted.push({ from: side, message: JSON.parse(text) as LinkMessage });
-      this.inject(side, text);
-      return new Response(null, { status: 204 });
-    }
-    const after = Number(url.searchParams.get("after"));
-    const relayed = this.#messages.filter(({ index }) => index > after);
-    const messages = relayed.flatMap((message) =>
-      message.from === side ? [message] : (this.relay(side, message) ?? []),
-    );
-    return Response.json({ messages, approved: this.claimsApproved ?? this.#approved });
-  }
-
-  async #append({ version, entry }: AppendEntry): Promise<Response> {
-    await this.beforeAppend();
-    if (version !== this.log.length + 1) return problem(409);
-    this.log.push(entry);
-    return new Response(null, { status: 204 });
-  }
-
-  #list(): Response {
-    return Response.json({
-      account_id: ACCOUNT,
-      username: "Ada",
-      devices: [],
-      identity_key: this.identityKey,
-      log: this.shownLog ?? this.log,
-    });
-  }
-
-  async #recover(token: string): Promise<Response> {
-    const bytes = fromBase64url(token) ?? new Uint8Array();
-    const hash = toBase64url(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)));
-    if (hash !== this.#recovery) return problem(404);
-    const { claimed: me, identityKey: identity_key, sealed } = this;
-    this.#giveCookie(me);
-    return Response.json({ me, identity_key, sealed });
-  }
-
-  #giveCookie(me: Me): Response {
-    this.cookie = me;
-    return Response.json(me);
-  }
-}
-
-function problem(status: number): Response {
-  const type = status === 409 ? "conflict" : "not-found";
-  return Response.json({ type, title: type, status }, { status });
 }
 
 /** The account of the browser of the new device. */
@@ -298,4 +132,77 @@ export async function expectFailure(
   failure: string,
 ): Promise<void> {
   await until(server, () => expect(side.state.value).toEqual({ kind: "failed", failure }));
+}
+
+/** Ada's chat with Bob, as the old device stores it. */
+export async function chat(setup: Setup, texts: readonly string[]): Promise<void> {
+  const { archive, keys } = setup.old;
+  const conversation = "ada.bob";
+  const record = {
+    id: conversation,
+    peer: "bob",
+    username: "Bob",
+    lastSeq: texts.length,
+    readUpto: 1,
+    peerReceivedUpto: 1,
+    peerReadUpto: 0,
+    updatedAt: "2026-01-01T00:00:00Z",
+    sent: { counter: 2, hash: new Uint8Array(32).fill(7) },
+  };
+  await archive.commit([{ table: "conversations", put: record }]);
+  for (const [at, text] of texts.entries()) {
+    const id = `bob/${at}`;
+    const body = {
+      kind: "text",
+      locked: await lock(keys.history, `${conversation}/${id}`, text),
+      warnings: [],
+    } as const;
+    const put = {
+      conversation,
+      id,
+      order: at + 1,
+      sender: "bob",
+      device: "device-bob",
+      at: new Date(at * 1000).toISOString(),
+      body,
+    };
+    await archive.commit([{ table: "messages", put }]);
+  }
+}
+
+/** The texts that the new device stored. */
+export async function textsOnNew({ archives }: Setup): Promise<(string | undefined)[]> {
+  const archive = await archives.open(ACCOUNT);
+  const keys = (await archive.get("device", "self"))?.keys;
+  const records = await archive.latest("ada.bob", 1000);
+  archive.close();
+  if (!keys) throw new Error("the new device has keys");
+  const texts = records.map(({ id, body }) =>
+    body.kind === "text" ? unlock(keys.history, `ada.bob/${id}`, body.locked) : undefined,
+  );
+  return Promise.all(texts);
+}
+
+/** The new browser is a visitor again, without keys. */
+export async function expectNothingJoined(
+  { server, archives }: Setup,
+  account: FakeAccount,
+): Promise<void> {
+  expect(server.cookie).toBeUndefined();
+  expect(account.joined).toEqual([]);
+  expect(await archives.list()).not.toContain(ACCOUNT);
+}
+
+/** Changes messages of one type on their way. */
+export function tamper<T extends LinkMessage["type"]>(
+  server: LinkServer,
+  type: T,
+  change: (message: Extract<LinkMessage, { type: T }>) => unknown,
+): void {
+  server.relay = (_, relayed) => {
+    const message = JSON.parse(relayed.body) as LinkMessage;
+    if (message.type !== type) return relayed;
+    const changed = change(message as Extract<LinkMessage, { type: T }>);
+    return changed === undefined ? undefined : { ...relayed, body: JSON.stringify(changed) };
+  };
 }
