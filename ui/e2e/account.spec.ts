@@ -47,6 +47,8 @@ test("a visit creates no account; the first question creates one", async () => {
     ["/", welcome],
     ["/people", chooseName],
     ["/settings", { name: "Settings" }],
+    ["/link", { name: "Link this browser to your account" }],
+    ["/recover", { name: "Use your recovery code" }],
     ["/", welcome],
   ] as const) {
     await page.goto(path);

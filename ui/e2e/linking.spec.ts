@@ -126,6 +126,30 @@ test("the scanned address opens the link; if the emoji differ, nothing is linked
   await Promise.all([ada.leave(), phone.leave()]);
 });
 
+test("linking says what it replaces, and a browser with a username must sign out first", async () => {
+  const ada = await arrive();
+  const { page } = ada;
+  await page.goto("/");
+  await page.getByRole("textbox", { name: "Message to the assistant" }).fill("Hello");
+  await page.keyboard.press("Enter");
+  await expect(page.getByRole("article", { name: "Assistant" })).toHaveAttribute(
+    "data-state",
+    "done",
+  );
+  for (const path of ["/link", "/recover"]) {
+    await page.goto(path);
+    await expect(page.getByText(/Your chats with the assistant .* aren’t part/)).toBeVisible();
+  }
+  await signUp(ada, freshName("ada"));
+  await page.goto("/recover");
+  await expect(page.getByText("sign out first")).toBeVisible();
+  await page.goto("/link");
+  await expect(page.getByRole("heading", { name: "Link a device" })).toBeVisible();
+  await expect(page.getByText(/To use another account in this browser, sign out/)).toBeVisible();
+  expectNoComplaints(ada);
+  await ada.leave();
+});
+
 test("the camera scans the code of a new browser, and a contact's safety number", async () => {
   const folder = await mkdtemp(join(tmpdir(), "gatehouse-camera-"));
   const video = join(folder, "camera.y4m");

@@ -44,6 +44,22 @@ describe("a server that attacks", () => {
     expect(setup.server.log).toHaveLength(1);
   });
 
+  test.each<[string, Partial<Hello>]>([
+    ["of another suite", { suite: "rsa-aes-2" }],
+    ["with an encryption key that is none", { encryption_key: "AAAA" }],
+    ["with a signing key that is none", { signing_key: "AAAA" }],
+    ["with a name that is none", { device: "../device" }],
+    ["with a short commitment", { commitment: "AAAA" }],
+  ])("presents a device %s", async (_, change) => {
+    tamper(setup.server, "hello", (hello: Hello) => ({ ...hello, ...change }));
+    const pair = pairOf(setup);
+    void pair.fresh.start();
+    await until(setup.server, () => expect(kindOf(pair.fresh)).toBe("waiting"));
+    void pair.old.join({ code: CODE, fingerprint: undefined });
+    await expectFailure(setup.server, pair.old, "wrong-answer");
+    expect(setup.server.sent("offer")).toEqual([]);
+  });
+
   test("presents its own keys for a scanned code: noticed without emoji", async () => {
     tamper(setup.server, "hello", (hello: Hello) => ({ ...hello, device: "device-mallory" }));
     const pair = pairOf(setup);

@@ -2,7 +2,7 @@
 
 import { IDBFactory } from "fake-indexeddb";
 import { beforeEach, describe, expect, test, vi } from "vitest";
-import { rawSigningKey, signEntry } from "../../crypto";
+import { createAccountIdentity, rawSigningKey, readLog, signEntry, startLog } from "../../crypto";
 import { browserArchives } from "../../platform/archive";
 import { parseHash } from "./code";
 import {
@@ -61,6 +61,25 @@ describe("an honest server", () => {
     });
     archive.close();
     expect(setup.server.clock.waiting).toBe(0);
+  });
+
+  test("contacts arrive with their checked device logs and compared safety numbers", async () => {
+    const bob = await createAccountIdentity("bob");
+    const key = crypto.getRandomValues(new Uint8Array(32));
+    const signer = { device: "", key: bob.identity.privateKey };
+    const start = startLog("bob", bob.publicKey);
+    const entry = await signEntry(start, "approve", "device-bob", key, 1, signer);
+    const log = await readLog("bob", bob.publicKey, [entry]);
+    if (!log) throw new Error("the log is valid");
+    const verified = "1".repeat(60);
+    const contact = { account: "bob", username: "Bob", log, devices: [], verified };
+    await setup.old.archive.commit([{ table: "contacts", put: contact }]);
+    const pair = await connect(setup);
+    agree(pair);
+    await until(setup.server, () => expect(kindOf(pair.fresh)).toBe("done"));
+    const archive = await browserArchives.open(ACCOUNT);
+    expect(await archive.get("contacts", "bob")).toEqual(contact);
+    archive.close();
   });
 
   test("relays no text and no key that opens one", async () => {

@@ -3,11 +3,13 @@
 import {
   type Bytes,
   type OwnKeys,
+  SUITE,
   type Transcript,
   fromBase64url,
   linkFingerprint,
   publicKeys,
   rawSigningKey,
+  readEncryptionKey,
   signingKeyOf,
 } from "../../crypto";
 import type { AccountId, DeviceId } from "../../protocol/wire";
@@ -52,11 +54,13 @@ export function readOffer(offer: Offer): Terms {
 }
 
 export async function readHello(hello: Hello): Promise<Newcomer> {
-  const { device } = hello;
+  const { device, suite } = hello;
   const encryptionKey = fromBase64url(hello.encryption_key);
   const info = fromBase64url(hello.signing_key);
   const signingKey = info && signingKeyOf(info);
-  if (!ID.test(device) || !encryptionKey || !signingKey) throw new LinkError("wrong-answer");
+  const encryption = encryptionKey && (await readEncryptionKey(encryptionKey));
+  if (suite !== SUITE || !ID.test(device) || !encryptionKey || !encryption || !signingKey)
+    throw new LinkError("wrong-answer");
   return {
     device,
     encryptionKey,
