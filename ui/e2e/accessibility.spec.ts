@@ -7,12 +7,13 @@ import type { AxeResults } from "axe-core";
 import {
   type Person,
   arrive,
+  saveCode,
   signUp,
   expectNoComplaints,
   expectOnlyComplaints,
   freshName,
 } from "./person";
-import type { Problem, User } from "../src/protocol/wire";
+import type { DeviceList, Me, Problem, User } from "../src/protocol/wire";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const LOOKS = [
@@ -161,4 +162,130 @@ test("a name that moved to another account, and an ended account, are accessible
   await inEveryLook(ada, "starting as a new device");
   expectOnlyComplaints(ada, /401/);
   await Promise.all([ada.leave(), bob.leave()]);
+});
+
+test("linking a device is accessible on both devices", async () => {
+  const [ada, phone] = await Promise.all([arrive(), arrive()]);
+  await signUp(ada, freshName("ada"));
+  const code = async () => {
+    await phone.page.getByRole("button", { name: "Link this browser" }).click();
+    const shown = phone.page.getByTestId("link-code").locator("[aria-hidden]");
+    await expect(shown).toBeVisible();
+    return shown.innerText();
+  };
+  const join = async (typed: string) => {
+    await ada.page.goto("/link");
+    await ada.page.getByLabel("Or type the code").fill(typed);
+    await ada.page.getByRole("button", { name: "Continue" }).click();
+  };
+  await phone.page.goto("/link");
+  await expect(phone.page.getByRole("button", { name: "Link this browser" })).toBeVisible();
+  await inEveryLook(phone, "linking this browser");
+  const first = await code();
+  await inEveryLook(phone, "the code of a new browser");
+  await ada.page.goto("/link");
+  await expect(ada.page.getByRole("heading", { name: "Link a device" })).toBeVisible();
+  await inEveryLook(ada, "entering a code");
+  await ada.page.getByRole("button", { name: "Scan with the camera" }).click();
+  await expect(ada.page.getByRole("alert")).toContainText("camera");
+  await inEveryLook(ada, "no camera");
+  await join("1234");
+  await expect(ada.page.getByRole("alert")).toContainText("eight digits");
+  await inEveryLook(ada, "a code with a mistake");
+  await join(first);
+  for (const person of [phone, ada]) {
+    await expect(person.page.getByRole("list", { name: "Emoji" })).toBeVisible();
+    await inEveryLook(person, "the emoji");
+  }
+  await phone.page.getByRole("button", { name: "They match" }).click();
+  await expect(phone.page.getByText("Now confirm on your other device.")).toBeVisible();
+  await inEveryLook(phone, "waiting for the other device");
+  await ada.page.getByRole("button", { name: "They don’t match" }).click();
+  for (const person of [phone, ada]) {
+    await expect(person.page.getByRole("heading", { name: /didn’t match/ })).toBeVisible();
+    await inEveryLook(person, "emoji that differ");
+  }
+  await phone.page.goto("/link");
+  const second = await code();
+  await ada.page.goto(`/link#code=${second.replace(" ", "")}`);
+  await expect(ada.page.getByRole("heading", { name: /browser you scanned/ })).toBeVisible();
+  await inEveryLook(ada, "a scanned code");
+  await ada.page.getByRole("button", { name: "Continue" }).click();
+  for (const { page } of [phone, ada])
+    await page.getByRole("button", { name: "They match" }).click();
+  for (const person of [phone, ada]) {
+    await expect(person.page.getByRole("heading", { name: /is linked$/ })).toBeVisible();
+    await inEveryLook(person, "a linked browser");
+  }
+  await ada.page.goto("/settings");
+  await expect(
+    ada.page.getByRole("list", { name: "Your devices" }).getByRole("listitem"),
+  ).toHaveCount(2);
+  await inEveryLook(ada, "two devices");
+  expectNoComplaints(ada, phone);
+  await Promise.all([ada.leave(), phone.leave()]);
+});
+
+test("the recovery code, lost keys and an unknown device are accessible", async () => {
+  const ada = await arrive();
+  const { page } = ada;
+  await page.goto("/people");
+  await page.getByLabel("Username").fill(freshName("ada"));
+  await page.getByRole("button", { name: "Continue" }).click();
+  await expect(page.getByRole("dialog", { name: "Save your recovery code" })).toBeVisible();
+  await inEveryLook(ada, "the recovery code");
+  await page.getByRole("button", { name: "Later" }).click();
+  await page.goto("/settings");
+  await page.getByRole("button", { name: "Show the code" }).click();
+  await saveCode(page);
+
+  // The server lists a device that no device approved.
+  const list = await page.evaluate(async () => {
+    const me = (await (await fetch("/api/me")).json()) as Me;
+    const devices = await fetch(`/api/accounts/${me.account_id}/devices`);
+    return (await devices.json()) as DeviceList;
+  });
+  const ghosts = list.devices.map((own) => ({ ...own, device: "ghost-device" }));
+  const json = { ...list, devices: [...list.devices, ...ghosts] } satisfies DeviceList;
+  await page.route("**/api/accounts/*/devices", (route) => route.fulfill({ json }));
+  await page.reload();
+  await page.getByRole("button", { name: "Review ghost-de" }).click();
+  await expect(page.getByRole("dialog", { name: "A device you haven’t approved" })).toBeVisible();
+  await inEveryLook(ada, "an unknown device");
+  await page.unroute("**/api/accounts/*/devices");
+
+  // A file of the site without the page's script, which would keep a database open.
+  await page.goto("/app.webmanifest");
+  await page.evaluate(async () => {
+    for (const { name } of await indexedDB.databases()) indexedDB.deleteDatabase(name ?? "");
+  });
+  await page.goto("/people");
+  await expect(page.getByRole("heading", { name: /^Your keys are gone/ })).toBeVisible();
+  await inEveryLook(ada, "lost keys");
+  await page.getByRole("button", { name: /^Start with new keys/ }).click();
+  await expect(page.getByRole("dialog")).toBeVisible();
+  await inEveryLook(ada, "starting with new keys");
+  await page.goto("/recover");
+  await page.getByLabel("Recovery code").fill("ABC");
+  await page.getByRole("button", { name: "Open my account" }).click();
+  await expect(page.getByRole("alert")).toBeVisible();
+  await inEveryLook(ada, "a recovery code with a mistake");
+  // Browsers look for it next to a file that is not the page.
+  expectOnlyComplaints(ada, /favicon\.ico/);
+  await ada.leave();
+});
+
+test("an unsupported browser is told so accessibly", async () => {
+  const ada = await arrive();
+  await ada.context.addInitScript(() => {
+    SubtleCrypto.prototype.importKey = () =>
+      Promise.reject(new DOMException("no such algorithm", "NotSupportedError"));
+  });
+  for (const path of ["/people", "/link"]) {
+    await ada.page.goto(path);
+    await expect(ada.page.getByRole("heading", { name: /too old for private chat/ })).toBeVisible();
+    await inEveryLook(ada, `an unsupported browser at ${path}`);
+  }
+  expectNoComplaints(ada);
+  await ada.leave();
 });

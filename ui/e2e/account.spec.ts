@@ -3,6 +3,7 @@
 
 import { type Response, expect, test } from "@playwright/test";
 import type { Me } from "../src/protocol/wire";
+import { link } from "./link";
 import {
   type Person,
   anotherPage,
@@ -17,6 +18,7 @@ import {
 
 const welcome = { name: "What can I help with?" };
 const chooseName = { name: "Choose a username" };
+const removed = { name: "This device was removed" };
 
 /** A copied browser profile has the cookie and localStorage, but not the keys. */
 async function copyProfile(from: Person, to: Person): Promise<void> {
@@ -45,6 +47,8 @@ test("a visit creates no account; the first question creates one", async () => {
     ["/", welcome],
     ["/people", chooseName],
     ["/settings", { name: "Settings" }],
+    ["/link", { name: "Link this browser to your account" }],
+    ["/recover", { name: "Use your recovery code" }],
     ["/", welcome],
   ] as const) {
     await page.goto(path);
@@ -149,6 +153,67 @@ test("a link on another site cannot replace a visitor's account", async () => {
   expect(await accountOf(ada)).toBe(account);
   expectNoComplaints(ada);
   await ada.leave();
+});
+
+test("a removed device stops and can start as a new one", async () => {
+  const [ada, copy, bob] = await Promise.all([arrive(), arrive(), arrive()]);
+  const names = { ada: freshName("ada"), bob: freshName("bob") };
+  await signUp(ada, names.ada);
+  await signUp(bob, names.bob);
+  await ada.page
+    .getByRole("list", { name: "Lobby" })
+    .getByRole("link", { name: names.bob })
+    .click();
+  await send(ada, names.bob, "From the laptop.");
+  await bob.page
+    .getByRole("list", { name: "Conversations" })
+    .getByRole("link", { name: names.ada })
+    .click();
+  await expect(bob.page.getByRole("log")).toContainText("From the laptop.");
+
+  await link(copy, ada);
+  await copy.page.goto("/people");
+  await expect(copy.page.getByText(`Signed in as ${names.ada}`)).toBeVisible();
+  await expect(bob.page.getByText(`${names.ada} added a device.`)).toBeVisible();
+
+  await ada.page.goto(`/people/${names.bob}`);
+  await expect(ada.page.getByRole("log")).toContainText("From the laptop.");
+  await ada.page
+    .getByRole("navigation", { name: "Main" })
+    .getByRole("link", { name: "Settings" })
+    .click();
+  await ada.page.getByRole("button", { name: /^Remove / }).click();
+  await ada.page.getByRole("dialog").getByRole("button", { name: "Remove" }).click();
+  await expect(copy.page.getByRole("heading", removed)).toBeVisible();
+  await expect(copy.page.getByRole("textbox")).toHaveCount(0);
+  await expect(copy.page.getByRole("button")).toHaveCount(1);
+  await expect(copy.page.getByRole("link")).toHaveCount(0);
+  await expect(bob.page.getByText(`${names.ada} removed a device.`)).toBeVisible();
+  await copy.page.reload();
+  await expect(copy.page.getByRole("heading", removed)).toBeVisible();
+
+  // The device that removed it is unaffected.
+  await ada.page.goBack();
+  await send(ada, names.bob, "Still here.");
+  await expect(bob.page.getByRole("log")).toContainText("Still here.");
+  await ada.page.reload();
+  await expect(ada.page.getByRole("log")).toContainText("Still here.");
+
+  const databases = () => copy.page.evaluate(async () => (await indexedDB.databases()).length);
+  expect(await databases()).toBe(1);
+  await copy.page.getByRole("button", { name: "Start as a new device" }).click();
+  await copy.page
+    .getByRole("dialog")
+    .getByRole("button", { name: "Delete and start over" })
+    .click();
+  await expect(copy.page.getByRole("heading", welcome)).toBeVisible();
+  await expect.poll(databases).toBe(0);
+  expect(await copy.context.cookies()).toEqual([]);
+  await signUp(copy, freshName("eve"));
+  expect(await accountOf(copy)).not.toBe(await accountOf(ada));
+  expectNoComplaints(ada, bob);
+  expectOnlyComplaints(copy, /401/);
+  await Promise.all([ada.leave(), copy.leave(), bob.leave()]);
 });
 
 test("a copy of a profile without its keys does not become a device", async () => {

@@ -75,12 +75,23 @@ function projectBrowser(): BrowserName {
   return test.info().project.name === "firefox" ? "firefox" : "chromium";
 }
 
-/** Chooses a username and waits for the people page. */
-export async function signUp({ page }: Person, name: string): Promise<void> {
+/** Chooses a username, saves the recovery code, and waits for the people page. Returns the code. */
+export async function signUp({ page }: Person, name: string): Promise<string> {
   await page.goto("/people");
   await page.getByLabel("Username").fill(name);
   await page.getByRole("button", { name: "Continue" }).click();
+  const code = await saveCode(page);
   await expect(page.getByRole("heading", { name: "People", exact: true })).toBeVisible();
+  return code;
+}
+
+/** Reads the recovery code, and answers that it was saved. */
+export async function saveCode(page: Page): Promise<string> {
+  const dialog = page.getByRole("dialog", { name: "Save your recovery code" });
+  const code = await dialog.getByTestId("recovery-code").locator(".sr-only").innerText();
+  await dialog.getByRole("button", { name: "I saved it" }).click();
+  await expect(dialog).toHaveCount(0);
+  return code;
 }
 
 /** Sends a message in the open conversation. */

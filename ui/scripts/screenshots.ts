@@ -2,7 +2,7 @@
 
 import { mkdirSync } from "node:fs";
 import { type Page, expect, test } from "@playwright/test";
-import { type Person, arrive } from "../e2e/person";
+import { arrive, signUp } from "../e2e/person";
 
 const FOLDER = new URL("../../docs/screenshots/", import.meta.url).pathname;
 const SIZES = { desktop: { width: 1440, height: 900 }, phone: { width: 390, height: 844 } };
@@ -37,13 +37,6 @@ async function write(page: Page, label: RegExp, text: string): Promise<void> {
   const composer = page.getByRole("textbox", { name: label });
   await composer.fill(text);
   await composer.press("Enter");
-}
-
-async function signUp({ page }: Person, name: string): Promise<void> {
-  await page.goto("/people");
-  await page.getByLabel("Username").fill(name);
-  await page.getByRole("button", { name: "Continue" }).click();
-  await expect(page.getByRole("heading", { name: "People", exact: true })).toBeVisible();
 }
 
 test.beforeAll(() => mkdirSync(FOLDER, { recursive: true }));

@@ -94,6 +94,28 @@ async fn files_are_served_with_policy_etag_and_encoding() {
 }
 
 #[tokio::test]
+async fn only_documents_that_scan_codes_may_use_the_camera() {
+    let (gateway, _site) = serving().await;
+    let client = gateway.client();
+    for (path, camera) in [
+        ("/", "camera=()"),
+        ("/people", "camera=()"),
+        ("/settings", "camera=()"),
+        ("/linked", "camera=()"),
+        ("/assets/app-12345678.js", "camera=()"),
+        ("/link", "camera=(self)"),
+        ("/people/ada", "camera=(self)"),
+    ] {
+        let page = client.get(gateway.url(path)).header("accept", "text/html").send();
+        let headers = page.await.unwrap().headers().clone();
+        let policy = headers["permissions-policy"].to_str().unwrap();
+        let mut features = policy.split(", ");
+        assert_eq!(features.find(|feature| feature.starts_with("camera")), Some(camera), "{path}");
+        assert!(policy.contains("microphone=()"), "{path}: {policy}");
+    }
+}
+
+#[tokio::test]
 async fn unknown_paths_fall_back_for_navigations_only() {
     let (gateway, _site) = serving().await;
     let client = gateway.client();

@@ -373,3 +373,57 @@ describe("an account that ends", () => {
     expect(last.account.replaced.value).toBe(true);
   });
 });
+
+describe("an account that is taken over by linking or recovery", () => {
+  /** The server sets the cookie of an account that has a username. */
+  const claim = () => {
+    const me = { ...server.make(), username: "ada" };
+    server.accounts.set(server.cookie ?? "", me);
+    return Promise.resolve(me);
+  };
+
+  test("is remembered at once, and used once it is joined", async () => {
+    const { account } = page();
+    await account.load();
+    const me = await account.take(claim);
+    expect(account.status.value.kind).toBe("visitor");
+    // A page that is reloaded now continues with it.
+    const { account: reloaded } = page();
+    await reloaded.load();
+    expect(reloaded.me.value).toEqual(me);
+    account.join(me);
+    expect(account.me.value).toEqual(me);
+    expect(account.replaced.value).toBe(false);
+  });
+
+  test("replaces an anonymous account without a warning", async () => {
+    const { account } = page();
+    await account.load();
+    await account.ensure();
+    const me = await account.take(claim);
+    account.join(me);
+    expect(account.me.value).toEqual(me);
+    expect(account.replaced.value).toBe(false);
+  });
+
+  test("is dropped with its cookie", async () => {
+    const { account } = page();
+    await account.load();
+    await account.take(claim);
+    await account.drop();
+    expect(server.cookie).toBeUndefined();
+    expect(account.status.value.kind).toBe("visitor");
+    const { account: reloaded } = page();
+    await reloaded.load();
+    expect(reloaded.status.value.kind).toBe("visitor");
+  });
+
+  test("is not remembered if the request fails", async () => {
+    const { account } = page();
+    await account.load();
+    await expect(account.take(() => Promise.reject(new Error("lost")))).rejects.toThrow("lost");
+    const { account: reloaded } = page();
+    await reloaded.load();
+    expect(reloaded.status.value.kind).toBe("visitor");
+  });
+});

@@ -141,6 +141,34 @@ export class Account {
     return this.#exclusively(request);
   }
 
+  /**
+   * Runs a request whose response sets the cookie of an account that this browser did not have: from
+   * another device, or with a recovery code. Only `join` makes the page use the account.
+   */
+  take(request: () => Promise<Me>): Promise<Me> {
+    return this.#exclusively(async () => {
+      const me = await request();
+      // Stored at once: a page that is closed now continues with the account that the cookie opens.
+      this.#parts.settings.set(ACCOUNT, me.account_id);
+      this.#parts.settings.set(USERNAME, me.username);
+      return me;
+    });
+  }
+
+  /** The page uses the account that was taken. */
+  join(me: Me): void {
+    this.#set({ kind: "member", me });
+  }
+
+  /** Drops the cookie of an account that was taken, because something about it is wrong. */
+  async drop(): Promise<void> {
+    await this.#exclusively(async () => {
+      await this.#dropCookie();
+      this.#forget();
+    });
+    this.#set({ kind: "visitor" });
+  }
+
   /** Removes this device, signs out, and deletes this account's keys and history. */
   async signOut(device: DeviceId | undefined): Promise<void> {
     const me = this.me.value;

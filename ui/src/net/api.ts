@@ -7,13 +7,19 @@ import type {
   ConversationId,
   ConversationList,
   ConversationPage,
+  DeviceApproval,
   DeviceId,
   DeviceKeys,
   DeviceList,
   History,
+  Link,
   Me,
   ModelList,
   NewIdentity,
+  Recover,
+  Recovered,
+  RelayMessage,
+  RelayedMessages,
   RunId,
   Session,
   SessionId,
@@ -109,5 +115,37 @@ export class Api {
   conversationPage(id: ConversationId, before?: number): Promise<ConversationPage> {
     const query = before === undefined ? "limit=100" : `before=${before}&limit=100`;
     return this.#http.json("GET", `/api/conversations/${encodeURIComponent(id)}/messages?${query}`);
+  }
+
+  /** A link for this browser as the new device of an account. */
+  createLink(): Promise<Link> {
+    return this.#http.json("POST", "/api/links");
+  }
+
+  /** `token`: of the new device. The old device is known by its cookie. */
+  postLinkMessage(code: string, body: string, token?: string): Promise<void> {
+    const path = `/api/links/${encodeURIComponent(code)}/messages`;
+    return this.#http.json("POST", path, { body } satisfies RelayMessage, token);
+  }
+
+  /** The messages after `after`, of both devices. */
+  linkMessages(code: string, after: number, token?: string): Promise<RelayedMessages> {
+    const path = `/api/links/${encodeURIComponent(code)}/messages?after=${after}`;
+    return this.#http.json("GET", path, undefined, token);
+  }
+
+  approveLink(code: string, approval: DeviceApproval): Promise<void> {
+    return this.#http.json("POST", `/api/links/${encodeURIComponent(code)}/approval`, approval);
+  }
+
+  /** Sets the cookie of the account that approved the link. */
+  claimLink(code: string, token: string): Promise<Me> {
+    const path = `/api/links/${encodeURIComponent(code)}/claim`;
+    return this.#http.json("POST", path, undefined, token);
+  }
+
+  /** Sets the cookie of the account whose recovery code the token is from. */
+  recover(token: string): Promise<Recovered> {
+    return this.#http.json("POST", "/api/recovery", { token } satisfies Recover);
   }
 }

@@ -25,6 +25,8 @@ export class OfflineError extends Error {
 }
 
 const TIMEOUT = 15_000;
+/** Browsers reject larger bodies of all such requests together: 64 KiB (Fetch section 4.6). */
+const MAX_KEEPALIVE = 32 * 1024;
 
 export class Http {
   readonly #fetch: Fetch;
@@ -36,14 +38,17 @@ export class Http {
     this.#rejected = rejected;
   }
 
-  async json<T>(method: string, path: string, body?: unknown): Promise<T> {
-    // Writes complete even if the page is closed or reloaded.
-    const keepalive = method !== "GET";
+  /** `token`: sent as `Authorization: Bearer`. */
+  async json<T>(method: string, path: string, body?: unknown, token?: string): Promise<T> {
+    const { headers, ...content } = body === undefined ? { headers: {} } : jsonBody(body);
+    const length = "body" in content ? content.body.length : 0;
     const init = {
       method,
-      keepalive,
+      // Writes complete even if the page is closed or reloaded.
+      keepalive: method !== "GET" && length <= MAX_KEEPALIVE,
       signal: AbortSignal.timeout(TIMEOUT),
-      ...(body === undefined ? {} : jsonBody(body)),
+      headers: token === undefined ? headers : { ...headers, authorization: `Bearer ${token}` },
+      ...content,
     };
     const response = await this.send(path, init);
     if (response.status === 204 || response.headers.get("content-length") === "0")

@@ -21,3 +21,14 @@ test("invalid percent-encoding is used as is", () => {
   expect(parse("/people/50%")).toEqual({ name: "people", person: { username: "50%" } });
   expect(parse("/people")).toEqual({ name: "people", person: undefined });
 });
+
+test("the address in a link's QR code carries its code and the device", () => {
+  const device = "A".repeat(43);
+  expect(parse("/link")).toEqual({ name: "link", code: undefined });
+  expect(parse("/link", `#code=12345678&device=${device}`)).toEqual({
+    name: "link",
+    code: { code: "12345678", fingerprint: new Uint8Array(32) },
+  });
+  expect(parse("/link", "#code=1234&device=AAAA")).toEqual({ name: "link", code: undefined });
+  expect(pathOf(parse("/recover"))).toBe("/recover");
+});

@@ -1,5 +1,6 @@
 // Maps URLs to pages. Links are real links; clicks on them are handled without a page load.
 
+import { type LinkCode, parseHash } from "../domain/linking/code";
 import { Cell } from "../domain/observable";
 import type { AccountId } from "../protocol/wire";
 
@@ -9,13 +10,17 @@ export type Person = { readonly account: AccountId } | { readonly username: stri
 export type Route =
   | { readonly name: "assistant"; readonly session: string | undefined }
   | { readonly name: "people"; readonly person: Person | undefined }
-  | { readonly name: "settings" };
+  | { readonly name: "settings" }
+  /** Links a device. `code`: from the address in a scanned QR code. */
+  | { readonly name: "link"; readonly code: LinkCode | undefined }
+  /** Opens an account with its recovery code. */
+  | { readonly name: "recover" };
 
 export class Router {
-  readonly route = new Cell<Route>(parse(location.pathname));
+  readonly route = new Cell<Route>(arrive());
 
   constructor() {
-    addEventListener("popstate", () => this.route.set(parse(location.pathname)));
+    addEventListener("popstate", () => this.route.set(arrive()));
     document.addEventListener("click", (event) => this.#click(event));
   }
 
@@ -38,6 +43,8 @@ export class Router {
     if (
       !link ||
       link.target !== "" ||
+      // A page load: the camera is only allowed in pages that were loaded at certain paths.
+      link.rel === "external" ||
       link.origin !== location.origin ||
       link.hasAttribute("download")
     )
@@ -47,9 +54,19 @@ export class Router {
   }
 }
 
-export function parse(path: string): Route {
+/** The route of the current URL. A link's code works once, so it does not stay in the history. */
+function arrive(): Route {
+  const route = parse(location.pathname, location.hash);
+  if (route.name === "link" && location.hash !== "")
+    history.replaceState(null, "", location.pathname);
+  return route;
+}
+
+export function parse(path: string, hash = ""): Route {
   const [first, second] = path.split("/").filter((part) => part !== "");
   if (first === "settings") return { name: "settings" };
+  if (first === "link") return { name: "link", code: parseHash(hash) };
+  if (first === "recover") return { name: "recover" };
   if (first === "people")
     return { name: "people", person: second === undefined ? undefined : personOf(decode(second)) };
   const session =
@@ -60,7 +77,9 @@ export function parse(path: string): Route {
 export function pathOf(route: Route): string {
   switch (route.name) {
     case "settings":
-      return "/settings";
+    case "link":
+    case "recover":
+      return `/${route.name}`;
     case "people":
       return route.person === undefined ? "/people" : `/people/${segmentOf(route.person)}`;
     case "assistant":

@@ -3,6 +3,11 @@
 const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const DAY = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
 const SHORT = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+const DATE_TIME = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+
+export function dateTime(at: number): string {
+  return DATE_TIME.format(new Date(at));
+}
 
 export function clockTime(at: string): string {
   return CLOCK.format(new Date(at));

@@ -26,6 +26,12 @@ const PERMISSIONS: HeaderValue = HeaderValue::from_static(
     "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), magnetometer=(), microphone=(), \
      midi=(), payment=(), usb=(), browsing-topics=()",
 );
+/// A page that scans QR codes needs the camera. The policy is that of the document, so the chat
+/// reloads such a page.
+const CAMERA_PERMISSIONS: HeaderValue = HeaderValue::from_static(
+    "accelerometer=(), camera=(self), display-capture=(), geolocation=(), gyroscope=(), magnetometer=(), microphone=(), \
+     midi=(), payment=(), usb=(), browsing-topics=()",
+);
 
 const CROSS_ORIGIN_OPENER: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 const CROSS_ORIGIN_RESOURCE: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
@@ -56,7 +62,7 @@ pub(crate) fn harden(
                 headers.insert(INTEGRITY_POLICY, integrity.clone());
             }
             headers.insert(CROSS_ORIGIN_OPENER, HeaderValue::from_static("same-origin"));
-            headers.insert(PERMISSIONS_POLICY, PERMISSIONS);
+            headers.insert(PERMISSIONS_POLICY, permissions(&about.path));
         }
         // A service with its own pages sets its own policy.
         PageKind::Data => {
@@ -73,6 +79,12 @@ pub(crate) fn harden(
     {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, hsts.clone());
     }
+}
+
+/// Linking a device, and a conversation with its safety number, scan QR codes.
+fn permissions(path: &str) -> HeaderValue {
+    let scans = path == "/link" || path.starts_with("/people/");
+    if scans { CAMERA_PERMISSIONS } else { PERMISSIONS }
 }
 
 /// RFC 6797 section 7.1: over TLS only. Not for `localhost`, where it would affect every other

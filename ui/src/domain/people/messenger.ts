@@ -4,6 +4,7 @@ import { type Lifetime, LIFETIMES, MAX_TEXT, type OwnKeys } from "../../crypto";
 import type { Api, LiveState, OpenSocket } from "../../net";
 import type { AccountId, ConversationId, DeviceId } from "../../protocol/wire";
 import type { Account } from "../account";
+import { OldDeviceLink } from "../linking/old-device";
 import { Cell, type Readable } from "../observable";
 import type { Archive, Clock } from "../ports";
 import type { Trouble } from "../problems";
@@ -24,6 +25,7 @@ import { Outbox } from "./outbox";
 import { Presence } from "./presence";
 import { type MessageRecord, conversationOf } from "./records";
 import { Session } from "./session";
+import { openFault } from "./trust";
 
 export interface MessengerParts {
   readonly api: Api;
@@ -239,6 +241,29 @@ export class Messenger {
   /** See `Decisions`. */
   removeDevice(device: DeviceId): Promise<void> {
     return this.decisions.removeDevice(device);
+  }
+
+  /** Links another browser as a new device of this account. */
+  linkDevice(): OldDeviceLink {
+    const { directory, decisions } = this;
+    const log = async () => {
+      directory.forget(this.me);
+      const own = await directory.contact(this.me);
+      return openFault(own) ? undefined : own.log;
+    };
+    const approved = async () => {
+      await log();
+      await this.outbox.recheck();
+    };
+    const remove = (device: DeviceId) => decisions.removeDevice(device);
+    return new OldDeviceLink({
+      ...this.#parts,
+      me: this.me,
+      keys: this.keys,
+      log,
+      approved,
+      remove,
+    });
   }
 
   /** The user saved the recovery code: deletes it from this device. */
