@@ -136,6 +136,9 @@ test("contacts of a wiped browser that starts over must accept its new identity"
   await talk(ada, bob, "Hello from Ada.");
   await verify(ada.person);
 
+  const mark = ada.person.page.getByText("verified", { exact: true });
+  await expect(mark).toHaveCount(1);
+
   const { page } = bob.person;
   await wipe(bob.person);
   await page.goto("/people");
@@ -156,11 +159,13 @@ test("contacts of a wiped browser that starts over must accept its new identity"
     await expect(message(person, SECRET)).toHaveAttribute("data-delivery", "sending");
   }
   await screenshot(eve.person, "new-identity-of-a-contact");
+  await expect(mark).toHaveCount(0);
   await screenshot(ada.person, "new-identity-of-a-verified-contact");
   await alert(eve.person).getByRole("button", { name: "Accept" }).click();
   await expect(message(eve.person, SECRET)).toHaveAttribute("data-delivery", /sent|received|read/);
   await alert(ada.person).getByRole("button", { name: "Accept" }).click();
   await expect(alert(ada.person)).toContainText("safety number");
+  await expect(mark).toHaveCount(0);
   await expect(message(ada.person, SECRET)).toHaveAttribute("data-delivery", "sending");
   await expect(log(bob.person)).not.toContainText(SECRET);
   expectNoComplaints(ada.person, eve.person);

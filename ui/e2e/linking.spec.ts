@@ -154,7 +154,11 @@ test("the camera scans the code of a new browser, and a contact's safety number"
   const folder = await mkdtemp(join(tmpdir(), "gatehouse-camera-"));
   const video = join(folder, "camera.y4m");
   await showToCamera(video, "nothing yet");
-  const [ada, phone, bob] = await Promise.all([arrive({ flags: cameraFlags(video) }), arrive(), arrive()]);
+  const [ada, phone, bob] = await Promise.all([
+    arrive({ flags: cameraFlags(video) }),
+    arrive(),
+    arrive(),
+  ]);
   const names = { ada: freshName("ada"), bob: freshName("bob") };
   await signUp(ada, names.ada);
   await signUp(bob, names.bob);
