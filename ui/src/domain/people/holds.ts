@@ -26,6 +26,11 @@ export type Hold =
   | "no-device"
   | "safety-number-changed";
 
+/** True if it is in doubt whose keys the server lists: a compared safety number counts no more. */
+export function doubtsKeys(hold: Hold | undefined): boolean {
+  return hold !== undefined && hold !== "no-device" && hold !== "own-device-missing";
+}
+
 /** The first reason, if any. The own account comes first: its holds apply to everyone. */
 export async function holdOf(lists: Lists, keys: OwnKeys): Promise<Hold | undefined> {
   const { peer, peerDevices } = lists;
