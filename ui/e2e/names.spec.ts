@@ -90,6 +90,34 @@ test("a former name is reserved for its owner, who can take it back", async () =
   await Promise.all([ada.leave(), bob.leave(), mallory.leave()]);
 });
 
+test("a username that is typed before the account is loaded is not overwritten", async () => {
+  const ada = await arrive();
+  const names = { before: freshName("ada"), after: freshName("ada") };
+  await signUp(ada, names.before);
+  let answer = () => {};
+  const asked = new Promise<void>((loading) => {
+    void ada.page.route(
+      "**/api/me",
+      async (route) => {
+        loading();
+        await new Promise<void>((resolve) => (answer = resolve));
+        await route.continue();
+      },
+      { times: 1 },
+    );
+  });
+  await ada.page.goto("/settings");
+  await asked;
+  await ada.page.getByLabel("Username").fill(names.after);
+  answer();
+  await expect(ada.page.getByRole("heading", { name: "Sign out" })).toBeVisible();
+  await expect(ada.page.getByLabel("Username")).toHaveValue(names.after);
+  await ada.page.getByRole("button", { name: "Save" }).click();
+  await expect(ada.page.getByText(`Your username is now ${names.after}.`)).toBeVisible();
+  expectNoComplaints(ada);
+  await ada.leave();
+});
+
 test("a server that gives the name to another account cannot redirect Ada's messages", async () => {
   const { ada, bob, mallory, names } = await adaTalksWithBob();
   await rename(bob, names.robert);
