@@ -44,6 +44,13 @@ async fn two_people(store: &RedisStore) -> (AccountId, AccountId) {
     (ada, bob)
 }
 
+/// How many `WAIT` the server has run.
+async fn waits(server: &RedisServer) -> u32 {
+    let stats = server.ask(&["INFO", "commandstats"]).await;
+    let (_, calls) = stats.split_once("cmdstat_wait:calls=").unwrap();
+    calls.split_once(',').unwrap().0.parse().unwrap()
+}
+
 fn is_unavailable<T: std::fmt::Debug>(outcome: Result<T, StoreError>) {
     assert!(matches!(outcome, Err(StoreError::Unavailable { .. })), "{outcome:?}");
 }
@@ -74,6 +81,7 @@ async fn a_delivery_waits_for_the_replica_and_its_retry_doubles_nothing() {
     for each in futures::future::join_all(many).await {
         is_unavailable(each.unwrap());
     }
+    assert!(waits(&master).await < 16, "writers share rounds");
     is_unacknowledged(store.deliver(&delivery(&ada, &bob, "p0")).await, "0 of 1 replicas");
     // Another node has another connection, over which it writes nothing new.
     let other_node = connect(&master, 1).await;
