@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use backend_protocol::id::AccountId;
 use backend_store::accounts::{Accounts, CredentialHash};
+use backend_store::identities::{Append, Identities};
 use backend_store::mailboxes::Mailboxes;
 use backend_store::redis::{RedisSettings, RedisStore};
 use backend_store::{Retention, StoreError};
@@ -73,6 +74,8 @@ async fn a_delivery_waits_for_the_replica_and_its_retry_doubles_nothing() {
         "the replica has what was acknowledged"
     );
 
+    store.put_identity(&ada, &support::identity("a", 1, None)).await.unwrap();
+
     replica.pause();
     let many = (0..16).map(|n| {
         let (store, ada, bob) = (store.clone(), ada.clone(), bob.clone());
@@ -83,8 +86,11 @@ async fn a_delivery_waits_for_the_replica_and_its_retry_doubles_nothing() {
     }
     assert!(waits(&master).await < 16, "writers share rounds");
     is_unacknowledged(store.deliver(&delivery(&ada, &bob, "p0")).await, "0 of 1 replicas");
-    // Another node has another connection, over which it writes nothing new.
+    let entry = support::entry("x");
+    is_unacknowledged(store.append_entry(&ada, 2, &entry).await, "0 of 1 replicas");
+    // Another node has another connection, and has nothing to write: the entry is there.
     let other_node = connect(&master, 1).await;
+    is_unacknowledged(other_node.append_entry(&ada, 2, &entry).await, "0 of 1 replicas");
     is_unacknowledged(other_node.deliver(&delivery(&ada, &bob, "p0")).await, "0 of 1 replicas");
     store.inbox(&bob, 0, 100).await.expect("reads do not wait");
 
@@ -94,6 +100,7 @@ async fn a_delivery_waits_for_the_replica_and_its_retry_doubles_nothing() {
         eventually("the retry succeeds", async || store.deliver(&delivery).await.is_ok()).await;
     }
     assert_eq!(store.inbox(&bob, 0, 100).await.unwrap().events.len(), 17, "each once");
+    assert_eq!(other_node.append_entry(&ada, 2, &entry).await.unwrap(), Append::Unchanged);
 }
 
 #[tokio::test]
