@@ -1,10 +1,11 @@
 //! Waiting for replicas: with `wait_replicas`, a covered write is acknowledged after that many
 //! replicas have it.
 //!
-//! `WAIT` covers the writes of its own connection and blocks the commands after it. Therefore
+//! `WAIT` promises the writes of its own connection and blocks the commands after it. Therefore
 //! covered writes have their own connection, and reads do not wait. Each round writes a marker
-//! first: the retry of a write that is already there may change nothing, and `WAIT` would return at
-//! once. A round covers every write that ended before it, so many writers share a few rounds.
+//! first: the retry of a write that is already there may change nothing, and then `WAIT` has no
+//! write that it must wait for. A round covers every write that ended before it, so many writers
+//! share a few rounds. <https://redis.io/docs/latest/commands/wait/>
 //!
 //! If the connection is replaced during a write, the new one may lead to another master after a
 //! failover. Then the write is an error, and the client sends it again.
