@@ -52,6 +52,29 @@ impl Connection {
         self.call(Request::Script(script)).await
     }
 
+    /// The number of the current connection; each new one has another. Connects when there is none.
+    pub async fn number(&self) -> Result<u64, Error> {
+        Ok(self.established().await?.0)
+    }
+
+    /// Sends a command once, and only over the connection with this number: for commands that refer
+    /// to earlier ones of their connection.
+    pub async fn command_over<T: FromRedisValue>(
+        &self,
+        number: u64,
+        command: &Cmd,
+    ) -> Result<T, Error> {
+        let (current, established) = self.established().await?;
+        if current != number {
+            return Err(Error::Unavailable("the connection was replaced meanwhile".to_owned()));
+        }
+        let reply = established.command(command).await;
+        if reply.as_ref().is_err_and(Error::is_connection_lost) {
+            self.discard(number).await;
+        }
+        reply
+    }
+
     /// The reply, within one deadline for all attempts.
     async fn call<T: FromRedisValue>(&self, request: Request<'_>) -> Result<T, Error> {
         let limit = self.target.options.call;

@@ -170,6 +170,9 @@ pub struct Args {
     /// CA certificates (PEM) for Redis, in addition to the system's
     #[arg(long, env = "REDIS_CA_FILE", help_heading = "Redis", value_name = "FILE")]
     pub redis_ca_file: Option<PathBuf>,
+    /// Replicas that must have a message before it is acknowledged; not with a cluster
+    #[arg(long, env = "REDIS_WAIT_REPLICAS", default_value = "0", value_parser = clap::value_parser!(u32).range(0..=16), help_heading = "Redis", value_name = "N")]
+    pub redis_wait_replicas: u32,
 }
 
 /// `90s`, `15m`, `24h`, `7d`, or seconds.

@@ -27,6 +27,7 @@ pub(super) fn address(args: &Args) -> Result<Option<RedisSettings>, SettingsErro
         args.redis_password_file.as_ref(),
     )?;
     let ca_file = args.redis_ca_file.clone().filter(|path| !path.as_os_str().is_empty());
+    let wait_replicas = args.redis_wait_replicas;
     let host = given(args.redis_host.as_ref());
     let port = given(args.redis_port.as_ref()).map(port).transpose()?;
     let tls = given(args.redis_ssl.as_ref()).map(boolean).transpose()?;
@@ -41,7 +42,7 @@ pub(super) fn address(args: &Args) -> Result<Option<RedisSettings>, SettingsErro
                 "REDIS_URL must begin with redis://, rediss://, redis-sentinel:// or redis-cluster://",
             )
         }
-        (Some(url), None) => Ok(Some(RedisSettings { url, password, ca_file })),
+        (Some(url), None) => Ok(Some(RedisSettings { url, password, ca_file, wait_replicas })),
         (None, Some(host)) => {
             let scheme = if tls.unwrap_or(true) { "rediss" } else { "redis" };
             let host = if host.contains(':') && !host.starts_with('[') {
@@ -50,13 +51,17 @@ pub(super) fn address(args: &Args) -> Result<Option<RedisSettings>, SettingsErro
                 host.to_owned()
             };
             let url = format!("{scheme}://{host}:{}", port.unwrap_or(DEFAULT_PORT));
-            Ok(Some(RedisSettings { url, password, ca_file }))
+            Ok(Some(RedisSettings { url, password, ca_file, wait_replicas }))
         }
         (None, None)
-            if port.is_some() || tls.is_some() || password.is_some() || ca_file.is_some() =>
+            if port.is_some()
+                || tls.is_some()
+                || password.is_some()
+                || ca_file.is_some()
+                || wait_replicas > 0 =>
         {
             contradiction(
-                "REDIS_PORT, REDIS_SSL, REDIS_PASSWORD and REDIS_CA_FILE need REDIS_HOST or REDIS_URL",
+                "REDIS_PORT, REDIS_SSL, REDIS_PASSWORD, REDIS_CA_FILE and REDIS_WAIT_REPLICAS need REDIS_HOST or REDIS_URL",
             )
         }
         (None, None) => Ok(None),

@@ -76,7 +76,7 @@ fn azure_is_its_endpoint_and_deployment() {
 
 #[test]
 fn contradictions_are_rejected_with_a_fix() {
-    let invalid: [(&[&str], &str); 8] = [
+    let invalid: [(&[&str], &str); 10] = [
         (&["--openai-model", "gpt"], "OPENAI_MODEL needs"),
         (&["--openai-deployment", "gpt"], "need OPENAI_ENDPOINT"),
         (&["--openai-endpoint", "https://x"], "OPENAI_ENDPOINT needs"),
@@ -85,6 +85,8 @@ fn contradictions_are_rejected_with_a_fix() {
         (&["--redis-url", "redis://a", "--redis-host", "b"], "both set"),
         (&["--redis-port", "1"], "need REDIS_HOST"),
         (&["--redis-url", "http://a"], "must begin with"),
+        (&["--redis-wait-replicas", "1"], "need REDIS_HOST"),
+        (&["--redis-url", "redis://a", "--redis-wait-replicas", "17"], "0..=16"),
     ];
     for (args, expected) in invalid {
         let refusal = refusal(args);

@@ -6,7 +6,7 @@ use std::time::Duration;
 pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// Why a store call failed. Domain outcomes (taken, not found …) are values, not errors.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// The store is unavailable; the same call may succeed later.
     #[error("the store is unavailable: {reason}")]

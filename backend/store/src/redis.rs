@@ -31,6 +31,8 @@ mod broker;
 mod devices;
 mod identities;
 mod links;
+mod persistence;
+mod replicas;
 mod conversation_log;
 mod mailboxes;
 mod names;
@@ -53,6 +55,7 @@ use crate::{Retention, Store};
 use calls::Calls;
 use connection::Connection;
 use listener::Listener;
+use replicas::Replicas;
 use scripts::Scripts;
 
 /// A store in Redis, for any number of nodes. Dropping it closes its connections.
@@ -62,16 +65,37 @@ pub struct RedisStore {
     scripts: Scripts,
     calls: Calls,
     retention: Retention,
-    maintenance: JoinHandle<()>,
+    /// Absent when no write waits for replicas.
+    replicas: Option<Replicas>,
+    /// Absent in the store of [`Replicas`].
+    maintenance: Option<JoinHandle<()>>,
 }
 
 impl RedisStore {
-    /// Connects, and logs a warning when Redis is configured to evict keys.
+    /// Connects. Logs what the persistence of Redis means, and a warning when it may evict keys.
     pub async fn connect(settings: RedisSettings, retention: Retention) -> Result<Self> {
+        settings.refuse_waiting_in_a_cluster()?;
         let connection = Connection::new(settings.target(None)?);
         warn_of_eviction(&connection).await?;
+        persistence::log(&connection).await;
+        let wanted = settings.wait_replicas;
+        let waiting = (wanted > 0).then(|| settings.target(None)).transpose()?;
         let listener = Arc::new(Listener::new(settings));
         listener.connect().await?;
+        let replicas = waiting.map(|target| {
+            let (connection, listener) = (Connection::new(target), listener.clone());
+            let (scripts, calls, retention) = (Scripts::new(), Calls::default(), retention.clone());
+            let store = Self {
+                connection,
+                listener,
+                scripts,
+                calls,
+                retention,
+                replicas: None,
+                maintenance: None,
+            };
+            Replicas::new(store, wanted)
+        });
         let maintained = listener.clone();
         let maintenance = tokio::spawn(async move { maintained.maintain().await });
         Ok(Self {
@@ -80,14 +104,17 @@ impl RedisStore {
             scripts: Scripts::new(),
             calls: Calls::default(),
             retention,
-            maintenance,
+            replicas,
+            maintenance: Some(maintenance),
         })
     }
 }
 
 impl Drop for RedisStore {
     fn drop(&mut self) {
-        self.maintenance.abort();
+        if let Some(maintenance) = &self.maintenance {
+            maintenance.abort();
+        }
     }
 }
 

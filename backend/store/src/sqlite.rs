@@ -2,8 +2,9 @@
 //! broker in memory.
 
 mod open;
-mod worker;
 mod statement;
+mod group;
+mod worker;
 mod account_rows;
 mod inbox;
 mod conversations;
@@ -24,7 +25,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use rusqlite::{Transaction, TransactionBehavior};
+use rusqlite::Transaction;
 
 use crate::broker::{Broker, Payload, Subscription, Topic};
 use crate::error::Result;
@@ -54,10 +55,8 @@ impl SqliteStore {
     /// its threads.
     pub fn open(path: &Path, retention: Retention) -> Result<Self> {
         let lock = open::claim(path)?;
-        let writer =
-            Worker::start("store-write", open::writer(path)?, TransactionBehavior::Immediate)?;
-        let reader =
-            || Worker::start("store-read", open::reader(path)?, TransactionBehavior::Deferred);
+        let writer = Worker::start("store-write", open::writer(path)?)?;
+        let reader = || Worker::start("store-read", open::reader(path)?);
         let readers = [reader()?, reader()?];
         Ok(Self {
             writer,
@@ -70,11 +69,12 @@ impl SqliteStore {
         })
     }
 
+    /// Returns after the commit is on the disk.
     async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.writer.run(work).await
+        self.writer.write(work).await
     }
 
     async fn read<T: Send + 'static>(
@@ -82,7 +82,7 @@ impl SqliteStore {
         work: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let next = self.next_reader.fetch_add(1, Ordering::Relaxed);
-        self.readers[next % READERS].run(work).await
+        self.readers[next % READERS].read(work).await
     }
 
     fn wake(&self, topic: &Topic) {
@@ -135,3 +135,6 @@ impl Store for SqliteStore {
         self.sweep_file().await
     }
 }
+
+#[cfg(test)]
+mod tests;

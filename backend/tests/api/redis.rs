@@ -49,7 +49,7 @@ impl Redis {
     pub(crate) async fn node(&self, change: impl FnOnce(&mut Settings)) -> Server {
         let url = format!("redis://127.0.0.1:{}", self.port);
         Server::with(move |settings| {
-            settings.redis = Some(RedisSettings { url, password: None, ca_file: None });
+            settings.redis = Some(RedisSettings { url, ..RedisSettings::default() });
             change(settings);
         })
         .await

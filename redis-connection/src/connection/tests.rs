@@ -131,3 +131,16 @@ async fn a_closed_connection_is_replaced_by_the_next_attempt() {
     }
     assert_eq!(server.connections(), 3);
 }
+
+#[tokio::test]
+async fn a_command_over_a_replaced_connection_is_refused() {
+    let server = Server::start(Behavior::ClosesAfterPing).await;
+    let connection = server.connection(OPTIONS);
+    let first = connection.number().await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(ping(&connection).await.as_deref(), Ok("OK"));
+    }
+    let reply = connection.command_over::<String>(first, &redis::cmd("PING")).await;
+    assert!(matches!(reply, Err(Error::Unavailable(_))), "{reply:?}");
+    assert!(connection.number().await.unwrap() > first);
+}

@@ -132,6 +132,11 @@ impl Accounts for RedisStore {
         keys: &DeviceKeys,
         by: &CredentialHash,
     ) -> Result<DeviceChange> {
+        if let Some(replicas) = &self.replicas {
+            return replicas
+                .acknowledged(|store| store.add_device(account, device, keys, by))
+                .await;
+        }
         let change = self.register(account, device, keys, by).await?;
         if change == DeviceChange::Added {
             self.settle(account).await?;

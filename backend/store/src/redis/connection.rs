@@ -31,6 +31,22 @@ impl Connection {
     pub(super) async fn command<T: FromRedisValue>(&self, place: &str, command: &Cmd) -> Result<T> {
         self.0.command(command).await.map_err(|error| store_error(place, error))
     }
+
+    /// The number of the current connection.
+    pub(super) async fn number(&self) -> Result<u64> {
+        self.0.number().await.map_err(|error| store_error("the connection", error))
+    }
+
+    /// Sends a command once, and only over the connection with this number.
+    pub(super) async fn command_over<T: FromRedisValue>(
+        &self,
+        number: u64,
+        place: &str,
+        command: &Cmd,
+    ) -> Result<T> {
+        let reply = self.0.command_over(number, command).await;
+        reply.map_err(|error| store_error(place, error))
+    }
 }
 
 /// An unexpected reply means that the stored value is corrupt; everything else may pass.

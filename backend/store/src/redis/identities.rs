@@ -38,6 +38,9 @@ pub(super) struct Approving<'a> {
 #[async_trait]
 impl Identities for RedisStore {
     async fn put_identity(&self, account: &AccountId, new: &NewIdentity) -> Result<IdentityChange> {
+        if let Some(replicas) = &self.replicas {
+            return replicas.acknowledged(|store| store.put_identity(account, new)).await;
+        }
         let recovery = hex::encode(new.recovery.0);
         let kept = ttl(self.retention.account_ttl);
         let mut reserve = redis::cmd("SET");
@@ -79,6 +82,11 @@ impl Identities for RedisStore {
         version: u64,
         entry: &SignedEntry,
     ) -> Result<Append> {
+        if let Some(replicas) = &self.replicas {
+            return replicas
+                .acknowledged(|store| store.append_entry(account, version, entry))
+                .await;
+        }
         match self.append_to_log(account, version, entry, None).await? {
             Appending::Log(outcome) => Ok(outcome),
             Appending::Removed | Appending::TooMany => {

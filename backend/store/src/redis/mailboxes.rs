@@ -49,6 +49,9 @@ type Shown = (String, u64, i64, u64, u64, u64);
 #[async_trait]
 impl Mailboxes for RedisStore {
     async fn deliver(&self, delivery: &Delivery) -> Result<Option<Delivered>> {
+        if let Some(replicas) = &self.replicas {
+            return replicas.acknowledged(|store| store.deliver(delivery)).await;
+        }
         // One round trip for an existing conversation. If the account is gone, nothing is appended
         // to an inbox.
         let (exists, known) = try_join(

@@ -20,7 +20,7 @@ const OPTIONS: Options = Options {
 };
 
 /// How to reach Redis (7 or newer) or Valkey.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct RedisSettings {
     /// `redis://[user:password@]host[:port]` · `rediss://…` (TLS) ·
     /// `redis-sentinel://host[:port],host…/master` · `redis-cluster://host[:port],host…`; with TLS
@@ -30,12 +30,26 @@ pub struct RedisSettings {
     pub password: Option<String>,
     /// PEM file of the certificate authorities to trust. Without it: the public web PKI.
     pub ca_file: Option<PathBuf>,
+    /// Replicas that must have a covered write before it is acknowledged; 0 waits for none. Not
+    /// with a cluster.
+    pub wait_replicas: u32,
 }
 
 impl RedisSettings {
     /// The URL without credentials, for logs.
     pub fn address(&self) -> &str {
         self.url.rsplit_once('@').map_or(self.url.as_str(), |(_, place)| place)
+    }
+
+    /// A delivery in a cluster writes to up to three masters, and `WAIT` asks one.
+    pub(super) fn refuse_waiting_in_a_cluster(&self) -> Result<()> {
+        if self.wait_replicas > 0 && self.url.contains("-cluster://") {
+            return Err(StoreError::Setup(
+                "REDIS_WAIT_REPLICAS needs one server or Sentinel, not a cluster: remove it, or use redis:// or redis-sentinel://"
+                    .to_owned(),
+            ));
+        }
+        Ok(())
     }
 
     /// Reads the certificate authorities and validates the URL. `pushes` receives what Redis
@@ -61,6 +75,7 @@ impl std::fmt::Debug for RedisSettings {
         f.debug_struct("RedisSettings")
             .field("address", &self.address())
             .field("ca_file", &self.ca_file)
+            .field("wait_replicas", &self.wait_replicas)
             .finish_non_exhaustive()
     }
 }

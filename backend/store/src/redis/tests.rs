@@ -29,7 +29,7 @@ fn a_channel_maps_back_to_its_topic() {
 }
 
 fn settings(url: &str) -> RedisSettings {
-    RedisSettings { url: url.into(), password: None, ca_file: None }
+    RedisSettings { url: url.into(), password: None, ca_file: None, wait_replicas: 0 }
 }
 
 #[test]

@@ -5,32 +5,35 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, Transaction};
 use tokio::sync::{mpsc, oneshot};
 
+use super::group::{self, Write, commit_together};
 use crate::error::{Result, StoreError};
 
-type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+enum Job {
+    /// Shares a transaction with the writes that wait next to it.
+    Write(Box<dyn Write>),
+    /// Has the connection for itself.
+    Alone(Box<dyn FnOnce(&mut Connection) + Send>),
+}
 
 /// Jobs queued for the thread.
 const QUEUE: usize = 1024;
+/// Writes in one transaction. A larger group saves little and delays its first caller.
+const GROUP: usize = 128;
 /// Deadline for queueing a job and getting its result.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// A thread that runs transactions one at a time. Dropping it finishes the queued ones.
+/// A thread that runs one transaction at a time. Dropping it finishes the queued jobs.
 pub(super) struct Worker {
     queue: Option<mpsc::Sender<Job>>,
     thread: Option<JoinHandle<()>>,
-    behavior: TransactionBehavior,
 }
 
 impl Worker {
     /// Starts the thread that owns `connection`.
-    pub(super) fn start(
-        name: &str,
-        connection: Connection,
-        behavior: TransactionBehavior,
-    ) -> Result<Self> {
+    pub(super) fn start(name: &str, connection: Connection) -> Result<Self> {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let thread = std::thread::Builder::new()
             .name(name.to_owned())
@@ -38,16 +41,31 @@ impl Worker {
             .map_err(|error| {
                 StoreError::Setup(format!("cannot start the thread {name}: {error}"))
             })?;
-        Ok(Self { queue: Some(queue), thread: Some(thread), behavior })
+        Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
 
-    /// Runs `work` in its own transaction, which is committed when it returns `Ok`.
-    pub(super) async fn run<T: Send + 'static>(
+    /// Runs `work` in a transaction shared with other writes. Its effects are kept when it returns
+    /// `Ok`. Returns after the commit.
+    pub(super) async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let behavior = self.behavior;
-        self.run_alone(move |connection| transact(connection, behavior, work)).await
+        let (write, answered) = group::write(work);
+        self.queue(Job::Write(write), answered).await
+    }
+
+    /// Runs `work` in its own transaction, for reads.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.run_alone(move |connection| {
+            let tx = connection.transaction()?;
+            let value = work(&tx)?;
+            tx.commit()?;
+            Ok(value)
+        })
+        .await
     }
 
     /// Runs `work` outside a transaction.
@@ -56,10 +74,14 @@ impl Worker {
         work: impl FnOnce(&mut Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (answer, answered) = oneshot::channel();
-        let job: Job = Box::new(move |connection| {
-            // The caller may be gone; what was committed stays committed.
+        let job = Box::new(move |connection: &mut Connection| {
+            // The caller may be gone.
             let _ = answer.send(work(connection));
         });
+        self.queue(Job::Alone(job), answered).await
+    }
+
+    async fn queue<T>(&self, job: Job, answered: oneshot::Receiver<Result<T>>) -> Result<T> {
         let queue = self.queue.as_ref().expect("only drop takes the queue");
         let through = async {
             queue.send(job).await.map_err(|_| ended())?;
@@ -68,6 +90,13 @@ impl Worker {
         tokio::time::timeout(DEADLINE, through).await.unwrap_or_else(|_| {
             Err(unavailable(format!("SQLite did not respond within {} s", DEADLINE.as_secs())))
         })
+    }
+
+    /// How many jobs wait.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        let queue = self.queue.as_ref().expect("only drop takes the queue");
+        queue.max_capacity() - queue.capacity()
     }
 }
 
@@ -83,23 +112,40 @@ impl Drop for Worker {
 }
 
 fn work_off(mut connection: Connection, mut jobs: mpsc::Receiver<Job>) {
-    while let Some(job) = jobs.blocking_recv() {
-        // Unwinding rolls the transaction back, and the connection stays usable.
-        if catch_unwind(AssertUnwindSafe(|| job(&mut connection))).is_err() {
-            tracing::error!("store transaction panicked, rolled back");
-        }
+    let mut next = jobs.blocking_recv();
+    while let Some(job) = next {
+        next = match job {
+            Job::Write(first) => {
+                let (writes, after) = waiting_writes(first, &mut jobs);
+                commit_together(&mut connection, writes);
+                after
+            }
+            Job::Alone(work) => {
+                // Unwinding rolls the transaction back, and the connection stays usable.
+                if catch_unwind(AssertUnwindSafe(|| work(&mut connection))).is_err() {
+                    tracing::error!("store transaction panicked, rolled back");
+                }
+                None
+            }
+        };
+        next = next.or_else(|| jobs.blocking_recv());
     }
 }
 
-fn transact<T>(
-    connection: &mut Connection,
-    behavior: TransactionBehavior,
-    work: impl FnOnce(&Transaction<'_>) -> Result<T>,
-) -> Result<T> {
-    let tx = connection.transaction_with_behavior(behavior)?;
-    let value = work(&tx)?;
-    tx.commit()?;
-    Ok(value)
+/// The first write and those that wait directly after it, and the job that ends the group, if any.
+fn waiting_writes(
+    first: Box<dyn Write>,
+    jobs: &mut mpsc::Receiver<Job>,
+) -> (Vec<Box<dyn Write>>, Option<Job>) {
+    let mut writes = vec![first];
+    while writes.len() < GROUP {
+        match jobs.try_recv() {
+            Ok(Job::Write(write)) => writes.push(write),
+            Ok(alone) => return (writes, Some(alone)),
+            Err(_) => break,
+        }
+    }
+    (writes, None)
 }
 
 fn ended() -> StoreError {

@@ -50,8 +50,8 @@ impl RedisServer {
         let ca_file = self.tls.then(|| self.folder.path().join("ca.pem"));
         RedisSettings {
             url: format!("{scheme}://localhost:{}", self.port),
-            password: None,
             ca_file,
+            ..RedisSettings::default()
         }
     }
 
@@ -151,8 +151,7 @@ impl RedisCluster {
             self.nodes.iter().map(|node| format!("127.0.0.1:{}", node.port)).collect();
         RedisSettings {
             url: format!("redis-cluster://{}", hosts.join(",")),
-            password: None,
-            ca_file: None,
+            ..RedisSettings::default()
         }
     }
 
@@ -176,7 +175,7 @@ impl Sentinel {
 
     pub(crate) fn settings(&self) -> RedisSettings {
         let url = format!("redis-sentinel://127.0.0.1:{}/mymaster", self.0.port);
-        RedisSettings { url, password: None, ca_file: None }
+        RedisSettings { url, ..RedisSettings::default() }
     }
 }
 
