@@ -32,8 +32,8 @@ pub enum Request {
         #[cfg_attr(test, ts(optional))]
         resume: Option<u64>,
     },
-    /// Sends a private message. Answered once it is written; a retry with the same `cid` gets the
-    /// same response.
+    /// Sends a private message. Answered once it is written; a retry with the same `cid` and
+    /// envelope gets the same response.
     Send {
         /// The other person.
         to: AccountId,
@@ -270,6 +270,8 @@ pub enum ErrorCode {
     NotFound,
     /// The device is not registered for this account.
     UnknownDevice,
+    /// Another envelope was sent with this `cid`.
+    CidReused,
     /// The lobby needs a username.
     UsernameRequired,
     /// Too many requests.

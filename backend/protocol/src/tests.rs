@@ -1,5 +1,7 @@
 //! The shapes on the wire, and the generated TypeScript.
 
+mod document;
+
 use std::fs;
 use std::path::Path;
 

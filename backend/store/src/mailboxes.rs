@@ -37,6 +37,15 @@ pub struct Delivered {
     pub at: String,
 }
 
+/// Why a message was not delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Undelivered {
+    /// The recipient does not exist.
+    NoRecipient,
+    /// The sender has sent another envelope with this `cid`.
+    CidReused,
+}
+
 /// A page of an inbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InboxPage {
@@ -68,9 +77,15 @@ pub struct Page {
 pub trait Mailboxes: Send + Sync {
     /// Writes a message to the conversation and to the inboxes of both people, idempotent by
     /// conversation, sender and `cid`, and wakes both (`Topic::Inbox`). Once this returns, the
-    /// message is delivered even if a node dies. A retry gets the same answer after the message has
-    /// expired, too. `None` when the recipient does not exist.
-    async fn deliver(&self, delivery: &Delivery) -> Result<Option<Delivered>>;
+    /// message is delivered even if a node dies.
+    ///
+    /// A retry gets the same answer. The same `cid` with another envelope is rejected while the
+    /// first one is stored. After the message has expired there is none to compare with, and every
+    /// envelope gets the answer of the first.
+    async fn deliver(
+        &self,
+        delivery: &Delivery,
+    ) -> Result<std::result::Result<Delivered, Undelivered>>;
 
     /// Appends an event other than a message to an inbox, wakes its subscribers and returns the
     /// event's position. A retry after an error may append it twice.

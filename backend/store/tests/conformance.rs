@@ -122,6 +122,8 @@ suite! {
     mailboxes:
         a_message_reaches_both_inboxes,
         a_retry_of_the_same_cid_gives_the_same_answer,
+        another_envelope_with_the_same_cid_is_rejected,
+        concurrent_envelopes_with_one_cid_have_one_winner,
         an_unknown_recipient_is_rejected,
         concurrent_senders_leave_no_gap_and_no_duplicate,
         an_inbox_is_read_in_pages_and_trimmed_from_the_oldest,

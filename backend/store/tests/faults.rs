@@ -176,7 +176,7 @@ async fn an_interrupted_delivery_is_completed_by_its_retry_or_by_the_next_one() 
     };
     assert_eq!(cids(&bob).await, ["m1"]);
     cut_short().await;
-    store.deliver(&delivery(&ada, &bob, "m2")).await.unwrap();
+    store.deliver(&delivery(&ada, &bob, "m2")).await.unwrap().unwrap();
     assert_eq!(cids(&bob).await, ["m1", "m2"], "the next delivery completes the missing one");
     assert_eq!(cids(&ada).await, ["m1", "m2"]);
 }
@@ -187,7 +187,7 @@ async fn a_conversation_lost_by_redis_restarts_and_still_arrives() {
     let store = connect(&server).await;
     let (ada, bob) = two_people(&store).await;
     for cid in ["m1", "m2", "m3"] {
-        store.deliver(&delivery(&ada, &bob, cid)).await.unwrap();
+        store.deliver(&delivery(&ada, &bob, cid)).await.unwrap().unwrap();
     }
     server.ask(&["DEL", "{c:ada.bob}:counter", "{c:ada.bob}:log", "{c:ada.bob}:cids"]).await;
     assert_eq!(store.deliver(&delivery(&ada, &bob, "m4")).await.unwrap().unwrap().seq, 1);
@@ -199,7 +199,7 @@ async fn invalid_data_is_reported_as_corrupt() {
     let server = RedisServer::start();
     let store = connect(&server).await;
     let (ada, bob) = two_people(&store).await;
-    store.deliver(&delivery(&ada, &bob, "m1")).await.unwrap();
+    store.deliver(&delivery(&ada, &bob, "m1")).await.unwrap().unwrap();
     exchange(&store, &ada, "s", "Hello?").await;
     store.open_run(&new_run(&ada, "t", "r", "Hello?")).await.unwrap();
     let conversation = ConversationId::between(&ada, &bob);

@@ -18,6 +18,7 @@ mod names;
 mod opening;
 mod people;
 mod process;
+mod protocol;
 mod recovery;
 mod redis;
 mod refusals;

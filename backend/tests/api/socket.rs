@@ -45,7 +45,7 @@ pub(crate) fn message_to(account: &str, cid: &str) -> Value {
     json!({"type": "send", "to": account, "cid": cid, "envelope": envelope})
 }
 
-type Connection = WebSocketStream<MaybeTlsStream<TcpStream>>;
+pub(crate) type Connection = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 pub(crate) struct Socket {
     connection: Connection,
@@ -55,7 +55,7 @@ pub(crate) struct Socket {
 }
 
 /// Opens a WebSocket with the client's cookie.
-async fn handshake(client: &Client) -> Result<Connection, Error> {
+pub(crate) async fn handshake(client: &Client) -> Result<Connection, Error> {
     let url = client.request(Method::GET, "/ws").build().expect("a request").url().to_string();
     let mut request = url.replace("http://", "ws://").into_client_request().expect("a request");
     let cookie = client.cookie.as_deref().expect("a cookie").parse().expect("a header value");

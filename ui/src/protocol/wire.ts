@@ -969,7 +969,7 @@ account: AccountId, };
 /**
  * Why a request was rejected.
  */
-export type ErrorCode = "invalid" | "out-of-order" | "not-found" | "unknown-device" | "username-required" | "rate-limited" | "store-unavailable";
+export type ErrorCode = "invalid" | "out-of-order" | "not-found" | "unknown-device" | "cid-reused" | "username-required" | "rate-limited" | "store-unavailable";
 
 /** Sizes and counts shared by server and client. */
 export const LIMITS = {

@@ -42,6 +42,7 @@ impl Refusal {
             ErrorCode::OutOfOrder => "out-of-order",
             ErrorCode::NotFound => "not-found",
             ErrorCode::UnknownDevice => "unknown-device",
+            ErrorCode::CidReused => "cid-reused",
             ErrorCode::UsernameRequired => "username-required",
             ErrorCode::RateLimited => "rate-limited",
             ErrorCode::StoreUnavailable => "store-unavailable",

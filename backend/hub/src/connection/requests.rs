@@ -7,7 +7,7 @@ use backend_protocol::id::{AccountId, ClientMessageId, ConversationId};
 use backend_protocol::limits::{LIFETIMES, MAX_FRAME, MAX_WATCHED};
 use backend_protocol::live::{ErrorCode, Notice, Request, Sent, ServerFrame};
 use backend_store::broker::Topic;
-use backend_store::mailboxes::{Delivered, Delivery};
+use backend_store::mailboxes::{Delivered, Delivery, Undelivered};
 use tokio::time::Instant;
 
 use super::notices::payload;
@@ -88,7 +88,7 @@ impl<T: Transport> Connection<T> {
         let timer = self.hub.metrics.send_seconds.start_timer();
         let delivered = self.hub.store.deliver(&delivery).await?;
         timer.observe_duration();
-        let Delivered { conversation, seq, at } = delivered.ok_or_else(not_found)?;
+        let Delivered { conversation, seq, at } = delivered.map_err(undelivered)?;
         Ok(Sent { conversation, seq, at })
     }
 
@@ -149,6 +149,16 @@ fn checked_lifetime(asked: Option<u32>) -> Result<Option<u32>, Refusal> {
             Err(Refusal::invalid(format!(
                 "lifetime must be 0, {day}, {week} or {month} seconds, not {seconds}"
             )))
+        }
+    }
+}
+
+fn undelivered(reason: Undelivered) -> Refusal {
+    match reason {
+        Undelivered::NoRecipient => not_found(),
+        Undelivered::CidReused => {
+            let message = "another envelope was sent with this cid: send this one with a new cid";
+            Refusal::of(ErrorCode::CidReused, message)
         }
     }
 }

@@ -66,6 +66,20 @@ async fn a_retry_of_the_same_cid_gets_the_same_response_and_is_delivered_once() 
 }
 
 #[tokio::test]
+async fn another_envelope_with_the_same_cid_is_rejected_permanently() {
+    let house = House::new();
+    let (ada, bob) = (house.person("ada").await, house.person("bob").await);
+    let (mut a, mut b) = (ada.online(&house.hub).await, bob.online(&house.hub).await);
+    let first = a.send(&bob, "same").await;
+    let other = sized_message(&bob, "same", 17);
+    assert_eq!(a.err(other).await, (ErrorCode::CidReused, false));
+    assert_eq!(a.send(&bob, "same").await, first, "a retry");
+    a.send(&bob, "next").await;
+    assert_eq!(b.message().await.1.envelope.ciphertext.len(), 16);
+    assert_eq!(b.message().await.1.cid.as_str(), "next");
+}
+
+#[tokio::test]
 async fn a_second_device_of_the_sender_gets_the_message() {
     let house = House::new();
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);

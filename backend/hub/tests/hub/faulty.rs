@@ -25,7 +25,7 @@ use backend_store::identities::{
 use backend_store::links::{
     Approval, LinkClaim, LinkCode, Links, NewApproval, Party, Posting, TokenHash,
 };
-use backend_store::mailboxes::{Delivered, Delivery, InboxPage, Mailboxes, Page};
+use backend_store::mailboxes::{Delivered, Delivery, InboxPage, Mailboxes, Page, Undelivered};
 use backend_store::presence::{Presence, Transition};
 use backend_store::runs::{NewRun, Opened, RunLog, Runs};
 use backend_store::sessions::{Deleted, Sessions};
@@ -154,7 +154,7 @@ pass_on!(Links {
 });
 
 pass_on!(Mailboxes {
-    fn deliver(delivery: &Delivery) -> Option<Delivered>;
+    fn deliver(delivery: &Delivery) -> std::result::Result<Delivered, Undelivered>;
     fn append_event(account: &AccountId, event: &InboxEvent) -> u64;
     fn inbox(account: &AccountId, after: u64, limit: usize) -> InboxPage;
     fn mark_received(account: &AccountId, upto: u64) -> ();

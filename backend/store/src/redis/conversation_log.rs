@@ -30,14 +30,24 @@ pub(super) struct Numbered {
     pub(super) message: PrivateMessage,
 }
 
+/// The outcome of an append.
+#[expect(clippy::large_enum_variant, reason = "the large variant is the common one")]
+pub(super) enum Appended {
+    /// The message is stored under this number.
+    Message(Numbered),
+    /// The conversation would be new and may not be.
+    NewConversation,
+    /// The sender has appended another envelope with this `cid`.
+    CidReused,
+}
+
 impl RedisStore {
-    /// Appends a message unless it was appended before. `None` when the conversation would be new
-    /// and `may_be_new` is false.
+    /// Appends a message unless it was appended before.
     pub(super) async fn append_to_conversation(
         &self,
         delivery: &Delivery,
         may_be_new: bool,
-    ) -> Result<Option<Numbered>> {
+    ) -> Result<Appended> {
         let Delivery { sender, device, recipient, cid, lifetime, envelope } = delivery.clone();
         let conversation = ConversationId::between(&sender, &recipient);
         let prefix = keys::conversation(&conversation);
@@ -54,12 +64,22 @@ impl RedisStore {
             .arg(self.counter_ttl())
             .arg(i32::from(may_be_new))
             .arg(lifetime.unwrap_or(0));
-        let found: Option<(u64, i64, String, u32)> =
+        let found: Option<(u64, i64, String, u32, String)> =
             self.connection.script("conversation", &append).await?;
-        let Some((seq, at, epoch, lifetime)) = found else { return Ok(None) };
-        // A retry does not change the lifetime.
-        let kept = Kept { lifetime: Some(lifetime).filter(|seconds| *seconds > 0), ..kept };
-        Ok(Some(Numbered { epoch, at, message: kept.numbered(conversation, seq, at) }))
+        let Some((seq, at, epoch, lifetime, earlier)) = found else {
+            return Ok(Appended::NewConversation);
+        };
+        // A retry changes nothing: the inboxes get what the conversation has.
+        let kept = if earlier.is_empty() {
+            Kept { lifetime: Some(lifetime).filter(|seconds| *seconds > 0), ..kept }
+        } else {
+            let earlier: Kept = decode("conversation", &earlier)?;
+            if earlier.envelope != kept.envelope {
+                return Ok(Appended::CidReused);
+            }
+            earlier
+        };
+        Ok(Appended::Message(Numbered { epoch, at, message: kept.numbered(conversation, seq, at) }))
     }
 
     /// At most `limit` messages that have not expired, each with its time, newest first. `newest`

@@ -4,7 +4,7 @@
 //! delivery cannot be one script. A message is delivered once `deliver` has returned `Ok`, because:
 //!
 //! 1. Appending to the conversation is the commit point. It assigns the number, and is idempotent
-//!    by sender and `cid`.
+//!    by sender and `cid`; another envelope with the same `cid` is rejected.
 //! 2. An inbox takes a conversation's messages strictly in the order of their numbers: a message
 //!    that it has is skipped, and missing ones before it are fetched from the conversation. So the
 //!    append is idempotent, and an inbox keeps the conversation's order under concurrent
@@ -29,13 +29,13 @@ use backend_protocol::id::{AccountId, ConversationId};
 use backend_protocol::live::{InboxEvent, ReceiptState};
 use futures::future::{try_join, try_join_all};
 
-use super::conversation_log::Numbered;
+use super::conversation_log::{Appended, Numbered};
 use super::events::{Entry, events, position};
 use super::{RedisStore, keys, ttl};
 use crate::broker::Topic;
 use crate::codec::{corrupt, encode, expiry, parsed, rfc3339};
 use crate::error::Result;
-use crate::mailboxes::{Delivered, Delivery, InboxPage, Mailboxes, Page};
+use crate::mailboxes::{Delivered, Delivery, InboxPage, Mailboxes, Page, Undelivered};
 
 /// The most missing messages brought along; older ones are in the conversation's pages.
 const BROUGHT_ALONG: usize = 200;
@@ -48,32 +48,38 @@ type Shown = (String, u64, i64, u64, u64, u64);
 
 #[async_trait]
 impl Mailboxes for RedisStore {
-    async fn deliver(&self, delivery: &Delivery) -> Result<Option<Delivered>> {
+    async fn deliver(
+        &self,
+        delivery: &Delivery,
+    ) -> Result<std::result::Result<Delivered, Undelivered>> {
         if let Some(replicas) = &self.replicas {
             return replicas.acknowledged(|store| store.deliver(delivery)).await;
         }
         // One round trip for an existing conversation. If the account is gone, nothing is appended
         // to an inbox.
-        let (exists, known) = try_join(
+        let (exists, mut appended) = try_join(
             self.account_exists(&delivery.recipient),
             self.append_to_conversation(delivery, false),
         )
         .await?;
         if !exists {
-            return Ok(None);
+            return Ok(Err(Undelivered::NoRecipient));
         }
-        let numbered = match known {
-            Some(numbered) => numbered,
-            None => self
-                .append_to_conversation(delivery, true)
-                .await?
-                .ok_or_else(|| corrupt("conversation", &"a new conversation was not created"))?,
+        if matches!(appended, Appended::NewConversation) {
+            appended = self.append_to_conversation(delivery, true).await?;
+        }
+        let numbered = match appended {
+            Appended::Message(numbered) => numbered,
+            Appended::CidReused => return Ok(Err(Undelivered::CidReused)),
+            Appended::NewConversation => {
+                return Err(corrupt("conversation", &"a new conversation was not created"));
+            }
         };
         let mut members = numbered.message.conversation.members().to_vec();
         members.dedup();
         try_join_all(members.iter().map(|member| self.append_to_inbox(member, &numbered))).await?;
         let PrivateMessage { conversation, seq, at, .. } = numbered.message;
-        Ok(Some(Delivered { conversation, seq, at }))
+        Ok(Ok(Delivered { conversation, seq, at }))
     }
 
     async fn append_event(&self, account: &AccountId, event: &InboxEvent) -> Result<u64> {

@@ -55,7 +55,7 @@ scripts! {
     append_event after "inbox",
     append_receipt after "inbox",
     append_messages after "inbox",
-    append_conversation,
+    append_conversation after "bodies",
     read_conversation after "bodies",
     read_inbox after "bodies",
     read_received,

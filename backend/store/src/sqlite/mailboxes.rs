@@ -13,18 +13,21 @@ use super::statement::{all, bind, count, execute, one};
 use super::{SqliteStore, conversations};
 use crate::Retention;
 use crate::broker::Topic;
-use crate::codec::{encode, expiry, millis, now, parsed, rfc3339};
+use crate::codec::{decode, encode, expiry, millis, now, parsed, rfc3339};
 use crate::error::Result;
-use crate::mailboxes::{Delivered, Delivery, InboxPage, Mailboxes, Page};
+use crate::mailboxes::{Delivered, Delivery, InboxPage, Mailboxes, Page, Undelivered};
 
 #[async_trait]
 impl Mailboxes for SqliteStore {
-    async fn deliver(&self, delivery: &Delivery) -> Result<Option<Delivered>> {
+    async fn deliver(
+        &self,
+        delivery: &Delivery,
+    ) -> Result<std::result::Result<Delivered, Undelivered>> {
         let topics =
             [Topic::Inbox(delivery.recipient.clone()), Topic::Inbox(delivery.sender.clone())];
         let (delivery, retention) = (delivery.clone(), self.retention.clone());
         let delivered = self.write(move |tx| deliver(tx, delivery, &retention)).await?;
-        if delivered.is_some() {
+        if delivered.is_ok() {
             topics.iter().for_each(|topic| self.wake(topic));
         }
         Ok(delivered)
@@ -94,10 +97,10 @@ fn deliver(
     tx: &Transaction<'_>,
     delivery: Delivery,
     retention: &Retention,
-) -> Result<Option<Delivered>> {
+) -> Result<std::result::Result<Delivered, Undelivered>> {
     let Delivery { sender, device, recipient, cid, lifetime, envelope } = delivery;
     if !exists(tx, &recipient)? {
-        return Ok(None);
+        return Ok(Err(Undelivered::NoRecipient));
     }
     let conversation = ConversationId::between(&sender, &recipient);
     let (id, now) = (conversation.as_str(), now());
@@ -106,13 +109,21 @@ fn deliver(
         "DELETE FROM private_messages WHERE conversation = (SELECT id FROM conversations WHERE id = ?1 AND expires <= ?2)",
         params![id, now],
     )?;
-    let sql =
-        "SELECT seq, at FROM private_messages WHERE conversation = ?1 AND sender = ?2 AND cid = ?3";
-    let earlier = one(tx, sql, params![id, sender.as_str(), cid.as_str()], |row| {
-        Ok((count(row, 0)?, rfc3339(row.get(1)?)))
-    })?;
-    if let Some((seq, at)) = earlier {
-        return Ok(Some(Delivered { conversation, seq, at }));
+    let earlier = one(
+        tx,
+        "SELECT seq, at, CASE WHEN expires <= ?4 THEN '' ELSE body END FROM private_messages
+         WHERE conversation = ?1 AND sender = ?2 AND cid = ?3",
+        params![id, sender.as_str(), cid.as_str(), now],
+        |row| Ok((count(row, 0)?, rfc3339(row.get(1)?), row.get::<_, String>(2)?)),
+    )?;
+    if let Some((seq, at, body)) = earlier {
+        if !body.is_empty() {
+            let kept: PrivateMessage = decode("private_messages.body", &body)?;
+            if kept.envelope != envelope {
+                return Ok(Err(Undelivered::CidReused));
+            }
+        }
+        return Ok(Ok(Delivered { conversation, seq, at }));
     }
     let seq = one(
         tx,
@@ -124,7 +135,7 @@ fn deliver(
     .expect("an upsert returns its row");
     let at = rfc3339(now);
     let message = PrivateMessage { conversation, seq, cid, sender, device, at, lifetime, envelope };
-    write(tx, message, now, retention).map(Some)
+    write(tx, message, now, retention).map(Ok)
 }
 
 /// Appends a new message to its conversation and to the inboxes of its members.

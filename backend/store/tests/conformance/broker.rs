@@ -17,7 +17,7 @@ pub(crate) async fn a_write_on_one_node_wakes_the_other(bed: &Bed) {
     one.create_account(&bob, &CredentialHash([2; 32])).await.unwrap();
     let mut hers = other.subscribe(&Topic::Inbox(ada.clone())).await.unwrap();
     let mut his = one.subscribe(&Topic::Inbox(bob.clone())).await.unwrap();
-    one.deliver(&delivery(&ada, &bob, "m1")).await.unwrap();
+    one.deliver(&delivery(&ada, &bob, "m1")).await.unwrap().unwrap();
     woken(&mut hers).await;
     woken(&mut his).await;
     other.append_event(&bob, &InboxEvent::KeyChange { account: ada.clone() }).await.unwrap();

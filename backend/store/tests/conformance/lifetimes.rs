@@ -10,7 +10,7 @@ use backend_store::mailboxes::{Delivered, Delivery};
 use backend_store::{Retention, Store};
 use jiff::Timestamp;
 
-use crate::mailboxes::{cids, people, receipt, send};
+use crate::mailboxes::{altered, cids, people, receipt, send};
 use crate::support::{Bed, delivery, eventually};
 
 /// A day, in seconds.
@@ -192,6 +192,9 @@ pub(crate) async fn a_retry_of_an_expired_message_gives_the_same_answer(bed: &Be
     for _ in 0..2 {
         assert_eq!(send_for(&*other, 1, &ada, &bob, "short").await, short);
         assert_eq!(send(&*other, &ada, &bob, "short").await, short, "kept, according to the retry");
+        let other_envelope = altered(delivery(&ada, &bob, "short"));
+        let answer = other.deliver(&other_envelope).await.unwrap();
+        assert_eq!(answer.as_ref(), Ok(&short), "its envelope is gone");
         for who in [&ada, &bob] {
             let page = one.inbox(who, 0, 10).await.unwrap();
             let events: Vec<_> = page.events.into_iter().map(|(_, event)| event).collect();

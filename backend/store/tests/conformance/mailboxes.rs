@@ -6,7 +6,7 @@ use std::time::Duration;
 use backend_protocol::id::{AccountId, ConversationId};
 use backend_protocol::live::{InboxEvent, ReceiptState};
 use backend_store::accounts::CredentialHash;
-use backend_store::mailboxes::{Delivered, Mailboxes};
+use backend_store::mailboxes::{Delivered, Delivery, Mailboxes, Undelivered};
 use backend_store::{Retention, Store};
 use futures::future::join_all;
 
@@ -101,10 +101,63 @@ pub(crate) async fn a_retry_of_the_same_cid_gives_the_same_answer(bed: &Bed) {
     }
 }
 
+/// The delivery of another envelope.
+pub(crate) fn altered(mut delivery: Delivery) -> Delivery {
+    delivery.envelope.ciphertext.push('A');
+    delivery
+}
+
+pub(crate) async fn another_envelope_with_the_same_cid_is_rejected(bed: &Bed) {
+    let (one, other) = bed.pair(Retention::default()).await;
+    let [ada, bob] = people(&*one, ["ada", "bob"]).await;
+    let long = Delivery { lifetime: Some(86_400), ..delivery(&ada, &bob, "long") };
+    for first in [delivery(&ada, &bob, "m1"), long] {
+        let sent = one.deliver(&first).await.unwrap().expect("the recipient exists");
+        for store in [&one, &other] {
+            let reused = store.deliver(&altered(first.clone())).await.unwrap();
+            assert_eq!(reused, Err(Undelivered::CidReused));
+            assert_eq!(store.deliver(&first).await.unwrap(), Ok(sent.clone()), "a retry");
+        }
+    }
+    for who in [&ada, &bob] {
+        let inbox = events(&*one, who).await;
+        assert_eq!(cids(&inbox), ["m1", "long"]);
+        for event in &inbox {
+            let InboxEvent::Message(message) = event else { panic!("messages only") };
+            assert_eq!(message.envelope, delivery(&ada, &bob, "m1").envelope);
+        }
+    }
+}
+
+pub(crate) async fn concurrent_envelopes_with_one_cid_have_one_winner(bed: &Bed) {
+    let (one, other) = bed.pair(Retention::default()).await;
+    let [ada, bob] = people(&*one, ["ada", "bob"]).await;
+    let first = delivery(&ada, &bob, "same");
+    let second = altered(first.clone());
+    let sending = (0..8).map(|n| {
+        let store = if n % 4 < 2 { &one } else { &other };
+        store.deliver(if n % 2 == 0 { &first } else { &second })
+    });
+    let outcomes: Vec<_> = join_all(sending).await.into_iter().map(Result::unwrap).collect();
+    let winner = usize::from(outcomes[0].is_err());
+    for (n, outcome) in outcomes.iter().enumerate() {
+        assert_eq!(outcome.is_ok(), n % 2 == winner, "{n}: {outcome:?}");
+    }
+    let expected = if winner == 0 { &first } else { &second };
+    for who in [&ada, &bob] {
+        let inbox = events(&*one, who).await;
+        let [InboxEvent::Message(message)] = inbox.as_slice() else { panic!("one message") };
+        assert_eq!(message.envelope, expected.envelope);
+    }
+}
+
 pub(crate) async fn an_unknown_recipient_is_rejected(bed: &Bed) {
     let store = bed.open(Retention::default()).await;
     let [ada] = people(&*store, ["ada"]).await;
-    assert_eq!(store.deliver(&delivery(&ada, &account("ghost"), "m1")).await.unwrap(), None);
+    assert_eq!(
+        store.deliver(&delivery(&ada, &account("ghost"), "m1")).await.unwrap(),
+        Err(Undelivered::NoRecipient)
+    );
     assert_eq!(events(&*store, &ada).await, []);
     assert_eq!(store.conversations(&ada).await.unwrap(), []);
 }

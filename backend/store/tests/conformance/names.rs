@@ -150,7 +150,7 @@ pub(crate) async fn a_rename_is_sent_to_the_accounts_concerned(bed: &Bed) {
     one.add_device(&bob, &device("b"), &keys("b"), &credential(2)).await.unwrap();
     one.claim_username(&ada, &username("Ada")).await.unwrap();
     assert_eq!(one.inbox(&ada, 0, 10).await.unwrap().head, 0, "it has no device");
-    one.deliver(&delivery(&ada, &bob, "m1")).await.unwrap();
+    one.deliver(&delivery(&ada, &bob, "m1")).await.unwrap().unwrap();
     one.add_device(&ada, &device("a"), &keys("a"), &credential(1)).await.unwrap();
     let mut wake = other.subscribe(&Topic::Inbox(bob.clone())).await.unwrap();
     one.claim_username(&ada, &username("Countess")).await.unwrap();

@@ -83,7 +83,7 @@ describe("the lifetime of a conversation", () => {
     const [ada, bob] = await adaAndBob();
     server.rejectSends = true;
     await ada.messenger.setLifetime("bob", DAY);
-    await until(() => expect(lines(ada)).toMatchObject([{ failed: "no such account" }]));
+    await until(() => expect(lines(ada)).toMatchObject([{ failed: "rejected: not-found" }]));
     server.rejectSends = false;
     await bob.messenger.setLifetime("ada", WEEK);
     await everyone([ada, bob], WEEK);

@@ -157,6 +157,23 @@ describe("the outbox", () => {
 });
 
 describe("a server that misbehaves", () => {
+  test("has another envelope under a message's cid: the message is marked as failed", async () => {
+    const [ada] = await adaAndBob();
+    server.holdEvents = true;
+    server.loseAnswers = true;
+    await ada.messenger.write("Exchanged.");
+    const messages = () => server.conversations.get("ada.bob") ?? [];
+    await until(() => expect(messages()).toHaveLength(1));
+    await until(() => expect(ada.messenger.connection.value.kind).toBe("waiting"));
+    for (const message of messages()) {
+      message.envelope = { ...message.envelope, ciphertext: "AAAA" };
+    }
+    server.inboxes.set("ada", []);
+    server.loseAnswers = false;
+    server.clock.advance(60_000);
+    await until(() => expect(deliveries(ada)).toEqual(["failed"]));
+  });
+
   test("drops a message: the next one has a gap warning", async () => {
     const [ada, bob] = await adaAndBob();
     await ada.messenger.write("One.");

@@ -7,6 +7,7 @@ import type {
   AppendEntry,
   ClientFrame,
   DeviceKeys,
+  ErrorCode,
   InboxEvent,
   NewIdentity,
   PrivateMessage,
@@ -151,19 +152,17 @@ export class TestServer extends TestRegistry {
     this.frames.push({ account: client.account, request });
     if (request.type === "hello") return this.#hello(client, id, request);
     if (request.type !== "send") return this.#send(client, { type: "ok", id });
-    if (this.rejectSends) {
-      return this.#send(client, {
-        type: "err",
-        id,
-        code: "not-found",
-        message: "no such account",
-        temporary: false,
-      });
-    }
+    if (this.rejectSends) return this.#reject(client, id, "not-found");
     const message = this.#write(client, request);
+    if (JSON.stringify(message.envelope) !== JSON.stringify(request.envelope))
+      return this.#reject(client, id, "cid-reused");
     if (this.loseAnswers) return this.cut(client.account);
     const { conversation, seq, at } = message;
     this.#send(client, { type: "ok", id, sent: { conversation, seq, at } });
+  }
+
+  #reject(client: Client, id: number, code: ErrorCode): void {
+    this.#send(client, { type: "err", id, code, message: `rejected: ${code}`, temporary: false });
   }
 
   #hello(
@@ -171,15 +170,7 @@ export class TestServer extends TestRegistry {
     id: number,
     { device, resume }: Extract<Request, { type: "hello" }>,
   ): void {
-    if (this.removed.has(device)) {
-      return this.#send(client, {
-        type: "err",
-        id,
-        code: "unknown-device",
-        message: "no",
-        temporary: false,
-      });
-    }
+    if (this.removed.has(device)) return this.#reject(client, id, "unknown-device");
     client.device = device;
     const inbox = this.inboxes.get(client.account) ?? [];
     const recovered = resume !== undefined && this.recovers;

@@ -1,13 +1,15 @@
 -- KEYS: counter, log, names of messages. ARGV: sender and cid, message, new epoch, messages kept, ttl,
 -- ttl of the counter (ms), 1 when the conversation may be new, lifetime (s) or 0. Idempotent by sender and cid.
--- Returns number, time (ms), epoch and lifetime; nil when the conversation would be new and may not be.
+-- Returns number, time (ms), epoch, lifetime and, when it was appended before, the message that is stored or '' when
+-- that has expired; nil when the conversation would be new and may not be.
 -- A message with a lifetime has its body in its own key (`bodies.lua`).
 local epoch = redis.call('HGET', KEYS[1], 'epoch')
 if not epoch and ARGV[7] ~= '1' then return false end
 local known = redis.call('HGET', KEYS[3], ARGV[1])
 if known and epoch then
   local seq, at, lifetime = string.match(known, '^(%d+) (%d+) ?(%d*)$')
-  return {seq, at, epoch, number(lifetime)}
+  local entry = read('XRANGE', KEYS[2], seq .. '-0', seq .. '-0', 1, 'm')[1]
+  return {seq, at, epoch, number(lifetime), entry and entry[2][6] or ''}
 end
 if not epoch then
   epoch = ARGV[3]
@@ -34,4 +36,4 @@ end
 redis.call('PEXPIRE', KEYS[1], ARGV[6])
 redis.call('PEXPIRE', KEYS[2], ARGV[5])
 redis.call('PEXPIRE', KEYS[3], ARGV[5])
-return {tostring(seq), string.format('%.0f', at), epoch, lifetime}
+return {tostring(seq), string.format('%.0f', at), epoch, lifetime, ''}
