@@ -79,20 +79,37 @@ fn connection_id() -> ConnectionId {
 impl<T: Transport> Connection<T> {
     async fn serve(&mut self) -> End {
         loop {
+            let filling = Instant::now();
             if let Err(end) = self.fill().await {
                 return end;
             }
+            self.extend_deadlines(filling);
             let event = self.next().await;
             if let Some(at) = self.wire.take_ping() {
                 self.timers.pong.get_or_insert(at + self.hub.settings.pong);
             }
+            let handling = Instant::now();
             if let Err(end) = self.on(event).await {
                 return end;
             }
+            self.extend_deadlines(handling);
             // Not only on timer events: a busy connection must not starve its deadlines.
+            let checking = Instant::now();
             if let Err(end) = self.on_time().await {
                 return end;
             }
+            self.extend_deadlines(checking);
+        }
+    }
+
+    /// Extends the peer's deadlines by the time since `begun`, in which this task waited for the
+    /// store and did not read what the peer sent.
+    fn extend_deadlines(&mut self, begun: Instant) {
+        let waited = begun.elapsed();
+        self.timers.extend(waited);
+        self.wire.extend(waited);
+        if let Some(since) = self.live.as_deref_mut().and_then(|live| live.lagging.as_mut()) {
+            *since += waited;
         }
     }
 
