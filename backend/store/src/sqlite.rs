@@ -8,6 +8,7 @@ mod account_rows;
 mod inbox;
 mod conversations;
 mod sessions;
+mod run_appends;
 mod runs;
 mod names;
 mod devices;
@@ -32,6 +33,7 @@ use crate::topics::Topics;
 use crate::wake_up_probe::WakeUpProbe;
 use crate::{Retention, Store};
 use presence_table::PresenceTable;
+use run_appends::RunAppends;
 use worker::Worker;
 
 /// Reader threads.
@@ -43,6 +45,7 @@ pub struct SqliteStore {
     readers: [Worker; READERS],
     next_reader: AtomicUsize,
     topics: Topics,
+    run_appends: RunAppends,
     presence: PresenceTable,
     retention: Retention,
     /// Locked for as long as the threads above may write.
@@ -64,6 +67,7 @@ impl SqliteStore {
             readers,
             next_reader: AtomicUsize::new(0),
             topics: Topics::default(),
+            run_appends: RunAppends::default(),
             presence: PresenceTable::default(),
             retention,
             _lock: lock,
@@ -135,3 +139,6 @@ impl Store for SqliteStore {
         self.sweep_file().await
     }
 }
+
+#[cfg(test)]
+mod tests;
