@@ -234,13 +234,20 @@ impl<T: Transport> Connection<T> {
             self.hub.metrics.frames_out.with_label_values(&["ping"]).inc();
             self.wire.push(Outgoing::Ping);
         }
-        if due(self.timers.refresh, now) {
+        self.work(now).await
+    }
+
+    /// Does the background work that has been due for the longest. One call at a time: while the
+    /// store hangs, requests are read in between.
+    async fn work(&mut self, now: Instant) -> Result<(), End> {
+        let Timers { refresh, poll, credential, .. } = self.timers;
+        let waiting = [refresh, poll, credential].into_iter().flatten();
+        let Some(oldest) = waiting.min().filter(|at| *at <= now) else { return Ok(()) };
+        if refresh == Some(oldest) {
             self.refresh().await;
-        }
-        if due(self.timers.poll, now) {
+        } else if poll == Some(oldest) {
             self.poll_inbox().await;
-        }
-        if due(self.timers.credential, now) {
+        } else {
             self.check_credential().await?;
         }
         Ok(())

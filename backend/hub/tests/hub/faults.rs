@@ -136,11 +136,12 @@ async fn a_revocation_during_an_outage_closes_the_socket_soon_after_it() {
 async fn waiting_for_a_store_that_hangs_does_not_count_against_the_peer() {
     let house = House::new();
     let store = Arc::new(Faulty::new(Arc::clone(&house.store)));
+    // A call takes longer than the peer's deadlines, and less time than passes between two pings.
     let deadline = Duration::from_millis(200);
     let settings = HubSettings {
         credential: Duration::from_millis(50),
         presence_refresh: Duration::from_millis(50),
-        ping: Duration::from_millis(50),
+        ping: deadline * 8,
         hello: deadline,
         pong: deadline,
         write: deadline,
