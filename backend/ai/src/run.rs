@@ -195,7 +195,8 @@ impl Run {
                     if Instant::now() < deadline && !abort.is_cancelled() =>
                 {
                     tracing::warn!(run = %self.run(), reason, "the store is unavailable, retrying");
-                    let pause = retry_after.clamp(Duration::from_millis(50), longest_pause(settings));
+                    let pause =
+                        retry_after.clamp(Duration::from_millis(50), longest_pause(settings));
                     abort.run_until_cancelled(sleep(pause)).await;
                 }
                 result => return result,

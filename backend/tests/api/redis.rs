@@ -193,9 +193,7 @@ async fn a_run_whose_store_is_away_longer_than_its_lease_keeps_its_text() {
 #[tokio::test]
 async fn a_socket_stays_open_while_redis_hangs() {
     let redis = Redis::start().await;
-    let node = redis
-        .node(|settings| settings.credential_check = Duration::from_millis(100))
-        .await;
+    let node = redis.node(|settings| settings.credential_check = Duration::from_millis(100)).await;
     let ada = node.visitor().await;
     let me = account(&ada).await;
     assert_eq!(ada.put("/api/devices/d1", &keys("d1")).await.status(), 204);

@@ -156,12 +156,16 @@ async fn waiting_for_a_store_that_hangs_does_not_count_against_the_peer() {
         let refused = a.err(message(&bob, &format!("c{n}"))).await;
         assert_eq!(refused, (ErrorCode::StoreUnavailable, true));
     }
+    store.set_away(false);
+    a.send(&bob, "c").await;
+    a.vanish().await;
+
     let mut late = bob.connect(&hub);
-    let hello = || Request::Hello { device: bob.device(1), resume: None };
+    store.set_away(true);
+    let hello = || Request::Hello { device: bob.device(1), resume: Some(0) };
     assert_eq!(late.err(hello()).await, (ErrorCode::StoreUnavailable, true));
     assert_eq!(late.err(hello()).await, (ErrorCode::StoreUnavailable, true));
     store.set_away(false);
-    late.hello(&bob.device(1), None).await;
-    a.send(&bob, "c").await;
-    late.message().await;
+    late.hello(&bob.device(1), Some(0)).await;
+    assert_eq!(late.message().await.1.cid.as_str(), "c");
 }

@@ -24,9 +24,8 @@ async fn an_append_that_outlives_its_deadline_is_not_repeated_by_the_retry() {
     let run = RunId::parse("r").expect("an id");
     store.open_run(&new_run(&account, &run)).await.expect("it is written");
     let events = ["one ", "two"].map(|text| RunEvent::Text(Delta { text: text.into() }));
-    let append = async || {
-        store.append_run_events(&account, &run, &events, Duration::from_secs(9)).await
-    };
+    let append =
+        async || store.append_run_events(&account, &run, &events, Duration::from_secs(9)).await;
 
     let (release, released) = mpsc::channel::<()>();
     let hold = store.writer.run_alone(move |_| {
