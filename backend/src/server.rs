@@ -116,6 +116,7 @@ pub async fn start(
 fn hub_settings(settings: &Settings) -> HubSettings {
     HubSettings {
         key_rotation: settings.key_rotation,
+        credential: settings.credential_check,
         retention: settings.retention.mailbox_ttl,
         ..HubSettings::default()
     }

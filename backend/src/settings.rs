@@ -18,6 +18,7 @@ use std::time::Duration;
 use backend_ai::demo::DemoSettings;
 use backend_ai::provider::Endpoint;
 use backend_ai::settings::{AssistantSettings, ProviderSettings};
+use backend_hub::HubSettings;
 use backend_store::Retention;
 use backend_store::redis::RedisSettings;
 use clap::Parser;
@@ -47,6 +48,8 @@ pub struct Settings {
     pub budgets: BudgetSettings,
     /// Interval at which a device replaces its encryption key.
     pub key_rotation: Duration,
+    /// Interval at which a live connection checks its credential.
+    pub credential_check: Duration,
     /// Deadline of a drain.
     pub drain: Duration,
 }
@@ -142,6 +145,7 @@ impl Args {
             },
             budgets: BudgetSettings::default(),
             key_rotation: self.encryption_key_rotation,
+            credential_check: HubSettings::default().credential,
             drain: self.drain,
         })
     }

@@ -28,6 +28,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::ids;
 use crate::provider::Failure;
+use crate::settings::AssistantSettings;
 use crate::shared::Shared;
 use crate::slots::Slot;
 use buffer::Buffer;
@@ -40,6 +41,9 @@ pub(crate) struct Run {
     history: Vec<Message>,
     _slot: Slot,
 }
+
+/// The result of a run that waited too long for the store.
+const LOST_STORE: &str = "store";
 
 /// How reading the model ended.
 enum Ending {
@@ -173,24 +177,27 @@ impl Run {
         match open {
             Ok(true) => Ok(()),
             Ok(false) => Err(Ending::Lost),
-            Err(error) => Err(Ending::Failed(lost_store(&error), "store")),
+            Err(error) => Err(Ending::Failed(lost_store(&error), LOST_STORE)),
         }
     }
 
-    /// Retries a store call while the store is unavailable, for at most the length of a lease.
+    /// Retries a store call while the store is unavailable, for at most `longest_outage`. The
+    /// lease may expire meanwhile: the reapers wait for the owner after an outage.
     async fn insist<T, F: Future<Output = Result<T, StoreError>>>(
         &self,
         call: impl Fn() -> F,
     ) -> Result<T, StoreError> {
-        let deadline = Instant::now() + self.shared.settings.lease;
+        let Shared { settings, abort, .. } = &*self.shared;
+        let deadline = Instant::now() + settings.longest_outage;
         loop {
             match call().await {
                 Err(StoreError::Unavailable { reason, retry_after })
-                    if Instant::now() < deadline =>
+                    if Instant::now() < deadline && !abort.is_cancelled() =>
                 {
                     tracing::warn!(run = %self.run(), reason, "the store is unavailable, retrying");
-                    sleep(retry_after.clamp(Duration::from_millis(50), Duration::from_secs(2)))
-                        .await;
+                    let pause =
+                        retry_after.clamp(Duration::from_millis(50), longest_pause(settings));
+                    abort.run_until_cancelled(sleep(pause)).await;
                 }
                 result => return result,
             }
@@ -224,7 +231,11 @@ impl Run {
             Ending::Completed if text.is_empty() => {
                 (RunEvent::Failed(empty_answer()), None, "empty")
             }
-            Ending::Failed(problem, result) => (RunEvent::Failed(problem), None, result),
+            Ending::Failed(problem, result) => {
+                let kept = result == LOST_STORE && !text.is_empty();
+                let answer = kept.then(|| self.answer(text, buffer).message);
+                (RunEvent::Failed(problem), answer, result)
+            }
             Ending::Completed => {
                 let answer = self.answer(text, buffer);
                 (RunEvent::Completed(answer.clone()), Some(answer.message), "completed")
@@ -256,6 +267,11 @@ impl Run {
             usage: buffer.usage(),
         }
     }
+}
+
+/// Several attempts fit into a lease, so that the first renewal after an outage is in time.
+fn longest_pause(settings: &AssistantSettings) -> Duration {
+    (settings.lease / 4).max(Duration::from_millis(50))
 }
 
 async fn woken(wake: &mut Option<Subscription>) {
@@ -291,6 +307,6 @@ fn empty_answer() -> Problem {
 fn lost_store(error: &StoreError) -> Problem {
     tracing::error!(%error, "cannot write a run");
     Problem::new(ProblemType::StoreUnavailable)
-        .detail("The answer could not be stored.")
+        .detail("The store was unavailable for too long. The answer up to this point is kept.")
         .retry_after(5)
 }

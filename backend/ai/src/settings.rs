@@ -13,8 +13,11 @@ pub struct AssistantSettings {
     pub max_output_tokens: u32,
     /// Byte limit of an answer, enforced here.
     pub max_output_bytes: usize,
-    /// Lease of a run; it is renewed by the run's task.
+    /// Lease of a run; it is renewed by the run's task. A run of a dead node ends within
+    /// `lease + reap_every`.
     pub lease: Duration,
+    /// How long a run waits for a store that is unavailable.
+    pub longest_outage: Duration,
     /// Interval between renewals.
     pub renew_every: Duration,
     /// Interval between searches for expired leases.
@@ -34,9 +37,10 @@ impl Default for AssistantSettings {
             runs_per_account: 4,
             max_output_tokens: 4_096,
             max_output_bytes: 256 * 1024,
-            lease: Duration::from_secs(30),
-            renew_every: Duration::from_secs(10),
-            reap_every: Duration::from_secs(10),
+            lease: Duration::from_secs(9),
+            longest_outage: Duration::from_secs(10 * 60),
+            renew_every: Duration::from_secs(3),
+            reap_every: Duration::from_secs(3),
             flush_every: Duration::from_millis(33),
             poll_every: Duration::from_secs(5),
             run_ttl: Duration::from_secs(60 * 60),

@@ -79,20 +79,37 @@ fn connection_id() -> ConnectionId {
 impl<T: Transport> Connection<T> {
     async fn serve(&mut self) -> End {
         loop {
+            let filling = Instant::now();
             if let Err(end) = self.fill().await {
                 return end;
             }
+            self.extend_deadlines(filling);
             let event = self.next().await;
             if let Some(at) = self.wire.take_ping() {
                 self.timers.pong.get_or_insert(at + self.hub.settings.pong);
             }
+            let handling = Instant::now();
             if let Err(end) = self.on(event).await {
                 return end;
             }
+            self.extend_deadlines(handling);
             // Not only on timer events: a busy connection must not starve its deadlines.
+            let checking = Instant::now();
             if let Err(end) = self.on_time().await {
                 return end;
             }
+            self.extend_deadlines(checking);
+        }
+    }
+
+    /// Extends the peer's deadlines by the time since `begun`, in which this task waited for the
+    /// store and did not read what the peer sent.
+    fn extend_deadlines(&mut self, begun: Instant) {
+        let waited = begun.elapsed();
+        self.timers.extend(waited);
+        self.wire.extend(waited);
+        if let Some(since) = self.live.as_deref_mut().and_then(|live| live.lagging.as_mut()) {
+            *since += waited;
         }
     }
 
@@ -217,13 +234,20 @@ impl<T: Transport> Connection<T> {
             self.hub.metrics.frames_out.with_label_values(&["ping"]).inc();
             self.wire.push(Outgoing::Ping);
         }
-        if due(self.timers.refresh, now) {
+        self.work(now).await
+    }
+
+    /// Does the background work that has been due for the longest. One call at a time: while the
+    /// store hangs, requests are read in between.
+    async fn work(&mut self, now: Instant) -> Result<(), End> {
+        let Timers { refresh, poll, credential, .. } = self.timers;
+        let waiting = [refresh, poll, credential].into_iter().flatten();
+        let Some(oldest) = waiting.min().filter(|at| *at <= now) else { return Ok(()) };
+        if refresh == Some(oldest) {
             self.refresh().await;
-        }
-        if due(self.timers.poll, now) {
+        } else if poll == Some(oldest) {
             self.poll_inbox().await;
-        }
-        if due(self.timers.credential, now) {
+        } else {
             self.check_credential().await?;
         }
         Ok(())

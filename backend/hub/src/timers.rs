@@ -41,6 +41,13 @@ impl Timers {
         }
     }
 
+    /// Extends the deadlines of the peer.
+    pub(crate) fn extend(&mut self, by: Duration) {
+        for deadline in [&mut self.hello, &mut self.pong].into_iter().flatten() {
+            *deadline += by;
+        }
+    }
+
     /// Waits for the earliest of these and `others`.
     pub(crate) async fn wait(&mut self, others: [Option<Instant>; 2]) {
         let mine = [self.hello, self.pong, self.poll, self.refresh, self.credential, self.leave];

@@ -63,6 +63,13 @@ impl<T: Transport> Wire<T> {
         self.stalled.map(|since| since + patience)
     }
 
+    /// Extends the deadline, because this side did not write.
+    pub(crate) fn extend(&mut self, by: Duration) {
+        if let Some(since) = &mut self.stalled {
+            *since += by;
+        }
+    }
+
     /// When the latest ping was written; returned once.
     pub(crate) fn take_ping(&mut self) -> Option<Instant> {
         self.pinged.take()

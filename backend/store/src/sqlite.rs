@@ -9,6 +9,7 @@ mod account_rows;
 mod inbox;
 mod conversations;
 mod sessions;
+mod run_appends;
 mod runs;
 mod names;
 mod devices;
@@ -33,6 +34,7 @@ use crate::topics::Topics;
 use crate::wake_up_probe::WakeUpProbe;
 use crate::{Retention, Store};
 use presence_table::PresenceTable;
+use run_appends::RunAppends;
 use worker::Worker;
 
 /// Reader threads.
@@ -44,6 +46,7 @@ pub struct SqliteStore {
     readers: [Worker; READERS],
     next_reader: AtomicUsize,
     topics: Topics,
+    run_appends: RunAppends,
     presence: PresenceTable,
     retention: Retention,
     /// Locked for as long as the threads above may write.
@@ -63,6 +66,7 @@ impl SqliteStore {
             readers,
             next_reader: AtomicUsize::new(0),
             topics: Topics::default(),
+            run_appends: RunAppends::default(),
             presence: PresenceTable::default(),
             retention,
             _lock: lock,

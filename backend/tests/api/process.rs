@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::support::{SOON, eventually};
 
-fn backend(args: &[&str]) -> Command {
+pub(crate) fn backend(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_backend"));
     command
         .args(args)

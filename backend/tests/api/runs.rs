@@ -152,7 +152,8 @@ async fn a_run_of_a_dead_node_is_closed_as_failed_and_can_be_retried() {
             model: "gatehouse-demo".into(),
             title: "t".into(),
             idempotency: None,
-            lease: Duration::from_millis(1),
+            // Not expired: the file's lock proves that the owner is dead.
+            lease: Duration::from_secs(3600),
         };
         store.open_run(&run).await.unwrap();
     }

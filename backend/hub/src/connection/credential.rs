@@ -5,6 +5,7 @@ use backend_store::accounts::Access;
 use tokio::time::Instant;
 
 use super::closing::End;
+use super::notices::SOON;
 use super::state::{Connection, Live};
 use crate::timers::jittered;
 use crate::transport::Transport;
@@ -13,21 +14,24 @@ impl<T: Transport> Connection<T> {
     /// Closes the connection when its device was removed or its credential no longer opens the
     /// account. A revocation may concern another credential of the account, and a wake-up may get
     /// lost, so the store is queried: on a wake-up, and periodically. This also renews the
-    /// account's time to live.
+    /// account's time to live. An outage of the store closes nothing: the check is repeated until
+    /// the store answers.
     pub(super) async fn check_credential(&mut self) -> Result<(), End> {
-        let away = |error| {
-            tracing::debug!(%error, "cannot check a credential");
-            // The client reconnects; its next WebSocket request is checked.
-            End::drained()
+        let interval = self.hub.settings.credential;
+        let (access, registered) = match self.read_credential().await {
+            Ok(read) => read,
+            Err(error) => {
+                tracing::debug!(%error, "cannot check a credential, retrying");
+                self.timers.credential = Some(Instant::now() + jittered(interval.min(SOON)));
+                return Ok(());
+            }
         };
-        let access = self.hub.store.access(&self.credential).await.map_err(away)?;
-        if !self.device_is_registered().await.map_err(away)? {
+        if !registered {
             return Err(End::because(close::REVOKED, "this device was removed"));
         }
         match access {
             Access::Account(account) if account.id == *self.slot.account() => {
-                self.timers.credential =
-                    Some(Instant::now() + jittered(self.hub.settings.credential));
+                self.timers.credential = Some(Instant::now() + jittered(interval));
                 Ok(())
             }
             // It was also bound to another device, which was removed: this device got a new cookie,
@@ -37,6 +41,12 @@ impl<T: Transport> Connection<T> {
             }
             Access::Account(_) | Access::Unknown => Err(End::because(close::REVOKED, "signed out")),
         }
+    }
+
+    /// What the credential opens, and whether the device is registered.
+    async fn read_credential(&mut self) -> backend_store::Result<(Access, bool)> {
+        let access = self.hub.store.access(&self.credential).await?;
+        Ok((access, self.device_is_registered().await?))
     }
 
     /// True while the device of this connection is registered, and before `hello`.

@@ -26,8 +26,6 @@ impl<T: Transport> Connection<T> {
         }
         let account = self.slot.account();
         let store = &self.hub.store;
-        // The client has sent its hello; when the store is unavailable it may retry.
-        self.timers.hello = Some(Instant::now() + self.hub.settings.hello);
         // From now on the credential is bound to the device: removing the device revokes it.
         if !store.use_device(account, &device, &self.credential).await? {
             let message = "this device is not registered: PUT /api/devices/{device} first";

@@ -35,6 +35,11 @@ impl Refusal {
         }
     }
 
+    /// How long the client waits before it retries; `None` when a retry makes no sense.
+    pub(super) fn retry(&self) -> Option<Duration> {
+        self.retry
+    }
+
     /// The metric label.
     pub(super) fn label(&self) -> &'static str {
         match self.code {

@@ -41,6 +41,12 @@ impl<T: Transport> Connection<T> {
             Request::Hello { device, resume } => {
                 // The response is the welcome.
                 if let Err(refusal) = self.hello(id, device, resume).await {
+                    if self.live.is_none()
+                        && let Some(retry) = refusal.retry()
+                    {
+                        // The client has sent its hello: it may retry.
+                        self.timers.hello = Some(Instant::now() + retry + self.hub.settings.hello);
+                    }
                     self.refuse(id, refusal);
                 }
                 return;

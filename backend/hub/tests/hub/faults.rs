@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use backend_hub::HubSettings;
 use backend_protocol::live::{ErrorCode, Notice, Request};
+use backend_store::accounts::Accounts;
+use backend_store::broker::{Broker, Topic};
 
 use crate::faulty::Faulty;
-use crate::support::{House, message};
+use crate::support::{House, eventually, message};
 
 fn brisk() -> HubSettings {
     HubSettings { poll: Duration::from_millis(50), ..Default::default() }
@@ -96,4 +98,74 @@ async fn a_closed_subscription_is_opened_again() {
         notice = b.notice() => assert!(matches!(notice, Notice::Typing { .. })),
         () = typing => {}
     }
+}
+
+#[tokio::test]
+async fn an_outage_of_many_check_intervals_closes_no_socket() {
+    let house = House::new();
+    let store = Arc::new(Faulty::new(Arc::clone(&house.store)));
+    let settings = HubSettings { credential: Duration::from_millis(50), ..brisk() };
+    let hub = house.hub_over(Arc::clone(&store) as _, settings);
+    let (ada, bob) = (house.person("ada").await, house.person("bob").await);
+    let mut a = ada.online(&hub).await;
+    store.set_away(true);
+    eventually(async || store.failed("access") >= 10).await;
+    assert_eq!(a.err(message(&bob, "c1")).await, (ErrorCode::StoreUnavailable, true));
+    store.set_away(false);
+    assert_eq!(a.send(&bob, "c1").await.seq, 1);
+}
+
+#[tokio::test]
+async fn a_revocation_during_an_outage_closes_the_socket_soon_after_it() {
+    let house = House::new();
+    let store = Arc::new(Faulty::new(Arc::clone(&house.store)));
+    // The interval between checks is five minutes: a check that failed is repeated within seconds.
+    let hub = house.hub_over(Arc::clone(&store) as _, HubSettings::default());
+    let ada = house.person("ada").await;
+    let mut a = ada.online(&hub).await;
+    store.set_away(true);
+    house.store.revoke_credential(&ada.credential()).await.unwrap();
+    house.store.publish(&Topic::Revoked(ada.account.clone()), "".into()).await.unwrap();
+    eventually(async || store.failed("access") >= 2).await;
+    assert_eq!(a.err(Request::Lobby { on: true }).await, (ErrorCode::StoreUnavailable, true));
+    store.set_away(false);
+    assert_eq!(a.closed().await.0, 4503);
+}
+
+#[tokio::test]
+async fn waiting_for_a_store_that_hangs_does_not_count_against_the_peer() {
+    let house = House::new();
+    let store = Arc::new(Faulty::new(Arc::clone(&house.store)));
+    // A call takes longer than the peer's deadlines, and less time than passes between two pings.
+    let deadline = Duration::from_millis(200);
+    let settings = HubSettings {
+        credential: Duration::from_millis(50),
+        presence_refresh: Duration::from_millis(50),
+        ping: deadline * 8,
+        hello: deadline,
+        pong: deadline,
+        write: deadline,
+        ..brisk()
+    };
+    let hub = house.hub_over(Arc::clone(&store) as _, settings);
+    let (ada, bob) = (house.person("ada").await, house.person("bob").await);
+    let mut a = ada.online(&hub).await;
+    store.set_hang(deadline * 2);
+    store.set_away(true);
+    for n in 0..3 {
+        let refused = a.err(message(&bob, &format!("c{n}"))).await;
+        assert_eq!(refused, (ErrorCode::StoreUnavailable, true));
+    }
+    store.set_away(false);
+    a.send(&bob, "c").await;
+    a.vanish().await;
+
+    let mut late = bob.connect(&hub);
+    store.set_away(true);
+    let hello = || Request::Hello { device: bob.device(1), resume: Some(0) };
+    assert_eq!(late.err(hello()).await, (ErrorCode::StoreUnavailable, true));
+    assert_eq!(late.err(hello()).await, (ErrorCode::StoreUnavailable, true));
+    store.set_away(false);
+    late.hello(&bob.device(1), Some(0)).await;
+    assert_eq!(late.message().await.1.cid.as_str(), "c");
 }

@@ -1,6 +1,6 @@
 //! The real store behind a switch: calls can fail and wake-ups can get lost.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -38,6 +38,10 @@ use tokio::sync::broadcast;
 pub(crate) struct Faulty {
     inner: Arc<SqliteStore>,
     away: AtomicBool,
+    /// How long a call takes before it fails.
+    hang: Mutex<Duration>,
+    /// Calls that failed, by name.
+    failed: Mutex<HashMap<&'static str, usize>>,
     deaf: AtomicBool,
     /// Subscriptions made while deaf: they receive nothing, and `hang_up` closes them.
     silence: Mutex<broadcast::Sender<Payload>>,
@@ -48,6 +52,8 @@ impl Faulty {
         Self {
             inner,
             away: AtomicBool::new(false),
+            hang: Mutex::default(),
+            failed: Mutex::default(),
             deaf: AtomicBool::new(false),
             silence: Mutex::new(broadcast::Sender::new(1)),
         }
@@ -56,6 +62,16 @@ impl Faulty {
     /// Makes every call fail, or succeed again.
     pub(crate) fn set_away(&self, away: bool) {
         self.away.store(away, Ordering::SeqCst);
+    }
+
+    /// Calls that fail take this long, like those to a store that does not answer.
+    pub(crate) fn set_hang(&self, hang: Duration) {
+        *self.hang.lock().unwrap() = hang;
+    }
+
+    /// How many calls of this method failed.
+    pub(crate) fn failed(&self, call: &str) -> usize {
+        self.failed.lock().unwrap().get(call).copied().unwrap_or(0)
     }
 
     /// Subscriptions made from now on receive nothing.
@@ -68,8 +84,11 @@ impl Faulty {
         *self.silence.lock().unwrap() = broadcast::Sender::new(1);
     }
 
-    fn check(&self) -> Result<()> {
+    async fn check(&self, call: &'static str) -> Result<()> {
         if self.away.load(Ordering::SeqCst) {
+            let hang = *self.hang.lock().unwrap();
+            tokio::time::sleep(hang).await;
+            *self.failed.lock().unwrap().entry(call).or_default() += 1;
             return Err(StoreError::Unavailable {
                 reason: "switched off by a test".into(),
                 retry_after: Duration::from_millis(1_500),
@@ -82,12 +101,12 @@ impl Faulty {
 #[async_trait]
 impl Broker for Faulty {
     async fn publish(&self, topic: &Topic, payload: Payload) -> Result<()> {
-        self.check()?;
+        self.check("publish").await?;
         self.inner.publish(topic, payload).await
     }
 
     async fn subscribe(&self, topic: &Topic) -> Result<Subscription> {
-        self.check()?;
+        self.check("subscribe").await?;
         if self.deaf.load(Ordering::SeqCst) {
             Ok(self.silence.lock().unwrap().subscribe())
         } else {
@@ -99,7 +118,7 @@ impl Broker for Faulty {
 #[async_trait]
 impl Store for Faulty {
     async fn probe(&self) -> Result<()> {
-        self.check()?;
+        self.check("probe").await?;
         self.inner.probe().await
     }
 
@@ -113,7 +132,7 @@ macro_rules! pass_on {
         #[async_trait]
         impl $trait for Faulty {
             $(async fn $name(&self, $($arg: $ty),*) -> Result<$out> {
-                self.check()?;
+                self.check(stringify!($name)).await?;
                 self.inner.$name($($arg),*).await
             })+
         }

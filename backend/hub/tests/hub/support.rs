@@ -333,6 +333,16 @@ impl Client {
     }
 }
 
+/// Waits for a condition.
+pub(crate) async fn eventually(condition: impl AsyncFn() -> bool) {
+    let poll = async {
+        while !condition().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(PATIENCE, poll).await.expect("the condition holds in time");
+}
+
 pub(crate) fn message(to: &Person, cid: &str) -> Request {
     sized_message(to, cid, 16)
 }

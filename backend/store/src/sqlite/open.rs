@@ -93,6 +93,9 @@ pub(super) fn writer(path: &Path) -> Result<Connection> {
         )));
     };
     setup(path, migrate(&mut connection, done, pending))?;
+    // The file is locked, so the process that owned these runs is dead: their leases end now.
+    let sql = "UPDATE runs SET expires = 0 WHERE closed IS NULL";
+    setup(path, connection.execute(sql, []))?;
     Ok(connection)
 }
 

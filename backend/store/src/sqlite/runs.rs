@@ -36,26 +36,31 @@ impl Runs for SqliteStore {
             .iter()
             .map(|event| encode("run_events.body", event))
             .collect::<Result<Vec<_>>>()?;
-        let (account, run) = (account.clone(), run.clone());
+        let (owner, id) = (account.clone(), run.clone());
+        let first = self.run_appends.begin(run, &bodies);
         let open = self
             .write(move |tx| {
-                let Some(found) = find(tx, &account, &run)?.filter(|found| found.closed.is_none())
+                let Some(found) = find(tx, &owner, &id)?.filter(|found| found.closed.is_none())
                 else {
                     return Ok(false);
                 };
                 let mut last = found.last;
-                for body in &bodies {
-                    last += 1;
-                    append(tx, &account, &run, last, body)?;
+                // The job of an earlier attempt may have appended these events.
+                if last < *first.get_or_init(|| last + 1) {
+                    for body in &bodies {
+                        last += 1;
+                        append(tx, &owner, &id, last, body)?;
+                    }
                 }
                 execute(
                     tx,
                     "UPDATE runs SET last = ?3, expires = ?4 WHERE account = ?1 AND id = ?2",
-                    params![account.as_str(), run.as_str(), bind(last), now() + millis(lease)],
+                    params![owner.as_str(), id.as_str(), bind(last), now() + millis(lease)],
                 )?;
                 Ok(true)
             })
             .await?;
+        self.run_appends.settle(run);
         if open {
             self.wake(&topic);
         }
@@ -69,6 +74,7 @@ impl Runs for SqliteStore {
         last: &RunEvent,
         answer: Option<&Message>,
     ) -> Result<bool> {
+        self.run_appends.settle(run);
         let topic = Topic::Run(run.clone());
         let last = encode("runs.closed", last)?;
         let (account, run, answer, retention) =
