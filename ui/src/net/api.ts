@@ -27,6 +27,7 @@ import type {
   SessionPatch,
   User,
 } from "../protocol/wire";
+import { readDeviceList } from "./device-list";
 import type { Http } from "./http";
 
 export class Api {
@@ -86,8 +87,10 @@ export class Api {
     return this.#http.json("GET", `/api/users/${encodeURIComponent(username)}`);
   }
 
-  devices(account: AccountId): Promise<DeviceList> {
-    return this.#http.json("GET", `/api/accounts/${encodeURIComponent(account)}/devices`);
+  /** The account's devices, however malformed the response is. */
+  async devices(account: AccountId): Promise<DeviceList> {
+    const path = `/api/accounts/${encodeURIComponent(account)}/devices`;
+    return readDeviceList(account, await this.#http.json<unknown>("GET", path));
   }
 
   registerDevice(device: DeviceId, keys: DeviceKeys): Promise<void> {

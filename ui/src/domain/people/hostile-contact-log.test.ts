@@ -129,6 +129,25 @@ describe("a false log of the other person", () => {
   });
 });
 
+describe("a list that is no list", () => {
+  test.each([
+    ["null", null],
+    ["a number", 7],
+    ["an array", []],
+    ["an empty object", {}],
+    ["fields of other types", { devices: null, identity_key: 7, log: {} }],
+    ["elements of other types", { devices: [null, 5, { device: 7 }], log: [null, 7, {}] }],
+  ])("%s: held with its reason until the server shows the real one", async (_, answer) => {
+    const [ada, bob] = await adaAndBob();
+    server.garble("ada", "bob", answer);
+    server.announce("bob");
+    await until(() => expect(notices(ada)).toContain("log-invalid"));
+    await expectHeld(ada, "invalid-log");
+    confessAboutBob();
+    await expectTexts(bob, ["A secret."]);
+  });
+});
+
 describe("an identity that the server exchanges", () => {
   test("at first contact: the numbers differ, and the person's devices notice it", async () => {
     const bob = await start("bob");

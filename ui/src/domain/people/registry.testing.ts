@@ -30,6 +30,8 @@ export class TestRegistry {
   before: ((method: string, what: string) => void) | undefined;
   /** False answers, by the account that requests them and the account they are about. */
   readonly #lies = new Map<string, Partial<List>>();
+  /** Malformed answers, likewise. */
+  readonly #garbage = new Map<string, unknown>();
 
   join(account: string): void {
     this.names.set(account, account);
@@ -42,8 +44,14 @@ export class TestRegistry {
     this.#lies.set(`${viewer}/${account}`, list);
   }
 
+  /** From now on, `viewer` receives this instead of a list of `account`. */
+  garble(viewer: string, account: string, answer: unknown): void {
+    this.#garbage.set(`${viewer}/${account}`, answer);
+  }
+
   /** `viewer` receives the truth about `account` again. */
   confess(viewer: string, account: string): void {
+    this.#garbage.delete(`${viewer}/${account}`);
     this.#lies.delete(`${viewer}/${account}`);
   }
 
@@ -58,6 +66,8 @@ export class TestRegistry {
   }
 
   list(viewer: string, account: string): Response {
+    const name = `${viewer}/${account}`;
+    if (this.#garbage.has(name)) return Response.json(this.#garbage.get(name));
     const { ...list } = { ...this.truth(account), ...this.#lies.get(`${viewer}/${account}`) };
     if (list.identity_key === undefined) delete list.identity_key;
     return Response.json({ account_id: account, username: this.names.get(account), ...list });
