@@ -1,4 +1,5 @@
 import { describe, expect, test, vi } from "vitest";
+import type { Envelope } from "../protocol/wire";
 import { toBase64url } from "./bytes";
 import { RejectedError, open, verify } from "./envelope";
 import { bytes, encrypt, fromHex, signed } from "./forge.testing";
@@ -50,6 +51,31 @@ describe("an envelope", () => {
     const bob = await devices.privateKeys("bob", "desk");
     await expect(open(await verified(envelope), "bob", bob)).rejects.toThrow(UNDECRYPTABLE);
   });
+});
+
+describe("what is no envelope", () => {
+  const fields = ["suite", "header", "nonce", "ciphertext", "keys", "signature"] as const;
+  const [key] = first.envelope.keys;
+  test.each<[string, unknown]>([
+    ["null", null],
+    ["a text", "envelope"],
+    ["an array", []],
+    ...fields.map((field): [string, unknown] => [`no ${field}`, without(field)]),
+    ...fields.map((field): [string, unknown] => [`a number as ${field}`, altered(field, 7)]),
+    ["null among the keys", altered("keys", [null, key])],
+    ["a key without its device", altered("keys", [{ key: key?.key }])],
+  ])("%s is malformed", async (_, received) => {
+    const verifying = verified(received as Envelope);
+    await expect(verifying).rejects.toThrow(new RejectedError("malformed"));
+  });
+
+  function altered(field: keyof Envelope, value: unknown): unknown {
+    return { ...first.envelope, [field]: value };
+  }
+
+  function without(field: keyof Envelope): unknown {
+    return Object.fromEntries(Object.entries(first.envelope).filter(([name]) => name !== field));
+  }
 });
 
 describe("the commitment to the message key", () => {

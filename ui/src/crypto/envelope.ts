@@ -201,8 +201,8 @@ export async function commitmentTo(messageKey: Bytes): Promise<Bytes> {
   return sha256(new Writer().text("gatehouse/message-key/1").raw(messageKey).finish());
 }
 
-function parse(envelope: Envelope): { parts: Parts; header: Header; signature: Bytes } {
-  if (envelope.suite !== SUITE) throw new RejectedError("malformed");
+function parse(envelope: unknown): { parts: Parts; header: Header; signature: Bytes } {
+  if (!isEnvelope(envelope) || envelope.suite !== SUITE) throw new RejectedError("malformed");
   const field = (text: string): Bytes => {
     const bytes = fromBase64url(text);
     if (!bytes) throw new RejectedError("malformed");
@@ -220,6 +220,26 @@ function parse(envelope: Envelope): { parts: Parts; header: Header; signature: B
     header.recipients.every(({ device }, at) => parts.keys[at]?.device === device);
   if (!matches || parts.nonce.length !== NONCE_LENGTH) throw new RejectedError("malformed");
   return { parts, header, signature: field(envelope.signature) };
+}
+
+/** A server may deliver anything. */
+function isEnvelope(received: unknown): received is Envelope {
+  const { suite, header, nonce, ciphertext, keys, signature } = fieldsOf(received);
+  const texts = [suite, header, nonce, ciphertext, signature];
+  return texts.every(isText) && Array.isArray(keys) && keys.every(isWrappedKey);
+}
+
+function isWrappedKey(received: unknown): boolean {
+  const { device, key } = fieldsOf(received);
+  return isText(device) && isText(key);
+}
+
+function fieldsOf(received: unknown): Partial<Record<string, unknown>> {
+  return typeof received === "object" && received !== null ? { ...received } : {};
+}
+
+function isText(received: unknown): received is string {
+  return typeof received === "string";
 }
 
 function readHeader(bytes: Bytes): Header {
