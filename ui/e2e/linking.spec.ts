@@ -16,6 +16,7 @@ import {
   signUp,
 } from "./person";
 import { cameraFlags, readQr, showToCamera } from "./qr";
+import { screenshot } from "./screenshot";
 
 const log = ({ page }: Person) => page.getByRole("log");
 
@@ -57,6 +58,7 @@ test("a second browser is linked: it receives the history, and messages reach bo
   await expect(log(phone)).toContainText("Before the phone.");
   await expect(log(phone)).toContainText("I remember.");
   await expect(bob.page.getByText(`${names.ada} added a device.`)).toBeVisible();
+  await screenshot(bob, "new-device-of-a-contact");
 
   await openChat(ada, names.bob);
   await send(bob, names.ada, "To both of you.");

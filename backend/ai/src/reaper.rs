@@ -1,5 +1,5 @@
-//! Closes runs of dead nodes: their lease has expired, and readers wait for a last event. Runs whose
-//! owners only lost the store are left to them.
+//! Closes runs of dead nodes: their lease has expired, and readers wait for a last event. Runs
+//! whose owners only lost the store are left to them.
 
 use backend_protocol::problem::{Problem, ProblemType};
 use backend_protocol::run::RunEvent;

@@ -121,8 +121,8 @@ fn migrate(connection: &mut Connection, done: usize, pending: &[&str]) -> rusqli
 /// WAL lets readers continue during a write. With `synchronous = FULL` a commit returns after the
 /// write-ahead log is on the disk, so it survives a power failure; `NORMAL` would lose the last
 /// ones. `fullfsync` has an effect on macOS only, whose `fsync` leaves the data in the disk's
-/// cache. With `secure_delete = ON`, deleted content is overwritten with zeros; `FAST` would leave it on the
-/// pages of long rows, and an envelope is one.
+/// cache. With `secure_delete = ON`, deleted content is overwritten with zeros; `FAST` would leave
+/// it on the pages of long rows, and an envelope is one.
 fn connect(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = setup(path, Connection::open_with_flags(path, flags))?;
